@@ -1,0 +1,40 @@
+"""Train the base model: ``python -m pretrain.train --config configs/pretrain/small.yaml``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--out", type=Path, default=Path("runs/small"), help="checkpoints; an earlier run there goes on")
+    parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate brought down")
+    parser.add_argument("--steps", type=int, help="end after so many steps at the latest, counted from the run's start")
+    arguments = parser.parse_args(argv)
+
+    import dataclasses
+
+    from styletransfer.configuration import load_config
+    from styletransfer.data.library import Library
+    from styletransfer.score.notes import InputError
+    from styletransfer.tokens.codec import Codec
+    from styletransfer.training.trainer import TrainConfig, train
+
+    try:
+        run = load_config(TrainConfig, arguments.config)
+        if arguments.steps:
+            run = dataclasses.replace(run, steps=arguments.steps)
+        final = train(Library.load(arguments.data), Codec(), run, arguments.out, arguments.minutes)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"finished: {final}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""``python -m styletransfer``."""
+
+from styletransfer.cli import main
+
+main()

@@ -1,0 +1,253 @@
+"""The command line. Heavy imports stay inside the commands, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from styletransfer.score.notes import InputError
+
+app = typer.Typer(
+    help="Arrange a melody for piano in the style of a composer or an era, by a model trained on MAESTRO and piano scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Fetch and prepare training data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Style = Annotated[str, typer.Option("--style", "-s", help="A composer or an era: bach, chopin, baroque, romantic, …")]
+Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
+Temperature = Annotated[float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")]
+TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")]
+Strength = Annotated[float, typer.Option(help="0: no style, 1: the style, above: exaggerated.")]
+Candidates = Annotated[int, typer.Option(help="Versions to make at once; the best by the ranker is written.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
+Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
+Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
+SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
+Model = Annotated[Path | None, typer.Option(help="A folder of weights made by pretrain.train, instead of the shipped ones.")]
+
+
+def main() -> None:
+    """The console script: a user's mistake is one sentence and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"styletransfer: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("styletransfer: stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def apply(
+    song: Annotated[str, typer.Argument(help="A MIDI or MusicXML file, or an example: happy-birthday, greensleeves, …")],
+    style: Style,
+    out: Out = None,
+    seed: Seed = 0,
+    temperature: Temperature = 0.95,
+    top_p: TopP = 0.95,
+    strength: Strength = 1.5,
+    candidates: Candidates = 4,
+    feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
+    keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
+    audio: Audio = None,
+    plot: Plot = None,
+    soundfont: SoundFont = None,
+    model: Model = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Arrange a song for piano in a style: its melody stays, note for note, everything else is new."""
+    from styletransfer.model.settings import SamplingConfig
+    from styletransfer.transfer.request import Request
+
+    if feel not in ("auto", "score", "performance"):
+        raise InputError(f"--feel {feel}: give auto, score or performance.")
+    sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
+    request = Request(song, style, sampling, feel, keep_register, model)  # type: ignore[arg-type]
+    target = out or Path(f"{Path(song).stem}-{style}.mid")
+    outputs = Outputs(target, audio, plot, soundfont, force)
+    outputs.check()
+    from styletransfer.score.read import read_song
+
+    read_song(song)  # a broken file is reported before torch is loaded
+    from styletransfer.transfer.pipeline import apply as run
+
+    with progress_bar(f"{style}", as_json) as progress:
+        result = run(request, progress)
+    outputs.write(result.piece, f"{Path(song).stem} in the style of {style}")
+    report = {"input": song, "output": str(target)} | result.report
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    for remark in report["remarks"]:
+        print(remark)
+    if report["octaves_moved"]:
+        print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
+    print(
+        f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, {report['notes']} notes, {report['key']}, "
+        f"{report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s"
+    )
+    outputs.announce()
+
+
+@app.command()
+def generate(
+    style: Style,
+    seconds: Annotated[float, typer.Option(help="How long the music is to be.")] = 60.0,
+    out: Out = None,
+    seed: Seed = 0,
+    temperature: Temperature = 0.95,
+    top_p: TopP = 0.95,
+    strength: Strength = 1.5,
+    candidates: Candidates = 1,
+    audio: Audio = None,
+    plot: Plot = None,
+    soundfont: SoundFont = None,
+    model: Model = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compose freely in a style, as a pianist would play it."""
+    from styletransfer.model.settings import SamplingConfig
+    from styletransfer.transfer.request import check_style
+
+    check_style(style)
+    sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
+    target = out or Path(f"generated-{style}.mid")
+    outputs = Outputs(target, audio, plot, soundfont, force)
+    outputs.check()
+    from styletransfer.transfer.pipeline import generate as run
+
+    with progress_bar(f"{style}", as_json) as progress:
+        result = run(style, seconds, sampling, model, progress)
+    outputs.write(result.piece, f"in the style of {style}")
+    report = {"output": str(target)} | result.report
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    print(f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s")
+    outputs.announce()
+
+
+@app.command()
+def inspect(
+    song: Annotated[str, typer.Argument(help="A MIDI or MusicXML file, or an example's name.")],
+    plot: Plot = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be taken as melody, and the key, metre, tempo and length."""
+    from styletransfer.score.read import read_song
+    from styletransfer.transfer.inspection import describe
+
+    source = read_song(song)
+    report, marked = describe(source)
+    if plot is not None:
+        from styletransfer.score.render import plot_piano_roll
+
+        plot_piano_roll(marked, plot, title=Path(song).stem, force=force)
+    if as_json:
+        print(json.dumps({"input": song} | report, ensure_ascii=False))
+        return
+    for line in report["remarks"]:
+        print(line)
+    for name in ("feel", "key", "metre", "tempo", "bars", "seconds", "parts", "notes", "melody_notes"):
+        value = report[name]
+        print(f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}")
+    from styletransfer.transfer.inspection import melody_text
+
+    print(f"{'melody':<13} {melody_text(report['melody'])}")
+
+
+@data_app.command()
+def download(
+    what: Annotated[str, typer.Argument(help="maestro")],
+    folder: Annotated[Path, typer.Option("--to", help="Where to put the archive.")] = Path("data"),
+) -> None:
+    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address; goes on where it stopped."""
+    from styletransfer.data.download import download_maestro
+
+    if what != "maestro":
+        raise InputError(f"{what}: only maestro can be downloaded.")
+    print(download_maestro(folder))
+
+
+@data_app.command()
+def prepare(
+    sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar.xz archives of MIDI or MusicXML files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("data/prepared"),
+    composers: Annotated[Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")] = None,
+) -> None:
+    """Read training data into note tables, grouped and split by content."""
+    from styletransfer.data.prepare import prepare as run
+
+    with progress_bar("reading", False) as progress:
+        manifest = run(sources, out, composers_csv=composers, progress=lambda done, total: progress(done / max(total, 1)))
+    for file, reason in manifest.left_out:
+        if "duplicate" not in reason and "copy" not in reason:
+            print(f"left out: {file}: {reason}")
+    print(manifest.summary())
+    print(f"{out}: {len(manifest.pieces)} pieces, hash {manifest.hash[:16]}")
+
+
+class Outputs:
+    """The files that a command writes: checked before the work, announced after it."""
+
+    def __init__(self, midi: Path, audio: Path | None, plot: Path | None, soundfont: Path | None, force: bool) -> None:
+        self.midi, self.audio, self.plot, self.soundfont, self.force = midi, audio, plot, soundfont, force
+
+    def check(self) -> None:
+        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont."""
+        from styletransfer.score.write import check_writable
+
+        for path in (self.midi, self.audio, self.plot):
+            if path is not None:
+                check_writable(path, self.force)
+        if self.audio is not None:
+            from styletransfer.score.render import find_soundfont
+
+            find_soundfont(self.soundfont)
+
+    def write(self, piece: Any, title: str) -> None:
+        from styletransfer.score.write import write_midi
+
+        write_midi(piece, self.midi, force=self.force)
+        if self.audio is not None or self.plot is not None:
+            from styletransfer.score.render import plot_piano_roll, render_audio
+
+            if self.audio is not None:
+                render_audio(self.midi, self.audio, self.soundfont, force=self.force)
+            if self.plot is not None:
+                plot_piano_roll(piece, self.plot, title=title, force=self.force)
+
+    def announce(self) -> None:
+        for path in (self.midi, self.audio, self.plot):
+            if path is not None:
+                print(path)
+
+
+@contextmanager
+def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A bar with the time left, on standard error where that is a terminal; yields a function that takes the share done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share: bar.update(task, completed=share)

@@ -1,0 +1,135 @@
+"""Training windows, made on the fly from a prepared data set: augmentation costs no disk and happens after the split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.data.library import Library
+from styletransfer.score.notes import Feel
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, Codec, Grid
+from styletransfer.tokens.controls import UNKNOWN, Controls
+
+IGNORE = -100  # the label that PyTorch's cross entropy passes over
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """What a training window is drawn from.
+
+    ``score_share``: windows of scores, the rest are performances. ``melody_share``: windows with a melody to accompany.
+    ``drop_style`` and ``drop_composer``: windows without any style token, and with the era only. ``start_share``: windows
+    that begin where the piece does. ``transpose``: up to so many semitones either way. ``stretch``: performances are up
+    to this share faster or slower. ``loudness``: their velocities move by up to so many bins.
+    """
+
+    score_share: float = 0.5
+    melody_share: float = 0.75
+    drop_style: float = 0.15
+    drop_composer: float = 0.15
+    start_share: float = 0.25
+    transpose: int = 5
+    stretch: float = 0.1
+    loudness: int = 2
+
+    def __post_init__(self) -> None:
+        shares = (
+            self.score_share,
+            self.melody_share,
+            self.drop_style,
+            self.drop_composer,
+            self.start_share,
+            self.stretch,
+        )
+        if not all(0 <= share <= 1 for share in shares) or self.drop_style + self.drop_composer > 1:
+            raise ValueError("shares lie between 0 and 1")
+
+
+def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0) -> Grid:
+    """A piece of the library on the codec's steps; ``stretch`` multiplies a performance's times."""
+    piece = library.pieces[index]
+    notes = library.notes(index)
+    if stretch != 1.0 and piece.feel == "performance":
+        notes = notes.copy()
+        notes["onset"] *= stretch
+        notes["duration"] *= stretch
+    return codec.grid_of(piece.feel, notes, library.bars(index))
+
+
+def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 32) -> Grid:
+    """A grid moved by semitones (less where a note would leave the keyboard) and by velocity bins."""
+    low, high = int(grid.pitch.min()), int(grid.pitch.max())
+    semitones = min(max(semitones, LOWEST_PITCH - low), HIGHEST_PITCH - high)
+    fields = {name: getattr(grid, name) for name in grid.__dataclass_fields__}
+    fields["pitch"] = grid.pitch + semitones
+    fields["velocity"] = np.clip(grid.velocity + loudness, 0, velocities - 1)
+    return Grid(**fields)
+
+
+class Windows:
+    """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
+
+    ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
+    """
+
+    def __init__(
+        self, library: Library, codec: Codec, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
+    ) -> None:
+        self.library, self.codec, self.mixture, self.context, self.seed = library, codec, mixture, context, seed
+        feels: tuple[Feel, Feel] = ("score", "performance")
+        self.pools = {feel: np.array(library.select(split=split, feel=feel)) for feel in feels}
+        self.pools = {feel: pool for feel, pool in self.pools.items() if len(pool)}
+        if not self.pools:
+            raise ValueError(f"the data set has no pieces in its {split} split")
+        self.weights = {}
+        for feel, pool in self.pools.items():
+            counts = np.array([library.pieces[i].count for i in pool], dtype=float)
+            self.weights[feel] = np.cumsum(counts / counts.sum())
+
+    def __len__(self) -> int:
+        return 1 << 40
+
+    def __getitem__(self, number: int) -> dict[str, NDArray[np.int64]]:
+        rng = np.random.default_rng((self.seed, number))
+        feel: Feel = "score" if rng.random() < self.mixture.score_share else "performance"
+        if feel not in self.pools:
+            feel = next(iter(self.pools))
+        pool, weights = self.pools[feel], self.weights[feel]
+        index = int(pool[min(np.searchsorted(weights, rng.random(), side="right"), len(pool) - 1)])
+        mixture = self.mixture
+        grid = piece_grid(self.library, self.codec, index, float(1 + rng.uniform(-mixture.stretch, mixture.stretch)))
+        semitones = int(rng.integers(-mixture.transpose, mixture.transpose + 1))
+        loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
+        grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
+        with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
+        controls = self._controls(index, rng)
+        first = 0
+        if rng.random() >= mixture.start_share:
+            # A start so late that little of the context would be filled is no use: a note is about three tokens.
+            enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
+            first = int(rng.integers(0, max(int(enough), 0) + 1))
+        ids, scored = self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
+        return padded(ids, scored, self.context, self.codec.pad)
+
+    def _controls(self, index: int, rng: np.random.Generator) -> Controls:
+        piece = self.library.pieces[index]
+        drop = rng.random()
+        if drop < self.mixture.drop_style:
+            era, composer = UNKNOWN, UNKNOWN
+        elif drop < self.mixture.drop_style + self.mixture.drop_composer:
+            era, composer = piece.era, UNKNOWN
+        else:
+            era, composer = piece.era, piece.composer
+        return Controls(piece.feel, era, composer, piece.quarters_per_minute)
+
+
+def padded(ids: list[int], scored: list[bool], context: int, pad: int) -> dict[str, NDArray[np.int64]]:
+    """Ids and labels of exactly ``context`` tokens."""
+    row = np.full(context, pad, np.int64)
+    labels = np.full(context, IGNORE, np.int64)
+    count = min(len(ids), context)
+    row[:count] = ids[:count]
+    labels[:count] = np.where(scored[:count], row[:count], IGNORE)
+    return {"input_ids": row, "labels": labels}

@@ -1,0 +1,131 @@
+"""Content fingerprints: which files are the same piece, whoever played it, whatever it is called.
+
+The fingerprint of a piece is the set of its 12-note exact-pitch n-grams: pitches in onset order, chords sorted from the
+bass up, n-grams with fewer than 6 distinct pitches left out (trills, repeated chords), each hashed to 64 bits. Two
+pieces are compared by containment, ``|A & B| / min(|A|, |B|)``, so that one movement is found inside a whole sonata.
+
+A chord, in a performance, is a run of notes with at most ``TOLERANCE`` seconds from one onset to the next: pianists
+spread chords. Measured with the 519 pairs of MAESTRO performances and scores that ASAP's metadata names, against the
+pairs of the 824 scores and 1,276 performances whose composers differ:
+
+=========  ================  ===============  =============================================
+tolerance  true pairs ≥ .05  5th percentile   pairs of different composers ≥ .05 (of 1 M)
+=========  ================  ===============  =============================================
+none       53.0 %            .001             3
+30 ms      100 %             .160             5, each a wrong label in MAESTRO
+50 ms      100 %             .171             5, the same ones
+=========  ================  ===============  =============================================
+
+Shorter n-grams and n-grams of the top or bottom voice alone find no more true pairs, and more false ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+
+from styletransfer.score.notes import Feel
+
+N = 12  # notes in an n-gram
+MIN_DISTINCT = 6  # distinct pitches in an n-gram
+TOLERANCE: dict[Feel, float] = {"performance": 0.05, "score": 1e-3}  # seconds; quarters
+SAME_PIECE = 0.05  # containment from which two files are the same piece
+
+Fingerprint = NDArray[np.uint64]
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: Fibonacci hashing
+_SHIFT = np.uint64(29)
+
+
+def fingerprint(
+    onset: NDArray[np.floating], pitch: NDArray[np.integer], feel: Feel, n: int = N, distinct: int = MIN_DISTINCT
+) -> Fingerprint:
+    """The sorted hashes of a piece's n-grams, (n-grams,), each once.
+
+    Args:
+        onset: onsets (notes,), in any order: in seconds for a performance, in quarters for a score.
+        pitch: MIDI numbers (notes,).
+        feel: the unit of the onsets, and with it the tolerance.
+        n: notes in an n-gram.
+        distinct: pitches that an n-gram needs at least.
+
+    Music that is too short or too monotonous for any n-gram gets one hash of all its pitches, so that copies of it are
+    still found.
+    """
+    sequence = pitch_sequence(onset, pitch, TOLERANCE[feel])
+    if not len(sequence):
+        return np.zeros(0, np.uint64)
+    if len(sequence) >= n:
+        windows = np.lib.stride_tricks.sliding_window_view(sequence, n)
+        windows = windows[(np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1 >= distinct]
+        if len(windows):
+            return np.unique(_hash(windows))
+    return _hash(sequence[None])
+
+
+def pitch_sequence(onset: NDArray[np.floating], pitch: NDArray[np.integer], tolerance: float) -> NDArray[np.uint8]:
+    """Pitches (notes,) in onset order with chords sorted from the bass up.
+
+    A chord is a run of notes of which each begins at most ``tolerance`` after the one before.
+    """
+    order = np.argsort(onset, kind="stable")
+    chord = np.concatenate([[0], np.cumsum(np.diff(onset[order]) > tolerance)]) if len(order) else order
+    ordered = pitch[order].astype(np.uint8)
+    return np.asarray(ordered[np.lexsort((ordered, chord))])
+
+
+def _hash(windows: NDArray[np.uint8]) -> Fingerprint:
+    """One 64-bit hash a row of ``windows`` (rows, notes)."""
+    value = np.full(len(windows), np.uint64(windows.shape[1]))
+    with np.errstate(over="ignore"):
+        for column in windows.T:
+            value = (value ^ (column.astype(np.uint64) + np.uint64(1))) * _MULTIPLIER
+            value ^= value >> _SHIFT
+    return value
+
+
+def containment(a: Fingerprint, b: Fingerprint) -> float:
+    """``|A & B| / min(|A|, |B|)``; 0 where one of them is empty."""
+    smaller = min(len(a), len(b))
+    return len(np.intersect1d(a, b, assume_unique=True)) / smaller if smaller else 0.0
+
+
+def similar_pairs(prints: Sequence[Fingerprint], threshold: float = SAME_PIECE) -> list[tuple[int, int, float]]:
+    """All pairs (i, j, containment) with i < j and a containment of at least ``threshold``, sorted.
+
+    An inverted index: only n-grams that two pieces share cost anything. 2,100 pieces take about two seconds.
+    """
+    if len(prints) < 2:
+        return []
+    common = shared_counts(prints)
+    sizes = np.array([len(one) for one in prints])
+    upper = common.row < common.col
+    row, column, count = common.row[upper], common.col[upper], common.data[upper]
+    value = count / np.minimum(sizes[row], sizes[column])
+    keep = np.flatnonzero(value >= threshold)
+    keep = keep[np.lexsort((column[keep], row[keep]))]
+    return [(int(row[k]), int(column[k]), float(value[k])) for k in keep]
+
+
+def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
+    """How many n-grams each pair of pieces shares, as a sparse symmetric matrix (pieces, pieces)."""
+    owner = np.repeat(np.arange(len(prints)), [len(one) for one in prints])
+    _, column, count = np.unique(np.concatenate(prints), return_inverse=True, return_counts=True)
+    keep = count[column] > 1
+    owner, column = owner[keep], column[keep]
+    shape = (len(prints), len(count))
+    table = csr_matrix((np.ones(len(owner), np.int32), (owner, column)), shape=shape)
+    return (table @ table.T).tocoo()
+
+
+def groups(count: int, pairs: Sequence[tuple[int, int, float]]) -> NDArray[np.int64]:
+    """Group numbers (count,) of pieces: connected components over ``pairs``. A group's number is its smallest piece."""
+    rows, columns = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    graph = coo_matrix((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    _, first = np.unique(label, return_index=True)
+    return np.asarray(first[label], np.int64)

@@ -1,0 +1,247 @@
+"""A prepared data set: every note of every piece in one file, with a manifest that says what is what.
+
+A folder of three files, written by :mod:`styletransfer.data.prepare`:
+
+- ``notes.npy``: all notes, ``PACKED_NOTE_DTYPE``, piece after piece, each sorted by onset, then pitch;
+- ``bars.npy``: all bars of the scores, ``PACKED_BAR_DTYPE``;
+- ``manifest.json``: version, sources, hash, one row a piece (:class:`PieceInfo`), and the files that were left out.
+
+Time is **seconds for performances and quarters for scores**: ``PieceInfo.feel`` says which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from styletransfer.data.catalogue import Era
+from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable
+
+VERSION = 1
+KIND = "styletransfer-prepared-data"
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+PACKED_NOTE_DTYPE = np.dtype(
+    [
+        ("onset", "<f4"),  # seconds for a performance, quarters for a score
+        ("duration", "<f4"),  # the same unit, > 0
+        ("pitch", "u1"),  # MIDI number
+        ("velocity", "u1"),  # 1-127
+        ("part", "u1"),  # track in the file; in a piano score 0 is the right hand
+        ("melody", "?"),
+    ]
+)
+
+PACKED_BAR_DTYPE = np.dtype([("start", "<f4"), ("length", "<f4"), ("numerator", "u1"), ("denominator", "u1")])
+
+
+@dataclass(frozen=True)
+class PieceInfo:
+    """One row of the manifest.
+
+    ``id`` is source/file, ``file`` the path inside its source, ``title`` and ``composer`` (an id of the catalogue or
+    ``unknown``) what the source's table says. ``group`` is the id of the first piece with the same content. ``notes``
+    and ``bars`` are (start, stop) rows of the two arrays; ``quarters_per_minute`` is the tempo at the start of the file
+    (meaningless for a performance), ``seconds`` the length.
+    """
+
+    id: str
+    file: str
+    source: str
+    title: str
+    composer: str
+    era: Era
+    feel: Feel
+    split: Split
+    group: str
+    notes: tuple[int, int]
+    bars: tuple[int, int]
+    quarters_per_minute: float
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        """The number of notes."""
+        return self.notes[1] - self.notes[0]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` holds.
+
+    ``left_out`` are (id, reason) pairs; ``moved`` the ids of pieces that left an official split because of a twin in
+    another; ``remarks`` sentences that whoever prepares should see.
+    """
+
+    pieces: tuple[PieceInfo, ...]
+    hash: str
+    sources: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    moved: tuple[str, ...] = ()
+    version: int = VERSION
+    remarks: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> str:
+        """The manifest as JSON, a line a piece."""
+        rows = ",\n  ".join(json.dumps(asdict(piece), ensure_ascii=False) for piece in self.pieces)
+        head = {"kind": KIND} | {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pieces"}
+        body = json.dumps(head, ensure_ascii=False, indent=1)
+        return f'{body[:-2]},\n "pieces": [\n  {rows}\n ]\n}}\n'
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Manifest:
+        """The inverse of :meth:`to_json`, from the parsed JSON."""
+        pieces = tuple(
+            PieceInfo(**{**row, "notes": tuple(row["notes"]), "bars": tuple(row["bars"])}) for row in data["pieces"]
+        )
+        return cls(
+            pieces=pieces,
+            hash=data["hash"],
+            sources=tuple(data["sources"]),
+            left_out=tuple((file, reason) for file, reason in data["left_out"]),
+            moved=tuple(data["moved"]),
+            version=data["version"],
+            remarks=tuple(data["remarks"]),
+        )
+
+    def counts(self) -> dict[tuple[str, str, str], tuple[int, int, float]]:
+        """(pieces, notes, hours) by (composer, feel, split)."""
+        result: dict[tuple[str, str, str], tuple[int, int, float]] = {}
+        for piece in self.pieces:
+            key = (piece.composer, piece.feel, piece.split)
+            pieces, notes, hours = result.get(key, (0, 0, 0.0))
+            result[key] = (pieces + 1, notes + piece.count, hours + piece.seconds / 3600)
+        return dict(sorted(result.items()))
+
+    def summary(self) -> str:
+        """A table of pieces by composer, feel and split, and what was left out, for people to read."""
+        columns = [(feel, split) for feel in ("performance", "score") for split in SPLITS]
+        counts = self.counts()
+        lines = [f"{'':<14}{'performances':>24}{'scores':>24}{'notes':>12}"]
+        lines.append(f"{'composer':<14}" + "".join(f"{split[:5]:>8}" for _, split in columns))
+        for composer in sorted({piece.composer for piece in self.pieces}):
+            cells = [counts.get((composer, *column), (0, 0, 0.0))[0] for column in columns]
+            notes = sum(value[1] for key, value in counts.items() if key[0] == composer)
+            lines.append(f"{composer:<14}" + "".join(f"{cell:>8}" for cell in cells) + f"{notes:>12,}")
+        totals = Counter((piece.feel, piece.split) for piece in self.pieces)
+        notes = sum(piece.count for piece in self.pieces)
+        lines.append(f"{'all':<14}" + "".join(f"{totals[column]:>8}" for column in columns) + f"{notes:>12,}")  # type: ignore[index]
+        reasons = Counter(reason.split(":")[0] for _, reason in self.left_out)
+        lines += [f"left out, {reason}: {count}" for reason, count in sorted(reasons.items())]
+        if self.moved:
+            lines.append(f"moved to another split because of a twin there: {len(self.moved)}")
+        return "\n".join([*lines, *self.remarks])
+
+
+@dataclass(frozen=True)
+class Library:
+    """A prepared data set, opened for reading. ``notes.npy`` is memory-mapped: opening costs no memory."""
+
+    path: Path
+    manifest: Manifest
+    _notes: NoteTable
+    _bars: BarTable
+
+    @classmethod
+    def load(cls, path: str | Path, *, verify: bool = True) -> Library:
+        """Open a prepared folder.
+
+        Args:
+            path: the folder.
+            verify: recompute the hash over all files (0.2 s for 7 M notes).
+
+        Raises:
+            InputError: if the folder isn't a prepared data set of this version, or its files don't match its hash.
+        """
+        path = Path(path)
+        if not is_prepared(path):
+            raise InputError(f"{path}: not a prepared data set; make one with `styletransfer data prepare`.")
+        data = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        if data.get("version") != VERSION:
+            found = data.get("version")
+            raise InputError(f"{path}: prepared data of version {found}, not {VERSION}; prepare it again.")
+        try:
+            manifest = Manifest.from_json(data)
+            found = content_hash(path, manifest.pieces) if verify else manifest.hash
+            notes = np.load(path / "notes.npy", mmap_mode="r")
+            bars = np.load(path / "bars.npy")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: damaged prepared data ({error}); prepare it again from its sources.") from error
+        if found != manifest.hash:
+            raise InputError(f"{path}: its files don't match its manifest's hash; prepare it again from its sources.")
+        return cls(path, manifest, notes, bars)
+
+    @property
+    def pieces(self) -> tuple[PieceInfo, ...]:
+        """All pieces; an index into this tuple is the ``i`` of the other methods."""
+        return self.manifest.pieces
+
+    @property
+    def hash(self) -> str:
+        """The content hash: the same for the same notes, bars and piece rows."""
+        return self.manifest.hash
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def notes(self, i: int) -> NoteTable:
+        """Notes of piece ``i``, read-only, ``PACKED_NOTE_DTYPE``: seconds or quarters by the piece's feel."""
+        start, stop = self.pieces[i].notes
+        return self._notes[start:stop]
+
+    def bars(self, i: int) -> BarTable:
+        """Bars of piece ``i`` in quarters, ``PACKED_BAR_DTYPE``; empty for a performance."""
+        start, stop = self.pieces[i].bars
+        return self._bars[start:stop]
+
+    def select(
+        self,
+        split: str | Iterable[str] | None = None,
+        feel: str | None = None,
+        composer: str | Iterable[str] | None = None,
+        era: str | None = None,
+    ) -> list[int]:
+        """Indices of the pieces that match everything that is given, ascending."""
+        splits = _choice(split)
+        composers = _choice(composer)
+        return [
+            index
+            for index, piece in enumerate(self.pieces)
+            if (splits is None or piece.split in splits)
+            and (feel is None or piece.feel == feel)
+            and (composers is None or piece.composer in composers)
+            and (era is None or piece.era == era)
+        ]
+
+
+def _choice(value: str | Iterable[str] | None) -> set[str] | None:
+    return None if value is None else {value} if isinstance(value, str) else set(value)
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a folder is a prepared data set, of any version."""
+    try:
+        return bool(json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == KIND)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
+    """SHA-256 over the two array files and the piece rows."""
+    digest = hashlib.sha256()
+    for name in ("notes.npy", "bars.npy"):
+        with (path / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    for piece in pieces:
+        digest.update(json.dumps(asdict(piece), sort_keys=True).encode())
+    return digest.hexdigest()

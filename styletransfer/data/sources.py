@@ -1,0 +1,176 @@
+"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, or any folder, as one list of files with labels.
+
+A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the table inside:
+``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with ``file`` and ``composer`` (the keyboard
+scores, or a user's own table).
+"""
+
+from __future__ import annotations
+
+import csv
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from styletransfer.data.catalogue import corrected_label
+from styletransfer.data.library import SPLITS, Split
+from styletransfer.score.notes import Feel, InputError
+from styletransfer.score.read import SCORE_SUFFIXES
+
+ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to prepare: where it lies, and what its source says about it.
+
+    ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the official split where
+    there is one, ``feel`` the feel where the source implies it.
+    """
+
+    path: Path
+    source: str
+    file: str
+    label: str
+    title: str
+    split: Split | None
+    feel: Feel | None
+
+    @property
+    def id(self) -> str:
+        """source/file."""
+        return f"{self.source}/{self.file}"
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[Path]:
+    """The folder of a source: the folder itself, or a temporary one with an archive's files, removed afterwards.
+
+    Raises:
+        InputError: where the source is missing, isn't an archive, is broken, or wants to write outside its folder.
+    """
+    if source.is_dir():
+        yield source
+        return
+    if not source.is_file():
+        raise InputError(f"{source}: no such folder or archive.")
+    if not source.name.lower().endswith(ARCHIVE_SUFFIXES):
+        raise InputError(f"{source}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)}).")
+    with TemporaryDirectory(prefix="styletransfer-") as folder:
+        try:
+            _extract(source, Path(folder))
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise InputError(f"{source}: the archive can't be unpacked ({error}).") from error
+        yield Path(folder)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    if archive.suffix.lower() == ".zip":
+        with zipfile.ZipFile(archive) as zipped:
+            for name in zipped.namelist():
+                if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                    raise zipfile.BadZipFile(f"{name} lies outside of the archive's folder")
+            zipped.extractall(folder)
+    else:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+
+
+def source_name(source: Path) -> str:
+    """A short name for a source: its file name without the archive's suffix."""
+    name = source.resolve().name
+    for suffix in ARCHIVE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def source_files(
+    folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None
+) -> list[SourceFile]:
+    """All files of an unpacked source, in the order of its table, or by path where there is none.
+
+    Args:
+        folder: the source's folder; the table may lie in it or one level below.
+        name: the source's name, for folders that aren't recognised; MAESTRO and ASAP have their own.
+        composers_csv: a table (columns file, composer, perhaps title and split) to use instead of one in the folder.
+        feel: overrules the feel that the source implies.
+    """
+    if composers_csv is not None:
+        return _from_table(composers_csv, folder, name, feel)
+    for table in sorted([*folder.glob("maestro-v*.csv"), *folder.glob("*/maestro-v*.csv")]):
+        return _from_maestro(table, feel or "performance")
+    for table in sorted([*folder.glob("metadata.csv"), *folder.glob("*/metadata.csv")]):
+        columns = set(next(iter(_rows(table)), {}))
+        if "midi_score" in columns:
+            return _from_asap(table, feel or "score")
+        if {"file", "composer"} <= columns:
+            exact = "downbeats_on_bars" in columns  # a column that only the keyboard scores have
+            if exact:
+                return _from_table(table, table.parent, "keyboard-scores", feel or "score")
+            return _from_table(table, table.parent, name, feel)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES)
+    files = [path.relative_to(folder).as_posix() for path in paths]
+    return [
+        SourceFile(path, name, file, "", path.stem, None, feel)
+        for path, file in zip(paths, files, strict=True)
+        if not any(part.startswith((".", "__MACOSX")) for part in Path(file).parts)
+    ]
+
+
+def _rows(table: Path, *columns: str) -> list[dict[str, str]]:
+    """The rows of a table that needs ``columns``; a cell that a short row lacks is ''."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: the table can't be read ({error}).") from error
+    if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
+        raise InputError(f"{table}: the table lacks the column {missing[0]!r}.")
+    return rows
+
+
+def _from_maestro(table: Path, feel: Feel) -> list[SourceFile]:
+    files = []
+    for row in _rows(table, "midi_filename", "canonical_composer", "canonical_title", "split"):
+        file = row["midi_filename"]
+        label = corrected_label(row["canonical_composer"], file)
+        split = _split(row["split"], table)
+        files.append(SourceFile(table.parent / file, "maestro", file, label, row["canonical_title"], split, feel))
+    return files
+
+
+def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
+    scores = {
+        row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")
+    }  # a row a performance: each score once
+    return [
+        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel)
+        for file, row in scores.items()
+    ]
+
+
+def _from_table(table: Path, folder: Path, name: str, feel: Feel | None) -> list[SourceFile]:
+    files = []
+    for row in _rows(table, "file", "composer"):
+        path = folder / row["file"]
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{table}: {row['file']} lies outside of {folder}.")
+        split = _split(row.get("split") or "", table)
+        title = row.get("title") or path.stem
+        files.append(SourceFile(path, name, Path(row["file"]).as_posix(), row["composer"], title, split, feel))
+    return files
+
+
+def _split(value: str, table: Path) -> Split | None:
+    if not value:
+        return None
+    for split in SPLITS:
+        if value == split:
+            return split
+    raise InputError(f"{table}: the split {value!r} is none of {', '.join(SPLITS)}.")

@@ -1,0 +1,113 @@
+"""Which pieces are for training, validation and test: by content, never by title.
+
+Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its twins are: to test
+if any of its group is in test, else to validation if any is there. Groups without an official split are drawn by a hash
+of their first id, so that the same files always fall the same way, whatever else is prepared with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from styletransfer.data.fingerprint import SAME_PIECE, Fingerprint, groups, similar_pairs
+from styletransfer.data.library import SPLITS, Split
+
+VALIDATION_SHARE = 0.04
+TEST_SHARE = 0.04
+SMALL_FOLDER = 20  # pieces; below it there is no test split, and one group is for validation
+SMALLEST_FOLDER = 5  # pieces; below it everything is for training
+
+Pair = tuple[int, int, float]
+
+
+class SplitPlan(NamedTuple):
+    """``splits`` (pieces,), ``groups`` (pieces,) as indices of each group's first piece, and the pieces ``moved``."""
+
+    splits: list[Split]
+    groups: list[int]
+    moved: list[int]
+
+
+def assign_splits(
+    ids: Sequence[str], sources: Sequence[str], official: Sequence[Split | None], pairs: Sequence[Pair]
+) -> SplitPlan:
+    """Splits of pieces from their ids, sources, official splits (None where there is none) and similar pairs."""
+    label = groups(len(ids), pairs)
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(label.tolist()):
+        members.setdefault(group, []).append(index)
+    splits: list[Split] = ["train"] * len(ids)
+    free: dict[str, list[list[int]]] = {}  # by source of the first member: groups without any official split
+    for group_members in members.values():
+        known = [split for index in group_members if (split := official[index]) is not None]
+        if known:
+            worst = max(known, key=SPLITS.index)
+            for index in group_members:
+                splits[index] = official[index] or worst
+        else:
+            free.setdefault(sources[group_members[0]], []).append(group_members)
+    for source, source_groups in free.items():
+        size = sum(name == source for name in sources)
+        for group_members, split in zip(source_groups, _draw(ids, source_groups, size), strict=True):
+            for index in group_members:
+                splits[index] = split
+    moved = _mend(splits, pairs)
+    return SplitPlan(splits, label.tolist(), moved)
+
+
+def _draw(ids: Sequence[str], source_groups: list[list[int]], size: int) -> list[Split]:
+    """Splits of one source's groups; ``size`` is the number of all its pieces."""
+    value = [_uniform(min(ids[index] for index in members)) for members in source_groups]
+    result: list[Split] = [_threshold(one) if size >= SMALL_FOLDER else "train" for one in value]
+    if size >= SMALLEST_FOLDER and len(source_groups) > 1 and "validation" not in result:
+        smallest = min(len(members) for members in source_groups)  # as much as possible is for training
+        candidates = [k for k, members in enumerate(source_groups) if len(members) == smallest]
+        result[min(candidates, key=lambda k: value[k])] = "validation"
+    return result
+
+
+def _threshold(value: float) -> Split:
+    if value < VALIDATION_SHARE:
+        return "validation"
+    return "test" if value < VALIDATION_SHARE + TEST_SHARE else "train"
+
+
+def _uniform(text: str) -> float:
+    """A number in [0, 1) that depends on the text only."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
+    """Move, in place, pieces with a twin in a stricter split there, until none is left; returns the moved ones."""
+    moved: set[int] = set()
+    while crossing := [(i, j) for i, j, _ in pairs if splits[i] != splits[j]]:
+        for i, j in crossing:
+            if splits[i] != splits[j]:
+                weaker, stricter = sorted((i, j), key=lambda k: SPLITS.index(splits[k]))
+                splits[weaker] = splits[stricter]
+                moved.add(weaker)
+    return sorted(moved)
+
+
+def check_splits(
+    prints: Sequence[Fingerprint],
+    splits: Sequence[Split],
+    ids: Sequence[str],
+    pairs: Sequence[Pair] | None = None,
+    threshold: float = SAME_PIECE,
+) -> None:
+    """Fail if any two pieces of different splits are the same piece.
+
+    Raises:
+        ValueError: naming the pair with the highest containment at or above ``threshold``.
+    """
+    found = similar_pairs(prints, threshold) if pairs is None else pairs
+    crossing = [(value, i, j) for i, j, value in found if splits[i] != splits[j] and value >= threshold]
+    if crossing:
+        value, i, j = max(crossing)
+        raise ValueError(
+            f"{len(crossing)} pairs of pieces cross a split; the worst: {ids[i]} ({splits[i]}) and {ids[j]} "
+            f"({splits[j]}) share {value:.0%} of their n-grams"
+        )

@@ -1,0 +1,251 @@
+"""MIDI bytes to pieces, through symusic.
+
+symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are refused before they
+reach it, a time division in frames (SMPTE) is rewritten as beats of one second, and of a type 2 file, whose tracks are
+independent pieces, the first one with notes is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import (
+    NOTE_DTYPE,
+    BarTable,
+    Feel,
+    InputError,
+    NoteTable,
+    Piece,
+    TempoMap,
+    bars_of,
+    sort_notes,
+)
+
+MAX_HOURS = 3
+"""Music that lasts this long or longer is refused."""
+MAX_QUARTERS = MAX_HOURS * 60 * 400
+"""Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
+
+GRIDS = ((8, 6), (16, 12, 9, 7, 5))
+"""Subdivisions of a quarter that notation uses; the first is tried alone because the second covers a fifth of all
+ticks."""
+GRID_LIFT = 0.6
+"""How far above chance onsets must lie on a grid. 824 keyboard scores lie at 0.78 or above, 1,276 performances
+(MAESTRO) at 0.1 or below."""
+
+
+def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
+    """A piece from the bytes of a MIDI file; ``name`` is what its error messages call it.
+
+    Raises:
+        InputError: where the bytes are damaged, hold no notes, or hold hours of music.
+    """
+    kind, division, tracks = _chunks(data, name)
+    clock: float | None = None  # seconds a quarter, where the file counts time and not beats
+    if division & 0x8000:
+        division, clock = _frames(division, name)
+    if not division:
+        raise InputError(f"{name}: its header has no time division, so it cannot be timed; export it again.")
+    score, remarks = _open(kind, division, tracks, name)
+    sounding = [track for track in score.tracks if not track.is_drum and len(track.notes)]
+    drums = sum(bool(track.is_drum and len(track.notes)) for track in score.tracks)
+    if not sounding:
+        reason = "it holds only drums" if drums else "it holds no notes"
+        raise InputError(f"{name}: {reason}; give a file with a melody in it.")
+    if drums:
+        remarks.append(f"{drums} drum track{'s were' if drums > 1 else ' was'} left out")
+
+    tables = [_notes(track, part, division) for part, track in enumerate(sounding)]
+    notes = np.concatenate(tables)
+    end = float((notes["onset"] + notes["duration"]).max())
+    if notes["onset"].min() < 0 or end > MAX_QUARTERS:
+        raise InputError(f"{name}: its notes lie at impossible times; export it again from the program that made it.")
+    changes = [] if clock else [(t.time, t.mspq) for t in score.tempos]
+    tempo = _tempo_map(changes, division, clock or 0.5)
+    if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:
+        raise InputError(f"{name}: it lasts {MAX_HOURS} hours or more; cut it into shorter pieces.")
+
+    found: Feel
+    if feel == "performance" or (feel is None and clock):
+        found, bars = "performance", bars_of([], 0.0)[:0]
+    else:
+        bars = bars_of(_time_signatures(score, division), end)
+        found = feel or ("score" if on_beats(notes, bars, division) else "performance")
+    if found == "performance":
+        bars = bars[:0]
+        for table, track in zip(tables, sounding, strict=True):
+            if len(track.pedals):
+                pedals = track.pedals.numpy()
+                extend_by_pedal(table, pedals["time"] / division, (pedals["time"] + pedals["duration"]) / division)
+        notes = np.concatenate(tables)
+    else:
+        notes = without_doubles(notes)
+    return Piece(
+        notes=sort_notes(notes),
+        feel=found,
+        bars=bars,
+        tempo=tempo,
+        ticks_per_quarter=division,
+        parts=_part_names([track.name for track in sounding]),
+        key_signatures=_key_signatures(score, division) if found == "score" else (),
+        remarks=tuple(remarks),
+    )
+
+
+def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
+    """Whether music is notated or quantised: its onsets, counted from their bar lines, fall on subdivisions of a
+    quarter.
+
+    The share of distinct onsets within a tick of a grid is compared with the share of all ticks that lie there, so that
+    0 is chance and 1 is perfect; one of ``GRIDS`` must reach ``GRID_LIFT``. Positions count from the bar line, because
+    a cadenza's bar may have any length.
+    """
+    tpq = ticks_per_quarter
+    onset = np.unique(np.round(notes["onset"] * tpq).astype(int))
+    lines = np.round(bars["start"] * tpq).astype(int)
+    phase = (onset - lines[np.clip(np.searchsorted(lines, onset, side="right") - 1, 0, None)]) % tpq
+    counts = np.bincount(phase, minlength=tpq)
+    tolerance = 1 if tpq >= 240 else 0
+    chance = 1.0
+    for grid in GRIDS:
+        on_grid = np.zeros(tpq, bool)
+        for division in grid:
+            marks = np.round(np.arange(division) * tpq / division).astype(int)
+            for shift in range(-tolerance, tolerance + 1):
+                on_grid[(marks + shift) % tpq] = True
+        chance = float(on_grid.mean())
+        share = float(counts[on_grid].sum() / len(onset))
+        if chance < 1 and (share - chance) / (1 - chance) >= GRID_LIFT:
+            return True
+    return chance == 1  # too coarse a file to hold anything but a grid
+
+
+def without_doubles(notes: NoteTable) -> NoteTable:
+    """Notes without those that another of the same part, onset and pitch outlasts: two voices in unison are one key."""
+    order = np.lexsort((-notes["duration"], notes["pitch"], notes["onset"], notes["part"]))
+    keys = notes[["part", "onset", "pitch"]][order]
+    rows: NoteTable = notes[order[np.concatenate([[True], keys[1:] != keys[:-1]])]]
+    return rows
+
+
+def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.float64]) -> None:
+    """Hold notes, in place, until the sustain pedal's release or the next onset of the same pitch.
+
+    ``down`` and ``up`` (pedals,) are the quarters at which the pedal goes down and comes up, ascending.
+    """
+    end = notes["onset"] + notes["duration"]
+    index = np.searchsorted(down, end, side="right") - 1
+    release = up[np.clip(index, 0, None)]
+    end = np.where((index >= 0) & (end < release), release, end)
+    order = np.lexsort((notes["onset"], notes["pitch"]))
+    onset, pitch, sorted_end = notes["onset"][order], notes["pitch"][order], end[order]
+    following = np.where((pitch[1:] == pitch[:-1]) & (onset[1:] > onset[:-1]), onset[1:], np.inf)
+    sorted_end[:-1] = np.minimum(sorted_end[:-1], following)
+    end[order] = sorted_end
+    notes["duration"] = end - notes["onset"]
+
+
+def _chunks(data: bytes, name: str) -> tuple[int, int, list[bytes]]:
+    """Type, time division and the contents of the track chunks; a file that is cut short is refused."""
+    cut = InputError(f"{name}: the MIDI file is cut short or damaged; download or export it again.")
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        data = data[20:]
+    if data[:4] != b"MThd":
+        raise InputError(f"{name}: it is not a MIDI file, whatever its name says; export it as MIDI or MusicXML.")
+    header = int.from_bytes(data[4:8], "big")
+    if header < 6 or len(data) < 8 + header:
+        raise cut
+    kind, stated, division = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
+    tracks: list[bytes] = []
+    at = 8 + header
+    while at < len(data) and len(tracks) < stated:
+        size = int.from_bytes(data[at + 4 : at + 8], "big")
+        if len(data) < at + 8 + size or len(data) < at + 8:
+            raise cut
+        if data[at : at + 4] == b"MTrk":
+            tracks.append(data[at + 8 : at + 8 + size])
+        at += 8 + size
+    if len(tracks) < stated or kind > 2:
+        raise cut
+    return kind, division, tracks
+
+
+def _frames(division: int, name: str) -> tuple[int, float]:
+    """Ticks per quarter and seconds a quarter of an SMPTE division: its "quarters" are 24, 25 or 30 frames.
+
+    The high byte is minus the frames a second, of which 29 stands for 29.97 (30 frames in 1.001 s); the low byte is the
+    ticks a frame (Standard MIDI Files 1.0).
+    """
+    frames = 256 - (division >> 8)
+    if frames not in {24, 25, 29, 30}:
+        raise InputError(f"{name}: its header has an impossible time division; export it again.")
+    return (30 if frames == 29 else frames) * (division & 0xFF), 1.001 if frames == 29 else 1.0
+
+
+def _open(kind: int, division: int, tracks: list[bytes], name: str) -> tuple[Any, list[str]]:
+    """symusic's score, in ticks, and remarks; of the separate pieces of a type 2 file the first with notes."""
+    if kind != 2 or len(tracks) < 2:
+        return _symusic(division, tracks, name), []
+    scores = [_symusic(division, [track], name) for track in tracks]
+    pitched = [score for score in scores if any(len(t.notes) and not t.is_drum for t in score.tracks)]
+    remark = f"a type 2 file holds {len(tracks)} separate pieces; the first with notes was taken"
+    return (pitched or scores)[0], [remark]
+
+
+def _symusic(division: int, tracks: list[bytes], name: str) -> Any:
+    """symusic's score of a plain type 1 file with these tracks, in ticks."""
+    import symusic
+
+    header = b"MThd" + (6).to_bytes(4, "big") + b"".join(n.to_bytes(2, "big") for n in (1, len(tracks), division))
+    body = b"".join(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks)
+    try:
+        return symusic.Score.from_midi(header + body)
+    except Exception as error:  # symusic raises whatever its parser met
+        raise InputError(f"{name}: the MIDI file is damaged ({_first_line(error)}); export it again.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120]
+
+
+def _part_names(names: list[str]) -> tuple[str, ...]:
+    clean = ["".join(c for c in name if c.isprintable()).strip()[:80] for name in names]
+    if len(clean) == 1:
+        return (clean[0] or "piano",)
+    return tuple(name or f"track {number}" for number, name in enumerate(clean, 1))
+
+
+def _notes(track: Any, part: int, tpq: int) -> NoteTable:
+    columns = track.notes.numpy()
+    notes = np.zeros(len(track.notes), NOTE_DTYPE)
+    notes["onset"] = columns["time"] / tpq
+    notes["duration"] = np.maximum(columns["duration"], 1) / tpq
+    notes["pitch"] = columns["pitch"]
+    notes["velocity"] = np.clip(columns["velocity"], 1, 127)
+    notes["part"] = part
+    return notes
+
+
+def _tempo_map(changes: list[tuple[int, int]], tpq: int, first: float) -> TempoMap:
+    """A tempo map from (tick, microseconds a quarter) pairs; ``first`` (seconds a quarter) holds where none is
+    stated."""
+    tempos = {0: first} | {tick: micro / 1e6 for tick, micro in changes if tick >= 0 and micro > 0}
+    ticks = [t for i, t in enumerate(sorted(tempos)) if i == 0 or tempos[t] != tempos[sorted(tempos)[i - 1]]]
+    return TempoMap(np.array(ticks) / tpq, np.array([tempos[t] for t in ticks]))
+
+
+def _time_signatures(score: Any, tpq: int) -> list[tuple[float, int, int]]:
+    rows = [(t.time / tpq, t.numerator, t.denominator) for t in score.time_signatures]
+    return [row for row in rows if 0 <= row[0] <= MAX_QUARTERS and 1 <= row[1] <= 255 and 1 <= row[2] <= 128]
+
+
+def _key_signatures(score: Any, tpq: int) -> tuple[tuple[float, int, bool], ...]:
+    rows = {k.time / tpq: (int(k.key), bool(k.tonality == 1)) for k in score.key_signatures if -7 <= k.key <= 7}
+    found: list[tuple[float, int, bool]] = []
+    for position, (fifths, minor) in sorted(rows.items()):
+        if not found or found[-1][1:] != (fifths, minor):
+            found.append((position, fifths, minor))
+    return tuple(found)

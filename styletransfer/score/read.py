@@ -1,0 +1,78 @@
+"""Files to pieces: MIDI through symusic, MusicXML through music21, example tunes by name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from styletransfer.score.midi import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
+from styletransfer.score.notes import Feel, InputError, Piece
+
+__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "on_beats", "read_score", "read_song"]
+
+MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
+MUSICXML_SUFFIXES = {".xml", ".musicxml", ".mxl"}
+SCORE_SUFFIXES = MIDI_SUFFIXES | MUSICXML_SUFFIXES
+MAX_BYTES = 64 * 1024 * 1024
+"""Files larger than this are refused: three hours of dense piano music take about 3 MB as MIDI."""
+
+
+def read_score(path: str | Path, feel: Feel | None = None) -> Piece:
+    """Read a file as a :class:`Piece`; ``feel`` overrules what the reader finds.
+
+    A MIDI file is known by its first bytes, whatever its name. MusicXML counts as a score.
+
+    Raises:
+        InputError: where the file is missing, unreadable, empty, broken, far too long, or has no notes.
+    """
+    path = Path(path)
+    data = _bytes_of(path)
+    if data[:4] == b"MThd" or path.suffix.lower() in MIDI_SUFFIXES:
+        return parse_midi(data, str(path), feel)
+    if path.suffix.lower() in MUSICXML_SUFFIXES:
+        from styletransfer.score.musicxml import parse_musicxml
+
+        return parse_musicxml(data, str(path), feel)
+    known = ", ".join(sorted(SCORE_SUFFIXES))
+    raise InputError(f"{path}: it is neither MIDI nor MusicXML; give a file that ends in one of {known}.")
+
+
+def read_song(name_or_path: str | Path, feel: Feel | None = None) -> Piece:
+    """Read a file, or one of the example tunes where no file has that name.
+
+    Raises:
+        InputError: as :func:`read_score`, or where neither a file nor an example has that name.
+    """
+    from styletransfer.score.examples import EXAMPLES, example
+
+    text = str(name_or_path)
+    if not os.path.lexists(text) and text in EXAMPLES:
+        return example(text)
+    looks_like_path = Path(text).suffix != "" or os.sep in text or os.path.lexists(text)
+    if text and not looks_like_path:
+        raise InputError(f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}.")
+    return read_score(text, feel)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The file's bytes, after the checks that come before any parsing."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{path}: it is a folder; name one MIDI or MusicXML file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: it is not a regular file; name a MIDI or MusicXML file.")
+        if status.st_size > MAX_BYTES:
+            raise InputError(f"{path}: it is larger than {MAX_BYTES >> 20} MB, too large for a piece of music.")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; check the name and the folder.") from None
+    except PermissionError:
+        raise InputError(f"{path}: you have no permission to read it; change its permissions or copy it.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: it cannot be read ({reason}); check the name.") from None
+    if not data:
+        raise InputError(f"{path}: the file is empty; download or export it again.")
+    return data

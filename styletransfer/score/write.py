@@ -1,0 +1,197 @@
+"""Pieces to MIDI files, byte for byte the same each time, and the safe writing of any output file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import BarTable, InputError, NoteTable, Piece
+
+CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)
+"""MIDI channels for parts, in order: all but the tenth, which plays drums."""
+MAX_DENOMINATOR = 128
+_Event = tuple[int, int, int, bytes]  # tick, rank among the events of that tick, pitch, message
+
+
+def check_writable(path: str | Path, force: bool = False) -> None:
+    """Refuse a path that can't be written, or that exists and may not be replaced, before any work is done.
+
+    Raises:
+        InputError: with the sentence for the user.
+    """
+    path = Path(path)
+    folder = path.parent
+    if not path.name or "\0" in str(path):
+        raise InputError(f"{path}: it is no file name; name the file to write.")
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: it is a folder; name the file to write in it.")
+        if not folder.is_dir():
+            raise InputError(f"{path}: there is no folder {folder}; make it first or name another.")
+        if os.path.lexists(path) and not force:
+            raise InputError(f"{path}: it exists already; name another file, or replace it with --force.")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: it cannot be written ({error}); name another file.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: you may not write in the folder {folder}; name another.")
+
+
+def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
+    """Write a file whole or not at all: under a temporary name in the same folder, which then takes the real one.
+
+    Raises:
+        InputError: as :func:`check_writable`, or where the disk refuses.
+    """
+    path = Path(path)
+    check_writable(path, force)
+    temporary = path.parent / f".styletransfer-{os.getpid()}-{os.urandom(4).hex()}.part"
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be written ({error.strerror or error}); name another file.") from None
+
+
+def write_midi(piece: Piece, path: str | Path, *, force: bool = False, programs: Sequence[int] | None = None) -> None:
+    """Write a piece as a MIDI file of type 1; see :func:`midi_bytes`.
+
+    Raises:
+        InputError: where the file exists (without ``force``) or can't be written.
+    """
+    check_writable(path, force)
+    write_bytes(path, midi_bytes(piece, programs), force)
+
+
+def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
+    """A piece as MIDI of type 1: a track of tempos and signatures, then one track and channel for each part with notes.
+
+    An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps the input's ticks per
+    quarter, tempo map, bars and keys to the tick. ``programs`` are General MIDI programs by part (default 0, piano).
+    Within a part, a note ends where the next one of its pitch begins; of notes of the same pitch and onset the longest
+    is kept.
+    """
+    tpq = piece.ticks_per_quarter
+    if not 1 <= tpq <= 0x7FFF:
+        raise ValueError(f"ticks per quarter must lie in 1..32767, not {tpq}")
+    tracks = [_track(_conductor(piece))]
+    used = [part for part in range(len(piece.parts)) if (piece.notes["part"] == part).any()]
+    if len(piece.notes) and not np.isin(piece.notes["part"], used).all():
+        raise ValueError("a note belongs to a part that the piece does not name")
+    for number, part in enumerate(used):
+        program = programs[part] if programs is not None else 0
+        rows = piece.notes[piece.notes["part"] == part]
+        tracks.append(_track(_part(rows, piece.parts[part], CHANNELS[number % len(CHANNELS)], program, tpq)))
+    return (
+        b"MThd"
+        + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(tracks), 2), (tpq, 2)))
+        + b"".join(tracks)
+    )
+
+
+def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
+    """Signatures (quarter, numerator, denominator) of which ``bars_of`` makes these bars again.
+
+    A pick-up becomes a short signature of its own where one fits (1/4, then 3/4); a bar cut short is followed by its
+    signature once more.
+    """
+    rows: list[tuple[float, int, int]] = []
+    metre, cut = (0, 0), False  # of the bar before
+    for index, bar in enumerate(bars):
+        start, length, top, bottom = (bar[name].item() for name in ("start", "length", "numerator", "denominator"))
+        if index == 0 and start < 0:
+            rows.append((0.0, *_short_metre(start + length, top, bottom)))
+            rows.append((start + length, top, bottom))
+            metre = (top, bottom)
+            continue
+        new = metre != (top, bottom)
+        if (cut or new) and (not rows or rows[-1] != (start, top, bottom)):
+            rows.append((start, top, bottom))
+        metre, cut = (top, bottom), length < 4 * top / bottom - 1e-6
+    if cut:
+        rows.append((float(bars[-1]["start"] + bars[-1]["length"]), *metre))
+    return rows
+
+
+def note_ticks(notes: NoteTable, ticks_per_quarter: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Onsets and ends of notes in ticks, each (notes,); no note is shorter than a tick."""
+    onset = np.round(notes["onset"] * ticks_per_quarter).astype(np.int64)
+    end = np.round((notes["onset"] + notes["duration"]) * ticks_per_quarter).astype(np.int64)
+    return onset, np.maximum(end, onset + 1)
+
+
+def _short_metre(quarters: float, top: int, bottom: int) -> tuple[int, int]:
+    """The metre of a pick-up of that length; the full metre where no numerator fits."""
+    denominator = bottom
+    while denominator <= MAX_DENOMINATOR:
+        numerator = quarters * denominator / 4
+        if abs(numerator - round(numerator)) < 1e-6 and 1 <= round(numerator) <= 255:
+            return round(numerator), denominator
+        denominator *= 2
+    return top, bottom
+
+
+def _conductor(piece: Piece) -> list[_Event]:
+    tpq = piece.ticks_per_quarter
+    events: list[_Event] = []
+    for quarter, numerator, denominator in time_signatures_of(piece.bars):
+        if denominator & (denominator - 1):
+            raise ValueError(f"a metre's denominator must be a power of two, not {denominator}")
+        payload = bytes((numerator, denominator.bit_length() - 1, 24, 8))
+        events.append((_tick(quarter, tpq), 0, 0, b"\xff\x58\x04" + payload))
+    for quarter, fifths, minor in piece.key_signatures:
+        events.append((_tick(quarter, tpq), 1, 0, b"\xff\x59\x02" + bytes((fifths & 0xFF, int(minor)))))
+    for quarter, seconds in zip(piece.tempo.quarters, piece.tempo.seconds_per_quarter, strict=True):
+        micro = int(np.clip(round(float(seconds) * 1e6), 1, 0xFFFFFF))
+        events.append((_tick(float(quarter), tpq), 2, 0, b"\xff\x51\x03" + micro.to_bytes(3, "big")))
+    return events
+
+
+def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> list[_Event]:
+    label = name.encode("utf-8")
+    events: list[_Event] = [(0, 0, 0, b"\xff\x03" + _variable(len(label)) + label)]
+    events.append((0, 1, 0, bytes((0xC0 | channel, program & 0x7F))))
+    onset, end = note_ticks(rows, tpq)
+    order = np.lexsort((-end, onset, rows["pitch"]))
+    onset, end, rows = onset[order], end[order], rows[order]
+    same = rows["pitch"][1:] == rows["pitch"][:-1]
+    kept = np.concatenate([[True], ~(same & (onset[1:] == onset[:-1]))])
+    onset, end, rows = onset[kept], end[kept], rows[kept]
+    same = rows["pitch"][1:] == rows["pitch"][:-1]
+    end[:-1] = np.where(same, np.minimum(end[:-1], onset[1:]), end[:-1])
+    for on, off, pitch, velocity in zip(
+        onset.tolist(), end.tolist(), rows["pitch"].tolist(), rows["velocity"].tolist(), strict=True
+    ):
+        events.append((on, 3, pitch, bytes((0x90 | channel, pitch, max(1, min(127, velocity))))))
+        events.append((off, 2, pitch, bytes((0x80 | channel, pitch, 0))))  # ranks before the note-ons of its tick
+    return events
+
+
+def _track(events: list[_Event]) -> bytes:
+    body, now = bytearray(), 0
+    for tick, _, _, message in sorted(events):
+        body += _variable(tick - now) + message
+        now = tick
+    body += b"\x00\xff\x2f\x00"
+    return b"MTrk" + len(body).to_bytes(4, "big") + bytes(body)
+
+
+def _tick(quarter: float, tpq: int) -> int:
+    return max(0, round(quarter * tpq))
+
+
+def _variable(number: int) -> bytes:
+    """A number in MIDI's variable-length form, seven bits a byte."""
+    groups = [number & 0x7F]
+    while number := number >> 7:
+        groups.append(0x80 | (number & 0x7F))
+    return bytes(reversed(groups))

@@ -1,0 +1,314 @@
+"""Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its ids.
+
+A sequence is ``BOS feel [tempo] era composer`` and then bar after bar. With a melody, each bar is
+
+    MELODY <melody of the *next* bar> BAR_<metre> <every note of this bar>
+
+(the first bar is preceded by its own melody as well), so that the model reads one bar ahead, and a song of any length is
+one stream. Without a melody a bar is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS``
+ends the piece. Time is counted in steps: 24 a quarter in a score, 48 a second in a performance, whose bars are two seconds.
+Notes carry their velocity in performances only: the scores that the model learns from have none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece
+from styletransfer.tokens.controls import FINAL, MELODY, METRES, SPECIAL_TOKENS, metre_token
+
+STEPS_PER_QUARTER = 24
+STEPS_PER_SECOND = 48
+FREE_BAR_STEPS = 2 * STEPS_PER_SECOND
+LOWEST_PITCH, HIGHEST_PITCH = 21, 108
+
+
+class Event(NamedTuple):
+    """A note inside a bar: onset in steps from the bar's start, duration in steps, MIDI pitch, velocity bin (-1: none)."""
+
+    step: int
+    duration: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the first may start below 0."""
+
+    feel: Feel
+    onset: NDArray[np.int64]
+    duration: NDArray[np.int64]
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    melody: NDArray[np.bool_]
+    bar_start: NDArray[np.int64]
+    bar_length: NDArray[np.int64]
+    bar_metre: tuple[str, ...]
+
+    @cached_property
+    def bar_slices(self) -> NDArray[np.int64]:
+        """(bars + 1,) indices of the notes: bar b has the notes slices[b] to slices[b + 1]."""
+        edges = np.append(self.bar_start, self.bar_start[-1] + self.bar_length[-1])
+        return np.searchsorted(self.onset, edges, side="left")
+
+    @property
+    def bars(self) -> int:
+        return len(self.bar_start)
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """MidiTok's settings that matter for TSD: steps a beat as ((from, to), steps) pairs, and velocity bins."""
+
+    beat_res: tuple[tuple[tuple[int, int], int], ...] = (((0, 4), STEPS_PER_QUARTER), ((4, 12), STEPS_PER_QUARTER // 2))
+    velocities: int = 32
+
+
+class Codec:
+    """The default tokenizer.
+
+    ``vocabulary`` maps MidiTok's token names to ids; ``hash`` identifies the vocabulary and its order: everything that was
+    trained with it carries the hash, and a mismatch is refused. Given a vocabulary that was saved, MidiTok isn't imported.
+    """
+
+    def __init__(self, config: CodecConfig | None = None, vocabulary: dict[str, int] | None = None) -> None:
+        self.config = config or CodecConfig()
+        self.vocabulary = vocabulary or _vocabulary(self.config)
+        self.names = {index: name for name, index in self.vocabulary.items()}
+        self.size = len(self.vocabulary)
+        self.hash = hashlib.sha256(json.dumps(self.vocabulary).encode()).hexdigest()[:16]
+        self.pad, self.bos, self.eos = (self.vocabulary[name] for name in ("PAD", "BOS", "EOS"))
+        self.melody, self.final = self.vocabulary[MELODY], self.vocabulary[FINAL]
+        self.bar_ids = {f"BAR_{metre}": self.vocabulary[f"BAR_{metre}"] for metre in METRES}
+        values = sorted((_steps_of(name), index) for name, index in self.vocabulary.items() if name.startswith("Dur"))
+        self.durations = np.array([steps for steps, _ in values])
+        self.first_duration = values[0][1]
+        self.first_shift = self.vocabulary["TimeShift_0.1.24"]
+        self.first_pitch = self.vocabulary[f"Pitch_{LOWEST_PITCH}"]
+        self.first_velocity = self.vocabulary[self._velocity_names[0]]
+        self._value_index = {int(steps): index for index, steps in enumerate(self.durations)}
+        self.longest = int(self.durations[-1])
+
+    @cached_property
+    def _velocity_names(self) -> list[str]:
+        names = [name for name in self.vocabulary if name.startswith("Velocity_")]
+        return sorted(names, key=lambda name: int(name.split("_")[1]))
+
+    @cached_property
+    def velocity_values(self) -> NDArray[np.int64]:
+        """(bins,) the velocity that each bin stands for."""
+        return np.array([int(name.split("_")[1]) for name in self._velocity_names])
+
+    # --- notes to steps ------------------------------------------------------------------------------------------------
+
+    def grid(self, piece: Piece) -> Grid:
+        """A piece on the steps of its feel: no note is lost; an onset moves by at most half a step."""
+        if piece.feel == "score":
+            return self.grid_of("score", piece.notes, piece.bars)
+        notes = piece.notes.copy()
+        notes["onset"], notes["duration"] = piece.onset_seconds, piece.duration_seconds
+        return self.grid_of("performance", notes, piece.bars)
+
+    def grid_of(self, feel: Feel, notes: NoteTable, bars: BarTable) -> Grid:
+        """The same from a bare table whose onsets and durations are quarters (score) or seconds (performance)."""
+        scale = STEPS_PER_QUARTER if feel == "score" else STEPS_PER_SECOND
+        onset = np.floor(notes["onset"].astype(float) * scale + 0.5).astype(np.int64)
+        duration = self.nearest_duration(notes["duration"].astype(float) * scale)
+        pitch = notes["pitch"].astype(np.int64)
+        pitch = np.where(pitch < LOWEST_PITCH, pitch + 12 * -((pitch - LOWEST_PITCH) // 12), pitch)
+        pitch = np.where(pitch > HIGHEST_PITCH, pitch - 12 * -((HIGHEST_PITCH - pitch) // 12), pitch)
+        nearest = np.abs(self.velocity_values[None, :] - np.arange(128)[:, None]).argmin(1)
+        velocity = nearest[notes["velocity"]]
+        if feel == "score":
+            start = np.round(bars["start"] * scale).astype(np.int64)
+            end = round(float(bars["start"][-1] + bars["length"][-1]) * scale)
+            metre = tuple(metre_token(int(bar["numerator"]), int(bar["denominator"])) for bar in bars)
+        else:
+            last = int(onset.max()) if len(onset) else 0
+            start = np.arange(0, last + 1, FREE_BAR_STEPS)
+            end = int(start[-1]) + FREE_BAR_STEPS
+            metre = ("BAR_free",) * len(start)
+        length = np.diff(np.append(start, end))
+        onset = np.clip(onset, start[0], end - 1)
+        order = np.lexsort((duration, pitch, onset))
+        return Grid(
+            feel,
+            onset[order],
+            duration[order],
+            pitch[order],
+            velocity[order],
+            notes["melody"][order].astype(bool),
+            start,
+            length,
+            metre,
+        )
+
+    def nearest_duration(self, steps: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Durations that have a token, nearest to the given ones (in steps); the longest stands for all beyond."""
+        index = np.clip(np.searchsorted(self.durations, steps), 1, len(self.durations) - 1)
+        below, above = self.durations[index - 1], self.durations[index]
+        return np.where(steps - below < above - steps, below, above)
+
+    # --- steps to tokens ------------------------------------------------------------------------------------------------
+
+    def encode_events(self, events: Iterable[Event]) -> list[int]:
+        """Tokens of the notes of one bar, which are sorted by step, then pitch; velocity -1 leaves the velocity out."""
+        ids: list[int] = []
+        now = 0
+        for step, duration, pitch, velocity in events:
+            if step > now:
+                ids += self.encode_shift(step - now)
+                now = step
+            ids.append(self.first_pitch + pitch - LOWEST_PITCH)
+            if velocity >= 0:
+                ids.append(self.first_velocity + velocity)
+            ids.append(self.first_duration + self._value_index[duration])
+        return ids
+
+    def encode_shift(self, steps: int) -> list[int]:
+        """Time shift tokens, the largest first, that add up to ``steps``."""
+        ids: list[int] = []
+        while steps > 0:
+            value = steps if steps in self._value_index else int(self.durations[self.durations <= steps][-1])
+            ids.append(self.first_shift + self._value_index[value])
+            steps -= value
+        return ids
+
+    def bar_events(self, grid: Grid, bar: int) -> list[Event]:
+        """The notes of a bar, with velocities for a performance."""
+        low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
+        velocity = grid.velocity[low:high] if grid.feel == "performance" else np.full(high - low, -1)
+        columns = (grid.onset[low:high] - grid.bar_start[bar], grid.duration[low:high], grid.pitch[low:high], velocity)
+        return [Event(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def melody_events(self, grid: Grid, bar: int) -> list[Event]:
+        """The melody's notes of a bar, without velocity; of several at one step the longest."""
+        if bar >= grid.bars:
+            return []
+        low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
+        found: dict[int, Event] = {}
+        for index in np.flatnonzero(grid.melody[low:high]) + low:
+            event = Event(int(grid.onset[index] - grid.bar_start[bar]), int(grid.duration[index]), int(grid.pitch[index]), -1)
+            if event.step not in found or found[event.step].duration < event.duration:
+                found[event.step] = event
+        return [found[step] for step in sorted(found)]
+
+    def melody_segment(self, grid: Grid, bar: int) -> list[int]:
+        """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty one after it."""
+        ids = [self.melody, *self.encode_events(self.melody_events(grid, bar))]
+        return [*ids, self.final] if bar >= grid.bars - 1 else ids
+
+    def bar_segment(self, grid: Grid, bar: int) -> list[int]:
+        """``BAR_<metre>`` and every note of a bar."""
+        return [self.bar_ids[grid.bar_metre[bar]], *self.encode_events(self.bar_events(grid, bar))]
+
+    def encode(
+        self, grid: Grid, controls: Sequence[str], first: int = 0, *, with_melody: bool, limit: int | None = None
+    ) -> tuple[list[int], list[bool]]:
+        """The sequence from bar ``first`` on, until the end or at least ``limit`` tokens.
+
+        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes and whatever ends a bar, but
+        neither the controls nor what a caller would know beforehand (the melody and the metre of a bar with a melody).
+        """
+        ids = [self.vocabulary[name] for name in controls]
+        scored = [False] * len(ids)
+
+        def put(segment: list[int], counts: bool, head: bool) -> None:
+            ids.extend(segment)
+            scored.extend([head] + [counts] * (len(segment) - 1))
+
+        if with_melody:
+            put(self.melody_segment(grid, first), False, False)
+        for bar in range(first, grid.bars):
+            if with_melody:
+                put(self.melody_segment(grid, bar + 1), False, bar > first)
+            put(self.bar_segment(grid, bar), True, not with_melody and bar > first)
+            if limit is not None and len(ids) >= limit:
+                return ids, scored
+        put([self.eos], True, True)
+        return ids, scored
+
+    # --- tokens to notes ------------------------------------------------------------------------------------------------
+
+    def decode_events(self, ids: Sequence[int]) -> list[Event]:
+        """Notes of one bar's tokens (without its ``BAR``); tokens that make no note are passed over."""
+        events: list[Event] = []
+        now, pitch, velocity = 0, None, -1
+        for index in ids:
+            kind, value = self.kind_of(index)
+            if kind == "shift":
+                now, pitch, velocity = now + value, None, -1
+            elif kind == "pitch":
+                pitch, velocity = value, -1
+            elif kind == "velocity":
+                velocity = value
+            elif kind == "duration" and pitch is not None:
+                events.append(Event(now, value, pitch, velocity))
+                pitch, velocity = None, -1
+        return events
+
+    def kind_of(self, index: int) -> tuple[str, int]:
+        """A token's kind and value: shift and duration in steps, pitch as MIDI number, velocity as bin, else its id."""
+        if self.first_pitch <= index < self.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1:
+            return "pitch", index - self.first_pitch + LOWEST_PITCH
+        if self.first_velocity <= index < self.first_velocity + len(self.velocity_values):
+            return "velocity", index - self.first_velocity
+        if self.first_duration <= index < self.first_duration + len(self.durations):
+            return "duration", int(self.durations[index - self.first_duration])
+        if self.first_shift <= index < self.first_shift + len(self.durations):
+            return "shift", int(self.durations[index - self.first_shift])
+        return "special", index
+
+    def decode(self, ids: Sequence[int]) -> list[list[Event]]:
+        """Notes of each bar of a whole sequence, the melody segments left aside."""
+        bars: list[list[int]] = []
+        inside = False
+        bar_ids = set(self.bar_ids.values())
+        for index in ids:
+            if index in bar_ids:
+                bars.append([])
+                inside = True
+            elif index in (self.melody, self.eos):
+                inside = False
+            elif inside:
+                bars[-1].append(index)
+        return [self.decode_events(bar) for bar in bars]
+
+
+def _vocabulary(config: CodecConfig) -> dict[str, int]:
+    from miditok import TSD
+
+    tokenizer = TSD(miditok_config(config))
+    names: dict[str, int] = tokenizer.vocab
+    return {name.removesuffix("_None"): index for name, index in names.items()}
+
+
+def miditok_config(config: CodecConfig) -> Any:
+    """The ``miditok.TokenizerConfig`` of the default tokenizer: notes only; time signatures and tempos are ours."""
+    from miditok import TokenizerConfig
+
+    return TokenizerConfig(
+        pitch_range=(LOWEST_PITCH, HIGHEST_PITCH + 1),
+        beat_res=dict(config.beat_res),
+        num_velocities=config.velocities,
+        special_tokens=list(SPECIAL_TOKENS),
+        use_chords=False,
+        use_tempos=False,
+        use_time_signatures=False,
+        use_programs=False,
+        use_pitchdrum_tokens=False,
+    )
+
+
+def _steps_of(name: str) -> int:
+    beats, position, resolution = (int(part) for part in name.split("_")[1].split("."))
+    return round((beats + position / resolution) * STEPS_PER_QUARTER)

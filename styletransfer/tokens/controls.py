@@ -1,0 +1,107 @@
+"""Control tokens: what the model is told before the music. Their order is fixed; new ones go to reserved slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from styletransfer.score.notes import Feel
+
+ERAS = ("baroque", "classical", "romantic", "modern")
+COMPOSERS = (
+    "bach",
+    "bartok",
+    "beethoven",
+    "brahms",
+    "chopin",
+    "cpe-bach",
+    "debussy",
+    "grieg",
+    "haydn",
+    "liszt",
+    "medtner",
+    "mendelssohn",
+    "mozart",
+    "rachmaninoff",
+    "scarlatti",
+    "schubert",
+    "schumann",
+    "scriabin",
+    "tchaikovsky",
+)
+COMPOSER_ERAS = dict.fromkeys(COMPOSERS, "romantic") | {
+    "bach": "baroque",
+    "scarlatti": "baroque",
+    "cpe-bach": "classical",
+    "haydn": "classical",
+    "mozart": "classical",
+    "beethoven": "classical",
+    "bartok": "modern",
+    "debussy": "modern",
+}
+RESERVED_SLOTS = 16
+UNKNOWN = "unknown"
+
+# Upper bounds of the tempo classes of scores, in quarters a minute; roughly adagio, andante, moderato, allegretto,
+# allegro, presto.
+TEMPO_BOUNDS = (60, 80, 100, 120, 144, 999)
+
+# The metres that have a BAR token of their own; all others share BAR_other. A performance has bars of two seconds, BAR_free.
+METRES = ("2/4", "3/4", "4/4", "6/8", "3/8", "2/2", "9/8", "12/8", "6/4", "3/2", "5/4", "other", "free")
+
+MELODY = "MELODY"
+FINAL = "FINAL"
+SPECIAL_TOKENS = (
+    "PAD",
+    "BOS",
+    "EOS",
+    MELODY,
+    FINAL,
+    "FEEL_performance",
+    "FEEL_score",
+    *(f"TEMPO_{bound}" for bound in TEMPO_BOUNDS),
+    *(f"BAR_{metre}" for metre in METRES),
+    *(f"ERA_{era}" for era in (*ERAS, UNKNOWN)),
+    *(f"COMPOSER_{composer}" for composer in (*COMPOSERS, UNKNOWN)),
+    *(f"COMPOSER_reserved-{slot}" for slot in range(RESERVED_SLOTS)),
+)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What a sequence begins with: the feel, for scores the tempo, the era and the composer (or a reserved slot's name)."""
+
+    feel: Feel
+    era: str = UNKNOWN
+    composer: str = UNKNOWN
+    quarters_per_minute: float = 100.0
+
+    def tokens(self) -> list[str]:
+        """Token names in their fixed order: ``BOS feel [tempo] era composer``."""
+        tempo = next(bound for bound in TEMPO_BOUNDS if self.quarters_per_minute <= bound or bound == TEMPO_BOUNDS[-1])
+        names = ["BOS", f"FEEL_{self.feel}"]
+        if self.feel == "score":
+            names.append(f"TEMPO_{tempo}")
+        return [*names, f"ERA_{self.era}", f"COMPOSER_{self.composer}"]
+
+    def without_style(self) -> Controls:
+        """The same controls with neither era nor composer: the base's own taste."""
+        return Controls(self.feel, quarters_per_minute=self.quarters_per_minute)
+
+
+def controls_of_style(style: str, feel: Feel, quarters_per_minute: float = 100.0) -> Controls:
+    """Controls of a composer's or an era's name.
+
+    Raises:
+        KeyError: where there is no such style.
+    """
+    if style in COMPOSER_ERAS:
+        return Controls(feel, COMPOSER_ERAS[style], style, quarters_per_minute)
+    if style in ERAS:
+        return Controls(feel, style, UNKNOWN, quarters_per_minute)
+    raise KeyError(style)
+
+
+def metre_token(numerator: int, denominator: int) -> str:
+    """The BAR token of a metre."""
+    name = f"{numerator}/{denominator}"
+    return f"BAR_{name if name in METRES else 'other'}"

@@ -1,0 +1,280 @@
+"""Which token may come next: a grammar that can't lose a melody note.
+
+A :class:`Line` follows one sequence while it is decoded, bar after bar. What the caller knows (the melody of the bars, their
+metre) is queued as forced tokens; between those, ``allowed`` marks every token that keeps the sequence well-formed and the
+melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
+notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
+their pitch begins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import Feel
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
+
+MOST_NOTES_AT_ONCE = 10  # as many as fingers
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before decoding starts.
+
+    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
+    the locked notes of each bar; None composes freely, in bars that all look like the first, until ``bars`` are full.
+    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores).
+    """
+
+    feel: Feel
+    bar_start: NDArray[np.int64]
+    bar_length: NDArray[np.int64]
+    bar_metre: tuple[str, ...]
+    earliest: NDArray[np.int64]
+    melody: tuple[tuple[Event, ...], ...] | None
+    subdivision: NDArray[np.bool_]
+    locked: bool = True
+
+    @property
+    def bars(self) -> int:
+        return len(self.bar_start)
+
+
+def plan_of(codec: Codec, grid: Grid, *, locked: bool = True) -> Plan:
+    """The plan that accompanies the melody of a grid."""
+    melody = tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
+    earliest = np.maximum(0, -grid.bar_start)
+    return Plan(
+        grid.feel,
+        grid.bar_start,
+        grid.bar_length,
+        grid.bar_metre,
+        earliest,
+        melody,
+        subdivision_of(grid) if grid.feel == "score" else np.ones(STEPS_PER_QUARTER, bool),
+        locked,
+    )
+
+
+def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
+    """A plan without melody: so many equal bars, ``length`` steps each."""
+    start = np.arange(bars, dtype=np.int64) * length
+    subdivision = np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
+    return Plan(feel, start, np.full(bars, length), (metre,) * bars, np.zeros(bars, np.int64), None, subdivision)
+
+
+def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
+    """(24,) steps of a quarter at which an accompaniment to a grid's melody may begin.
+
+    Sixteenths and triplet eighths always; finer ones, such as 32nds, where the melody has them.
+    """
+    allowed = _sixteenths_and_triplets()
+    start = np.repeat(grid.bar_start, np.diff(grid.bar_slices))
+    onset = (grid.onset[: len(start)] - start)[grid.melody[: len(start)]] % STEPS_PER_QUARTER
+    for divisor in (3, 4):  # 32nds, triplet sixteenths
+        finer = onset[(onset % divisor == 0) & ~allowed[onset]]
+        if len(finer) >= 2:
+            allowed[::divisor] = True
+    return allowed
+
+
+def _sixteenths_and_triplets() -> NDArray[np.bool_]:
+    allowed = np.zeros(STEPS_PER_QUARTER, bool)
+    allowed[::6] = True
+    allowed[::8] = True
+    return allowed
+
+
+@dataclass
+class Line:
+    """One sequence being decoded under a plan. ``forced`` tokens come before any choice; ``bars`` collects the tokens."""
+
+    codec: Codec
+    plan: Plan
+    first: int = 0
+    bar: int = -1
+    done: bool = False
+    bars: list[list[int]] = field(default_factory=list)
+    forced: deque[int] = field(default_factory=deque)
+    _now: int = 0
+    _state: str = "bar"  # bar: nothing yet, note: after a whole note, shift: after a time shift, pitch, velocity
+    _pitch: int = -1
+    _last: int = -1  # the last pitch at this onset
+    _count: int = 0
+    _pointer: int = 0  # the next melody note of this bar
+    _is_melody: bool = False
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        flat = [
+            (int(plan.bar_start[bar]) + event.step, event.duration, event.pitch)
+            for bar, events in enumerate(plan.melody or ())
+            for event in events
+        ]
+        self._melody_onset = np.array([row[0] for row in flat], np.int64)
+        self._melody_end = self._melody_onset + np.array([row[1] for row in flat], np.int64)
+        self._melody_pitch = np.array([row[2] for row in flat], np.int64)
+        self._locked = plan.melody is not None and plan.locked
+        if plan.melody is not None:
+            self.forced.extend(self.melody_segment(self.first))
+        self._open(self.first)
+
+    def melody_segment(self, bar: int) -> list[int]:
+        """The forced tokens that tell the melody of a bar; see :meth:`Codec.melody_segment`."""
+        assert self.plan.melody is not None
+        events = self.plan.melody[bar] if bar < self.plan.bars else ()
+        final = [self.codec.final] if bar >= self.plan.bars - 1 else []
+        return [self.codec.melody, *self.codec.encode_events(events), *final]
+
+    def _open(self, bar: int, ended: bool = False) -> None:
+        """Queue what stands before a bar's notes; ``ended``: the token that ends the bar before was sampled already."""
+        self.bar = bar
+        self.bars.append([])
+        if self.plan.melody is not None:
+            segment = self.melody_segment(bar + 1)
+            self.forced.extend(segment[1:] if ended else segment)
+        if self.plan.melody is not None or not ended:
+            self.forced.append(self.codec.bar_ids[self.plan.bar_metre[bar]])
+        self._now, self._state, self._last, self._count, self._pointer = 0, "bar", -1, 0, 0
+
+    # --- the melody of this bar ------------------------------------------------------------------------------------------
+
+    @property
+    def _pending(self) -> Event | None:
+        if not self._locked or self.plan.melody is None:
+            return None
+        events = self.plan.melody[self.bar]
+        return events[self._pointer] if self._pointer < len(events) else None
+
+    def _ceiling(self) -> int:
+        """Notes that begin now must lie below this pitch."""
+        if not self._locked or not len(self._melody_onset):
+            return HIGHEST_PITCH + 1
+        now = int(self.plan.bar_start[self.bar]) + self._now
+        index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
+        if index >= 0 and self._melody_end[index] > now:
+            return int(self._melody_pitch[index])
+        around = self._melody_pitch[max(index, 0) : index + 2]
+        return int(around.max()) + 1
+
+    def _longest(self, pitch: int) -> int:
+        """A note that begins now must not last longer than this many steps."""
+        if not self._locked:
+            return self.codec.longest
+        now = int(self.plan.bar_start[self.bar]) + self._now
+        later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
+        return int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest
+
+    # --- what may come, and what came --------------------------------------------------------------------------------------
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """(vocabulary,) tokens that may come next; only to be asked when nothing is forced and the line isn't done."""
+        codec = self.codec
+        mask = np.zeros(codec.size, bool)
+        if self._state == "pitch" and self.plan.feel == "performance":
+            mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
+            return mask
+        if self._state in ("pitch", "velocity"):
+            if self._is_melody:
+                pending = self._pending
+                assert pending is not None
+                mask[codec.first_duration + int(np.flatnonzero(codec.durations == pending.duration)[0])] = True
+            else:
+                fits = int(np.searchsorted(codec.durations, self._longest(self._pitch), side="right"))
+                mask[codec.first_duration : codec.first_duration + max(fits, 1)] = True
+            return mask
+        pending = self._pending
+        here = pending is not None and pending.step == self._now
+        self._allow_pitches(mask, pending if here else None)
+        if not here and self._state != "shift":
+            limit = pending.step if pending is not None else int(self.plan.bar_length[self.bar]) - 1
+            landing = self._now + codec.durations
+            ok = (landing <= limit) & self._landable(landing)
+            mask[codec.first_shift : codec.first_shift + len(ok)] = ok
+            if pending is None:
+                self._allow_end(mask)
+            elif not ok.any():  # a gap that no single shift fits: step by step
+                nearest = codec.durations <= pending.step - self._now
+                mask[codec.first_shift + int(np.flatnonzero(nearest)[-1])] = True
+        elif self._state == "shift" and not mask.any():
+            # landed between two shifts, or where no note may stand
+            if here or pending is None:
+                self._allow_end(mask)
+            else:
+                nearest = codec.durations <= pending.step - self._now
+                mask[codec.first_shift + int(np.flatnonzero(nearest)[-1])] = True
+        return mask
+
+    def _allow_pitches(self, mask: NDArray[np.bool_], pending: Event | None) -> None:
+        codec = self.codec
+        if self._now < self.plan.earliest[self.bar] or self._last > HIGHEST_PITCH:
+            return
+        low = max(self._last + 1, LOWEST_PITCH)
+        high = pending.pitch if pending is not None else self._ceiling()
+        if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
+            mask[codec.first_pitch + low - LOWEST_PITCH : codec.first_pitch + high - LOWEST_PITCH] = True
+        if pending is not None:
+            mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
+
+    def _on_grid(self, step: int) -> bool:
+        return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
+
+    def _landable(self, landing: NDArray[np.int64]) -> NDArray[np.bool_]:
+        ok = self.plan.subdivision[landing % STEPS_PER_QUARTER] & (landing >= self.plan.earliest[self.bar])
+        pending = self._pending
+        return ok | (landing == pending.step) if pending is not None else ok
+
+    def _allow_end(self, mask: NDArray[np.bool_]) -> None:
+        codec, plan = self.codec, self.plan
+        if self.bar + 1 >= plan.bars:
+            mask[codec.eos] = True
+        elif plan.melody is not None:
+            mask[codec.melody] = True
+        else:
+            mask[codec.bar_ids[plan.bar_metre[self.bar + 1]]] = True
+
+    def push(self, index: int) -> None:
+        """Take the next token, forced or sampled."""
+        if self.forced:
+            expected = self.forced.popleft()
+            if index != expected:
+                raise ValueError(f"{self.codec.names[index]} came where {self.codec.names[expected]} was forced")
+            return
+        codec = self.codec
+        kind, value = codec.kind_of(index)
+        if kind == "special":
+            if index == codec.eos:
+                self.done = True
+            else:
+                self._open(self.bar + 1, ended=True)
+            return
+        self.bars[-1].append(index)
+        if kind == "shift":
+            self._now += value
+            self._state, self._last, self._count = "shift", -1, 0
+        elif kind == "pitch":
+            pending = self._pending
+            self._pitch = value
+            self._is_melody = pending is not None and pending.step == self._now and pending.pitch == value
+            self._state = "pitch"
+        elif kind == "velocity":
+            self._state = "velocity"
+        else:
+            self._state = "note"
+            self._count += 1
+            self._last = HIGHEST_PITCH + 1 if self._is_melody else self._pitch
+            self._pointer += self._is_melody
+
+    def context(self, bars: int) -> list[int]:
+        """The sequence after the controls, from ``bars`` bars back to now: what a window that slides begins with."""
+        begin = max(len(self.bars) - 1 - bars, 0)
+        ids = [] if self.plan.melody is None else self.melody_segment(self.first + begin)
+        for k in range(begin, len(self.bars)):
+            if self.plan.melody is not None:
+                ids += self.melody_segment(self.first + k + 1)
+            ids += [self.codec.bar_ids[self.plan.bar_metre[self.first + k]], *self.bars[k]]
+        return ids[: len(ids) - len(self.forced)] if self.forced else ids

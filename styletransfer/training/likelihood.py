@@ -1,0 +1,121 @@
+"""Bits per note: the total negative log-likelihood of all arrangement tokens of a piece, / ln 2, / its notes.
+
+The only unit that compares tokenizers. What a caller would know beforehand (controls, the melody, and with a melody the metre
+of each bar) costs nothing; the notes of the arrangement, the melody's own among them, the ends of bars and the end of the
+piece all count. Whole pieces are read in windows that overlap by about a quarter of the context: every token is counted
+once, in the window where it has the longest past. A token that no window can hold is charged as by a uniform model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from styletransfer.data.batches import IGNORE, padded, piece_grid
+from styletransfer.data.library import Library
+from styletransfer.tokens.codec import Codec, Grid
+from styletransfer.tokens.controls import Controls
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Bits and notes of each piece, (pieces,)."""
+
+    bits: NDArray[np.float64]
+    notes: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        """Bits per note over all notes."""
+        return float(self.bits.sum() / max(self.notes.sum(), 1))
+
+
+@dataclass(frozen=True)
+class ScoredWindow:
+    """A window of a piece: (context,) ids and labels, labels only where this window is the one that counts."""
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    lost: int  # tokens to be counted that didn't fit
+
+
+def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, with_melody: bool) -> list[ScoredWindow]:
+    """Windows over a whole piece in which every token of the loss is counted exactly once."""
+    head = [codec.vocabulary[name] for name in controls.tokens()]
+    segments: list[list[int]] = []  # of each bar, what stands before its notes (the next bar's melody, BAR) and its notes
+    fixed: list[int] = []  # how many tokens of that come before the notes
+    for bar in range(grid.bars):
+        notes = codec.bar_segment(grid, bar)
+        before = codec.melody_segment(grid, bar + 1) if with_melody else []
+        segments.append([*before, *notes])
+        fixed.append(len(before) + 1)
+    segments[-1].append(codec.eos)
+    windows: list[ScoredWindow] = []
+    counted = 0
+    while counted < grid.bars:
+        first = counted
+        past = 0
+        while first > 0 and (first == counted or past + len(segments[first - 1]) <= context // 4):
+            first -= 1
+            past += len(segments[first])
+        ids = [*head, *(codec.melody_segment(grid, first) if with_melody else [])]
+        keep = [False] * len(ids)
+        bar = first
+        while bar < grid.bars and (bar <= counted or len(ids) + len(segments[bar]) <= context):
+            ids += segments[bar]
+            # the first token of a bar's segment is what ends the bar before it: it counts, unless there is none
+            keep += [bar >= counted and (i >= fixed[bar] or (i == 0 and bar > 0)) for i in range(len(segments[bar]))]
+            bar += 1
+        row = padded(ids, keep, context, codec.pad)
+        windows.append(ScoredWindow(row["input_ids"], row["labels"], sum(keep[context:])))
+        counted = bar
+    return windows
+
+
+def window_bits(model: nn.Module, codec: Codec, windows: Iterable[ScoredWindow], batch: int = 8) -> NDArray[np.float64]:
+    """Bits of each window, (windows,)."""
+    windows = list(windows)
+    device = next(model.parameters()).device
+    bits: list[float] = []
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(windows), batch):
+            rows = windows[start : start + batch]
+            longest = max(int((row.ids != codec.pad).sum()) for row in rows)
+            ids = torch.from_numpy(np.stack([row.ids[:longest] for row in rows])).to(device)
+            labels = torch.from_numpy(np.stack([row.labels[:longest] for row in rows])).to(device)
+            logits = model(input_ids=ids).logits[:, :-1].float()
+            loss = nn.functional.cross_entropy(logits.transpose(1, 2), labels[:, 1:], ignore_index=IGNORE, reduction="none")
+            bits += (loss.sum(1) / math.log(2)).tolist()
+    model.train(training)
+    return np.array(bits) + np.array([row.lost for row in windows]) * math.log2(codec.size)
+
+
+def bits_per_note(
+    model: nn.Module,
+    codec: Codec,
+    library: Library,
+    pieces: Iterable[int],
+    context: int,
+    *,
+    with_melody: bool,
+    progress: Callable[[str], None] | None = None,
+) -> Bits:
+    """Bits of whole pieces of a library, as they are (no augmentation), under their own controls."""
+    bits, notes = [], []
+    for index in pieces:
+        piece = library.pieces[index]
+        controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
+        windows = windows_of(codec, piece_grid(library, codec, index), controls, context, with_melody=with_melody)
+        bits.append(float(window_bits(model, codec, windows).sum()))
+        notes.append(piece.count)
+        if progress:
+            progress(piece.id)
+    return Bits(np.array(bits), np.array(notes))

@@ -1,0 +1,114 @@
+"""The optimiser and the learning-rate schedule.
+
+Hidden weight matrices are trained with Muon (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks",
+2024), everything else (embedding, norms) with AdamW's rule. ``torch.optim.Muon`` does its Newton-Schulz iteration in
+bfloat16, which a CPU without bfloat16 units multiplies a hundred times slower than float32, and matrix by matrix; this one
+does it in float32 there, for all matrices of a shape at once. Known deviation: otherwise as in the reference, with the
+update's size matched to AdamW's (0.2 x sqrt(larger side), Liu et al., "Muon is scalable for LLM training", 2025).
+
+The schedule is warm-up, stable, decay: the decay's start is set while training, when time runs out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the quintic's coefficients, from the reference
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one learning rate for both."""
+
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float) -> None:
+        embeddings = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        matrices = [p for p in trained if p.ndim == 2 and id(p) not in embeddings]
+        chosen = {id(parameter) for parameter in matrices}
+        groups = [
+            {"params": matrices, "muon": True, "weight_decay": weight_decay},
+            {"params": [p for p in trained if id(p) not in chosen], "muon": False, "weight_decay": 0.0},
+        ]
+        super().__init__([group for group in groups if group["params"]], {"lr": learning_rate})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["muon"]:
+                self._muon(parameters, group)
+            else:
+                self._adamw(parameters, group)
+
+    def _muon(self, parameters: list[Tensor], group: dict[str, Any], momentum: float = 0.95) -> None:
+        shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in parameters:
+            shapes[parameter.shape].append(parameter)
+        for shape, members in shapes.items():
+            updates = []
+            for parameter in members:
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                assert parameter.grad is not None
+                state["momentum"].lerp_(parameter.grad, 1 - momentum)
+                updates.append(parameter.grad.lerp(state["momentum"], momentum))
+            update = orthogonalized(torch.stack(updates))
+            for parameter, row in zip(members, update, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(row.to(parameter.dtype), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _adamw(self, parameters: list[Tensor], group: dict[str, Any], betas: tuple[float, float] = (0.9, 0.95)) -> None:
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+            assert parameter.grad is not None
+            state["step"] += 1
+            state["mean"].lerp_(parameter.grad, 1 - betas[0])
+            state["square"].lerp_(parameter.grad.square(), 1 - betas[1])
+            mean = state["mean"] / (1 - betas[0] ** state["step"])
+            root = (state["square"] / (1 - betas[1] ** state["step"])).sqrt_().add_(1e-8)
+            parameter.addcdiv_(mean, root, value=-group["lr"])
+
+
+def orthogonalized(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Nearly orthogonal matrices with the same row and column spaces: (n, rows, columns) to the same shape."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    tall = x.size(1) > x.size(2)
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class WarmupStableDecay:
+    """The learning rate as a share of its peak, by step.
+
+    ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed in the middle of its
+    decay goes on with it.
+    """
+
+    def __init__(self, warmup: int, decay_start: int | None = None, decay_steps: int = 1) -> None:
+        self.warmup = warmup
+        self.decay_start = decay_start
+        self.decay_steps = decay_steps
+
+    def __call__(self, step: int) -> float:
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        if self.decay_start is None or step < self.decay_start:
+            return rise
+        return rise * max(0.0, 1 - (step - self.decay_start) / self.decay_steps)
+
+    @property
+    def end(self) -> int | None:
+        """The step at which the decay has come down to zero."""
+        return None if self.decay_start is None else self.decay_start + self.decay_steps

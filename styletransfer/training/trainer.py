@@ -1,0 +1,234 @@
+"""Training with ``transformers.Trainer``: stop at any moment, go on exactly, or end within given minutes."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from styletransfer.data.batches import MixtureConfig, Windows
+from styletransfer.data.library import Library
+from styletransfer.model.base import ModelConfig, build_model, save_package, write_atomically
+from styletransfer.score.notes import InputError
+from styletransfer.tokens.codec import Codec
+from styletransfer.training.likelihood import bits_per_note
+from styletransfer.training.optimizer import MuonAdamW, WarmupStableDecay
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    ``batch`` windows a step on each process, ``accumulate`` steps before the weights move, ``steps`` at the most.
+    ``warmup`` steps up; the last ``decay_share`` of the minutes or steps brings the rate down to zero. Validation every
+    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    batch: int = 8
+    accumulate: int = 1
+    steps: int = 100_000
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.1
+    warmup: int = 100
+    decay_share: float = 0.3
+    evaluate_every: int = 250
+    evaluate_pieces: int = 6
+    save_every: int = 100
+    seed: int = 1
+    compile: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.batch, self.accumulate, self.steps, self.save_every, self.evaluate_every) < 1 or not 0 < self.decay_share <= 1:
+            raise ValueError("batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]")
+
+
+class WindowTrainer(Trainer):  # type: ignore[misc]
+    """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
+
+    def __init__(self, *, library: Library, codec: Codec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.library, self.codec, self.run_config, self.validation = library, codec, run, validation
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Bits per note of the validation pieces, given their melody, by feel; logged like any metric."""
+        model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        metrics = {}
+        for feel, pieces in self.validation.items():
+            result = bits_per_note(model, self.codec, self.library, pieces, self.run_config.model.context, with_melody=True)
+            metrics[f"eval_bits_per_note_{feel}"] = round(result.mean, 4)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class TimeBudget(TrainerCallback):  # type: ignore[misc]
+    """Starts the decay when so much time is left as it needs, and stops the run at its end.
+
+    A checkpoint is written at the decay's start: the one from which a later run goes on.
+    """
+
+    def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None) -> None:
+        self.schedule, self.run, self.minutes = schedule, run, minutes
+        self.begin = time.monotonic()
+        self.first_step: int | None = None
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        step = state.global_step
+        if self.first_step is None:  # the first step compiles: it says nothing of the speed
+            self.first_step, self.begin_steps = step, time.monotonic()
+            return
+        if self.schedule.decay_start is None:
+            steps_left = float(self.run.steps - step)
+            if self.minutes is not None:
+                now = time.monotonic()
+                pace = (now - self.begin_steps) / max(step - self.first_step, 1)
+                steps_left = min(steps_left, (self.minutes * 60 - (now - self.begin)) / pace)
+                whole = steps_left + step - self.first_step
+            else:
+                whole = float(self.run.steps)
+            if steps_left <= whole * self.run.decay_share:
+                self.schedule.decay_start, self.schedule.decay_steps = step, max(int(steps_left), 1)
+                control.should_save = True
+        elif self.schedule.end is not None and step >= self.schedule.end:
+            control.should_training_stop = True
+
+
+class RunLog(TrainerCallback):  # type: ignore[misc]
+    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it."""
+
+    def __init__(self, path: Path, tokens_a_step: int) -> None:
+        self.path, self.tokens_a_step = path, tokens_a_step
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any) -> None:
+        row = {"step": state.global_step, "tokens": state.global_step * self.tokens_a_step, "time": round(time.time())} | logs
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()), flush=True)
+
+
+def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: float | None = None) -> Path:
+    """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model, ``out/final``.
+
+    A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out`` keeps the checkpoint
+    from before the decay, and a further call goes on from there.
+
+    Raises:
+        InputError: where ``out`` holds a run with other settings, data or tokenizer.
+    """
+    keep_memory()
+    out.mkdir(parents=True, exist_ok=True)
+    identity = {"run": asdict(run) | {"steps": None}, "tokenizer_hash": codec.hash, "data_hash": library.hash}
+    _same_run(out / "run.json", identity)
+    torch.manual_seed(run.seed)
+    model = build_model(run.model, codec.size, codec.pad, codec.bos, codec.eos)
+    optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay)
+    schedule = WarmupStableDecay(run.warmup)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    bf16 = _has_bf16()
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        per_device_train_batch_size=run.batch,
+        gradient_accumulation_steps=run.accumulate,
+        max_steps=run.steps,
+        max_grad_norm=1.0,
+        bf16=bf16,
+        use_cpu=not torch.cuda.is_available(),
+        torch_compile=run.compile,
+        logging_steps=10,
+        save_strategy="steps",
+        save_steps=run.save_every,
+        save_total_limit=2,
+        eval_strategy="steps",
+        eval_steps=run.evaluate_every,
+        report_to=[],
+        seed=run.seed,
+        disable_tqdm=not sys.stderr.isatty(),
+        dataloader_num_workers=0 if not torch.cuda.is_available() else 8,
+        remove_unused_columns=False,
+        average_tokens_across_devices=False,
+    )
+    windows = Windows(library, codec, run.mixture, run.model.context, run.seed)
+    world = max(int(arguments.world_size), 1)
+    log = RunLog(out / "log.jsonl", run.batch * run.accumulate * run.model.context * world)
+    trainer = WindowTrainer(
+        library=library,
+        codec=codec,
+        run=run,
+        validation=validation_pieces(library, run.evaluate_pieces),
+        model=model,
+        args=arguments,
+        train_dataset=windows,
+        eval_dataset=windows,
+        optimizers=(optimizer, scheduler),
+        callbacks=[TimeBudget(schedule, run, minutes), log],
+    )
+    last = last_checkpoint(out)
+    print(f"{model.num_parameters():,} parameters, {'going on from ' + last.name if last else 'from the start'}", flush=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if trainer.is_world_process_zero():
+        steps = trainer.state.global_step
+        manifest = identity | {"model": asdict(run.model), "steps": steps, "tokens": steps * log.tokens_a_step}
+        model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
+        save_package(model, out / "final", codec.vocabulary, manifest)
+        _drop_decayed(out, schedule)
+    return out / "final"
+
+
+def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
+    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over the list."""
+    chosen = {}
+    for feel in ("score", "performance"):
+        pool = [i for i in library.select(split="validation", feel=feel) if library.pieces[i].count <= 3000]
+        if pool and count:
+            chosen[feel] = [pool[int(k * len(pool) / min(count, len(pool)))] for k in range(min(count, len(pool)))]
+    return chosen
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of a run."""
+    found = [path for path in out.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory: giving large activations back to the system at every step costs four fifths of the speed."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            for option, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 1 << 28)):  # mmap threshold, trim threshold, top pad
+                library.mallopt(option, value)
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def _same_run(path: Path, identity: dict[str, Any]) -> None:
+    text = json.dumps(identity, indent=1, sort_keys=True)
+    if path.exists() and path.read_text() != text:
+        raise InputError(f"{path.parent}: holds a run with other settings, data or tokenizer; give another --out folder")
+    write_atomically(path, text.encode())
+
+
+def _drop_decayed(out: Path, schedule: WarmupStableDecay) -> None:
+    """Remove checkpoints from within the decay, so that the next run goes on from the stable one."""
+    import shutil
+
+    for path in out.glob("checkpoint-*"):
+        if schedule.decay_start is not None and int(path.name.split("-")[1]) > schedule.decay_start:
+            shutil.rmtree(path)

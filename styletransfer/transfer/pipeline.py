@@ -1,0 +1,184 @@
+"""File in, file out, on one screen: read, find the melody, lay it on the grid, decode around it, rank, put it together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from styletransfer.score.harmony import estimate_key
+from styletransfer.score.hands import split_hands
+from styletransfer.score.melody import extract_melody
+from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
+from styletransfer.score.read import read_song
+from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.tokens.controls import controls_of_style
+from styletransfer.tokens.grammar import Plan, free_plan, plan_of
+from styletransfer.transfer import rank
+from styletransfer.transfer.dynamics import velocities
+from styletransfer.transfer.request import Request, Result, check_style
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
+
+    from styletransfer.model.sampling import Candidate
+    from styletransfer.model.settings import SamplingConfig
+
+PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
+LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
+Progress = Callable[[float], None]
+
+
+def apply(request: Request, progress: Progress | None = None) -> Result:
+    """Arrange a song in a style: every melody note stays, everything else is new.
+
+    Raises:
+        InputError: where the song can't be read or has no melody.
+    """
+    from styletransfer.model.sampling import sample
+
+    begin = time.monotonic()
+    source = read_song(request.song, None if request.feel == "auto" else request.feel)
+    melody, octaves = find_melody(source, keep_register=request.keep_register)
+    model, codec = load_model(request.model)
+    plan = plan_of(codec, codec.grid(melody))
+    controls = controls_of_style(request.style, melody.feel, melody.tempo.quarters_per_minute())
+    candidates = sample(model, codec, plan, controls, request.sampling, progress)
+    arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
+    scores = [rank_of(candidate, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
+    best = max(range(len(scores)), key=lambda k: scores[k]["total"])
+    piece = arranged[best]
+    report = {
+        "style": request.style,
+        "feel": melody.feel,
+        "key": estimate_key(melody.notes).name,
+        "octaves_moved": octaves,
+        "melody_notes": len(melody.notes),
+        "melody_notes_kept": kept(melody, piece),
+        "notes": len(piece.notes),
+        "seconds_of_music": round(piece.length_seconds, 2),
+        "seed": request.sampling.seed,
+        "temperature": request.sampling.temperature,
+        "top_p": request.sampling.top_p,
+        "strength": request.sampling.strength,
+        "candidate": best,
+        "candidates": scores,
+        "remarks": list(source.remarks),
+        "seconds_taken": round(time.monotonic() - begin, 2),
+    }
+    return Result(piece, report)
+
+
+def generate(
+    style: str, seconds: float, sampling: SamplingConfig, model_folder: Path | None = None, progress: Progress | None = None
+) -> Result:
+    """Compose freely in a style, as performed music, for about so many seconds."""
+    from styletransfer.model.sampling import sample
+
+    check_style(style)
+    if not 1 <= seconds <= 3600:
+        raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
+    begin = time.monotonic()
+    model, codec = load_model(model_folder)
+    bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
+    plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
+    controls = controls_of_style(style, "performance")
+    candidates = sample(model, codec, plan, controls, sampling, progress)
+    best = max(range(len(candidates)), key=lambda k: candidates[k].style)
+    piece = assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, candidates[best])
+    report = {
+        "style": style,
+        "seed": sampling.seed,
+        "key": estimate_key(piece.notes).name if len(piece.notes) else None,
+        "notes": len(piece.notes),
+        "seconds_of_music": round(piece.length_seconds, 2),
+        "seconds_taken": round(time.monotonic() - begin, 2),
+    }
+    return Result(piece, report)
+
+
+def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, int]:
+    """The melody alone, as a piece with the source's time, and by how many octaves it was moved."""
+    notes = source.notes[extract_melody(source)].copy()
+    if not len(notes):
+        raise InputError("no melody was found in it.")
+    notes["melody"], notes["part"] = True, 0
+    octaves = 0 if keep_register else max(0, -(-(LOWEST_MEDIAN - int(np.median(notes["pitch"]))) // 12))
+    notes["pitch"] += 12 * octaves
+    end = float((notes["onset"] + notes["duration"]).max())
+    bars = source.bars[source.bars["start"] < end - 1e-6] if source.feel == "score" else source.bars
+    return replace(source, notes=notes, bars=bars, parts=PARTS), octaves
+
+
+@lru_cache(maxsize=2)
+def load_model(folder: Path | None = None) -> tuple[LlamaForCausalLM, Codec]:
+    """The base model and its codec, from a folder or from the package."""
+    from styletransfer.model.base import load_package
+
+    model, vocabulary, manifest = load_package(folder or shipped_model())
+    codec = Codec(vocabulary=vocabulary)
+    if manifest["tokenizer_hash"] != codec.hash:
+        raise InputError(f"{folder}: its weights were trained with another tokenizer ({manifest['tokenizer_hash']}).")
+    return model, codec
+
+
+def shipped_model() -> Path:
+    """The folder of the weights that come with the package."""
+    return Path(str(resources.files("styletransfer"))) / "assets" / "base"
+
+
+def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> Piece:
+    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched."""
+    rows = [(bar, *event) for bar, ids in enumerate(candidate.bars) for event in codec.decode_events(ids)]
+    bar, step, duration, pitch, velocity = np.array(rows, dtype=np.int64).reshape(-1, 5).T
+    onset_steps, loud = plan.bar_start[bar] + step, codec.velocity_values[np.maximum(velocity, 0)]
+    locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(plan.melody or ()) for e in events}
+    own = np.array([(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool)
+    if plan.feel == "score":
+        onset = melody.bars["start"][bar] + step / STEPS_PER_QUARTER
+        length = duration / STEPS_PER_QUARTER
+    else:
+        onset = melody.tempo.to_quarters(onset_steps / STEPS_PER_SECOND)
+        length = melody.tempo.to_quarters((onset_steps + duration) / STEPS_PER_SECOND) - onset
+    accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
+    accompaniment["part"] = 1 + split_hands(accompaniment)
+    tune = melody.notes.copy()
+    if plan.feel == "performance" and own.any():
+        order = np.argsort(onset_steps[own], kind="stable")
+        nearest = np.searchsorted(onset_steps[own][order], plan_steps(melody, plan), side="right") - 1
+        tune["velocity"] = loud[own][order][np.clip(nearest, 0, None)]
+    notes = np.concatenate([tune, accompaniment])
+    if plan.feel == "score":
+        notes["velocity"] = velocities(notes, melody.bars)
+    return melody.with_notes(notes)
+
+
+def plan_steps(melody: Piece, plan: Plan) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(notes,) the step of each melody note of a performance."""
+    return np.floor(melody.onset_seconds * STEPS_PER_SECOND + 0.5).astype(np.int64)
+
+
+def rank_of(candidate: Candidate, piece: Piece) -> dict[str, float]:
+    """The ranker's measures of one candidate."""
+    melody = piece.notes["melody"]
+    return rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody])
+
+
+def kept(melody: Piece, piece: Piece) -> int:
+    """How many of the melody's notes are in a piece: the same onset and end to the tick, and the same pitch."""
+
+    def keys(notes: NoteTable) -> list[tuple[int, int, int]]:
+        ticks = melody.ticks_per_quarter
+        onset = np.round(notes["onset"] * ticks).astype(int)
+        end = np.round((notes["onset"] + notes["duration"]) * ticks).astype(int)
+        return list(zip(onset.tolist(), end.tolist(), notes["pitch"].tolist(), strict=True))
+
+    present = set(keys(piece.notes))
+    return sum(key in present for key in keys(melody.notes))
+

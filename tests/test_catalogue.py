@@ -1,0 +1,67 @@
+"""Composers and eras: spellings, arrangements, and agreement with the control tokens."""
+
+import pytest
+
+from styletransfer.data.catalogue import (
+    COMPOSERS,
+    CORRECTIONS,
+    ERAS,
+    UNKNOWN,
+    composer_id,
+    corrected_label,
+    display_name,
+    era_of,
+)
+from styletransfer.tokens import controls
+
+
+@pytest.mark.parametrize(
+    ("label", "composer", "era"),
+    [
+        ("Johann Sebastian Bach", "bach", "baroque"),
+        ("Bach", "bach", "baroque"),
+        ("Carl Philipp Emanuel Bach", "cpe-bach", "classical"),
+        ("C.P.E. Bach", "cpe-bach", "classical"),
+        ("Frédéric Chopin", "chopin", "romantic"),
+        ("FREDERIC CHOPIN", "chopin", "romantic"),
+        ("Béla Bartók", "bartok", "modern"),
+        ("Rachmaninov", "rachmaninoff", "romantic"),
+        ("scarlatti", "scarlatti", "baroque"),
+        ("George Frideric Handel", UNKNOWN, "baroque"),
+        ("Maurice Ravel", UNKNOWN, "modern"),
+        ("Balakirev", UNKNOWN, "romantic"),
+        ("Franz Schubert / Franz Liszt", UNKNOWN, "romantic"),
+        ("Johann Sebastian Bach / Ferruccio Busoni", UNKNOWN, "romantic"),
+        ("Johann Christian Fischer / Wolfgang Amadeus Mozart", UNKNOWN, "classical"),
+        ("Nobody", UNKNOWN, UNKNOWN),
+        ("", UNKNOWN, UNKNOWN),
+    ],
+)
+def test_labels(label: str, composer: str, era: str) -> None:
+    assert composer_id(label) == composer
+    assert era_of(label) == era
+
+
+def test_every_id_has_a_name_and_an_era_and_is_its_own_label() -> None:
+    for composer in COMPOSERS:
+        assert composer_id(composer) == composer
+        assert composer_id(display_name(composer)) == composer
+        assert era_of(composer) in ERAS[:-1]
+    assert list(COMPOSERS) == sorted(set(COMPOSERS))
+    with pytest.raises(KeyError):
+        display_name("nobody")
+
+
+def test_the_catalogue_is_the_one_of_the_control_tokens() -> None:
+    """A composer whom the tokens don't know would stop training, hours after the data were prepared."""
+    assert COMPOSERS == controls.COMPOSERS
+    assert (*controls.ERAS, controls.UNKNOWN) == ERAS
+    assert {composer: era_of(composer) for composer in COMPOSERS} == controls.COMPOSER_ERAS
+
+
+def test_wrong_labels_of_maestro_are_mended_by_file_not_by_title() -> None:
+    """Two tracks of one recital are called Chopin's Nocturne in Db; one of them is Balakirev's Islamey."""
+    stem = "2006/MIDI-Unprocessed_19_R1_2006_01-07_ORIG_MID--AUDIO_19_R1_2006_{}_wav.midi"
+    assert corrected_label("Frédéric Chopin", stem.format("06_Track06")) == "Frédéric Chopin"
+    assert corrected_label("Frédéric Chopin", stem.format("07_Track07")) == "Mily Balakirev"
+    assert all(era_of(label) != UNKNOWN for label in CORRECTIONS.values())

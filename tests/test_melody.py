@@ -1,0 +1,159 @@
+"""The melody: what is believed, in which order, and that a mask never holds two notes on one onset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styletransfer.score.melody import distinct, extract_melody, extract_merged, monophonic, skyline
+from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
+from styletransfer.score.voice import chords
+
+line_notes = st.lists(
+    st.tuples(st.floats(0.05, 3.0), st.floats(0.1, 1.2), st.integers(21, 108), st.integers(1, 127)),
+    min_size=1,
+    max_size=60,
+)
+any_notes = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 24), st.integers(21, 108), st.integers(1, 127)),
+    min_size=1,
+    max_size=80,
+)
+
+
+def performance(notes: NoteTable, parts: tuple[str, ...] = ("piano",)) -> Piece:
+    return Piece(notes, "performance", parts=parts)
+
+
+def score(notes: NoteTable, parts: tuple[str, ...] = ("piano",)) -> Piece:
+    return Piece(notes, "score", bars=bars_of([], float((notes["onset"] + notes["duration"]).max())), parts=parts)
+
+
+def two_parts(upper: list[int], lower: list[int], names: tuple[str, str]) -> Piece:
+    """Quarter notes in two parts, the first named ``names[0]``."""
+    onset = [float(i) for i in range(len(upper))] + [float(i) for i in range(len(lower))]
+    part = [0] * len(upper) + [1] * len(lower)
+    return score(make_notes(onset, [1.0] * len(onset), upper + lower, part=part), names)
+
+
+@given(line_notes)
+def test_a_line_is_its_own_melody(rows: list[tuple[float, float, int, int]]) -> None:
+    step, held, pitch, velocity = (list(column) for column in zip(*rows, strict=True))
+    onset = np.cumsum([0.0, *step[:-1]])
+    duration = np.array(step) * np.minimum(held, 1.0)  # up to the next onset
+    piece = performance(make_notes(onset, duration, pitch, velocity))
+    assert extract_melody(piece).all()
+
+
+def test_small_legato_overlaps_leave_a_line_whole() -> None:
+    piece = performance(make_notes([0, 1, 2, 3], [1.2, 1.2, 1.2, 1.0], [72, 64, 67, 60]))
+    assert extract_melody(piece).all()
+
+
+@given(any_notes)
+@settings(max_examples=60, deadline=None)
+def test_never_two_notes_on_an_onset(rows: list[tuple[int, int, int, int]]) -> None:
+    onset, duration, pitch, velocity = (list(column) for column in zip(*rows, strict=True))
+    notes = make_notes([o / 12 for o in onset], [d / 12 for d in duration], pitch, velocity)
+    for piece in (performance(notes), score(notes)):
+        for find in (extract_melody, extract_merged, skyline):
+            mask = find(piece)
+            assert mask.shape == (len(notes),)
+            assert mask.dtype == bool
+            assert (np.diff(notes["onset"][mask]) > 0).all()
+
+
+def test_a_part_called_melody_is_believed_even_below_the_rest() -> None:
+    piece = two_parts([84, 86, 88, 89, 91, 88], [60, 62, 64, 65, 67, 60], ("piano", "Lead Vocal"))
+    assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
+
+
+def test_backing_vocals_are_not_the_melody() -> None:
+    piece = two_parts([72, 74, 76, 77, 79, 76], [60, 62, 64, 65, 67, 60], ("Soprano", "Backing Vocals"))
+    assert (extract_melody(piece) == (piece.notes["part"] == 0)).all()
+
+
+def test_chords_called_melody_are_not_believed() -> None:
+    chord = [60, 64, 67] * 6
+    onset = [float(i // 3) for i in range(18)]
+    tune = [84, 83, 81, 79, 77, 76]
+    notes = make_notes(onset + [float(i) for i in range(6)], [1.0] * 24, chord + tune, part=[0] * 18 + [1] * 6)
+    piece = score(notes, ("Melody", "track 2"))
+    assert piece.notes["pitch"][extract_melody(piece)].tolist() == tune
+
+
+def test_of_two_hands_the_top_of_the_right_one() -> None:
+    piece = two_parts([60, 62, 64, 65], [72, 74, 76, 77], ("right hand", "left hand"))
+    assert (extract_melody(piece) == (piece.notes["part"] == 0)).all()
+
+
+def test_skyline_leaves_out_notes_under_a_held_one() -> None:
+    notes = make_notes([0, 0, 1, 2, 3], [3, 1, 1, 1, 1], [72, 60, 64, 65, 70])
+    assert notes["pitch"][skyline(score(notes))].tolist() == [72, 70]
+
+
+def test_a_tune_over_arpeggios_is_found() -> None:
+    tune = [72, 74, 76, 77, 79, 77, 76, 74] * 4
+    bass = [48, 55, 60, 55] * 32
+    notes = make_notes(
+        [i * 1.0 for i in range(32)] + [i * 0.25 for i in range(128)],
+        [1.0] * 32 + [0.25] * 128,
+        tune + bass,
+        velocity=[90] * 32 + [60] * 128,
+    )
+    found = notes[extract_merged(score(notes))]
+    assert found["pitch"].tolist() == tune
+
+
+def test_chords_split_a_long_chain() -> None:
+    onset = np.linspace(0, 0.57, 20)  # each is close to the next, the last far from the first
+    group = chords(onset, 0.035)
+    assert group[0] == 0
+    assert (np.diff(group) >= 0).all()
+    assert max(np.ptp(onset[group == g]) for g in np.unique(group)) <= 0.07 + 1e-9
+
+
+def test_monophonic_cuts_and_keeps_positions() -> None:
+    notes = make_notes([0, 0, 1, 3], [2.0, 2.0, 1.0, 1.0], [60, 64, 62, 65])
+    line = monophonic(notes)
+    assert line["pitch"].tolist() == [64, 62, 65]
+    assert line["duration"].tolist() == [1.0, 1.0, 1.0]
+    assert line["onset"].tolist() == [0.0, 1.0, 3.0]
+
+
+def test_copies_count_once() -> None:
+    notes = make_notes([0, 0, 1], [0.5, 1.0, 1.0], [60, 60, 62])
+    assert notes["duration"][distinct(notes)].tolist() == [1.0, 1.0]
+    mask = extract_melody(score(notes))
+    assert mask.sum() == 2
+    assert notes["duration"][mask].tolist() == [1.0, 1.0]
+
+
+def test_no_notes_no_melody() -> None:
+    assert extract_melody(performance(make_notes([], [], []))).shape == (0,)
+
+
+def pop909_folder() -> Path:
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("STYLETRANSFER_DATA", root / "data"))
+    found = next((f for f in (folder / "pop909-dev", folder) if sorted(f.glob("[0-9][0-9][0-9].mid"))), None)
+    if found is None:
+        pytest.skip(f"POP909 is not in {folder}: set STYLETRANSFER_DATA to the folder that holds pop909-dev")
+    return found
+
+
+def test_pop909_melodies_are_found_better_than_by_the_skyline() -> None:
+    """Songs that the networks were not fitted on: every second one by name, see benchmarks/melody.py."""
+    benchmark = pytest.importorskip("benchmarks.melody", reason="mir_eval is not installed")
+    songs = benchmark.load_pop909(pop909_folder(), songs=20)
+    ours, simple = (
+        np.mean([benchmark.note_f1(song, find(song.piece))[2] for song in songs if not song.trained_on])
+        for find in (extract_merged, benchmark.plain_skyline)
+    )
+    assert ours > 0.65
+    assert ours > simple + 0.12

@@ -1,0 +1,107 @@
+"""Audio and pictures."""
+
+from __future__ import annotations
+
+import io
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from styletransfer.score.examples import example
+from styletransfer.score.notes import InputError, Piece, make_notes
+from styletransfer.score.render import LEFT_HAND, MELODY, RIGHT_HAND, find_soundfont, plot_piano_roll, render_audio
+from tests.midi_builder import midi, note
+
+
+def test_audio_sounds_and_is_repeatable(tmp_path: Path) -> None:
+    song = tmp_path / "song.mid"
+    song.write_bytes(midi(note(60, 960) + note(67, 960)))
+    used = render_audio(song, tmp_path / "a.wav")
+    render_audio(song, tmp_path / "b.wav", soundfont=used)
+    data = (tmp_path / "a.wav").read_bytes()
+    assert data == (tmp_path / "b.wav").read_bytes()
+    with wave.open(io.BytesIO(data)) as sound:
+        assert sound.getsampwidth() == 2
+        seconds = sound.getnframes() / sound.getframerate()
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+    assert 2 <= seconds < 8
+    assert np.abs(samples.astype(int)).max() > 500
+    with pytest.raises(InputError, match="exists already"):
+        render_audio(song, tmp_path / "a.wav")
+
+
+def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    song, out = tmp_path / "song.mid", tmp_path / "out.wav"
+    song.write_bytes(b"this is no MIDI file")
+    (tmp_path / "fake.sf2").write_bytes(b"text")
+    with pytest.raises(InputError, match="no such soundfont"):
+        render_audio(song, out, soundfont=tmp_path / "missing.sf2")
+    with pytest.raises(InputError, match="not a soundfont"):
+        render_audio(song, out, soundfont=tmp_path / "fake.sf2")
+    with pytest.raises(InputError, match="cannot be played"):
+        render_audio(song, out)
+    with pytest.raises(InputError, match="cannot be read"):
+        render_audio(tmp_path / "missing.mid", out)
+    monkeypatch.setenv("STYLETRANSFER_SOUNDFONT", str(tmp_path / "fake.sf2"))
+    assert find_soundfont().name == "fake.sf2"
+    monkeypatch.delenv("STYLETRANSFER_SOUNDFONT")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("styletransfer.score.render.SOUNDFONT_FOLDERS", ())
+    with pytest.raises(InputError, match="no soundfont found"):
+        find_soundfont()
+    assert not out.exists()
+
+
+def _pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    from matplotlib.image import imread
+
+    return np.asarray(imread(path), float)[:, :, :3]
+
+
+def _share_near(pixels: np.ndarray[tuple[int, ...], np.dtype[np.float64]], colour: str) -> float:
+    wanted = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return float((np.abs(pixels - wanted).max(axis=2) < 0.12).mean())
+
+
+def test_piano_roll_shows_melody_and_hands(tmp_path: Path) -> None:
+    tune = example("happy-birthday")
+    accompaniment = np.concatenate(
+        [
+            make_notes(np.arange(1.0, 25.0, 3), np.full(8, 3.0), [41] * 8, 100, 2),
+            make_notes(np.arange(2.0, 26.0, 3), np.full(8, 1.0), [57] * 8, 100, 1),
+        ]
+    )
+    piece = replace(tune, parts=("melody", "right hand", "left hand")).with_notes(
+        np.concatenate([tune.notes, accompaniment])
+    )
+    path = tmp_path / "roll.png"
+    plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5")
+    pixels = _pixels(path)
+    assert min(_share_near(pixels, colour) for colour in (MELODY, RIGHT_HAND, LEFT_HAND)) > 0.001
+    first = path.read_bytes()
+    plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5", force=True)
+    assert path.read_bytes() == first
+    with pytest.raises(InputError, match="exists already"):
+        plot_piano_roll(piece, path)
+
+
+@pytest.mark.parametrize("seconds", [3, 80])
+def test_piano_roll_of_a_performance_has_rows(tmp_path: Path, seconds: int) -> None:
+    rng = np.random.default_rng(0)
+    count = seconds * 4
+    notes = make_notes(np.sort(rng.uniform(0, seconds * 2, count)), np.full(count, 0.5), rng.integers(40, 80, count))
+    path = tmp_path / "roll.png"
+    plot_piano_roll(Piece(notes, "performance"), path)
+    height, width, _ = _pixels(path).shape
+    assert width == 1680
+    assert height < 500 if seconds == 3 else height > 700
+
+
+def test_an_empty_piece_is_drawn_too(tmp_path: Path) -> None:
+    empty = make_notes([], [], [])
+    plot_piano_roll(Piece(empty, "performance"), tmp_path / "a.png")
+    plot_piano_roll(replace(example("twinkle"), notes=empty), tmp_path / "b.png")
+    assert _pixels(tmp_path / "a.png").size
