@@ -79,5 +79,5 @@ def test_the_ode_is_tied_over_the_bar() -> None:
 
 def test_notation_that_makes_no_sense_is_refused() -> None:
     for text in ("h4", "c.", "c4 d?"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"note|dot"):
             parse_notation(text)

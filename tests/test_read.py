@@ -81,7 +81,7 @@ def test_zero_length_notes_last_a_tick_and_names_are_cleaned(tmp_path: Path) -> 
 
 
 def test_unisons_of_two_voices_are_one_note(tmp_path: Path) -> None:
-    """A key can only be struck once: scores double notes of two voices, up to 2 % of them, and the longer one counts."""
+    """A key can only be struck once: scores double notes of two voices (2 % in ASAP), and the longer one counts."""
     both = b"\x00\x90\x3c\x40\x00\x3c\x40" + variable(240) + b"\x3c\x00" + variable(240) + b"\x3c\x00"
     notes = read_bytes(tmp_path, midi(both + note(62, 480), note(60, 480))).notes
     assert notes[["pitch", "part", "duration"]].tolist() == [(60, 0, 1.0), (60, 1, 1.0), (62, 0, 1.0)]
@@ -258,7 +258,8 @@ def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:
 
 def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
     """Programs print "D.C. al Fine" over the top staff only; the other parts once went on alone."""
-    bar = "<measure number='{n}'>{attributes}<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>2</duration></note>{end}</measure>"
+    pitch = "<pitch><step>{step}</step><octave>4</octave></pitch>"
+    bar = f"<measure number='{{n}}'>{{attributes}}<note>{pitch}<duration>2</duration></note>{{end}}</measure>"
     attributes = (
         "<attributes><divisions>1</divisions><time><beats>2</beats><beat-type>4</beat-type></time></attributes>"
     )

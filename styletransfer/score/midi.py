@@ -30,11 +30,10 @@ MAX_QUARTERS = MAX_HOURS * 60 * 400
 """Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
 
 GRIDS = ((8, 6), (16, 12, 9, 7, 5))
-"""Subdivisions of a quarter that notation uses; the first is tried alone because the second covers a fifth of all
-ticks."""
+"""Subdivisions of a quarter that notation uses; the second covers a fifth of all ticks."""
 GRID_LIFT = 0.6
-"""How far above chance onsets must lie on a grid. 824 keyboard scores lie at 0.78 or above, 1,276 performances
-(MAESTRO) at 0.1 or below."""
+"""How far above chance onsets must lie on a grid. Of the keyboard scores 522 were tried: they lie at 0.77
+or above. 107 performances (MAESTRO) lie at 0.04 or below; the decision is right on all 824 and all 1,276."""
 
 
 def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
@@ -96,8 +95,7 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
-    """Whether music is notated or quantised: its onsets, counted from their bar lines, fall on subdivisions of a
-    quarter.
+    """Whether music is notated or quantised: its onsets fall on subdivisions of a quarter.
 
     The share of distinct onsets within a tick of a grid is compared with the share of all ticks that lie there, so that
     0 is chance and 1 is perfect; one of ``GRIDS`` must reach ``GRID_LIFT``. Positions count from the bar line, because

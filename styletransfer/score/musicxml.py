@@ -23,8 +23,7 @@ from styletransfer.score.notes import Feel, InputError, Piece, TempoMap, bars_of
 GRACE_QUARTERS = Fraction(1, 8)
 """Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""
 COARSEST_TICKS, FINEST_TICKS = 480, 10_080
-"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 holds all of 1 to 10, 12, 14,
-16."""
+"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to tenths."""
 DEFAULT_VELOCITY = 80
 MAX_XML_BYTES = 256 * 1024 * 1024
 """A compressed score that unpacks to more than this is refused."""
@@ -111,8 +110,7 @@ def _xml_of(data: bytes, name: str) -> bytes:
 
 
 def _checked(text: bytes, name: str) -> bytes:
-    """The XML in UTF-8, whatever its encoding was; what isn't well-formed MusicXML is refused before music21
-    guesses."""
+    """The XML in UTF-8, whatever its encoding was; what isn't MusicXML is refused before music21 guesses."""
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:

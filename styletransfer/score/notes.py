@@ -40,8 +40,7 @@ BarTable = NDArray[np.void]
 
 
 class InputError(Exception):
-    """A mistake that the user can mend. The message is one sentence; the command line prints it and exits with code
-    2."""
+    """A mistake that the user can mend. The message is one sentence; the command prints it and exits with code 2."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Piece:
     ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype ``BAR_DTYPE``, one row a bar,
     without gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the
     two it is. ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it
-    exactly), ``parts`` the names of its tracks or hands, ``key_signature`` the (quarter, fifths, minor) rows that a
+    exactly), ``parts`` the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a
     notated input carries, and ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left
     out").
     """

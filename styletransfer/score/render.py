@@ -32,8 +32,7 @@ _Spans = tuple[NDArray[np.float64], NDArray[np.float64]]  # starts and ends of t
 
 
 def find_soundfont(soundfont: str | Path | None = None) -> Path:
-    """The soundfont to play with: the one named, ``$STYLETRANSFER_SOUNDFONT``, the system's, or pretty_midi's small
-    one.
+    """The soundfont to play with: the one named, ``$STYLETRANSFER_SOUNDFONT``, the system's, pretty_midi's.
 
     Raises:
         InputError: where the named one is missing, or none is found.
@@ -91,10 +90,10 @@ def render_audio(
 
 
 def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: bool = False) -> None:
-    """Draw a piece as a piano roll in rows, like systems of a score: bars across for a score, seconds for a
-    performance.
+    """Draw a piece as a piano roll in rows, like systems of a score.
 
-    The melody has its own colour, the accompaniment one for each hand; louder notes are stronger in colour.
+    Bars run across for a score, seconds for a performance. The melody has its own colour, the accompaniment one for
+    each hand; louder notes are stronger in colour.
 
     Raises:
         InputError: where the PNG file can't be written.
