@@ -141,7 +141,7 @@ def row(name: str, examples: list[Example], method_name: str) -> str:
     draws = np.random.default_rng(0).integers(0, len(scores), (2000, len(scores)))
     low, high = np.percentile(scores[draws, 2].mean(axis=1), [2.5, 97.5])
     precision, recall, f1 = scores.mean(axis=0)
-    numbers = f"{precision:.3f} | {recall:.3f} | **{f1:.3f}** | {low:.3f}–{high:.3f}"
+    numbers = f"{precision:.3f} | {recall:.3f} | **{f1:.3f}** | {low:.3f}-{high:.3f}"
     return f"| {name} | {len(scores)} | {method_name} | {numbers} |"
 
 

@@ -101,9 +101,7 @@ def fit(
 ) -> voice.Network:
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
     chosen = rng.choice(len(truth), ROWS, p=weight / weight.sum())
-    model = MLPClassifier(
-        (UNITS,), alpha=DECAY, max_iter=EPOCHS, batch_size=500, learning_rate_init=2e-3, random_state=0
-    )
+    model = MLPClassifier((UNITS,), alpha=DECAY, max_iter=EPOCHS, batch_size=500, learning_rate_init=2e-3, random_state=0)
     model.fit(((inputs - mean) / scale)[chosen], truth[chosen])
     (hidden, out), (hidden_bias, out_bias) = model.coefs_, model.intercepts_
     return voice.Network(mean, scale, hidden, hidden_bias, out[:, 0], float(out_bias[0]))

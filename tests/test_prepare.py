@@ -74,9 +74,7 @@ def maestro(tmp_path: Path) -> Path:
         file = f"2004/{number}.midi"
         write(folder / file, tune(seed), performed=number)
         composer = "Franz Schubert / Franz Liszt" if seed == 3 else "Frédéric Chopin"
-        rows.append(
-            {"canonical_composer": composer, "canonical_title": f"No. {seed}", "split": split, "midi_filename": file}
-        )
+        rows.append({"canonical_composer": composer, "canonical_title": f"No. {seed}", "split": split, "midi_filename": file})
     table(folder / "maestro-v3.0.0.csv", rows)
     return folder
 
@@ -114,9 +112,7 @@ def test_scores_go_where_their_performances_are(maestro: Path, scores: Path, tmp
     assert not manifest.moved
     arranged = found["maestro/2004/4.midi"]
     assert (arranged.composer, arranged.era, arranged.feel) == ("unknown", "romantic", "performance")
-    assert library.select("validation", "score", "chopin") == [
-        library.pieces.index(found["keyboard-scores/chopin/0.mid"])
-    ]
+    assert library.select("validation", "score", "chopin") == [library.pieces.index(found["keyboard-scores/chopin/0.mid"])]
     assert len(library.select(["validation", "test"])) == 4 + (found["keyboard-scores/chopin/9.mid"].split != "train")
     assert "chopin" in manifest.summary()
 
@@ -255,8 +251,7 @@ def test_a_train_piece_with_a_twin_in_test_is_moved_and_named(tmp_path: Path) ->
     for number, seed in enumerate((0, 0, 1)):
         write(folder / f"{number}.mid", tune(seed), performed=number)
     rows: list[dict[str, object]] = [
-        {"file": f"{number}.mid", "composer": "", "split": split}
-        for number, split in enumerate(("train", "test", "train"))
+        {"file": f"{number}.mid", "composer": "", "split": split} for number, split in enumerate(("train", "test", "train"))
     ]
     table(labels, rows)
     manifest = prepare([folder], tmp_path / "out", composers_csv=labels, feel="performance")

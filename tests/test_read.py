@@ -260,9 +260,7 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
     """Programs print "D.C. al Fine" over the top staff only; the other parts once went on alone."""
     pitch = "<pitch><step>{step}</step><octave>4</octave></pitch>"
     bar = f"<measure number='{{n}}'>{{attributes}}<note>{pitch}<duration>2</duration></note>{{end}}</measure>"
-    attributes = (
-        "<attributes><divisions>1</divisions><time><beats>2</beats><beat-type>4</beat-type></time></attributes>"
-    )
+    attributes = "<attributes><divisions>1</divisions><time><beats>2</beats><beat-type>4</beat-type></time></attributes>"
     fine = "<direction><direction-type><words>Fine</words></direction-type></direction>"
     da_capo = "<direction><direction-type><words>D.C. al Fine</words></direction-type></direction>"
 

@@ -88,7 +88,5 @@ def test_real_twins_have_one_composer(
     assert set(CORRECTIONS) <= {file.file for file in files}
     names = [composer_id(file.label) for file in files]
     assert {
-        (files[i].id, files[j].id)
-        for i, j, _ in pairs
-        if "unknown" not in (names[i], names[j]) and names[i] != names[j]
+        (files[i].id, files[j].id) for i, j, _ in pairs if "unknown" not in (names[i], names[j]) and names[i] != names[j]
     } == set()

@@ -74,9 +74,7 @@ def test_piano_roll_shows_melody_and_hands(tmp_path: Path) -> None:
             make_notes(np.arange(2.0, 26.0, 3), np.full(8, 1.0), [57] * 8, 100, 1),
         ]
     )
-    piece = replace(tune, parts=("melody", "right hand", "left hand")).with_notes(
-        np.concatenate([tune.notes, accompaniment])
-    )
+    piece = replace(tune, parts=("melody", "right hand", "left hand")).with_notes(np.concatenate([tune.notes, accompaniment]))
     path = tmp_path / "roll.png"
     plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5")
     pixels = _pixels(path)

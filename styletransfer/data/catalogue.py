@@ -56,9 +56,7 @@ _COMPOSERS = (
     Composer("schubert", "Franz Schubert", "romantic", ("Schubert",)),
     Composer("schumann", "Robert Schumann", "romantic", ("Schumann",)),
     Composer("scriabin", "Alexander Scriabin", "romantic", ("Scriabin", "Skryabin")),
-    Composer(
-        "tchaikovsky", "Pyotr Ilyich Tchaikovsky", "romantic", ("Tchaikovsky", "Piotr Tchaikovsky", "Peter Tchaikovsky")
-    ),
+    Composer("tchaikovsky", "Pyotr Ilyich Tchaikovsky", "romantic", ("Tchaikovsky", "Piotr Tchaikovsky", "Peter Tchaikovsky")),
 )
 
 #: Ids of all composers with a tag of their own, alphabetically; ``unknown`` is not among them.
@@ -89,9 +87,7 @@ CORRECTIONS: dict[str, str] = {
     # "Frédéric Chopin, Preludes, Book II, L 123, VI. Général Lavine - eccentric"
     "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--5.midi": "Claude Debussy",
     # "Domenico Scarlatti, Sonata in D Major, K. 576"
-    "2009/MIDI-Unprocessed_02_R1_2009_01-02_ORIG_MID--AUDIO_02_R1_2009_02_R1_2009_01_WAV.midi": (
-        "Wolfgang Amadeus Mozart"
-    ),
+    "2009/MIDI-Unprocessed_02_R1_2009_01-02_ORIG_MID--AUDIO_02_R1_2009_02_R1_2009_01_WAV.midi": ("Wolfgang Amadeus Mozart"),
     # "Frédéric Chopin, Variations and Fugue in E-flat Major, Op. 35, Eroica"
     "2009/MIDI-Unprocessed_07_R1_2009_01-03_ORIG_MID--AUDIO_07_R1_2009_07_R1_2009_02_WAV.midi": "Ludwig van Beethoven",
     # "Frédéric Chopin, Nocturne in Db": the track after the real nocturne of the same recital, and it is Islamey
@@ -106,9 +102,7 @@ def _normal(label: str) -> str:
 
 
 _BY_ID = {composer.id: composer for composer in _COMPOSERS}
-_BY_LABEL = {
-    _normal(label): composer for composer in _COMPOSERS for label in (composer.id, composer.name, *composer.aliases)
-}
+_BY_LABEL = {_normal(label): composer for composer in _COMPOSERS for label in (composer.id, composer.name, *composer.aliases)}
 _OTHER_ERAS: dict[str, Era] = {_normal(name): era for era, names in _OTHERS.items() for name in names}
 
 

@@ -100,9 +100,7 @@ class Manifest:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Manifest:
         """The inverse of :meth:`to_json`, from the parsed JSON."""
-        pieces = tuple(
-            PieceInfo(**{**row, "notes": tuple(row["notes"]), "bars": tuple(row["bars"])}) for row in data["pieces"]
-        )
+        pieces = tuple(PieceInfo(**{**row, "notes": tuple(row["notes"]), "bars": tuple(row["bars"])}) for row in data["pieces"])
         return cls(
             pieces=pieces,
             hash=data["hash"],

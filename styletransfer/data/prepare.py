@@ -214,9 +214,7 @@ def _read_all(files: list[SourceFile], progress: Progress | None, workers: int |
         return _collect(pool.map(_read_one, jobs, chunksize=CHUNK), len(jobs), progress)
 
 
-def _collect(
-    results: Iterator[PreparedPiece | str], total: int, progress: Progress | None
-) -> list[PreparedPiece | str]:
+def _collect(results: Iterator[PreparedPiece | str], total: int, progress: Progress | None) -> list[PreparedPiece | str]:
     done: list[PreparedPiece | str] = []
     for result in results:
         done.append(result)

@@ -89,9 +89,7 @@ def source_name(source: Path) -> str:
     return name
 
 
-def source_files(
-    folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None
-) -> list[SourceFile]:
+def source_files(folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None) -> list[SourceFile]:
     """All files of an unpacked source, in the order of its table, or by path where there is none.
 
     Args:
@@ -150,8 +148,7 @@ def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
         row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")
     }  # a row a performance: each score once
     return [
-        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel)
-        for file, row in scores.items()
+        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel) for file, row in scores.items()
     ]
 
 

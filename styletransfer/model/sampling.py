@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
+from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import Controls
@@ -55,11 +56,11 @@ def sample(
     branches = [[codec.vocabulary[name] for name in head] for head in heads]
     if config.strength and len(branches) == 2 and branches[0] == branches[1]:
         branches = branches[:1]
-    device = next(model.parameters()).device
     context = int(model.config.max_position_embeddings)
-    decoder = _Decoder(model, device, codec.pad)
+    decoder = Decoder(model, len(rows) * len(branches), codec.pad)
     with torch.inference_mode():
-        logits = decoder.start([[*head, *_take_forced(row.line)] for head in branches for row in rows])
+        prompts = [_take_forced(row.line)[-((context - len(branches[0])) // 2) :] for row in rows]
+        logits = decoder.start([[*head, *ids] for head in branches for ids in prompts])
         while not all(row.line.done for row in rows):
             guided, style, plain = _guide(logits, len(branches), config.strength)
             column: list[int] = []
@@ -83,52 +84,7 @@ def sample(
                 logits = decoder.start([[*head, *ids] for head in branches for ids in recent])
             else:
                 logits = decoder.step(column * len(branches))
-    return [
-        Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows
-    ]
-
-
-class _Decoder:
-    """The model with its key-value cache: sequences of one batch grow by a token a step."""
-
-    def __init__(self, model: LlamaForCausalLM, device: torch.device, pad: int) -> None:
-        self.model, self.device, self.pad = model, device, pad
-        self.length = 0
-
-    def start(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Read whole sequences, padded on the left, and forget what was before; returns (batch, vocabulary) logits."""
-        self.length = max(len(ids) for ids in sequences)
-        missing = [self.length - len(ids) for ids in sequences]
-        ids = torch.tensor([[self.pad] * gap + list(row) for gap, row in zip(missing, sequences, strict=True)])
-        gaps = torch.tensor(missing)[:, None]
-        self.mask = (torch.arange(self.length)[None, :] >= gaps).long().to(self.device) if any(missing) else None
-        positions = (torch.arange(self.length)[None, :] - gaps).clamp(min=0).to(self.device)
-        self.next_position = (positions[:, -1:] + 1).to(self.device)
-        self.cache = DynamicCache(config=self.model.config)
-        output = self.model(
-            input_ids=ids.to(self.device),
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1]
-
-    def step(self, column: Sequence[int]) -> torch.Tensor:
-        """Append one token to every sequence; returns (batch, vocabulary) logits."""
-        if self.mask is not None:
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(column), 1)], 1)
-        output = self.model(
-            input_ids=torch.tensor(column, device=self.device)[:, None],
-            attention_mask=self.mask,
-            position_ids=self.next_position,
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self.length += 1
-        self.next_position = self.next_position + 1
-        return output.logits[:, -1]
+    return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
 
 
 def _guide(
@@ -167,7 +123,7 @@ def _take_forced(line: Line) -> list[int]:
 
 
 def _recent(line: Line, limit: int) -> list[int]:
-    """The longest stretch of whole bars up to now that has at most ``limit`` tokens (at the least the bar itself)."""
+    """The longest stretch of whole bars up to now that has at most ``limit`` tokens (of a longer bar its end)."""
     bars = 0
     best = line.context(0)
     while bars < len(line.bars):
@@ -176,4 +132,4 @@ def _recent(line: Line, limit: int) -> list[int]:
         if len(ids) > limit:
             break
         best = ids
-    return best[-2 * limit :]
+    return best[-limit:]

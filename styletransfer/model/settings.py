@@ -23,7 +23,13 @@ class SamplingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        limits = {"candidates": (1, 64), "temperature": (0, 5), "top_p": (0.01, 1), "strength": (0, 5), "seed": (0, 2**63)}
+        limits = {
+            "candidates": (1, 64),
+            "temperature": (0, 5),
+            "top_p": (0.01, 1),
+            "strength": (0, 5),
+            "seed": (0, 2**63),
+        }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:

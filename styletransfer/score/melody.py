@@ -47,9 +47,7 @@ def extract_melody(piece: Piece) -> NDArray[np.bool_]:
         return _once(piece, everything)
     for pattern in MELODY_NAMES:
         named = [
-            _part(piece, i)
-            for i, name in enumerate(piece.parts)
-            if pattern.search(name) and not NOT_MELODY_NAMES.search(name)
+            _part(piece, i) for i, name in enumerate(piece.parts) if pattern.search(name) and not NOT_MELODY_NAMES.search(name)
         ]
         named = [mask for mask in named if mask.sum() >= 4 and is_line(piece, mask, onset, end, share=0.85)]
         if named:

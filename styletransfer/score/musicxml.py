@@ -69,9 +69,7 @@ def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         raise InputError(f"{name}: the MusicXML is nested too deeply to be music; export it again.") from None
     except Exception as error:  # music21 raises whatever it tripped over
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120] or type(error).__name__
-        raise InputError(
-            f"{name}: the MusicXML cannot be understood ({reason}); export it again or as MIDI."
-        ) from error
+        raise InputError(f"{name}: the MusicXML cannot be understood ({reason}); export it again or as MIDI.") from error
 
 
 def _xml_of(data: bytes, name: str) -> bytes:
@@ -81,9 +79,7 @@ def _xml_of(data: bytes, name: str) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-            inside = [
-                n for n in names if n.endswith((".xml", ".musicxml")) and not n.startswith(("META-INF/", "__MACOSX"))
-            ]
+            inside = [n for n in names if n.endswith((".xml", ".musicxml")) and not n.startswith(("META-INF/", "__MACOSX"))]
             if "META-INF/container.xml" in names:
                 container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
                 roots = [e.get("full-path") or "" for e in container.iter() if e.tag.split("}")[-1] == "rootfile"]

@@ -52,14 +52,10 @@ def find_soundfont(soundfont: str | Path | None = None) -> Path:
         found = sorted(Path(place).glob("*.sf2"))
         if found:
             return found[0]
-    raise InputError(
-        f"no soundfont found to make audio with; name an .sf2 file with --soundfont or in ${SOUNDFONT_VARIABLE}."
-    )
+    raise InputError(f"no soundfont found to make audio with; name an .sf2 file with --soundfont or in ${SOUNDFONT_VARIABLE}.")
 
 
-def render_audio(
-    midi_path: str | Path, wav_path: str | Path, soundfont: str | Path | None = None, force: bool = False
-) -> Path:
+def render_audio(midi_path: str | Path, wav_path: str | Path, soundfont: str | Path | None = None, force: bool = False) -> Path:
     """Play a MIDI file into a WAV file and return the soundfont that was used.
 
     Raises:
@@ -182,9 +178,7 @@ def _draw_keys(axes: Axes, low: int, high: int) -> None:
     keys = [p for p in range(low, high + 1) if p % 12 in _BLACK]
     across = axes.get_yaxis_transform()  # x from 0 to 1 over the row
     shapes = [[(0, p - 0.5), (0, p + 0.5), (1, p + 0.5), (1, p - 0.5)] for p in keys]
-    axes.add_collection(
-        PolyCollection(shapes, facecolors=BLACK_KEYS, linewidths=0, zorder=0, transform=across), autolim=False
-    )
+    axes.add_collection(PolyCollection(shapes, facecolors=BLACK_KEYS, linewidths=0, zorder=0, transform=across), autolim=False)
     octaves = [p for p in range(low, high + 1) if p % 12 == 0]
     axes.hlines([p - 0.5 for p in octaves], 0, 1, colors=BAR_LINE, linewidth=0.6, zorder=1, transform=across)
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
@@ -220,9 +214,7 @@ def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: floa
 
 
 def _lines(axes: Axes, positions: list[float], colour: str, width: float) -> None:
-    axes.vlines(
-        positions, 0, 1, colors=colour, linewidth=width, zorder=1, transform=axes.get_xaxis_transform(), clip_on=False
-    )
+    axes.vlines(positions, 0, 1, colors=colour, linewidth=width, zorder=1, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
 def _draw_notes(axes: Axes, piece: Piece, spans: _Spans, colours: list[str], start: float, stop: float) -> None:

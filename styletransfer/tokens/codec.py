@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,7 +112,10 @@ class Codec:
     # --- notes to steps ------------------------------------------------------------------------------------------------
 
     def grid(self, piece: Piece) -> Grid:
-        """A piece on the steps of its feel: no note is lost; an onset moves by at most half a step."""
+        """A piece on the steps of its feel: no note is lost; an onset moves by at most half a step.
+
+        One that would round to the end of a score's last bar goes to the step before it, less than a step away.
+        """
         if piece.feel == "score":
             return self.grid_of("score", piece.notes, piece.bars)
         notes = piece.notes.copy()
@@ -129,8 +133,10 @@ class Codec:
         nearest = np.abs(self.velocity_values[None, :] - np.arange(128)[:, None]).argmin(1)
         velocity = nearest[notes["velocity"]]
         if feel == "score":
-            start = np.round(bars["start"] * scale).astype(np.int64)
-            end = round(float(bars["start"][-1] + bars["length"][-1]) * scale)
+            finish = float(bars["start"][-1] + bars["length"][-1])
+            edges = np.append(bars["start"].astype(float), finish)
+            edges = np.floor(edges * scale + 0.5).astype(np.int64)  # as onsets: a note on a bar line stays on it
+            start, end = edges[:-1], max(int(edges[-1]), math.ceil(finish * scale - 1e-3))
             metre = tuple(metre_token(int(bar["numerator"]), int(bar["denominator"])) for bar in bars)
         else:
             last = int(onset.max()) if len(onset) else 0

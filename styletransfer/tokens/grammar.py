@@ -156,8 +156,9 @@ class Line:
             return HIGHEST_PITCH + 1
         now = int(self.plan.bar_start[self.bar]) + self._now
         index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
-        if index >= 0 and self._melody_end[index] > now:
-            return int(self._melody_pitch[index])
+        sounding = np.flatnonzero(self._melody_end[: index + 1] > now)
+        if len(sounding):  # the latest: legato notes overlap, and a long one may outlast a short one
+            return int(self._melody_pitch[sounding[-1]])
         around = self._melody_pitch[max(index, 0) : index + 2]
         return int(around.max()) + 1
 
@@ -212,6 +213,8 @@ class Line:
     def _allow_pitches(self, mask: NDArray[np.bool_], pending: Event | None) -> None:
         codec = self.codec
         if self._now < self.plan.earliest[self.bar] or self._last > HIGHEST_PITCH:
+            return
+        if self._now >= self.plan.bar_length[self.bar]:  # a change of metre a tick late makes a bar of no steps
             return
         low = max(self._last + 1, LOWEST_PITCH)
         high = pending.pitch if pending is not None else self._ceiling()

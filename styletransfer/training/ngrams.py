@@ -6,14 +6,15 @@ techniques for language modeling", Computer Speech and Language 13, 1999, sectio
 
     p_k(w | h) = max(c(hw) - D(c(hw)), 0) / c(h) + g(h) p_{k-1}(w | h'),   h' = h without its oldest token,
 
-where c counts occurrences at the highest order and distinct left neighbours below it, and g(h) gives away what the discounts
-took. The recursion ends in the uniform distribution over the vocabulary; a context that was never seen is left out of it.
+where c counts occurrences at the highest order and distinct left neighbours below it, and g(h) gives away what the
+discounts took. The recursion ends in the uniform distribution over the vocabulary; a context that was never seen is
+left out of it.
 
-Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`; their contexts are the tokens
-before them in the sequence, whatever those are. Known deviation: where counts are too even for a discount's formula (tiny
-data), a discount that would fall outside its count is clipped into it.
+Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`; their contexts are the
+tokens before them in the sequence, whatever those are. Known deviation: where counts are too even for a discount's
+formula (tiny data), a discount that would fall outside its count is clipped into it.
 
-N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search instead of dictionaries.
+N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search, no dictionaries.
 """
 
 from __future__ import annotations

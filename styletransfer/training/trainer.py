@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import SequentialSampler
-from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library
@@ -29,7 +29,8 @@ class TrainConfig:
 
     ``batch`` windows a step on each process, ``accumulate`` steps before the weights move, ``steps`` at the most.
     ``warmup`` steps up; the last ``decay_share`` of the minutes or steps brings the rate down to zero. Validation every
-    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``.
+    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``,
+    the mean loss in the log every ``log_every``.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -44,18 +45,22 @@ class TrainConfig:
     evaluate_every: int = 250
     evaluate_pieces: int = 6
     save_every: int = 100
+    log_every: int = 10
     seed: int = 1
     compile: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.batch, self.accumulate, self.steps, self.save_every, self.evaluate_every) < 1 or not 0 < self.decay_share <= 1:
+        counts = (self.batch, self.accumulate, self.steps, self.save_every, self.evaluate_every, self.log_every)
+        if min(counts) < 1 or not 0 < self.decay_share <= 1:
             raise ValueError("batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]")
 
 
 class WindowTrainer(Trainer):  # type: ignore[misc]
     """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
 
-    def __init__(self, *, library: Library, codec: Codec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any) -> None:
+    def __init__(
+        self, *, library: Library, codec: Codec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any
+    ) -> None:
         super().__init__(**rest)
         self.library, self.codec, self.run_config, self.validation = library, codec, run, validation
 
@@ -83,27 +88,36 @@ class TimeBudget(TrainerCallback):  # type: ignore[misc]
     def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None) -> None:
         self.schedule, self.run, self.minutes = schedule, run, minutes
         self.begin = time.monotonic()
-        self.first_step: int | None = None
+        self.first: tuple[int, float] | None = None  # the first step of this call, and when it ended
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        # The checkpoint with which a decay began is the one to go on from: whether to decay is decided anew.
+        if self.schedule.decay_start is not None and self.schedule.decay_start == state.global_step:
+            self.schedule.decay_start = None
+            self._perhaps_decay(args, state, control)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        step = state.global_step
-        if self.first_step is None:  # the first step compiles: it says nothing of the speed
-            self.first_step, self.begin_steps = step, time.monotonic()
-            return
         if self.schedule.decay_start is None:
-            steps_left = float(self.run.steps - step)
-            if self.minutes is not None:
-                now = time.monotonic()
-                pace = (now - self.begin_steps) / max(step - self.first_step, 1)
-                steps_left = min(steps_left, (self.minutes * 60 - (now - self.begin)) / pace)
-                whole = steps_left + step - self.first_step
-            else:
-                whole = float(self.run.steps)
-            if steps_left <= whole * self.run.decay_share:
-                self.schedule.decay_start, self.schedule.decay_steps = step, max(int(steps_left), 1)
-                control.should_save = True
-        elif self.schedule.end is not None and step >= self.schedule.end:
+            self._perhaps_decay(args, state, control)
+        elif self.schedule.end is not None and state.global_step >= self.schedule.end:
             control.should_training_stop = True
+
+    def _perhaps_decay(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        step = state.global_step
+        left, whole = float(self.run.steps - step), float(self.run.steps)
+        if self.minutes is not None:
+            now = time.monotonic()
+            if self.first is None or step == self.first[0]:  # the first step compiles: it says nothing of the speed
+                self.first = step, now
+                return
+            pace = (now - self.first[1]) / (step - self.first[0])
+            left = min(left, (self.minutes * 60 - (now - self.begin)) / pace)
+            whole = left + step - self.first[0]
+        if left <= whole * self.run.decay_share:
+            self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
+            # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
+            state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{step}")
+            control.should_save = True
 
 
 class RunLog(TrainerCallback):  # type: ignore[misc]
@@ -112,11 +126,20 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
     def __init__(self, path: Path, tokens_a_step: int) -> None:
         self.path, self.tokens_a_step = path, tokens_a_step
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any) -> None:
-        row = {"step": state.global_step, "tokens": state.global_step * self.tokens_a_step, "time": round(time.time())} | logs
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
+    ) -> None:
+        row = {
+            "step": state.global_step,
+            "tokens": state.global_step * self.tokens_a_step,
+            "time": round(time.time()),
+        } | logs
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()), flush=True)
+        print(
+            " ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()),
+            flush=True,
+        )
 
 
 def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: float | None = None) -> Path:
@@ -130,7 +153,8 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
     """
     keep_memory()
     out.mkdir(parents=True, exist_ok=True)
-    identity = {"run": asdict(run) | {"steps": None}, "tokenizer_hash": codec.hash, "data_hash": library.hash}
+    settings = {key: value for key, value in asdict(run).items() if key != "log_every"} | {"steps": None}
+    identity = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
     _same_run(out / "run.json", identity)
     torch.manual_seed(run.seed)
     model = build_model(run.model, codec.size, codec.pad, codec.bos, codec.eos)
@@ -147,7 +171,7 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
         bf16=bf16,
         use_cpu=not torch.cuda.is_available(),
         torch_compile=run.compile,
-        logging_steps=10,
+        logging_steps=run.log_every,
         save_strategy="steps",
         save_steps=run.save_every,
         save_total_limit=2,
@@ -176,7 +200,10 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
         callbacks=[TimeBudget(schedule, run, minutes), log],
     )
     last = last_checkpoint(out)
-    print(f"{model.num_parameters():,} parameters, {'going on from ' + last.name if last else 'from the start'}", flush=True)
+    print(
+        f"{model.num_parameters():,} parameters, {'going on from ' + last.name if last else 'from the start'}",
+        flush=True,
+    )
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
@@ -208,7 +235,11 @@ def keep_memory() -> None:
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt"):
-            for option, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 1 << 28)):  # mmap threshold, trim threshold, top pad
+            for option, value in (
+                (-3, 1 << 30),
+                (-1, (1 << 31) - 1),
+                (-2, 1 << 28),
+            ):  # mmap threshold, trim threshold, top pad
                 library.mallopt(option, value)
 
 

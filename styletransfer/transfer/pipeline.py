@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styletransfer.score.harmony import estimate_key
 from styletransfer.score.hands import split_hands
+from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
+HIGHEST_MIDI = 127
 Progress = Callable[[float], None]
 
 
@@ -76,7 +77,11 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
 
 
 def generate(
-    style: str, seconds: float, sampling: SamplingConfig, model_folder: Path | None = None, progress: Progress | None = None
+    style: str,
+    seconds: float,
+    sampling: SamplingConfig,
+    model_folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Compose freely in a style, as performed music, for about so many seconds."""
     from styletransfer.model.sampling import sample
@@ -110,6 +115,7 @@ def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, i
         raise InputError("no melody was found in it.")
     notes["melody"], notes["part"] = True, 0
     octaves = 0 if keep_register else max(0, -(-(LOWEST_MEDIAN - int(np.median(notes["pitch"]))) // 12))
+    octaves = min(octaves, (HIGHEST_MIDI - int(notes["pitch"].max())) // 12)
     notes["pitch"] += 12 * octaves
     end = float((notes["onset"] + notes["duration"]).max())
     bars = source.bars[source.bars["start"] < end - 1e-6] if source.feel == "score" else source.bars
@@ -181,4 +187,3 @@ def kept(melody: Piece, piece: Piece) -> int:
 
     present = set(keys(piece.notes))
     return sum(key in present for key in keys(melody.notes))
-

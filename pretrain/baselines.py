@@ -1,0 +1,154 @@
+"""Bits per note of models without a network: ``python -m pretrain.baselines --data data/prepared``.
+
+Uniform over the vocabulary, unigrams, and a 4-gram model (:mod:`styletransfer.training.ngrams`), on whole validation
+and test pieces, each feel on its own, given the melody: the same tokens, contexts and scored positions as in
+:mod:`styletransfer.training.likelihood`, a piece being one sequence. Each feel has a model of its own, trained on the
+training pieces in several keys: that lowers the bits on validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+    from styletransfer.tokens.codec import Codec
+
+ORDER = 4
+# Semitones by which the training pieces are moved: every key for the scores, as many as 3 GB hold for the rest.
+TRANSPOSITIONS = {"score": range(-5, 7), "performance": range(-2, 3)}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--out", type=Path, default=Path("pretrain/results/baselines.json"))
+    parser.add_argument("--order", type=int, default=ORDER, help="tokens of an n-gram")
+    arguments = parser.parse_args(argv)
+
+    from styletransfer.data.library import Library
+    from styletransfer.evaluation.bits import bits_report
+    from styletransfer.model.base import write_atomically
+    from styletransfer.score.notes import InputError
+    from styletransfer.tokens.codec import Codec
+
+    begin = time.monotonic()
+    try:
+        library = Library.load(arguments.data)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    codec = Codec()
+    names = {"uniform": "uniform", "unigrams": "unigrams", "n-grams": f"{arguments.order}-grams"}
+    bits: dict[tuple[str, str], NDArray[np.float64]] = {}
+    pieces: dict[str, list[int]] = {"validation": [], "test": []}
+    for feel, shifts in TRANSPOSITIONS.items():
+        found = feel_bits(library, codec, feel, shifts, arguments.order)
+        for split, (indices, columns) in found.items():
+            pieces[split] += indices
+            for name, values in columns.items():
+                bits[split, name] = np.concatenate([bits.get((split, name), np.zeros(0)), values])
+    results = [
+        bits_report(library, pieces[split], values, {"model": names[name], "split": split, "with_melody": True})
+        for (split, name), values in sorted(bits.items(), key=lambda item: item[0], reverse=True)
+    ]
+    report = {
+        "made_by": "pretrain.baselines",
+        "data_hash": library.hash,
+        "tokenizer_hash": codec.hash,
+        "order": arguments.order,
+        "transpositions": {feel: list(shifts) for feel, shifts in TRANSPOSITIONS.items()},
+        "minutes": round((time.monotonic() - begin) / 60, 1),
+        "results": results,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
+    for row in results:
+        cells = ", ".join(f"{feel} {cell['bits_per_note']:.3f}" for feel, cell in row["feels"].items())
+        print(f"{row['split']}, {row['model']}: {cells}")
+    return 0
+
+
+def feel_bits(
+    library: Library, codec: Codec, feel: str, shifts: range, order: int
+) -> dict[str, tuple[list[int], dict[str, NDArray[np.float64]]]]:
+    """Of each held-out split, the pieces of a feel, and by model their bits, (pieces,)."""
+    from styletransfer.training.ngrams import Counts, KneserNey, packed
+
+    train = Sequences(library, codec, library.select(split="train", feel=feel))
+    counts, single = Counts(order), Counts(1)
+    for shift in shifts:
+        say(f"{feel}: counting, {shift:+d} semitones")
+        ids = train.transposed(shift)
+        counts.add(packed(ids, train.scored, order))
+        single.add(packed(ids, train.scored, 1))
+    del train
+    say(f"{feel}: {len(counts.keys):,} different {order}-grams")
+    models = {"n-grams": KneserNey(counts, codec.size), "unigrams": KneserNey(single, codec.size)}
+    found = {}
+    for split in ("validation", "test"):
+        held = Sequences(library, codec, library.select(split=split, feel=feel))
+        owner = np.repeat(np.arange(len(held.indices)), held.lengths)[held.scored]
+        size = len(held.indices)
+        columns = {"uniform": np.bincount(owner, minlength=size) * math.log2(codec.size)}
+        for name, model in models.items():
+            keys = packed(held.ids, held.scored, order if name == "n-grams" else 1)
+            columns[name] = np.bincount(owner, model.bits(keys), size)
+        found[split] = (held.indices, columns)
+    return found
+
+
+class Sequences:
+    """Whole pieces as token sequences with their melodies, one after the other; ``ids`` and ``scored`` are (tokens,).
+
+    No n-gram of up to five tokens reaches from one piece into the next: the head of a sequence isn't scored.
+    """
+
+    def __init__(self, library: Library, codec: Codec, indices: list[int]) -> None:
+        from styletransfer.data.batches import piece_grid
+        from styletransfer.tokens.controls import Controls
+
+        self.codec, self.indices = codec, indices
+        ids: list[NDArray[np.int64]] = []
+        scored: list[NDArray[np.bool_]] = []
+        ranges = []
+        for done, index in enumerate(indices):
+            piece = library.pieces[index]
+            controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
+            grid = piece_grid(library, codec, index)
+            tokens, counts = codec.encode(grid, controls.tokens(), with_melody=True)
+            ids.append(np.array(tokens, np.int64))
+            scored.append(np.array(counts, bool))
+            ranges.append((int(grid.pitch.min()), int(grid.pitch.max())))
+            if (done + 1) % 200 == 0:
+                say(f"{piece.split} {piece.feel}: {done + 1} of {len(indices)} pieces encoded")
+        self.lengths = np.array([len(row) for row in ids])
+        self.ids, self.scored = np.concatenate(ids), np.concatenate(scored)
+        self.ranges = np.array(ranges)
+
+    def transposed(self, semitones: int) -> NDArray[np.int64]:
+        """The ids of the same music moved by semitones, less where a piece would leave the keyboard."""
+        from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
+
+        low, high = LOWEST_PITCH - self.ranges[:, 0], HIGHEST_PITCH - self.ranges[:, 1]
+        shift = np.repeat(np.minimum(np.maximum(semitones, low), high), self.lengths)
+        last = self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH
+        is_pitch = (self.ids >= self.codec.first_pitch) & (self.ids <= last)
+        return np.where(is_pitch, self.ids + shift, self.ids)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

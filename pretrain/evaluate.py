@@ -1,0 +1,106 @@
+"""Bits per note of a model on whole held-out pieces: ``python -m pretrain.evaluate --model runs/small/final``.
+
+Given the melody, or with ``--without-melody`` as a plain language model; by feel and by composer, with a bootstrap
+interval over pieces, the performances of one piece drawn together. Writes JSON, which ``pretrain.report`` turns into
+tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a folder of weights, such as runs/small/final")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--split", choices=("validation", "test"), default="validation")
+    parser.add_argument("--pieces", type=int, help="so many of each feel, spread evenly; by default all")
+    parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
+    parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")
+    parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
+    parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody].json")
+    arguments = parser.parse_args(argv)
+
+    from styletransfer.score.notes import InputError
+
+    try:
+        report = evaluate(arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    from styletransfer.model.base import write_atomically
+
+    kind = "-without-melody" if arguments.without_melody else ""
+    name = report["results"][0]["model"]
+    out = arguments.out or Path(f"pretrain/results/{name}-{arguments.split}{kind}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, (json.dumps(report, indent=1) + "\n").encode())
+    for feel, cell in report["results"][0]["feels"].items():
+        low, high = cell["interval"] or (float("nan"),) * 2
+        print(f"{feel}: {cell['bits_per_note']:.3f} bits per note ({low:.3f} to {high:.3f}), {cell['pieces']} pieces")
+    print(out)
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The report of one model on one split."""
+    import numpy as np
+    import torch
+
+    from styletransfer.data.library import Library
+    from styletransfer.evaluation.bits import bits_report
+    from styletransfer.score.notes import InputError
+    from styletransfer.training.likelihood import bits_per_note
+    from styletransfer.training.trainer import keep_memory
+    from styletransfer.transfer.pipeline import load_model
+
+    keep_memory()
+    library = Library.load(arguments.data)
+    model, codec = load_model(arguments.model)
+    if torch.cuda.is_available():
+        model = model.cuda()
+    chosen: list[int] = []
+    for feel in ("score", "performance"):
+        pool = library.select(split=arguments.split, feel=feel)
+        pool = [i for i in pool if arguments.longest is None or library.pieces[i].count <= arguments.longest]
+        count = min(arguments.pieces or len(pool), len(pool))
+        chosen += [pool[k * len(pool) // count] for k in range(count)]
+    if not chosen:
+        raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
+    total = sum(library.pieces[i].count for i in chosen)
+    context, with_melody = model.config.max_position_embeddings, not arguments.without_melody
+    begin, done, bits = time.monotonic(), 0, []
+    for index in chosen:
+        piece = library.pieces[index]
+        found = bits_per_note(model, codec, library, [index], context, with_melody=with_melody)
+        bits.append(float(found.bits[0]))
+        done += piece.count
+        left = (time.monotonic() - begin) / done * (total - done) / 60
+        print(f"{done / total:4.0%}, {left:.1f} min left: {found.mean:.3f} {piece.id}", file=sys.stderr, flush=True)
+    manifest = json.loads((arguments.model / "manifest.json").read_text())
+    folder = arguments.model.resolve()
+    about = {
+        "model": arguments.name or (folder.parent.name if folder.name == "final" else folder.name),
+        "split": arguments.split,
+        "with_melody": with_melody,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "steps": manifest.get("steps"),
+        "tokens": manifest.get("tokens"),
+    }
+    return {
+        "made_by": "pretrain.evaluate",
+        "data_hash": library.hash,
+        "tokenizer_hash": codec.hash,
+        "minutes": round((time.monotonic() - begin) / 60, 1),
+        "results": [bits_report(library, chosen, np.array(bits), about)],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

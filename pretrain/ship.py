@@ -1,0 +1,50 @@
+"""Put a trained model into the package: ``python -m pretrain.ship runs/small/final`` (or a checkpoint folder of a run).
+
+Copies the weights to styletransfer/assets/base with their manifest. The model card beside them is written by
+``python -m pretrain.report``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ASSETS = Path("styletransfer/assets/base")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="a run's final folder, or one of its checkpoint-N folders")
+    parser.add_argument("--out", type=Path, default=ASSETS)
+    arguments = parser.parse_args(argv)
+
+    from safetensors.torch import load_file
+
+    from styletransfer.configuration import from_dict
+    from styletransfer.model.base import ModelConfig, build_model, load_package, save_package
+    from styletransfer.tokens.codec import Codec
+
+    if (arguments.source / "manifest.json").exists():
+        model, vocabulary, manifest = load_package(arguments.source)
+        manifest.pop("sha256")
+    else:
+        run = json.loads((arguments.source.parent / "run.json").read_text())
+        state = json.loads((arguments.source / "trainer_state.json").read_text())
+        codec = Codec()
+        vocabulary = codec.vocabulary
+        config = from_dict(ModelConfig, run["run"]["model"])
+        model = build_model(config, codec.size, codec.pad, codec.bos, codec.eos)
+        weights = load_file(arguments.source / "model.safetensors")
+        model.load_state_dict({name.removeprefix("_orig_mod."): value for name, value in weights.items()}, strict=False)
+        model.tie_weights()
+        manifest = run | {"model": run["run"]["model"], "steps": state["global_step"]}
+    save_package(model, arguments.out, vocabulary, manifest)
+    size = sum(path.stat().st_size for path in arguments.out.glob("model-*.safetensors"))
+    print(f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB, {manifest.get('steps')} steps")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Fixtures that are dear to make: a prepared data set and a package of weights, once for all tests."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import random_piece, save_tiny_package
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set: six scores and six performances by two composers, one of each in validation."""
+    from styletransfer.data.prepare import prepare
+    from styletransfer.score.write import write_midi
+
+    folder = tmp_path_factory.mktemp("music")
+    rows = []
+    for number in range(12):
+        feel, name = ("score", "performance")[number % 2], f"{number}.mid"
+        write_midi(random_piece(number, feel), folder / name)
+        composer = "Frédéric Chopin" if number % 3 else "Johann Sebastian Bach"
+        rows.append({"file": name, "composer": composer, "split": "validation" if number < 2 else "train"})
+    table = tmp_path_factory.mktemp("table") / "composers.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["file", "composer", "split"])
+        writer.writeheader()
+        writer.writerows(rows)
+    out = tmp_path_factory.mktemp("data") / "prepared"
+    prepare([folder], out, composers_csv=table, workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model's folder, as ``--model`` takes it."""
+    return save_tiny_package(tmp_path_factory.mktemp("package"))

@@ -1,0 +1,62 @@
+"""Every YAML file of the project fills its dataclass, and a mistake in one is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from styletransfer.configuration import from_dict, load_config
+from styletransfer.score.notes import InputError
+from styletransfer.training.trainer import TrainConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+KINDS = {"pretrain": TrainConfig}
+"""The dataclass of each folder under ``configs``."""
+FILES = sorted(CONFIGS.rglob("*.y*ml"))
+COUNT = 2
+"""How many files there are: a test that finds none passes too easily."""
+
+
+def test_all_are_found() -> None:
+    assert len(FILES) == COUNT
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(CONFIGS)) for path in FILES])
+def test_loads(path: Path) -> None:
+    kind = KINDS[path.relative_to(CONFIGS).parts[0]]
+    assert isinstance(load_config(kind, path), kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bach: 8", "unknown key 'bach'"),
+        ("model: {widht: 8}", "unknown key 'widht'"),
+        ("batch: eight", "'eight', not a int"),
+        ("batch: true", "True, not a int"),
+        ("batch: 0", "positive"),
+        ("log_every: 0", "positive"),
+        ("mixture: {score_share: 2}", "between 0 and 1"),
+        ("model: {width: 10, heads: 4}", "multiple of the heads"),
+        ("- a list", "keys with values"),
+        ("a: b: c", "mapping values"),
+    ],
+)
+def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load_config(TrainConfig, path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        load_config(TrainConfig, tmp_path / "none.yaml")
+
+
+def test_whole_numbers_do_for_floats() -> None:
+    assert from_dict(TrainConfig, {"learning_rate": 1}).learning_rate == 1.0
+    assert from_dict(TrainConfig, {}) == TrainConfig()

@@ -1,0 +1,193 @@
+"""Locked decoding: whatever is sampled, the melody is whole, nothing lies above it, and the sequence ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from styletransfer.score.examples import EXAMPLES, example
+from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
+from styletransfer.tokens.codec import FREE_BAR_STEPS, Event
+from styletransfer.tokens.grammar import MOST_NOTES_AT_ONCE, Line, Plan, free_plan, plan_of
+from tests.tiny import codec, random_piece
+
+MOST_TOKENS = 20_000
+
+
+def random_line(plan: Plan, seed: int) -> tuple[Line, list[int]]:
+    """A line of tokens drawn uniformly from what is allowed, and the whole sequence; some token always is."""
+    line, rng, ids = Line(codec(), plan), np.random.default_rng(seed), []
+    while not line.done:
+        if line.forced:
+            index = line.forced[0]
+        else:
+            choices = np.flatnonzero(line.allowed())
+            assert len(choices), f"nothing may follow {[codec().names[i] for i in ids[-12:]]}"
+            index = int(rng.choice(choices))
+        line.push(index)
+        ids.append(index)
+        assert len(ids) < MOST_TOKENS, "the line doesn't end"
+    return line, ids
+
+
+def check(plan: Plan, line: Line, ids: list[int]) -> None:
+    """All that the grammar promises of a locked line."""
+    assert plan.melody is not None
+    tune = [(int(plan.bar_start[b]) + e.step, e) for b, events in enumerate(plan.melody) for e in events]
+    bars = codec().decode(ids)
+    assert bars == [codec().decode_events(bar) for bar in line.bars]
+    assert len(bars) == plan.bars
+    assert ids[-1] == codec().eos
+    for bar, events in enumerate(bars):
+        places = {(e.step, e.pitch): e.duration for e in plan.melody[bar]}
+        own = [(e.step, e.pitch, e.duration) for e in events if (e.step, e.pitch) in places]
+        assert own == [(e.step, e.pitch, e.duration) for e in plan.melody[bar]]
+        for earlier, later in pairwise(events):
+            assert later.step > earlier.step or later.pitch > earlier.pitch
+        onsets = [e.step for e in events]
+        assert max((onsets.count(step) for step in onsets), default=0) <= MOST_NOTES_AT_ONCE + 1
+        assert all((e.velocity >= 0) == (plan.feel == "performance") for e in events)
+        for event in events:
+            assert plan.earliest[bar] <= event.step < plan.bar_length[bar]
+            if (event.step, event.pitch) not in places:
+                check_accompaniment(plan, event, int(plan.bar_start[bar]) + event.step, tune)
+
+
+def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int, Event]]) -> None:
+    """One note: on the subdivision, below the melody that sounds, over before the melody comes to its pitch or lower."""
+    assert plan.subdivision[event.step % len(plan.subdivision)]
+    sounding = [note for at, note in tune if at <= now < at + note.duration]
+    if sounding:
+        assert event.pitch < sounding[-1].pitch
+    if tune:
+        assert event.pitch <= max(note.pitch for _, note in tune)
+    for at, note in tune:
+        assert not (at > now and note.pitch <= event.pitch and now + event.duration > at)
+
+
+@st.composite
+def melodies(draw: st.DrawFn, scale: int) -> NoteTable:
+    """Up to 14 notes on steps: rests and overlaps, from the lowest key to the highest, ``scale`` steps a second or quarter."""
+    now, rows = draw(st.integers(0, 60)), []
+    for _ in range(draw(st.integers(1, 14))):
+        rows.append((now / scale, draw(st.integers(1, 60)) / scale, draw(st.integers(21, 108))))
+        now += draw(st.one_of(st.sampled_from([6, 12, 24]), st.integers(1, 70)))
+    onset, duration, pitch = (list(column) for column in zip(*rows, strict=True))
+    return make_notes(onset, duration, pitch, melody=True)
+
+
+@st.composite
+def score_plans(draw: st.DrawFn) -> Plan:
+    """A melody in any metre, with a pick-up or without, in which a change of metre may come a tick late."""
+    notes = draw(melodies(24))
+    metre = draw(st.sampled_from([(3, 4), (4, 4), (6, 8), (7, 8), (5, 16)]))
+    signatures = [(0.0, 1, 8), (0.5, *metre)] if draw(st.booleans()) else [(0.0, *metre)]
+    if draw(st.booleans()):
+        signatures.append((signatures[-1][0] + 4 * metre[0] / metre[1] + draw(st.sampled_from([1 / 480, 1.0])), 3, 4))
+    end = float((notes["onset"] + notes["duration"]).max())
+    return plan_of(codec(), codec().grid(Piece(notes, "score", bars_of(signatures, end))))
+
+
+@settings(deadline=None, max_examples=80)
+@given(score_plans(), st.integers(0, 1000))
+def test_any_score_sequence_keeps_the_melody(plan: Plan, seed: int) -> None:
+    check(plan, *random_line(plan, seed))
+
+
+@settings(deadline=None, max_examples=60)
+@given(melodies(48), st.integers(0, 1000))
+def test_any_performance_sequence_keeps_the_melody(notes: NoteTable, seed: int) -> None:
+    plan = plan_of(codec(), codec().grid_of("performance", notes, bars_of([], 0.0)[:0]))
+    check(plan, *random_line(plan, seed))
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_any_sequence_keeps_the_example_tunes(name: str) -> None:
+    piece = example(name)
+    plan = plan_of(codec(), codec().grid(piece))
+    assert plan.melody is not None
+    assert sum(map(len, plan.melody)) == len(piece.notes)
+    check(plan, *random_line(plan, 1))
+
+
+def test_a_bar_of_no_steps_holds_no_note() -> None:
+    """A change of metre a tick off the bar line leaves a bar shorter than half a step; notes were allowed in it, at the
+    step of the next bar's first."""
+    notes = make_notes([0.0, 4.25], [1.0, 1.0], [70, 72], melody=True)
+    plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4), (4 + 1 / 480, 3, 4)], 6.0))))
+    assert 0 in plan.bar_length
+    for seed in range(5):
+        line, ids = random_line(plan, seed)
+        check(plan, line, ids)
+        assert line.bars[plan.bar_length.tolist().index(0)] == []
+
+
+def test_a_long_note_under_a_short_one_is_still_the_ceiling() -> None:
+    """The melody's first note sounds on after its second one is over: nothing may be above it then. The grammar looked
+    at the latest note only."""
+    notes = make_notes([0.0, 0.5], [3.0, 0.25], [60, 84], melody=True)
+    plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0))))
+    for seed in range(10):
+        check(plan, *random_line(plan, seed))
+
+
+def test_finer_notes_come_only_where_the_melody_has_them() -> None:
+    onset = np.array([0, 0.125, 0.25, 0.375, 1])
+    piece = Piece(make_notes(onset, [0.1] * 5, [70] * 5, melody=True), "score", bars_of([(0.0, 4, 4)], 4.0))
+    assert plan_of(codec(), codec().grid(piece)).subdivision[3]
+    assert not plan_of(codec(), codec().grid(example("ode-to-joy"))).subdivision[3]
+
+
+def test_unlocked_lines_may_leave_the_melody_out() -> None:
+    """``locked=False`` tells the melody without forcing it: the line still ends and decodes."""
+    plan = plan_of(codec(), codec().grid(example("happy-birthday")), locked=False)
+    line, ids = random_line(plan, 3)
+    assert codec().decode(ids) == [codec().decode_events(bar) for bar in line.bars]
+    assert plan.melody is not None
+    found = {(bar, e.step, e.pitch) for bar, events in enumerate(codec().decode(ids)) for e in events}
+    assert {(bar, e.step, e.pitch) for bar, events in enumerate(plan.melody) for e in events} - found
+
+
+@pytest.mark.parametrize("feel", ["score", "performance"])
+def test_free_lines_fill_their_bars(feel: Feel) -> None:
+    plan = free_plan(feel, 5, 72 if feel == "score" else FREE_BAR_STEPS, "BAR_3/4" if feel == "score" else "BAR_free")
+    _, ids = random_line(plan, 4)
+    bars = codec().decode(ids)
+    assert len(bars) == 5
+    assert all(event.step < plan.bar_length[0] for bar in bars for event in bar)
+    assert codec().melody not in ids
+
+
+@pytest.mark.parametrize("feel", ["score", "performance"])
+@pytest.mark.parametrize("with_melody", [True, False])
+def test_a_window_that_slides_looks_as_in_training(feel: Feel, with_melody: bool) -> None:
+    """At any moment the context from some bars back is the beginning of the training sequence from that bar."""
+    grid = codec().grid(random_piece(7, feel))
+    plan = plan_of(codec(), grid, locked=False)
+    plan = plan if with_melody else replace(plan, melody=None)
+    stream, _ = codec().encode(grid, (), with_melody=with_melody)
+    windows = [codec().encode(grid, (), bar, with_melody=with_melody)[0] for bar in range(grid.bars)]
+    line = Line(codec(), plan)
+    for count, index in enumerate(stream[:-1], 1):
+        line.push(index)
+        if line.bar == 0 and line.forced:  # the first bar hasn't begun
+            continue
+        assert line.context(grid.bars) == stream[:count]
+        for back in range(min(line.bar, 3) + 1):
+            context, window = line.context(back), windows[line.bar - back]
+            assert context == window[: len(context)]
+            assert context[-1] == index or not with_melody or index == codec().melody
+    line.push(stream[-1])
+    assert line.done
+    assert not line.forced
+
+
+def test_a_forced_token_is_not_up_to_the_sampler() -> None:
+    line = Line(codec(), plan_of(codec(), codec().grid(example("twinkle"))))
+    with pytest.raises(ValueError, match="was forced"):
+        line.push(codec().eos)

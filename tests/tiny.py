@@ -1,0 +1,76 @@
+"""Small things that several tests need: the codec, random music, and a model of two layers with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.tokens.codec import Codec
+
+
+@lru_cache(maxsize=1)
+def codec() -> Codec:
+    """The default tokenizer; MidiTok is imported once."""
+    return Codec()
+
+
+def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
+    """A melody over a bass in 3/4, both on sixteenths, or played freely; the melody is marked, and each is a part."""
+    rng = np.random.default_rng(seed)
+    right = np.cumsum(rng.choice([0.5, 1.0], 2 * quarters))
+    right = right[right < quarters] - right[0]
+    left = np.arange(0.0, right[-1])
+    onset = np.concatenate([right, left])
+    if feel == "performance":  # drawn in 480ths, so that a MIDI file holds it exactly
+        onset = np.sort(np.round(onset * 480 * 1.03 + rng.integers(0, 40, len(onset))))[np.argsort(np.argsort(onset))] / 480
+    melody = np.arange(len(onset)) < len(right)
+    pitch = np.where(melody, rng.integers(67, 85, len(onset)), rng.integers(36, 58, len(onset)))
+    notes = make_notes(onset, np.full(len(onset), 0.25), pitch, rng.integers(30, 110, len(onset)), ~melody, melody)
+    bars = bars_of([(0.0, 3, 4)], float(onset.max()) + 0.25)
+    return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Bass"))
+
+
+def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
+    """Random weights, large enough that every token's logits depend on all of the past."""
+    import torch
+
+    from styletransfer.model.base import build_model
+
+    tokens = codec()
+    torch.manual_seed(seed)
+    model = build_model(tiny_sizes(context, width), tokens.size, tokens.pad, tokens.bos, tokens.eos).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(0, 0.2)
+    return model
+
+
+def tiny_sizes(context: int = 512, width: int = 32) -> Any:
+    from styletransfer.model.base import ModelConfig
+
+    return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context)
+
+
+def save_tiny_package(folder: Path) -> Path:
+    """An untrained package in the form of the shipped one, which writes few notes.
+
+    All embeddings have their first coordinate in common, and so have the hidden states: the pitches have less of it.
+    """
+    import torch
+
+    from styletransfer.model.base import save_package
+
+    tokens, model = codec(), tiny_model()
+    with torch.no_grad():
+        weight = model.model.embed_tokens.weight
+        weight[:, 0] = 2.0
+        weight[tokens.first_pitch : tokens.first_pitch + 88, 0] = 0.4
+    manifest = {"model": asdict(tiny_sizes()), "tokenizer_hash": tokens.hash}
+    save_package(model, folder, tokens.vocabulary, manifest)
+    return folder
