@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mir_eval  # type: ignore[import-untyped]  # it has no stubs
+import mir_eval
 import numpy as np
 import symusic
 from numpy.typing import NDArray

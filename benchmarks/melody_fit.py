@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]  # it has no stubs
+from sklearn.neural_network import MLPClassifier
 
 from benchmarks.melody import Example, load_keyboard, load_pop909
 from styletransfer.score import voice

@@ -47,7 +47,8 @@ class Numbers:
 
     def row(self) -> str:
         return (
-            f"{self.notes_a_quarter:.2f} | {self.polyphony:.1f} | {self.lowest:.0f} | {self.highest:.0f} | {self.on_half_beats:.0%} | "
+            f"{self.notes_a_quarter:.2f} | {self.polyphony:.1f} | {self.lowest:.0f} | {self.highest:.0f} | "
+            f"{self.on_half_beats:.0%} | "
             f"{self.out_of_key:.1%} | {self.silence:.0%} | {self.dissonance:.0%} | {self.low_bass:.0%}"
         )
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from styletransfer.tokens.codec import Codec
 
 ORDER = 4
-# Semitones by which the training pieces are moved: every key for the scores, as many as 3 GB hold for the rest.
-TRANSPOSITIONS = {"score": range(-5, 7), "performance": range(-2, 3)}
+# Semitones by which the training pieces are moved: through all keys. Without, 4-grams take 7.91 bits on the scores of
+# validation instead of 7.64, and 18.99 on its performances (18.58 in five keys).
+TRANSPOSITIONS = {"score": range(-5, 7), "performance": range(-5, 7)}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -118,7 +119,7 @@ class Sequences:
         from styletransfer.tokens.controls import Controls
 
         self.codec, self.indices = codec, indices
-        ids: list[NDArray[np.int64]] = []
+        ids: list[NDArray[np.int16]] = []
         scored: list[NDArray[np.bool_]] = []
         ranges = []
         for done, index in enumerate(indices):
@@ -126,7 +127,7 @@ class Sequences:
             controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
             grid = piece_grid(library, codec, index)
             tokens, counts = codec.encode(grid, controls.tokens(), with_melody=True)
-            ids.append(np.array(tokens, np.int64))
+            ids.append(np.array(tokens, np.int16))
             scored.append(np.array(counts, bool))
             ranges.append((int(grid.pitch.min()), int(grid.pitch.max())))
             if (done + 1) % 200 == 0:
@@ -135,12 +136,12 @@ class Sequences:
         self.ids, self.scored = np.concatenate(ids), np.concatenate(scored)
         self.ranges = np.array(ranges)
 
-    def transposed(self, semitones: int) -> NDArray[np.int64]:
+    def transposed(self, semitones: int) -> NDArray[np.int16]:
         """The ids of the same music moved by semitones, less where a piece would leave the keyboard."""
         from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 
         low, high = LOWEST_PITCH - self.ranges[:, 0], HIGHEST_PITCH - self.ranges[:, 1]
-        shift = np.repeat(np.minimum(np.maximum(semitones, low), high), self.lengths)
+        shift = np.repeat(np.minimum(np.maximum(semitones, low), high).astype(np.int16), self.lengths)
         last = self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH
         is_pitch = (self.ids >= self.codec.first_pitch) & (self.ids <= last)
         return np.where(is_pitch, self.ids + shift, self.ids)

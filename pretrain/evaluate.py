@@ -56,13 +56,17 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.data.library import Library
     from styletransfer.evaluation.bits import bits_report
     from styletransfer.score.notes import InputError
+    from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory
-    from styletransfer.transfer.pipeline import load_model
+    from styletransfer.transfer.pipeline import load_any_model
 
     keep_memory()
+    with_melody = not arguments.without_melody
     library = Library.load(arguments.data)
-    model, codec = load_model(arguments.model)
+    model, codec = load_any_model(arguments.model)
+    if with_melody and not isinstance(codec, Codec):
+        raise InputError(f"{arguments.model}: its tokenizer knows no melodies; give --without-melody.")
     if torch.cuda.is_available():
         model = model.cuda()
     chosen: list[int] = []
@@ -74,7 +78,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
     total = sum(library.pieces[i].count for i in chosen)
-    context, with_melody = model.config.max_position_embeddings, not arguments.without_melody
+    context = model.config.max_position_embeddings
     begin, done, bits = time.monotonic(), 0, []
     for index in chosen:
         piece = library.pieces[index]

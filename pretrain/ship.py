@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         codec = Codec()
         vocabulary = codec.vocabulary
         config = from_dict(ModelConfig, run["run"]["model"])
-        model = build_model(config, codec.size, codec.pad, codec.bos, codec.eos)
+        model = build_model(config, codec.vocabulary)
         weights = load_file(arguments.source / "model.safetensors")
         model.load_state_dict({name.removeprefix("_orig_mod."): value for name, value in weights.items()}, strict=False)
         model.tie_weights()

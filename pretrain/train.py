@@ -21,14 +21,16 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
     from styletransfer.score.notes import InputError
-    from styletransfer.tokens.codec import Codec
+    from styletransfer.training.tokenizer import tokenizer_of_run
     from styletransfer.training.trainer import TrainConfig, train
 
     try:
         run = load_config(TrainConfig, arguments.config)
         if arguments.steps:
             run = dataclasses.replace(run, steps=arguments.steps)
-        final = train(Library.load(arguments.data), Codec(), run, arguments.out, arguments.minutes)
+        library = Library.load(arguments.data)
+        codec = tokenizer_of_run(run.tokenizer, library, arguments.out)
+        final = train(library, codec, run, arguments.out, arguments.minutes)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

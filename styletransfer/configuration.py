@@ -40,6 +40,8 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     values = {}
     for name, value in data.items():
         wanted = types[name]
+        if value is not None:  # of "one of these or None", the one
+            wanted = next((kind for kind in typing.get_args(wanted) if dataclasses.is_dataclass(kind)), wanted)
         if dataclasses.is_dataclass(wanted):
             value = from_dict(wanted, value)  # type: ignore[arg-type]
         elif wanted is float and isinstance(value, int) and not isinstance(value, bool):

@@ -114,9 +114,9 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> type[Checked]:
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checked]) -> None:
     """Also after the window has slid, several times, with rows of different lengths padded to one."""
-    plan = short_plan(feel)
+    plan = short_plan(feel, notes=12)
     controls = PERFORMED if feel == "performance" else BACH
-    one, two = run(tiny_model(context=128), plan, controls, candidates=2, strength=1.5)
+    one, two = run(tiny_model(context=96), plan, controls, candidates=2, strength=1.5)
     assert checked.starts >= 4
     assert checked.checks > 2 * checked.starts
     assert sum(map(len, one.bars)) + sum(map(len, two.bars)) > 200
@@ -163,11 +163,11 @@ def test_guidance_extrapolates_between_the_predictions() -> None:
     logits = torch.randn(6, 11, generator=torch.Generator().manual_seed(0))
     log = torch.log_softmax(logits, -1).double().numpy()
     for strength in (0.5, 1.5, 3.0):
-        guided, style, plain = sampling._guide(logits, 2, strength)
+        guided, style, plain = sampling.guide(logits, 2, strength)
         np.testing.assert_array_equal(style, log[:3])
         np.testing.assert_array_equal(plain, log[3:])
         np.testing.assert_allclose(guided, log[3:] + strength * (log[:3] - log[3:]), atol=1e-12)
-    guided, style, _ = sampling._guide(logits, 1, 1.0)
+    guided, style, _ = sampling.guide(logits, 1, 1.0)
     assert guided.shape == (6, 11)
     np.testing.assert_array_equal(guided, style)
 
@@ -203,7 +203,7 @@ def test_draws_follow_the_distribution() -> None:
     rng = np.random.default_rng(0)
 
     def share(config: SamplingConfig) -> list[float]:
-        draws = [sampling._draw(logits, mask, config, rng) for _ in range(4000)]
+        draws = [sampling.draw(logits, mask, config, rng) for _ in range(4000)]
         return [draws.count(k) / 4000 for k in range(4)]
 
     config = SamplingConfig(temperature=1.0, top_p=1.0)

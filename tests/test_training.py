@@ -160,7 +160,7 @@ def trained(model: Any, optimizer: MuonAdamW, rows: torch.Tensor, steps: int) ->
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return losses
 
 
@@ -202,7 +202,7 @@ def test_one_batch_is_learnt_by_heart(library: Library) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[0] == pytest.approx(math.log(codec().size), rel=0.1)
     assert losses[-1] < losses[0] / 2
 
@@ -224,7 +224,7 @@ def test_every_token_is_counted_once(feel: Feel, with_melody: bool, context: int
     assert len(found) + lost == len(expected)
     if not lost:
         assert found == expected
-    assert lost == 0 or context == 40
+    assert lost == 0 or context == 40  # no bar of these is longer than 97 tokens
     assert all((row.labels[row.labels != IGNORE] == row.ids[row.labels != IGNORE]).all() for row in windows)
     assert len(windows) == 1 or context < len(ids)
 

@@ -43,7 +43,7 @@ def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
 
     tokens = codec()
     torch.manual_seed(seed)
-    model = build_model(tiny_sizes(context, width), tokens.size, tokens.pad, tokens.bos, tokens.eos).eval()
+    model = build_model(tiny_sizes(context, width), tokens.vocabulary).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:

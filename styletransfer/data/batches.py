@@ -68,16 +68,17 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
     return Grid(**fields)
 
 
-class Windows:
+class PieceWindows:
     """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
 
     ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
+    A subclass says what a sequence of a piece is.
     """
 
     def __init__(
-        self, library: Library, codec: Codec, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
+        self, library: Library, pad: int, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
     ) -> None:
-        self.library, self.codec, self.mixture, self.context, self.seed = library, codec, mixture, context, seed
+        self.library, self.pad, self.mixture, self.context, self.seed = library, pad, mixture, context, seed
         feels: tuple[Feel, Feel] = ("score", "performance")
         self.pools = {feel: np.array(library.select(split=split, feel=feel)) for feel in feels}
         self.pools = {feel: pool for feel, pool in self.pools.items() if len(pool)}
@@ -97,23 +98,16 @@ class Windows:
         if feel not in self.pools:
             feel = next(iter(self.pools))
         pool, weights = self.pools[feel], self.weights[feel]
-        index = int(pool[min(np.searchsorted(weights, rng.random(), side="right"), len(pool) - 1)])
-        mixture = self.mixture
-        grid = piece_grid(self.library, self.codec, index, float(1 + rng.uniform(-mixture.stretch, mixture.stretch)))
-        semitones = int(rng.integers(-mixture.transpose, mixture.transpose + 1))
-        loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
-        grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
-        with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
-        controls = self._controls(index, rng)
-        first = 0
-        if rng.random() >= mixture.start_share:
-            # A start so late that little of the context would be filled is no use: a note is about three tokens.
-            enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
-            first = int(rng.integers(0, max(int(enough), 0) + 1))
-        ids, scored = self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
-        return padded(ids, scored, self.context, self.codec.pad)
+        index = int(pool[min(int(np.searchsorted(weights, rng.random(), side="right")), len(pool) - 1)])
+        ids, scored = self.sequence(index, rng)
+        return padded(ids, scored, self.context, self.pad)
 
-    def _controls(self, index: int, rng: np.random.Generator) -> Controls:
+    def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
+        """A sequence from somewhere in piece ``index``, of about ``context`` tokens, and which of them are learnt."""
+        raise NotImplementedError
+
+    def controls(self, index: int, rng: np.random.Generator) -> Controls:
+        """The piece's controls, from which the style is left out at times."""
         piece = self.library.pieces[index]
         drop = rng.random()
         if drop < self.mixture.drop_style:
@@ -123,6 +117,31 @@ class Windows:
         else:
             era, composer = piece.era, piece.composer
         return Controls(piece.feel, era, composer, piece.quarters_per_minute)
+
+
+class Windows(PieceWindows):
+    """Windows of the default tokenizer, with a melody to accompany or without."""
+
+    def __init__(
+        self, library: Library, codec: Codec, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
+    ) -> None:
+        super().__init__(library, codec.pad, mixture, context, seed, split)
+        self.codec = codec
+
+    def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
+        mixture = self.mixture
+        grid = piece_grid(self.library, self.codec, index, float(1 + rng.uniform(-mixture.stretch, mixture.stretch)))
+        semitones = int(rng.integers(-mixture.transpose, mixture.transpose + 1))
+        loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
+        grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
+        with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
+        controls = self.controls(index, rng)
+        first = 0
+        if rng.random() >= mixture.start_share:
+            # A start so late that little of the context would be filled is no use: a note is about three tokens.
+            enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
+            first = int(rng.integers(0, max(int(enough), 0) + 1))
+        return self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
 
 
 def padded(ids: list[int], scored: list[bool], context: int, pad: int) -> dict[str, NDArray[np.int64]]:

@@ -6,14 +6,18 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from styletransfer.model.features import FeatureEmbedding, TokenValues
 from styletransfer.score.notes import InputError
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
 
 SHARD_BYTES = 15_000_000
 
@@ -33,37 +37,57 @@ class ModelConfig:
             raise ValueError("the width must be a multiple of the heads, and every size positive")
 
 
-def build_model(config: ModelConfig, vocabulary: int, pad: int, bos: int, eos: int) -> LlamaForCausalLM:
+class MelodyLlama(LlamaForCausalLM):
+    """A Llama whose tokens also know their place in the bar and the melody's next note; see :mod:`.features`.
+
+    ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole sequences; for decoding
+    with a cache there is :class:`styletransfer.model.decoder.Decoder`.
+    """
+
+    def __init__(self, config: LlamaConfig, names: list[str]) -> None:
+        super().__init__(config)
+        self.values = TokenValues(names)
+        self.features = FeatureEmbedding(config.hidden_size)
+        for table in self.features.children():
+            nn.init.normal_(table.weight, std=config.initializer_range)
+
+    def forward(self, input_ids: Tensor, **rest: Any) -> Any:
+        embedded = self.model.embed_tokens(input_ids) + self.features(self.values.features(input_ids, input_ids.shape[1]))
+        return super().forward(inputs_embeds=embedded, **rest)
+
+
+def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
     """A model with fresh weights from PyTorch's global generator: rotary positions, RMSNorm, SwiGLU, tied embeddings."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=config.width,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.heads,
-            intermediate_size=config.hidden,
-            max_position_embeddings=config.context,
-            tie_word_embeddings=True,
-            pad_token_id=pad,
-            bos_token_id=bos,
-            eos_token_id=eos,
-            use_cache=False,
-        )
+    llama = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        intermediate_size=config.hidden,
+        max_position_embeddings=config.context,
+        tie_word_embeddings=True,
+        pad_token_id=vocabulary["PAD"],
+        bos_token_id=vocabulary["BOS"],
+        eos_token_id=vocabulary["EOS"],
+        use_cache=False,
+        loss_type="ForCausalLM",
     )
+    return MelodyLlama(llama, sorted(vocabulary, key=lambda name: vocabulary[name]))
 
 
-def save_package(model: LlamaForCausalLM, folder: Path, vocabulary: dict[str, int], manifest: dict[str, Any]) -> None:
+def save_package(
+    model: MelodyLlama,
+    folder: Path,
+    vocabulary: dict[str, int],
+    manifest: dict[str, Any],
+    more: Mapping[str, bytes] | None = None,
+) -> None:
     """Write weights (float16 safetensors shards), the vocabulary and a manifest with their checksums, atomically a file.
 
     The folder is what :func:`load_package` reads and what ships in the wheel. ``manifest`` must hold ``model`` (the fields
-    of :class:`ModelConfig`) and ``tokenizer_hash``.
+    of :class:`ModelConfig`) and ``tokenizer_hash``. ``more`` are further files by name.
     """
-    import torch
-    from safetensors.torch import save
-
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Any]] = [{}]
     size = 0
@@ -77,6 +101,7 @@ def save_package(model: LlamaForCausalLM, folder: Path, vocabulary: dict[str, in
         size += tensor.numel() * 2
     files = {f"model-{number:05d}.safetensors": save(shard) for number, shard in enumerate(shards, 1)}
     files["vocabulary.json"] = json.dumps(vocabulary, indent=0).encode()
+    files |= more or {}
     for stale in folder.glob("model-*.safetensors"):
         if stale.name not in files:
             stale.unlink()
@@ -86,15 +111,12 @@ def save_package(model: LlamaForCausalLM, folder: Path, vocabulary: dict[str, in
     write_atomically(folder / "manifest.json", (json.dumps(manifest | {"sha256": sums}, indent=1) + "\n").encode())
 
 
-def load_package(folder: Path) -> tuple[LlamaForCausalLM, dict[str, int], dict[str, Any]]:
+def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, Any]]:
     """The model (float32, evaluation mode), its vocabulary and its manifest.
 
     Raises:
         InputError: where the folder is none, or a file of it doesn't match its checksum.
     """
-    import torch
-    from safetensors.torch import load
-
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
         contents = {name: (folder / name).read_bytes() for name in manifest["sha256"]}
@@ -104,24 +126,17 @@ def load_package(folder: Path) -> tuple[LlamaForCausalLM, dict[str, int], dict[s
         if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
             raise InputError(f"{folder / name}: damaged, its checksum is not the manifest's; install the package again")
     vocabulary: dict[str, int] = json.loads(contents["vocabulary.json"])
-    with torch.device("meta"):
-        model = build_model(ModelConfig(**manifest["model"]), len(vocabulary), *(vocabulary[n] for n in ("PAD", "BOS", "EOS")))
-    state = {}
+    model = build_model(ModelConfig(**manifest["model"]), vocabulary)
+    state: dict[str, Tensor] = {}
     for name, data in sorted(contents.items()):
         if name.endswith(".safetensors"):
             state |= {key: tensor.float() for key, tensor in load(data).items()}
-    model = model.to_empty(device="cpu")
-    _restore_rotary(model)
-    model.load_state_dict(state, strict=False)
+    found = model.load_state_dict(state, strict=False)
+    if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
+        raise InputError(f"{folder}: its weights are not those of this version's model; train or install it again")
     model.tie_weights()
-    return model.eval(), vocabulary, manifest
-
-
-def _restore_rotary(model: LlamaForCausalLM) -> None:
-    """Rotary frequencies are no part of a state dict: compute them anew after a model was made without memory."""
-    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
-
-    model.model.rotary_emb = LlamaRotaryEmbedding(model.config)
+    model.train(False)
+    return model, vocabulary, manifest
 
 
 def write_atomically(path: Path, data: bytes) -> None:

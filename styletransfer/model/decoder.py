@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import LlamaForCausalLM
+
+from styletransfer.model.base import MelodyLlama
 
 
 class Decoder:
@@ -19,7 +20,7 @@ class Decoder:
     sequences padded on the left need no positions of their own, only a mask.
     """
 
-    def __init__(self, model: LlamaForCausalLM, batch: int, pad: int) -> None:
+    def __init__(self, model: MelodyLlama, batch: int, pad: int) -> None:
         config = model.config
         weight = model.model.embed_tokens.weight
         self.pad, self.length = pad, 0
@@ -45,6 +46,8 @@ class Decoder:
         shape = (len(self.layers), batch, self.heads, context, width)
         self.keys = torch.zeros(shape, device=self.device, dtype=weight.dtype)
         self.values = torch.zeros(shape, device=self.device, dtype=weight.dtype)
+        self.history = torch.full((batch, context), pad, device=self.device)
+        self.values, self.features = model.values, model.features
         self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
@@ -71,7 +74,8 @@ class Decoder:
         if count > 1:
             causal = torch.full((count, end), float("-inf"), device=self.device).triu(begin + 1)
             bias = causal if bias is None else bias + causal
-        x = self.embedding[ids]
+        self.history[:, begin:end] = ids
+        x = self.embedding[ids] + self.features(self.values.features(self.history[:, :end], count))
         for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
             mixed = functional.linear(self._norm(x, norm), qkv).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             query, key = _rotated(mixed[0], cosine, sine), _rotated(mixed[1], cosine, sine)

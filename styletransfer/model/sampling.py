@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import LlamaForCausalLM
 
+from styletransfer.model.base import MelodyLlama
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.codec import Codec
@@ -37,7 +37,7 @@ class _Row:
 
 
 def sample(
-    model: LlamaForCausalLM,
+    model: MelodyLlama,
     codec: Codec,
     plan: Plan,
     controls: Controls,
@@ -62,7 +62,7 @@ def sample(
         prompts = [_take_forced(row.line)[-((context - len(branches[0])) // 2) :] for row in rows]
         logits = decoder.start([[*head, *ids] for head in branches for ids in prompts])
         while not all(row.line.done for row in rows):
-            guided, style, plain = _guide(logits, len(branches), config.strength)
+            guided, style, plain = guide(logits, len(branches), config.strength)
             column: list[int] = []
             for k, row in enumerate(rows):
                 line = row.line
@@ -72,7 +72,7 @@ def sample(
                 if line.forced:
                     index = line.forced[0]
                 else:
-                    index = _draw(guided[k], line.allowed(), config, row.rng)
+                    index = draw(guided[k], line.allowed(), config, row.rng)
                     row.style.append(float(style[k, index]))
                     row.plain.append(float(plain[k, index]))
                 line.push(index)
@@ -87,7 +87,7 @@ def sample(
     return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
 
 
-def _guide(
+def guide(
     logits: torch.Tensor, branches: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those without it."""
@@ -98,7 +98,7 @@ def _guide(
     return plain + strength * (style - plain), style, plain
 
 
-def _draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingConfig, rng: np.random.Generator) -> int:
+def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingConfig, rng: np.random.Generator) -> int:
     choices = np.flatnonzero(mask)
     if len(choices) == 1:
         return int(choices[0])

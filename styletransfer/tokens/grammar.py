@@ -227,7 +227,7 @@ class Line:
         return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
 
     def _landable(self, landing: NDArray[np.int64]) -> NDArray[np.bool_]:
-        ok = self.plan.subdivision[landing % STEPS_PER_QUARTER] & (landing >= self.plan.earliest[self.bar])
+        ok: NDArray[np.bool_] = self.plan.subdivision[landing % STEPS_PER_QUARTER] & (landing >= self.plan.earliest[self.bar])
         pending = self._pending
         return ok | (landing == pending.step) if pending is not None else ok
 

@@ -19,8 +19,11 @@ from torch import nn
 
 from styletransfer.data.batches import IGNORE, padded, piece_grid
 from styletransfer.data.library import Library
+from styletransfer.data.plain import piece_table
 from styletransfer.tokens.codec import Codec, Grid
 from styletransfer.tokens.controls import Controls
+from styletransfer.tokens.loading import AnyCodec
+from styletransfer.tokens.miditok_codec import MidiTokCodec
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,12 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
     while counted < grid.bars:
         first = counted
         past = 0
-        while first > 0 and (first == counted or past + len(segments[first - 1]) <= context // 4):
+        while first > 0:
+            known = len(head) + (len(codec.melody_segment(grid, first - 1)) if with_melody else 0)
+            # a bar of past always, if what is counted still fits after it; more, up to a quarter of the context
+            room = context - known - len(segments[counted]) if first == counted else context // 4
+            if past + len(segments[first - 1]) > room:
+                break
             first -= 1
             past += len(segments[first])
         ids = [*head, *(codec.melody_segment(grid, first) if with_melody else [])]
@@ -78,7 +86,23 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
     return windows
 
 
-def window_bits(model: nn.Module, codec: Codec, windows: Iterable[ScoredWindow], batch: int = 8) -> NDArray[np.float64]:
+def plain_windows(codec: MidiTokCodec, head: list[int], music: list[int], context: int) -> list[ScoredWindow]:
+    """The same for a plain tokenizer: each window begins with the controls, the metre and the tempo, which aren't counted."""
+    opening = codec.leading(music)
+    known, rest = [*head, *opening], [*music[len(opening) :], codec.eos]
+    windows: list[ScoredWindow] = []
+    counted = 0
+    while counted < len(rest):
+        first = max(counted - context // 4, 0)
+        part = rest[first : first + context - len(known)]
+        keep = [False] * len(known) + [first + i >= counted for i in range(len(part))]
+        row = padded([*known, *part], keep, context, codec.pad)
+        windows.append(ScoredWindow(row["input_ids"], row["labels"], 0))
+        counted = first + len(part)
+    return windows
+
+
+def window_bits(model: nn.Module, codec: AnyCodec, windows: Iterable[ScoredWindow], batch: int = 8) -> NDArray[np.float64]:
     """Bits of each window, (windows,)."""
     windows = list(windows)
     device = next(model.parameters()).device
@@ -100,7 +124,7 @@ def window_bits(model: nn.Module, codec: Codec, windows: Iterable[ScoredWindow],
 
 def bits_per_note(
     model: nn.Module,
-    codec: Codec,
+    codec: AnyCodec,
     library: Library,
     pieces: Iterable[int],
     context: int,
@@ -108,12 +132,23 @@ def bits_per_note(
     with_melody: bool,
     progress: Callable[[str], None] | None = None,
 ) -> Bits:
-    """Bits of whole pieces of a library, as they are (no augmentation), under their own controls."""
+    """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
+
+    Raises:
+        ValueError: if a melody is to be given to a model with a plain tokenizer.
+    """
+    if with_melody and not isinstance(codec, Codec):
+        raise ValueError("a plain tokenizer has no melody to give")
     bits, notes = [], []
     for index in pieces:
         piece = library.pieces[index]
         controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
-        windows = windows_of(codec, piece_grid(library, codec, index), controls, context, with_melody=with_melody)
+        if isinstance(codec, Codec):
+            grid = piece_grid(library, codec, index)
+            windows = windows_of(codec, grid, controls, context, with_melody=with_melody)
+        else:
+            head = [codec.vocabulary[name] for name in controls.tokens()]
+            windows = plain_windows(codec, head, codec.music(*piece_table(library, index)), context)
         bits.append(float(window_bits(model, codec, windows).sum()))
         notes.append(piece.count)
         if progress:

@@ -30,7 +30,7 @@ HIGHEST_ORDER = 6  # 60 bits
 Keys = NDArray[np.int64]
 
 
-def packed(ids: NDArray[np.int64], scored: NDArray[np.bool_], order: int) -> Keys:
+def packed(ids: NDArray[np.integer], scored: NDArray[np.bool_], order: int) -> Keys:
     """Keys of the n-grams that end at the scored positions of one sequence, in their order.
 
     Raises:
@@ -38,10 +38,10 @@ def packed(ids: NDArray[np.int64], scored: NDArray[np.bool_], order: int) -> Key
     """
     if scored[: order - 1].any():
         raise ValueError(f"a scored token has fewer than {order - 1} tokens before it")
-    ids = ids.astype(np.int64)
     keys = np.zeros(max(len(ids) - order + 1, 0), np.int64)
     for offset in range(order):
-        keys = (keys << BITS) | ids[offset : offset + len(keys)]
+        keys <<= BITS
+        keys |= ids[offset : offset + len(keys)]
     return keys[scored[order - 1 :]]
 
 

@@ -16,9 +16,11 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library
+from styletransfer.data.plain import PlainWindows
 from styletransfer.model.base import ModelConfig, build_model, save_package, write_atomically
 from styletransfer.score.notes import InputError
 from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.loading import AnyCodec, tokenizer_files
 from styletransfer.training.likelihood import bits_per_note
 from styletransfer.training.optimizer import MuonAdamW, WarmupStableDecay
 
@@ -29,8 +31,9 @@ class TrainConfig:
 
     ``batch`` windows a step on each process, ``accumulate`` steps before the weights move, ``steps`` at the most.
     ``warmup`` steps up; the last ``decay_share`` of the minutes or steps brings the rate down to zero. Validation every
-    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``,
-    the mean loss in the log every ``log_every``.
+    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every
+    ``save_every``, the mean loss in the log every ``log_every``. ``tokenizer``: a YAML file of
+    :class:`~styletransfer.tokens.loading.TokenizerConfig`, the default one where it is empty.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -46,6 +49,7 @@ class TrainConfig:
     evaluate_pieces: int = 6
     save_every: int = 100
     log_every: int = 10
+    tokenizer: str = ""
     seed: int = 1
     compile: bool = True
 
@@ -55,11 +59,11 @@ class TrainConfig:
             raise ValueError("batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]")
 
 
-class WindowTrainer(Trainer):  # type: ignore[misc]
+class WindowTrainer(Trainer):
     """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
 
     def __init__(
-        self, *, library: Library, codec: Codec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any
+        self, *, library: Library, codec: AnyCodec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any
     ) -> None:
         super().__init__(**rest)
         self.library, self.codec, self.run_config, self.validation = library, codec, run, validation
@@ -68,18 +72,19 @@ class WindowTrainer(Trainer):  # type: ignore[misc]
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Bits per note of the validation pieces, given their melody, by feel; logged like any metric."""
+        """Bits per note of the validation pieces, given their melody if there is one, by feel; logged like any metric."""
         model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
         metrics = {}
         for feel, pieces in self.validation.items():
-            result = bits_per_note(model, self.codec, self.library, pieces, self.run_config.model.context, with_melody=True)
+            context, melody = self.run_config.model.context, isinstance(self.codec, Codec)
+            result = bits_per_note(model, self.codec, self.library, pieces, context, with_melody=melody)
             metrics[f"eval_bits_per_note_{feel}"] = round(result.mean, 4)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
-class TimeBudget(TrainerCallback):  # type: ignore[misc]
+class TimeBudget(TrainerCallback):
     """Starts the decay when so much time is left as it needs, and stops the run at its end.
 
     A checkpoint is written at the decay's start: the one from which a later run goes on.
@@ -94,7 +99,8 @@ class TimeBudget(TrainerCallback):  # type: ignore[misc]
         # The checkpoint with which a decay began is the one to go on from: whether to decay is decided anew.
         if self.schedule.decay_start is not None and self.schedule.decay_start == state.global_step:
             self.schedule.decay_start = None
-            self._perhaps_decay(args, state, control)
+            if self.minutes is None:
+                self._perhaps_decay(args, state, control)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.schedule.decay_start is None:
@@ -107,7 +113,7 @@ class TimeBudget(TrainerCallback):  # type: ignore[misc]
         left, whole = float(self.run.steps - step), float(self.run.steps)
         if self.minutes is not None:
             now = time.monotonic()
-            if self.first is None or step == self.first[0]:  # the first step compiles: it says nothing of the speed
+            if self.first is None:  # the first step compiles: it says nothing of the speed
                 self.first = step, now
                 return
             pace = (now - self.first[1]) / (step - self.first[0])
@@ -116,24 +122,24 @@ class TimeBudget(TrainerCallback):  # type: ignore[misc]
         if left <= whole * self.run.decay_share:
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
             # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
-            state.best_model_checkpoint = str(Path(args.output_dir) / f"checkpoint-{step}")
+            state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
             control.should_save = True
 
 
-class RunLog(TrainerCallback):  # type: ignore[misc]
+class RunLog(TrainerCallback):
     """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it."""
 
     def __init__(self, path: Path, tokens_a_step: int) -> None:
         self.path, self.tokens_a_step = path, tokens_a_step
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
     ) -> None:
         row = {
             "step": state.global_step,
             "tokens": state.global_step * self.tokens_a_step,
             "time": round(time.time()),
-        } | logs
+        } | rest["logs"]
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(
@@ -142,7 +148,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: float | None = None) -> Path:
+def train(library: Library, codec: AnyCodec, run: TrainConfig, out: Path, minutes: float | None = None) -> Path:
     """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model, ``out/final``.
 
     A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out`` keeps the checkpoint
@@ -153,11 +159,11 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
     """
     keep_memory()
     out.mkdir(parents=True, exist_ok=True)
-    settings = {key: value for key, value in asdict(run).items() if key != "log_every"} | {"steps": None}
+    settings = {key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")} | {"steps": None}
     identity = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
     _same_run(out / "run.json", identity)
     torch.manual_seed(run.seed)
-    model = build_model(run.model, codec.size, codec.pad, codec.bos, codec.eos)
+    model = build_model(run.model, codec.vocabulary)
     optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay)
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
@@ -184,7 +190,8 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
         remove_unused_columns=False,
         average_tokens_across_devices=False,
     )
-    windows = Windows(library, codec, run.mixture, run.model.context, run.seed)
+    kind = Windows if isinstance(codec, Codec) else PlainWindows
+    windows = kind(library, codec, run.mixture, run.model.context, run.seed)  # type: ignore[arg-type]  # of its kind
     world = max(int(arguments.world_size), 1)
     log = RunLog(out / "log.jsonl", run.batch * run.accumulate * run.model.context * world)
     trainer = WindowTrainer(
@@ -209,7 +216,7 @@ def train(library: Library, codec: Codec, run: TrainConfig, out: Path, minutes: 
         steps = trainer.state.global_step
         manifest = identity | {"model": asdict(run.model), "steps": steps, "tokens": steps * log.tokens_a_step}
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
-        save_package(model, out / "final", codec.vocabulary, manifest)
+        save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)
     return out / "final"
 
@@ -225,9 +232,17 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint of a run."""
-    found = [path for path in out.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    """The newest whole checkpoint of a run: one whose last file, the state, was written to its end."""
+    found = [path for path in out.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def keep_memory() -> None:

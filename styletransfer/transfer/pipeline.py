@@ -18,15 +18,16 @@ from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.controls import controls_of_style
+from styletransfer.tokens.controls import Controls, controls_of_style
 from styletransfer.tokens.grammar import Plan, free_plan, plan_of
+from styletransfer.tokens.loading import AnyCodec, codec_of_package
+from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.request import Request, Result, check_style
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
-
+    from styletransfer.model.base import MelodyLlama
     from styletransfer.model.sampling import Candidate
     from styletransfer.model.settings import SamplingConfig
 
@@ -84,19 +85,14 @@ def generate(
     progress: Progress | None = None,
 ) -> Result:
     """Compose freely in a style, as performed music, for about so many seconds."""
-    from styletransfer.model.sampling import sample
-
     check_style(style)
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
     begin = time.monotonic()
-    model, codec = load_model(model_folder)
-    bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
-    plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
+    model, codec = load_any_model(model_folder)
     controls = controls_of_style(style, "performance")
-    candidates = sample(model, codec, plan, controls, sampling, progress)
-    best = max(range(len(candidates)), key=lambda k: candidates[k].style)
-    piece = assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, candidates[best])
+    compose = _compose if isinstance(codec, Codec) else _compose_plainly
+    piece = compose(model, codec, controls, seconds, sampling, progress)  # type: ignore[arg-type]  # of its kind
     report = {
         "style": style,
         "seed": sampling.seed,
@@ -106,6 +102,39 @@ def generate(
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
     return Result(piece, report)
+
+
+def _compose(
+    model: MelodyLlama,
+    codec: Codec,
+    controls: Controls,
+    seconds: float,
+    sampling: SamplingConfig,
+    progress: Progress | None,
+) -> Piece:
+    from styletransfer.model.sampling import sample
+
+    bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
+    plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
+    best = max(sample(model, codec, plan, controls, sampling, progress), key=lambda candidate: candidate.style)
+    return assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, best)
+
+
+def _compose_plainly(
+    model: MelodyLlama,
+    codec: MidiTokCodec,
+    controls: Controls,
+    seconds: float,
+    sampling: SamplingConfig,
+    progress: Progress | None,
+) -> Piece:
+    from styletransfer.model.plain_sampling import sample_plain
+
+    best = max(sample_plain(model, codec, controls, seconds, sampling, progress), key=lambda found: found.style)
+    piece = codec.decode(best.ids)
+    notes = piece.notes[piece.onset_seconds < seconds]
+    notes["part"] = 1 + split_hands(notes)
+    return replace(piece, notes=notes, parts=PARTS)
 
 
 def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, int]:
@@ -122,16 +151,22 @@ def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, i
     return replace(source, notes=notes, bars=bars, parts=PARTS), octaves
 
 
+def load_model(folder: Path | None = None) -> tuple[MelodyLlama, Codec]:
+    """A base model that can follow a melody, and its codec, from a folder or from the package."""
+    model, codec = load_any_model(folder)
+    if not isinstance(codec, Codec):
+        raise InputError(f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate.")
+    return model, codec
+
+
 @lru_cache(maxsize=2)
-def load_model(folder: Path | None = None) -> tuple[LlamaForCausalLM, Codec]:
-    """The base model and its codec, from a folder or from the package."""
+def load_any_model(folder: Path | None = None) -> tuple[MelodyLlama, AnyCodec]:
+    """A base model and its tokenizer, of either kind, from a folder or from the package."""
     from styletransfer.model.base import load_package
 
-    model, vocabulary, manifest = load_package(folder or shipped_model())
-    codec = Codec(vocabulary=vocabulary)
-    if manifest["tokenizer_hash"] != codec.hash:
-        raise InputError(f"{folder}: its weights were trained with another tokenizer ({manifest['tokenizer_hash']}).")
-    return model, codec
+    folder = folder or shipped_model()
+    model, vocabulary, manifest = load_package(folder)
+    return model, codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
 
 
 def shipped_model() -> Path:

@@ -1,0 +1,67 @@
+"""How long a user waits: ``python -m benchmarks.apply --write benchmarks/apply.md``.
+
+Medians of five runs, each in a fresh process, on the machine that is named; imports and weights are part of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TARGETS = {
+    "styletransfer --help": 0.5,
+    "styletransfer inspect happy-birthday": None,
+    "styletransfer apply happy-birthday --style bach --candidates 1": None,
+    "styletransfer apply happy-birthday --style bach --candidates 4": 20.0,
+    "styletransfer generate --style chopin --seconds 60": None,
+}
+
+
+def seconds(command: str, folder: Path) -> float:
+    """Wall-clock seconds of one run of a command line of ours."""
+    arguments = [sys.executable, "-m", *command.split()]
+    if "apply" in command or "generate" in command:
+        arguments += ["--out", str(folder / "out.mid"), "--force"]
+    begin = time.perf_counter()
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    lines = [f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {arguments.runs} runs", ""]
+    lines += ["| command | seconds | slowest | target |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        for command, target in TARGETS.items():
+            times = [seconds(command, Path(folder)) for _ in range(arguments.runs)]
+            limit = f"under {target:g}" if target else ""
+            lines.append(f"| `{command}` | {statistics.median(times):.2f} | {max(times):.2f} | {limit} |")
+            print(lines[-1], flush=True)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(f"# Waiting times\n\n`python -m benchmarks.apply --write benchmarks/apply.md`\n\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What every token can know from the tokens before it: where in the bar it stands, and which melody note comes next.
+
+A small model spends most of its training on finding out, by attention alone, how far into the bar the time shifts have led
+and which melody note that is; both follow from the tokens by addition and look-up. So they are computed, and embedded beside
+each token.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from styletransfer.tokens.controls import MELODY
+
+STEPS = 289  # positions in a bar, in steps; the last stands for all beyond
+DISTANCES = 98  # steps to the next melody note, 97: beyond; a further row says that there is none
+PITCHES = 128
+NEVER = 1 << 20
+
+
+class TokenValues(nn.Module):
+    """Tables over the vocabulary's names, in the order of their ids: buffers that are no part of the weights."""
+
+    shift: Tensor
+    pitch: Tensor
+    duration: Tensor
+    is_melody: Tensor
+    is_bar: Tensor
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor([_steps(name, "TimeShift") for name in names]), persistent=False)
+        self.register_buffer("duration", torch.tensor([_steps(name, "Duration") for name in names]), persistent=False)
+        pitches = [int(name.split("_")[1]) if name.startswith("Pitch_") else 0 for name in names]
+        self.register_buffer("pitch", torch.tensor(pitches), persistent=False)
+        self.register_buffer("is_melody", torch.tensor([name == MELODY for name in names]), persistent=False)
+        self.register_buffer("is_bar", torch.tensor([name.startswith("BAR_") for name in names]), persistent=False)
+
+    def features(self, ids: Tensor, last: int) -> tuple[Tensor, ...]:
+        """Features of the last tokens of sequences.
+
+        Args:
+            ids: (batch, time) whole sequences from their BOS on (padding before it does no harm).
+            last: of how many tokens at the end the features are wanted.
+
+        Returns:
+            Five (batch, last) tensors: the step in the bar after the token; the pitch of the next melody note of the same
+            bar that hasn't begun (0: none); the steps until it begins; the pitch of the last one that has (0: none), and
+            its duration in steps. The melody is known to tokens of the arrangement only, where there is a melody.
+        """
+        shift, pitch = self.shift[ids], self.pitch[ids]
+        is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]
+        time = shift.cumsum(1)
+        step = time - torch.where(is_melody | is_bar, time, 0).cummax(1).values
+        segment = is_melody.long().cumsum(1)
+        inside = torch.where(is_melody, 1, torch.where(is_bar, 2, 0))  # 1 in a melody segment, 2 in a bar
+        index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        opened = torch.where(inside > 0, index, 0).cummax(1).values
+        inside = inside.gather(1, opened)
+        source = (inside == 1) & (pitch > 0)
+        # A bar's melody is the segment before the last: the last one already tells the bar to come.
+        here = (segment[:, -last:, None] - 1 == segment[:, None]) & (inside[:, -last:, None] == 2) & source[:, None]
+        now, onset = step[:, -last:, None], step[:, None]
+        # A note of the arrangement with the melody's pitch at the melody's onset has begun it.
+        held = pitch.gather(1, torch.where((pitch > 0) | (shift > 0), index, 0).cummax(1).values)  # of the note at this token
+        begun = (onset < now) | ((onset == now) & (pitch[:, None] == held[:, -last:, None]))
+        nearest = torch.where(here & ~begun, onset, NEVER).min(-1)
+        latest = torch.where(here & begun, onset, -1).max(-1)
+        found = nearest.values < NEVER
+        next_pitch = torch.where(found, pitch.gather(1, nearest.indices), 0)
+        distance = torch.where(found, (nearest.values - step[:, -last:]).clamp(0, DISTANCES - 2), DISTANCES - 1)
+        begun_one = latest.values >= 0
+        last_pitch = torch.where(begun_one, pitch.gather(1, latest.indices), 0)
+        after = (latest.indices + 1).clamp(max=ids.shape[1] - 1)  # a melody note's duration stands behind its pitch
+        last_duration = torch.where(begun_one, self.duration[ids].gather(1, after), 0)
+        return step[:, -last:].clamp(max=STEPS - 1), next_pitch, distance, last_pitch, last_duration.clamp(max=STEPS - 1)
+
+
+class FeatureEmbedding(nn.Module):
+    """The sum of the features' embeddings, (batch, time, width)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.step = nn.Embedding(STEPS, width)
+        self.next_pitch = nn.Embedding(PITCHES, width)
+        self.distance = nn.Embedding(DISTANCES, width)
+        self.last_pitch = nn.Embedding(PITCHES, width)
+        self.last_duration = nn.Embedding(STEPS, width)
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        tables = (self.step, self.next_pitch, self.distance, self.last_pitch, self.last_duration)
+        return torch.stack([table(feature) for table, feature in zip(tables, features, strict=True)]).sum(0)
+
+
+def _steps(name: str, kind: str) -> int:
+    if not name.startswith(kind + "_"):
+        return 0
+    beats, position, resolution = (int(part) for part in name.split("_")[1].split("."))
+    return round((beats + position / resolution) * 24)

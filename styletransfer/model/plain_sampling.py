@@ -1,0 +1,84 @@
+"""Decoding with a plain MidiTok tokenizer: free composition, kept well-formed by MidiTok's graph of token types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from styletransfer.model.base import MelodyLlama
+from styletransfer.model.decoder import Decoder
+from styletransfer.model.sampling import draw, guide
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.tokens.controls import Controls
+from styletransfer.tokens.miditok_codec import MidiTokCodec
+
+TOKENS_PER_SECOND = 100  # a sequence that has more without time moving on ends
+
+
+@dataclass
+class PlainCandidate:
+    """A finished sequence without its controls, and the mean log-probability of its tokens in nats, under the style."""
+
+    ids: list[int]
+    style: float
+
+
+@dataclass
+class _Row:
+    ids: list[int]
+    rng: np.random.Generator
+    seconds: float = 0.0
+    style: list[float] = field(default_factory=list)
+
+
+def sample_plain(
+    model: MelodyLlama,
+    codec: MidiTokCodec,
+    controls: Controls,
+    seconds: float,
+    config: SamplingConfig,
+    progress: Callable[[float], None] | None = None,
+) -> list[PlainCandidate]:
+    """Decode ``config.candidates`` performances of at least so many seconds, in one batch.
+
+    Seeds, guidance and the window that slides are as in :func:`styletransfer.model.sampling.sample`.
+    """
+    opening = codec.opening(controls.feel, controls.quarters_per_minute)
+    rows = [_Row(list(opening), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
+    plain = controls.without_style()
+    sides = [controls if config.strength else plain]
+    if config.strength not in (0.0, 1.0) and controls != plain:
+        sides.append(plain)
+    heads = [[codec.vocabulary[name] for name in side.tokens()] for side in sides]
+    context = int(model.config.max_position_embeddings)
+    recent = (context - len(heads[0]) - len(opening)) // 2
+    most = int(seconds * TOKENS_PER_SECOND)
+    decoder = Decoder(model, len(rows) * len(heads), codec.pad)
+    with torch.inference_mode():
+        logits = decoder.start([[*head, *row.ids] for head in heads for row in rows])
+        while True:
+            guided, style, _ = guide(logits, len(heads), config.strength)
+            column: list[int] = []
+            for k, row in enumerate(rows):
+                if row.seconds >= seconds or len(row.ids) >= most:
+                    column.append(codec.pad)
+                    continue
+                before = row.ids[-1] if row.ids else codec.bos
+                index = draw(guided[k], codec.follows[before], config, row.rng)
+                row.ids.append(index)
+                row.seconds += float(codec.seconds[index])
+                row.style.append(float(style[k, index]))
+                column.append(index)
+            if progress:
+                progress(min(1.0, min(row.seconds for row in rows) / seconds))
+            if all(row.seconds >= seconds or len(row.ids) >= most for row in rows):
+                break
+            if decoder.length + 1 >= context:
+                tails = [row.ids[len(opening) :][-recent:] for row in rows]
+                logits = decoder.start([[*head, *opening, *tail] for head in heads for tail in tails])
+            else:
+                logits = decoder.step(column * len(heads))
+    return [PlainCandidate(row.ids, float(np.mean(row.style or [0.0]))) for row in rows]

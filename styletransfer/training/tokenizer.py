@@ -1,0 +1,39 @@
+"""The tokenizer of a training run: the default one, or one that is trained first and lies beside the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from styletransfer.configuration import load_config
+from styletransfer.data.library import Library
+from styletransfer.data.plain import training_tables
+from styletransfer.model.base import write_atomically
+from styletransfer.score.notes import InputError
+from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.loading import AnyCodec, TokenizerConfig
+from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec
+
+
+def tokenizer_of_run(config: str, library: Library, out: Path) -> AnyCodec:
+    """The tokenizer that a YAML file describes, by default the default one.
+
+    Merges are learnt on training pieces only, and saved as ``out/tokenizer.json``, from which a run that goes on takes them.
+
+    Raises:
+        InputError: where ``out`` holds the tokenizer of other settings.
+    """
+    if not config:
+        return Codec()
+    settings = load_config(TokenizerConfig, config)
+    if settings.miditok is None:
+        return Codec(settings.bars)
+    saved = out / FILE_NAME
+    if saved.exists():
+        codec = MidiTokCodec.load(saved)
+        if not codec.has(settings.miditok):
+            raise InputError(f"{saved}: is a tokenizer of other settings than {config}; give another --out folder")
+        return codec
+    codec = MidiTokCodec.train(settings.miditok, training_tables(library, settings.miditok.bpe_notes))
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(saved, codec.to_json())
+    return codec

@@ -1,0 +1,178 @@
+"""Whole runs of ``pretrain.train`` on a model of two layers: killed and resumed, ended by the clock, continued, refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pretrain.train import main
+from styletransfer.model.base import load_package
+from styletransfer.training.trainer import last_checkpoint
+from tests.tiny import codec
+
+ROOT = Path(__file__).parents[1]
+STEPS = 48
+DECAY = 36  # the last quarter decays
+CONFIG = """
+model: {width: 32, layers: 2, heads: 2, hidden: 64, context: 96}
+batch: 2
+learning_rate: 0.01
+warmup: 4
+decay_share: 0.25
+evaluate_every: 20
+evaluate_pieces: 1
+save_every: 4
+log_every: 1
+compile: false
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def arguments(config: Path, data: Path, out: Path, *more: str) -> list[str]:
+    return ["--config", str(config), "--data", str(data), "--out", str(out), *more]
+
+
+def log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def losses(rows: list[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
+    """(step, loss, gradient norm, learning rate) of every logged step."""
+    return [(row["step"], row["loss"], row["grad_norm"], row["learning_rate"]) for row in rows if "loss" in row]
+
+
+@pytest.fixture(scope="module")
+def whole(config: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole")
+    assert main(arguments(config, tiny_data, out, "--steps", str(STEPS))) == 0
+    return out
+
+
+def test_a_run_warms_up_learns_decays_and_is_packed(whole: Path) -> None:
+    rows = losses(log(whole))
+    assert [step for step, *_ in rows] == list(range(1, STEPS + 1))
+    rates = [rate for *_, rate in rows]
+    assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
+    assert set(rates[3 : DECAY + 1]) == {0.01}
+    assert rates[DECAY:] == pytest.approx([0.01 * left / 12 for left in range(12, 0, -1)])  # the next would be 0
+    assert sum(loss for _, loss, *_ in rows[-5:]) < sum(loss for _, loss, *_ in rows[:5])
+    evaluated = [row for row in log(whole) if "eval_bits_per_note_score" in row]
+    assert [row["step"] for row in evaluated] == [20, 40, STEPS]
+    assert all(row["eval_bits_per_note_performance"] > 0 for row in evaluated)
+    _, vocabulary, manifest = load_package(whole / "final")
+    assert vocabulary == codec().vocabulary
+    assert (manifest["steps"], manifest["tokens"]) == (STEPS, STEPS * 2 * 96)
+    assert manifest["tokenizer_hash"] == codec().hash
+
+
+def test_a_killed_run_resumes_to_the_same_losses(whole: Path, config: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint has appeared; then the same command again. Steps done twice are the same twice."""
+    out = tmp_path / "killed"
+    call = arguments(config, tiny_data, out, "--steps", str(STEPS))
+    with subprocess.Popen(
+        [sys.executable, "-m", "pretrain.train", *call], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None and last_checkpoint(out) is None:
+            time.sleep(0.01)
+        process.kill()  # SIGKILL; an end of its own shows in the return code
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "final").exists()
+    before = losses(log(out))
+    resumed_from = last_checkpoint(out)
+    assert resumed_from is not None
+    assert main(call) == 0
+    rows = losses(log(out))
+    assert rows[len(before)][0] == int(resumed_from.name.split("-")[1]) + 1 > 1
+    expected = {row[0]: row for row in losses(log(whole))}
+    assert {row[0] for row in rows} == set(expected)
+    for row in rows:
+        assert row == pytest.approx(expected[row[0]], abs=1e-6)
+    ours, theirs = (path / "final" / "manifest.json" for path in (out, whole))
+    assert json.loads(ours.read_text())["sha256"] == json.loads(theirs.read_text())["sha256"]
+
+
+def test_a_finished_run_goes_on_from_before_its_decay(whole: Path, config: Path, tiny_data: Path) -> None:
+    """At the full rate. The checkpoint it needs was rotated away in a decay of more than two checkpoints, and where it
+    was left it decayed again and stopped."""
+    kept = last_checkpoint(whole)
+    assert kept is not None
+    assert kept.name == f"checkpoint-{DECAY}"
+    already = len(log(whole))
+    assert main(arguments(config, tiny_data, whole, "--steps", str(STEPS + 24))) == 0
+    rows = losses(log(whole)[already:])
+    assert [step for step, *_ in rows] == list(range(DECAY + 1, STEPS + 25))
+    assert {rate for step, *_, rate in rows if step <= 55} == {0.01}  # a quarter of 72 is left
+    assert rows[-1][-1] == pytest.approx(0.01 / 18)
+
+
+def test_minutes_end_a_run_with_the_rate_at_zero(config: Path, tiny_data: Path, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    assert main(arguments(config, tiny_data, tmp_path, "--minutes", "0.05")) == 0
+    rows = losses(log(tmp_path))
+    assert time.monotonic() - begin < 60
+    assert 4 < len(rows) < 100_000
+    rates = [rate for *_, rate in rows]
+    falling = sum(later < earlier for earlier, later in pairwise(rates))
+    assert falling > 0
+    assert rates[-1] == pytest.approx(max(rates) / (falling + 1))  # one more step, and it would be 0
+    load_package(tmp_path / "final")
+
+
+@pytest.mark.parametrize("change", ["batch: 3", "seed: 9", "model: {width: 16, heads: 2, context: 96}"])
+def test_other_settings_in_the_same_folder_are_refused(
+    whole: Path, change: str, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = change.split(":")[0]
+    other = tmp_path / "other.yaml"
+    lines = [line for line in CONFIG.splitlines() if not line.startswith(name)]
+    other.write_text("\n".join([*lines, change]))
+    before = (whole / "log.jsonl").read_bytes()
+    assert main(arguments(other, tiny_data, whole)) == 2
+    output = capsys.readouterr()
+    assert len(output.err.splitlines()) == 1
+    assert "holds a run with other settings" in output.err
+    assert (whole / "log.jsonl").read_bytes() == before
+
+
+def test_how_often_it_is_logged_is_no_other_run(whole: Path, tiny_data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(CONFIG.replace("log_every: 1", "log_every: 7"))
+    assert main(arguments(other, tiny_data, whole, "--steps", str(STEPS + 24))) == 0
+
+
+@pytest.mark.parametrize("missing", ["--config", "--data"])
+def test_what_is_missing_is_said(
+    missing: str, config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = arguments(config, tiny_data, tmp_path / "run")
+    call[call.index(missing) + 1] = str(tmp_path / "nowhere")
+    assert main(call) == 2
+    output = capsys.readouterr()
+    assert len(output.err.splitlines()) == 1
+    assert "nowhere" in output.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
+    """The state is the last file of a checkpoint: whoever is killed while it is written leaves half of it."""
+    for number, text in ((5, '{"step": 5}'), (10, '{"step"'), (15, None)):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        if text is not None:
+            (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text(text)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
