@@ -85,7 +85,7 @@ def excerpts(library: Library, composer: str, quarters: float = 32.0, most: int 
         begin = float(packed["onset"].max()) / 3
         cut = packed[(packed["onset"] >= begin) & (packed["onset"] < begin + quarters)]
         if len(cut) > 30:
-            table = make_notes(*(cut[name].astype(float) for name in ("onset", "duration")), cut["pitch"], 80, 0, cut["melody"])
+            table = make_notes(cut["onset"], cut["duration"], cut["pitch"], melody=cut["melody"])
             rows.append(numbers(table))
     return rows
 

@@ -97,13 +97,16 @@ def feel_bits(
     models = {"n-grams": KneserNey(counts, codec.size), "unigrams": KneserNey(single, codec.size)}
     found = {}
     for split in ("validation", "test"):
-        held = Sequences(library, codec, library.select(split=split, feel=feel))
+        if not (chosen := library.select(split=split, feel=feel)):
+            continue
+        held = Sequences(library, codec, chosen)
         owner = np.repeat(np.arange(len(held.indices)), held.lengths)[held.scored]
         size = len(held.indices)
-        columns = {"uniform": np.bincount(owner, minlength=size) * math.log2(codec.size)}
+        uniform = np.bincount(owner, minlength=size) * math.log2(codec.size)
+        columns: dict[str, NDArray[np.float64]] = {"uniform": uniform.astype(np.float64)}
         for name, model in models.items():
             keys = packed(held.ids, held.scored, order if name == "n-grams" else 1)
-            columns[name] = np.bincount(owner, model.bits(keys), size)
+            columns[name] = np.bincount(owner, model.bits(keys), size).astype(np.float64)
         found[split] = (held.indices, columns)
     return found
 

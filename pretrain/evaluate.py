@@ -42,8 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, (json.dumps(report, indent=1) + "\n").encode())
     for feel, cell in report["results"][0]["feels"].items():
-        low, high = cell["interval"] or (float("nan"),) * 2
-        print(f"{feel}: {cell['bits_per_note']:.3f} bits per note ({low:.3f} to {high:.3f}), {cell['pieces']} pieces")
+        print(f"{feel}: {cell['bits_per_note']:.3f} bits per note, interval {cell['interval']}, {cell['pieces']} pieces")
     print(out)
     return 0
 
@@ -68,7 +67,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if with_melody and not isinstance(codec, Codec):
         raise InputError(f"{arguments.model}: its tokenizer knows no melodies; give --without-melody.")
     if torch.cuda.is_available():
-        model = model.cuda()
+        torch.nn.Module.cuda(model)
     chosen: list[int] = []
     for feel in ("score", "performance"):
         pool = library.select(split=arguments.split, feel=feel)

@@ -114,7 +114,8 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
                 right.axhline(bits, linestyle="--", linewidth=0.8, color=colour, label=f"{feel}, {row['model']}")
     right.set(xlabel="tokens (millions)", ylabel="bits a note, given the melody")
     right.set_title("dashed: all validation pieces; dots: a few of them", fontsize=8)
-    right.legend(fontsize=8)
+    if right.get_legend_handles_labels()[0]:
+        right.legend(fontsize=8)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.steps:
             run = dataclasses.replace(run, steps=arguments.steps)
         library = Library.load(arguments.data)
-        codec = tokenizer_of_run(run.tokenizer, library, arguments.out)
+        codec = tokenizer_of_run(run.tokenizer, library, run.mixture, arguments.out)
         final = train(library, codec, run, arguments.out, arguments.minutes)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -14,7 +14,6 @@ import typer
 from styletransfer.score.notes import InputError
 
 app = typer.Typer(
-    help="Arrange a melody for piano in the style of a composer or an era, by a model trained on MAESTRO and piano scores.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +46,24 @@ def main() -> None:
     except KeyboardInterrupt:
         print("styletransfer: stopped.", file=sys.stderr)
         sys.exit(130)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from styletransfer import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Arrange a melody for piano in the style of a composer or an era, by a model trained on MAESTRO and piano scores."""
 
 
 @app.command()

@@ -8,13 +8,14 @@ import pytest
 
 from styletransfer.configuration import from_dict, load_config
 from styletransfer.score.notes import InputError
+from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.training.trainer import TrainConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-KINDS = {"pretrain": TrainConfig}
+KINDS = {"pretrain": TrainConfig, "tokenizer": TokenizerConfig}
 """The dataclass of each folder under ``configs``."""
 FILES = sorted(CONFIGS.rglob("*.y*ml"))
-COUNT = 2
+COUNT = 5
 """How many files there are: a test that finds none passes too easily."""
 
 

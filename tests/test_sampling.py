@@ -174,16 +174,15 @@ def test_guidance_extrapolates_between_the_predictions() -> None:
 
 def test_a_finished_row_does_not_disturb_the_others(model: Any, plan: Plan) -> None:
     """A candidate that outlives others is what it is alone."""
-    rows = run(model, plan, candidates=4, seed=OUTLIVES)
-    lengths = [sum(map(len, row.bars)) for row in rows]
+    for seed in range(8):
+        rows = run(model, plan, candidates=4, seed=seed)
+        lengths = [sum(map(len, row.bars)) for row in rows]
+        if lengths[0] > min(lengths) + 5:
+            break
     assert lengths[0] > min(lengths) + 5
-    (alone,) = run(model, plan, seed=OUTLIVES)
+    (alone,) = run(model, plan, seed=seed)
     assert alone.bars == rows[0].bars
     assert alone.style == pytest.approx(rows[0].style, abs=1e-4)
-
-
-OUTLIVES = 0
-"""A seed whose first candidate isn't the shortest."""
 
 
 def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> None:

@@ -37,7 +37,7 @@ class ModelConfig:
             raise ValueError("the width must be a multiple of the heads, and every size positive")
 
 
-class MelodyLlama(LlamaForCausalLM):
+class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
     """A Llama whose tokens also know their place in the bar and the melody's next note; see :mod:`.features`.
 
     ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole sequences; for decoding
@@ -46,10 +46,11 @@ class MelodyLlama(LlamaForCausalLM):
 
     def __init__(self, config: LlamaConfig, names: list[str]) -> None:
         super().__init__(config)
+        self.loss_type = "ForCausalLM"  # transformers would guess it from the class's name
         self.values = TokenValues(names)
         self.features = FeatureEmbedding(config.hidden_size)
-        for table in self.features.children():
-            nn.init.normal_(table.weight, std=config.initializer_range)
+        for table in self.features.parameters():
+            nn.init.normal_(table, std=config.initializer_range)
 
     def forward(self, input_ids: Tensor, **rest: Any) -> Any:
         embedded = self.model.embed_tokens(input_ids) + self.features(self.values.features(input_ids, input_ids.shape[1]))
@@ -71,7 +72,6 @@ def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
         bos_token_id=vocabulary["BOS"],
         eos_token_id=vocabulary["EOS"],
         use_cache=False,
-        loss_type="ForCausalLM",
     )
     return MelodyLlama(llama, sorted(vocabulary, key=lambda name: vocabulary[name]))
 

@@ -44,8 +44,8 @@ class Decoder:
         self.cosine, self.sine = cosine[0], sine[0]  # (context, head width)
         width = config.hidden_size // self.heads
         shape = (len(self.layers), batch, self.heads, context, width)
-        self.keys = torch.zeros(shape, device=self.device, dtype=weight.dtype)
-        self.values = torch.zeros(shape, device=self.device, dtype=weight.dtype)
+        self.past_keys = torch.zeros(shape, device=self.device, dtype=weight.dtype)
+        self.past_values = torch.zeros(shape, device=self.device, dtype=weight.dtype)
         self.history = torch.full((batch, context), pad, device=self.device)
         self.values, self.features = model.values, model.features
         self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
@@ -57,7 +57,7 @@ class Decoder:
         ids = torch.tensor([[self.pad] * gap + list(row) for gap, row in zip(gaps, sequences, strict=True)])
         self.length, self.bias = 0, None
         if any(gaps):
-            columns = torch.arange(self.keys.shape[3], device=self.device)
+            columns = torch.arange(self.past_keys.shape[3], device=self.device)
             hidden = columns[None] < torch.tensor(gaps, device=self.device)[:, None]
             self.bias = torch.zeros(hidden.shape, device=self.device).masked_fill(hidden, -1e9)[:, None, None]
         return self._forward(ids.to(self.device))
@@ -79,12 +79,12 @@ class Decoder:
         for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
             mixed = functional.linear(self._norm(x, norm), qkv).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             query, key = _rotated(mixed[0], cosine, sine), _rotated(mixed[1], cosine, sine)
-            self.keys[k, :, :, begin:end] = key
-            self.values[k, :, :, begin:end] = mixed[2]
-            scores = query @ self.keys[k, :, :, :end].mT * key.shape[-1] ** -0.5
+            self.past_keys[k, :, :, begin:end] = key
+            self.past_values[k, :, :, begin:end] = mixed[2]
+            scores = query @ self.past_keys[k, :, :, :end].mT * key.shape[-1] ** -0.5
             if bias is not None:
                 scores = scores + bias
-            seen = torch.softmax(scores, -1) @ self.values[k, :, :, :end]
+            seen = torch.softmax(scores, -1) @ self.past_values[k, :, :, :end]
             x = x + functional.linear(seen.transpose(1, 2).reshape(batch, count, -1), out)
             gate, up = functional.linear(self._norm(x, norm2), gate_up).chunk(2, -1)
             x = x + functional.linear(functional.silu(gate) * up, down)

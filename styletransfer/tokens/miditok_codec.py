@@ -53,7 +53,7 @@ class MidiTokConfig:
 
 
 class MidiTokCodec:
-    """A MidiTok tokenizer with the attributes that training needs: ``vocabulary``, ``size``, ``pad``, ``bos``, ``eos``, ``hash``.
+    """A MidiTok tokenizer with what training needs: ``vocabulary``, ``size``, ``pad``, ``bos``, ``eos`` and ``hash``.
 
     ``parts`` holds the base tokens of each id: one, or several where they were merged (with merges, ``BARLINE`` stands
     before each bar); ``vocabulary`` maps names to ids: bare those of control tokens, all others in brackets.
@@ -98,8 +98,10 @@ class MidiTokCodec:
         from miditok import TSD
 
         try:
+            if json.loads(path.read_bytes())["tokenization"] != "TSD":  # MidiTok would take whatever is there
+                raise ValueError("not TSD")
             return cls(TSD(params=path))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not a tokenizer of MidiTok ({error})") from error
 
     def to_json(self) -> bytes:
@@ -194,7 +196,7 @@ class MidiTokCodec:
         music = [int(index) for index in ids if not self.is_special[index]]
         sequence = TokSequence(ids=music, are_ids_encoded=bool(self.tokenizer.is_trained))
         score = self.tokenizer.decode([sequence])  # a list of our own: TSD.decode writes into it
-        found = {"time": [], "duration": [], "pitch": [], "velocity": []}
+        found: dict[str, Any] = {"time": [], "duration": [], "pitch": [], "velocity": []}
         if len(score.tracks):
             found = score.tracks[0].notes.numpy()
         ticks = score.ticks_per_quarter

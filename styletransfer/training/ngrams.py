@@ -11,8 +11,9 @@ discounts took. The recursion ends in the uniform distribution over the vocabula
 left out of it.
 
 Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`; their contexts are the
-tokens before them in the sequence, whatever those are. Known deviation: where counts are too even for a discount's
-formula (tiny data), a discount that would fall outside its count is clipped into it.
+tokens before them in the sequence, whatever those are. Known deviation: on data so small that no n-gram was seen once,
+twice, three or four times, all counts have one discount, as in Kneser and Ney's first form; and discounts stay within
+their counts.
 
 N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search, no dictionaries.
 """
@@ -107,8 +108,11 @@ class KneserNey:
 def _level(keys: Keys, counts: NDArray[np.int32]) -> _Level:
     once, twice, thrice, four = (int((counts == n).sum()) for n in (1, 2, 3, 4))
     rate = once / max(once + 2 * twice, 1)
-    ratios = (twice / max(once, 1), thrice / max(twice, 1), four / max(thrice, 1))
-    discount = np.array([0.0] + [np.clip(n - (n + 1) * rate * ratio, 0.01, n - 0.01) for n, ratio in enumerate(ratios, 1)])
+    if min(once, twice, thrice, four):
+        discount = np.array([0, 1 - 2 * rate * twice / once, 2 - 3 * rate * thrice / twice, 3 - 4 * rate * four / thrice])
+    else:
+        discount = np.array([0, rate, rate, rate])
+    discount = np.clip(discount, [0, 0.01, 0.01, 0.01], [0, 0.99, 1.99, 2.99])
     context = keys >> BITS
     begin = np.flatnonzero(np.diff(context, prepend=-1))
     total = np.add.reduceat(counts, begin, dtype=np.int64) if len(keys) else np.zeros(0, np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from styletransfer.configuration import load_config
+from styletransfer.data.batches import MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import training_tables
 from styletransfer.model.base import write_atomically
@@ -14,7 +15,7 @@ from styletransfer.tokens.loading import AnyCodec, TokenizerConfig
 from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec
 
 
-def tokenizer_of_run(config: str, library: Library, out: Path) -> AnyCodec:
+def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
     """The tokenizer that a YAML file describes, by default the default one.
 
     Merges are learnt on training pieces only, and saved as ``out/tokenizer.json``, from which a run that goes on takes them.
@@ -33,7 +34,7 @@ def tokenizer_of_run(config: str, library: Library, out: Path) -> AnyCodec:
         if not codec.has(settings.miditok):
             raise InputError(f"{saved}: is a tokenizer of other settings than {config}; give another --out folder")
         return codec
-    codec = MidiTokCodec.train(settings.miditok, training_tables(library, settings.miditok.bpe_notes))
+    codec = MidiTokCodec.train(settings.miditok, training_tables(library, settings.miditok.bpe_notes, mixture))
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(saved, codec.to_json())
     return codec

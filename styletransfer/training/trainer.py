@@ -132,9 +132,7 @@ class RunLog(TrainerCallback):
     def __init__(self, path: Path, tokens_a_step: int) -> None:
         self.path, self.tokens_a_step = path, tokens_a_step
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         row = {
             "step": state.global_step,
             "tokens": state.global_step * self.tokens_a_step,

@@ -1,0 +1,171 @@
+"""What tokenizers cost and lose: tokens per note, onset error and encoding speed.
+
+    python -m benchmarks.tokens --data data/prepared [--write benchmarks/tokens.md]
+
+On a fixed sample of pieces, whole pieces without control tokens. The onset error compares each note's onset with the one
+that comes back from the tokens (notes of a pitch in their order), in milliseconds; a score's quarters are turned into time
+at its own tempo. The speed is notes encoded a second of processor time, the median of three rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.configuration import load_config
+from styletransfer.data.batches import MixtureConfig, piece_grid
+from styletransfer.data.library import Library
+from styletransfer.data.plain import piece_table, training_tables
+from styletransfer.score.notes import Feel
+from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.tokens.loading import TokenizerConfig
+from styletransfer.tokens.miditok_codec import MidiTokCodec, MidiTokConfig
+
+Floats = NDArray[np.float64]
+FEELS: tuple[Feel, Feel] = ("performance", "score")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Notes that came back from tokens: (notes,) onset in seconds or quarters, and pitch."""
+
+    onset: Floats
+    pitch: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tokenizer under test: encodes and decodes piece ``i`` of a library."""
+
+    name: str
+    encode: Callable[[Library, int], list[int]]
+    decode: Callable[[Library, int, list[int]], Decoded]
+    vocabulary: int
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"))
+    parser.add_argument("--pieces", type=int, default=25, help="pieces of each feel, spread evenly over the training pieces")
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    library = Library.load(arguments.data)
+    sample: dict[Feel, list[int]] = {}
+    for feel in FEELS:
+        pool = library.select(split="train", feel=feel)
+        sample[feel] = [pool[k * len(pool) // arguments.pieces] for k in range(arguments.pieces)]
+    rows = []
+    for candidate in candidates(library):
+        rows += [measure(candidate, library, feel, pieces) for feel, pieces in sample.items()]
+        print(*rows[-2:], sep="\n", flush=True)
+    text = render(rows, library, sample)
+    if arguments.write:
+        arguments.write.write_text(text, encoding="utf-8")
+    return 0
+
+
+def candidates(library: Library) -> list[Candidate]:
+    """The seed's tokenizer without and with merges, plain TSD with three grids, and the default one."""
+    seed = load_config(TokenizerConfig, Path("configs/tokenizer/seed.yaml")).miditok
+    assert seed is not None
+    tables = training_tables(library, seed.bpe_notes, MixtureConfig(score_share=0.0))
+    names = {"seed, without BPE": MidiTokConfig(), f"seed, BPE to {seed.bpe_vocabulary}": seed}
+    found = [plain(name, MidiTokCodec.train(config, tables)) for name, config in names.items()]
+    for steps in (12, 16, 24):
+        config = MidiTokConfig((((0, 4), steps), ((4, 12), steps // 2)), chords=False, tempos=False, time_signatures=False)
+        found.append(plain(f"TSD, {2 * steps} steps a second ({steps} a quarter)", MidiTokCodec.train(config)))
+    codec = Codec()
+    return [*found, ours("default, without melody", codec, False), ours("default, with melody", codec, True)]
+
+
+def plain(name: str, codec: MidiTokCodec) -> Candidate:
+    """A MidiTok tokenizer as a candidate."""
+
+    def encode(library: Library, index: int) -> list[int]:
+        return codec.music(*piece_table(library, index))
+
+    def decode(library: Library, index: int, ids: list[int]) -> Decoded:
+        feel = library.pieces[index].feel
+        piece = codec.decode(ids, feel)
+        if feel == "performance":
+            return Decoded(piece.onset_seconds, piece.notes["pitch"].astype(np.int64))
+        return Decoded(piece.notes["onset"] + library.bars(index)["start"][0], piece.notes["pitch"].astype(np.int64))
+
+    return Candidate(name, encode, decode, codec.size)
+
+
+def ours(name: str, codec: Codec, with_melody: bool) -> Candidate:
+    """The default tokenizer as a candidate."""
+
+    def encode(library: Library, index: int) -> list[int]:
+        return codec.encode(piece_grid(library, codec, index), [], with_melody=with_melody)[0]
+
+    def decode(library: Library, index: int, ids: list[int]) -> Decoded:
+        grid = piece_grid(library, codec, index)
+        bars = codec.decode(ids)
+        steps = [int(grid.bar_start[bar]) + event.step for bar, events in enumerate(bars) for event in events]
+        pitch = [event.pitch for events in bars for event in events]
+        scale = STEPS_PER_QUARTER if grid.feel == "score" else STEPS_PER_SECOND
+        return Decoded(np.array(steps) / scale, np.array(pitch))
+
+    return Candidate(name, encode, decode, codec.size)
+
+
+def measure(candidate: Candidate, library: Library, feel: Feel, pieces: list[int], rounds: int = 3) -> str:
+    """A row of the table: one tokenizer on the pieces of one feel."""
+    notes = sum(library.pieces[index].count for index in pieces)
+    seconds, sequences = [], []
+    for _ in range(rounds):
+        begin = time.process_time()
+        sequences = [candidate.encode(library, index) for index in pieces]
+        seconds.append(time.process_time() - begin)
+    errors, lost = [], 0
+    for index, ids in zip(pieces, sequences, strict=True):
+        table, piece = library.notes(index), library.pieces[index]
+        back = candidate.decode(library, index, ids)
+        lost += piece.count - len(back.pitch)
+        if piece.count == len(back.pitch):
+            before = table["onset"][np.lexsort((table["onset"], table["pitch"]))].astype(float)
+            after = back.onset[np.lexsort((back.onset, back.pitch))]
+            errors.append(np.abs(before - after) * (60 / piece.quarters_per_minute if feel == "score" else 1) * 1000)
+    error = np.concatenate(errors) if errors else np.full(1, np.nan)
+    tokens = sum(map(len, sequences)) / notes
+    speed = notes / float(np.median(seconds))
+    return (
+        f"| {candidate.name} | {candidate.vocabulary} | {feel} | {tokens:.2f} | {error.mean():.1f} | {error.max():.0f} "
+        f"| {lost} | {speed:,.0f} |"
+    )
+
+
+def render(rows: list[str], library: Library, sample: dict[Feel, list[int]]) -> str:
+    """The Markdown file."""
+    counts = {feel: sum(library.pieces[index].count for index in pieces) for feel, pieces in sample.items()}
+    head = "| tokenizer | vocabulary | feel | tokens a note | mean onset error (ms) | max (ms) | notes lost | notes a second |"
+    about = ", ".join(f"{len(sample[feel])} {feel}s of {counts[feel]:,} notes" for feel in FEELS)
+    return "\n".join(
+        [
+            "# What tokenizers cost and lose",
+            "",
+            *(__doc__ or "").strip().split("\n\n")[-1].splitlines(),
+            "",
+            f"Sample: {about}, every so many-th training piece. Machine: {platform.machine()}, one core, "
+            f"Python {platform.python_version()}.",
+            "Made by `python -m benchmarks.tokens --write benchmarks/tokens.md`.",
+            "",
+            head,
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
