@@ -14,6 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/small"), help="checkpoints; an earlier run there goes on")
     parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate brought down")
     parser.add_argument("--steps", type=int, help="end after so many steps at the latest, counted from the run's start")
+    parser.add_argument("--from", dest="start", type=Path, help="a model's folder: begin with its weights")
     arguments = parser.parse_args(argv)
 
     import dataclasses
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
             run = dataclasses.replace(run, steps=arguments.steps)
         library = Library.load(arguments.data)
         codec = tokenizer_of_run(run.tokenizer, library, run.mixture, arguments.out)
-        final = train(library, codec, run, arguments.out, arguments.minutes)
+        final = train(library, codec, run, arguments.out, arguments.minutes, arguments.start)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

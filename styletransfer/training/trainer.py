@@ -17,7 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library
 from styletransfer.data.plain import PlainWindows
-from styletransfer.model.base import ModelConfig, build_model, save_package, write_atomically
+from styletransfer.model.base import MelodyLlama, ModelConfig, build_model, load_package, save_package, write_atomically
 from styletransfer.score.notes import InputError
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, tokenizer_files
@@ -146,8 +146,18 @@ class RunLog(TrainerCallback):
         )
 
 
-def train(library: Library, codec: AnyCodec, run: TrainConfig, out: Path, minutes: float | None = None) -> Path:
+def train(
+    library: Library,
+    codec: AnyCodec,
+    run: TrainConfig,
+    out: Path,
+    minutes: float | None = None,
+    start: Path | None = None,
+) -> Path:
     """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model, ``out/final``.
+
+    ``start`` is a model's folder whose weights a fresh run begins with; its windows are others than those of the run that
+    made it, and its steps and tokens are counted in the new manifest.
 
     A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out`` keeps the checkpoint
     from before the decay, and a further call goes on from there.
@@ -159,9 +169,13 @@ def train(library: Library, codec: AnyCodec, run: TrainConfig, out: Path, minute
     out.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")} | {"steps": None}
     identity = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
-    _same_run(out / "run.json", identity)
     torch.manual_seed(run.seed)
     model = build_model(run.model, codec.vocabulary)
+    before = {"steps": 0, "tokens": 0}
+    if start is not None:
+        before |= _start_from(start, model, codec, run)
+        identity["start"] = before
+    _same_run(out / "run.json", identity)
     optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay)
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
@@ -189,7 +203,7 @@ def train(library: Library, codec: AnyCodec, run: TrainConfig, out: Path, minute
         average_tokens_across_devices=False,
     )
     kind = Windows if isinstance(codec, Codec) else PlainWindows
-    windows = kind(library, codec, run.mixture, run.model.context, run.seed)  # type: ignore[arg-type]  # of its kind
+    windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
     world = max(int(arguments.world_size), 1)
     log = RunLog(out / "log.jsonl", run.batch * run.accumulate * run.model.context * world)
     trainer = WindowTrainer(
@@ -212,7 +226,8 @@ def train(library: Library, codec: AnyCodec, run: TrainConfig, out: Path, minute
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
-        manifest = identity | {"model": asdict(run.model), "steps": steps, "tokens": steps * log.tokens_a_step}
+        seen = {"steps": before["steps"] + steps, "tokens": before["tokens"] + steps * log.tokens_a_step}
+        manifest = identity | {"model": asdict(run.model)} | seen
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)
@@ -241,6 +256,15 @@ def _is_json(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig) -> dict[str, int]:
+    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen."""
+    other, _, manifest = load_package(folder)
+    if manifest["tokenizer_hash"] != codec.hash or manifest["model"] != asdict(run.model):
+        raise InputError(f"{folder}: its tokenizer or its sizes are not those of this run; give another --from folder")
+    model.load_state_dict(other.state_dict())
+    return {name: int(manifest.get(name, 0)) for name in ("steps", "tokens")}
 
 
 def keep_memory() -> None:
