@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("pretrain/results"))
     parser.add_argument("--log", type=Path, default=Path("pretrain/results/log.jsonl"), help="the run's log")
     parser.add_argument("--readme", type=Path, default=Path("pretrain/README.md"))
+    parser.add_argument("--card", type=Path, default=Path("styletransfer/assets/base/README.md"), help="gets the first table")
     parser.add_argument("--curve", type=Path, default=Path("pretrain/curve.png"))
     arguments = parser.parse_args(argv)
 
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         text = arguments.readme.read_text(encoding="utf-8")
         write_atomically(arguments.readme, fill(text, tables).encode())
+        card = arguments.card.read_text(encoding="utf-8")
+        write_atomically(arguments.card, fill(card, {"likelihood": tables["likelihood"]}).encode())
     except (OSError, InputError) as error:
         print(f"{arguments.readme}: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library
@@ -218,6 +218,7 @@ def train(
         optimizers=(optimizer, scheduler),
         callbacks=[TimeBudget(schedule, run, minutes), log],
     )
+    trainer.remove_callback(PrinterCallback)  # RunLog prints
     last = last_checkpoint(out)
     print(
         f"{model.num_parameters():,} parameters, {'going on from ' + last.name if last else 'from the start'}",
