@@ -4,7 +4,8 @@
 
 On a fixed sample of pieces, whole pieces without control tokens. The onset error compares each note's onset with the one
 that comes back from the tokens (notes of a pitch in their order), in milliseconds; a score's quarters are turned into time
-at its own tempo. The speed is notes encoded a second of processor time, the median of three rounds.
+at its own tempo. The speed is notes encoded a second of processor time, the median of three rounds; the machine did other
+work beside it, so that only large ratios count.
 """
 
 from __future__ import annotations
