@@ -59,13 +59,14 @@ def check(plan: Plan, line: Line, ids: list[int]) -> None:
 
 
 def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int, Event]]) -> None:
-    """One note: on the subdivision, below the melody that sounds, over before the melody comes to its pitch or lower."""
+    """One note: on the subdivision, below the melody, over before that comes to its pitch or lower, begun before its end."""
     assert plan.subdivision[event.step % len(plan.subdivision)]
     sounding = [note for at, note in tune if at <= now < at + note.duration]
     if sounding:
         assert event.pitch < sounding[-1].pitch
     if tune:
         assert event.pitch <= max(note.pitch for _, note in tune)
+        assert now < max(at + note.duration for at, note in tune)
     for at, note in tune:
         assert not (at > now and note.pitch <= event.pitch and now + event.duration > at)
 

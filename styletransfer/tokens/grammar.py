@@ -4,7 +4,7 @@ A :class:`Line` follows one sequence while it is decoded, bar after bar. What th
 metre) is queued as forced tokens; between those, ``allowed`` marks every token that keeps the sequence well-formed and the
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
-their pitch begins.
+their pitch begins. After the tune's end no note begins.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class Line:
         self._melody_end = self._melody_onset + np.array([row[1] for row in flat], np.int64)
         self._melody_pitch = np.array([row[2] for row in flat], np.int64)
         self._locked = plan.melody is not None and plan.locked
+        # Nothing begins after the tune has ended: what sounds then may last, to the end of its bar and beyond.
+        self._end = int(self._melody_end.max()) if self._locked and len(flat) else 1 << 40
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -216,6 +218,8 @@ class Line:
             return
         if self._now >= self.plan.bar_length[self.bar]:  # a change of metre a tick late makes a bar of no steps
             return
+        if pending is None and self._now + int(self.plan.bar_start[self.bar]) >= self._end:
+            return
         low = max(self._last + 1, LOWEST_PITCH)
         high = pending.pitch if pending is not None else self._ceiling()
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
@@ -227,7 +231,9 @@ class Line:
         return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
 
     def _landable(self, landing: NDArray[np.int64]) -> NDArray[np.bool_]:
-        ok: NDArray[np.bool_] = self.plan.subdivision[landing % STEPS_PER_QUARTER] & (landing >= self.plan.earliest[self.bar])
+        before_end = landing + int(self.plan.bar_start[self.bar]) < self._end
+        on_grid: NDArray[np.bool_] = self.plan.subdivision[landing % STEPS_PER_QUARTER]
+        ok = on_grid & before_end & (landing >= self.plan.earliest[self.bar])
         pending = self._pending
         return ok | (landing == pending.step) if pending is not None else ok
 
