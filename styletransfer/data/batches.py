@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
     return Grid(**fields)
 
 
-class PieceWindows:
+class PieceWindows(ABC):
     """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
 
     ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
@@ -102,9 +103,9 @@ class PieceWindows:
         ids, scored = self.sequence(index, rng)
         return padded(ids, scored, self.context, self.pad)
 
+    @abstractmethod
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
         """A sequence from somewhere in piece ``index``, of about ``context`` tokens, and which of them are learnt."""
-        raise NotImplementedError
 
     def controls(self, index: int, rng: np.random.Generator) -> Controls:
         """The piece's controls, from which the style is left out at times."""
