@@ -232,8 +232,8 @@ class Line:
 
     def _landable(self, landing: NDArray[np.int64]) -> NDArray[np.bool_]:
         before_end = landing + int(self.plan.bar_start[self.bar]) < self._end
-        on_grid: NDArray[np.bool_] = self.plan.subdivision[landing % STEPS_PER_QUARTER]
-        ok = on_grid & before_end & (landing >= self.plan.earliest[self.bar])
+        on_grid = self.plan.subdivision[landing % STEPS_PER_QUARTER]
+        ok: NDArray[np.bool_] = on_grid & before_end & (landing >= self.plan.earliest[self.bar])
         pending = self._pending
         return ok | (landing == pending.step) if pending is not None else ok
 
