@@ -96,9 +96,6 @@ def apply(
     target = out or Path(f"{Path(song).stem}-{style}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
     outputs.check()
-    from styletransfer.score.read import read_song
-
-    read_song(song)  # a broken file is reported before torch is loaded
     from styletransfer.transfer.pipeline import apply as run
 
     with progress_bar(f"{style}", as_json) as progress:

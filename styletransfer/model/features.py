@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from styletransfer.tokens.codec import steps_of
 from styletransfer.tokens.controls import MELODY
 
 STEPS = 289  # positions in a bar, in steps; the last stands for all beyond
@@ -93,7 +94,4 @@ class FeatureEmbedding(nn.Module):
 
 
 def _steps(name: str, kind: str) -> int:
-    if not name.startswith(kind + "_"):
-        return 0
-    beats, position, resolution = (int(part) for part in name.split("_")[1].split("."))
-    return round((beats + position / resolution) * 24)
+    return steps_of(name) if name.startswith(kind + "_") else 0

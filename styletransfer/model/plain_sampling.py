@@ -10,7 +10,7 @@ import torch
 
 from styletransfer.model.base import MelodyLlama
 from styletransfer.model.decoder import Decoder
-from styletransfer.model.sampling import draw, guide
+from styletransfer.model.sampling import branches_of, draw, guide
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.miditok_codec import MidiTokCodec
@@ -48,11 +48,7 @@ def sample_plain(
     """
     opening = codec.opening(controls.feel, controls.quarters_per_minute)
     rows = [_Row(list(opening), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
-    plain = controls.without_style()
-    sides = [controls if config.strength else plain]
-    if config.strength not in (0.0, 1.0) and controls != plain:
-        sides.append(plain)
-    heads = [[codec.vocabulary[name] for name in side.tokens()] for side in sides]
+    heads = branches_of(codec.vocabulary, controls, config.strength)
     context = int(model.config.max_position_embeddings)
     recent = (context - len(heads[0]) - len(opening)) // 2
     most = int(seconds * TOKENS_PER_SECOND)

@@ -50,12 +50,7 @@ def sample(
     anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share done.
     """
     rows = [_Row(Line(codec, plan), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
-    heads = [controls.tokens()] if config.strength else [controls.without_style().tokens()]
-    if config.strength not in (0.0, 1.0):
-        heads.append(controls.without_style().tokens())
-    branches = [[codec.vocabulary[name] for name in head] for head in heads]
-    if config.strength and len(branches) == 2 and branches[0] == branches[1]:
-        branches = branches[:1]
+    branches = branches_of(codec.vocabulary, controls, config.strength)
     context = int(model.config.max_position_embeddings)
     decoder = Decoder(model, len(rows) * len(branches), codec.pad)
     with torch.inference_mode():
@@ -85,6 +80,15 @@ def sample(
             else:
                 logits = decoder.step(column * len(branches))
     return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
+
+
+def branches_of(vocabulary: dict[str, int], controls: Controls, strength: float) -> list[list[int]]:
+    """The control tokens under which every sequence is read: the style's, without a style, or both where they are mixed."""
+    plain = controls.without_style()
+    sides = [controls if strength else plain]
+    if strength not in (0.0, 1.0) and controls != plain:
+        sides.append(plain)
+    return [[vocabulary[name] for name in side.tokens()] for side in sides]
 
 
 def guide(

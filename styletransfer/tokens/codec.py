@@ -90,7 +90,7 @@ class Codec:
         self.pad, self.bos, self.eos = (self.vocabulary[name] for name in ("PAD", "BOS", "EOS"))
         self.melody, self.final = self.vocabulary[MELODY], self.vocabulary[FINAL]
         self.bar_ids = {f"BAR_{metre}": self.vocabulary[f"BAR_{metre}"] for metre in METRES}
-        values = sorted((_steps_of(name), index) for name, index in self.vocabulary.items() if name.startswith("Dur"))
+        values = sorted((steps_of(name), index) for name, index in self.vocabulary.items() if name.startswith("Dur"))
         self.durations = np.array([steps for steps, _ in values])
         self.first_duration = values[0][1]
         self.first_shift = self.vocabulary["TimeShift_0.1.24"]
@@ -298,23 +298,27 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
     return {name.removesuffix("_None"): index for name, index in names.items()}
 
 
-def miditok_config(config: CodecConfig) -> Any:
-    """The ``miditok.TokenizerConfig`` of the default tokenizer: notes only; time signatures and tempos are ours."""
+def miditok_config(config: CodecConfig, **uses: bool) -> Any:
+    """The ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
+
+    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what ``uses`` turns on, under
+    MidiTok's names: ``use_chords`` and the like.
+    """
     from miditok import TokenizerConfig
 
+    switches = {"use_chords": False, "use_tempos": False, "use_time_signatures": False} | uses
     return TokenizerConfig(
         pitch_range=(LOWEST_PITCH, HIGHEST_PITCH + 1),
         beat_res=dict(config.beat_res),
         num_velocities=config.velocities,
         special_tokens=list(SPECIAL_TOKENS),
-        use_chords=False,
-        use_tempos=False,
-        use_time_signatures=False,
         use_programs=False,
         use_pitchdrum_tokens=False,
+        **switches,
     )
 
 
-def _steps_of(name: str) -> int:
+def steps_of(name: str) -> int:
+    """Steps of a TimeShift or Duration token, from its name."""
     beats, position, resolution = (int(part) for part in name.split("_")[1].split("."))
     return round((beats + position / resolution) * STEPS_PER_QUARTER)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
 from styletransfer.tokens.controls import SPECIAL_TOKENS
 
 TICKS_PER_QUARTER = 480
@@ -253,19 +253,12 @@ class MidiTokCodec:
 
 
 def _tokenizer_config(config: MidiTokConfig) -> Any:
-    from miditok import TokenizerConfig
-
-    return TokenizerConfig(
-        pitch_range=(LOWEST_PITCH, HIGHEST_PITCH + 1),
-        beat_res=dict(config.beat_res),
-        num_velocities=config.velocities,
-        special_tokens=list(SPECIAL_TOKENS),
+    return miditok_config(
+        CodecConfig(config.beat_res, config.velocities),
         use_chords=config.chords,
         use_tempos=config.tempos,
         use_time_signatures=config.time_signatures,
         use_rests=config.rests,
-        use_programs=False,
-        use_pitchdrum_tokens=False,
     )
 
 

@@ -43,11 +43,11 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     Raises:
         InputError: where the song can't be read or has no melody.
     """
-    from styletransfer.model.sampling import sample
-
     begin = time.monotonic()
     source = read_song(request.song, None if request.feel == "auto" else request.feel)
     melody, octaves = find_melody(source, keep_register=request.keep_register)
+    from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
+
     model, codec = load_model(request.model)
     plan = plan_of(codec, codec.grid(melody))
     controls = controls_of_style(request.style, melody.feel, melody.tempo.quarters_per_minute())
