@@ -183,7 +183,7 @@ def test_matrices_are_muons_and_the_rest_is_not() -> None:
     assert (muon["muon"], adam["muon"], adam["weight_decay"]) == (True, False, 0.0)
     assert len(muon["params"]) == 2 * 7
     assert all(parameter.ndim == 2 and codec().size not in parameter.shape for parameter in muon["params"])
-    assert sum(codec().size in parameter.shape for parameter in adam["params"]) == 1  # the embedding, once
+    assert sum(codec().size in parameter.shape for parameter in adam["params"]) == 2  # the embedding, once, and the styles'
 
 
 def test_one_batch_is_learnt_by_heart(library: Library) -> None:

@@ -38,7 +38,7 @@ class ModelConfig:
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """A Llama whose tokens also know their place in the bar and the melody's next note; see :mod:`.features`.
+    """A Llama whose tokens also know their place in the bar, the melody's next note and the style; see :mod:`.features`.
 
     ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole sequences; for decoding
     with a cache there is :class:`styletransfer.model.decoder.Decoder`.
@@ -48,7 +48,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         super().__init__(config)
         self.loss_type = "ForCausalLM"  # transformers would guess it from the class's name
         self.values = TokenValues(names)
-        self.features = FeatureEmbedding(config.hidden_size)
+        self.features = FeatureEmbedding(config.hidden_size, config.vocab_size)
         for table in self.features.parameters():
             nn.init.normal_(table, std=config.initializer_range)
 
