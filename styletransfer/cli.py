@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,12 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Fetch and prepare training data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_command=True)
+app.add_typer(styles_app, name="styles")
 
-Style = Annotated[str, typer.Option("--style", "-s", help="A composer or an era: bach, chopin, baroque, romantic, …")]
+Style = Annotated[
+    str, typer.Option("--style", "-s", help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3.")
+]
 Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
 Temperature = Annotated[float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")]
@@ -93,7 +98,7 @@ def apply(
         raise InputError(f"--feel {feel}: give auto, score or performance.")
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     request = Request(song, style, sampling, feel, keep_register, model)  # type: ignore[arg-type]
-    target = out or Path(f"{Path(song).stem}-{style}.mid")
+    target = out or Path(f"{Path(song).stem}-{short_name(style)}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
     outputs.check()
     from styletransfer.transfer.pipeline import apply as run
@@ -135,11 +140,9 @@ def generate(
 ) -> None:
     """Compose freely in a style, as a pianist would play it."""
     from styletransfer.model.settings import SamplingConfig
-    from styletransfer.transfer.request import check_style
 
-    check_style(style)
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    target = out or Path(f"generated-{style}.mid")
+    target = out or Path(f"generated-{short_name(style)}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
     outputs.check()
     from styletransfer.transfer.pipeline import generate as run
@@ -185,6 +188,69 @@ def inspect(
     print(f"{'melody':<13} {melody_text(report['melody'])}")
 
 
+@app.command()
+def finetune(
+    source: Annotated[
+        str, typer.Argument(help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME (music21's).")
+    ],
+    name: Annotated[str, typer.Option(help="What to call the style: small letters, digits, '.', '_' and '-'.")],
+    era: Annotated[str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")] = "unknown",
+    minutes: Annotated[float, typer.Option(help="Of training, at the most.")] = 10.0,
+    config: Annotated[Path | None, typer.Option(help="A YAML file of settings, as configs/finetune/default.yaml.")] = None,
+    model: Model = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a style of that name.")] = False,
+) -> None:
+    """Learn a style from your own pieces. Stopped or killed, the same command goes on where it was."""
+    if not 0 < minutes <= 100_000:
+        raise InputError(f"--minutes {minutes:g}: give a positive number.")
+    from styletransfer.styles import check_name
+
+    check_name(name)
+    from styletransfer.configuration import load_config
+    from styletransfer.training.finetune import FinetuneConfig, finetune_source
+    from styletransfer.transfer.pipeline import apply as run
+    from styletransfer.transfer.pipeline import shipped_model
+    from styletransfer.transfer.request import Request
+
+    settings = load_config(FinetuneConfig, config) if config else FinetuneConfig()
+    base = model or shipped_model()
+    bar = partial(progress_bar, quiet=False)
+    style = finetune_source(source, name, settings, base, era=era, minutes=minutes, force=force, progress=bar)
+    assert style.card is not None
+    assert style.path is not None
+    if style.card.gain is not None:
+        print(
+            f"held-out pieces: {style.card.base_bits:.2f} bits a note before, {style.card.style_bits:.2f} now "
+            f"(a gain of {style.card.gain:.2f})"
+        )
+    with progress_bar("a first sample", False) as progress:
+        sample = run(Request("happy-birthday", name, model=model), progress)
+    Outputs(style.path / "sample.mid", None, None, None, True).write(sample.piece, f"happy-birthday in the style of {name}")
+    print(f"{style.path}\na first sample: {style.path / 'sample.mid'}\nstyletransfer apply happy-birthday --style {name}")
+
+
+@styles_app.callback()
+def styles(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the styles that there are, what each was learnt from, and what it gains."""
+    context.obj = as_json
+    if context.invoked_subcommand is None:
+        from styletransfer.style_list import print_styles
+
+        print_styles(as_json)
+
+
+@styles_app.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A style's name, an adapter's folder, or a Hub id (owner/name).")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a style's card."""
+    from styletransfer.style_list import print_style
+
+    print_style(name, as_json or context.obj)
+
+
 @data_app.command()
 def download(
     what: Annotated[str, typer.Argument(help="maestro")],
@@ -214,6 +280,14 @@ def prepare(
             print(f"left out: {file}: {reason}")
     print(manifest.summary())
     print(f"{out}: {len(manifest.pieces)} pieces, hash {manifest.hash[:16]}")
+
+
+def short_name(style: str) -> str:
+    """What a file in a style or a blend is called after: bach, or bach-0.7-chopin-0.3."""
+    from styletransfer.styles import parse_style
+
+    blend = parse_style(style)
+    return "-".join(one.name if len(blend) == 1 else f"{one.name}-{weight:.2g}" for one, weight in blend)
 
 
 class Outputs:

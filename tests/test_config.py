@@ -9,13 +9,14 @@ import pytest
 from styletransfer.configuration import from_dict, load_config
 from styletransfer.score.notes import InputError
 from styletransfer.tokens.loading import TokenizerConfig
+from styletransfer.training.finetune import FinetuneConfig
 from styletransfer.training.trainer import TrainConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-KINDS = {"pretrain": TrainConfig, "tokenizer": TokenizerConfig}
+KINDS = {"pretrain": TrainConfig, "tokenizer": TokenizerConfig, "finetune": FinetuneConfig}
 """The dataclass of each folder under ``configs``."""
 FILES = sorted(CONFIGS.rglob("*.y*ml"))
-COUNT = 5
+COUNT = 6
 """How many files there are: a test that finds none passes too easily."""
 
 

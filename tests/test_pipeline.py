@@ -15,8 +15,9 @@ from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.score.read import read_score, read_song
 from styletransfer.score.write import midi_bytes, note_ticks, write_midi
+from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model
-from styletransfer.transfer.request import Request, Result, style_names
+from styletransfer.transfer.request import Request, Result
 from tests.tiny import codec, random_piece, tiny_model, tiny_sizes
 
 ONE = SamplingConfig(candidates=1, strength=1.0)
@@ -126,7 +127,7 @@ def short_song(tmp_path: Path) -> Path:
     return song
 
 
-@pytest.mark.parametrize("style", style_names())
+@pytest.mark.parametrize("style", [*COMPOSER_ERAS, *ERAS, "bach:3,chopin"])
 def test_every_style_works(style: str, tiny_package: Path, tmp_path: Path) -> None:
     sampling = SamplingConfig(2, strength=1.5)
     result, _ = arranged(short_song(tmp_path), tiny_package, tmp_path, style=style, sampling=sampling)

@@ -12,7 +12,7 @@ import torch
 
 from styletransfer.model import sampling
 from styletransfer.model.decoder import Decoder
-from styletransfer.model.sampling import Candidate, sample
+from styletransfer.model.sampling import Candidate, Voice, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, InputError, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
@@ -43,8 +43,14 @@ def short_plan(feel: Feel, notes: int = 4) -> Plan:
     return plan_of(codec(), codec().grid_of(feel, table, bars_of([], 0.0)[:0]))
 
 
+def voices(model: Any, controls: Controls, strength: float) -> list[Voice]:
+    """A style that the base knows by its control tokens."""
+    return voices_of(model, [(model, controls, 1.0)], strength)
+
+
 def run(model: Any, plan: Plan, controls: Controls = BACH, **settings: Any) -> list[Candidate]:
-    return sample(model, codec(), plan, controls, SamplingConfig(**({"candidates": 1, "strength": 1.0} | settings)))
+    config = SamplingConfig(**({"candidates": 1, "strength": 1.0} | settings))
+    return sample(voices(model, controls, config.strength), codec(), plan, config)
 
 
 def test_same_seed_same_result(model: Any, plan: Plan) -> None:
@@ -76,9 +82,9 @@ class Checked(Decoder):
     starts = checks = 0
     first: list[list[int]] | None = None
 
-    def __init__(self, model: Any, batch: int, pad: int) -> None:
-        super().__init__(model, batch, pad)
-        self.model = model
+    def __init__(self, models: Sequence[Any], rows: int, pad: int) -> None:
+        super().__init__(models, rows, pad)
+        self.alone = [model for model in models for _ in range(rows)]
 
     def start(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         self.sequences = [list(ids) for ids in sequences]
@@ -95,9 +101,9 @@ class Checked(Decoder):
 
     def compare(self, logits: torch.Tensor) -> torch.Tensor:
         type(self).checks += 1
-        assert max(map(len, self.sequences)) <= self.model.config.max_position_embeddings
-        for row, ids in zip(logits, self.sequences, strict=True):
-            whole = self.model(input_ids=torch.tensor([ids])).logits[0, -1]
+        assert max(map(len, self.sequences)) <= self.alone[0].config.max_position_embeddings
+        for row, ids, model in zip(logits, self.sequences, self.alone, strict=True):
+            whole = model(input_ids=torch.tensor([ids])).logits[0, -1]
             torch.testing.assert_close(row, whole, atol=2e-3, rtol=1e-3)
         return logits
 
@@ -120,6 +126,16 @@ def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checke
     assert checked.starts >= 4
     assert checked.checks > 2 * checked.starts
     assert sum(map(len, one.bars)) + sum(map(len, two.bars)) > 200
+
+
+def test_models_that_decode_together_give_what_each_gives_alone(checked: type[Checked], plan: Plan) -> None:
+    """A blend: two models of other weights, the first one again without a style, each with rows of its own."""
+    one, other = (tiny_model(context=96, seed=seed) for seed in (0, 1))
+    mixed = voices_of(one, [(one, BACH, 0.7), (other, PERFORMED, 0.3)], 1.5)
+    assert [voice.weight for voice in mixed] == pytest.approx([1.05, 0.45, -0.5])
+    blend = sample(mixed, codec(), plan, SamplingConfig(candidates=2))
+    assert checked.checks > 5
+    assert blend != run(one, plan, candidates=2, strength=1.5)
 
 
 def test_a_bar_longer_than_the_context_is_decoded_too(checked: type[Checked]) -> None:
@@ -163,11 +179,11 @@ def test_guidance_extrapolates_between_the_predictions() -> None:
     logits = torch.randn(6, 11, generator=torch.Generator().manual_seed(0))
     log = torch.log_softmax(logits, -1).double().numpy()
     for strength in (0.5, 1.5, 3.0):
-        guided, style, plain = sampling.guide(logits, 2, strength)
+        guided, style, plain = sampling.guide(logits, voices(None, BACH, strength))
         np.testing.assert_array_equal(style, log[:3])
         np.testing.assert_array_equal(plain, log[3:])
         np.testing.assert_allclose(guided, log[3:] + strength * (log[:3] - log[3:]), atol=1e-12)
-    guided, style, _ = sampling.guide(logits, 1, 1.0)
+    guided, style, _ = sampling.guide(logits, voices(None, BACH, 1.0))
     assert guided.shape == (6, 11)
     np.testing.assert_array_equal(guided, style)
 
@@ -189,7 +205,7 @@ def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> N
     shares: list[float] = []
     plan = free_plan("performance", 2, FREE_BAR_STEPS, "BAR_free")
     config = SamplingConfig(candidates=1, strength=1.0)
-    (candidate,) = sample(model, codec(), plan, PERFORMED, config, shares.append)
+    (candidate,) = sample(voices(model, PERFORMED, 1.0), codec(), plan, config, shares.append)
     assert len(candidate.bars) == 2
     assert shares == sorted(shares)
     assert shares[-1] == 1

@@ -23,7 +23,7 @@ from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.tokens.miditok_codec import BAR_LINE, MidiTokCodec, MidiTokConfig
 from styletransfer.training.likelihood import bits_per_note, plain_windows
 from styletransfer.training.tokenizer import tokenizer_of_run
-from styletransfer.transfer.pipeline import apply, generate, load_any_model
+from styletransfer.transfer.pipeline import apply, generate, load_model
 from styletransfer.transfer.request import Request
 from tests.tiny import random_piece
 
@@ -182,7 +182,8 @@ def test_train_and_generate(tiny_data: Path, tmp_path: Path, capsys: pytest.Capt
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert any(0 < row.get("eval_bits_per_note_performance", 0) < 100 for row in rows)
 
-    model, tokens = load_any_model(out / "final")
+    base = load_model(out / "final")
+    model, tokens = base.model, base.codec
     assert isinstance(tokens, MidiTokCodec)
     assert (out / "tokenizer.json").read_bytes() == (out / "final/tokenizer.json").read_bytes() == tokens.to_json()
     library = Library.load(tiny_data)

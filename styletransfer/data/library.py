@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -200,6 +200,13 @@ class Library:
         """Bars of piece ``i`` in quarters, ``PACKED_BAR_DTYPE``; empty for a performance."""
         start, stop = self.pieces[i].bars
         return self._bars[start:stop]
+
+    def view(self, indices: Iterable[int], *, era: str | None = None, composer: str | None = None) -> Library:
+        """Some of the pieces, under another era or composer where one is given; the arrays are shared."""
+        labels = {key: value for key, value in (("era", era), ("composer", composer)) if value is not None}
+        pieces = tuple(replace(self.pieces[i], **labels) for i in indices)  # type: ignore[arg-type]  # an era may be a free one
+        chosen = hashlib.sha256(json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()).hexdigest()
+        return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))
 
     def select(
         self,

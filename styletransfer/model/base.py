@@ -52,9 +52,15 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         for table in self.features.parameters():
             nn.init.normal_(table, std=config.initializer_range)
 
-    def forward(self, input_ids: Tensor, **rest: Any) -> Any:
-        embedded = self.model.embed_tokens(input_ids) + self.features(self.values.features(input_ids, input_ids.shape[1]))
+    def forward(self, input_ids: Tensor, inputs_embeds: None = None, **rest: Any) -> Any:  # PEFT names inputs_embeds
+        assert inputs_embeds is None
+        embedded = self.embed(input_ids, *self.values.features(input_ids, input_ids.shape[1]))
         return super().forward(inputs_embeds=embedded, **rest)
+
+    def embed(self, ids: Tensor, *features: Tensor) -> Tensor:
+        """(batch, time, width) of tokens and their features (:meth:`TokenValues.features`), each (batch, time)."""
+        embedded: Tensor = self.model.embed_tokens(ids) + self.features(features)
+        return embedded
 
 
 def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
@@ -137,6 +143,11 @@ def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, A
     model.tie_weights()
     model.train(False)
     return model, vocabulary, manifest
+
+
+def weights_hash(manifest: dict[str, Any]) -> str:
+    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files' checksums."""
+    return hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write_atomically(path: Path, data: bytes) -> None:

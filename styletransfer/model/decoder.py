@@ -1,7 +1,8 @@
 """A fast decode loop for Llama-class models: weights fused once, a static key-value cache, a token a step for a whole batch.
 
 It computes what ``transformers``' Llama computes (tested, token by token), without the cost of its modules at every step: with
-a model this small, that is most of the time.
+a model this small, that is most of the time. Several models of the same sizes (the base, and the base with an adapter) go
+step by step together: their weights are stacked, and each reads its own rows of the batch.
 """
 
 from __future__ import annotations
@@ -16,38 +17,48 @@ from styletransfer.model.base import MelodyLlama
 
 
 class Decoder:
-    """A batch of sequences that grow together. Columns are absolute: rotary attention only sees their differences, so that
-    sequences padded on the left need no positions of their own, only a mask.
+    """A batch of sequences that grow together: ``rows`` under each of the models, those of the first model first.
+
+    Columns are absolute: rotary attention only sees their differences, so that sequences padded on the left need no positions
+    of their own, only a mask.
     """
 
-    def __init__(self, model: MelodyLlama, batch: int, pad: int) -> None:
-        config = model.config
-        weight = model.model.embed_tokens.weight
-        self.pad, self.length = pad, 0
+    def __init__(self, models: Sequence[MelodyLlama], rows: int, pad: int) -> None:
+        config = models[0].config
+        batch = rows * len(models)
+        if all(model is models[0] for model in models):
+            models = models[:1]
+        self.models, self.pad, self.length = models, pad, 0
+        weight = models[0].model.embed_tokens.weight
         self.device, self.heads = weight.device, config.num_attention_heads
         self.eps = config.rms_norm_eps
-        self.embedding, self.final_norm, self.head = weight, model.model.norm.weight, model.lm_head.weight
+
+        def stacked(name: str, parts: Sequence[str] = ("",)) -> Tensor:
+            """(models, in, out) of a layer's weights, or of several that share their input, side by side."""
+            rows = [torch.cat([model.get_parameter(name.format(part)) for part in parts]).mT for model in models]
+            return torch.stack(rows)
+
+        self.final_norm, self.head = models[0].model.norm.weight, stacked("lm_head.weight")
         self.layers = [
             (
                 layer.input_layernorm.weight,
-                torch.cat([getattr(layer.self_attn, f"{name}_proj").weight for name in "qkv"]),
-                layer.self_attn.o_proj.weight,
+                stacked(f"model.layers.{k}.self_attn.{{}}_proj.weight", "qkv"),
+                stacked(f"model.layers.{k}.self_attn.o_proj.weight"),
                 layer.post_attention_layernorm.weight,
-                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),
-                layer.mlp.down_proj.weight,
+                stacked(f"model.layers.{k}.mlp.{{}}_proj.weight", ("gate", "up")),
+                stacked(f"model.layers.{k}.mlp.down_proj.weight"),
             )
-            for layer in model.model.layers
+            for k, layer in enumerate(models[0].model.layers)  # norms are the same in all: adapters leave them alone
         ]
         context = config.max_position_embeddings
         positions = torch.arange(context, device=self.device)[None]
-        cosine, sine = model.model.rotary_emb(weight, positions)
+        cosine, sine = models[0].model.rotary_emb(weight, positions)
         self.cosine, self.sine = cosine[0], sine[0]  # (context, head width)
         width = config.hidden_size // self.heads
         shape = (len(self.layers), batch, self.heads, context, width)
         self.past_keys = torch.zeros(shape, device=self.device, dtype=weight.dtype)
         self.past_values = torch.zeros(shape, device=self.device, dtype=weight.dtype)
         self.history = torch.full((batch, context), pad, device=self.device)
-        self.values, self.features = model.values, model.features
         self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
@@ -75,9 +86,9 @@ class Decoder:
             causal = torch.full((count, end), float("-inf"), device=self.device).triu(begin + 1)
             bias = causal if bias is None else bias + causal
         self.history[:, begin:end] = ids
-        x = self.embedding[ids] + self.features(self.values.features(self.history[:, :end], count))
+        x = self._embedded(ids)
         for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
-            mixed = functional.linear(self._norm(x, norm), qkv).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            mixed = self._linear(self._norm(x, norm), qkv).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             query, key = _rotated(mixed[0], cosine, sine), _rotated(mixed[1], cosine, sine)
             self.past_keys[k, :, :, begin:end] = key
             self.past_values[k, :, :, begin:end] = mixed[2]
@@ -85,11 +96,21 @@ class Decoder:
             if bias is not None:
                 scores = scores + bias
             seen = torch.softmax(scores, -1) @ self.past_values[k, :, :, :end]
-            x = x + functional.linear(seen.transpose(1, 2).reshape(batch, count, -1), out)
-            gate, up = functional.linear(self._norm(x, norm2), gate_up).chunk(2, -1)
-            x = x + functional.linear(functional.silu(gate) * up, down)
+            x = x + self._linear(seen.transpose(1, 2).reshape(batch, count, -1), out)
+            gate, up = self._linear(self._norm(x, norm2), gate_up).chunk(2, -1)
+            x = x + self._linear(functional.silu(gate) * up, down)
         self.length = end
-        return functional.linear(self._norm(x[:, -1], self.final_norm), self.head)
+        return self._linear(self._norm(x[:, -1], self.final_norm), self.head)
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        """(batch, time, width): each model embeds its own rows."""
+        features = self.models[0].values.features(self.history[:, : self.length + ids.shape[1]], ids.shape[1])
+        shares = [one.chunk(len(self.models)) for one in (ids, *features)]
+        return torch.cat([model.embed(*rest) for model, *rest in zip(self.models, *shares, strict=True)])
+
+    def _linear(self, x: Tensor, weights: Tensor) -> Tensor:
+        """x (batch, …, in) times the weights of each row's model, (models, in, out)."""
+        return (x.reshape(len(weights), -1, x.shape[-1]) @ weights).view(*x.shape[:-1], -1)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, weight.shape, weight, self.eps)

@@ -1,4 +1,4 @@
-"""What every token can know from the tokens before it: where in the bar it stands, which melody note comes next, whose style it is.
+"""What every token can know from the tokens before it: its place in the bar, the melody note that comes next, the style.
 
 A small model spends most of its training on finding out, by attention alone, how far into the bar the time shifts have led
 and which melody note that is; both follow from the tokens by addition and look-up. So they are computed, and embedded beside
@@ -51,7 +51,8 @@ class TokenValues(nn.Module):
         Returns:
             Seven (batch, last) tensors: the step in the bar after the token; the pitch of the next melody note of the same
             bar that hasn't begun (0: none); the steps until it begins; the pitch of the last one that has (0: none), and
-            its duration in steps; the ids of the era's and the composer's token. The melody is known to tokens of the arrangement only, where there is a melody.
+            its duration in steps; the ids of the era's and the composer's token. The melody is known to tokens of the
+            arrangement only, where there is a melody.
         """
         shift, pitch = self.shift[ids], self.pitch[ids]
         is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from styletransfer.model.base import MelodyLlama
 from styletransfer.model.decoder import Decoder
-from styletransfer.model.sampling import branches_of, draw, guide
+from styletransfer.model.sampling import Voice, draw, guide, heads_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 
 TOKENS_PER_SECOND = 100  # a sequence that has more without time moving on ends
@@ -35,9 +33,8 @@ class _Row:
 
 
 def sample_plain(
-    model: MelodyLlama,
+    voices: Sequence[Voice],
     codec: MidiTokCodec,
-    controls: Controls,
     seconds: float,
     config: SamplingConfig,
     progress: Callable[[float], None] | None = None,
@@ -46,17 +43,18 @@ def sample_plain(
 
     Seeds, guidance and the window that slides are as in :func:`styletransfer.model.sampling.sample`.
     """
+    controls = voices[0].controls
     opening = codec.opening(controls.feel, controls.quarters_per_minute)
     rows = [_Row(list(opening), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
-    heads = branches_of(codec.vocabulary, controls, config.strength)
-    context = int(model.config.max_position_embeddings)
+    heads = heads_of(voices, codec.vocabulary)
+    context = int(voices[0].model.config.max_position_embeddings)
     recent = (context - len(heads[0]) - len(opening)) // 2
     most = int(seconds * TOKENS_PER_SECOND)
-    decoder = Decoder(model, len(rows) * len(heads), codec.pad)
+    decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
     with torch.inference_mode():
         logits = decoder.start([[*head, *row.ids] for head in heads for row in rows])
         while True:
-            guided, style, _ = guide(logits, len(heads), config.strength)
+            guided, style, _ = guide(logits, voices)
             column: list[int] = []
             for k, row in enumerate(rows):
                 if row.seconds >= seconds or len(row.ids) >= most:

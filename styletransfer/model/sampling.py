@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +17,22 @@ from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Line, Plan
 
 
+@dataclass(frozen=True)
+class Voice:
+    """One prediction of those that are mixed: a model (the base, or the base with an adapter), the controls under which it
+    reads every sequence, and the weight of its log-probabilities. ``plain``: the base without a style."""
+
+    model: MelodyLlama
+    controls: Controls
+    weight: float
+    plain: bool = False
+
+
 @dataclass
 class Candidate:
     """A finished sequence: the tokens of each bar, and the mean log-probability of the chosen tokens in nats, under the style
     (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask. ``plain`` is 0 where the
-    strength is 1: the model without the style isn't asked then."""
+    base without the style isn't asked: at strength 1."""
 
     bars: list[list[int]]
     style: float
@@ -36,11 +47,20 @@ class _Row:
     plain: list[float] = field(default_factory=list)
 
 
+def voices_of(base: MelodyLlama, styles: Sequence[tuple[MelodyLlama, Controls, float]], strength: float) -> list[Voice]:
+    """The voices of a style or a blend (models, controls, weights that sum to 1), extrapolated from the base without a style.
+
+    Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). What would weigh nothing is left out.
+    """
+    voices = [Voice(model, controls, strength * weight) for model, controls, weight in styles]
+    voices.append(Voice(base, styles[0][1].without_style(), 1 - strength, plain=True))
+    return [voice for voice in voices if voice.weight]
+
+
 def sample(
-    model: MelodyLlama,
+    voices: Sequence[Voice],
     codec: Codec,
     plan: Plan,
-    controls: Controls,
     config: SamplingConfig,
     progress: Callable[[float], None] | None = None,
 ) -> list[Candidate]:
@@ -50,14 +70,14 @@ def sample(
     anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share done.
     """
     rows = [_Row(Line(codec, plan), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
-    branches = branches_of(codec.vocabulary, controls, config.strength)
-    context = int(model.config.max_position_embeddings)
-    decoder = Decoder(model, len(rows) * len(branches), codec.pad)
+    heads = heads_of(voices, codec.vocabulary)
+    context = int(voices[0].model.config.max_position_embeddings)
+    decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
     with torch.inference_mode():
-        prompts = [_take_forced(row.line)[-((context - len(branches[0])) // 2) :] for row in rows]
-        logits = decoder.start([[*head, *ids] for head in branches for ids in prompts])
+        prompts = [_take_forced(row.line)[-((context - len(heads[0])) // 2) :] for row in rows]
+        logits = decoder.start([[*head, *ids] for head in heads for ids in prompts])
         while not all(row.line.done for row in rows):
-            guided, style, plain = guide(logits, len(branches), config.strength)
+            guided, style, plain = guide(logits, voices)
             column: list[int] = []
             for k, row in enumerate(rows):
                 line = row.line
@@ -75,31 +95,29 @@ def sample(
             if progress:
                 progress(min(row.line.bar + row.line.done for row in rows) / plan.bars)
             if decoder.length + 1 >= context and not all(row.line.done for row in rows):
-                recent = [_recent(row.line, (context - len(branches[0])) // 2) for row in rows]
-                logits = decoder.start([[*head, *ids] for head in branches for ids in recent])
+                recent = [_recent(row.line, (context - len(heads[0])) // 2) for row in rows]
+                logits = decoder.start([[*head, *ids] for head in heads for ids in recent])
             else:
-                logits = decoder.step(column * len(branches))
+                logits = decoder.step(column * len(heads))
     return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
 
 
-def branches_of(vocabulary: dict[str, int], controls: Controls, strength: float) -> list[list[int]]:
-    """The control tokens under which every sequence is read: the style's, without a style, or both where they are mixed."""
-    plain = controls.without_style()
-    sides = [controls if strength else plain]
-    if strength not in (0.0, 1.0) and controls != plain:
-        sides.append(plain)
-    return [[vocabulary[name] for name in side.tokens()] for side in sides]
+def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:
+    """The control tokens under which each voice reads."""
+    return [[vocabulary[name] for name in voice.controls.tokens()] for voice in voices]
 
 
 def guide(
-    logits: torch.Tensor, branches: int, strength: float
+    logits: torch.Tensor, voices: Sequence[Voice]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those without it."""
-    log = torch.log_softmax(logits.float(), -1).double().cpu().numpy()
-    if branches == 1:
-        return log, log, np.zeros_like(log)
-    style, plain = np.split(log, 2)
-    return plain + strength * (style - plain), style, plain
+    """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those without it (0: not asked)."""
+    logs = np.split(torch.log_softmax(logits.float(), -1).double().cpu().numpy(), len(voices))
+    mixed = np.sum([voice.weight * log for voice, log in zip(voices, logs, strict=True)], 0)
+    styled = [(voice.weight, log) for voice, log in zip(voices, logs, strict=True) if not voice.plain]
+    if not styled:  # strength 0
+        return mixed, mixed, np.zeros_like(mixed)
+    style = np.sum([weight * log for weight, log in styled], 0) / sum(weight for weight, _ in styled)
+    return mixed, style, logs[-1] if voices[-1].plain else np.zeros_like(mixed)
 
 
 def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingConfig, rng: np.random.Generator) -> int:

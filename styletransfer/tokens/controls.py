@@ -88,19 +88,6 @@ class Controls:
         return Controls(self.feel, quarters_per_minute=self.quarters_per_minute)
 
 
-def controls_of_style(style: str, feel: Feel, quarters_per_minute: float = 100.0) -> Controls:
-    """Controls of a composer's or an era's name.
-
-    Raises:
-        KeyError: where there is no such style.
-    """
-    if style in COMPOSER_ERAS:
-        return Controls(feel, COMPOSER_ERAS[style], style, quarters_per_minute)
-    if style in ERAS:
-        return Controls(feel, style, UNKNOWN, quarters_per_minute)
-    raise KeyError(style)
-
-
 def metre_token(numerator: int, denominator: int) -> str:
     """The BAR token of a metre."""
     name = f"{numerator}/{denominator}"

@@ -62,11 +62,9 @@ class TrainConfig:
 class WindowTrainer(Trainer):
     """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
 
-    def __init__(
-        self, *, library: Library, codec: AnyCodec, run: TrainConfig, validation: dict[str, list[int]], **rest: Any
-    ) -> None:
+    def __init__(self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any) -> None:
         super().__init__(**rest)
-        self.library, self.codec, self.run_config, self.validation = library, codec, run, validation
+        self.library, self.codec, self.validation = library, codec, validation
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
@@ -74,11 +72,13 @@ class WindowTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Bits per note of the validation pieces, given their melody if there is one, by feel; logged like any metric."""
         model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
-        metrics = {}
+        context, melody = int(model.config.max_position_embeddings), isinstance(self.codec, Codec)
+        metrics, bits, notes = {}, 0.0, 0
         for feel, pieces in self.validation.items():
-            context, melody = self.run_config.model.context, isinstance(self.codec, Codec)
             result = bits_per_note(model, self.codec, self.library, pieces, context, with_melody=melody)
             metrics[f"eval_bits_per_note_{feel}"] = round(result.mean, 4)
+            bits, notes = bits + float(result.bits.sum()), notes + int(result.notes.sum())
+        metrics["eval_bits_per_note"] = round(bits / max(notes, 1), 4)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -87,11 +87,11 @@ class WindowTrainer(Trainer):
 class TimeBudget(TrainerCallback):
     """Starts the decay when so much time is left as it needs, and stops the run at its end.
 
-    A checkpoint is written at the decay's start: the one from which a later run goes on.
+    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on.
     """
 
-    def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None) -> None:
-        self.schedule, self.run, self.minutes = schedule, run, minutes
+    def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None, *, keep: bool = True) -> None:
+        self.schedule, self.run, self.minutes, self.keep = schedule, run, minutes, keep
         self.begin = time.monotonic()
         self.first: tuple[int, float] | None = None  # the first step of this call, and when it ended
 
@@ -121,16 +121,17 @@ class TimeBudget(TrainerCallback):
             whole = left + step - self.first[0]
         if left <= whole * self.run.decay_share:
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
-            # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
-            state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
-            control.should_save = True
+            if self.keep:
+                # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
+                state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
+                control.should_save = True
 
 
 class RunLog(TrainerCallback):
-    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it."""
+    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it unless it is ``quiet``."""
 
-    def __init__(self, path: Path, tokens_a_step: int) -> None:
-        self.path, self.tokens_a_step = path, tokens_a_step
+    def __init__(self, path: Path, tokens_a_step: int, *, quiet: bool = False) -> None:
+        self.path, self.tokens_a_step, self.quiet = path, tokens_a_step, quiet
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         row = {
@@ -140,10 +141,9 @@ class RunLog(TrainerCallback):
         } | rest["logs"]
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print(
-            " ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()),
-            flush=True,
-        )
+        if not self.quiet:
+            words = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+            print(" ".join(words), flush=True)
 
 
 def train(
@@ -179,29 +179,7 @@ def train(
     optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay)
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
-    bf16 = _has_bf16()
-    arguments = TrainingArguments(
-        output_dir=str(out),
-        per_device_train_batch_size=run.batch,
-        gradient_accumulation_steps=run.accumulate,
-        max_steps=run.steps,
-        max_grad_norm=1.0,
-        bf16=bf16,
-        use_cpu=not torch.cuda.is_available(),
-        torch_compile=run.compile,
-        logging_steps=run.log_every,
-        save_strategy="steps",
-        save_steps=run.save_every,
-        save_total_limit=2,
-        eval_strategy="steps",
-        eval_steps=run.evaluate_every,
-        report_to=[],
-        seed=run.seed,
-        disable_tqdm=not sys.stderr.isatty(),
-        dataloader_num_workers=0 if not torch.cuda.is_available() else 8,
-        remove_unused_columns=False,
-        average_tokens_across_devices=False,
-    )
+    arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
     kind = Windows if isinstance(codec, Codec) else PlainWindows
     windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
     world = max(int(arguments.world_size), 1)
@@ -209,7 +187,6 @@ def train(
     trainer = WindowTrainer(
         library=library,
         codec=codec,
-        run=run,
         validation=validation_pieces(library, run.evaluate_pieces),
         model=model,
         args=arguments,
@@ -233,6 +210,32 @@ def train(
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)
     return out / "final"
+
+
+def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
+    """What ``transformers.Trainer`` wants to know of a run."""
+    return TrainingArguments(
+        output_dir=str(out),
+        per_device_train_batch_size=run.batch,
+        gradient_accumulation_steps=run.accumulate,
+        max_steps=run.steps,
+        max_grad_norm=1.0,
+        bf16=_has_bf16(),
+        use_cpu=not torch.cuda.is_available(),
+        torch_compile=run.compile,
+        logging_steps=run.log_every,
+        save_strategy="steps",
+        save_steps=run.save_every,
+        save_total_limit=2,
+        eval_strategy="steps",
+        eval_steps=run.evaluate_every,
+        report_to=[],
+        seed=run.seed,
+        dataloader_num_workers=0 if not torch.cuda.is_available() else 8,
+        remove_unused_columns=False,
+        average_tokens_across_devices=False,
+        **more,
+    )
 
 
 def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -15,20 +15,20 @@ import numpy as np
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
+from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
+from styletransfer.styles import Style, parse_style, shipped
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.controls import Controls, controls_of_style
 from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.dynamics import velocities
-from styletransfer.transfer.request import Request, Result, check_style
+from styletransfer.transfer.request import Request, Result
 
 if TYPE_CHECKING:
     from styletransfer.model.base import MelodyLlama
-    from styletransfer.model.sampling import Candidate
+    from styletransfer.model.sampling import Candidate, Voice
     from styletransfer.model.settings import SamplingConfig
 
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
@@ -48,10 +48,11 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     melody, octaves = find_melody(source, keep_register=request.keep_register)
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
-    model, codec = load_model(request.model)
+    codec = melody_codec(request.model)
     plan = plan_of(codec, codec.grid(melody))
-    controls = controls_of_style(request.style, melody.feel, melody.tempo.quarters_per_minute())
-    candidates = sample(model, codec, plan, controls, request.sampling, progress)
+    tempo = melody.tempo.quarters_per_minute()
+    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
+    candidates = sample(voices, codec, plan, request.sampling, progress)
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
     scores = [rank_of(candidate, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
     best = max(range(len(scores)), key=lambda k: scores[k]["total"])
@@ -85,14 +86,14 @@ def generate(
     progress: Progress | None = None,
 ) -> Result:
     """Compose freely in a style, as performed music, for about so many seconds."""
-    check_style(style)
+    parse_style(style)
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
     begin = time.monotonic()
-    model, codec = load_any_model(model_folder)
-    controls = controls_of_style(style, "performance")
+    codec = load_model(model_folder).codec
+    voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
-    piece = compose(model, codec, controls, seconds, sampling, progress)  # type: ignore[arg-type]  # of its kind
+    piece = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # of its kind
     report = {
         "style": style,
         "seed": sampling.seed,
@@ -105,9 +106,8 @@ def generate(
 
 
 def _compose(
-    model: MelodyLlama,
+    voices: list[Voice],
     codec: Codec,
-    controls: Controls,
     seconds: float,
     sampling: SamplingConfig,
     progress: Progress | None,
@@ -116,21 +116,20 @@ def _compose(
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    best = max(sample(model, codec, plan, controls, sampling, progress), key=lambda candidate: candidate.style)
+    best = max(sample(voices, codec, plan, sampling, progress), key=lambda candidate: candidate.style)
     return assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, best)
 
 
 def _compose_plainly(
-    model: MelodyLlama,
+    voices: list[Voice],
     codec: MidiTokCodec,
-    controls: Controls,
     seconds: float,
     sampling: SamplingConfig,
     progress: Progress | None,
 ) -> Piece:
     from styletransfer.model.plain_sampling import sample_plain
 
-    best = max(sample_plain(model, codec, controls, seconds, sampling, progress), key=lambda found: found.style)
+    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=lambda found: found.style)
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
     notes["part"] = 1 + split_hands(notes)
@@ -151,22 +150,56 @@ def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, i
     return replace(source, notes=notes, bars=bars, parts=PARTS), octaves
 
 
-def load_model(folder: Path | None = None) -> tuple[MelodyLlama, Codec]:
-    """A base model that can follow a melody, and its codec, from a folder or from the package."""
-    model, codec = load_any_model(folder)
-    if not isinstance(codec, Codec):
-        raise InputError(f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate.")
-    return model, codec
+@dataclass(frozen=True)
+class Base:
+    """A base model, its tokenizer of either kind, and the hashes that adapters belong to."""
+
+    model: MelodyLlama
+    codec: AnyCodec
+    weights_hash: str
+    tokenizer_hash: str
 
 
 @lru_cache(maxsize=2)
-def load_any_model(folder: Path | None = None) -> tuple[MelodyLlama, AnyCodec]:
-    """A base model and its tokenizer, of either kind, from a folder or from the package."""
-    from styletransfer.model.base import load_package
+def load_model(folder: Path | None = None) -> Base:
+    """A base model from a folder or from the package."""
+    from styletransfer.model.base import load_package, weights_hash
 
     folder = folder or shipped_model()
     model, vocabulary, manifest = load_package(folder)
-    return model, codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
+    codec = codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
+    return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"])
+
+
+def melody_codec(folder: Path | None = None) -> Codec:
+    """The tokenizer of a base model that can follow a melody.
+
+    Raises:
+        InputError: where it can't.
+    """
+    codec = load_model(folder).codec
+    if not isinstance(codec, Codec):
+        raise InputError(f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate.")
+    return codec
+
+
+def voices_in(style: str, feel: Feel, quarters_per_minute: float, strength: float, folder: Path | None) -> list[Voice]:
+    """The predictions that make up a style or a blend, for the sampler."""
+    from styletransfer.model.sampling import voices_of
+
+    styles = [(load_style(one, folder), one.controls(feel, quarters_per_minute), weight) for one, weight in parse_style(style)]
+    return voices_of(load_model(folder).model, styles, strength)
+
+
+@lru_cache(maxsize=8)
+def load_style(style: Style, folder: Path | None = None) -> MelodyLlama:
+    """A style's model: a base with its adapter. Shipped adapters are the shipped base's; another base has the tags alone."""
+    from styletransfer.model.adapters import load_adapter
+
+    base = load_model(folder)
+    if folder is not None and style.path is not None and style.path.parent == shipped():
+        return base.model
+    return load_adapter(base.model, base.weights_hash, base.tokenizer_hash, style)
 
 
 def shipped_model() -> Path:

@@ -1,0 +1,154 @@
+"""Styles as adapters of PEFT on the base (Hu et al., "LoRA: low-rank adaptation of large language models", 2021).
+
+An adapter is trained with PEFT, and anyone can load it with PEFT. For decoding, :func:`load_adapter` adds the low-rank
+updates to a copy of the base in memory, so that a step costs what it costs without an adapter and PEFT need not be
+imported; a test shows that both give the same logits. A style's control token is a row of two embeddings, which are trained with it
+(``trainable_token_indices``); such a row replaces the base's.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from styletransfer.model.base import MelodyLlama, write_atomically
+from styletransfer.score.notes import InputError
+from styletransfer.styles import CARD, WEIGHTS, Card, Style
+from styletransfer.tokens.controls import UNKNOWN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from peft import PeftModel
+
+CONFIG = "adapter_config.json"
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+EMBEDDINGS = ("embed_tokens", "style")  # the tables that hold a row of the style's control token
+HIGHEST_RANK = 64
+PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """``rank`` of the updates, ``scale`` that they are multiplied by (alpha / rank), ``targets``: the matrices that get one."""
+
+    rank: int = 8
+    scale: float = 2.0
+    targets: tuple[str, ...] = TARGETS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rank <= HIGHEST_RANK or self.scale <= 0 or not set(self.targets) <= set(TARGETS):
+            raise ValueError(f"the rank lies in 1..{HIGHEST_RANK}, the scale is positive, targets are of {', '.join(TARGETS)}")
+
+
+def style_token(era: str, composer: str) -> str:
+    """The control token that is a style's own: its composer's or its slot's, else its era's."""
+    return f"COMPOSER_{composer}" if composer != UNKNOWN else f"ERA_{era}"
+
+
+def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int], token: str) -> PeftModel:
+    """The model with a fresh adapter, whose weights alone are trained; ``model`` itself is changed.
+
+    A reserved slot's row begins as that of an unknown composer, which the base has learnt.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    index = vocabulary[token]
+    if token.startswith("COMPOSER_reserved"):
+        with torch.no_grad():
+            for table in (model.model.embed_tokens, model.features.style):
+                table.weight[index] = table.weight[vocabulary[f"COMPOSER_{UNKNOWN}"]]
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=settings.rank * settings.scale,  # type: ignore[arg-type]  # PEFT divides; a float does
+        target_modules=list(settings.targets),
+        trainable_token_indices={name: [index] for name in EMBEDDINGS},
+    )
+    with warnings.catch_warnings():  # PEFT 0.21 asks transformers 5 for a property by its old name
+        warnings.simplefilter("ignore", FutureWarning)
+        peft_model: PeftModel = get_peft_model(model, config)
+    return peft_model
+
+
+def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> None:
+    """Write an adapter (float16), its card and its README into a folder, the card last: a folder with a card is whole."""
+    from peft import get_peft_model_state_dict
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    config = model.peft_config["default"].to_dict()
+    config = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+    config |= {"inference_mode": True, "base_model_name_or_path": None}
+    write_atomically(folder / WEIGHTS, save({key: tensor.detach().half().contiguous() for key, tensor in state.items()}))
+    write_atomically(folder / CONFIG, (json.dumps(config, indent=1, sort_keys=True, default=str) + "\n").encode())
+    write_atomically(folder / "README.md", readme.encode())
+    write_atomically(folder / CARD, card.to_json().encode())
+
+
+def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: Style) -> MelodyLlama:
+    """A copy of the base with a style's updates added to its weights; the base itself where the style has no adapter.
+
+    Raises:
+        InputError: where the adapter belongs to another base or tokenizer, is damaged, or is of a kind that isn't known.
+    """
+    if style.path is None or style.card is None:
+        return base
+    if style.card.tokenizer_hash != tokenizer_hash:
+        raise InputError(f"{style.path}: this style was trained with other tokens; train it again with this version.")
+    if style.card.base != base_hash:
+        raise InputError(f"{style.path}: this style was trained on another base model; train it again with this one.")
+    scale, rows = _read_config(style.path)
+    try:
+        state = load((style.path / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{style.path / WEIGHTS}: the adapter can't be read ({error}).") from error
+    model = copy.deepcopy(base)
+    try:
+        with torch.no_grad():
+            for key, tensor in state.items():
+                _add(model, key, tensor.float(), state, scale, rows)
+    except (AttributeError, KeyError, RuntimeError, IndexError) as error:
+        raise InputError(f"{style.path / WEIGHTS}: its weights don't fit the base model ({error}).") from error
+    return model
+
+
+def _read_config(folder: Path) -> tuple[float, list[int]]:
+    """The updates' scale, and the rows of the embeddings that the adapter replaces."""
+    try:
+        config: dict[str, Any] = json.loads((folder / CONFIG).read_bytes())
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
+        tokens = config.get("trainable_token_indices") or {}
+        rows = {tuple(int(index) for index in indices) for indices in tokens.values()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{folder / CONFIG}: the adapter's settings can't be read ({error}).") from error
+    if not 1 <= rank <= HIGHEST_RANK:
+        raise InputError(f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters (1 to {HIGHEST_RANK}).")
+    other = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "use_qalora")
+    if config.get("peft_type") != "LORA" or any(config.get(name) for name in other) or len(rows) > 1:
+        raise InputError(f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads plain LoRA.")
+    return alpha / rank, list(next(iter(rows), ()))
+
+
+def _add(model: MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rows: list[int]) -> None:
+    """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name tells."""
+    name = key.removeprefix(PREFIX)
+    if name.endswith(".lora_B.weight"):
+        down = state[key.replace(".lora_B.", ".lora_A.")].float()
+        weight = model.get_parameter(name.removesuffix(".lora_B.weight") + ".weight")
+        if tuple(weight.shape) != (len(tensor), down.shape[1]):
+            raise RuntimeError(f"{key} is of another size")
+        weight.add_(tensor @ down, alpha=scale)
+    elif name.endswith(".token_adapter.trainable_tokens_delta"):  # PEFT calls it a delta; it is the rows themselves
+        table = model.get_parameter(name.removesuffix(".token_adapter.trainable_tokens_delta") + ".weight")
+        table[rows] = tensor
+    elif not (name.endswith(".lora_A.weight") and key.replace(".lora_A.", ".lora_B.") in state):
+        raise KeyError(key)

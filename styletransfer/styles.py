@@ -1,0 +1,250 @@
+"""The styles that there are: shipped ones, a user's own, and adapters anywhere else.
+
+A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control tokens it was trained under.
+Shipped styles lie in ``assets/styles``, a user's own in ``~/.local/share/styletransfer/styles`` or in
+``$STYLETRANSFER_HOME/styles``; there, the folder's name is the style's. Wherever a style's name is asked for, a folder or a
+Hub id (``owner/name``) does as well. No torch here: a list of styles is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from styletransfer.score.notes import Feel, InputError
+from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, SPECIAL_TOKENS, UNKNOWN, Controls
+
+Kind = Literal["composer", "era", "other", "user"]
+CARD = "style.json"
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+LARGEST = 10**12
+LARGEST_WEIGHT = 1000
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fields
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and _is_number(value),
+    "float": _is_number,
+    "float | None": lambda value: value is None or _is_number(value),
+    "Kind": lambda value: value in get_args(Kind),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of an adapter, as ``style.json`` holds it.
+
+    ``era`` and ``composer``: the control tokens it was trained under, by the names of :mod:`.tokens.controls`. ``pieces``,
+    ``minutes`` and ``notes`` of music it learnt from. ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces
+    under the base without a style, and under this one (None where nothing could be held out). ``base``: the weights it
+    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens.
+    """
+
+    name: str
+    kind: Kind
+    era: str
+    composer: str
+    base: str
+    tokenizer_hash: str
+    pieces: int
+    minutes: float
+    notes: int
+    held_out: int = 0
+    base_bits: float | None = None
+    style_bits: float | None = None
+    licence: str = ""
+    data: str = ""
+    rank: int = 8
+    steps: int = 0
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        values = asdict(self)
+        wrong = [field.name for field in fields(self) if not CHECKS[str(field.type)](values[field.name])]
+        wrong += [name for name in ("era", "composer") if f"{name.upper()}_{values[name]}" not in SPECIAL_TOKENS]
+        if wrong:
+            told = dict.fromkeys(f"{name} is {values[name]!r:.60}" for name in wrong)
+            raise ValueError(f"it can't be that {' and '.join(told)}")
+
+    @property
+    def gain(self) -> float | None:
+        """Bits per note that the style saves on held-out pieces."""
+        return None if self.base_bits is None or self.style_bits is None else self.base_bits - self.style_bits
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its control tokens alone."""
+
+    name: str
+    kind: Kind
+    era: str
+    composer: str
+    path: Path | None = None
+    card: Card | None = None
+
+    def controls(self, feel: Feel, quarters_per_minute: float = 100.0) -> Controls:
+        """The control tokens that stand before the music."""
+        return Controls(feel, self.era, self.composer, quarters_per_minute)
+
+
+def home() -> Path:
+    """The folder of the user's own styles (it need not exist)."""
+    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser("~/.local/share/styletransfer")
+    return Path(os.path.abspath(base)) / "styles"
+
+
+def shipped() -> Path:
+    """The folder of the styles that come with the package."""
+    return Path(str(resources.files("styletransfer"))) / "assets" / "styles"
+
+
+def all_styles() -> list[Style]:
+    """Shipped composers, eras and others, then the user's own, each by name. A folder that is no style is left out."""
+    known = _package_styles()
+    return [*known.values(), *(style for style in _read(home())[0] if style.name not in known)]
+
+
+def left_out() -> list[str]:
+    """Why folders among the user's styles are not in :func:`all_styles`, a sentence each."""
+    styles, problems = _read(home())
+    taken = [style.name for style in styles if style.name in _package_styles()]
+    return problems + [f"{home() / name}: a style of that name comes with the package; rename the folder." for name in taken]
+
+
+def _package_styles() -> dict[str, Style]:
+    known = {name: Style(name, "composer", era, name) for name, era in COMPOSER_ERAS.items()}
+    known |= {era: Style(era, "era", era, UNKNOWN) for era in ERAS}
+    known |= {style.name: style for style in _read(shipped())[0]}
+    order = get_args(Kind)
+    return dict(sorted(known.items(), key=lambda item: (order.index(item[1].kind), item[0])))
+
+
+def _read(folder: Path) -> tuple[list[Style], list[str]]:
+    """The styles in a folder, by name, and what is wrong with others. Names that :data:`NAME` forbids aren't looked at."""
+    styles, problems = [], []
+    for path in sorted(folder.glob("*")):
+        if _holds(folder, path.name):
+            try:
+                styles.append(style_at(path))
+            except InputError as error:
+                problems.append(str(error))
+    return styles, problems
+
+
+def _holds(folder: Path, name: str) -> bool:
+    return NAME.fullmatch(name) is not None and os.path.isfile(folder / name / CARD)
+
+
+def style_at(folder: Path) -> Style:
+    """The style in an adapter's folder, under the folder's name.
+
+    Raises:
+        InputError: where there is no adapter with a card, or the card can't be read.
+    """
+    if not all(os.path.isfile(folder / name) for name in (CARD, WEIGHTS, CONFIG)):
+        raise InputError(f"{folder}: not a style's folder; it needs {CARD}, {WEIGHTS} and {CONFIG}.")
+    try:
+        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("it is no JSON object")
+        missing = [field.name for field in fields(Card) if field.default is MISSING and field.name not in data]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        card = Card(**{field.name: data[field.name] for field in fields(Card) if field.name in data})
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{folder / CARD}: the card can't be read ({error}).") from error
+    kind: Kind = "user" if folder.parent == home() else card.kind
+    return Style(folder.name, kind, card.era, card.composer, folder, card)
+
+
+def find_style(name: str) -> Style:
+    """A style by its name, its folder or its Hub id.
+
+    Raises:
+        InputError: with the nearest name, where there is none; saying what is wrong, where its folder is damaged.
+    """
+    styles = {style.name: style for style in all_styles()}
+    if _holds(shipped(), name):  # a damaged one is reported, rather than replaced by the base's control tokens
+        return style_at(shipped() / name)
+    if name in styles:
+        return styles[name]
+    if _holds(home(), name):
+        return style_at(home() / name)
+    if os.path.isfile(Path(name) / CARD) or ("/" in name and os.path.isdir(name)):
+        return style_at(Path(os.path.abspath(name)))
+    if HUB_ID.fullmatch(name) and not os.path.exists(name):
+        return replace(style_at(_from_hub(name)), name=name.split("/")[1])  # its folder's name is a commit's hash
+    near = get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    raise InputError(f"{name}: there is no such style{hint} The styles are {', '.join(styles)}.")
+
+
+def parse_style(text: str) -> list[tuple[Style, float]]:
+    """``bach`` or ``bach:0.7,chopin:0.3``: styles and their weights, which are made to sum to 1.
+
+    Raises:
+        InputError: where a style doesn't exist, or a weight is no number above 0.
+    """
+    found: list[tuple[Style, float]] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, colon, weight = (part, "", "") if os.path.isdir(part) else part.rpartition(":")
+        try:
+            amount = float(weight) if colon else 1.0
+        except ValueError:
+            amount = 0.0
+        if not 0 < amount <= LARGEST_WEIGHT:
+            raise InputError(f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3.")
+        found.append((find_style(name.strip() or part), amount))
+    if not found:
+        raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
+    if len({style.name for style, _ in found}) < len(found):
+        raise InputError(f"--style {text}: a style is named twice.")
+    total = sum(amount for _, amount in found)
+    return [(style, amount / total) for style, amount in found]
+
+
+def check_name(name: str) -> None:
+    """Refuse a name for a new style that is no plain name, or is taken by a shipped one.
+
+    Raises:
+        InputError: saying which.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit first, at most 64.")
+    if name in _package_styles() or _holds(shipped(), name):
+        raise InputError(f"--name {name}: a style of that name comes with the package; choose another.")
+
+
+@lru_cache
+def _from_hub(name: str) -> Path:
+    """The local folder of a Hub repository's adapter, brought up to date where the Hub can be reached."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CARD, WEIGHTS, CONFIG, "README.md", "LICENSE*"]))
+    except RepositoryNotFoundError as error:
+        reason = "has no such repository, or it asks for a login"
+        raise InputError(f"{name}: there is no such style here, and the Hub {reason}.") from error
+    except Exception as error:  # the client has more kinds of errors than it names: connections, proxies, disks, ids
+        reason = re.split(r"\.?\n|\. |\.$", str(error) or type(error).__name__)[0]
+        raise InputError(f"{name}: there is no such style here, and the Hub gave none of that name ({reason}).") from error

@@ -1,0 +1,341 @@
+"""A style from pieces: a LoRA adapter on the base, stopped early on held-out pieces, with a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from styletransfer.data.batches import MixtureConfig, Windows
+from styletransfer.data.library import Library, Manifest, is_prepared
+from styletransfer.data.prepare import prepare
+from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
+from styletransfer.model.base import load_package, weights_hash, write_atomically
+from styletransfer.score.notes import InputError
+from styletransfer.styles import Card, Kind, Style, check_name, home, style_at
+from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.controls import ERAS, UNKNOWN
+from styletransfer.training.likelihood import Bits, bits_per_note
+from styletransfer.training.optimizer import WarmupStableDecay
+from styletransfer.training.trainer import (
+    RunLog,
+    TimeBudget,
+    TrainConfig,
+    WindowTrainer,
+    arguments_of,
+    keep_memory,
+    last_checkpoint,
+    validation_pieces,
+)
+
+USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
+LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
+PASSES_UNSEEN = 12.0  # how often pieces are learnt where none can be held out to tell when to stop
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How an adapter is trained.
+
+    ``lora``: its shape. ``mixture``: what windows are drawn from; the style's tag is never left out of one. ``steps`` at the
+    most, of ``batch`` windows; the rate rises over ``warmup`` steps and falls over the last ``decay_share`` of the steps or
+    minutes. The held-out pieces, up to ``evaluate_pieces`` of each feel, are heard every ``evaluate_every`` steps, each time
+    with a checkpoint; the run ends when they haven't got better ``patience`` times in a row.
+    """
+
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    batch: int = 8
+    steps: int = 240
+    learning_rate: float = 1e-3
+    warmup: int = 10
+    decay_share: float = 0.9
+    evaluate_every: int = 20
+    evaluate_pieces: int = 6
+    patience: int = 3
+    seed: int = 1
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise ValueError("patience is positive")
+        _ = self.run
+
+    @property
+    def run(self) -> TrainConfig:
+        """The same for the trainer of whole models."""
+        return TrainConfig(
+            mixture=replace(self.mixture, drop_style=0.0, drop_composer=0.0),
+            batch=self.batch,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            weight_decay=0.0,
+            warmup=self.warmup,
+            decay_share=self.decay_share,
+            evaluate_every=self.evaluate_every,
+            evaluate_pieces=self.evaluate_pieces,
+            save_every=self.evaluate_every,
+            seed=self.seed,
+            compile=self.compile,
+        )
+
+
+class Shown(TrainerCallback):
+    """Tells a progress bar how far the run is, by steps or by minutes."""
+
+    def __init__(self, progress: Progress, minutes: float | None) -> None:
+        self.progress, self.minutes, self.begin = progress, minutes, time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        spent = 0.0 if self.minutes is None else (time.monotonic() - self.begin) / (60 * self.minutes)
+        self.progress(min(1.0, max(state.global_step / state.max_steps, spent)))
+
+
+def finetune(
+    library: Library,
+    base: Path,
+    name: str,
+    kind: Kind,
+    config: FinetuneConfig,
+    work: Path,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    licence: str = "",
+    data: str = "",
+    progress: Progress | None = None,
+) -> Card:
+    """Train a style and write its folder; a run that was killed goes on from ``work``, which is removed at the end.
+
+    Args:
+        library: the style's pieces and no others, all labelled with the style's era and composer (:meth:`Library.view`).
+        base: the folder of the base model.
+        name: the style's name. kind: what it is.
+        config: see there. work: a folder for checkpoints; one of another run there is started anew.
+        out: the folder to write; it appears whole or not at all, in place of an older one.
+        minutes: of training at the most. licence, data: for the card.
+        progress: called with the share done.
+    """
+    keep_memory()
+    model, vocabulary, manifest = load_package(base)
+    codec = Codec()
+    context = int(model.config.max_position_embeddings)
+    piece = library.pieces[0]
+    held_out = validation_pieces(library, config.evaluate_pieces)
+    run = config.run if held_out else _blind(config.run, library, context)
+    identity = {"config": asdict(config), "base": weights_hash(manifest), "data": library.hash, "name": name}
+    _own_work(work, identity)
+    pieces = [i for feel in held_out.values() for i in feel]
+    plain = library.view(range(len(library)), era=UNKNOWN, composer=UNKNOWN)
+    before = bits_per_note(model, codec, plain, pieces, context, with_melody=True)
+    torch.manual_seed(config.seed)
+    adapted = attach(model, config.lora, vocabulary, style_token(piece.era, piece.composer))
+    trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay)
+    schedule = WarmupStableDecay(run.warmup)
+    more = {"load_best_model_at_end": True, "metric_for_best_model": "bits_per_note", "greater_is_better": False}
+    arguments = arguments_of(run, work, disable_tqdm=True, **(more if pieces else {}))
+    callbacks: list[TrainerCallback] = [
+        TimeBudget(schedule, run, minutes, keep=False),
+        RunLog(work / "log.jsonl", run.batch * context, quiet=True),
+    ]
+    if pieces:
+        callbacks.append(EarlyStoppingCallback(config.patience))
+    if progress:
+        callbacks.append(Shown(progress, minutes))
+    windows = Windows(library, codec, run.mixture, context, run.seed)
+    trainer = WindowTrainer(
+        library=library,
+        codec=codec,
+        validation=held_out,
+        model=adapted,
+        args=arguments,
+        train_dataset=windows,
+        eval_dataset=windows,
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    last = last_checkpoint(work)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    adapted = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
+    after = bits_per_note(adapted, codec, library, pieces, context, with_melody=True)
+    learnt = [one for one in library.pieces if one.split == "train"]
+    steps = trainer.state.global_step
+    card = Card(
+        name=name,
+        kind=kind,
+        era=piece.era,
+        composer=piece.composer,
+        base=weights_hash(manifest),
+        tokenizer_hash=codec.hash,
+        pieces=len(learnt),
+        minutes=round(sum(one.seconds for one in learnt) / 60, 1),
+        notes=sum(one.count for one in learnt),
+        held_out=len(pieces),
+        base_bits=_mean(before),
+        style_bits=_mean(after),
+        licence=licence,
+        data=data,
+        rank=config.lora.rank,
+        steps=steps,
+        tokens=steps * run.batch * context,
+    )
+    _publish(out, lambda folder: save_adapter(adapted, folder, card, readme_of(card)))
+    shutil.rmtree(work)
+    return card
+
+
+def finetune_source(
+    source: str,
+    name: str,
+    config: FinetuneConfig,
+    base: Path,
+    *,
+    era: str = UNKNOWN,
+    minutes: float | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Callable[[str], AbstractContextManager[Progress]] | None = None,
+) -> Style:
+    """A user's style from a folder, an archive or music21's corpus; killed and called again, it goes on.
+
+    Args:
+        source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which is written to
+            :func:`styletransfer.styles.home`. era: its era's control token, if it has one.
+        force: write over a style of that name. say: gets sentences for the user. progress: makes a progress bar of a title.
+
+    Raises:
+        InputError: where the name is taken or impossible, or nothing in the source can be read.
+    """
+    check_name(name)
+    if era not in (*ERAS, UNKNOWN):
+        raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
+    out, work = home() / name, home() / f".{name}.work"
+    if out.exists() and not force:
+        raise InputError(f"{out}: there is a style of that name; choose another, or write over it with --force.")
+    bar = progress or (lambda _: nullcontext(lambda _: None))
+    library = _prepared(source, work / "data", bar)
+    for file, reason in library.manifest.left_out:
+        say(f"left out: {file}: {reason}")
+    for sentence in pieces_of(library.manifest):
+        say(sentence)
+    style = library.view(range(len(library)), era=era, composer=USER_SLOT)
+    with bar(f"learning {name}") as shown:
+        finetune(style, base, name, "user", config, work / "run", out, minutes=minutes, data=source, progress=shown)
+    shutil.rmtree(work)
+    return style_at(out)
+
+
+def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
+    """The source's pieces, prepared; what an earlier call prepared from the same files is taken as it is."""
+    paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
+    facts = [(str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths]  # size and time of change
+    mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
+    seen = folder.with_name("source")
+    if not (seen.is_file() and seen.read_text() == mark and is_prepared(folder)):
+        with bar("reading") as shown:
+            prepare([source], folder, progress=lambda done, total: shown(done / max(total, 1)))
+        write_atomically(seen, mark.encode())
+    return Library.load(folder)
+
+
+def pieces_of(manifest: Manifest) -> Sequence[str]:
+    """Sentences on what a user's folder holds, for the user to read before the training."""
+    counts = {split: [one for one in manifest.pieces if one.split == split] for split in ("train", "validation", "test")}
+    minutes = sum(one.seconds for one in counts["train"]) / 60
+    lines = [
+        f"{len(counts['train'])} pieces to learn from ({minutes:.0f} minutes), "
+        f"{len(counts['validation']) + len(counts['test'])} held out"
+    ]
+    if minutes < LITTLE_MINUTES:
+        lines.append(
+            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: the style will be a hint rather than a hand, and what "
+            "it writes may repeat what it learnt"
+        )
+    if not counts["validation"]:
+        lines.append("too few pieces to hold one out: nothing tells when to stop, or what the style has learnt")
+    return lines
+
+
+def readme_of(card: Card) -> str:
+    """The card for people, in the form that model hubs show."""
+    if card.gain is None:
+        heard = "No piece was held out: how much was learnt is not known."
+    else:
+        heard = (
+            f"On {card.held_out} held-out pieces, the same that told when to stop, given their melody: {card.base_bits:.2f} "
+            f"bits a note under the base without a style, {card.style_bits:.2f} under this one, a gain of {card.gain:.2f}."
+        )
+    return f"""---
+library_name: peft
+tags: [music, symbolic-music, lora, styletransfer]
+license: {"cc-by-nc-sa-4.0" if card.kind != "user" else "other"}
+---
+# {card.name}
+
+A style for `styletransfer`: a LoRA adapter of rank {card.rank} on its base model (weights {card.base}).
+
+    styletransfer apply happy-birthday --style {card.name}
+
+- learnt from {card.pieces} pieces, {card.minutes:.0f} minutes, {card.notes:,} notes: {card.data or "the user's own"}
+- {card.steps} steps, {card.tokens:,} tokens
+- control tokens: era {card.era}, composer {card.composer}
+- licence: {card.licence or "that of the pieces, and the base model's CC BY-NC-SA 4.0"}
+
+{heard}
+"""
+
+
+def _blind(run: TrainConfig, library: Library, context: int) -> TrainConfig:
+    """The run where nothing is held out: a few passes over the pieces, and no validation."""
+    notes = sum(one.count for one in library.pieces if one.split == "train")
+    windows = PASSES_UNSEEN * notes * 4 / context  # a note is about four tokens
+    steps = min(run.steps, max(10, round(windows / run.batch)))
+    return replace(run, steps=steps, evaluate_every=steps + 1, save_every=run.save_every)
+
+
+def _own_work(work: Path, identity: dict[str, Any]) -> None:
+    """Make ``work`` this run's: what another run left there is removed."""
+    text = json.dumps(identity, indent=1, sort_keys=True)
+    if work.exists() and (not (work / "run.json").exists() or (work / "run.json").read_text() != text):
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    write_atomically(work / "run.json", text.encode())
+
+
+def _publish(out: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only then."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mark = hashlib.sha256(f"{out}{time.time_ns()}".encode()).hexdigest()[:8]
+    partial, old = (out.with_name(f".{out.name}.{word}-{mark}") for word in ("partial", "old"))
+    try:
+        write(partial)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _mean(found: Bits) -> float | None:
+    return round(found.mean, 4) if len(found.notes) else None

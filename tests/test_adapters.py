@@ -1,0 +1,161 @@
+"""Adapters on a model of two layers: PEFT and the decoder agree, and what doesn't fit is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from styletransfer.model.adapters import LoraSettings, attach, load_adapter, save_adapter, style_token
+from styletransfer.score.notes import InputError
+from styletransfer.styles import CARD, WEIGHTS, Card, Style, style_at
+from tests.tiny import codec, tiny_model
+
+BASE = "0" * 16
+IDS = torch.tensor([[codec().vocabulary[name] for name in ("BOS", "FEEL_score", "TEMPO_80", "ERA_unknown")]])
+
+
+def card(**changes: Any) -> Card:
+    known = Card("mine", "user", "unknown", "reserved-0", BASE, codec().hash, 20, 40.0, 9000)
+    return replace(known, **changes)
+
+
+def sequence(composer: str) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    music = torch.randint(60, codec().size, (1, 40), generator=generator)
+    return torch.cat([IDS, torch.tensor([[codec().vocabulary[f"COMPOSER_{composer}"]]]), music], 1)
+
+
+def logits(model: Any, composer: str = "reserved-0") -> torch.Tensor:
+    with torch.inference_mode():
+        found: torch.Tensor = model.eval()(input_ids=sequence(composer)).logits
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter whose every weight has moved."""
+    folder = tmp_path_factory.mktemp("styles") / "mine"
+    adapted = attach(tiny_model(), LoraSettings(rank=4), codec().vocabulary, "COMPOSER_reserved-0")
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    save_adapter(adapted, folder, card(rank=4), "# mine\n")
+    return folder
+
+
+def loaded(style: Style) -> Any:
+    return load_adapter(tiny_model(), BASE, codec().hash, style)
+
+
+def changed_copy(written: Path, folder: Path, name: str, data: bytes) -> Style:
+    folder.mkdir()
+    for path in written.iterdir():
+        (folder / path.name).write_bytes(data if path.name == name else path.read_bytes())
+    return style_at(folder)
+
+
+def test_an_untrained_adapter_changes_nothing() -> None:
+    """Under a composer's own token. A reserved slot begins as an unknown composer."""
+    base = logits(tiny_model(), "bach")
+    adapted = attach(tiny_model(), LoraSettings(), codec().vocabulary, "COMPOSER_bach")
+    torch.testing.assert_close(logits(adapted, "bach"), base)
+    slot = attach(tiny_model(), LoraSettings(), codec().vocabulary, "COMPOSER_reserved-0")
+    own, unknown = logits(slot).clone(), logits(tiny_model(), "unknown")
+    reserved = codec().vocabulary["COMPOSER_reserved-0"]
+    own[..., reserved] = unknown[..., reserved]  # the head is tied: its own column has moved with the row
+    torch.testing.assert_close(own, unknown)
+
+
+def test_only_the_adapter_is_trained() -> None:
+    adapted = attach(tiny_model(), LoraSettings(rank=4), codec().vocabulary, "COMPOSER_reserved-0")
+    names = {name for name, parameter in adapted.named_parameters() if parameter.requires_grad}
+    assert all("lora_" in name or "trainable_tokens_delta" in name for name in names)
+    assert sum("trainable_tokens_delta" in name for name in names) == 2
+    assert sum("lora_A" in name for name in names) == 2 * 7
+
+
+def test_plain_peft_loads_it_and_gives_the_same(written: Path) -> None:
+    from peft import PeftModel
+
+    ours, base = logits(loaded(style_at(written))), logits(tiny_model())
+    theirs = logits(PeftModel.from_pretrained(tiny_model(), str(written)))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    assert (ours - base).abs().max() > 0.1
+
+
+def test_the_base_is_left_as_it_was(written: Path) -> None:
+    model = tiny_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    load_adapter(model, BASE, codec().hash, style_at(written))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_style_without_an_adapter_is_the_base() -> None:
+    model = tiny_model()
+    assert load_adapter(model, BASE, codec().hash, Style("bach", "composer", "baroque", "bach")) is model
+
+
+def test_another_base_or_tokenizer_is_refused(written: Path) -> None:
+    with pytest.raises(InputError, match="another base model"):
+        load_adapter(tiny_model(), "1" * 16, codec().hash, style_at(written))
+    with pytest.raises(InputError, match="other tokens"):
+        load_adapter(tiny_model(), BASE, "1" * 16, style_at(written))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": 65}, "a rank of 65"),
+        ({"r": 0}, "a rank of 0"),
+        ({"r": "eight"}, "can't be read"),
+        ({"use_dora": True}, "of a kind"),
+        ({"peft_type": "IA3"}, "of a kind"),
+        ({"modules_to_save": ["lm_head"]}, "of a kind"),
+        ({"trainable_token_indices": {"embed_tokens": [100_000], "style": [100_000]}}, "don't fit"),
+    ],
+)
+def test_settings_that_are_not_ours_are_refused(change: dict[str, Any], message: str, written: Path, tmp_path: Path) -> None:
+    config = json.loads((written / "adapter_config.json").read_text())
+    data = json.dumps(config | change).encode()
+    with pytest.raises(InputError, match=message):
+        loaded(changed_copy(written, tmp_path / "copy", "adapter_config.json", data))
+
+
+def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) -> None:
+    """Of other sizes, of modules that aren't there, half of them, cut off; and never a pickle."""
+    state = load((written / WEIGHTS).read_bytes())
+    down = next(key for key in state if "lora_A" in key)
+    cases = {
+        "narrow": state | {down: state[down][:, :-1].contiguous()},
+        "foreign": {key.replace("layers.1", "layers.9"): tensor for key, tensor in state.items()},
+        "half": {key: tensor for key, tensor in state.items() if "lora_B" not in key},
+        "more": state | {"base_model.model.model.norm.weight": torch.ones(32)},
+    }
+    for name, one in cases.items():
+        with pytest.raises(InputError, match="don't fit the base model"):
+            loaded(changed_copy(written, tmp_path / name, WEIGHTS, save(one)))
+    with pytest.raises(InputError, match="can't be read"):
+        loaded(changed_copy(written, tmp_path / "cut", WEIGHTS, (written / WEIGHTS).read_bytes()[:100]))
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    torch.save(state, pickled / "adapter_model.bin")
+    for name in (CARD, "adapter_config.json"):
+        (pickled / name).write_bytes((written / name).read_bytes())
+    with pytest.raises(InputError, match=WEIGHTS):
+        style_at(pickled)
+
+
+def test_tokens_of_styles() -> None:
+    assert style_token("baroque", "bach") == "COMPOSER_bach"
+    assert style_token("unknown", "reserved-0") == "COMPOSER_reserved-0"
+    assert style_token("baroque", "unknown") == "ERA_baroque"
+    with pytest.raises(ValueError, match="rank"):
+        LoraSettings(rank=0)

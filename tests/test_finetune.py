@@ -1,0 +1,199 @@
+"""``styletransfer finetune`` on a model of two layers: from a folder to a style that plays, killed, repeated, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from styletransfer.cli import app
+from styletransfer.data.library import Library
+from styletransfer.model.base import load_package, weights_hash
+from styletransfer.score.notes import InputError
+from styletransfer.score.write import write_midi
+from styletransfer.styles import find_style, home
+from styletransfer.training import finetune as module
+from styletransfer.training.finetune import FinetuneConfig, finetune, finetune_source, pieces_of
+from styletransfer.training.trainer import last_checkpoint
+from tests.tiny import codec, random_piece
+
+ROOT = Path(__file__).parents[1]
+YAML = """
+lora: {rank: 2}
+batch: 2
+steps: 12
+learning_rate: 0.02
+warmup: 2
+evaluate_every: 4
+evaluate_pieces: 1
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "home"))
+    return home()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(YAML)
+    return path
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight pieces in two sub-folders, one of them twice under two names, and a file that is no music."""
+    folder = tmp_path_factory.mktemp("songs")
+    for number in range(8):
+        path = folder / ("a", "b")[number % 2] / f"{number}.mid"
+        path.parent.mkdir(exist_ok=True)
+        write_midi(random_piece(number, "score"), path)
+    (folder / "b" / "copy of 0.mid").write_bytes((folder / "a" / "0.mid").read_bytes())
+    (folder / "broken.mid").write_bytes(b"MThd?")
+    return folder
+
+
+def settings() -> FinetuneConfig:
+    import yaml
+
+    from styletransfer.configuration import from_dict
+
+    return from_dict(FinetuneConfig, yaml.safe_load(YAML))
+
+
+def test_a_folder_becomes_a_style_that_plays(
+    songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = ["finetune", str(songs), "--name", "mine", "--config", str(config), "--model", str(tiny_package)]
+    result = CliRunner().invoke(app, call, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "broken.mid" in result.output
+    assert "copy of 0.mid" in result.output or "a/0.mid: duplicate" in result.output
+    assert "7 pieces to learn from" in result.output
+    assert "less than 30 minutes" in result.output
+    assert "styletransfer apply happy-birthday --style mine" in result.output
+    style = find_style("mine")
+    assert style.card is not None
+    assert (style.kind, style.composer, style.card.pieces, style.card.held_out) == ("user", "reserved-0", 7, 1)
+    assert style.card.base == weights_hash(load_package(tiny_package)[2])
+    assert style.card.gain is not None
+    assert f"a gain of {style.card.gain:.2f}" in result.output
+    assert {path.name for path in own_home.iterdir()} == {"mine"}
+    assert (own_home / "mine" / "sample.mid").stat().st_size > 100
+    listed = json.loads(CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output)
+    assert [row["path"] for row in listed if row["kind"] == "user"] == [str(own_home / "mine")]
+    call = ["apply", str(songs / "a" / "2.mid"), "--style", "mine:2,bach:1", "--model", str(tiny_package), "--json"]
+    report = json.loads(CliRunner().invoke(app, call, catch_exceptions=False).output)
+    assert report["melody_notes_kept"] == report["melody_notes"]
+    assert Path(report["output"]).is_file()
+    again = CliRunner().invoke(app, ["finetune", str(songs), "--name", "mine", "--config", str(config)])
+    assert isinstance(again.exception, InputError)
+    assert "--force" in str(again.exception)
+
+
+def test_it_learns(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    """What was learnt by heart is likelier than before, and the best of the checkpoints is the one that stays."""
+    library = Library.load(tiny_data)
+    learnt = [i for i, one in enumerate(library.pieces) if one.split == "train" and one.feel == "score"][:2]
+    pieces = library.view(learnt, era="unknown", composer="reserved-0")
+    held = replace(pieces.pieces[1], split="validation", notes=pieces.pieces[0].notes, bars=pieces.pieces[0].bars)
+    pieces = replace(pieces, manifest=replace(pieces.manifest, pieces=(pieces.pieces[0], held)))
+    config = replace(settings(), steps=40, evaluate_every=5, patience=20)
+    card = finetune(pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
+    assert card.gain is not None
+    assert card.gain > 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_it_stops_when_the_held_out_pieces_get_no_better(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    """At a rate that ruins the model; what is kept is not the ruin."""
+    library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
+    config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=3.0)
+    card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
+    assert 4 <= card.steps < 60
+
+
+def test_killed_it_goes_on_to_the_same_style(
+    songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path
+) -> None:
+    whole, killed = (tmp_path / name for name in ("whole", "killed"))
+    call = ["finetune", str(songs), "--name", "mine", "--config", str(config), "--model", str(tiny_package)]
+    command = [sys.executable, "-m", "styletransfer", *call]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"STYLETRANSFER_HOME": str(whole)}, check=True, capture_output=True)
+    environment = os.environ | {"STYLETRANSFER_HOME": str(killed)}
+    work = killed / "styles" / ".mine.work" / "run"
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and last_checkpoint(work) is None:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "styles" / "mine").exists()
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert b"styletransfer apply" in result.stdout
+    files = [root / "styles" / "mine" / "adapter_model.safetensors" for root in (whole, killed)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_what_cannot_be_is_refused_before_any_work(songs: Path, tiny_package: Path, own_home: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "home").mkdir()
+    for source, name, more, message in (
+        (songs, "../../x", {}, "small letters"),
+        (songs, "bach", {}, "comes with the package"),
+        (songs, "mine", {"era": "stone age"}, "--era"),
+        (empty, "mine", {}, "no piece could be read"),
+        (tmp_path / "none", "mine", {}, "no such folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            finetune_source(str(source), name, settings(), tiny_package, **more)  # type: ignore[arg-type]
+    assert not list(own_home.glob("*"))
+
+
+def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path) -> None:
+    """And the older style of that name stays."""
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "style.json").write_text("old")
+
+    def fail(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "style.json").write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        module._publish(out, fail)
+    assert (out / "style.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_few_pieces_are_learnt_without_any_held_out(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    library = Library.load(tiny_data)
+    pieces = library.view([i for i, one in enumerate(library.pieces) if one.split == "train"][:2], composer="reserved-0")
+    assert any("too few pieces" in sentence for sentence in pieces_of(pieces.manifest))
+    card = finetune(pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out")
+    assert (card.held_out, card.gain, card.pieces) == (0, None, 2)
+    assert 1 <= card.steps <= 12
+
+
+def test_the_library_is_relabelled_and_not_changed(tiny_data: Path) -> None:
+    library = Library.load(tiny_data)
+    view = library.view([3, 1], era="modern", composer="reserved-0")
+    assert [one.id for one in view.pieces] == [library.pieces[i].id for i in (3, 1)]
+    assert {(one.era, one.composer) for one in view.pieces} == {("modern", "reserved-0")}
+    assert (view.notes(0) == library.notes(3)).all()
+    assert view.hash != library.hash
+    assert library.pieces[3].era != "modern"
+    assert codec().vocabulary["COMPOSER_reserved-0"] > 0
