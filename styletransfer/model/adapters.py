@@ -2,8 +2,8 @@
 
 An adapter is trained with PEFT, and anyone can load it with PEFT. For decoding, :func:`load_adapter` adds the low-rank
 updates to a copy of the base in memory, so that a step costs what it costs without an adapter and PEFT need not be
-imported; a test shows that both give the same logits. A style's control token is a row of two embeddings, which are trained with it
-(``trainable_token_indices``); such a row replaces the base's.
+imported; a test shows that both give the same logits. A style's control token is a row of two embeddings, which are
+trained with it (``trainable_token_indices``); such a row replaces the base's.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Bits per note of every composer's held-out pieces under every style: ``python -m finetune.matrix --data data/prepared``.
+
+A row is a composer's test pieces; the columns are the base without a tag, the base with the row's own tag, and every
+composer's adapter with its own tag. A column that was read is kept in ``runs/matrix``, so that the same command goes on. Writes
+``finetune/results/matrix.json``, which ``finetune.report`` turns into the table and the picture of ``finetune/README.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+
+BASE, TAG = "base", "tag"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--base", type=Path, default=Path("styletransfer/assets/base"))
+    parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
+    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--pieces", type=int, default=8, help="of each composer and feel, at the most")
+    parser.add_argument("--longest", type=int, default=2500, help="only pieces of at most so many notes")
+    parser.add_argument("--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept")
+    parser.add_argument("--out", type=Path, default=Path("finetune/results/matrix.json"))
+    arguments = parser.parse_args(argv)
+
+    from styletransfer.data.library import Library
+    from styletransfer.model.base import write_atomically
+    from styletransfer.score.notes import InputError
+
+    try:
+        library = Library.load(arguments.data)
+        report = matrix(library, arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(arguments.out, (json.dumps(report) + "\n").encode())
+    print(arguments.out)
+    return 0
+
+
+def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Bits of each piece under each column, with what a table needs to know of the pieces."""
+    from styletransfer.model.adapters import load_adapter
+    from styletransfer.model.base import load_package, weights_hash, write_atomically
+    from styletransfer.score.notes import InputError
+    from styletransfer.styles import style_at
+    from styletransfer.tokens.codec import Codec
+    from styletransfer.tokens.controls import UNKNOWN
+    from styletransfer.training.likelihood import bits_per_note
+    from styletransfer.training.trainer import keep_memory
+
+    keep_memory()
+    base, _, manifest = load_package(arguments.base)
+    codec, context = Codec(), int(base.config.max_position_embeddings)
+    styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]
+    styles = [style for style in styles if style.kind == "composer"]
+    if not styles:
+        raise InputError(f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`.")
+    chosen = pieces_of(library, [style.name for style in styles], arguments)
+    about = {"base": weights_hash(manifest), "data": library.hash, "pieces": [library.pieces[i].id for i in chosen]}
+    columns: dict[str, list[float]] = {}
+    arguments.columns.mkdir(parents=True, exist_ok=True)
+    for name in [BASE, TAG, *(style.name for style in styles)]:
+        style = next((style for style in styles if style.name == name), None)
+        key = about | {"style": style.card.__dict__ if style and style.card else None}
+        path = arguments.columns / f"{name}.json"
+        if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(json.dumps(key)):
+            columns[name] = kept["bits"]
+            continue
+        model = load_adapter(base, weights_hash(manifest), codec.hash, style) if style else base
+        labels = {BASE: (UNKNOWN, UNKNOWN), TAG: (None, None)}.get(name, (style.era, style.composer) if style else (None, None))
+        view = library.view(chosen, era=labels[0], composer=labels[1])
+        bits = bits_per_note(model, codec, view, range(len(chosen)), context, with_melody=True)
+        columns[name] = bits.bits.tolist()
+        write_atomically(path, json.dumps({"key": key, "bits": columns[name]}).encode())
+        print(f"{name}: {bits.mean:.3f} bits a note over all", flush=True)
+    rows = [library.pieces[i] for i in chosen]
+    return {
+        "made_by": "finetune.matrix",
+        "split": arguments.split,
+        "base": about["base"],
+        "data_hash": library.hash,
+        "pieces": [
+            {"id": one.id, "composer": one.composer, "feel": one.feel, "group": one.group, "notes": one.count} for one in rows
+        ],
+        "bits": columns,
+    }
+
+
+def pieces_of(library: Library, composers: list[str], arguments: argparse.Namespace) -> list[int]:
+    """Held-out pieces of each composer, spread evenly over both feels; where a composer has none in the split, of the other."""
+    chosen: list[int] = []
+    for composer in composers:
+        for split in (arguments.split, "validation"):
+            found: list[int] = []
+            for feel in ("score", "performance"):
+                pool = library.select(split=split, feel=feel, composer=composer)
+                pool = [i for i in pool if library.pieces[i].count <= arguments.longest]
+                count = min(arguments.pieces, len(pool))
+                found += [pool[k * len(pool) // count] for k in range(count)]
+            if found:
+                chosen += found
+                break
+    return chosen
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Tables and the picture of finetune/README.md from results: ``python -m finetune.report``.
+
+Writes between the markers ``styles`` and ``matrix`` of the README, and ``finetune/matrix.png``. No number is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.evaluation.bootstrap import Interval, ratio_interval
+
+BASE, TAG = "base", "tag"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
+    parser.add_argument("--matrix", type=Path, default=Path("finetune/results/matrix.json"))
+    parser.add_argument("--readme", type=Path, default=Path("finetune/README.md"))
+    parser.add_argument("--picture", type=Path, default=Path("finetune/matrix.png"))
+    arguments = parser.parse_args(argv)
+
+    from styletransfer.evaluation.markers import fill
+    from styletransfer.model.base import write_atomically
+    from styletransfer.score.notes import InputError
+
+    tables = {"styles": styles_table(arguments.styles)}
+    if arguments.matrix.exists():
+        table = Table(json.loads(arguments.matrix.read_text()))
+        tables["matrix"] = table.text()
+        table.plot(arguments.picture)
+    try:
+        text = arguments.readme.read_text(encoding="utf-8")
+        write_atomically(arguments.readme, fill(text, tables).encode())
+    except (OSError, InputError) as error:
+        print(f"{arguments.readme}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def styles_table(folder: Path) -> str:
+    """What ships: from the cards."""
+    from styletransfer.styles import style_at
+
+    lines = ["| style | kind | pieces | minutes | steps | base, no style | style | gain | MB |", "|" + "---|" * 9]
+    for path in sorted(folder.glob("*/style.json")):
+        card = style_at(path.parent).card
+        assert card is not None
+        size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
+        bits = ["" if value is None else f"{value:.3f}" for value in (card.base_bits, card.style_bits, card.gain)]
+        cells = [path.parent.name, card.kind, card.pieces, f"{card.minutes:.0f}", card.steps, *bits, f"{size:.2f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+class Table:
+    """The matrix: bits per note of each composer's pieces (rows) under each column."""
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.bits = {name: np.array(values) for name, values in report["bits"].items()}
+        self.notes = np.array([one["notes"] for one in report["pieces"]], float)
+        self.composers = np.array([one["composer"] for one in report["pieces"]])
+        self.groups = np.array([one["group"] for one in report["pieces"]])
+        self.split = report["split"]
+        self.names = [name for name in self.bits if name not in (BASE, TAG)]
+        self.rows = [name for name in self.names if (self.composers == name).any()]
+
+    def cell(self, row: str, column: str) -> float:
+        here = self.composers == row
+        return float(self.bits[column][here].sum() / self.notes[here].sum())
+
+    def paired(self, row: str, column: str, other: str) -> Interval:
+        """Bits per note that ``column`` saves against ``other`` on a row's pieces, with a paired bootstrap interval."""
+        here = self.composers == row
+        saved: NDArray[np.float64] = self.bits[other][here] - self.bits[column][here]
+        return ratio_interval(saved, self.notes[here], list(self.groups[here]), np.random.default_rng(0))
+
+    def text(self) -> str:
+        lines = [f"Bits per note of {self.split} pieces, given their melody; bold: the best adapter of the row.", ""]
+        lines.append(f"| pieces of | base | + tag | {' | '.join(self.names)} |")
+        lines.append("|" + "---|" * (len(self.names) + 3))
+        own_best = 0
+        for row in self.rows:
+            cells = {name: self.cell(row, name) for name in self.names}
+            best = min(cells, key=lambda name: cells[name])
+            own_best += best == row
+            marked = [f"**{value:.2f}**" if name == best else f"{value:.2f}" for name, value in cells.items()]
+            lines.append(f"| {row} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
+        lines += ["", f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers.", ""]
+        lines += [
+            "| pieces of | pieces | own adapter saves, against the base | the base with the tag | the best other adapter |"
+        ]
+        lines += ["|---|---|---|---|---|"]
+        for row in self.rows:
+            others = [name for name in self.names if name != row]
+            rivals = [BASE, TAG, *([min(others, key=lambda name: self.cell(row, name))] if others else [])]
+            found = [(rival, self.paired(row, row, rival)) for rival in rivals]
+            cells_of = [
+                f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}){'' if rival in (BASE, TAG) else f' {rival}'}"
+                for rival, one in found
+            ]
+            lines.append(f"| {row} | {(self.composers == row).sum()} | {' | '.join(cells_of)} |")
+        return "\n".join(lines)
+
+    def plot(self, path: Path) -> None:
+        """Each row's difference from its own adapter, as colours."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        columns = [BASE, TAG, *self.names]
+        values = np.array([[self.cell(row, name) - self.cell(row, row) for name in columns] for row in self.rows])
+        figure = Figure(figsize=(2 + 0.5 * len(columns), 1.5 + 0.4 * len(self.rows)), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        limit = float(np.abs(values).max()) or 1.0
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+        axes.set_yticks(range(len(self.rows)), self.rows)
+        axes.set(xlabel="read by", ylabel="pieces of")
+        figure.colorbar(image, label="bits a note more than the own adapter")
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

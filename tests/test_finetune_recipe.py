@@ -1,0 +1,97 @@
+"""The recipe that makes the shipped styles, on a model of two layers: all of it, twice, and its tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune import matrix, report, train
+from styletransfer.data.library import Library
+from styletransfer.styles import style_at
+
+YAML = """
+lora: {rank: 2}
+batch: 2
+steps: 4
+evaluate_every: 2
+evaluate_pieces: 1
+"""
+pytestmark = pytest.mark.slow
+
+
+def test_the_recipe_from_pieces_to_tables(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "quick.yaml"
+    config.write_text(YAML)
+    places = {name: tmp_path / name for name in ("styles", "work", "columns")}
+    call = ["--data", str(tiny_data), "--config", str(config), "--base", str(tiny_package), "--out", str(places["styles"])]
+    call += ["--work", str(places["work"]), "--only", "bach", "chopin", "baroque"]
+    assert train.main(call) == 0
+    made = {path.name: style_at(path) for path in places["styles"].iterdir()}
+    assert {name: style.kind for name, style in made.items()} == {"bach": "composer", "chopin": "composer", "baroque": "era"}
+    assert made["bach"].card is not None
+    assert (made["bach"].composer, made["baroque"].composer, made["baroque"].era) == ("bach", "unknown", "baroque")
+    times = {path: path.stat().st_mtime_ns for path in places["styles"].rglob("*")}
+    assert train.main(call) == 0
+    assert capsys.readouterr().out.count("there already") == 3
+    assert times == {path: path.stat().st_mtime_ns for path in places["styles"].rglob("*")}
+
+    out = tmp_path / "matrix.json"
+    ask = ["--data", str(tiny_data), "--base", str(tiny_package), "--styles", str(places["styles"]), "--out", str(out)]
+    ask += ["--columns", str(places["columns"])]
+    assert matrix.main(ask) == 0
+    first = json.loads(out.read_text())
+    assert set(first["bits"]) == {"base", "tag", "bach", "chopin"}
+    assert {piece["composer"] for piece in first["pieces"]} <= {"bach", "chopin"}
+    assert len({tuple(column) for column in first["bits"].values()}) == 4
+    kept = json.loads((places["columns"] / "tag.json").read_text())
+    kept["bits"] = [bit + 1 for bit in kept["bits"]]
+    (places["columns"] / "tag.json").write_text(json.dumps(kept))
+    assert matrix.main(ask) == 0
+    again = json.loads(out.read_text())
+    assert again["bits"]["tag"] == [bit + 1 for bit in first["bits"]["tag"]]  # what was read is not read again
+    assert again["bits"]["bach"] == first["bits"]["bach"]
+
+    readme = tmp_path / "README.md"
+    readme.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in ("styles", "matrix")))
+    told = ["--styles", str(places["styles"]), "--matrix", str(out), "--readme", str(readme)]
+    assert report.main([*told, "--picture", str(tmp_path / "matrix.png")]) == 0
+    assert "| chopin | composer |" in readme.read_text()
+    assert (tmp_path / "matrix.png").stat().st_size > 1000
+
+
+def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
+    """Two pieces of a, one of b; a's own adapter is the best of its row, b's isn't."""
+    pieces = [{"id": str(k), "composer": name, "feel": "score", "group": str(k), "notes": 100} for k, name in enumerate("aab")]
+    bits = {"base": [400, 300, 500], "tag": [390, 290, 480], "a": [300, 200, 450], "b": [350, 250, 460]}
+    table = report.Table({"split": "test", "pieces": pieces, "bits": bits})
+    assert table.cell("a", "a") == 2.5
+    assert table.cell("b", "base") == 5
+    saved = table.paired("a", "a", "base")
+    assert (saved.value, saved.low, saved.high) == (1, 1, 1)
+    text = table.text()
+    assert "best of its row for 1 of 2 composers" in text
+    assert "| b | 5.00 | 4.80 | **4.50** | 4.60 |" in text
+    assert "0.500 (0.500 to 0.500) b" in text
+
+
+def test_a_composer_without_validation_pieces_holds_some_out(tiny_data: Path) -> None:
+    library = Library.load(tiny_data)
+    learnt = library.view([i for i, piece in enumerate(library.pieces) if piece.split == "train"])
+    split = train.with_held_out(learnt)
+    held = {piece.group for piece in split.pieces if piece.split == "validation"}
+    assert 1 <= len(held) <= 2
+    assert not held & {piece.group for piece in split.pieces if piece.split == "train"}
+    assert train.with_held_out(library) is library
+
+
+def test_what_ships_has_enough_notes(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library.load(tiny_data)
+    assert train.styles_of(library)[:4] == ["baroque", "classical", "romantic", "modern"]
+    monkeypatch.setattr(train, "FEWEST_NOTES", 10)
+    assert train.styles_of(library)[:2] == ["bach", "chopin"]
+    assert np.array(train.styles_of(library)).size == 2 + 4 + len(train.OTHERS)
