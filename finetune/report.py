@@ -1,6 +1,7 @@
 """Tables and the picture of finetune/README.md from results: ``python -m finetune.report``.
 
-Writes between the markers ``styles`` and ``matrix`` of the README, and ``finetune/matrix.png``. No number is typed by hand.
+Writes between the markers ``styles``, ``matrix`` and ``strength`` of the README, and ``finetune/matrix.png``.
+No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.strength import summary
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
 
 BASE, TAG = "base", "tag"
@@ -23,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
     parser.add_argument("--matrix", type=Path, default=Path("finetune/results/matrix.json"))
+    parser.add_argument("--strength", type=Path, default=Path("finetune/results/strength.json"))
     parser.add_argument("--readme", type=Path, default=Path("finetune/README.md"))
     parser.add_argument("--picture", type=Path, default=Path("finetune/matrix.png"))
     arguments = parser.parse_args(argv)
@@ -36,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         table = Table(json.loads(arguments.matrix.read_text()))
         tables["matrix"] = table.text()
         table.plot(arguments.picture)
+    if arguments.strength.exists():
+        tables["strength"] = summary(json.loads(arguments.strength.read_text()))
     try:
         text = arguments.readme.read_text(encoding="utf-8")
         write_atomically(arguments.readme, fill(text, tables).encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune import matrix, report, train
+from finetune import matrix, report, strength, train
 from styletransfer.data.library import Library
 from styletransfer.styles import style_at
 
@@ -23,7 +23,11 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_recipe_from_pieces_to_tables(
-    tiny_data: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_data: Path,
+    tiny_package: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(YAML)
@@ -56,11 +60,24 @@ def test_the_recipe_from_pieces_to_tables(
     assert again["bits"]["tag"] == [bit + 1 for bit in first["bits"]["tag"]]  # what was read is not read again
     assert again["bits"]["bach"] == first["bits"]["bach"]
 
+    monkeypatch.setattr(strength, "STRENGTHS", (0.0, 2.0))
+    monkeypatch.setattr(strength, "SHARES", (0.0, 0.5))
+    monkeypatch.setattr(strength, "SEEDS", (0,))
+    monkeypatch.setattr("styletransfer.styles.shipped", lambda: places["styles"])
+    measured = tmp_path / "strength.json"
+    try_out = ["--data", str(tiny_data), "--styles", "bach", "--pairs", "bach:chopin", "--tunes", "twinkle"]
+    assert strength.main([*try_out, "--model", str(tiny_package), "--out", str(measured)]) == 0
+    rows = json.loads(measured.read_text())["rows"]
+    assert len(rows) == 2 + 2 * 2
+    assert all(row["bits under bach"] > 0 for row in rows.values())
+
     readme = tmp_path / "README.md"
-    readme.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in ("styles", "matrix")))
-    told = ["--styles", str(places["styles"]), "--matrix", str(out), "--readme", str(readme)]
+    names = ("styles", "matrix", "strength")
+    readme.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in names))
+    told = ["--styles", str(places["styles"]), "--matrix", str(out), "--readme", str(readme), "--strength", str(measured)]
     assert report.main([*told, "--picture", str(tmp_path / "matrix.png")]) == 0
     assert "| chopin | composer |" in readme.read_text()
+    assert "weighted adapters: bach to chopin" in readme.read_text()
     assert (tmp_path / "matrix.png").stat().st_size > 1000
 
 

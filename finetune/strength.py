@@ -1,0 +1,181 @@
+"""What --strength and blends do, in numbers: ``python -m finetune.strength --data data/prepared``.
+
+Six tunes are arranged at each strength, and between two styles at each share, in two ways: by mixing the styles' predictions
+(what `apply` does) and by one model with weighted adapters. Each arrangement is read back under the styles' own adapters
+(bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding at once. Beside them
+the same of real excerpts. Writes ``finetune/results/strength.json``, from which the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.listen import excerpts, mean, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from styletransfer.model.base import MelodyLlama
+    from styletransfer.score.notes import Piece
+    from styletransfer.styles import Style
+
+STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+STYLES = ("bach", "mozart", "chopin", "debussy")
+PAIRS = (("bach", "chopin"), ("mozart", "debussy"))
+SEEDS = (0, 1, 2)
+SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--styles", nargs="+", default=list(STYLES))
+    parser.add_argument("--pairs", nargs="+", default=[":".join(pair) for pair in PAIRS], help="such as bach:chopin")
+    parser.add_argument("--tunes", nargs="+", help="examples, by default all")
+    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
+    parser.add_argument("--out", type=Path, default=Path("finetune/results/strength.json"))
+    arguments = parser.parse_args(argv)
+
+    from styletransfer.data.library import Library
+    from styletransfer.model.base import write_atomically
+    from styletransfer.score.examples import EXAMPLES
+    from styletransfer.score.notes import InputError
+    from styletransfer.transfer.pipeline import load_model
+
+    try:
+        library = Library.load(arguments.data)
+        base = load_model(arguments.model).weights_hash
+        report: dict[str, Any] = {"made_by": "finetune.strength", "base": base, "rows": {}, "real": {}}
+        if arguments.out.exists() and (kept := json.loads(arguments.out.read_text()))["base"] == base:
+            report = kept
+        for style in sorted({*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))}):
+            if real := excerpts(library, style):
+                report["real"][style] = measures_of(mean(real))
+        for kind, first, second, amount in jobs(arguments.styles, [pair.split(":") for pair in arguments.pairs]):
+            for tune in arguments.tunes or sorted(EXAMPLES):
+                for seed in SEEDS:
+                    key = f"{kind} {first} {second} {amount} {tune} {seed}"
+                    if key not in report["rows"]:
+                        row = one(kind, first, second, amount, tune, seed, arguments.model)
+                        report["rows"][key] = row
+                        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+                        write_atomically(arguments.out, (json.dumps(report) + "\n").encode())
+            print(kind, first, second, amount, flush=True)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(arguments.out)
+    return 0
+
+
+def jobs(styles: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[tuple[str, str, str, float]]:
+    """(kind, style, other style, amount) of all that is arranged."""
+    strengths = [("strength", style, style, amount) for style in styles for amount in STRENGTHS]
+    return strengths + [(kind, *pair, share) for kind in ("logits", "adapters") for pair in pairs for share in SHARES]  # type: ignore[misc]
+
+
+def one(kind: str, first: str, second: str, amount: float, tune: str, seed: int, folder: Path | None) -> dict[str, float]:
+    """Arrange a tune in one way, and measure what came out; ``amount`` is a strength, or the second style's share."""
+    from styletransfer.model.sampling import Voice, sample, voices_of
+    from styletransfer.model.settings import SamplingConfig
+    from styletransfer.score.read import read_song
+    from styletransfer.styles import find_style
+    from styletransfer.tokens.controls import UNKNOWN, Controls
+    from styletransfer.tokens.grammar import plan_of
+    from styletransfer.transfer.pipeline import assemble, find_melody, load_model, load_style, melody_codec
+
+    codec, base = melody_codec(folder), load_model(folder).model
+    melody, _ = find_melody(read_song(tune))
+    tempo = melody.tempo.quarters_per_minute()
+    styles = [find_style(first), find_style(second)]
+    if kind == "adapters":
+        shares = (1 - amount, amount)
+        model = weighted(base, styles, shares, codec.vocabulary, folder)
+        era = styles[0].era if styles[0].era == styles[1].era else UNKNOWN
+        voices = [Voice(model, Controls("score", era, SLOT, tempo), 1.0)]
+    elif kind == "logits":
+        sides = zip(styles, (1 - amount, amount), strict=True)
+        voices = voices_of(base, [(load_style(s, folder), s.controls("score", tempo), w) for s, w in sides], 1.0)
+    else:
+        voices = voices_of(base, [(load_style(styles[0], folder), styles[0].controls("score", tempo), 1.0)], amount)
+    plan = plan_of(codec, codec.grid(melody))
+    (candidate,) = sample(voices, codec, plan, SamplingConfig(candidates=1, seed=seed))
+    piece = assemble(melody, codec, plan, candidate)
+    row = measures_of(numbers(piece.notes))
+    for style in dict.fromkeys(styles):
+        row[f"bits under {style.name}"] = bits_under(style, piece, folder)
+    return row
+
+
+def measures_of(found: Any) -> dict[str, float]:
+    return {"notes a quarter": found.notes_a_quarter, "sounding": found.polyphony}
+
+
+def bits_under(style: Style, piece: Piece, folder: Path | None) -> float:
+    """Bits per note of an arrangement, given its melody, under a style at strength 1."""
+    from styletransfer.training.likelihood import window_bits, windows_of
+    from styletransfer.transfer.pipeline import load_style, melody_codec
+
+    codec, model = melody_codec(folder), load_style(style, folder)
+    controls = style.controls("score", piece.tempo.quarters_per_minute())
+    context = int(model.config.max_position_embeddings)
+    windows = windows_of(codec, codec.grid(piece), controls, context, with_melody=True)
+    return float(window_bits(model, codec, windows).sum() / len(piece.notes))
+
+
+def weighted(
+    base: MelodyLlama, styles: Sequence[Style], shares: Sequence[float], vocabulary: dict[str, int], folder: Path | None
+) -> MelodyLlama:
+    """One model with the weighted sum of the styles' updates, and of their control tokens' rows under :data:`SLOT`."""
+    import torch
+
+    from styletransfer.model.adapters import style_token
+    from styletransfer.transfer.pipeline import load_style
+
+    model = copy.deepcopy(base)
+    models = [load_style(style, folder) for style in styles]
+    rows = [vocabulary[style_token(style.era, style.composer)] for style in styles]
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            start = base.get_parameter(name)
+            sides = [one.get_parameter(name) for one in models]
+            parameter.copy_(start + sum(share * (side - start) for share, side in zip(shares, sides, strict=True)))
+            if name in ("model.embed_tokens.weight", "features.style.weight"):
+                mixed = sum(share * side[row] for share, side, row in zip(shares, sides, rows, strict=True))
+                parameter[vocabulary[f"COMPOSER_{SLOT}"]] = mixed
+    return model
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Tables: means over tunes and seeds."""
+    groups: dict[tuple[str, str, str, float], list[dict[str, float]]] = {}
+    for key, row in report["rows"].items():
+        kind, first, second, amount, *_ = key.split(" ")
+        groups.setdefault((kind, first, second, float(amount)), []).append(row)
+    lines = []
+    for kind, title in (("strength", "strength"), ("logits", "mixed predictions"), ("adapters", "weighted adapters")):
+        for first, second in sorted({(a, b) for found, a, b, _ in groups if found == kind}):
+            styles = list(dict.fromkeys((first, second)))
+            names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in styles)]
+            lines += ["", f"{title}: {' to '.join(styles)}", "", f"| | {' | '.join(names)} |", "|" + "---|" * (len(names) + 1)]
+            for amount in sorted(value for found, a, b, value in groups if (found, a, b) == (kind, first, second)):
+                rows = groups[kind, first, second, amount]
+                cells = [f"{np.mean([row[name] for row in rows]):.2f}" for name in names]
+                lines.append(f"| {amount:g} | {' | '.join(cells)} |")
+            for name in [name for name in styles if name in report["real"]]:
+                real = report["real"][name]
+                cells = [f"{real[one]:.2f}" for one in names[:2]]
+                lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * len(styles)}")
+    return "\n".join(lines).strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
