@@ -38,7 +38,6 @@ class Corpus:
 OTHERS = {
     "bach-chorales": Corpus("corpus:bach", "baroque"),
     "palestrina": Corpus("corpus:palestrina", UNKNOWN),
-    "joplin-rags": Corpus("corpus:joplin", UNKNOWN),
 }
 
 

@@ -127,8 +127,9 @@ class Sequences:
         ranges = []
         for done, index in enumerate(indices):
             piece = library.pieces[index]
-            controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
             grid = piece_grid(library, codec, index)
+            key = codec.melody_key(grid, 0)
+            controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute, key)
             tokens, counts = codec.encode(grid, controls.tokens(), with_melody=True)
             ids.append(np.array(tokens, np.int16))
             scored.append(np.array(counts, bool))

@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         weights = load_file(arguments.source / "model.safetensors")
         model.load_state_dict({name.removeprefix("_orig_mod."): value for name, value in weights.items()}, strict=False)
         model.tie_weights()
-        manifest = run | {"model": run["run"]["model"], "steps": state["global_step"]}
+        before = run.get("start", {"steps": 0})
+        manifest = run | {"model": run["run"]["model"], "steps": before["steps"] + state["global_step"]}
     save_package(model, arguments.out, vocabulary, manifest)
     size = sum(path.stat().st_size for path in arguments.out.glob("model-*.safetensors"))
     print(f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB, {manifest.get('steps')} steps")

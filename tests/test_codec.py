@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from styletransfer.data.batches import transposed
 from styletransfer.score.examples import EXAMPLES, example
+from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
@@ -23,7 +24,8 @@ from styletransfer.tokens.codec import (
     Grid,
     miditok_config,
 )
-from styletransfer.tokens.controls import FINAL, MELODY, SPECIAL_TOKENS, Controls
+from styletransfer.tokens.controls import FINAL, KEYS, MELODY, SPECIAL_TOKENS, Controls
+from styletransfer.tokens.grammar import Line, plan_of
 from tests.tiny import codec, random_piece
 
 # 13/4 is longer than the longest time shift, and a bar of 1/128 is shorter than a step
@@ -196,7 +198,7 @@ def test_tokens_of_a_bar_are_miditoks_own(miditok_tsd: Any) -> None:
 def test_vocabulary_is_miditoks_and_its_hash_is_known(miditok_tsd: Any) -> None:
     """A changed hash makes every trained model useless: change it knowingly."""
     assert list(codec().vocabulary) == [name.removesuffix("_None") for name in miditok_tsd.vocab]
-    assert (codec().size, codec().hash) == (572, "36ff28c8ef15d289")
+    assert (codec().size, codec().hash) == (597, "93fbae1c0e3ae5d9")
     assert Codec(vocabulary=codec().vocabulary).hash == codec().hash
     assert tuple(codec().vocabulary)[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS
     assert sorted(codec().vocabulary.values()) == list(range(codec().size))
@@ -215,13 +217,15 @@ def test_time_shifts_add_up(steps: int) -> None:
 
 def test_controls_stand_in_their_fixed_order() -> None:
     names = Controls("score", "baroque", "bach", 100).tokens()
-    assert names == ["BOS", "FEEL_score", "TEMPO_100", "ERA_baroque", "COMPOSER_bach"]
-    assert Controls("performance", "modern").tokens() == ["BOS", "FEEL_performance", "ERA_modern", "COMPOSER_unknown"]
+    assert names == ["BOS", "FEEL_score", "TEMPO_100", "KEY_unknown", "ERA_baroque", "COMPOSER_bach"]
+    played = Controls("performance", "modern", key="C#-minor").tokens()
+    assert played == ["BOS", "FEEL_performance", "KEY_C#-minor", "ERA_modern", "COMPOSER_unknown"]
     assert Controls("score", quarters_per_minute=100.1).tokens()[2] == "TEMPO_120"
     assert Controls("score", quarters_per_minute=5000).tokens()[2] == "TEMPO_999"
-    assert Controls("score", "baroque", "bach", 61).without_style() == Controls("score", quarters_per_minute=61)
+    plain = Controls("score", "baroque", "bach", 61, "F-major").without_style()
+    assert plain == Controls("score", quarters_per_minute=61, key="F-major")
     ids, _ = codec().encode(codec().grid(example("twinkle")), names, with_melody=True)
-    assert [codec().names[index] for index in ids[:6]] == [*names, MELODY]
+    assert [codec().names[index] for index in ids[:7]] == [*names, MELODY]
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
@@ -262,3 +266,19 @@ def test_melody_segments_hold_the_whole_tune(name: str) -> None:
     ids, _ = codec().encode(grid, CONTROLS, with_melody=True)
     told = [index for index in ids if codec().kind_of(index)[0] == "pitch"]
     assert len(told) == 2 * len(found)  # once as melody, once as arrangement
+
+
+@pytest.mark.parametrize(("name", "key"), [("happy-birthday", "F-major"), ("greensleeves", "A-minor"), ("twinkle", "C-major")])
+def test_the_key_of_a_tune(name: str, key: str) -> None:
+    """From the grid as from the plan that a decoder follows; a tune of few notes has none."""
+    grid = codec().grid(example(name))
+    assert codec().melody_key(grid, 0) == key
+    assert Line(codec(), plan_of(codec(), grid)).melody_key(0) == key
+    assert codec().melody_key(grid, grid.bars) == "unknown"
+    assert f"KEY_{key}" in SPECIAL_TOKENS
+
+
+def test_every_key_has_a_token() -> None:
+    keys = {Key(tonic, mode).name.replace(" ", "-") for tonic in range(12) for mode in ("major", "minor")}  # type: ignore[arg-type]
+    assert keys == set(KEYS)
+    assert len(KEYS) == 24

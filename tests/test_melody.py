@@ -87,6 +87,38 @@ def test_chords_called_melody_are_not_believed() -> None:
     assert piece.notes["pitch"][extract_melody(piece)].tolist() == tune
 
 
+@pytest.mark.parametrize("names", [("spine_1", "spine_0"), ("Violin 1", "Violin 2")])
+def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(names: tuple[str, str]) -> None:
+    """A choir without names, a quartet: the search among all notes went over to the alto at a crossing or a rest."""
+    upper = [72, 74, 67, 65, 76, 72, 71, 72]
+    lower = [60, 62, 71, 72, 64, 65, 67, 64]
+    piece = two_parts(upper, lower, names)
+    assert piece.notes["pitch"][extract_melody(piece)].tolist() == upper
+    swapped = two_parts(lower, upper, names)
+    assert piece.notes["pitch"][extract_melody(swapped)].tolist() == upper
+
+
+def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
+    """A trumpet's fanfare over a chorale."""
+    fanfare, soprano, bass = [84, 86, 88, 91], [72, 74, 76, 77, 79, 77, 76, 74, 72, 71, 69, 67], [48] * 12
+    onset = [float(i) for line in (fanfare, soprano, bass) for i in range(len(line))]
+    part = [0] * 4 + [1] * 12 + [2] * 12
+    piece = score(make_notes(onset, [1.0] * 28, fanfare + soprano + bass, part=part), ("P1", "P2", "P3"))
+    assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
+
+
+def test_parts_with_chords_are_searched_and_so_is_a_performance() -> None:
+    upper, lower = [72, 74, 60, 59, 58, 60, 74, 72] * 2, [60, 62, 71, 72, 74, 72, 64, 62] * 2
+    onset = [float(i) for i in range(16)] * 3
+    notes = make_notes(onset, [1.0] * 48, upper + lower + [pitch - 4 for pitch in lower], part=[0] * 16 + [1] * 32)
+    lines = two_parts(upper, lower, ("P1", "P2")).notes
+    for piece in (score(notes, ("P1", "P2")), performance(lines, ("P1", "P2"))):
+        found = extract_merged(piece)
+        assert (found != (piece.notes["part"] == 0)).any()
+        assert (found != (piece.notes["part"] == 1)).any()
+        assert (extract_melody(piece) == found).all()
+
+
 def test_of_two_hands_the_top_of_the_right_one() -> None:
     piece = two_parts([60, 62, 64, 65], [72, 74, 76, 77], ("right hand", "left hand"))
     assert (extract_melody(piece) == (piece.notes["part"] == 0)).all()

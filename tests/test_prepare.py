@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from styletransfer.data.fingerprint import fingerprint
 from styletransfer.data.library import PACKED_NOTE_DTYPE, Library, PieceInfo
 from styletransfer.data.prepare import prepare
-from styletransfer.data.splits import Pair, assign_splits, check_splits
+from styletransfer.data.splits import SMALL_FOLDER, Pair, assign_splits, check_splits
 from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_score
 
@@ -280,11 +280,35 @@ def test_splits_of_groups() -> None:
     assert 20 <= free.count("test") <= 60
     again = assign_splits(ids[500:], ["k"] * 500, [None] * 500, []).splits
     assert again == free[500:]  # what else is prepared doesn't matter
-    assert set(assign_splits(ids[:4], ["k"] * 4, [None] * 4, []).splits) == {"train"}
     one_group: list[Pair] = [(0, number, 1.0) for number in range(1, 8)]
     assert set(assign_splits(ids[:8], ["k"] * 8, [None] * 8, one_group).splits) == {"train"}
-    for count in range(5, 40):
-        assert "validation" in assign_splits(ids[:count], ["k"] * count, [None] * count, []).splits
+
+
+def test_splits_of_small_folders() -> None:
+    """About 15 % for validation, from four pieces on; nothing for test; groups whole, and never all of them."""
+    ids = [f"k/{number}" for number in range(SMALL_FOLDER + 40)]
+
+    def drawn(count: int, pairs: list[Pair]) -> list[str]:
+        return list(assign_splits(ids[:count], ["k"] * count, [None] * count, pairs).splits)
+
+    for count in range(1, SMALL_FOLDER):
+        splits = drawn(count, [])
+        held_out = splits.count("validation")
+        assert "test" not in splits
+        if count < 4:
+            assert held_out == 0
+        elif count < 20:
+            assert 1 <= held_out <= 3
+        else:
+            assert 0.12 * count <= held_out <= 0.18 * count
+            assert held_out >= 2
+    assert all("validation" in drawn(count, []) for count in range(SMALL_FOLDER, SMALL_FOLDER + 40))
+    twins: list[Pair] = [(first, first + 1, 1.0) for first in range(0, 20, 2)]
+    splits = drawn(20, twins)
+    assert splits.count("validation") == 4
+    assert splits[::2] == splits[1::2]
+    halves: list[Pair] = [(0, number, 1.0) for number in range(1, 12)] + [(12, number, 1.0) for number in range(13, 20)]
+    assert drawn(20, halves) == ["train"] * 12 + ["validation"] * 8
 
 
 def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:

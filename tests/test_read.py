@@ -281,3 +281,27 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
     assert first == [60, 62, 64, 60]
     assert second == [64, 65, 67, 64]
     assert piece.bars["start"].tolist() == [0, 2, 4, 6]
+
+
+def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: Path) -> None:
+    """Music21 gives all repeats of such a score up: they were played once, endings one after the other."""
+    barlines = {
+        2: '<barline location="left"><ending number="1" type="start"/></barline>'
+        '<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline>',
+        3: '<barline location="left"><ending number="2" type="start"/></barline>'
+        '<barline location="right"><ending number="2" type="discontinue"/></barline>',
+        4: '<barline location="left"><repeat direction="forward"/></barline>',
+    }
+    attributes = "<attributes><divisions>1</divisions><time><beats>1</beats><beat-type>4</beat-type></time></attributes>"
+    bars = "".join(
+        f"<measure number='{n}'>{attributes if n == 1 else ''}{barlines.get(n, '')}"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration></note></measure>"
+        for n, step in enumerate("CDEFG", 1)
+    )
+    xml = (
+        "<score-partwise><part-list><score-part id='P1'><part-name>A</part-name></score-part></part-list>"
+        f"<part id='P1'>{bars}</part></score-partwise>"
+    )
+    piece = read_bytes(tmp_path, xml.encode(), "open.xml")
+    assert piece.notes["pitch"].tolist() == [60, 62, 60, 64, 65, 67]
+    assert piece.remarks == ()

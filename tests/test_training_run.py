@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pretrain.train import main
-from styletransfer.model.base import load_package
-from styletransfer.training.trainer import last_checkpoint
+from styletransfer.model.base import ModelConfig, build_model, load_package, save_package
+from styletransfer.score.notes import InputError
+from styletransfer.training import trainer
+from styletransfer.training.trainer import TrainConfig, last_checkpoint
 from tests.tiny import codec
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +123,42 @@ def test_a_finished_run_goes_on_from_before_its_decay(whole: Path, config: Path,
     assert [step for step, *_ in rows] == list(range(DECAY + 1, STEPS + 25))
     assert {rate for step, *_, rate in rows if step <= 55} == {0.01}  # a quarter of 72 is left
     assert rows[-1][-1] == pytest.approx(0.01 / 18)
+
+
+def test_weights_of_fewer_tokens_are_taken_over_by_name(config: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """A vocabulary that has grown since: the first loss of the run that begins with them is that of the old model."""
+    old = tmp_path / "old"
+    names = [name for name in codec().vocabulary if not name.startswith("KEY_")]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    torch.manual_seed(5)
+    sizes = ModelConfig(width=32, layers=2, heads=2, hidden=64, context=96)
+    model = build_model(sizes, vocabulary)
+    save_package(model, old, vocabulary, {"model": asdict(sizes), "tokenizer_hash": "old", "steps": 7, "tokens": 70})
+    call = arguments(config, tiny_data, tmp_path / "new", "--from", str(old), "--steps", "1")
+    assert main(call) == 0
+    _, found, manifest = load_package(tmp_path / "new" / "final")
+    assert found == codec().vocabulary
+    assert (manifest["steps"], manifest["tokens"]) == (8, 70 + 2 * 96)
+    fresh = build_model(sizes, codec().vocabulary)
+    run = TrainConfig(model=sizes)
+    trainer._start_from(old, fresh, codec(), run)
+    music = [name for name in names if name.startswith(("Pitch", "Duration", "TimeShift"))][:40]
+    ids = [torch.tensor([[table[name] for name in ("BOS", "ERA_unknown", *music)]]) for table in (vocabulary, found)]
+    with torch.inference_mode():
+        before, after = model(input_ids=ids[0]).logits, fresh(input_ids=ids[1]).logits
+    order = [found[name] for name in names]
+    torch.testing.assert_close(after[..., order], before, atol=1e-3, rtol=1e-3)  # weights are kept in half precision
+    with pytest.raises(InputError, match="tokens or its sizes"):
+        trainer._start_from(tmp_path / "new" / "final", build_model(sizes, vocabulary), SmallCodec(vocabulary), run)  # type: ignore[arg-type]
+
+
+class SmallCodec:
+    """A tokenizer that lacks tokens which the weights have."""
+
+    hash = "small"
+
+    def __init__(self, vocabulary: dict[str, int]) -> None:
+        self.vocabulary = vocabulary
 
 
 def test_minutes_end_a_run_with_the_rate_at_zero(config: Path, tiny_data: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,12 +136,13 @@ class Windows(PieceWindows):
         loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
         grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
         with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
-        controls = self.controls(index, rng)
         first = 0
         if rng.random() >= mixture.start_share:
             # A start so late that little of the context would be filled is no use: a note is about three tokens.
             enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
             first = int(rng.integers(0, max(int(enough), 0) + 1))
+        key = self.codec.melody_key(grid, first) if with_melody else UNKNOWN
+        controls = replace(self.controls(index, rng), key=key)
         return self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
 
 

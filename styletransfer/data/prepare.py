@@ -66,7 +66,8 @@ def prepare(
     """Prepare sources for training, as one folder that :class:`~styletransfer.data.library.Library` opens.
 
     Args:
-        sources: folders or archives; where two scores are the same movement, the one of the earlier source is kept.
+        sources: folders, archives, or folders of music21's corpus (``corpus:bach``); where two scores are the same
+            movement, the one of the earlier source is kept.
         out: the folder to write; an older prepared data set there is replaced, anything else is refused.
         composers_csv: a table for a single source of the user's: columns file, composer, and perhaps title and split.
         feel: overrules the feel that a source implies, or that a file's onsets suggest.
@@ -170,13 +171,13 @@ def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> M
     return manifest
 
 
-def read_piece(path: Path, feel: Feel | None = None) -> PreparedPiece:
-    """Read one file: pedal, melody, fingerprint, packed.
+def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None) -> PreparedPiece:
+    """Read one file, or one tune of a book: pedal, melody, fingerprint, packed.
 
     Raises:
         InputError: where it can't be read.
     """
-    piece = read_score(path, feel)
+    piece = read_score(path, feel, tune)
     notes = np.zeros(len(piece.notes), PACKED_NOTE_DTYPE)
     performed = piece.feel == "performance"
     notes["onset"] = piece.onset_seconds if performed else piece.notes["onset"]
@@ -192,13 +193,13 @@ def read_piece(path: Path, feel: Feel | None = None) -> PreparedPiece:
     return PreparedPiece(notes, bars, piece.feel, piece.tempo.quarters_per_minute(), piece.length_seconds, marks)
 
 
-def _read_one(job: tuple[Path, Feel | None]) -> PreparedPiece | str:
+def _read_one(job: tuple[Path, Feel | None, int | None]) -> PreparedPiece | str:
     """A piece, or the reason why there is none: a broken file must not stop the other two thousand."""
-    path, feel = job
+    path, feel, tune = job
     if not path.is_file():
         return "missing: the source's table names it, but it isn't there"
     try:
-        return read_piece(path, feel)
+        return read_piece(path, feel, tune)
     except InputError as error:
         return f"unusable: {str(error).removeprefix(f'{path}: ')}"
     except Exception as error:  # parsers raise anything on broken bytes
@@ -206,7 +207,7 @@ def _read_one(job: tuple[Path, Feel | None]) -> PreparedPiece | str:
 
 
 def _read_all(files: list[SourceFile], progress: Progress | None, workers: int | None) -> list[PreparedPiece | str]:
-    jobs = [(file.path, file.feel) for file in files]
+    jobs = [(file.path, file.feel, file.tune) for file in files]
     workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // CHUNK))
     if workers <= 1:
         return _collect(map(_read_one, jobs), len(jobs), progress)

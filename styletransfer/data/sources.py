@@ -1,8 +1,16 @@
-"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, or any folder, as one list of files with labels.
+"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, any folder, or music21's corpus, as one list of
+files with labels.
 
 A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the table inside:
 ``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with ``file`` and ``composer`` (the keyboard
-scores, or a user's own table).
+scores, or a user's own table). Of a tune book each tune is a file of its own: ``book.abc#12``.
+
+``corpus:bach`` and the like are folders of the scores that are installed with music21. **They are not all free:** "Some
+encodings included in the corpus may not be used for commercial uses or have other restrictions: please see the licenses
+embedded in individual compositions or directories" (its ``corpus/license.txt``). For instance, the three kern files of
+``bach`` say "Copyright 1994, Center for Computer Assisted Research in the Humanities", those of ``palestrina``
+"Copyright 2000, John Miller. Rights to all derivative electronic formats reserved"; ``josquin`` is under the GNU General
+Public License, ``essenFolksong`` for non-commercial use. Most MusicXML files state nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +20,18 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from styletransfer.data.catalogue import corrected_label
 from styletransfer.data.library import SPLITS, Split
 from styletransfer.score.notes import Feel, InputError
-from styletransfer.score.read import SCORE_SUFFIXES
+from styletransfer.score.read import SCORE_SUFFIXES, read_tunes
+
+CORPUS = "corpus:"
+"""Prefix of a source that is a folder of music21's corpus."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
@@ -29,7 +41,7 @@ class SourceFile:
     """A file to prepare: where it lies, and what its source says about it.
 
     ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the official split where
-    there is one, ``feel`` the feel where the source implies it.
+    there is one, ``feel`` the feel where the source implies it, ``tune`` the place in its book where it is one of many.
     """
 
     path: Path
@@ -39,6 +51,7 @@ class SourceFile:
     title: str
     split: Split | None
     feel: Feel | None
+    tune: int | None = None
 
     @property
     def id(self) -> str:
@@ -53,6 +66,9 @@ def opened(source: Path) -> Iterator[Path]:
     Raises:
         InputError: where the source is missing, isn't an archive, is broken, or wants to write outside its folder.
     """
+    if str(source).startswith(CORPUS):
+        yield corpus_folder(str(source).removeprefix(CORPUS))
+        return
     if source.is_dir():
         yield source
         return
@@ -66,6 +82,28 @@ def opened(source: Path) -> Iterator[Path]:
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
             raise InputError(f"{source}: the archive can't be unpacked ({error}).") from error
         yield Path(folder)
+
+
+def corpus_folder(name: str) -> Path:
+    """A composer's or collection's folder in music21's corpus, in any case: bach, palestrina, joplin.
+
+    Raises:
+        InputError: where the corpus has no such folder, or isn't installed.
+    """
+    spec = find_spec("music21")  # where it is, without the second that importing it takes
+    places = [Path(place) / "corpus" for place in (spec.submodule_search_locations or ())] if spec else []
+    folders = {
+        folder.name.lower(): folder
+        for place in places
+        if place.is_dir()
+        for folder in sorted(place.iterdir())
+        if folder.is_dir() and any(path.suffix.lower() in SCORE_SUFFIXES for path in folder.rglob("*"))
+    }
+    if not folders:
+        raise InputError(f"{CORPUS}{name}: music21 is installed without its corpus; install music21 again.")
+    if name.lower() not in folders:
+        raise InputError(f"{CORPUS}{name}: music21's corpus has no such folder; it has {', '.join(sorted(folders))}.")
+    return folders[name.lower()]
 
 
 def _extract(archive: Path, folder: Path) -> None:
@@ -82,6 +120,8 @@ def _extract(archive: Path, folder: Path) -> None:
 
 def source_name(source: Path) -> str:
     """A short name for a source: its file name without the archive's suffix."""
+    if str(source).startswith(CORPUS):
+        return str(source).lower()
     name = source.resolve().name
     for suffix in ARCHIVE_SUFFIXES:
         if name.lower().endswith(suffix):
@@ -90,7 +130,7 @@ def source_name(source: Path) -> str:
 
 
 def source_files(folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None) -> list[SourceFile]:
-    """All files of an unpacked source, in the order of its table, or by path where there is none.
+    """All files of an unpacked source, in the order of its table, or by path where there is none; each tune of a book.
 
     Args:
         folder: the source's folder; the table may lie in it or one level below.
@@ -98,6 +138,27 @@ def source_files(folder: Path, name: str, *, composers_csv: Path | None = None, 
         composers_csv: a table (columns file, composer, perhaps title and split) to use instead of one in the folder.
         feel: overrules the feel that the source implies.
     """
+    return [tune for file in _listed(folder, name, composers_csv, feel) for tune in _tunes(file)]
+
+
+def _tunes(file: SourceFile) -> list[SourceFile]:
+    """The tunes of a book, each by its number there; the file itself where it is one piece, or can't be read."""
+    try:
+        tunes = read_tunes(file.path)
+    except InputError:
+        return [file]  # reading it will say why
+    if len(tunes) < 2:
+        return [file]
+    numbers = [tune.number for tune in tunes]
+    if "" in numbers or len(set(numbers)) < len(numbers):
+        numbers = [str(place) for place in range(1, len(tunes) + 1)]
+    return [
+        replace(file, file=f"{file.file}#{number}", title=tune.title or f"{file.title} {number}", tune=place)
+        for place, (number, tune) in enumerate(zip(numbers, tunes, strict=True))
+    ]
+
+
+def _listed(folder: Path, name: str, composers_csv: Path | None, feel: Feel | None) -> list[SourceFile]:
     if composers_csv is not None:
         return _from_table(composers_csv, folder, name, feel)
     for table in sorted([*folder.glob("maestro-v*.csv"), *folder.glob("*/maestro-v*.csv")]):

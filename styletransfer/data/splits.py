@@ -3,6 +3,8 @@
 Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its twins are: to test
 if any of its group is in test, else to validation if any is there. Groups without an official split are drawn by a hash
 of their first id, so that the same files always fall the same way, whatever else is prepared with them.
+
+A small folder, as one fine-tunes on, has no test split: what it can spare is for validation, which stops the training.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from styletransfer.data.library import SPLITS, Split
 
 VALIDATION_SHARE = 0.04
 TEST_SHARE = 0.04
-SMALL_FOLDER = 20  # pieces; below it there is no test split, and one group is for validation
-SMALLEST_FOLDER = 5  # pieces; below it everything is for training
+SMALL_FOLDER = 100  # pieces; below it there is no test split, and SMALL_FOLDER_VALIDATION of them are for validation
+SMALL_FOLDER_VALIDATION = 0.15
+SMALLEST_FOLDER = 4  # pieces; below it everything is for training
 
 Pair = tuple[int, int, float]
 
@@ -61,10 +64,15 @@ def _draw(ids: Sequence[str], source_groups: list[list[int]], size: int) -> list
     """Splits of one source's groups; ``size`` is the number of all its pieces."""
     value = [_uniform(min(ids[index] for index in members)) for members in source_groups]
     result: list[Split] = [_threshold(one) if size >= SMALL_FOLDER else "train" for one in value]
-    if size >= SMALLEST_FOLDER and len(source_groups) > 1 and "validation" not in result:
-        smallest = min(len(members) for members in source_groups)  # as much as possible is for training
-        candidates = [k for k, members in enumerate(source_groups) if len(members) == smallest]
-        result[min(candidates, key=lambda k: value[k])] = "validation"
+    if size >= SMALL_FOLDER:
+        wanted = 0 if "validation" in result else 1
+    else:
+        wanted = max(round(SMALL_FOLDER_VALIDATION * size), 1) if size >= SMALLEST_FOLDER else 0
+    # Small groups first: as much as possible is for training. At least one group stays there.
+    for group in sorted(range(len(value)), key=lambda k: (len(source_groups[k]), value[k]))[: len(value) - 1]:
+        if wanted > 0:
+            result[group] = "validation"
+            wanted -= len(source_groups[group])
     return result
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from styletransfer.model.base import MelodyLlama, write_atomically
 from styletransfer.score.notes import InputError
-from styletransfer.styles import CARD, WEIGHTS, Card, Style
+from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style
 from styletransfer.tokens.controls import UNKNOWN
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from peft import PeftModel
 
-CONFIG = "adapter_config.json"
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 EMBEDDINGS = ("embed_tokens", "style")  # the tables that hold a row of the style's control token
 HIGHEST_RANK = 64

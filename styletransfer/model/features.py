@@ -2,7 +2,8 @@
 
 A small model spends most of its training on finding out, by attention alone, how far into the bar the time shifts have led
 and which melody note that is; both follow from the tokens by addition and look-up. So they are computed, and embedded beside
-each token. So is the style: a tag that every token carries need not be fetched, by every layer, from hundreds of tokens ago.
+each token. So are key and style: a tag that every token carries need not be fetched, by every layer, from hundreds of tokens
+ago.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class TokenValues(nn.Module):
     duration: Tensor
     is_melody: Tensor
     is_bar: Tensor
+    is_key: Tensor
     is_era: Tensor
     is_composer: Tensor
 
@@ -37,7 +39,7 @@ class TokenValues(nn.Module):
         pitches = [int(name.split("_")[1]) if name.startswith("Pitch_") else 0 for name in names]
         self.register_buffer("pitch", torch.tensor(pitches), persistent=False)
         self.register_buffer("is_melody", torch.tensor([name == MELODY for name in names]), persistent=False)
-        for kind in ("bar", "era", "composer"):
+        for kind in ("bar", "key", "era", "composer"):
             named = torch.tensor([name.startswith(f"{kind.upper()}_") for name in names])
             self.register_buffer(f"is_{kind}", named, persistent=False)
 
@@ -49,10 +51,10 @@ class TokenValues(nn.Module):
             last: of how many tokens at the end the features are wanted.
 
         Returns:
-            Seven (batch, last) tensors: the step in the bar after the token; the pitch of the next melody note of the same
+            Eight (batch, last) tensors: the step in the bar after the token; the pitch of the next melody note of the same
             bar that hasn't begun (0: none); the steps until it begins; the pitch of the last one that has (0: none), and
-            its duration in steps; the ids of the era's and the composer's token. The melody is known to tokens of the
-            arrangement only, where there is a melody.
+            its duration in steps; the ids of the key's, the era's and the composer's token. The melody is known to tokens
+            of the arrangement only, where there is a melody.
         """
         shift, pitch = self.shift[ids], self.pitch[ids]
         is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]
@@ -79,7 +81,9 @@ class TokenValues(nn.Module):
         last_pitch = torch.where(begun_one, pitch.gather(1, latest.indices), 0)
         after = (latest.indices + 1).clamp(max=ids.shape[1] - 1)  # a melody note's duration stands behind its pitch
         last_duration = torch.where(begun_one, self.duration[ids].gather(1, after), 0)
-        style = [torch.where(kind[ids], ids, 0).cummax(1).values[:, -last:] for kind in (self.is_era, self.is_composer)]
+        style = [
+            torch.where(kind[ids], ids, 0).cummax(1).values[:, -last:] for kind in (self.is_key, self.is_era, self.is_composer)
+        ]
         step, last_duration = step[:, -last:].clamp(max=STEPS - 1), last_duration.clamp(max=STEPS - 1)
         return step, next_pitch, distance, last_pitch, last_duration, *style
 
@@ -97,7 +101,16 @@ class FeatureEmbedding(nn.Module):
         self.style = nn.Embedding(vocabulary, width)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        tables = (self.step, self.next_pitch, self.distance, self.last_pitch, self.last_duration, self.style, self.style)
+        tables = (
+            self.step,
+            self.next_pitch,
+            self.distance,
+            self.last_pitch,
+            self.last_duration,
+            self.style,
+            self.style,
+            self.style,
+        )
         return torch.stack([table(feature) for table, feature in zip(tables, features, strict=True)]).sum(0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -70,12 +70,13 @@ def sample(
     anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share done.
     """
     rows = [_Row(Line(codec, plan), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
-    heads = heads_of(voices, codec.vocabulary)
     context = int(voices[0].model.config.max_position_embeddings)
+    limit = (context - len(voices[0].controls.tokens())) // 2
     decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
     with torch.inference_mode():
-        prompts = [_take_forced(row.line)[-((context - len(heads[0])) // 2) :] for row in rows]
-        logits = decoder.start([[*head, *ids] for head in heads for ids in prompts])
+        prompts = [_take_forced(row.line)[-limit:] for row in rows]
+        keys = [row.line.melody_key(0) for row in rows]
+        logits = decoder.start(with_heads(voices, codec.vocabulary, keys, prompts))
         while not all(row.line.done for row in rows):
             guided, style, plain = guide(logits, voices)
             column: list[int] = []
@@ -95,16 +96,26 @@ def sample(
             if progress:
                 progress(min(row.line.bar + row.line.done for row in rows) / plan.bars)
             if decoder.length + 1 >= context and not all(row.line.done for row in rows):
-                recent = [_recent(row.line, (context - len(heads[0])) // 2) for row in rows]
-                logits = decoder.start([[*head, *ids] for head in heads for ids in recent])
+                backs = [_recent(row.line, limit) for row in rows]
+                recent = [row.line.context(back)[-limit:] for row, back in zip(rows, backs, strict=True)]
+                keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
+                logits = decoder.start(with_heads(voices, codec.vocabulary, keys, recent))
             else:
-                logits = decoder.step(column * len(heads))
+                logits = decoder.step(column * len(voices))
     return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
 
 
 def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:
     """The control tokens under which each voice reads."""
     return [[vocabulary[name] for name in voice.controls.tokens()] for voice in voices]
+
+
+def with_heads(
+    voices: Sequence[Voice], vocabulary: dict[str, int], keys: Sequence[str], rows: Sequence[list[int]]
+) -> list[list[int]]:
+    """Every row under every voice's controls, each with its own key, the first voice's rows first."""
+    heads = [[replace(voice.controls, key=key).tokens() for key in keys] for voice in voices]
+    return [[*(vocabulary[name] for name in head), *ids] for side in heads for head, ids in zip(side, rows, strict=True)]
 
 
 def guide(
@@ -144,14 +155,10 @@ def _take_forced(line: Line) -> list[int]:
     return ids
 
 
-def _recent(line: Line, limit: int) -> list[int]:
-    """The longest stretch of whole bars up to now that has at most ``limit`` tokens (of a longer bar its end)."""
+def _recent(line: Line, limit: int) -> int:
+    """How many bars back the longest stretch of whole bars up to now begins that has at most ``limit`` tokens (0: a longer
+    bar, of which only the end can be read)."""
     bars = 0
-    best = line.context(0)
-    while bars < len(line.bars):
+    while bars + 1 < len(line.bars) and len(line.context(bars + 1)) <= limit:
         bars += 1
-        ids = line.context(bars)
-        if len(ids) > limit:
-            break
-        best = ids
-    return best[-limit:]
+    return bars

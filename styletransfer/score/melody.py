@@ -1,8 +1,9 @@
 """Which notes of a piece are its melody.
 
 Order of belief, see :func:`extract_melody`: a piece that is one line is its own melody; a part that is called melody,
-voice or soprano is believed; of a keyboard score's two hands it is the top of the right one; anything else is searched
-by :func:`extract_merged`, which ignores parts and names.
+voice or soprano is believed; of a keyboard score's two hands it is the top of the right one; of a score each part of
+which is a line (a choir, a quartet) it is the top part; anything else is searched by :func:`extract_merged`, which
+ignores parts and names.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ PERFORMED_CHORD = 0.035
 NOTATED_CHORD = 0.003
 """Seconds within which notes of a score count as struck together."""
 
+NEARLY_A_LINE = 0.85
+"""Share of a part's notes that must be alone on their onset, and of its notes that must end before the next one, for
+the part to be believed: singers divide at cadences, and string players stop two strings."""
+
 LONGEST_REST = 4.0
 """Seconds. In 22 MAESTRO performances it brought rests of over 3 s down from 16 % of the time to 10 %; its cost is in
 ``benchmarks/melody.md``."""
@@ -49,7 +54,7 @@ def extract_melody(piece: Piece) -> NDArray[np.bool_]:
         named = [
             _part(piece, i) for i, name in enumerate(piece.parts) if pattern.search(name) and not NOT_MELODY_NAMES.search(name)
         ]
-        named = [mask for mask in named if mask.sum() >= 4 and is_line(piece, mask, onset, end, share=0.85)]
+        named = [mask for mask in named if mask.sum() >= 4 and is_line(piece, mask, onset, end, NEARLY_A_LINE)]
         if named:
             best = max(named, key=lambda mask: float(piece.notes["pitch"][mask].mean()))
             return skyline(piece, best)
@@ -58,7 +63,8 @@ def extract_melody(piece: Piece) -> NDArray[np.bool_]:
         right = np.isin(piece.notes["part"], hands)
         if right.sum() >= 4:
             return skyline(piece, right)
-    return extract_merged(piece)
+    top = _top_part(piece, onset, end)
+    return extract_merged(piece) if top is None else skyline(piece, top)
 
 
 def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> NDArray[np.bool_]:
@@ -148,6 +154,21 @@ def distinct(notes: NoteTable) -> NDArray[np.bool_]:
 
 def _part(piece: Piece, part: int) -> NDArray[np.bool_]:
     return np.asarray(piece.notes["part"] == part)
+
+
+def _top_part(piece: Piece, onset: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """The highest part of a score for several voices, as a mask; None where the parts aren't voices, each a line.
+
+    A part that sounds for less than half as long as another one is no melody for the whole piece, however high it is.
+    """
+    if piece.feel != "score":
+        return None
+    parts = [mask for part in range(len(piece.parts)) if (mask := _part(piece, part)).sum() >= 4]
+    if len(parts) < 2 or not all(is_line(piece, mask, onset, end, NEARLY_A_LINE) for mask in parts):
+        return None
+    sounding = [float(piece.notes["duration"][mask].sum()) for mask in parts]
+    leading = [mask for mask, time in zip(parts, sounding, strict=True) if 2 * time >= max(sounding)]
+    return max(leading, key=lambda mask: float(piece.notes["pitch"][mask].mean()))
 
 
 def _once(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Files to pieces: MIDI through symusic, MusicXML through music21, example tunes by name."""
+"""Files to pieces: MIDI through symusic, MusicXML and kern through music21, ABC, example tunes by name."""
 
 from __future__ import annotations
 
@@ -6,36 +6,58 @@ import os
 import stat
 from pathlib import Path
 
+from styletransfer.score.abctune import Tune, parse_abc, tunes
 from styletransfer.score.midi import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
 from styletransfer.score.notes import Feel, InputError, Piece
 
-__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "on_beats", "read_score", "read_song"]
+__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "on_beats", "read_score", "read_song", "read_tunes"]
 
 MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 MUSICXML_SUFFIXES = {".xml", ".musicxml", ".mxl"}
-SCORE_SUFFIXES = MIDI_SUFFIXES | MUSICXML_SUFFIXES
+KERN_SUFFIXES = {".krn", ".kern"}
+ABC_SUFFIXES = {".abc"}
+SCORE_SUFFIXES = MIDI_SUFFIXES | MUSICXML_SUFFIXES | KERN_SUFFIXES | ABC_SUFFIXES
 MAX_BYTES = 64 * 1024 * 1024
 """Files larger than this are refused: three hours of dense piano music take about 3 MB as MIDI."""
 
 
-def read_score(path: str | Path, feel: Feel | None = None) -> Piece:
+def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = None) -> Piece:
     """Read a file as a :class:`Piece`; ``feel`` overrules what the reader finds.
 
-    A MIDI file is known by its first bytes, whatever its name. MusicXML counts as a score.
+    A MIDI file is known by its first bytes, whatever its name. MusicXML, kern and ABC count as scores. ``tune`` is the
+    place of a tune in an ABC book, from 0; without it the first one is read.
 
     Raises:
         InputError: where the file is missing, unreadable, empty, broken, far too long, or has no notes.
     """
     path = Path(path)
-    data = _bytes_of(path)
-    if data[:4] == b"MThd" or path.suffix.lower() in MIDI_SUFFIXES:
+    data, suffix = _bytes_of(path), path.suffix.lower()
+    if data[:4] == b"MThd" or suffix in MIDI_SUFFIXES:
         return parse_midi(data, str(path), feel)
-    if path.suffix.lower() in MUSICXML_SUFFIXES:
+    if suffix in MUSICXML_SUFFIXES:
         from styletransfer.score.musicxml import parse_musicxml
 
         return parse_musicxml(data, str(path), feel)
+    if suffix in KERN_SUFFIXES:
+        from styletransfer.score.kern import parse_kern
+
+        return parse_kern(data, str(path), feel)
+    if suffix in ABC_SUFFIXES:
+        return parse_abc(data, str(path), feel, tune)
     known = ", ".join(sorted(SCORE_SUFFIXES))
-    raise InputError(f"{path}: it is neither MIDI nor MusicXML; give a file that ends in one of {known}.")
+    raise InputError(f"{path}: it is neither MIDI nor MusicXML, kern or ABC; give a file that ends in one of {known}.")
+
+
+def read_tunes(path: Path) -> tuple[Tune, ...]:
+    """The tunes of an ABC book; nothing for a file of another kind, which is one piece.
+
+    Raises:
+        InputError: where the book can't be read.
+    """
+    if path.suffix.lower() not in ABC_SUFFIXES:
+        return ()
+    data = _bytes_of(path)
+    return () if data[:4] == b"MThd" else tunes(data, str(path))
 
 
 def read_song(name_or_path: str | Path, feel: Feel | None = None) -> Piece:
@@ -60,9 +82,9 @@ def _bytes_of(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{path}: it is a folder; name one MIDI or MusicXML file in it.")
+            raise InputError(f"{path}: it is a folder; name one file of music in it.")
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path}: it is not a regular file; name a MIDI or MusicXML file.")
+            raise InputError(f"{path}: it is not a regular file; name a file of music.")
         if status.st_size > MAX_BYTES:
             raise InputError(f"{path}: it is larger than {MAX_BYTES >> 20} MB, too large for a piece of music.")
         data = path.read_bytes()

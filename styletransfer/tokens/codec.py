@@ -1,6 +1,6 @@
 """Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its ids.
 
-A sequence is ``BOS feel [tempo] era composer`` and then bar after bar. With a melody, each bar is
+A sequence is ``BOS feel [tempo] key era composer`` and then bar after bar. With a melody, each bar is
 
     MELODY <melody of the *next* bar> BAR_<metre> <every note of this bar>
 
@@ -23,11 +23,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece
-from styletransfer.tokens.controls import FINAL, MELODY, METRES, SPECIAL_TOKENS, metre_token
+from styletransfer.score.harmony import estimate_key
+from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, make_notes
+from styletransfer.tokens.controls import FINAL, MELODY, METRES, SPECIAL_TOKENS, UNKNOWN, metre_token
 
 STEPS_PER_QUARTER = 24
 STEPS_PER_SECOND = 48
+KEY_BARS = 24  # of melody, from which the key at the head of a sequence is taken
+FEWEST_KEY_NOTES = 5
 FREE_BAR_STEPS = 2 * STEPS_PER_SECOND
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 
@@ -64,6 +67,20 @@ class Grid:
     @property
     def bars(self) -> int:
         return len(self.bar_start)
+
+
+def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
+    """The name of the key of a melody's next bars, given as their first steps and their notes; unknown for few notes.
+
+    A model that knows it need not guess it from the first two bars, which is all it is told of the melody there. In an
+    arrangement it follows from the tune, in training from the window's own melody: nothing that a caller couldn't know.
+    """
+    rows = [(start + event.step, event.duration, event.pitch) for start, events in bars for event in events]
+    if len(rows) < FEWEST_KEY_NOTES:
+        return UNKNOWN
+    onset, duration, pitch = np.array(rows).T
+    notes = make_notes(onset / STEPS_PER_QUARTER, duration / STEPS_PER_QUARTER, pitch)
+    return estimate_key(notes).name.replace(" ", "-")
 
 
 @dataclass(frozen=True)
@@ -207,6 +224,11 @@ class Codec:
             if event.step not in found or found[event.step].duration < event.duration:
                 found[event.step] = event
         return [found[step] for step in sorted(found)]
+
+    def melody_key(self, grid: Grid, first: int) -> str:
+        """The key that the controls tell for a sequence from bar ``first`` on; see :func:`key_of_events`."""
+        bars = range(first, min(first + KEY_BARS, grid.bars))
+        return key_of_events([(int(grid.bar_start[bar]), self.melody_events(grid, bar)) for bar in bars])
 
     def melody_segment(self, grid: Grid, bar: int) -> list[int]:
         """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty one after it."""

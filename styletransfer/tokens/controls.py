@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from styletransfer.score.notes import Feel
 
@@ -48,6 +48,16 @@ TEMPO_BOUNDS = (60, 80, 100, 120, 144, 999)
 # The metres that have a BAR token of their own; all others share BAR_other. A performance has bars of two seconds, BAR_free.
 METRES = ("2/4", "3/4", "4/4", "6/8", "3/8", "2/2", "9/8", "12/8", "6/4", "3/2", "5/4", "other", "free")
 
+# Keys by their tonic, sharp or flat as their signature is (the names of :class:`styletransfer.score.harmony.Key`).
+KEYS = tuple(
+    f"{tonic}-{mode}"
+    for mode, tonics in (
+        ("major", ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")),
+        ("minor", ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")),
+    )
+    for tonic in tonics
+)
+
 MELODY = "MELODY"
 FINAL = "FINAL"
 SPECIAL_TOKENS = (
@@ -63,29 +73,32 @@ SPECIAL_TOKENS = (
     *(f"ERA_{era}" for era in (*ERAS, UNKNOWN)),
     *(f"COMPOSER_{composer}" for composer in (*COMPOSERS, UNKNOWN)),
     *(f"COMPOSER_reserved-{slot}" for slot in range(RESERVED_SLOTS)),
+    *(f"KEY_{key}" for key in (*KEYS, UNKNOWN)),
 )
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What a sequence begins with: the feel, for scores the tempo, the era and the composer (or a reserved slot's name)."""
+    """What a sequence begins with: the feel, for scores the tempo, the key of the melody to come, the era and the composer
+    (or a reserved slot's name)."""
 
     feel: Feel
     era: str = UNKNOWN
     composer: str = UNKNOWN
     quarters_per_minute: float = 100.0
+    key: str = UNKNOWN
 
     def tokens(self) -> list[str]:
-        """Token names in their fixed order: ``BOS feel [tempo] era composer``."""
+        """Token names in their fixed order: ``BOS feel [tempo] key era composer``."""
         tempo = next(bound for bound in TEMPO_BOUNDS if self.quarters_per_minute <= bound or bound == TEMPO_BOUNDS[-1])
         names = ["BOS", f"FEEL_{self.feel}"]
         if self.feel == "score":
             names.append(f"TEMPO_{tempo}")
-        return [*names, f"ERA_{self.era}", f"COMPOSER_{self.composer}"]
+        return [*names, f"KEY_{self.key}", f"ERA_{self.era}", f"COMPOSER_{self.composer}"]
 
     def without_style(self) -> Controls:
         """The same controls with neither era nor composer: the base's own taste."""
-        return Controls(self.feel, quarters_per_minute=self.quarters_per_minute)
+        return replace(self, era=UNKNOWN, composer=UNKNOWN)
 
 
 def metre_token(numerator: int, denominator: int) -> str:

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.notes import Feel
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
+from styletransfer.tokens.codec import (
+    HIGHEST_PITCH,
+    KEY_BARS,
+    LOWEST_PITCH,
+    STEPS_PER_QUARTER,
+    Codec,
+    Event,
+    Grid,
+    key_of_events,
+)
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
 
@@ -277,6 +286,12 @@ class Line:
             self._count += 1
             self._last = HIGHEST_PITCH + 1 if self._is_melody else self._pitch
             self._pointer += self._is_melody
+
+    def melody_key(self, back: int) -> str:
+        """The key that the controls tell for the sequence of :meth:`context`."""
+        first = self.first + max(len(self.bars) - 1 - back, 0)
+        bars = range(first, min(first + KEY_BARS, self.plan.bars)) if self.plan.melody is not None else ()
+        return key_of_events([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
 
     def context(self, bars: int) -> list[int]:
         """The sequence after the controls, from ``bars`` bars back to now: what a window that slides begins with."""

@@ -1,16 +1,17 @@
 """Bits per note: the total negative log-likelihood of all arrangement tokens of a piece, / ln 2, / its notes.
 
-The only unit that compares tokenizers. What a caller would know beforehand (controls, the melody, and with a melody the metre
-of each bar) costs nothing; the notes of the arrangement, the melody's own among them, the ends of bars and the end of the
-piece all count. Whole pieces are read in windows that overlap by about a quarter of the context: every token is counted
-once, in the window where it has the longest past. A token that no window can hold is charged as by a uniform model.
+The only unit that compares tokenizers. What a caller would know beforehand (the controls, the melody and its key, with a
+melody the metre of each bar) costs nothing; the notes of the arrangement, the melody's own among them, the ends of bars and
+the end of the piece all count. Whole pieces are read in windows that overlap by about a quarter of the context: every token
+is counted once, in the window where it has the longest past. A token that no window can hold is charged as by a uniform
+model.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -72,6 +73,9 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
                 break
             first -= 1
             past += len(segments[first])
+        if with_melody:
+            told = replace(controls, key=codec.melody_key(grid, first))
+            head = [codec.vocabulary[name] for name in told.tokens()]
         ids = [*head, *(codec.melody_segment(grid, first) if with_melody else [])]
         keep = [False] * len(ids)
         bar = first

@@ -263,11 +263,25 @@ def _is_json(path: Path) -> bool:
 
 
 def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig) -> dict[str, int]:
-    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen."""
-    other, _, manifest = load_package(folder)
-    if manifest["tokenizer_hash"] != codec.hash or manifest["model"] != asdict(run.model):
-        raise InputError(f"{folder}: its tokenizer or its sizes are not those of this run; give another --from folder")
-    model.load_state_dict(other.state_dict())
+    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen.
+
+    The folder's tokens are found by their names. One that is new keeps its fresh rows; a control's row that is added to every
+    token begins at zero, so that the model predicts what it did.
+    """
+    other, vocabulary, manifest = load_package(folder)
+    if set(vocabulary) - set(codec.vocabulary) or manifest["model"] != asdict(run.model):
+        raise InputError(f"{folder}: its tokens or its sizes are not those of this run; give another --from folder")
+    theirs = torch.tensor(list(vocabulary.values()))
+    ours = torch.tensor([codec.vocabulary[name] for name in vocabulary])
+    state = other.state_dict()
+    for name in ("model.embed_tokens.weight", "features.style.weight"):
+        rows = (
+            torch.zeros_like(model.get_parameter(name)) if name.startswith("features") else model.get_parameter(name).detach()
+        )
+        rows[ours] = state[name][theirs]
+        state[name] = rows
+    state["lm_head.weight"] = state["model.embed_tokens.weight"]
+    model.load_state_dict(state)
     return {name: int(manifest.get(name, 0)) for name in ("steps", "tokens")}
 
 

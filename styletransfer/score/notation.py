@@ -1,0 +1,242 @@
+"""From written music to a piece: repeats laid out, ties merged, graces before their main notes, bars, tempo and keys.
+
+The readers of MusicXML, kern and ABC all end here, so that the same music is the same piece whatever its file.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from styletransfer.score.midi import MAX_HOURS, MAX_QUARTERS, without_doubles
+from styletransfer.score.notes import Feel, InputError, Piece, TempoMap, bars_of, make_notes, sort_notes
+
+GRACE_QUARTERS = Fraction(1, 8)
+"""Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""
+COARSEST_TICKS, FINEST_TICKS = 480, 10_080
+"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to tenths."""
+DEFAULT_VELOCITY = 80
+SLOWEST, FASTEST = 5, 1000
+"""Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
+
+Metre = tuple[int, int]
+_Value = TypeVar("_Value")
+
+
+class Sound(NamedTuple):
+    """A written note: its place and length in quarters, and what else is needed to play it."""
+
+    onset: Fraction
+    length: Fraction
+    pitch: int
+    velocity: int
+    part: int
+    tie: str = ""  # "start", "continue", "stop" or nothing
+    grace: int = 0  # how many graces before the main note, 1 the nearest; 0 for a main note
+
+
+class Run(NamedTuple):
+    """Measures that are played one after another as they are written: from ``start`` to ``stop``, at ``played``."""
+
+    start: Fraction
+    stop: Fraction
+    played: Fraction
+
+
+@dataclass(frozen=True)
+class Written:
+    """Music as it is written.
+
+    ``measures`` are (place as played, metre), in the order of playing, which ``runs`` give too. ``tempos`` are seconds a
+    quarter and ``keys`` (fifths, minor), both by written place. ``drums`` is how many parts have unpitched notes.
+    """
+
+    sounds: list[Sound]
+    parts: tuple[str, ...]
+    measures: list[tuple[Fraction, Metre]]
+    runs: list[Run]
+    tempos: dict[Fraction, float] = field(default_factory=dict)
+    keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
+    drums: int = 0
+    remarks: tuple[str, ...] = ()
+
+
+def played(written: Written, name: str, feel: Feel | None) -> Piece:
+    """The piece as it sounds; ``name`` is what error messages call its file, ``feel`` overrules ``score``.
+
+    Raises:
+        InputError: where there are no notes, or hours of them.
+    """
+    remarks = list(written.remarks)
+    rows = _laid_out(written.sounds, written.runs)
+    early = sum(row.onset < 0 for row in rows)
+    rows = [row for row in rows if row.onset >= 0]
+    if not rows:
+        reason = "it holds only drums" if written.drums else "it holds no notes"
+        raise InputError(f"{name}: {reason}; give a file with a melody in it.")
+    if written.drums:
+        remarks.append(f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} were left out")
+    if early:
+        remarks.append(f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out")
+
+    tpq = _ticks_per_quarter(rows)
+    onset = np.array([round(row.onset * tpq) for row in rows])
+    duration = np.maximum([round((row.onset + row.length) * tpq) for row in rows] - onset, 1)
+    end = float((onset + duration).max() / tpq)
+    if end > MAX_QUARTERS:
+        raise InputError(f"{name}: its notes lie at impossible times; export it again from the program that made it.")
+    tempo = _tempo_map(written.tempos, written.runs, tpq)
+    if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:
+        raise InputError(f"{name}: it lasts {MAX_HOURS} hours or more; cut it into shorter pieces.")
+    notes = make_notes(
+        onset / tpq,
+        duration / tpq,
+        [row.pitch for row in rows],
+        [row.velocity for row in rows],
+        [row.part for row in rows],
+    )
+    found: Feel = feel or "score"
+    bars = bars_of(_time_signatures(written.measures, tpq), end)
+    return Piece(
+        notes=sort_notes(without_doubles(notes)),
+        feel=found,
+        bars=bars if found == "score" else bars[:0],
+        tempo=tempo,
+        ticks_per_quarter=tpq,
+        parts=written.parts,
+        key_signatures=_key_signatures(written.keys, written.runs, tpq) if found == "score" else (),
+        remarks=tuple(remarks),
+    )
+
+
+def in_order(
+    order: Sequence[int], starts: Sequence[Fraction], stops: Sequence[Fraction], metres: Sequence[Metre]
+) -> tuple[list[tuple[Fraction, Metre]], list[Run]]:
+    """Measures and runs, as :class:`Written` wants them, from the order in which written measures are played."""
+    place, measures, runs = Fraction(0), [], list[Run]()
+    for turn, index in enumerate(order):
+        measures.append((place, metres[index]))
+        if turn and index == order[turn - 1] + 1:
+            runs[-1] = runs[-1]._replace(stop=stops[index])
+        else:
+            runs.append(Run(starts[index], stops[index], place))
+        place += stops[index] - starts[index]
+    return measures, runs
+
+
+class Signs(NamedTuple):
+    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and its ending's numbers."""
+
+    begins: bool = False
+    ends: int = 0
+    ending: frozenset[int] = frozenset()
+
+
+def unfolded(signs: Sequence[Signs]) -> list[int]:
+    """The order in which measures are played, by their repeat signs alone.
+
+    A repeat without a beginning goes back to where the one before it ended; one that never ends is no repeat.
+    """
+    order: list[int] = []
+    start, turn, index = 0, 1, 0
+    while index < len(signs):
+        here = signs[index]
+        left_endings = index > start and signs[index - 1].ending and not here.ending
+        if (here.begins and index != start) or left_endings:
+            start, turn = index, 1
+        if here.ending and turn not in here.ending:
+            index += 1
+            continue
+        order.append(index)
+        if here.ends:
+            turns = here.ends + 1
+            if here.ending:
+                first, last = index, index + 1
+                while first > start and signs[first - 1].ending:
+                    first -= 1
+                while last < len(signs) and signs[last].ending and not signs[last].begins:
+                    last += 1
+                group = [number for sign in signs[first:last] for number in sign.ending]
+                turns = max(2, *group)
+            if turn < turns:
+                index, turn = start, turn + 1
+                continue
+            start, turn = index + 1, 1
+        index += 1
+    return order
+
+
+def distinct_label(label: str, names: Sequence[str]) -> str:
+    """A part's name, with a number where a part before it has the same one."""
+    same = sum(name == label or name.startswith(f"{label} ") for name in names)
+    return f"{label} {same + 1}" if label in names else label
+
+
+def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
+    """The notes as played: runs laid one after another, ties merged, graces before their main note."""
+    ordered = sorted(sounds, key=lambda sound: sound.onset)
+    onsets = [sound.onset for sound in ordered]
+    rows: list[Sound] = []
+    tied: dict[tuple[int, int], int] = {}  # part and pitch -> the row from which a tie is open
+    for run in runs:
+        for sound in ordered[bisect_left(onsets, run.start) : bisect_left(onsets, run.stop)]:
+            onset = sound.onset - run.start + run.played - sound.grace * GRACE_QUARTERS
+            key = (sound.part, sound.pitch)
+            row = None if sound.grace else tied.pop(key, None)
+            if row is not None and sound.tie in {"stop", "continue"} and rows[row].onset + rows[row].length == onset:
+                rows[row] = rows[row]._replace(length=rows[row].length + sound.length)
+            else:
+                row = len(rows)
+                rows.append(sound._replace(onset=onset))
+            if sound.tie in {"start", "continue"}:
+                tied[key] = row
+    return rows
+
+
+def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:
+    """Changes, by written position, at the positions where they are played; each run begins with what holds there."""
+    positions = sorted(changes)
+    rows: list[tuple[Fraction, _Value]] = []
+    for run in runs:
+        before = bisect_left(positions, run.start)
+        inside = [(p - run.start + run.played, changes[p]) for p in positions[before:] if p < run.stop]
+        if before and not (inside and inside[0][0] == run.played):
+            inside.insert(0, (run.played, changes[positions[before - 1]]))
+        rows += inside
+    return [row for i, row in enumerate(rows) if not i or row[1] != rows[i - 1][1]]
+
+
+def _ticks_per_quarter(rows: list[Sound]) -> int:
+    """The smallest multiple of 480 up to 10,080 of which all onsets and ends are whole ticks; else 10,080."""
+    needed = math.lcm(*{f.denominator for row in rows for f in (row.onset, row.onset + row.length)})
+    return min(math.lcm(COARSEST_TICKS, needed), FINEST_TICKS)
+
+
+def _tempo_map(changes: dict[Fraction, float], runs: list[Run], tpq: int) -> TempoMap:
+    tempos = {0: 0.5} | {round(position * tpq): seconds for position, seconds in _in_force(changes, runs)}
+    ticks = sorted(tempos)
+    kept = [t for i, t in enumerate(ticks) if i == 0 or tempos[t] != tempos[ticks[i - 1]]]
+    return TempoMap(np.array(kept) / tpq, np.array([tempos[t] for t in kept]))
+
+
+def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[tuple[float, int, int]]:
+    """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer than its metre."""
+    rows: list[tuple[float, int, int]] = []
+    metre, expected = (0, 0), Fraction(0)
+    for position, new in measures:
+        if (new != metre or position != expected) and position <= MAX_QUARTERS and new[1] <= 128 and new[0] <= 255:
+            rows.append((round(position * tpq) / tpq, *new))
+        metre, expected = new, position + Fraction(4 * new[0], new[1])
+    return rows
+
+
+def _key_signatures(keys: dict[Fraction, tuple[int, bool]], runs: list[Run], tpq: int) -> tuple[tuple[float, int, bool], ...]:
+    """Key signatures as (quarter, fifths, minor)."""
+    rows = _in_force({place: key for place, key in keys.items() if -7 <= key[0] <= 7}, runs)
+    return tuple((round(place * tpq) / tpq, *key) for place, key in rows)

@@ -1,0 +1,267 @@
+"""Reading ABC: tunes and books, what is written inside the music, repeats, voices, and what is refused."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from styletransfer.score.abctune import parse_abc, tunes
+from styletransfer.score.notation import Signs, unfolded
+from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.read import read_score, read_tunes
+
+HEAD = "X:1\nT:A tune\nM:4/4\nL:1/4\nK:C\n"
+
+BOOK = """% a book
+L:1/4
+This is free text, with A BAD CABBAGE in it.
+
+X:7
+T:First % of all
+M:3/4
+K:G
+G A B|
+
+A letter that was read as music once: EGAD, A BAD CAFE
+
+X:8
+T:Second
+M:2/4
+L:1/8
+K:F
+cB AG|
+
+F4|
+"""
+
+
+def abc(text: str, tune: int | None = None) -> Piece:
+    return parse_abc(text.encode(), "a.abc", None, tune)
+
+
+def music(text: str) -> Piece:
+    """A piece from music in C major, 4/4, in quarters."""
+    return abc(HEAD + text)
+
+
+def rows(piece: Piece, part: int = 0) -> list[tuple[float, float, int]]:
+    notes = piece.notes[piece.notes["part"] == part]
+    return [(round(float(n["onset"]), 4), round(float(n["duration"]), 4), int(n["pitch"])) for n in notes]
+
+
+def pitches(text: str) -> list[int]:
+    return [pitch for _, _, pitch in rows(music(text))]
+
+
+def test_a_tune(tmp_path: Path) -> None:
+    """Pick-up, key, tempo, repeat, endings, tie, grace note, chord, chord symbol, decoration, words, and a comment."""
+    path = tmp_path / "tune.abc"
+    path.write_text(
+        'X:1\nT:Test\nM:3/4\nL:1/8\nQ:"Allegro" 1/4=90\nK:Gm\nD2|:"Gm"G2 {f}!trill!B4- % no A in here\nw: one two\n'
+        "|[1B2 [GB]4:|[2 A6|]\nW: the end\n",
+        encoding="utf-8",
+    )
+    piece = read_score(path)
+    assert rows(piece) == [
+        (0, 1, 62),
+        (1, 1, 67), (1.875, 0.125, 77), (2, 3, 70), (5, 2, 67), (5, 2, 70),
+        (7, 1, 67), (7.875, 0.125, 77), (8, 2, 70), (10, 3, 69),
+    ]  # fmt: skip
+    assert piece.feel == "score"
+    assert piece.bars["start"].tolist() == [-2, 1, 4, 7, 10]
+    assert piece.bars[["numerator", "denominator"]].tolist() == [(3, 4)] * 5
+    assert piece.key_signatures == ((0.0, -2, True),)
+    assert piece.tempo.quarters_per_minute() == pytest.approx(90, rel=1e-4)
+    assert piece.parts == ("part 1",)
+    assert piece.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("C>D E<F|", [(0, 1.5, 60), (1.5, 0.5, 62), (2, 0.5, 64), (2.5, 1.5, 65)]),
+        ("C>>D|", [(0, 1.75, 60), (1.75, 0.25, 62)]),
+        ("(3CDE F2|", [(0, 0.6667, 60), (0.6667, 0.6667, 62), (1.3333, 0.6667, 64), (2, 2, 65)]),
+        ("(3:2:2C2D E|", [(0, 1.3333, 60), (1.3333, 0.6667, 62), (2, 1, 64)]),
+        ("C3/2D/E//F//", [(0, 1.5, 60), (1.5, 0.5, 62), (2, 0.25, 64), (2.25, 0.25, 65)]),
+        ("z2 C x D|Z2|E", [(2, 1, 60), (4, 1, 62), (13, 1, 64)]),
+        ("[CE]2[DF2]/|", [(0, 2, 60), (0, 2, 64), (2, 0.5, 62), (2, 1, 65)]),
+        ("+CE2+ D|", [(0, 1, 60), (0, 2, 64), (1, 1, 62)]),
+        ("C,, c'' _B __B|", [(0, 1, 36), (1, 1, 96), (2, 1, 70), (3, 1, 69)]),
+        ('"Am7"C !f!D +fermata+E ~F|uGTAHc', [(i, 1, p) for i, p in enumerate((60, 62, 64, 65, 67, 69, 72))]),
+    ],
+)
+def test_notes_and_lengths(text: str, expected: list[tuple[float, float, int]]) -> None:
+    assert rows(music(text)) == expected
+
+
+def test_accidentals_hold_to_the_end_of_their_bar_and_through_ties() -> None:
+    """Music21 lets them lapse at once."""
+    assert pitches("^C D C c|C =C ^F-|F F|") == [61, 62, 61, 73, 60, 60, 66, 65]
+    assert rows(music("G ^F3-|F4-|F4"))[1] == (1, 11, 66)
+    assert pitches("^F4-|z F F2|") == [66, 65, 65]
+    assert rows(abc("X:1\nM:1/4\nL:1/4\nK:C\nV:1\nC0|\nV:2\nCD|")) == [(0, 1, 60), (1, 1, 62)]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("C", [65, 71]), ("G", [66, 71]), ("Dm", [65, 70]), ("D mix", [66, 71]), ("Bb", [65, 70]), ("F#min", [66, 71]),
+        ("Edorian", [66, 71]), ("HP", [66, 71]), ("none", [65, 71]), ("C ^f _b", [66, 70]), ("C clef=treble-8", [53, 59]),
+        ("C octave=1", [77, 83]), ("C bass transpose=-2", [63, 69]),
+    ],
+)  # fmt: skip
+def test_keys(key: str, expected: list[int]) -> None:
+    assert [pitch for *_, pitch in rows(abc(f"X:1\nL:1/4\nK:{key}\nFB|"))] == expected
+
+
+def test_fields_inside_the_music() -> None:
+    """Music21 skips them all."""
+    piece = music("CDEF|[M:3/4]GAB|[K:G]FGA|[L:1/8][Q:1/4=60]c2 d2 e2|\nK:F\nL:1/2\nB|")
+    assert [row[2] for row in rows(piece)] == [60, 62, 64, 65, 67, 69, 71, 66, 67, 69, 72, 74, 76, 70]
+    assert rows(piece)[-2:] == [(12, 1, 76), (13, 2, 70)]
+    assert piece.bars["start"].tolist() == [0, 4, 7, 10, 13]
+    assert piece.key_signatures == ((0.0, 0, False), (7.0, 1, False), (13.0, -1, False))
+    assert piece.tempo.quarters.tolist() == [0, 10]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[V:1] CDEF|\n[V:2] C,2D,2|\n[V:1] GABc|\n[V:2] E,4|",
+        "V:1\nCDEF|GABc|\nV:2\nC,2D,2|E,4|",
+        "V:1\nCDEF|\nV:2\nC,2D,2|\nV:1\nGABc|\nV:2\nE,4|",
+        "[V:1] CDEF|[V:2] C,2D,2|[V:1] GABc|[V:2] E,4|",
+    ],
+)
+def test_voices(body: str) -> None:
+    piece = abc(f'X:1\nM:4/4\nL:1/4\nV:1 name="High one"\nV:2 nm=Low clef=bass\nK:C\n{body}\n')
+    assert piece.parts == ("High one", "Low")
+    assert [pitch for *_, pitch in rows(piece, 0)] == [60, 62, 64, 65, 67, 69, 71, 72]
+    assert rows(piece, 1) == [(0, 2, 48), (2, 2, 50), (4, 4, 52)]
+    assert piece.bars["start"].tolist() == [0, 4]
+
+
+def test_repeats_of_one_voice_hold_for_all() -> None:
+    piece = abc("X:1\nM:2/4\nL:1/4\nK:C\nV:A\n|:CD:|EF|\nV:B\nC,D,|E,F,|")
+    assert [pitch for *_, pitch in rows(piece, 0)] == [60, 62, 60, 62, 64, 65]
+    assert [pitch for *_, pitch in rows(piece, 1)] == [48, 50, 48, 50, 52, 53]
+    assert piece.parts == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    ("text", "played"),
+    [
+        ("|:CDEF:|G4|", "CDEFCDEFG"),
+        ("CDEF:|G4|", "CDEFCDEFG"),
+        ("CDE2::F2G2|A4:|", "CDECDEFGAFGA"),
+        ("CDEF:||:GABc:|", "CDEFCDEFGABcGABc"),
+        ("|:C4|1D4:|2E4||F4|", "CDCEF"),
+        ("|:C4|[1 D4|E4:|[2 F4|G4|]A4|", "CDECFGA"),
+        ("|:C4|1 D4|2 E4|]", "CDCE"),
+        ("|:C4|1,3 D4:|2 E4:|", "CDCECD"),
+        ("|:C4|1-2 D4:|3 E4|]", "CDCDCE"),
+        ("|:C2 [1 D2:|[2 E2|]", "CDCE"),
+        ("|::C4::|", "CCC"),
+        ("C4||D4:|", "CDD"),  # what is left out begins at the last double bar
+        ("|:C4||D4:|", "CDCD"),
+        ("|:C4|1D4:|2E4||F4|1G4:|2A4|]", "CDCEFGFA"),
+        ("C4|:D4|E4", "CDE"),
+        ("F:|\nC4", "FFC"),  # no field
+    ],
+)
+def test_repeats(text: str, played: str) -> None:
+    assert "".join("C.D.EF.G.A.B"[pitch % 12] if pitch < 72 else "c" for pitch in pitches(text)) == played
+
+
+def test_the_order_of_measures_always_ends() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        signs = [
+            Signs(rng.random() < 0.3, rng.choice((0, 0, 1, 2)), frozenset(rng.sample((1, 2, 3), rng.choice((0, 0, 1, 2)))))
+            for _ in range(rng.randrange(12))
+        ]
+        order = unfolded(signs)
+        assert set(order) <= set(range(len(signs)))
+        assert len(order) <= 4 * len(signs)
+    assert unfolded([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [0, 1, 1, 2, 2, 2, 3]
+
+
+def test_bars_without_bar_lines_and_of_no_metre() -> None:
+    assert music("CDEFGABc").bars["start"].tolist() == [0, 4]
+    free = abc("X:1\nM:none\nL:1/4\nK:C\nCDE|FGABc|\n")
+    assert free.bars["start"].tolist() == [-1, 3, 7]
+    assert abc("X:1\nM:2/4\nK:C\nCDEF\n").notes["duration"][0] == 0.25  # sixteenths, by the standard
+    assert abc("X:1\nM:6/8\nK:C\nCDEF\n").notes["duration"][0] == 0.5
+    assert abc("X:1\nM:2+3/8\nK:C\nC5\n").bars[["numerator", "denominator"]].tolist() == [(5, 8)]
+
+
+def test_second_lines_of_a_voice_are_left_out_with_a_remark() -> None:
+    piece = music("CDEF & E4|G4|")
+    assert [pitch for *_, pitch in rows(piece)] == [60, 62, 64, 65, 67]
+    assert "were left out" in piece.remarks[0]
+
+
+def test_a_book(tmp_path: Path) -> None:
+    """Each tune by its place, the book's defaults, free text, an empty line within a tune."""
+    path = tmp_path / "book.abc"
+    path.write_bytes(BOOK.encode())
+    assert [(tune.number, tune.title) for tune in read_tunes(path)] == [("7", "First"), ("8", "Second")]
+    first, second = read_score(path, tune=0), read_score(path, tune=1)
+    assert rows(first) == [(0, 1, 67), (1, 1, 69), (2, 1, 71)]
+    assert rows(second) == [(0, 0.5, 72), (0.5, 0.5, 70), (1, 0.5, 69), (1.5, 0.5, 67), (2, 2, 65)]
+    assert first.remarks == second.remarks == ()
+    alone = read_score(path)
+    assert rows(alone) == rows(first)
+    assert alone.remarks == ("the file holds 2 tunes; the first one was read",)
+
+
+def test_latin_1_and_a_tune_without_a_number() -> None:
+    data = "T:Caf\xe9\nL:1/4\nK:C\nCDE|\r\nF\r\n".encode("latin-1")
+    assert tunes(data, "x")[0].title == "Café"
+    assert [pitch for *_, pitch in rows(parse_abc(data, "x"))] == [60, 62, 64, 65]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"Dear diary, this is no music.", "not ABC"),
+        (b"X:1\nT:no key\nCDEF|", "not ABC"),
+        (HEAD.encode() + b"CDEF|\0\0", "not ABC"),
+        (HEAD.encode(), "no notes"),
+        (HEAD.encode() + b"z4|", "no notes"),
+        (HEAD.encode() + b"{g}C0|", "no notes"),
+        (HEAD.encode() + b"{g}C,,,,,,|", "no notes"),
+        (HEAD.encode() + b"C9999|" * 9999, "hours|impossible times"),
+        (b"", "empty"),
+    ],
+)
+def test_what_is_refused(data: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.abc"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=reason) as error:
+        read_score(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).endswith(".")
+    assert "\n" not in str(error.value)
+
+
+def test_random_damage_never_raises_anything_else() -> None:
+    rng = random.Random(1)
+    text = HEAD + '|:"Am"C>D {ef}(3EFG|[1 [CEG]2- [CEG]2:|[2 ^F/2_B3/4 z|]\n[V:2] C,2 & D,2 [K:Gm] [M:3/4] [Q:1/4=90] +CE+ Z|\n'
+    marks = "|:[]()0123456789/<>-&{}^_='\",+!~zZxCDEcdeVKMLQ \n%\\"
+    read = 0
+    for _ in range(300):
+        damaged = list(text)
+        for _ in range(rng.choice((1, 4, 12))):
+            damaged[rng.randrange(len(damaged))] = rng.choice(marks)
+        try:
+            piece = abc("".join(damaged))
+        except InputError:
+            continue
+        read += 1
+        assert (piece.notes["duration"] > 0).all()
+        assert (piece.bars["length"] > 0).all()
+    assert read > 200

@@ -1,0 +1,133 @@
+"""Reading kern: parts and their names, bars, repeats, hands, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from styletransfer.score.kern import parse_kern
+from styletransfer.score.melody import extract_melody
+from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.read import read_score
+
+CHORALE = """!!!COM: Nobody
+**kern\t**kern\t**silbe\t**kern\t**kern
+*Itenor\t*Itenor\t*\t*I"Second\t*Icant
+*I:[BASSO]\t*I:[TENORE]\t*I:[TENORE]\t*\t*
+*k[b-]\t*k[b-]\t*\t*k[b-]\t*k[b-]
+*d:\t*d:\t*\t*d:\t*d:
+*M3/4\t*M3/4\t*\t*M3/4\t*M3/4
+*MM90\t*MM90\t*\t*MM90\t*MM90
+4DD\t4d\tDas\t4f\t4a
+=1\t=1\t=1\t=1\t=1
+4D\t2A\tist\t4f\t8dd
+.\t.\t.\t.\t8aaq
+.\t.\t.\t.\t8ff
+4F\t.\t.\t2g\t4b-
+[4G\t4B-\tsie\t.\t4cc
+=2\t=2\t=2\t=2\t=2
+2G]\t2d\t|\t2g\t2dd;
+=:|!\t=:|!\t=:|!\t=:|!\t=:|!
+4C\t4c\tja\t4e\t4g
+=3\t=3\t=3\t=3\t=3
+2.F\t2.c\tja\t2.f\t2.a
+==\t==\t==\t==\t==
+*-\t*-\t*-\t*-\t*-
+"""
+
+PIANO = """**kern\t**kern\t**dynam
+*part1\t*part1\t*
+*staff2\t*staff1\t*
+*I"Harpsichord\t*\t*
+*M2/4\t*M2/4\t*
+=1\t=1\t=1
+*^\t*\t*
+4C 4G\t8c\t4e 4cc\tp
+.\t8d\t.\t.
+4C\t4e\t8ccL\t.
+.\t.\t8ddJ\t.
+*v\t*v\t*\t*
+=2\t=2\t=2
+2C\t2ee\t.
+==\t==\t==
+*-\t*-\t*-
+"""
+
+
+def rows(piece: Piece, part: int) -> list[tuple[float, float, int]]:
+    notes = piece.notes[piece.notes["part"] == part]
+    return [(float(n["onset"]), float(n["duration"]), int(n["pitch"])) for n in notes]
+
+
+def test_a_chorale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four singers, top first; pick-up, repeat, tie, key and tempo; the words are left out, and music21 is silent."""
+    path = tmp_path / "chorale.krn"
+    path.write_text(CHORALE, encoding="latin-1")
+    piece = read_score(path)
+    assert piece.parts == ("Soprano", "Second", "Tenore", "Basso")
+    first = [(0, 1, 69), (1, 0.5, 74), (1.375, 0.125, 81), (1.5, 0.5, 77), (2, 1, 70), (3, 1, 72), (4, 2, 74)]
+    again = [(onset + 6, length, pitch) for onset, length, pitch in first]
+    assert rows(piece, 0) == [*first, *again, (12, 1, 67), (13, 3, 69)]
+    assert (3, 3, 55) in rows(piece, 3)
+    assert len(rows(piece, 3)) == 2 * 4 + 2
+    assert piece.bars["start"].tolist() == [-2, 1, 4, 6, 7, 10, 12, 13]
+    assert piece.key_signatures == ((0.0, -1, True),)
+    assert piece.tempo.quarters_per_minute() == pytest.approx(90, rel=1e-4)
+    assert piece.feel == "score"
+    assert (extract_melody(piece) == (piece.notes["part"] == 0)).all()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_two_hands_and_split_columns(tmp_path: Path) -> None:
+    path = tmp_path / "piano.krn"
+    path.write_text(PIANO, encoding="utf-8")
+    piece = read_score(path)
+    assert piece.parts == ("Harpsichord, right hand", "Harpsichord, left hand")
+    assert rows(piece, 1) == [(0, 1, 48), (0, 1, 55), (0, 0.5, 60), (0.5, 0.5, 62), (1, 1, 48), (1, 1, 64), (2, 2, 48)]
+    assert [n["pitch"] for n in piece.notes[extract_melody(piece)]] == [72, 72, 74, 76]
+
+
+def test_columns_without_names_are_numbered_and_horns_sound_as_written() -> None:
+    """Kern is at sounding pitch, whatever the instrument; "spine_1" is no name to show anyone."""
+    text = "**kern\t**kern\n*\t*Icor\n*M2/4\t*M2/4\n=1\t=1\n2C\t4c\n.\t4d\n=2\t=2\n2C\t2e\n==\t==\n*-\t*-\n"
+    piece = parse_kern(text.encode(), "a.krn")
+    assert piece.parts == ("Horn", "part 2")
+    assert [pitch for *_, pitch in rows(piece, 0)] == [60, 62, 64]
+
+
+def test_a_repeat_that_never_ends_does_not_spoil_the_others() -> None:
+    """Music21 gave all repeats up; many scores of dances open one more than they close."""
+    text = "**kern\n*M1/4\n=1\n4c\n=:|!\n4d\n=3!|:\n4e\n=4\n4f\n==\n*-\n"
+    piece = parse_kern(text.encode(), "a.krn")
+    assert [pitch for *_, pitch in rows(piece, 0)] == [60, 60, 62, 64, 65]
+    assert piece.remarks == ()
+
+
+def test_of_several_pieces_the_first_is_read() -> None:
+    one = "!!!!SEGMENT: {}\n**kern\n*M2/4\n=1\n4c\n4d\n==\n*-\n"
+    piece = parse_kern((one.format("a") + one.format("b")).encode(), "a.krn")
+    assert len(piece.notes) == 2
+    assert piece.remarks == ("the file holds 2 pieces; the first one was read",)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"Dear diary", "not kern"),
+        (b"**mens\nSc\n*-\n", "not kern"),
+        (b"**kern\n*-\n", "no notes"),
+        (b"**kern\n=1\n4r\n*-\n", "no notes"),
+        (b"**kern\t**kern\n4c\t4d\t4e\n4c\n*v\t*v\t*v\n*^\n*-\n", "cannot be understood|no notes"),
+        (b"**kern\n\xff\xfe\x00\n*-\n", "cannot be understood|no notes"),
+    ],
+)
+def test_what_is_refused(data: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.krn"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=reason) as error:
+        read_score(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).endswith(".")
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr() == ("", "")
