@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--pieces", type=int, default=8, help="of each composer and feel, at the most")
-    parser.add_argument("--longest", type=int, default=2500, help="only pieces of at most so many notes")
+    parser.add_argument("--longest", type=int, default=4000, help="only pieces of at most so many notes")
     parser.add_argument("--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept")
     parser.add_argument("--out", type=Path, default=Path("finetune/results/matrix.json"))
     arguments = parser.parse_args(argv)
@@ -90,7 +90,8 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         "base": about["base"],
         "data_hash": library.hash,
         "pieces": [
-            {"id": one.id, "composer": one.composer, "feel": one.feel, "group": one.group, "notes": one.count} for one in rows
+            {key: getattr(one, key) for key in ("id", "composer", "feel", "group", "split")} | {"notes": one.count}
+            for one in rows
         ],
         "bits": columns,
     }
@@ -103,8 +104,8 @@ def pieces_of(library: Library, composers: list[str], arguments: argparse.Namesp
         for split in (arguments.split, "validation"):
             found: list[int] = []
             for feel in ("score", "performance"):
-                pool = library.select(split=split, feel=feel, composer=composer)
-                pool = [i for i in pool if library.pieces[i].count <= arguments.longest]
+                every = sorted(library.select(split=split, feel=feel, composer=composer), key=lambda i: library.pieces[i].count)
+                pool = sorted(i for i in every if library.pieces[i].count <= arguments.longest) or every[:1]
                 count = min(arguments.pieces, len(pool))
                 found += [pool[k * len(pool) // count] for k in range(count)]
             if found:

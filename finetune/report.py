@@ -65,6 +65,11 @@ def styles_table(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _range(found: Interval) -> str:
+    """The interval in brackets; of a single piece there is none."""
+    return "" if np.isnan(found.low) else f" ({found.low:.3f} to {found.high:.3f})"
+
+
 class Table:
     """The matrix: bits per note of each composer's pieces (rows) under each column."""
 
@@ -74,6 +79,7 @@ class Table:
         self.composers = np.array([one["composer"] for one in report["pieces"]])
         self.groups = np.array([one["group"] for one in report["pieces"]])
         self.split = report["split"]
+        self.elsewhere = {one["composer"] for one in report["pieces"] if one["split"] != self.split}
         self.names = [name for name in self.bits if name not in (BASE, TAG)]
         self.rows = [name for name in self.names if (self.composers == name).any()]
 
@@ -97,8 +103,11 @@ class Table:
             best = min(cells, key=lambda name: cells[name])
             own_best += best == row
             marked = [f"**{value:.2f}**" if name == best else f"{value:.2f}" for name, value in cells.items()]
-            lines.append(f"| {row} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
+            star = "*" if row in self.elsewhere else ""
+            lines.append(f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
         lines += ["", f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers.", ""]
+        if self.elsewhere:
+            lines += [f"\\* no {self.split} pieces: the validation pieces, which also told when to stop.", ""]
         lines += [
             "| pieces of | pieces | own adapter saves, against the base | the base with the tag | the best other adapter |"
         ]
@@ -107,10 +116,7 @@ class Table:
             others = [name for name in self.names if name != row]
             rivals = [BASE, TAG, *([min(others, key=lambda name: self.cell(row, name))] if others else [])]
             found = [(rival, self.paired(row, row, rival)) for rival in rivals]
-            cells_of = [
-                f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}){'' if rival in (BASE, TAG) else f' {rival}'}"
-                for rival, one in found
-            ]
+            cells_of = [f"{one.value:.3f}{_range(one)}{'' if rival in (BASE, TAG) else f' {rival}'}" for rival, one in found]
             lines.append(f"| {row} | {(self.composers == row).sum()} | {' | '.join(cells_of)} |")
         return "\n".join(lines)
 

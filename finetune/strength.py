@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -48,15 +49,19 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.model.base import write_atomically
     from styletransfer.score.examples import EXAMPLES
     from styletransfer.score.notes import InputError
+    from styletransfer.styles import WEIGHTS, find_style
     from styletransfer.transfer.pipeline import load_model
 
     try:
         library = Library.load(arguments.data)
-        base = load_model(arguments.model).weights_hash
-        report: dict[str, Any] = {"made_by": "finetune.strength", "base": base, "rows": {}, "real": {}}
-        if arguments.out.exists() and (kept := json.loads(arguments.out.read_text()))["base"] == base:
+        names = sorted({*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))})
+        paths = {name: path for name in names if (path := find_style(name).path)}
+        identity = {name: hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() for name, path in paths.items()}
+        identity["base"] = load_model(arguments.model).weights_hash
+        report: dict[str, Any] = {"made_by": "finetune.strength", "identity": identity, "rows": {}, "real": {}}
+        if arguments.out.exists() and (kept := json.loads(arguments.out.read_text()))["identity"] == identity:
             report = kept
-        for style in sorted({*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))}):
+        for style in names:
             if real := excerpts(library, style):
                 report["real"][style] = measures_of(mean(real))
         for kind, first, second, amount in jobs(arguments.styles, [pair.split(":") for pair in arguments.pairs]):
@@ -99,8 +104,7 @@ def one(kind: str, first: str, second: str, amount: float, tune: str, seed: int,
     if kind == "adapters":
         shares = (1 - amount, amount)
         model = weighted(base, styles, shares, codec.vocabulary, folder)
-        era = styles[0].era if styles[0].era == styles[1].era else UNKNOWN
-        voices = [Voice(model, Controls("score", era, SLOT, tempo), 1.0)]
+        voices = [Voice(model, Controls("score", UNKNOWN, SLOT, tempo), 1.0)]
     elif kind == "logits":
         sides = zip(styles, (1 - amount, amount), strict=True)
         voices = voices_of(base, [(load_style(s, folder), s.controls("score", tempo), w) for s, w in sides], 1.0)
@@ -137,20 +141,24 @@ def weighted(
     """One model with the weighted sum of the styles' updates, and of their control tokens' rows under :data:`SLOT`."""
     import torch
 
-    from styletransfer.model.adapters import style_token
+    from styletransfer.tokens.controls import UNKNOWN
     from styletransfer.transfer.pipeline import load_style
 
     model = copy.deepcopy(base)
     models = [load_style(style, folder) for style in styles]
-    rows = [vocabulary[style_token(style.era, style.composer)] for style in styles]
+    rows = {
+        f"COMPOSER_{SLOT}": [vocabulary[f"COMPOSER_{style.composer}"] for style in styles],
+        f"ERA_{UNKNOWN}": [vocabulary[f"ERA_{style.era}"] for style in styles],
+    }
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             start = base.get_parameter(name)
             sides = [one.get_parameter(name) for one in models]
             parameter.copy_(start + sum(share * (side - start) for share, side in zip(shares, sides, strict=True)))
             if name in ("model.embed_tokens.weight", "features.style.weight"):
-                mixed = sum(share * side[row] for share, side, row in zip(shares, sides, rows, strict=True))
-                parameter[vocabulary[f"COMPOSER_{SLOT}"]] = mixed
+                for token, places in rows.items():
+                    mixed = sum(share * side[row] for share, side, row in zip(shares, sides, places, strict=True))
+                    parameter[vocabulary[token]] = mixed
     return model
 
 

@@ -29,15 +29,16 @@ HELD_OUT_SHARE = 0.1  # of the training pieces, for composers without a validati
 
 @dataclass(frozen=True)
 class Corpus:
-    """A style from music21's corpus: which part of it, and its era."""
+    """A style from music21's corpus: which part of it, its era, and what its scores' editors say of rights."""
 
     source: str
     era: str
+    licence: str
 
 
 OTHERS = {
-    "bach-chorales": Corpus("corpus:bach", "baroque"),
-    "palestrina": Corpus("corpus:palestrina", UNKNOWN),
+    "chorales": Corpus("corpus:bach", "baroque", LICENCE),
+    "palestrina": Corpus("corpus:palestrina", UNKNOWN, f"{LICENCE}; the scores' encoder reserves rights to derivative formats"),
 }
 
 
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.work / name,
                 out,
                 minutes=arguments.minutes,
-                licence=LICENCE,
+                licence=OTHERS[name].licence if corpus else LICENCE,
                 data=f"music21's {OTHERS[name].source}" if corpus else MAESTRO,
             )
             minutes = (time.monotonic() - begin) / 60

@@ -73,7 +73,9 @@ def options(
 
 @app.command()
 def apply(
-    song: Annotated[str, typer.Argument(help="A MIDI or MusicXML file, or an example: happy-birthday, greensleeves, …")],
+    song: Annotated[
+        str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example: happy-birthday, greensleeves, …")
+    ],
     style: Style,
     out: Out = None,
     seed: Seed = 0,
@@ -160,7 +162,7 @@ def generate(
 
 @app.command()
 def inspect(
-    song: Annotated[str, typer.Argument(help="A MIDI or MusicXML file, or an example's name.")],
+    song: Annotated[str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")],
     plot: Plot = None,
     force: Force = False,
     as_json: AsJson = False,
@@ -226,7 +228,8 @@ def finetune(
     with progress_bar("a first sample", False) as progress:
         sample = run(Request("happy-birthday", name, model=model), progress)
     Outputs(style.path / "sample.mid", None, None, None, True).write(sample.piece, f"happy-birthday in the style of {name}")
-    print(f"{style.path}\na first sample: {style.path / 'sample.mid'}\nstyletransfer apply happy-birthday --style {name}")
+    print(f"{style.path}\na first sample: {style.path / 'sample.mid'}")
+    print(f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}")
 
 
 @styles_app.callback()

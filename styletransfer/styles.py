@@ -28,6 +28,7 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}  # of Windows
 LARGEST = 10**12
 LARGEST_WEIGHT = 1000
 
@@ -216,7 +217,7 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
         found.append((find_style(name.strip() or part), amount))
     if not found:
         raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
-    if len({style.name for style, _ in found}) < len(found):
+    if len({(style.name, style.path) for style, _ in found}) < len(found):
         raise InputError(f"--style {text}: a style is named twice.")
     total = sum(amount for _, amount in found)
     return [(style, amount / total) for style, amount in found]
@@ -228,7 +229,7 @@ def check_name(name: str) -> None:
     Raises:
         InputError: saying which.
     """
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0] in DEVICES:
         raise InputError(f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit first, at most 64.")
     if name in _package_styles() or _holds(shipped(), name):
         raise InputError(f"--name {name}: a style of that name comes with the package; choose another.")

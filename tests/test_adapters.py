@@ -114,12 +114,16 @@ def test_another_base_or_tokenizer_is_refused(written: Path) -> None:
     ("change", "message"),
     [
         ({"r": 65}, "a rank of 65"),
+        ({"r": 8}, "not the card's"),
+        ({"lora_alpha": float("nan")}, "of a kind"),
+        ({"trainable_token_indices": {"embed_tokens": [3], "style": [3]}}, "not the card's"),
+        ({"trainable_token_indices": None}, "not the card's"),
         ({"r": 0}, "a rank of 0"),
         ({"r": "eight"}, "can't be read"),
         ({"use_dora": True}, "of a kind"),
         ({"peft_type": "IA3"}, "of a kind"),
         ({"modules_to_save": ["lm_head"]}, "of a kind"),
-        ({"trainable_token_indices": {"embed_tokens": [100_000], "style": [100_000]}}, "don't fit"),
+        ({"trainable_token_indices": {"embed_tokens": [100_000], "style": [100_000]}}, "not the card's"),
     ],
 )
 def test_settings_that_are_not_ours_are_refused(change: dict[str, Any], message: str, written: Path, tmp_path: Path) -> None:
@@ -137,6 +141,10 @@ def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) ->
         "narrow": state | {down: state[down][:, :-1].contiguous()},
         "foreign": {key.replace("layers.1", "layers.9"): tensor for key, tensor in state.items()},
         "half": {key: tensor for key, tensor in state.items() if "lora_B" not in key},
+        "nothing": {},
+        "rows alone": {key: tensor for key, tensor in state.items() if "lora" not in key},
+        "not finite": state | {down: torch.full_like(state[down], float("nan"))},
+        "the head": {key.replace("layers.1.mlp.up_proj", "lm_head"): tensor for key, tensor in state.items()},
         "more": state | {"base_model.model.model.norm.weight": torch.ones(32)},
     }
     for name, one in cases.items():

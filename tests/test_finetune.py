@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from styletransfer.cli import app
+from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.model.base import load_package, weights_hash
 from styletransfer.score.notes import InputError
@@ -94,6 +98,10 @@ def test_a_folder_becomes_a_style_that_plays(
     assert (own_home / "mine" / "sample.mid").stat().st_size > 100
     listed = json.loads(CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output)
     assert [row["path"] for row in listed if row["kind"] == "user"] == [str(own_home / "mine")]
+    told = result.output.splitlines()[-1].split()
+    assert told[:2] == ["styletransfer", "apply"]
+    assert CliRunner().invoke(app, told[1:], catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "happy-birthday-mine.mid").is_file()
     call = ["apply", str(songs / "a" / "2.mid"), "--style", "mine:2,bach:1", "--model", str(tiny_package), "--json"]
     report = json.loads(CliRunner().invoke(app, call, catch_exceptions=False).output)
     assert report["melody_notes_kept"] == report["melody_notes"]
@@ -103,7 +111,23 @@ def test_a_folder_becomes_a_style_that_plays(
     assert "--force" in str(again.exception)
 
 
-def test_it_learns(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+def keep_log(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Gets the validations of a run, read before its folder goes."""
+    kept: list[float] = []
+    remove = shutil.rmtree
+
+    def read(path: Path, **rest: Any) -> None:
+        log = Path(path) / "log.jsonl"
+        if log.exists():
+            rows = (json.loads(line) for line in log.read_text().splitlines())
+            kept.extend(row["eval_bits_per_note"] for row in rows if "eval_bits_per_note" in row)
+        remove(path, **rest)
+
+    monkeypatch.setattr(shutil, "rmtree", read)
+    return kept
+
+
+def test_it_learns(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learnt by heart is likelier than before, and the best of the checkpoints is the one that stays."""
     library = Library.load(tiny_data)
     learnt = [i for i, one in enumerate(library.pieces) if one.split == "train" and one.feel == "score"][:2]
@@ -111,18 +135,54 @@ def test_it_learns(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
     held = replace(pieces.pieces[1], split="validation", notes=pieces.pieces[0].notes, bars=pieces.pieces[0].bars)
     pieces = replace(pieces, manifest=replace(pieces.manifest, pieces=(pieces.pieces[0], held)))
     config = replace(settings(), steps=40, evaluate_every=5, patience=20)
+    kept = keep_log(monkeypatch)
     card = finetune(pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
     assert card.gain is not None
     assert card.gain > 1
     assert not (tmp_path / "work").exists()
+    assert card.style_bits == pytest.approx(min(kept), abs=1e-3)
 
 
-def test_it_stops_when_the_held_out_pieces_get_no_better(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+def test_it_stops_when_the_held_out_pieces_get_no_better(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At a rate that ruins the model; what is kept is not the ruin."""
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=3.0)
+    kept = keep_log(monkeypatch)
     card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
     assert 4 <= card.steps < 60
+    assert max(kept) > min(kept) + 1
+    assert card.style_bits == pytest.approx(min(kept), abs=1e-2)
+
+
+def test_the_minutes_end_it_and_the_last_step_is_heard(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps after the last validation were thrown away, and a run whose steps became slower went on beyond its minutes."""
+    library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
+    config = replace(settings(), steps=100_000, evaluate_every=7000, patience=20)
+    kept = keep_log(monkeypatch)
+    begin = time.monotonic()
+    card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out", minutes=0.05)
+    assert time.monotonic() - begin < 60
+    assert len(kept) == 1
+    assert card.style_bits == pytest.approx(kept[0], abs=1e-3)
+
+
+def test_a_chorale_or_two_of_the_corpus(
+    tiny_package: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, few = sources.corpus_folder("bach"), tmp_path / "few"
+    few.mkdir()
+    for name in ("bwv281.mxl", "bwv102.7.mxl", "bwv323.mxl", "bwv37.6.mxl", "bwv26.6.mxl"):
+        shutil.copy(corpus / name, few / name)
+    monkeypatch.setattr(sources, "corpus_folder", lambda name: few)
+    said: list[str] = []
+    style = finetune_source("corpus:bach", "bach-chorales", settings(), tiny_package, say=said.append)
+    assert style.card is not None
+    assert (style.card.pieces, style.card.held_out, style.card.data) == (4, 1, "corpus:bach")
+    assert any("4 pieces to learn from" in sentence for sentence in said)
 
 
 def test_killed_it_goes_on_to_the_same_style(
@@ -156,13 +216,14 @@ def test_what_cannot_be_is_refused_before_any_work(songs: Path, tiny_package: Pa
         (songs, "mine", {"era": "stone age"}, "--era"),
         (empty, "mine", {}, "no piece could be read"),
         (tmp_path / "none", "mine", {}, "no such folder"),
+        (songs, "aux.1", {}, "small letters"),
     ):
         with pytest.raises(InputError, match=message):
             finetune_source(str(source), name, settings(), tiny_package, **more)  # type: ignore[arg-type]
     assert not list(own_home.glob("*"))
 
 
-def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path) -> None:
+def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the older style of that name stays."""
     out = tmp_path / "mine"
     out.mkdir()
@@ -176,7 +237,43 @@ def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         module._publish(out, fail)
     assert (out / "style.json").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if ".partial-" in path.name:
+            raise PermissionError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError):
+        module._publish(out, lambda folder: folder.mkdir())
+    assert (out / "style.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["mine"]
+
+
+def test_folders_of_something_else_are_left_alone(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "song.mid").write_bytes(b"MThd")
+    library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
+    for work, out in ((music, tmp_path / "out"), (tmp_path / "work", music)):
+        with pytest.raises(InputError, match="something else"):
+            finetune(library, tiny_package, "mine", "user", replace(settings(), steps=2, evaluate_every=1), work, out)
+    assert (music / "song.mid").read_bytes() == b"MThd"
+
+
+def test_two_at_once_and_a_home_that_cannot_be(
+    songs: Path, tiny_package: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = own_home / ".mine.work"
+    work.mkdir(parents=True)
+    (work / "source").write_text("another's")
+    with FileLock(work / "lock"), pytest.raises(InputError, match="another process"):
+        finetune_source(str(songs), "mine", settings(), tiny_package)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="can't be written"):
+        finetune_source(str(songs), "mine", settings(), tiny_package)
 
 
 def test_few_pieces_are_learnt_without_any_held_out(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:

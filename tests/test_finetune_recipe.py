@@ -83,7 +83,10 @@ def test_the_recipe_from_pieces_to_tables(
 
 def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
     """Two pieces of a, one of b; a's own adapter is the best of its row, b's isn't."""
-    pieces = [{"id": str(k), "composer": name, "feel": "score", "group": str(k), "notes": 100} for k, name in enumerate("aab")]
+    pieces = [
+        {"id": str(k), "composer": name, "feel": "score", "group": str(k), "split": "test", "notes": 100}
+        for k, name in enumerate("aab")
+    ]
     bits = {"base": [400, 300, 500], "tag": [390, 290, 480], "a": [300, 200, 450], "b": [350, 250, 460]}
     table = report.Table({"split": "test", "pieces": pieces, "bits": bits})
     assert table.cell("a", "a") == 2.5
@@ -93,7 +96,7 @@ def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
     text = table.text()
     assert "best of its row for 1 of 2 composers" in text
     assert "| b | 5.00 | 4.80 | **4.50** | 4.60 |" in text
-    assert "0.500 (0.500 to 0.500) b" in text
+    assert "| 1 | 0.400 | 0.200 | -0.100 a |" in text  # one piece: no interval
 
 
 def test_a_composer_without_validation_pieces_holds_some_out(tiny_data: Path) -> None:

@@ -18,6 +18,7 @@ from styletransfer.score.notes import Feel, InputError, Piece, bars_of, make_not
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Plan, free_plan, plan_of
+from styletransfer.training.likelihood import windows_of
 from tests.tiny import codec, tiny_model
 
 BACH = Controls("score", "baroque", "bach")
@@ -233,3 +234,35 @@ def test_draws_follow_the_distribution() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"--{next(iter(wrong)).replace('_', '-')} .*: give a number from"):
         SamplingConfig(**wrong)
+
+
+def wandering_tune() -> Piece:
+    """Forty bars in C major, then forty in F sharp major."""
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 2, 0])
+    pitch = np.concatenate([72 + scale[np.arange(80) % 12], 66 + scale[np.arange(80) % 12]])
+    onset = np.arange(160.0)
+    return Piece(make_notes(onset, np.full(160, 0.9), pitch, melody=True), "score", bars_of([(0.0, 2, 4)], 160.0))
+
+
+def key_of(ids: Sequence[int]) -> str:
+    return next(codec().names[index] for index in ids if codec().names[index].startswith("KEY_"))
+
+
+def test_the_controls_tell_the_key_of_the_bars_to_come(checked: type[Checked], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While decoding, anew whenever the window slides; and in the windows that bits are counted in."""
+    told: list[set[str]] = []
+    start = Checked.start
+
+    def noted(self: Checked, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+        told.append({key_of(ids) for ids in sequences})
+        return start(self, sequences)
+
+    monkeypatch.setattr(Checked, "start", noted)
+    grid = codec().grid(wandering_tune())
+    run(tiny_model(context=96), plan_of(codec(), grid), strength=1.5)
+    assert told[0] == {"KEY_C-major"}
+    assert told[-1] == {"KEY_F#-major"}
+    windows = windows_of(codec(), grid, BACH, 96, with_melody=True)
+    assert key_of(windows[0].ids.tolist()) == "KEY_C-major"
+    assert key_of(windows[-1].ids.tolist()) == "KEY_F#-major"
+    assert {key_of(window.ids.tolist()) for window in windows_of(codec(), grid, BACH, 96, with_melody=False)} == {"KEY_unknown"}

@@ -33,6 +33,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 EMBEDDINGS = ("embed_tokens", "style")  # the tables that hold a row of the style's control token
 HIGHEST_RANK = 64
 PREFIX = "base_model.model."
+ROWS = ".token_adapter.trainable_tokens_delta"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: 
         raise InputError(f"{style.path}: this style was trained with other tokens; train it again with this version.")
     if style.card.base != base_hash:
         raise InputError(f"{style.path}: this style was trained on another base model; train it again with this one.")
-    scale, rows = _read_config(style.path)
+    scale, rank, rows = _read_config(style.path)
+    if rank != style.card.rank or rows != [base.names.index(style_token(style.era, style.composer))]:
+        raise InputError(f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is damaged.")
     try:
         state = load((style.path / WEIGHTS).read_bytes())
     except (OSError, SafetensorError) as error:
@@ -113,15 +116,19 @@ def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: 
     model = copy.deepcopy(base)
     try:
         with torch.no_grad():
+            if sum(key.endswith(ROWS) for key in state) != len(EMBEDDINGS) or len(state) <= len(EMBEDDINGS):
+                raise KeyError("tensors are missing")
             for key, tensor in state.items():
-                _add(model, key, tensor.float(), state, scale, rows)
+                if not tensor.isfinite().all():
+                    raise RuntimeError(f"{key} is not finite")
+                _add(model, key, tensor.float(), state, scale, rank, rows)
     except (AttributeError, KeyError, RuntimeError, IndexError) as error:
         raise InputError(f"{style.path / WEIGHTS}: its weights don't fit the base model ({error}).") from error
     return model
 
 
-def _read_config(folder: Path) -> tuple[float, list[int]]:
-    """The updates' scale, and the rows of the embeddings that the adapter replaces."""
+def _read_config(folder: Path) -> tuple[float, int, list[int]]:
+    """The updates' scale and rank, and the rows of the embeddings that the adapter replaces."""
     try:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_bytes())
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
@@ -132,22 +139,27 @@ def _read_config(folder: Path) -> tuple[float, list[int]]:
     if not 1 <= rank <= HIGHEST_RANK:
         raise InputError(f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters (1 to {HIGHEST_RANK}).")
     other = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "use_qalora")
-    if config.get("peft_type") != "LORA" or any(config.get(name) for name in other) or len(rows) > 1:
+    if config.get("peft_type") != "LORA" or any(config.get(name) for name in other) or len(rows) > 1 or not 0 < alpha < 1e6:
         raise InputError(f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads plain LoRA.")
-    return alpha / rank, list(next(iter(rows), ()))
+    return alpha / rank, rank, list(next(iter(rows), ()))
 
 
-def _add(model: MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rows: list[int]) -> None:
+def _add(
+    model: MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rank: int, rows: list[int]
+) -> None:
     """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name tells."""
     name = key.removeprefix(PREFIX)
     if name.endswith(".lora_B.weight"):
         down = state[key.replace(".lora_B.", ".lora_A.")].float()
-        weight = model.get_parameter(name.removesuffix(".lora_B.weight") + ".weight")
-        if tuple(weight.shape) != (len(tensor), down.shape[1]):
-            raise RuntimeError(f"{key} is of another size")
+        module = name.removesuffix(".lora_B.weight")
+        weight = model.get_parameter(module + ".weight")
+        if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != (len(tensor), down.shape[1], len(down)):
+            raise RuntimeError(f"{key} is of another module or size")
         weight.add_(tensor @ down, alpha=scale)
-    elif name.endswith(".token_adapter.trainable_tokens_delta"):  # PEFT calls it a delta; it is the rows themselves
-        table = model.get_parameter(name.removesuffix(".token_adapter.trainable_tokens_delta") + ".weight")
+    elif name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS:  # PEFT calls the rows a delta
+        table = model.get_parameter(name.removesuffix(ROWS) + ".weight")
+        if tuple(tensor.shape) != (len(rows), table.shape[1]):
+            raise RuntimeError(f"{key} is of another size")
         table[rows] = tensor
     elif not (name.endswith(".lora_A.weight") and key.replace(".lora_A.", ".lora_B.") in state):
         raise KeyError(key)

@@ -47,6 +47,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
     def __init__(self, config: LlamaConfig, names: list[str]) -> None:
         super().__init__(config)
         self.loss_type = "ForCausalLM"  # transformers would guess it from the class's name
+        self.names = names
         self.values = TokenValues(names)
         self.features = FeatureEmbedding(config.hidden_size, config.vocab_size)
         for table in self.features.parameters():

@@ -8,12 +8,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -24,12 +25,12 @@ from transformers import (
 )
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.library import Library, Manifest, is_prepared
+from styletransfer.data.library import Library, Manifest
 from styletransfer.data.prepare import prepare
 from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
 from styletransfer.score.notes import InputError
-from styletransfer.styles import Card, Kind, Style, check_name, home, style_at
+from styletransfer.styles import CARD, Card, Kind, Style, check_name, home, style_at
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.likelihood import Bits, bits_per_note
@@ -137,6 +138,8 @@ def finetune(
     keep_memory()
     model, vocabulary, manifest = load_package(base)
     codec = Codec()
+    if codec.hash != manifest["tokenizer_hash"]:
+        raise InputError(f"{base}: its tokens are not those of this version; a style can't be trained on it.")
     context = int(model.config.max_position_embeddings)
     piece = library.pieces[0]
     held_out = validation_pieces(library, config.evaluate_pieces)
@@ -174,6 +177,7 @@ def finetune(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    arguments.restore_callback_states_from_checkpoint = bool(pieces)  # how long the held-out pieces haven't got better
     last = last_checkpoint(work)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     adapted = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
@@ -233,16 +237,44 @@ def finetune_source(
     if out.exists() and not force:
         raise InputError(f"{out}: there is a style of that name; choose another, or write over it with --force.")
     bar = progress or (lambda _: nullcontext(lambda _: None))
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with FileLock(work / "lock", timeout=0):
+            _learn(source, name, config, base, out, work, era, minutes, say, bar)
+        shutil.rmtree(work)
+    except Timeout as error:
+        raise InputError(f"{work}: another process is learning a style of that name; wait for it, or name another.") from error
+    except OSError as error:
+        raise InputError(f"{work}: can't be written ({error.strerror or error}).") from error
+    finally:
+        if work.is_dir() and not (work / "source").exists():  # nothing was read
+            shutil.rmtree(work, ignore_errors=True)
+    return style_at(out)
+
+
+def _learn(
+    source: str,
+    name: str,
+    config: FinetuneConfig,
+    base: Path,
+    out: Path,
+    work: Path,
+    era: str,
+    minutes: float | None,
+    say: Callable[[str], None],
+    bar: Callable[[str], AbstractContextManager[Progress]],
+) -> None:
+    """The work of :func:`finetune_source`, in a folder that is this process's."""
     library = _prepared(source, work / "data", bar)
     for file, reason in library.manifest.left_out:
         say(f"left out: {file}: {reason}")
+    if not library.select(split="train"):
+        raise InputError(f"{source}: its table leaves no piece to learn from.")
     for sentence in pieces_of(library.manifest):
         say(sentence)
     style = library.view(range(len(library)), era=era, composer=USER_SLOT)
     with bar(f"learning {name}") as shown:
         finetune(style, base, name, "user", config, work / "run", out, minutes=minutes, data=source, progress=shown)
-    shutil.rmtree(work)
-    return style_at(out)
 
 
 def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
@@ -251,10 +283,12 @@ def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextMan
     facts = [(str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths]  # size and time of change
     mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
     seen = folder.with_name("source")
-    if not (seen.is_file() and seen.read_text() == mark and is_prepared(folder)):
-        with bar("reading") as shown:
-            prepare([source], folder, progress=lambda done, total: shown(done / max(total, 1)))
-        write_atomically(seen, mark.encode())
+    if seen.is_file() and seen.read_text() == mark:
+        with suppress(InputError):  # of an older version, or damaged
+            return Library.load(folder)
+    with bar("reading") as shown:
+        prepare([source], folder, progress=lambda done, total: shown(done / max(total, 1)))
+    write_atomically(seen, mark.encode())
     return Library.load(folder)
 
 
@@ -314,9 +348,11 @@ def _blind(run: TrainConfig, library: Library, context: int) -> TrainConfig:
 
 
 def _own_work(work: Path, identity: dict[str, Any]) -> None:
-    """Make ``work`` this run's: what another run left there is removed."""
+    """Make ``work`` this run's: what another run left there is removed, anything else refused."""
     text = json.dumps(identity, indent=1, sort_keys=True)
-    if work.exists() and (not (work / "run.json").exists() or (work / "run.json").read_text() != text):
+    if work.exists() and any(work.iterdir()) and not (work / "run.json").exists():
+        raise InputError(f"{work}: holds something else than a run; name another folder.")
+    if work.exists() and any(work.iterdir()) and (work / "run.json").read_text() != text:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     write_atomically(work / "run.json", text.encode())
@@ -324,6 +360,8 @@ def _own_work(work: Path, identity: dict[str, Any]) -> None:
 
 def _publish(out: Path, write: Callable[[Path], None]) -> None:
     """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only then."""
+    if out.exists() and not (out / CARD).exists():
+        raise InputError(f"{out}: holds something else than a style; name another folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
     mark = hashlib.sha256(f"{out}{time.time_ns()}".encode()).hexdigest()[:8]
     partial, old = (out.with_name(f".{out.name}.{word}-{mark}") for word in ("partial", "old"))
@@ -333,6 +371,8 @@ def _publish(out: Path, write: Callable[[Path], None]) -> None:
             out.rename(old)
         partial.rename(out)
     finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -87,7 +87,8 @@ class WindowTrainer(Trainer):
 class TimeBudget(TrainerCallback):
     """Starts the decay when so much time is left as it needs, and stops the run at its end.
 
-    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on.
+    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on. Without ``keep``, the run
+    ends with the minutes even where the steps have become slower, and its last step is validated like the others.
     """
 
     def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None, *, keep: bool = True) -> None:
@@ -107,6 +108,10 @@ class TimeBudget(TrainerCallback):
             self._perhaps_decay(args, state, control)
         elif self.schedule.end is not None and state.global_step >= self.schedule.end:
             control.should_training_stop = True
+        if not self.keep and self.minutes is not None and time.monotonic() - self.begin >= 60 * self.minutes:
+            control.should_training_stop = True
+        if not self.keep and control.should_training_stop:
+            control.should_evaluate = control.should_save = True
 
     def _perhaps_decay(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
         step = state.global_step
@@ -239,10 +244,12 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
 
 
 def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
-    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over the list."""
+    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over the list; where all are
+    longer, the two shortest."""
     chosen = {}
     for feel in ("score", "performance"):
-        pool = [i for i in library.select(split="validation", feel=feel) if library.pieces[i].count <= 3000]
+        every = sorted(library.select(split="validation", feel=feel), key=lambda i: library.pieces[i].count)
+        pool = sorted(i for i in every if library.pieces[i].count <= 3000) or every[:2]
         if pool and count:
             chosen[feel] = [pool[int(k * len(pool) / min(count, len(pool)))] for k in range(min(count, len(pool)))]
     return chosen

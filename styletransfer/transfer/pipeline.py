@@ -193,11 +193,12 @@ def voices_in(style: str, feel: Feel, quarters_per_minute: float, strength: floa
 
 @lru_cache(maxsize=8)
 def load_style(style: Style, folder: Path | None = None) -> MelodyLlama:
-    """A style's model: a base with its adapter. Shipped adapters are the shipped base's; another base has the tags alone."""
+    """A style's model: a base with its adapter. A shipped composer or era is known to another base by its tag alone."""
     from styletransfer.model.adapters import load_adapter
 
     base = load_model(folder)
-    if folder is not None and style.path is not None and style.path.parent == shipped():
+    foreign = style.card is not None and style.card.base != base.weights_hash
+    if foreign and style.kind in ("composer", "era") and style.path is not None and style.path.parent == shipped():
         return base.model
     return load_adapter(base.model, base.weights_hash, base.tokenizer_hash, style)
 
