@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.harmony import Key, estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable
 
+WEIGHTS = {"likelihood": 1.0, "contrast": 1.0, "dissonance": -1.0, "emptiness": -1.0, "outside": -1.0, "open_end": -0.3}
 DISSONANT = (1, 2, 6, 10, 11)
 """Intervals against the melody, modulo an octave, that need care: seconds, tritone, sevenths."""
 
@@ -38,18 +40,32 @@ def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.searchsorted(begins, probes, side="right") > np.searchsorted(ends, probes, side="right")
 
 
+def open_end(accompaniment: NoteTable, key: Key) -> float:
+    """How far the last sonority is from a close in the key: half for a bass that isn't the tonic, half for notes outside its
+    triad. A song that ends elsewhere has the same in all its candidates."""
+    if not len(accompaniment):
+        return 1.0
+    ends = accompaniment["onset"] + accompaniment["duration"]
+    last = accompaniment["pitch"][ends >= ends.max() - 1e-3].astype(int)
+    triad = [(key.tonic + step) % 12 for step in (0, 4 if key.mode == "major" else 3, 7)]
+    return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, triad).all())
+
+
 def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable) -> dict[str, float]:
     """A candidate's measures and their sum, ``total``, higher is better.
 
     ``style``: mean log-probability a chosen token under the style (nats); ``contrast``: how much likelier the style makes
-    it than the base alone; ``dissonance`` and ``emptiness`` as above. The weights put them on the scale of the spread that
-    each has between candidates of the same song.
+    it than the base alone; ``dissonance``, ``emptiness`` and ``open_end`` as above, ``outside``: the share of the accompaniment
+    outside the melody's key. The weights put them on the scale of the spread that each has between candidates of the same song.
     """
+    key = estimate_key(melody)
     measures = {
         "likelihood": style,
         "contrast": style - plain if plain else 0.0,
         "dissonance": dissonance(melody, accompaniment),
         "emptiness": emptiness(melody, accompaniment),
+        "outside": out_of_key_share(accompaniment, key),
+        "open_end": open_end(accompaniment, key),
     }
-    total = measures["likelihood"] + measures["contrast"] - measures["dissonance"] - measures["emptiness"]
+    total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
     return {name: round(value, 4) for name, value in (measures | {"total": total}).items()}

@@ -1,0 +1,60 @@
+"""The ranker's measures by hand: a tune of four quarters in C major, over what is right and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from styletransfer.score.harmony import Key
+from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.transfer.rank import WEIGHTS, dissonance, emptiness, open_end, score
+
+C = Key(0, "major")
+
+
+def notes(*rows: tuple[float, float, int], melody: bool = False) -> NoteTable:
+    """Notes of (onset, duration, pitch)."""
+    onset, duration, pitch = zip(*rows, strict=True)
+    return make_notes(onset, duration, pitch, melody=melody)
+
+
+TUNE = notes((0, 1, 72), (1, 1, 76), (2, 1, 79), (3, 1, 72), melody=True)
+NOTHING = TUNE[:0]
+
+
+def test_dissonance_counts_onsets_struck_together() -> None:
+    assert dissonance(TUNE, notes((0, 1, 60), (1, 1, 55), (2.5, 1, 54))) == 0
+    assert dissonance(TUNE, notes((0, 1, 60), (1, 1, 65))) == 0.5  # F under E: a major seventh
+    assert dissonance(TUNE, NOTHING) == 0
+
+
+def test_emptiness_is_the_silent_share_of_the_tune() -> None:
+    assert emptiness(TUNE, notes((0, 4, 48))) == 0
+    assert emptiness(TUNE, notes((0, 1, 48))) == pytest.approx(0.75, abs=0.02)
+    assert emptiness(TUNE, NOTHING) == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"), [((48, 52, 55), 0.0), ((52, 60), 0.5), ((48, 53), 0.5), ((47, 53), 1.0), ((50,), 1.0)]
+)
+def test_a_close_has_the_tonic_below_and_its_triad(last: Sequence[int], expected: float) -> None:
+    """What ended before doesn't count."""
+    assert open_end(notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C) == expected
+    assert open_end(NOTHING, C) == 1
+
+
+def test_minor_closes_on_its_own_triad() -> None:
+    assert open_end(notes((0, 1, 57), (0, 1, 60)), Key(9, "minor")) == 0
+    assert open_end(notes((0, 1, 57), (0, 1, 61)), Key(9, "minor")) == 0.5
+
+
+def test_the_total_is_the_weighted_sum() -> None:
+    found = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 49), (3, 1, 54)))
+    assert found["contrast"] == pytest.approx(0.1)
+    assert found["outside"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["open_end"] == 1
+    assert found["total"] == pytest.approx(sum(weight * found[name] for name, weight in WEIGHTS.items()), abs=1e-3)
+    better = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 48), (3, 1, 52)))
+    assert better["total"] > found["total"]
+    assert score(-0.8, 0.0, TUNE, NOTHING)["contrast"] == 0
