@@ -28,7 +28,7 @@ from styletransfer.transfer.request import Request
 from tests.tiny import random_piece
 
 ROOT = Path(__file__).parents[1]
-VOCABULARY = 420
+VOCABULARY = 445
 STEP = {"performance": 1 / 16, "score": 1 / 8}  # seconds, quarters
 
 

@@ -246,8 +246,8 @@ def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(library: Library,
 
 def test_bits_are_those_of_one_pass_over_the_piece() -> None:
     """Where the context holds the piece; shorter windows see less, and cost something else."""
-    model, controls = tiny_model(context=2000), Controls("score", "modern", "debussy")
-    grid = codec().grid(random_piece(4, "score"))
+    model, grid = tiny_model(context=2000), codec().grid(random_piece(4, "score"))
+    controls = Controls("score", "modern", "debussy", key=codec().melody_key(grid, 0))
     ids, scored = codec().encode(grid, controls.tokens(), with_melody=True)
     with torch.inference_mode():
         log = torch.log_softmax(model(input_ids=torch.tensor([ids])).logits[0].double(), -1)
