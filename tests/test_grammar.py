@@ -192,3 +192,19 @@ def test_a_forced_token_is_not_up_to_the_sampler() -> None:
     line = Line(codec(), plan_of(codec(), codec().grid(example("twinkle"))))
     with pytest.raises(ValueError, match="was forced"):
         line.push(codec().eos)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
+    """The accompaniment ran on under Happy Birthday's last note, into a chord that belongs to no close."""
+    notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 4.0], [72, 74, 72], melody=True)
+    melody = Piece(notes, "score", bars_of([(0.0, 3, 4)], 6.0))
+    line = Line(codec(), plan_of(codec(), codec().grid(melody)))
+    rng = np.random.default_rng(seed)
+    for _ in range(5000):
+        if line.done:
+            break
+        line.push(line.forced[0] if line.forced else int(rng.choice(np.flatnonzero(line.allowed()))))
+    assert line.done
+    starts = [3 * 24 * bar + event.step for bar, ids in enumerate(line.bars) for event in codec().decode_events(ids)]
+    assert 24 < max(starts) < 4 * 24

@@ -128,8 +128,10 @@ class Line:
         self._melody_end = self._melody_onset + np.array([row[1] for row in flat], np.int64)
         self._melody_pitch = np.array([row[2] for row in flat], np.int64)
         self._locked = plan.melody is not None and plan.locked
-        # Nothing begins after the tune has ended: what sounds then may last, to the end of its bar and beyond.
-        self._end = int(self._melody_end.max()) if self._locked and len(flat) else 1 << 40
+        # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
+        self._end = 1 << 40
+        if self._locked and len(flat):
+            self._end = int(self._melody_onset[-1] + max((self._melody_end[-1] - self._melody_onset[-1]) // 2, 1))
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
