@@ -99,6 +99,8 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def pieces_of(library: Library, composers: list[str], arguments: argparse.Namespace) -> list[int]:
     """Held-out pieces of each composer, spread evenly over both feels; where a composer has none in the split, of the other."""
+    from styletransfer.data.library import spread
+
     chosen: list[int] = []
     for composer in composers:
         for split in (arguments.split, "validation"):
@@ -106,8 +108,7 @@ def pieces_of(library: Library, composers: list[str], arguments: argparse.Namesp
             for feel in ("score", "performance"):
                 every = sorted(library.select(split=split, feel=feel, composer=composer), key=lambda i: library.pieces[i].count)
                 pool = sorted(i for i in every if library.pieces[i].count <= arguments.longest) or every[:1]
-                count = min(arguments.pieces, len(pool))
-                found += [pool[k * len(pool) // count] for k in range(count)]
+                found += spread(pool, arguments.pieces)
             if found:
                 chosen += found
                 break

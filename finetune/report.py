@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.matrix import BASE, TAG
 from finetune.strength import summary
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
-
-BASE, TAG = "base", "tag"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -52,7 +52,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from styletransfer.data.library import Library
+    from styletransfer.data.library import Library, spread
     from styletransfer.evaluation.bits import bits_report
     from styletransfer.score.notes import InputError
     from styletransfer.tokens.codec import Codec
@@ -73,8 +73,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     for feel in ("score", "performance"):
         pool = library.select(split=arguments.split, feel=feel)
         pool = [i for i in pool if arguments.longest is None or library.pieces[i].count <= arguments.longest]
-        count = min(arguments.pieces or len(pool), len(pool))
-        chosen += [pool[k * len(pool) // count] for k in range(count)]
+        chosen += spread(pool, arguments.pieces or len(pool))
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
     total = sum(library.pieces[i].count for i in chosen)

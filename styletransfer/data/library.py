@@ -228,6 +228,12 @@ class Library:
         ]
 
 
+def spread(pool: list[int], count: int) -> list[int]:
+    """At most ``count`` of a list, evenly spread over it."""
+    count = min(count, len(pool))
+    return [pool[k * len(pool) // count] for k in range(count)]
+
+
 def _choice(value: str | Iterable[str] | None) -> set[str] | None:
     return None if value is None else {value} if isinstance(value, str) else set(value)
 

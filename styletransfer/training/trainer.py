@@ -15,7 +15,7 @@ from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.library import Library
+from styletransfer.data.library import Library, spread
 from styletransfer.data.plain import PlainWindows
 from styletransfer.model.base import MelodyLlama, ModelConfig, build_model, load_package, save_package, write_atomically
 from styletransfer.score.notes import InputError
@@ -251,7 +251,7 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
         every = sorted(library.select(split="validation", feel=feel), key=lambda i: library.pieces[i].count)
         pool = sorted(i for i in every if library.pieces[i].count <= 3000) or every[:2]
         if pool and count:
-            chosen[feel] = [pool[int(k * len(pool) / min(count, len(pool)))] for k in range(min(count, len(pool)))]
+            chosen[feel] = spread(pool, count)
     return chosen
 
 
