@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -226,6 +228,22 @@ class Library:
             and (composers is None or piece.composer in composers)
             and (era is None or piece.era == era)
         ]
+
+
+def write_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only then."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("partial", "old"))
+    try:
+        write(partial)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+    finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def spread(pool: list[int], count: int) -> list[int]:

@@ -6,7 +6,6 @@ See :mod:`styletransfer.data.library` for what is written, :mod:`styletransfer.d
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from styletransfer.data.library import (
     PieceInfo,
     content_hash,
     is_prepared,
+    write_folder,
 )
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
@@ -153,22 +153,18 @@ def _finish(
 
 def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> Manifest:
     """Write the folder under a temporary name, then rename it into place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    try:
+    written = manifest
+
+    def write(partial: Path) -> None:
+        nonlocal written
         partial.mkdir()
         np.save(partial / "notes.npy", notes)
         np.save(partial / "bars.npy", bars)
-        manifest = replace(manifest, hash=content_hash(partial, manifest.pieces))
-        (partial / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-    return manifest
+        written = replace(manifest, hash=content_hash(partial, manifest.pieces))
+        (partial / "manifest.json").write_text(written.to_json(), encoding="utf-8")
+
+    write_folder(out, write)
+    return written
 
 
 def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None) -> PreparedPiece:

@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.library import Library, Manifest
+from styletransfer.data.library import Library, Manifest, write_folder
 from styletransfer.data.prepare import prepare
 from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
@@ -359,22 +359,10 @@ def _own_work(work: Path, identity: dict[str, Any]) -> None:
 
 
 def _publish(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only then."""
+    """Write a style's folder whole, in place of an older style and of nothing else."""
     if out.exists() and not (out / CARD).exists():
         raise InputError(f"{out}: holds something else than a style; name another folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    mark = hashlib.sha256(f"{out}{time.time_ns()}".encode()).hexdigest()[:8]
-    partial, old = (out.with_name(f".{out.name}.{word}-{mark}") for word in ("partial", "old"))
-    try:
-        write(partial)
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    write_folder(out, write)
 
 
 def _mean(found: Bits) -> float | None:
