@@ -276,6 +276,38 @@ def test_two_at_once_and_a_home_that_cannot_be(
         finetune_source(str(songs), "mine", settings(), tiny_package)
 
 
+def test_what_a_killed_run_left_beside_its_style_is_cleared(songs: Path, tiny_package: Path, own_home: Path) -> None:
+    """A run killed between writing the style and removing its checkpoints left them for ever."""
+    (own_home / "mine").mkdir(parents=True)
+    (own_home / ".mine.work" / "run").mkdir(parents=True)
+    with pytest.raises(InputError, match="there is a style of that name"):
+        finetune_source(str(songs), "mine", settings(), tiny_package)
+    assert [path.name for path in own_home.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "performances", "share"),
+    [
+        (100_000, 100_000, 0.5),  # enough of both
+        (1_600, 100_000, 0.125),  # 12 passes over 1,600 notes are 100 windows of 768 tokens
+        (100_000, 1_600, 0.875),
+        (1_600, 3_200, 1 / 3),  # too few of both: as many passes over either
+        (0, 100_000, 0.0),
+    ],
+)
+def test_no_feel_is_learnt_by_heart(
+    scores: int, performances: int, share: float, tiny_data: Path, tiny_package: Path, tmp_path: Path
+) -> None:
+    """Half of the windows would have come from a composer's only score."""
+    library = Library.load(tiny_data)
+    first = {feel: next(one for one in library.pieces if one.feel == feel) for feel in ("score", "performance")}
+    counts = {"score": scores, "performance": performances}
+    pieces = tuple(replace(first[feel], split="train", notes=(0, count)) for feel, count in counts.items())
+    library = replace(library, manifest=replace(library.manifest, pieces=pieces))
+    run = FinetuneConfig(steps=100, batch=8).run
+    assert module._score_share(run, library, 768) == pytest.approx(share)
+
+
 def test_few_pieces_are_learnt_without_any_held_out(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
     library = Library.load(tiny_data)
     pieces = library.view([i for i, one in enumerate(library.pieces) if one.split == "train"][:2], composer="reserved-0")

@@ -29,7 +29,7 @@ from styletransfer.data.library import Library, Manifest, write_folder
 from styletransfer.data.prepare import prepare
 from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
-from styletransfer.score.notes import InputError
+from styletransfer.score.notes import Feel, InputError
 from styletransfer.styles import CARD, Card, Kind, Style, check_name, home, style_at
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import ERAS, UNKNOWN
@@ -48,7 +48,7 @@ from styletransfer.training.trainer import (
 
 USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
 LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
-PASSES_UNSEEN = 12.0  # how often pieces are learnt where none can be held out to tell when to stop
+MOST_PASSES = 12.0  # how often pieces are learnt where none can be held out to tell when to stop, or where the other feel has more
 Progress = Callable[[float], None]
 
 
@@ -144,6 +144,7 @@ def finetune(
     piece = library.pieces[0]
     held_out = validation_pieces(library, config.evaluate_pieces)
     run = config.run if held_out else _blind(config.run, library, context)
+    run = replace(run, mixture=replace(run.mixture, score_share=_score_share(run, library, context)))
     identity = {"config": asdict(config), "base": weights_hash(manifest), "data": library.hash, "name": name}
     _own_work(work, identity)
     pieces = [i for feel in held_out.values() for i in feel]
@@ -235,6 +236,9 @@ def finetune_source(
         raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
     out, work = home() / name, home() / f".{name}.work"
     if out.exists() and not force:
+        if work.is_dir():  # a run that was killed after its style was whole
+            with suppress(Timeout), FileLock(work / "lock", timeout=0):
+                shutil.rmtree(work)
         raise InputError(f"{out}: there is a style of that name; choose another, or write over it with --force.")
     bar = progress or (lambda _: nullcontext(lambda _: None))
     try:
@@ -341,10 +345,26 @@ A style for `styletransfer`: a LoRA adapter of rank {card.rank} on its base mode
 
 def _blind(run: TrainConfig, library: Library, context: int) -> TrainConfig:
     """The run where nothing is held out: a few passes over the pieces, and no validation."""
-    notes = sum(one.count for one in library.pieces if one.split == "train")
-    windows = PASSES_UNSEEN * notes * 4 / context  # a note is about four tokens
-    steps = min(run.steps, max(10, round(windows / run.batch)))
+    steps = min(run.steps, max(10, round(sum(_most_windows(library, context).values()) / run.batch)))
     return replace(run, steps=steps, evaluate_every=steps + 1, save_every=run.save_every)
+
+
+def _score_share(run: TrainConfig, library: Library, context: int) -> float:
+    """The run's share of windows of scores, moved so far that neither feel's pieces are learnt more often than
+    :data:`MOST_PASSES` times while the other feel has more to give: a single score would be learnt by heart."""
+    most = {feel: count / (run.steps * run.batch) for feel, count in _most_windows(library, context).items()}
+    if sum(most.values()) <= 1:
+        return most["score"] / (sum(most.values()) or 1)
+    return min(max(run.mixture.score_share, 1 - most["performance"]), most["score"])
+
+
+def _most_windows(library: Library, context: int) -> dict[Feel, float]:
+    """How many windows of each feel make :data:`MOST_PASSES` over its training pieces; a note is about four tokens."""
+    notes: dict[Feel, int] = {"score": 0, "performance": 0}
+    for one in library.pieces:
+        if one.split == "train":
+            notes[one.feel] += one.count
+    return {feel: MOST_PASSES * count * 4 / context for feel, count in notes.items()}
 
 
 def _own_work(work: Path, identity: dict[str, Any]) -> None:
