@@ -1,6 +1,7 @@
 """Bits per note of every composer's held-out pieces under every style: ``python -m finetune.matrix --data data/prepared``.
 
-A row is a composer's test pieces; the columns are the base without a tag, the base with the row's own tag, and every
+A row is a composer's test pieces, a few windows of each (and of the validation pieces, where the test pieces are of fewer than
+five works); the columns are the base without a tag, the base with the row's own tag, and every
 composer's adapter with its own tag. A column that was read is kept in ``runs/matrix``, so that the same command goes on. Writes
 ``finetune/results/matrix.json``, which ``finetune.report`` turns into the table and the picture of ``finetune/README.md``.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from styletransfer.data.library import Library
 
 BASE, TAG = "base", "tag"
+FEWEST_WORKS = 5
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,8 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, default=Path("styletransfer/assets/base"))
     parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--pieces", type=int, default=8, help="of each composer and feel, at the most")
-    parser.add_argument("--longest", type=int, default=4000, help="only pieces of at most so many notes")
+    parser.add_argument("--windows", type=int, default=3, help="of each piece, spread evenly over it")
+    parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
     parser.add_argument("--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept")
     parser.add_argument("--out", type=Path, default=Path("finetune/results/matrix.json"))
     arguments = parser.parse_args(argv)
@@ -62,56 +64,51 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     base, _, manifest = load_package(arguments.base)
     codec, context = Codec(), int(base.config.max_position_embeddings)
     styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]
-    styles = [style for style in styles if style.kind == "composer"]
+    styles = [style for style in styles if style.kind == "composer" and style.name in (arguments.only or [style.name])]
     if not styles:
         raise InputError(f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`.")
-    chosen = pieces_of(library, [style.name for style in styles], arguments)
-    about = {"base": weights_hash(manifest), "data": library.hash, "pieces": [library.pieces[i].id for i in chosen]}
+    chosen = pieces_of(library, [style.name for style in styles], arguments.split)
+    about = {"base": weights_hash(manifest), "data": library.hash, "windows": arguments.windows}
+    about |= {"pieces": [library.pieces[i].id for i in chosen]}
     columns: dict[str, list[float]] = {}
+    notes: list[int] = []
     arguments.columns.mkdir(parents=True, exist_ok=True)
     for name in [BASE, TAG, *(style.name for style in styles)]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
         if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(json.dumps(key)):
-            columns[name] = kept["bits"]
+            columns[name], notes = kept["bits"], kept["notes"]
             continue
         model = load_adapter(base, weights_hash(manifest), codec.hash, style) if style else base
         labels = {BASE: (UNKNOWN, UNKNOWN), TAG: (None, None)}.get(name, (style.era, style.composer) if style else (None, None))
         view = library.view(chosen, era=labels[0], composer=labels[1])
-        bits = bits_per_note(model, codec, view, range(len(chosen)), context, with_melody=True)
-        columns[name] = bits.bits.tolist()
-        write_atomically(path, json.dumps({"key": key, "bits": columns[name]}).encode())
+        every = range(len(chosen))
+        bits = bits_per_note(model, codec, view, every, context, with_melody=True, windows_a_piece=arguments.windows)
+        columns[name], notes = bits.bits.tolist(), bits.notes.tolist()
+        write_atomically(path, json.dumps({"key": key, "bits": columns[name], "notes": notes}).encode())
         print(f"{name}: {bits.mean:.3f} bits a note over all", flush=True)
     rows = [library.pieces[i] for i in chosen]
+    keys = ("id", "composer", "feel", "group", "split")
     return {
         "made_by": "finetune.matrix",
         "split": arguments.split,
+        "windows_a_piece": arguments.windows,
         "base": about["base"],
         "data_hash": library.hash,
-        "pieces": [
-            {key: getattr(one, key) for key in ("id", "composer", "feel", "group", "split")} | {"notes": one.count}
-            for one in rows
-        ],
+        "pieces": [{k: getattr(one, k) for k in keys} | {"notes": count} for one, count in zip(rows, notes, strict=True)],
         "bits": columns,
     }
 
 
-def pieces_of(library: Library, composers: list[str], arguments: argparse.Namespace) -> list[int]:
-    """Held-out pieces of each composer, spread evenly over both feels; where a composer has none in the split, of the other."""
-    from styletransfer.data.library import spread
-
+def pieces_of(library: Library, composers: list[str], split: str) -> list[int]:
+    """Each composer's pieces of the split; where they are of fewer than :data:`FEWEST_WORKS` works, all that were held out."""
     chosen: list[int] = []
     for composer in composers:
-        for split in (arguments.split, "validation"):
-            found: list[int] = []
-            for feel in ("score", "performance"):
-                every = sorted(library.select(split=split, feel=feel, composer=composer), key=lambda i: library.pieces[i].count)
-                pool = sorted(i for i in every if library.pieces[i].count <= arguments.longest) or every[:1]
-                found += spread(pool, arguments.pieces)
-            if found:
-                chosen += found
-                break
+        found = library.select(split=split, composer=composer)
+        if len({library.pieces[i].group for i in found}) < FEWEST_WORKS:
+            found = library.select(split=("validation", "test"), composer=composer)
+        chosen += found
     return chosen
 
 

@@ -77,7 +77,7 @@ class Table:
         self.notes = np.array([one["notes"] for one in report["pieces"]], float)
         self.composers = np.array([one["composer"] for one in report["pieces"]])
         self.groups = np.array([one["group"] for one in report["pieces"]])
-        self.split = report["split"]
+        self.split, self.windows = report["split"], report["windows_a_piece"]
         self.elsewhere = {one["composer"] for one in report["pieces"] if one["split"] != self.split}
         self.names = [name for name in self.bits if name not in (BASE, TAG)]
         self.rows = [name for name in self.names if (self.composers == name).any()]
@@ -93,7 +93,11 @@ class Table:
         return ratio_interval(saved, self.notes[here], list(self.groups[here]), np.random.default_rng(0))
 
     def text(self) -> str:
-        lines = [f"Bits per note of {self.split} pieces, given their melody; bold: the best adapter of the row.", ""]
+        lines = [
+            f"Bits per note of {self.split} pieces ({self.windows} windows of each), given their melody; "
+            "bold: the best adapter of the row.",
+            "",
+        ]
         lines.append(f"| pieces of | base | + tag | {' | '.join(self.names)} |")
         lines.append("|" + "---|" * (len(self.names) + 3))
         own_best = 0
@@ -106,17 +110,16 @@ class Table:
             lines.append(f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
         lines += ["", f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers.", ""]
         if self.elsewhere:
-            lines += [f"\\* no {self.split} pieces: the validation pieces, which also told when to stop.", ""]
-        lines += [
-            "| pieces of | pieces | own adapter saves, against the base | the base with the tag | the best other adapter |"
-        ]
+            lines += [f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.", ""]
+        lines += ["| pieces of | pieces (works) | own adapter saves, against the base | base with the tag | best other adapter |"]
         lines += ["|---|---|---|---|---|"]
         for row in self.rows:
             others = [name for name in self.names if name != row]
             rivals = [BASE, TAG, *([min(others, key=lambda name: self.cell(row, name))] if others else [])]
             found = [(rival, self.paired(row, row, rival)) for rival in rivals]
             cells_of = [f"{one.value:.3f}{_range(one)}{'' if rival in (BASE, TAG) else f' {rival}'}" for rival, one in found]
-            lines.append(f"| {row} | {(self.composers == row).sum()} | {' | '.join(cells_of)} |")
+            here = self.composers == row
+            lines.append(f"| {row} | {here.sum()} ({len(set(self.groups[here]))}) | {' | '.join(cells_of)} |")
         return "\n".join(lines)
 
     def plot(self, path: Path) -> None:

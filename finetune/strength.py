@@ -1,9 +1,9 @@
 """What --strength and blends do, in numbers: ``python -m finetune.strength --data data/prepared``.
 
-Six tunes are arranged at each strength, and between two styles at each share, in two ways: by mixing the styles' predictions
-(what `apply` does) and by one model with weighted adapters. Each arrangement is read back under the styles' own adapters
-(bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding at once. Beside them
-the same of real excerpts. Writes ``finetune/results/strength.json``, from which the same command goes on.
+Six tunes are arranged at each strength, and between two styles at each share, four times each, in two ways: by mixing
+the styles' predictions (what `apply` does) and by one model with weighted adapters. Each arrangement is read back under the
+styles' own adapters (bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding at
+once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from which the same command goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STYLES = ("bach", "mozart", "chopin", "debussy")
 PAIRS = (("bach", "chopin"), ("mozart", "debussy"))
-SEEDS = (0, 1, 2)
+CANDIDATES = 4  # of each tune, in one batch
 SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
 
 
@@ -66,13 +66,11 @@ def main(argv: list[str] | None = None) -> int:
                 report["real"][style] = measures_of(mean(real))
         for kind, first, second, amount in jobs(arguments.styles, [pair.split(":") for pair in arguments.pairs]):
             for tune in arguments.tunes or sorted(EXAMPLES):
-                for seed in SEEDS:
-                    key = f"{kind} {first} {second} {amount} {tune} {seed}"
-                    if key not in report["rows"]:
-                        row = one(kind, first, second, amount, tune, seed, arguments.model)
-                        report["rows"][key] = row
-                        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-                        write_atomically(arguments.out, (json.dumps(report) + "\n").encode())
+                key = f"{kind} {first} {second} {amount} {tune}"
+                if key not in report["rows"]:
+                    report["rows"][key] = one(kind, first, second, amount, tune, arguments.model)
+                    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(arguments.out, (json.dumps(report) + "\n").encode())
             print(kind, first, second, amount, flush=True)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -87,8 +85,9 @@ def jobs(styles: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[tuple[st
     return strengths + [(kind, *pair, share) for kind in ("logits", "adapters") for pair in pairs for share in SHARES]  # type: ignore[misc]
 
 
-def one(kind: str, first: str, second: str, amount: float, tune: str, seed: int, folder: Path | None) -> dict[str, float]:
-    """Arrange a tune in one way, and measure what came out; ``amount`` is a strength, or the second style's share."""
+def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Path | None) -> dict[str, float]:
+    """Arrange a tune in one way, and measure what came out, the mean of the candidates; ``amount`` is a strength, or the second
+    style's share."""
     from styletransfer.model.sampling import Voice, sample, voices_of
     from styletransfer.model.settings import SamplingConfig
     from styletransfer.score.read import read_song
@@ -111,12 +110,13 @@ def one(kind: str, first: str, second: str, amount: float, tune: str, seed: int,
     else:
         voices = voices_of(base, [(load_style(styles[0], folder), styles[0].controls("score", tempo), 1.0)], amount)
     plan = plan_of(codec, codec.grid(melody))
-    (candidate,) = sample(voices, codec, plan, SamplingConfig(candidates=1, seed=seed))
-    piece = assemble(melody, codec, plan, candidate)
-    row = measures_of(numbers(piece.notes))
-    for style in dict.fromkeys(styles):
-        row[f"bits under {style.name}"] = bits_under(style, piece, folder)
-    return row
+    rows: list[dict[str, float]] = []
+    for candidate in sample(voices, codec, plan, SamplingConfig(candidates=CANDIDATES)):
+        piece = assemble(melody, codec, plan, candidate)
+        rows.append(measures_of(numbers(piece.notes)))
+        for style in dict.fromkeys(styles):
+            rows[-1][f"bits under {style.name}"] = bits_under(style, piece, folder)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def measures_of(found: Any) -> dict[str, float]:
@@ -163,7 +163,7 @@ def weighted(
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Tables: means over tunes and seeds."""
+    """Tables: means over tunes and their candidates."""
     groups: dict[tuple[str, str, str, float], list[dict[str, float]]] = {}
     for key, row in report["rows"].items():
         kind, first, second, amount, *_ = key.split(" ")

@@ -62,7 +62,7 @@ def test_the_recipe_from_pieces_to_tables(
 
     monkeypatch.setattr(strength, "STRENGTHS", (0.0, 2.0))
     monkeypatch.setattr(strength, "SHARES", (0.0, 0.5))
-    monkeypatch.setattr(strength, "SEEDS", (0,))
+    monkeypatch.setattr(strength, "CANDIDATES", 2)
     monkeypatch.setattr("styletransfer.styles.shipped", lambda: places["styles"])
     measured = tmp_path / "strength.json"
     try_out = ["--data", str(tiny_data), "--styles", "bach", "--pairs", "bach:chopin", "--tunes", "twinkle"]
@@ -88,7 +88,7 @@ def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
         for k, name in enumerate("aab")
     ]
     bits = {"base": [400, 300, 500], "tag": [390, 290, 480], "a": [300, 200, 450], "b": [350, 250, 460]}
-    table = report.Table({"split": "test", "pieces": pieces, "bits": bits})
+    table = report.Table({"split": "test", "windows_a_piece": 3, "pieces": pieces, "bits": bits})
     assert table.cell("a", "a") == 2.5
     assert table.cell("b", "base") == 5
     saved = table.paired("a", "a", "base")
@@ -96,7 +96,7 @@ def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
     text = table.text()
     assert "best of its row for 1 of 2 composers" in text
     assert "| b | 5.00 | 4.80 | **4.50** | 4.60 |" in text
-    assert "| 1 | 0.400 | 0.200 | -0.100 a |" in text  # one piece: no interval
+    assert "| 1 (1) | 0.400 | 0.200 | -0.100 a |" in text  # one piece: no interval
 
 
 def test_a_composer_without_validation_pieces_holds_some_out(tiny_data: Path) -> None:

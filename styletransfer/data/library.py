@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ VERSION = 1
 KIND = "styletransfer-prepared-data"
 
 Split = Literal["train", "validation", "test"]
+T = TypeVar("T")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 PACKED_NOTE_DTYPE = np.dtype(
@@ -246,7 +247,7 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def spread(pool: list[int], count: int) -> list[int]:
+def spread(pool: list[T], count: int) -> list[T]:
     """At most ``count`` of a list, evenly spread over it."""
     count = min(count, len(pool))
     return [pool[k * len(pool) // count] for k in range(count)]

@@ -40,7 +40,7 @@ ROWS = ".token_adapter.trainable_tokens_delta"
 class LoraSettings:
     """``rank`` of the updates, ``scale`` that they are multiplied by (alpha / rank), ``targets``: the matrices that get one."""
 
-    rank: int = 8
+    rank: int = 16
     scale: float = 2.0
     targets: tuple[str, ...] = TARGETS
 

@@ -48,7 +48,7 @@ from styletransfer.training.trainer import (
 
 USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
 LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
-MOST_PASSES = 12.0  # how often pieces are learnt where none can be held out to tell when to stop, or where the other feel has more
+MOST_PASSES = 12.0  # over pieces without any held out to tell when to stop, or of the feel that a style has little of
 Progress = Callable[[float], None]
 
 
@@ -64,12 +64,12 @@ class FinetuneConfig:
 
     lora: LoraSettings = field(default_factory=LoraSettings)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
-    batch: int = 8
-    steps: int = 240
+    batch: int = 4
+    steps: int = 400
     learning_rate: float = 1e-3
     warmup: int = 10
     decay_share: float = 0.9
-    evaluate_every: int = 20
+    evaluate_every: int = 50
     evaluate_pieces: int = 6
     patience: int = 3
     seed: int = 1
@@ -182,7 +182,6 @@ def finetune(
     last = last_checkpoint(work)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     adapted = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
-    after = bits_per_note(adapted, codec, library, pieces, context, with_melody=True)
     learnt = [one for one in library.pieces if one.split == "train"]
     steps = trainer.state.global_step
     card = Card(
@@ -197,7 +196,7 @@ def finetune(
         notes=sum(one.count for one in learnt),
         held_out=len(pieces),
         base_bits=_mean(before),
-        style_bits=_mean(after),
+        style_bits=trainer.state.best_metric,  # of the checkpoint that was loaded at the end
         licence=licence,
         data=data,
         rank=config.lora.rank,
