@@ -111,7 +111,7 @@ class Table:
         lines += ["", f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers.", ""]
         if self.elsewhere:
             lines += [f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.", ""]
-        lines += ["| pieces of | pieces (works) | own adapter saves, against the base | base with the tag | best other adapter |"]
+        lines += ["| pieces of | pieces (works) | own adapter saves against base | base + tag | best other adapter |"]
         lines += ["|---|---|---|---|---|"]
         for row in self.rows:
             others = [name for name in self.names if name != row]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STYLES = ("bach", "mozart", "chopin", "debussy")
-PAIRS = (("bach", "chopin"), ("mozart", "debussy"))
+PAIRS = (("bach", "chopin"),)
 CANDIDATES = 4  # of each tune, in one batch
 SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
 

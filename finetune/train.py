@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from styletransfer.styles import Kind
 
 ASSETS = Path("styletransfer/assets")
-FEWEST_NOTES = 30_000  # of training pieces; a composer with less is left to the tag alone
+FEWEST_NOTES = 80_000  # of training pieces; a composer with less is left to the tag alone
 MAESTRO = "MAESTRO v3.0.0 and keyboard scores"
 LICENCE = "CC BY-NC-SA 4.0"
 HELD_OUT_SHARE = 0.1  # of the training pieces, for composers without a validation piece
