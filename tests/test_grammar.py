@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.score.examples import EXAMPLES, example
+from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, Event
 from styletransfer.tokens.grammar import MOST_NOTES_AT_ONCE, Line, Plan, free_plan, plan_of
@@ -208,3 +209,20 @@ def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
     assert line.done
     starts = [3 * 24 * bar + event.step for bar, ids in enumerate(line.bars) for event in codec().decode_events(ids)]
     assert 24 < max(starts) < 4 * 24
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["happy-birthday", "ode-to-joy", "auld-lang-syne"])
+def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
+    """Happy Birthday in F ended on D minor under its last note, with an E struck after it."""
+    melody = example(name)
+    plan = plan_of(codec(), codec().grid(melody))
+    line, _ = random_line(plan, seed)
+    events = [(int(plan.bar_start[bar]) + e.step, e) for bar, ids in enumerate(line.bars) for e in codec().decode_events(ids)]
+    assert plan.melody is not None
+    tune = [(int(plan.bar_start[bar]) + e.step, e) for bar, row in enumerate(plan.melody) for e in row]
+    close, tonic = tune[-1][0], estimate_key(melody.notes)
+    sounding = [e.pitch for now, e in events if now + e.duration > close]
+    assert {pitch % 12 for pitch in sounding} <= set(tonic.triad)
+    struck = [e.pitch for now, e in events if now == close]
+    assert min(struck) % 12 == tonic.tonic or struck == [tune[-1][1].pitch]

@@ -69,6 +69,11 @@ class Key:
         return tuple((self.tonic + step) % 12 for step in SCALES[self.mode])
 
     @property
+    def triad(self) -> tuple[int, int, int]:
+        """Pitch classes of the tonic triad: root, third, fifth."""
+        return self.scale[0], self.scale[2], self.scale[4]
+
+    @property
     def pitch_classes(self) -> frozenset[int]:
         """Pitch classes that are at home in the key: its scale, and in minor the raised leading tone too."""
         return frozenset(self.scale) | {(self.tonic + 11) % 12}

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.harmony import estimate_key
+from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, make_notes
 from styletransfer.tokens.controls import FINAL, MELODY, METRES, SPECIAL_TOKENS, UNKNOWN, metre_token
 
@@ -69,18 +69,23 @@ class Grid:
         return len(self.bar_start)
 
 
-def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
-    """The name of the key of a melody's next bars, given as their first steps and their notes; unknown for few notes.
+def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> Key | None:
+    """The key of a melody's bars, given as their first steps and their notes; None for few notes."""
+    rows = [(start + event.step, event.duration, event.pitch) for start, events in bars for event in events]
+    if len(rows) < FEWEST_KEY_NOTES:
+        return None
+    onset, duration, pitch = np.array(rows).T
+    return estimate_key(make_notes(onset / STEPS_PER_QUARTER, duration / STEPS_PER_QUARTER, pitch))
+
+
+def key_token(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
+    """What the controls tell of the key of a melody's next bars; see :func:`key_of_events`.
 
     A model that knows it need not guess it from the first two bars, which is all it is told of the melody there. In an
     arrangement it follows from the tune, in training from the window's own melody: nothing that a caller couldn't know.
     """
-    rows = [(start + event.step, event.duration, event.pitch) for start, events in bars for event in events]
-    if len(rows) < FEWEST_KEY_NOTES:
-        return UNKNOWN
-    onset, duration, pitch = np.array(rows).T
-    notes = make_notes(onset / STEPS_PER_QUARTER, duration / STEPS_PER_QUARTER, pitch)
-    return estimate_key(notes).name.replace(" ", "-")
+    key = key_of_events(bars)
+    return key.name.replace(" ", "-") if key else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -226,9 +231,9 @@ class Codec:
         return [found[step] for step in sorted(found)]
 
     def melody_key(self, grid: Grid, first: int) -> str:
-        """The key that the controls tell for a sequence from bar ``first`` on; see :func:`key_of_events`."""
+        """The key that the controls tell for a sequence from bar ``first`` on; see :func:`key_token`."""
         bars = range(first, min(first + KEY_BARS, grid.bars))
-        return key_of_events([(int(grid.bar_start[bar]), self.melody_events(grid, bar)) for bar in bars])
+        return key_token([(int(grid.bar_start[bar]), self.melody_events(grid, bar)) for bar in bars])
 
     def melody_segment(self, grid: Grid, bar: int) -> list[int]:
         """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty one after it."""

@@ -4,7 +4,8 @@ A :class:`Line` follows one sequence while it is decoded, bar after bar. What th
 metre) is queued as forced tokens; between those, ``allowed`` marks every token that keeps the sequence well-formed and the
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
-their pitch begins. After the tune's end no note begins.
+their pitch begins. The tune's last note is a close: what begins with it or later is of the tonic triad, the root lowest, where that
+note itself is; nothing begins in its second half or after it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Feel
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
@@ -25,6 +27,7 @@ from styletransfer.tokens.codec import (
     Event,
     Grid,
     key_of_events,
+    key_token,
 )
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
@@ -129,9 +132,14 @@ class Line:
         self._melody_pitch = np.array([row[2] for row in flat], np.int64)
         self._locked = plan.melody is not None and plan.locked
         # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
-        self._end = 1 << 40
-        if self._locked and len(flat):
-            self._end = int(self._melody_onset[-1] + max((self._melody_end[-1] - self._melody_onset[-1]) // 2, 1))
+        self._close = self._end = 1 << 40
+        self._key: Key | None = None
+        if self._locked and plan.melody is not None and len(flat):
+            self._close = int(self._melody_onset[-1])
+            self._end = int(self._close + max((self._melody_end[-1] - self._close) // 2, 1))
+            starts = plan.bar_start.tolist()
+            key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
+            self._key = key if key and flat[-1][2] % 12 in key.triad else None
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -181,7 +189,10 @@ class Line:
             return self.codec.longest
         now = int(self.plan.bar_start[self.bar]) + self._now
         later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
-        return int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest
+        limit = int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest
+        if self._key and now < self._close and pitch % 12 not in self._key.triad:
+            return min(limit, self._close - now)  # a dissonance held into the close would never be resolved
+        return limit
 
     # --- what may come, and what came --------------------------------------------------------------------------------------
 
@@ -234,7 +245,12 @@ class Line:
         low = max(self._last + 1, LOWEST_PITCH)
         high = pending.pitch if pending is not None else self._ceiling()
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
-            mask[codec.first_pitch + low - LOWEST_PITCH : codec.first_pitch + high - LOWEST_PITCH] = True
+            pitch = np.arange(low, high)
+            now = self._now + int(self.plan.bar_start[self.bar])
+            if self._key and now >= self._close:
+                lowest = now == self._close and self._last < 0
+                pitch = pitch[np.isin(pitch % 12, self._key.triad[:1] if lowest else self._key.triad)]
+            mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
 
@@ -293,7 +309,7 @@ class Line:
         """The key that the controls tell for the sequence of :meth:`context`."""
         first = self.first + max(len(self.bars) - 1 - back, 0)
         bars = range(first, min(first + KEY_BARS, self.plan.bars)) if self.plan.melody is not None else ()
-        return key_of_events([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
+        return key_token([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
 
     def context(self, bars: int) -> list[int]:
         """The sequence after the controls, from ``bars`` bars back to now: what a window that slides begins with."""

@@ -47,8 +47,7 @@ def open_end(accompaniment: NoteTable, key: Key) -> float:
         return 1.0
     ends = accompaniment["onset"] + accompaniment["duration"]
     last = accompaniment["pitch"][ends >= ends.max() - 1e-3].astype(int)
-    triad = [(key.tonic + step) % 12 for step in (0, 4 if key.mode == "major" else 3, 7)]
-    return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, triad).all())
+    return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
 
 
 def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable) -> dict[str, float]:
