@@ -102,6 +102,11 @@ class Style:
     path: Path | None = None
     card: Card | None = None
 
+    @property
+    def ships(self) -> bool:
+        """Whether its adapter came with the package."""
+        return self.path is not None and self.path.parent == shipped()
+
     def controls(self, feel: Feel, quarters_per_minute: float = 100.0) -> Controls:
         """The control tokens that stand before the music."""
         return Controls(feel, self.era, self.composer, quarters_per_minute)

@@ -4,8 +4,8 @@ A :class:`Line` follows one sequence while it is decoded, bar after bar. What th
 metre) is queued as forced tokens; between those, ``allowed`` marks every token that keeps the sequence well-formed and the
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
-their pitch begins. The tune's last note is a close: what begins with it or later is of the tonic triad, the root lowest, where that
-note itself is; nothing begins in its second half or after it.
+their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
+the root lowest; nothing begins in its second half or after it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
-from styletransfer.styles import Style, parse_style, shipped
+from styletransfer.styles import Style, parse_style
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
@@ -198,7 +198,7 @@ def load_style(style: Style, folder: Path | None = None) -> MelodyLlama:
 
     base = load_model(folder)
     foreign = style.card is not None and style.card.base != base.weights_hash
-    if foreign and style.kind in ("composer", "era") and style.path is not None and style.path.parent == shipped():
+    if foreign and style.kind in ("composer", "era") and style.ships:
         return base.model
     return load_adapter(base.model, base.weights_hash, base.tokenizer_hash, style)
 
