@@ -77,6 +77,7 @@ class Table:
         self.notes = np.array([one["notes"] for one in report["pieces"]], float)
         self.composers = np.array([one["composer"] for one in report["pieces"]])
         self.groups = np.array([one["group"] for one in report["pieces"]])
+        self.feels = np.array([one["feel"] for one in report["pieces"]])
         self.split, self.windows = report["split"], report["windows_a_piece"]
         self.elsewhere = {one["composer"] for one in report["pieces"] if one["split"] != self.split}
         self.names = [name for name in self.bits if name not in (BASE, TAG)]
@@ -85,6 +86,16 @@ class Table:
     def cell(self, row: str, column: str) -> float:
         here = self.composers == row
         return float(self.bits[column][here].sum() / self.notes[here].sum())
+
+    def own_best(self, feel: str) -> tuple[int, int]:
+        """For how many composers the own adapter is the best on pieces of one feel, and how many have such pieces."""
+        best, rows = 0, 0
+        for row in self.rows:
+            here = (self.composers == row) & (self.feels == feel)
+            if here.any():
+                rows += 1
+                best += min(self.names, key=lambda name: float(self.bits[name][here].sum())) == row
+        return best, rows
 
     def paired(self, row: str, column: str, other: str) -> Interval:
         """Bits per note that ``column`` saves against ``other`` on a row's pieces, with a paired bootstrap interval."""
@@ -108,7 +119,11 @@ class Table:
             marked = [f"**{value:.2f}**" if name == best else f"{value:.2f}" for name, value in cells.items()]
             star = "*" if row in self.elsewhere else ""
             lines.append(f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
-        lines += ["", f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers.", ""]
+        alone = [
+            f"{feel}s alone: {best} of {rows}" for feel in ("score", "performance") for best, rows in [self.own_best(feel)]
+        ]
+        told = f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers ({'; '.join(alone)})."
+        lines += ["", told, ""]
         if self.elsewhere:
             lines += [f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.", ""]
         lines += ["| pieces of | pieces (works) | own adapter saves against base | base + tag | best other adapter |"]
