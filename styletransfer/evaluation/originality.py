@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.fingerprint import MIN_DISTINCT, TOLERANCE, N
+from styletransfer.data.library import Library
 from styletransfer.score.notes import Feel, InputError, NoteTable, Piece
 
 LENGTHS = (12, 16, 32)
@@ -261,6 +262,23 @@ class NgramIndex:
             alive = alive[equal]
             length[alive] += 1
         return length
+
+
+def training_indexes(
+    library: Library, folder: Path, tell: Callable[[str], None], modes: Sequence[Mode] = ("exact", "intervals")
+) -> list[NgramIndex]:
+    """The indexes of a library's training pieces, kept in a folder; ``tell`` hears when one has to be built."""
+    found = []
+    for mode in modes:
+        path = folder / f"ngrams-{mode}-{library.hash[:16]}.safetensors"
+        if not path.exists():
+            tell(f"indexing the training pieces ({mode}) …")
+            train = library.select(split="train")
+            sequences = (packed_sequence(library.notes(i), library.pieces[i].feel) for i in train)
+            folder.mkdir(parents=True, exist_ok=True)
+            NgramIndex.build([library.pieces[i].id for i in train], sequences, mode, library.hash).save(path)
+        found.append(NgramIndex.load(path))
+    return found
 
 
 def _seeds(pitch: NDArray[np.uint8], mode: Mode) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -1,0 +1,161 @@
+"""What the model writes, kept: one file an output, under a hash of all that decides it.
+
+A run that was stopped goes on, and systems that ask for the same thing (the wrong tag and adapter of one style are the right
+ones of another) share it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.systems import ADAPTER, BASE, BOTH, TAG, Song, Target
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.notes import Piece
+from styletransfer.styles import WEIGHTS
+
+if TYPE_CHECKING:
+    from styletransfer.model.sampling import Voice
+    from styletransfer.transfer.pipeline import Base
+
+DECIDING = (
+    "model.base", "model.decoder", "model.features", "model.sampling", "tokens.codec", "tokens.controls", "tokens.grammar",
+)  # fmt: skip
+"""Modules whose code decides what is sampled. Their comments and docstrings don't."""
+
+
+def digest(*parts: Any) -> str:
+    """A short hash of plain values, and of pieces."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Piece):
+            for array in (part.notes, part.bars, part.tempo.quarters, part.tempo.seconds_per_quarter):
+                hashed.update(array.tobytes())
+            hashed.update(part.feel.encode())
+        else:
+            hashed.update(json.dumps(part, sort_keys=True).encode())
+    return hashed.hexdigest()[:24]
+
+
+def code_hash(modules: Sequence[str]) -> str:
+    """A hash of what modules of the package do: of their syntax trees without docstrings."""
+    trees = []
+    for module in modules:
+        spec = find_spec(f"styletransfer.{module}")
+        assert spec is not None
+        assert spec.origin is not None
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [  # type: ignore[attr-defined]
+                    one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+                ]
+        trees.append(ast.dump(tree))
+    return digest(trees)
+
+
+class Sampler:
+    """Outputs of the model, from ``folder`` where they were made before."""
+
+    def __init__(self, folder: Path, sampling: SamplingConfig, seeds: int, model: Path | None = None) -> None:
+        self.folder, self.sampling, self.seeds, self.model_folder = folder, sampling, seeds, model
+        self.made = 0
+        self.seconds = 0.0
+
+    @cached_property
+    def base(self) -> Base:
+        from styletransfer.transfer.pipeline import load_model
+
+        return load_model(self.model_folder)
+
+    @cached_property
+    def _code(self) -> str:
+        return code_hash(DECIDING)
+
+    def key(self, system: str, song: Song, target: Target | None, seed: int) -> dict[str, Any]:
+        """All that decides an output. Seed k is the sampler's candidate k, so that seeds are decoded in one batch."""
+        adapter = target.adapters[song.half] if target and system in (ADAPTER, BOTH) else None
+        tags = target if system in (TAG, BOTH) else None
+        return {
+            "code": self._code,
+            "base": self.base.weights_hash,
+            "tokens": self.base.tokenizer_hash,
+            "adapter": file_hash(adapter.path / WEIGHTS) if adapter and adapter.path else None,
+            "tags": [tags.style.era, tags.style.composer] if tags else None,
+            "sampling": asdict(self.sampling) | {"candidates": None},
+            "candidate": seed,
+            "melody": digest(song.melody),
+        }
+
+    def path(self, system: str, song: Song, target: Target | None, seed: int) -> Path:
+        return self.folder / f"{digest(self.key(system, song, target, seed))}.json"
+
+    def ready(self, system: str, song: Song, target: Target | None) -> bool:
+        """Whether all seeds of an output are there."""
+        return all(self.path(system, song, target, seed).exists() for seed in range(self.seeds))
+
+    def make(self, system: str, song: Song, target: Target | None) -> None:
+        """Sample what is missing of all seeds, in one batch, and keep it."""
+        from styletransfer.model.base import write_atomically
+        from styletransfer.model.sampling import sample
+        from styletransfer.tokens.grammar import plan_of
+        from styletransfer.transfer.pipeline import melody_codec
+
+        if self.ready(system, song, target):
+            return
+        begin = time.monotonic()
+        codec = melody_codec(self.model_folder)
+        plan = plan_of(codec, codec.grid(song.melody))
+        config = replace(self.sampling, candidates=self.seeds)
+        found = sample(self._voices(system, song, target), codec, plan, config)
+        seconds = (time.monotonic() - begin) / self.seeds
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for seed, candidate in enumerate(found):
+            kept = {"key": self.key(system, song, target, seed), **asdict(candidate), "seconds": round(seconds, 2)}
+            path = self.path(system, song, target, seed)
+            if not path.exists():
+                write_atomically(path, (json.dumps(kept) + "\n").encode())
+        self.made += len(found)
+        self.seconds += time.monotonic() - begin
+
+    def read(self, system: str, song: Song, target: Target | None, seed: int) -> tuple[str, Piece]:
+        """An output that was made: its id, and the arrangement."""
+        from styletransfer.model.sampling import Candidate
+        from styletransfer.tokens.grammar import plan_of
+        from styletransfer.transfer.pipeline import assemble, melody_codec
+
+        path = self.path(system, song, target, seed)
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        candidate = Candidate(kept["bars"], kept["style"], kept["plain"])
+        codec = melody_codec(self.model_folder)
+        return path.stem, assemble(song.melody, codec, plan_of(codec, codec.grid(song.melody)), candidate)
+
+    def _voices(self, system: str, song: Song, target: Target | None) -> list[Voice]:
+        """The predictions that are mixed: an adapter without a tag reads the controls of no style."""
+        from styletransfer.model.sampling import voices_of
+        from styletransfer.tokens.controls import Controls
+
+        tempo = song.melody.tempo.quarters_per_minute()
+        controls = Controls(song.melody.feel, quarters_per_minute=tempo)
+        if target and system in (TAG, BOTH):
+            controls = target.style.controls(song.melody.feel, tempo)
+        model = self.base.model
+        if target and system in (ADAPTER, BOTH):
+            from styletransfer.transfer.pipeline import load_style
+
+            model = load_style(target.adapters[song.half], self.model_folder)
+        strength = 0.0 if system == BASE else self.sampling.strength
+        return voices_of(self.base.model, [(model, controls, 1.0)], strength)
+
+
+def file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,179 @@
+"""Outputs judged and measured, and what follows from that for the systems, as plain data.
+
+Measures of a piece are kept, one file a piece, under a hash of the piece and of the code that measures it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.outputs import Output
+from eval.sampler import code_hash, digest
+from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, TAG, WRONG
+from styletransfer.evaluation.comparison import Comparison, Judged, means
+from styletransfer.evaluation.measures import Measured, Reference, beside, measure, set_measures
+from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.score.notes import InputError, Piece
+
+MEASURING = tuple(
+    f"evaluation.{name}" for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")
+)
+PAIRS = [(BOTH, TAG), (BOTH, ADAPTER), (ADAPTER, TAG), (TAG, BASE), (BOTH, BASE), (BOTH, WRONG), (BOTH, CHORDS)]
+"""Systems whose paired differences are reported."""
+
+
+class Judge(Protocol):
+    """What the report needs of :mod:`styletransfer.evaluation.judge`."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """(labels,) for a piece without the notes that are marked; an InputError where too few are left."""
+        ...
+
+
+class Measurer:
+    """Measures of outputs, from ``folder`` where they were taken before."""
+
+    def __init__(self, folder: Path, indexes: Sequence[NgramIndex]) -> None:
+        self.folder, self.indexes = folder, indexes
+        self._code = [code_hash(MEASURING), *(index.about + index.mode for index in indexes)]
+
+    def measure(self, one: Output) -> Measured:
+        from styletransfer.model.base import write_atomically
+
+        song = None if one.is_real else one.song
+        path = (
+            self.folder
+            / f"{digest(self._code, one.piece, one.piece.notes['melody'].tolist(), song.slug if song else None)}.json"
+        )
+        if not path.exists():
+            transposition = 12 * one.song.octaves
+            found = measure(one.piece, song=song.source if song else None, transposition=transposition, indexes=self.indexes)
+            kept = {"numbers": found.numbers, "nearest": found.nearest}
+            kept["features"] = {name: values.tolist() for name, values in found.features.items()}
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(kept).encode())
+        data = json.loads(path.read_text(encoding="utf-8"))
+        arrays = {name: np.array(values) for name, values in data["features"].items()}
+        return Measured(data["numbers"], data["nearest"], arrays)
+
+
+class Bench:
+    """A judge, or two for cross-fit adapters: the judge trained on half B hears what half A's adapter arranged. Every
+    system's output for a song, real excerpts included, is heard by the same judge."""
+
+    def __init__(self, judges: dict[str, Judge]) -> None:
+        self.judges = judges
+        self.labels = next(iter(judges.values())).labels
+        if any(judge.labels != self.labels for judge in judges.values()):
+            raise InputError("the judges of the two halves have different labels.")
+        self._heard: dict[tuple[str, str, bool], tuple[float, ...] | None] = {}
+
+    def hear(self, one: Output) -> Judged:
+        """An output as its judge hears it."""
+        alone = Output(MELODY, one.target, one.song, 0, f"{MELODY}/{one.song.slug}", one.group, one.song.melody)
+        whole, rest, before = self._probabilities(one, False), self._probabilities(one, True), self._probabilities(alone, False)
+        return Judged(one.system, one.target, one.group, whole, rest, before, one.is_real)
+
+    def _probabilities(self, one: Output, remove: bool) -> tuple[float, ...] | None:
+        """None where too few notes are left to judge."""
+        half = one.song.half
+        key = (one.id, half, remove)
+        if key not in self._heard:
+            judge = self.judges[half]
+            try:
+                found = judge.probabilities(one.piece, one.piece.notes["melody"] if remove else None)
+                self._heard[key] = tuple(float(value) for value in found)
+            except InputError:
+                self._heard[key] = None
+        return self._heard[key]
+
+
+def row_of(one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]) -> dict[str, Any]:
+    """An output as a row of the report's JSON."""
+    numbers = {name: _short(value) for name, value in (measured.numbers | near).items()}
+    heard = {
+        name: {"whole": _rounded(found.whole), "rest": _rounded(found.rest), "melody_alone": _rounded(found.before)}
+        for name, found in judged.items()
+    }
+    return {
+        "system": one.system,
+        "target": one.target,
+        "melody": one.song.slug,
+        "seed": one.seed,
+        "output": one.id,
+        "group": one.group,
+        "judged": heard,
+        "measures": numbers,
+        "nearest": measured.nearest,
+    }
+
+
+def near_of(one: Output, measured: Measured, reference: Reference) -> dict[str, float]:
+    """Distances from real pieces; a performance's have other units than the reference's scores, so that it has none."""
+    return {} if one.piece.feel == "performance" else beside(one.piece, measured.numbers, reference)
+
+
+def _short(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _rounded(values: tuple[float, ...] | None) -> list[float] | None:
+    return None if values is None else [round(value, 4) for value in values]
+
+
+def compared(
+    outputs: Sequence[Output],
+    systems: Sequence[str],
+    references: dict[str, Reference],
+    measurer: Measurer,
+    benches: dict[str, Bench],
+    tracked: Callable[[Sequence[Output]], Any],
+) -> dict[str, Any]:
+    """One group of styles as plain data: every output's row, and the systems side by side.
+
+    Args:
+        outputs: of all systems.
+        systems: their names, in order.
+        references: real pieces by style.
+        measurer: takes the measures.
+        benches: the judges by name.
+        tracked: passes the outputs on, and shows how far it is.
+    """
+    rows: list[dict[str, Any]] = []
+    judged: dict[str, list[Judged]] = {name: [] for name in benches}
+    measured: list[tuple[Output, Measured]] = []
+    for one in tracked(outputs):
+        found = measurer.measure(one)
+        heard = {name: bench.hear(one) for name, bench in benches.items()}
+        for name, ear in heard.items():
+            judged[name].append(ear)
+        measured.append((one, found))
+        rows.append(row_of(one, heard, found, near_of(one, found, references[one.target])))
+    numbers = {}
+    for system in systems:
+        mine = [row for row in rows if row["system"] == system]
+        known = [(row["target"], row["group"], {k: v for k, v in row["measures"].items() if v is not None}) for row in mine]
+        sets = {}
+        for target, reference in references.items():
+            every = [found.features for one, found in measured if (one.system, one.target) == (system, target)]
+            if system != REAL_PERFORMANCES:
+                sets[target] = {name: _short(value) for name, value in set_measures(every, reference).items()}
+        numbers[system] = {"means": means(known, real=system in REAL), "sets": sets}
+    return {
+        "systems": list(systems),
+        "references": {name: len(reference.features) for name, reference in references.items()},
+        "judges": {
+            name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS) for name, bench in benches.items()
+        },
+        "measures": numbers,
+        "rows": rows,
+    }

@@ -1,0 +1,124 @@
+"""The systems of the transfer report, and the songs and styles that they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from styletransfer.score.melody import extract_melody
+from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.read import read_song
+from styletransfer.styles import Style, find_style, style_at
+
+MELODY, CHORDS, BASE, TAG, ADAPTER, BOTH, WRONG = "melody", "chords", "base", "tag", "adapter", "tag+adapter", "wrong"
+REAL_SCORES, REAL_PERFORMANCES, SHUFFLED = "real scores", "real performances", "shuffled"
+LABELS = {
+    MELODY: "melody alone",
+    CHORDS: "block chords, by rules",
+    BASE: "base, no style",
+    TAG: "tag only",
+    ADAPTER: "adapter only",
+    BOTH: "tag + adapter",
+    WRONG: "wrong tag and adapter",
+    REAL_SCORES: "real held-out scores (ceiling)",
+    REAL_PERFORMANCES: "real held-out performances",
+    SHUFFLED: "shuffled notes of the real scores (floor)",
+}
+SAMPLED, REAL = (BASE, TAG, ADAPTER, BOTH, WRONG), (REAL_SCORES, REAL_PERFORMANCES, SHUFFLED)
+HALVES = ("A", "B")
+
+
+@dataclass(frozen=True)
+class Song:
+    """A melody to arrange: ``source`` as it was read, its melody marked; ``melody`` as it is arranged, ``octaves`` higher.
+    ``number``: its place among all songs, which tells its half of cross-fit adapters and judges."""
+
+    slug: str
+    number: int
+    source: Piece
+    melody: Piece
+    octaves: int
+
+    @property
+    def half(self) -> str:
+        """The half whose adapter arranges it: A for even numbers, B for odd ones."""
+        return HALVES[self.number % 2]
+
+    @property
+    def quarters(self) -> float:
+        """The length of its bars."""
+        bars = self.melody.bars
+        return float(bars["length"].sum()) if len(bars) else float(self.melody.notes["onset"].max())
+
+
+@dataclass(frozen=True)
+class Target:
+    """A style that is asked for. ``adapters``: by half of the songs, the style whose adapter is used; empty for none."""
+
+    style: Style
+    adapters: dict[str, Style]
+
+    @property
+    def name(self) -> str:
+        return self.style.name
+
+
+def songs_in(folder: Path) -> list[Song]:
+    """The songs of a folder of ABC files, by name.
+
+    Raises:
+        InputError: where there is none.
+    """
+    from styletransfer.transfer.pipeline import find_melody
+
+    found = []
+    for number, path in enumerate(sorted(folder.glob("*.abc"))):
+        source = read_song(str(path))
+        notes = source.notes.copy()
+        notes["melody"] = extract_melody(source)
+        melody, octaves = find_melody(source)
+        found.append(Song(path.stem, number, replace(source, notes=notes), melody, octaves))
+    if not found:
+        raise InputError(f"{folder}: there are no melodies (*.abc) in it.")
+    return found
+
+
+def targets_of(names: Sequence[str], base: str, crossfit: Path | None) -> tuple[list[Target], list[str]]:
+    """The styles by name, with their adapters on the base of that hash, and sentences on what is missing.
+
+    ``crossfit``: a folder with the adapters NAME-A and NAME-B; a style that has none there has its own for both halves.
+    """
+    found, remarks = [], []
+    for name in names:
+        style = find_style(name)
+        halves = dict.fromkeys(HALVES, style)
+        if crossfit and all((crossfit / f"{name}-{half}").is_dir() for half in HALVES):
+            halves = {half: style_at(crossfit / f"{name}-{half}") for half in HALVES}
+        elif crossfit:
+            remarks.append(f"{name} has no adapters of two halves in {crossfit.name}: its own is used for all melodies.")
+        fitting = {half: one for half, one in halves.items() if one.card is not None and one.card.base == base}
+        if len(fitting) < len(HALVES):
+            why = "has no adapter" if style.card is None else "has an adapter of another base"
+            remarks.append(f"{name} {why}: it is known by its tag alone.")
+            fitting = {}
+        found.append(Target(style, fitting))
+    return found, remarks
+
+
+def wrong_target(targets: Sequence[Target], target: Target) -> Target | None:
+    """The style that is asked for instead: half the list further on, so that nobody keeps his own. None for one style."""
+    place = (list(targets).index(target) + max(len(targets) // 2, 1)) % len(targets)
+    return targets[place] if targets[place] != target else None
+
+
+def systems_for(targets: Sequence[Target]) -> tuple[list[str], list[str]]:
+    """Systems that can be run for all of these styles, and sentences on those that are left out."""
+    bare = [target.name for target in targets if not target.adapters]
+    out = []
+    if bare:
+        out = [ADAPTER, BOTH, WRONG]
+    elif len(targets) < 2:
+        out = [WRONG]
+    why = f"{', '.join(bare)} {'has' if len(bare) == 1 else 'have'} no adapter" if bare else "there is one style only"
+    return [name for name in LABELS if name not in out], [f"left out: {LABELS[name]} ({why})." for name in out]

@@ -1,0 +1,179 @@
+"""Style transfer, measured: every system over all melodies and styles: ``python -m eval.transfer_report --data data/prepared``.
+
+The melodies of ``eval/melodies`` in the styles of five composers and of four eras, by ten systems; one candidate an
+output, so that nothing is selected. ``--quick`` takes the eight shortest melodies and three composers. Stopped, the same
+command goes on. Writes the JSON with everything (``--out``), a page that stands alone (``--page``), and the report's part of
+``eval/RESULTS.md`` (``--results``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from eval.sampler import Sampler
+    from eval.scoring import Bench
+    from eval.systems import Song
+    from styletransfer.data.library import Library
+
+COMPOSERS = ("bach", "beethoven", "chopin", "schubert", "liszt")
+ERAS = ("baroque", "classical", "romantic", "modern")
+JUDGES = {"composers": ("j1-composers-5", "j2-composers-5"), "eras": ("j1-eras", "j2-eras")}
+QUICK_MELODIES, QUICK_STYLES = 8, ("bach", "beethoven", "chopin")
+T = TypeVar("T")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    made.add_argument("--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files")
+    made.add_argument("--composers", nargs="*", default=list(COMPOSERS), help="styles of composers; none: leave them out")
+    made.add_argument("--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out")
+    made.add_argument("--seeds", type=int, default=1, help="outputs of each system, melody and style")
+    made.add_argument("--strength", type=float, default=1.5)
+    made.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
+    made.add_argument("--crossfit", type=Path, help="a folder with the adapters NAME-A and NAME-B of two halves of the data")
+    for kind, judges in JUDGES.items():
+        made.add_argument(f"--{kind}-judges", nargs="+", default=list(judges), help="the first is the one that is reported")
+    made.add_argument("--quick", action="store_true", help="eight melodies, three composers, no eras")
+    made.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where outputs and measures are kept")
+    made.add_argument("--out", type=Path, help="by default eval/results/transfer.json; with --quick, in --work")
+    made.add_argument("--page", type=Path, help="by default transfer.html in --work")
+    made.add_argument("--results", type=Path, help="by default eval/RESULTS.md; with --quick, in --work")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    if arguments.quick:
+        arguments.composers, arguments.eras = list(QUICK_STYLES), []
+    place = arguments.work / "quick" if arguments.quick else None
+    out = arguments.out or (place or Path("eval/results")) / "transfer.json"
+    page = arguments.page or (place or arguments.work) / "transfer.html"
+    results = arguments.results or (place or Path("eval")) / "RESULTS.md"
+
+    from eval.page import write_page
+    from eval.results import write_results
+    from styletransfer.data.library import Library
+    from styletransfer.model.base import write_atomically
+    from styletransfer.score.notes import InputError
+
+    try:
+        report = run(Library.load(arguments.data), arguments)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, (json.dumps(report, ensure_ascii=False) + "\n").encode())
+        write_page(report, page)
+        write_results(report, results)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here.", file=sys.stderr)
+        return 130
+    print(f"{out}\n{page}\n{results}")
+    return 0
+
+
+def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Sample, judge and measure everything; the report as plain data."""
+    from eval.outputs import about, examples_of, jobs_of, outputs_of, reference_of
+    from eval.sampler import Sampler
+    from eval.scoring import Measurer, compared
+    from eval.systems import songs_in, systems_for, targets_of
+    from styletransfer.evaluation.originality import training_indexes
+    from styletransfer.model.settings import SamplingConfig
+
+    songs = songs_in(arguments.melodies)
+    if arguments.quick:
+        shortest = sorted(songs, key=lambda song: (song.quarters, song.slug))[:QUICK_MELODIES]
+        songs = sorted(shortest, key=lambda song: song.number)
+    sampling = SamplingConfig(candidates=1, strength=arguments.strength)
+    sampler = Sampler(arguments.work / "outputs", sampling, arguments.seeds, arguments.model)
+    groups: dict[str, Any] = {}
+    plans, benches = [], {}
+    for kind, names in (("composers", arguments.composers), ("eras", arguments.eras)):
+        if names:
+            targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
+            systems, left_out = systems_for(targets)
+            benches[kind], deaf = benches_of(judges_for(arguments, kind), arguments.crossfit is not None)
+            plans.append((kind, targets, systems, [*remarks, *left_out, *deaf]))
+    jobs = [job for _, targets, systems, _ in plans for job in jobs_of(systems, songs, targets)]
+    for system, song, target in tracked([job for job in jobs if not sampler.ready(*job)], "arranging"):
+        sampler.make(system, song, target)
+    measurer = Measurer(arguments.work / "measures", training_indexes(library, arguments.work, print))
+    examples: list[dict[str, Any]] = []
+    for kind, targets, systems, remarks in plans:
+        references = {target.name: reference_of(target, songs, library) for target in tracked(targets, "real pieces")}
+        outputs = outputs_of(systems, songs, targets, sampler, library)
+        asked = {target.name: {half: one.name for half, one in target.adapters.items()} for target in targets}
+        said = {"targets": list(asked), "adapters": asked, "remarks": remarks}
+        groups[kind] = said | compared(
+            outputs, systems, references, measurer, benches[kind], lambda every: tracked(every, "measuring")
+        )
+        if kind == "composers":
+            examples = examples_of(outputs, list(asked), songs)
+    return {
+        "made_by": "eval.transfer_report",
+        "settings": settings_of(arguments, sampler, songs),
+        "data": library.hash,
+        "melodies": [about(song) for song in songs],
+        "groups": groups,
+        "examples": examples,
+    }
+
+
+def judges_for(arguments: argparse.Namespace, kind: str) -> list[str]:
+    """The names of the judges of a group of styles, the reported one first."""
+    return list(getattr(arguments, f"{kind}_judges"))
+
+
+def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], list[str]]:
+    """The judges by name, and remarks. Of cross-fit adapters, half A is heard by the judge NAME-b, trained on half B."""
+    from eval.scoring import Bench
+    from styletransfer.evaluation.judge import judges, load_judge
+
+    benches, remarks = {}, []
+    for name in names:
+        heard_by = {"A": f"{name}-b", "B": f"{name}-a"}
+        if halved and not set(heard_by.values()) <= set(judges()):
+            remarks.append(f"{name} has no halves: it was trained on the pieces of both adapters.")
+            heard_by = dict.fromkeys(heard_by, name)
+        elif not halved:
+            heard_by = dict.fromkeys(heard_by, name)
+        benches[name] = Bench({half: load_judge(one) for half, one in heard_by.items()})
+    return benches, remarks
+
+
+def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]) -> dict[str, Any]:
+    """What decided the numbers."""
+    from dataclasses import asdict
+
+    return {
+        "sampling": asdict(sampler.sampling),
+        "seeds": arguments.seeds,
+        "melodies": len(songs),
+        "quick": arguments.quick,
+        "crossfit": arguments.crossfit is not None,
+        "judges": {kind: judges_for(arguments, kind) for kind in JUDGES},
+        "base": sampler.base.weights_hash,
+    }
+
+
+def tracked(items: Iterable[T], what: str) -> Iterator[T]:
+    """The items, with a progress bar, a rate and the time left on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    every = list(items)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(every, description=what)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

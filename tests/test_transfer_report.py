@@ -1,0 +1,339 @@
+"""The transfer report: the whole recipe on a model of two layers and a stand-in judge, and its intervals by hand."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from eval import drawing, results, transfer_report
+from eval.sampler import Sampler, code_hash, digest
+from eval.systems import LABELS, REAL, Target, systems_for, targets_of, wrong_target
+from styletransfer import styles
+from styletransfer.evaluation import judge as judge_module
+from styletransfer.evaluation.bootstrap import Resampled, class_mean, wilson
+from styletransfer.evaluation.comparison import Comparison, Judged
+from styletransfer.evaluation.excerpts import excerpts, performance_excerpt, score_excerpt, shuffled
+from styletransfer.evaluation.measures import Reference, beside, measure, set_measures
+from styletransfer.score.notes import InputError, Piece
+from styletransfer.styles import find_style
+from tests.style_folders import adapter
+from tests.tiny import random_piece
+
+SONGS = {
+    "even": "X:1\nT:Even\nM:4/4\nL:1/4\nQ:1/4=240\nK:C\nC D E F | G A G F | E D E F | G2 C2 |]\n",
+    "odd": "X:1\nT:Odd\nM:3/4\nL:1/4\nQ:1/4=240\nK:G\nG A B | c B A | B G D | G3 |]\n",
+}
+
+
+class StandIn:
+    """A judge by the mean pitch: low is bach, high is chopin. It counts what it is asked."""
+
+    labels = ("bach", "chopin")
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.asked = 0
+
+    def probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        self.asked += 1
+        pitch = piece.notes["pitch"] if removed is None else piece.notes["pitch"][~removed]
+        if len(pitch) < 8:
+            raise InputError("too few notes.")
+        high = 1 / (1 + np.exp((60.0 - pitch.mean()) / 4))
+        return np.array([1 - high, high])
+
+
+@pytest.fixture(scope="module")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared scores and performances by two composers, in train and test."""
+    from styletransfer.data.prepare import prepare
+    from styletransfer.score.write import write_midi
+
+    folder = tmp_path_factory.mktemp("music")
+    rows = []
+    for number in range(16):
+        write_midi(random_piece(number, "performance" if number % 4 == 3 else "score", 36), folder / f"{number}.mid")
+        composer = "Frédéric Chopin" if number % 2 else "Johann Sebastian Bach"
+        rows.append({"file": f"{number}.mid", "composer": composer, "split": "test" if number < 6 else "train"})
+    table = tmp_path_factory.mktemp("table") / "composers.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["file", "composer", "split"])
+        writer.writeheader()
+        writer.writerows(rows)
+    out = tmp_path_factory.mktemp("data") / "prepared"
+    prepare([folder], out, composers_csv=table, workers=1)
+    return out
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The command's arguments: two songs, two styles with untrained adapters, and a stand-in judge."""
+    from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
+    from styletransfer.model.base import load_package, weights_hash
+    from styletransfer.styles import Card
+    from styletransfer.transfer.pipeline import load_style
+
+    shipped = tmp_path / "styles"
+    for name, era in (("bach", "baroque"), ("chopin", "romantic")):
+        model, vocabulary, manifest = load_package(tiny_package)
+        made = attach(model, LoraSettings(rank=2), vocabulary, style_token(era, name))
+        tokens = manifest["tokenizer_hash"]
+        card = Card(name, "composer", era, name, weights_hash(manifest), tokens, 1, 1.0, 100, rank=2)
+        save_adapter(made, shipped / name, card, "")
+    monkeypatch.setattr(styles, "shipped", lambda: shipped)
+    monkeypatch.setattr(judge_module, "load_judge", StandIn)
+    monkeypatch.setattr(judge_module, "judges", lambda: ("first", "second"))
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for name, text in SONGS.items():
+        (songs / f"{name}.abc").write_text(text)
+    load_style.cache_clear()
+    call = ["--data", str(real_data), "--melodies", str(songs), "--model", str(tiny_package), "--work", str(tmp_path / "work")]
+    call += ["--composers", "bach", "chopin", "--eras", "--composers-judges", "first", "second", "--seeds", "2"]
+    yield [*call, *(f"--{name}={tmp_path / file}" for name, file in FILES.items())]
+    load_style.cache_clear()
+
+
+FILES = {"out": "transfer.json", "page": "transfer.html", "results": "RESULTS.md"}
+
+
+def test_the_recipe_and_its_page(place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All systems run; a second run samples and measures nothing again; the page refers to nothing outside."""
+    (tmp_path / "RESULTS.md").write_text("# Results\n\n<!-- begin leak -->\nmine\n<!-- end leak -->\n")
+    assert transfer_report.main(place) == 0
+    report = json.loads((tmp_path / "transfer.json").read_text())
+    part = report["groups"]["composers"]
+    assert part["systems"] == list(LABELS)
+    counts = {name: part["judges"]["first"]["systems"][name]["outputs"] for name in LABELS}
+    assert {counts[name] for name in ("base", "tag", "adapter", "tag+adapter", "wrong")} == {8}  # 2 songs, 2 styles, 2 seeds
+    assert {counts[name] for name in ("melody", "chords", "real scores", "shuffled")} == {4}
+    made = sorted((tmp_path / "work" / "outputs").iterdir())
+    assert len(made) == 2 * 2 + 3 * 2 * 2 * 2  # the base once a song and seed; the wrong ones are those of the other style
+    told = {(row["system"], row["target"], row["melody"], row["seed"]): row for row in part["rows"]}
+    assert told["wrong", "bach", "odd", 1]["output"] == told["tag+adapter", "chopin", "odd", 1]["output"]
+    assert told["base", "bach", "odd", 0]["output"] == told["base", "chopin", "odd", 0]["output"]
+    assert told["tag", "bach", "odd", 0]["output"] != told["tag", "bach", "odd", 1]["output"]
+    arranged = [row for row in part["rows"] if row["system"] in ("tag", "adapter", "tag+adapter", "chords", "melody")]
+    assert {row["measures"]["content.melody_f1"] for row in arranged} == {1.0}  # locked
+    assert all("content.melody_f1" not in row["measures"] for row in part["rows"] if row["system"] in REAL)
+    assert part["measures"]["melody"]["means"]["content.melody_f1"]["value"] == 1
+
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
+    monkeypatch.setattr(Sampler, "_voices", lambda *_: pytest.fail("sampled again"))
+    monkeypatch.setattr("eval.scoring.measure", lambda *_, **__: pytest.fail("measured again"))
+    assert transfer_report.main(place) == 0
+    again = json.loads((tmp_path / "transfer.json").read_text())
+    assert again == report
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
+
+    page = (tmp_path / "transfer.html").read_text()
+    assert not re.findall(r"https?:|//cdn|<script|<link|@import|url\(", page)
+    sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    assert sources
+    assert all(source.startswith("data:audio/wav;base64,") for source in sources)
+    for label in LABELS.values():
+        assert page.count(label) >= 3, label
+    assert page.count("<svg") >= 2 + 10
+    assert "Confusion matrices" in page
+    assert len(page) < 15e6
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "mine" in text  # another recipe's part
+    assert text.count("<!-- begin transfer -->") == 1
+    assert "| tag + adapter | 8 |" in text
+
+
+def test_what_has_no_adapter_is_left_out(place: list[str], tmp_path: Path) -> None:
+    (tmp_path / "styles" / "chopin").rename(tmp_path / "elsewhere")
+    assert transfer_report.main(place) == 0
+    part = json.loads((tmp_path / "transfer.json").read_text())["groups"]["composers"]
+    assert not {"adapter", "tag+adapter", "wrong"} & set(part["systems"])
+    assert "left out: tag + adapter (chopin has no adapter)." in part["remarks"]
+    assert "left out: tag + adapter (chopin has no adapter)." in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_missing_folder_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert transfer_report.main(["--data", str(tmp_path)]) == 2
+    assert "not a prepared data set" in capsys.readouterr().err
+
+
+def test_nobody_keeps_his_own_style_when_it_is_wrong() -> None:
+    targets = [Target(find_style(name), {}) for name in ("bach", "beethoven", "chopin", "schubert", "liszt")]
+    wrong = [found.name for target in targets if (found := wrong_target(targets, target))]
+    assert wrong == ["chopin", "schubert", "liszt", "bach", "beethoven"]
+    assert wrong_target(targets[:1], targets[0]) is None
+    why = "left out: adapter only (bach, beethoven, chopin, schubert, liszt have no adapter)."
+    assert systems_for(targets)[1][0] == why
+
+
+def test_halves_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What half A's adapter arranges is heard by the judge of half B; a judge without halves hears both, which is said."""
+    monkeypatch.setattr(judge_module, "load_judge", StandIn)
+    monkeypatch.setattr(judge_module, "judges", lambda: ("j1", "j1-a", "j1-b", "j2"))
+    benches, remarks = transfer_report.benches_of(["j1", "j2"], True)
+    names = {name: {half: judge.name for half, judge in bench.judges.items()} for name, bench in benches.items()}  # type: ignore[attr-defined]
+    assert names == {"j1": {"A": "j1-b", "B": "j1-a"}, "j2": {"A": "j2", "B": "j2"}}
+    assert remarks == ["j2 has no halves: it was trained on the pieces of both adapters."]
+    card = styles.Card("bach", "composer", "baroque", "bach", "base", "tokens", 1, 1.0, 100)
+    for half in "AB":
+        adapter(tmp_path / f"bach-{half}", card)
+    targets, said = targets_of(["bach", "chopin"], "base", tmp_path)
+    assert [one.name for one in targets[0].adapters.values()] == ["bach-A", "bach-B"]
+    assert targets[1].adapters == {}
+    assert said[0].startswith("chopin ")
+
+
+def test_class_means_by_hand() -> None:
+    """Class a: 1, 0 and 1, class b: 0 and 0: (2/3 + 0) / 2. Two melodies: a draw has one of them twice, or both."""
+    values = np.array([1.0, 0, 1, 0, 0, np.nan])
+    found = class_mean(values, list("aaabbb"), list("xyyxyx"))
+    assert found.value == pytest.approx(1 / 3)
+    assert found.groups == 2
+    assert set(np.round(found.draws, 6)) == {0.5, 0.25, round(1 / 3, 6)}  # x twice, y twice, both
+    assert (np.round(found.draws, 6) == 0.5).mean() == pytest.approx(0.25, abs=0.02)
+    interval = found.interval()
+    assert (interval.low, interval.high) == (0.25, 0.5)
+
+
+def test_groups_within_classes_are_drawn_there() -> None:
+    """Real pieces belong to one composer each: every draw has as many of each as there are, and none is without."""
+    found = class_mean(np.array([1.0, 1, 0, 0]), list("aabb"), list("wxyz"))
+    assert set(found.draws) == {0.5}  # class a is 1 and class b is 0 whatever is drawn
+    lonely = class_mean(np.array([1.0, 1, 0]), list("aab"), list("wxy")).interval()
+    assert lonely.value == 0.5
+    assert np.isnan(lonely.low)  # one group of class b: nobody knows
+
+
+def test_differences_are_paired() -> None:
+    values = np.array([0.1, 0.5, 0.9, 0.2])
+    one = class_mean(values + 0.25, list("aaaa"), list("wxyz"))
+    other = class_mean(values, list("aaaa"), list("wxyz"))
+    apart = (one - other).interval()
+    assert (apart.value, apart.low, apart.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert one.interval().high - one.interval().low > 0.3
+    ratio = Resampled(1.0, np.array([1.0, 2.0]), 2).over(Resampled(0.0, np.array([0.0, 4.0]), 2))
+    assert np.isnan(ratio.value)
+    assert ratio.draws[1] == 0.5
+    assert np.isnan(ratio.interval().low)
+
+
+def test_wilson_by_hand() -> None:
+    """8 of 10 at 95 %, z = 1.96: centre (.8 + .19207) / 1.38415 = .71674, half width .22656 (Wilson 1927)."""
+    found = wilson(8, 10)
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
+    assert wilson(0, 5).low == 0
+    assert np.isnan(wilson(0, 0).value)
+
+
+def judged(system: str, target: str, group: str, first: float, rest: float | None = 0.5, real: bool = False) -> Judged:
+    left = None if rest is None else (rest, 1 - rest)
+    return Judged(system, target, group, (first, 1 - first), left, (0.4, 0.6), real)
+
+
+def test_a_comparison_by_hand() -> None:
+    """Two melodies and two styles. The melody alone sounds like b; the system hits 3 of 4, real pieces all."""
+    rows = [judged("melody", target, group, 0.4, None) for target in "ab" for group in "xy"]
+    rows += [
+        judged("tag", "a", "x", 0.9, 0.2),
+        judged("tag", "a", "y", 0.3),
+        judged("tag", "b", "x", 0.2),
+        judged("tag", "b", "y", 0.1),
+    ]
+    rows += [
+        judged("real", target, f"{target}{k}", 0.8 if target == "a" else 0.2, real=True) for target in "ab" for k in (1, 2)
+    ]
+    comparison = Comparison(rows, "ab", "melody", "real")
+    value = {name: comparison.statistic("tag", name).value for name in ("accuracy", "top2", "probability", "gain", "relative")}
+    assert value == pytest.approx(
+        {"accuracy": 0.75, "top2": 1, "probability": (0.6 + 0.85) / 2, "gain": (0.6 + 0.85) / 2 - 0.5, "relative": 0.5}
+    )
+    assert comparison.confusion("tag") == {"a": [1, 1], "b": [0, 2]}
+    assert comparison.statistic("melody", "accuracy", "rest").value == 0.5  # chance: nothing is left of it
+    assert comparison.statistic("tag", "gain", "rest").value == pytest.approx((0.2 + 0.5 + 0.5 + 0.5) / 4 - 0.5)
+    report = comparison.report([("tag", "melody"), ("tag", "absent")])
+    assert report["systems"]["tag"]["cells"]["whole"]["b"]["value"] == 1
+    assert [row["value"] for row in report["differences"][:2]] == [0.25, 0.225]
+    assert "gain" not in report["systems"]["real"]["style"]["whole"]
+    json.dumps(report, allow_nan=False)
+
+
+def test_excerpts_have_their_length() -> None:
+    piece = random_piece(0, "score", 36)  # 3/4
+    cut = score_excerpt(piece, 17.0, 1.0)
+    assert cut is not None
+    assert cut.bars["start"].tolist() == [0, 3, 6, 9, 12, 15]
+    assert (cut.notes["onset"] + cut.notes["duration"]).max() <= 18
+    last = piece.bars["start"][-1] + piece.bars["length"][-1]
+    begin = last - 18
+    inside = (piece.notes["onset"] >= begin) & (piece.notes["onset"] < last)
+    assert cut.notes["pitch"].tolist() == piece.notes["pitch"][inside].tolist()
+    assert score_excerpt(piece, 1000.0, 0.0) is None
+    played = performance_excerpt(random_piece(1, "performance", 36), 40, 0.5)
+    assert played is not None
+    assert len(played.notes) == 40
+    assert played.notes["onset"][0] == 0
+
+
+def test_excerpts_use_every_piece(real_data: Path) -> None:
+    from styletransfer.data.library import Library
+
+    library = Library.load(real_data)
+    scores = library.select(split="test", feel="score")
+    found = excerpts(library, scores, [18.0] * (2 * len(scores) + 1), most_a_piece=2)
+    assert found[-1] is None
+    assert {one.id for one in found if one} == {library.pieces[index].id for index in scores}
+
+
+def test_shuffled_notes_keep_their_distribution() -> None:
+    piece = random_piece(3, "score")
+    noise = shuffled(piece, np.random.default_rng(0))
+    for name in ("pitch", "duration"):
+        assert sorted(noise.notes[name]) == sorted(piece.notes[name])
+    np.testing.assert_allclose(sorted(np.diff(noise.notes["onset"])), sorted(np.diff(piece.notes["onset"])), atol=1e-9)
+    assert noise.notes["pitch"].tolist() != piece.notes["pitch"].tolist()
+
+
+def test_a_piece_beside_itself() -> None:
+    pieces = [random_piece(seed, "score", 36) for seed in range(4)]
+    reference = Reference.of(pieces)
+    found = measure(pieces[0])
+    near = beside(pieces[0], found.numbers, reference)
+    assert near["fit.intervals"] > 0.5
+    six = [near[f"distance.{name}"] for name in ("chord_entropy", "chord_tones", "consonance", "melody_distance")]
+    assert all(0 <= value < 3 for value in six)
+    assert not any(name.startswith("content") for name in found.numbers)
+    same = set_measures(reference.features, reference)
+    assert same["overlap"] > 0.6
+    assert np.isnan(same["frechet"])  # too few
+
+
+def test_what_decides_is_in_the_hash() -> None:
+    assert code_hash(["model.sampling"]) != code_hash(["model.decoder"])
+    piece = random_piece(0, "score")
+    other = piece.notes.copy()
+    other["pitch"][0] += 1
+    assert digest(piece) == digest(random_piece(0, "score"))
+    assert digest(piece) != digest(piece.with_notes(other))
+
+
+def test_a_clip_is_mu_law() -> None:
+    """G.711's known codes: silence is 0xFF, full scale up 0x80, down 0x00."""
+    sound = drawing.mu_law_wave(np.array([0.0, 1.0, -1.0, 0.5]))
+    assert sound[:4] == b"RIFF"
+    assert int.from_bytes(sound[20:22], "little") == 7
+    assert sound[-4:-1] == bytes([0xFF, 0x80, 0x00])
+    assert int.from_bytes(sound[4:8], "little") == len(sound) - 8
+    assert base64.b64decode(drawing.embedded(sound).split(",")[1]) == sound
+
+
+def test_numbers_in_tables() -> None:
+    assert results.number({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
+    assert results.number({"value": 0.0047, "low": None, "high": None}, percent=True) == "0.47 %"
+    assert results.number({"value": None, "low": None, "high": None}) == ""
