@@ -191,6 +191,38 @@ def inspect(
 
 
 @app.command()
+def evaluate(
+    files: Annotated[list[str] | None, typer.Argument(help="MIDI, MusicXML, ABC or kern files.")] = None,
+    style: Annotated[
+        str | None, typer.Option("--style", "-s", help="A composer or era to look for; with --melodies, any.")
+    ] = None,
+    original: Annotated[str | None, typer.Option(help="The song that the files arrange: was its melody kept?")] = None,
+    data: Annotated[Path | None, typer.Option(help="Prepared training data: is something copied from it?")] = None,
+    melodies: Annotated[Path | None, typer.Option(help="Instead of files: a folder of melodies to try --style on.")] = None,
+    strength: Strength = 1.5,
+    seed: Seed = 0,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whose music a file sounds like, and why; or try a style on a folder of melodies."""
+    from styletransfer.evaluate import print_assessments, print_trial
+
+    if melodies is None:
+        if not files:
+            raise InputError("give files to evaluate, or --style and --melodies.")
+        print_assessments(files, style, original, data, as_json)
+        return
+    if files or style is None:
+        raise InputError("--melodies takes a --style and no files.")
+    from styletransfer.model.settings import SamplingConfig
+    from styletransfer.trial import trial
+
+    with progress_bar(style, as_json) as progress:
+        report = trial(style, melodies, SamplingConfig(strength=strength, seed=seed), model, progress)
+    print_trial(report, as_json)
+
+
+@app.command()
 def finetune(
     source: Annotated[
         str, typer.Argument(help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME (music21's).")

@@ -1,0 +1,183 @@
+"""Train and measure all judges: ``python -m eval.judges --data data/prepared``.
+
+For each set of labels J1 and J2, and J1 of each half of the five target composers, into ``styletransfer/assets/judges``; what
+they reach on test pieces, three protocols of splitting beside each other, and sanity checks into ``eval/results/judges.json``
+and, through :mod:`eval.judges_tables`, into ``eval/JUDGES.md``. Features and finished steps are kept in ``runs/judges``, so
+that the same command goes on. Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from styletransfer.data.library import spread
+from styletransfer.evaluation import judge_training as training
+from styletransfer.evaluation.crossfit import HALVES, halves
+from styletransfer.evaluation.judge import FEATURES_HASH, load_judge, save_judge
+from styletransfer.evaluation.judge_data import Data, measured, scores, train, with_results
+from styletransfer.evaluation.judge_measures import kappa, measure
+
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+
+SETS = {
+    "composers-3": ("chopin", "liszt", "schubert"),
+    "composers-4": ("bach", "beethoven", "chopin", "mozart"),
+    "composers-5": ("bach", "beethoven", "chopin", "liszt", "schubert"),
+    "composers-13": (
+        "bach", "beethoven", "chopin", "debussy", "haydn", "liszt", "mendelssohn", "mozart", "rachmaninoff", "scarlatti",
+        "schubert", "schumann", "scriabin",
+    ),
+    "eras": ("baroque", "classical", "modern", "romantic"),
+}  # fmt: skip
+"""The 13 are those with most performances in MAESTRO, from Chopin's 199 to Mendelssohn's 28; Brahms's 26 come next."""
+
+CROSSFIT, MOST = "composers-5", "composers-13"
+"""The set that has judges of halves, and the set of the protocols, the penalty and the checks."""
+STRENGTHS = (5.0, 20.0, 80.0)
+"""Candidates for the inverse penalty of J1, chosen with the 13 composers' validation pieces for all sets."""
+LONGEST = 2000
+"""Notes of a piece that are read without the melody, and under changes of tempo and key."""
+NOISY = 150
+"""Training pieces whose first notes are shuffled, and as many replaced by noise."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/judges"))
+    parser.add_argument("--results", type=Path, default=Path("eval/results/judges.json"))
+    parser.add_argument("--page", type=Path, default=Path("eval/JUDGES.md"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/judges"), help="where features and steps are kept")
+    arguments = parser.parse_args(argv)
+
+    from eval.judges_checks import protocols, sanity
+    from eval.judges_tables import write_tables
+    from styletransfer.data.library import Library
+    from styletransfer.score.notes import InputError
+
+    try:
+        library = Library.load(arguments.data)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    about = {"data_hash": library.hash, "features": FEATURES_HASH, "settings": training.settings()}
+    data = read(library, arguments.cache)
+
+    def step(name: str, make: Callable[[], Any]) -> Any:
+        path = arguments.cache / f"{name}.json"
+        if path.exists() and (kept := json.loads(path.read_text()))["about"] == about:
+            return kept["result"]
+        result = make()
+        path.write_text(json.dumps({"about": about, "result": result}))
+        print(f"{name}: done", flush=True)
+        return json.loads(json.dumps(result))
+
+    strength = step("strength", lambda: choose_strength(data))
+    report: dict[str, Any] = {"made_by": "eval.judges", **about, "sets": SETS, "strength": strength, "judges": {}}
+    for name in SETS:
+        report["judges"][name] = step(name, lambda name=name: make_judges(data, name, strength["chosen"], arguments.out))  # type: ignore[misc]
+    report["crossfit"] = step("crossfit", lambda: make_halves(data, strength["chosen"], arguments.out))
+    report["protocols"] = step("protocols", lambda: protocols(data, data.labels(SETS[MOST]), strength["chosen"]))
+    five = data.labels(SETS[CROSSFIT])
+    report["sanity"] = step("sanity", lambda: sanity(data, load_judge(f"j1-{MOST}", arguments.out), five, strength["chosen"]))
+    sizes = {path.name: path.stat().st_size for path in sorted(arguments.out.glob("j*"))}
+    report["bytes"] = sum(sizes.values())
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_tables(report, arguments.page)
+    print(arguments.results)
+    return 0
+
+
+def read(library: Library, cache: Path) -> Data:
+    """The data with all features, from the cache where they are there."""
+    key = f"{library.hash[:8]}-{FEATURES_HASH[:8]}"
+
+    def kept(name: str, make: Callable[[], training.Examples]) -> training.Examples:
+        path, owner = cache / f"{name}-{key}.npy", cache / f"{name}-{key}-piece.npy"
+        if not path.exists():
+            examples = make()
+            np.save(owner, examples.piece)
+            np.save(path, examples.rows)
+        return training.Examples(np.load(path, mmap_mode="r"), np.load(owner))
+
+    def noisy() -> training.Examples:
+        chosen = spread(library.select(split="train"), NOISY)
+        rng = np.random.default_rng(0)
+        parts = [
+            training.read_examples(library, chosen, longest=1024, change=change)
+            for change in (training.shuffled(rng), training.noise(rng))
+        ]
+        return training.Examples(np.concatenate([p.rows for p in parts]), np.concatenate([p.piece for p in parts]))
+
+    everything = range(len(library))
+    return Data(
+        library,
+        split=np.array([piece.split for piece in library.pieces]),
+        feel=np.array([piece.feel for piece in library.pieces]),
+        group=np.array([piece.group for piece in library.pieces]),
+        whole=kept("whole", lambda: training.read_examples(library, everything)),
+        accompaniment=kept(
+            "accompaniment", lambda: training.read_examples(library, everything, without_melody=True, longest=LONGEST)
+        ),
+        noise=kept("noise", noisy),
+    )
+
+
+def choose_strength(data: Data) -> dict[str, Any]:
+    """The penalty with the least log loss on the 13 composers' validation pieces."""
+    label = data.labels(SETS[MOST])
+    pieces, held = (np.flatnonzero((label != "") & (data.split == split)) for split in ("train", "validation"))
+    losses = {}
+    for strength in STRENGTHS:
+        judge = train(data, "trial", label, pieces, strength)
+        found = training.judged(judge, scores(data.whole, judge, held))
+        result = measure(judge.labels, label[held].tolist(), found, data.group[held].tolist(), draws=1)
+        losses[str(strength)] = {key: result[key] for key in ("log_loss", "accuracy")}
+    return {"tried": losses, "chosen": float(min(losses, key=lambda key: losses[key]["log_loss"]))}
+
+
+def make_judges(data: Data, name: str, strength: float, out: Path) -> dict[str, Any]:
+    """J1 and J2 of one set: trained, measured on test pieces, and written."""
+    label = data.labels(SETS[name])
+    pieces = np.flatnonzero((label != "") & (data.split == "train"))
+    result: dict[str, Any] = {}
+    verdicts = []
+    for family in ("j1", "j2"):
+        judge = train(data, f"{family}-{name}", label, pieces, strength, network=family == "j2")
+        result[family], found = measured(data, judge, label)
+        verdicts.append(found.argmax(axis=1))
+        save_judge(with_results(judge, result[family]), out)
+    first, second = verdicts
+    return result | {
+        "agree": round(float((first == second).mean()), 4),
+        "kappa": round(kappa(first, second, len(SETS[name])), 4),
+    }
+
+
+def make_halves(data: Data, strength: float, out: Path) -> dict[str, Any]:
+    """J1 of each half of the five target composers' training groups."""
+    label, half = data.labels(SETS[CROSSFIT]), halves(data.library.pieces)
+    result: dict[str, Any] = {}
+    for one in HALVES:
+        chosen = np.array([half.get(group) == one for group in data.group]) & (label != "") & (data.split == "train")
+        judge = train(data, f"j1-{CROSSFIT}-{one.lower()}", label, np.flatnonzero(chosen), strength)
+        result[one], _ = measured(data, judge, label)
+        pairs = set(zip(label[chosen].tolist(), data.group[chosen].tolist(), strict=True))
+        result[one]["groups"] = dict(sorted(Counter(name for name, _ in pairs).items()))
+        save_judge(with_results(judge, result[one]), out)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""What can be said of one piece: whose music it sounds like and why, whether it kept its tune, how much of it is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from styletransfer.evaluation.fidelity import fidelity
+from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.evaluation.originality import NgramIndex, sequence_of
+from styletransfer.score.melody import extract_melody
+from styletransfer.score.notes import Piece
+
+COMPOSERS, ERAS = "j1-composers-13", "j1-eras"
+"""The judges that are asked."""
+OCTAVES = (0, 12, -12, 24, -24)
+"""Semitones by which an arrangement may have moved its tune."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """An assessment of a piece.
+
+    ``composers`` and ``eras``: their probabilities, the likeliest first. ``evidence``: of the likeliest composer and the
+    likeliest era (and of whatever label was asked for), the features that spoke most, with what each added to the score.
+    ``melody_f1``: note F1 against the original's melody (0 to 1), moved by ``semitones``; None without an original.
+    ``longest_match_notes``: notes of the longest run that is found in training pieces, in any transposition, the tune's own
+    left out (0: none of 12 notes or more), and ``longest_match_in`` the piece it is found in; None without an index.
+    """
+
+    composers: dict[str, float]
+    eras: dict[str, float]
+    evidence: dict[str, list[tuple[str, float]]]
+    melody_f1: float | None = None
+    semitones: int | None = None
+    longest_match_notes: int | None = None
+    longest_match_in: str | None = None
+
+
+def assess(
+    piece: Piece, *, original: Piece | None = None, indexes: Sequence[NgramIndex] = (), label: str | None = None
+) -> Assessment:
+    """Assess a piece as it was read from a file.
+
+    Args:
+        piece: its melody need not be marked.
+        original: the song that it arranges.
+        indexes: of training pieces.
+        label: a composer or an era whose evidence is wanted beside that of the likeliest.
+
+    Raises:
+        InputError: if the piece has too few notes to be judged.
+    """
+    evidence: dict[str, list[tuple[str, float]]] = {}
+    found: list[dict[str, float]] = []
+    for name in (COMPOSERS, ERAS):
+        judge = _judge(name)
+        values = sorted(zip(judge.labels, judge.probabilities(piece).tolist(), strict=True), key=lambda row: -row[1])
+        found.append(dict(values))
+        for one in dict.fromkeys((values[0][0], label)):
+            if one in judge.labels:
+                evidence[one] = judge.evidence(piece, one, count=5)
+    result = Assessment(found[0], found[1], evidence)
+    tune = marked(piece)
+    if original is not None:
+        kept = [(fidelity(marked(original), tune, semitones).melody.f1, semitones) for semitones in OCTAVES]
+        best = max(kept, key=lambda row: (row[0], -abs(row[1])))
+        result = replace(result, melody_f1=best[0], semitones=best[1])
+    if indexes:
+        sequence = sequence_of(tune, given_melody=original is not None)
+        match = max((index.originality(sequence) for index in indexes), key=lambda one: one.longest)
+        result = replace(result, longest_match_notes=match.longest, longest_match_in=match.longest_in)
+    return result
+
+
+def marked(piece: Piece) -> Piece:
+    """The piece with its melody marked, as far as it can be found."""
+    if piece.notes["melody"].any():
+        return piece
+    notes = piece.notes.copy()
+    notes["melody"] = extract_melody(piece)
+    return replace(piece, notes=notes)
+
+
+@lru_cache(maxsize=4)
+def _judge(name: str) -> Judge:
+    return load_judge(name)

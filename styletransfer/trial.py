@@ -1,0 +1,103 @@
+"""A style tried on a folder of melodies: what the judges, which took no part in making it, say of the arrangements.
+
+Each melody is arranged once in the style and once without any (strength 0), so that nothing is selected; beside them stands the
+melody alone. Intervals are bootstrap percentiles over melodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from styletransfer.evaluation.assessment import assess, marked
+from styletransfer.evaluation.bootstrap import Interval, ratio_interval
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.notes import InputError
+from styletransfer.score.read import read_song
+from styletransfer.styles import find_style
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.request import Request
+
+SUFFIXES = (".mid", ".midi", ".abc", ".krn", ".musicxml", ".xml", ".mxl")
+SYSTEMS = ("the melody alone", "no style", "the style")
+
+
+def trial(
+    style: str,
+    folder: Path,
+    sampling: SamplingConfig,
+    model: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Try a style on every melody of a folder.
+
+    Args:
+        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders too.
+        sampling: strength, temperature and seed; a single candidate is made, whatever it says.
+        model: as :class:`~styletransfer.transfer.request.Request` has it. progress: called with the share done.
+
+    Returns:
+        ``target`` (the label of the judges that the style should be taken for, None where they know none such),
+        ``melodies``, ``left_out`` (files that couldn't be read, and why), and ``systems``: for each the mean probability of
+        every composer and era, the share taken for the target, its mean probability and the melody's note F1, the last
+        three with intervals (value, low, high).
+
+    Raises:
+        InputError: where there is no such style or no readable melody.
+    """
+    asked = find_style(style)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SYSTEMS}
+    left_out: list[tuple[str, str]] = []
+    used: list[str] = []
+    for number, file in enumerate(files):
+        try:
+            song = marked(read_song(str(file)))
+            tune = song.with_notes(song.melody)
+            found = [assess(tune, original=song)]
+            for strength in (0.0, sampling.strength):
+                settings = replace(sampling, candidates=1, strength=strength)
+                found.append(assess(apply(Request(str(file), style, settings, model=model)).piece, original=song))
+        except InputError as error:
+            left_out.append((file.name, str(error)))
+            continue
+        used.append(file.name)
+        for name, one in zip(SYSTEMS, found, strict=True):
+            rows[name].append({"composers": one.composers, "eras": one.eras, "melody_f1": one.melody_f1})
+        if progress:
+            progress((number + 1) / len(files))
+    if not used:
+        reason = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
+        raise InputError(f"{folder}: has no melody that can be arranged{reason}.")
+    kind, label = next(
+        (
+            (kind, label)
+            for kind, label in (("composers", asked.composer), ("eras", asked.era))
+            if label in rows[SYSTEMS[0]][0][kind]
+        ),
+        ("composers", None),
+    )
+    systems = {name: _summary(rows[name], used, kind, label) for name in SYSTEMS}
+    return {"style": style, "target": label, "strength": sampling.strength, "melodies": used, "left_out": left_out} | {
+        "systems": systems
+    }
+
+
+def _summary(rows: list[dict[str, Any]], names: list[str], kind: str, label: str | None) -> dict[str, Any]:
+    def interval(values: list[float]) -> tuple[float, float, float]:
+        found: Interval = ratio_interval(np.array(values), np.ones(len(values)), names, np.random.default_rng(0))
+        return found.value, found.low, found.high
+
+    told: dict[str, Any] = {
+        group: {one: float(np.mean([row[group][one] for row in rows])) for one in sorted(rows[0][group])}
+        for group in ("composers", "eras")
+    }
+    told["melody_f1"] = interval([row["melody_f1"] for row in rows])
+    if label is not None:
+        told["accuracy"] = interval([float(next(iter(row[kind])) == label) for row in rows])
+        told["probability"] = interval([row[kind][label] for row in rows])
+    return told
