@@ -11,11 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from styletransfer.data.library import Library
+    from styletransfer.tokens.codec import Codec
+    from styletransfer.training.likelihood import ScoredWindow
 
 BASE, TAG = "base", "tag"
 FEWEST_WORKS = 5
@@ -57,7 +64,7 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.styles import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN
-    from styletransfer.training.likelihood import bits_per_note
+    from styletransfer.training.likelihood import window_bits
     from styletransfer.training.trainer import keep_memory
 
     keep_memory()
@@ -71,24 +78,24 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     about = {"base": weights_hash(manifest), "data": library.hash, "windows": arguments.windows}
     about |= {"pieces": [library.pieces[i].id for i in chosen]}
     columns: dict[str, list[float]] = {}
-    notes: list[int] = []
+    windows, owner = read(library, chosen, codec, context, arguments.windows)
     arguments.columns.mkdir(parents=True, exist_ok=True)
     for name in [BASE, TAG, *(style.name for style in styles)]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
         if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(json.dumps(key)):
-            columns[name], notes = kept["bits"], kept["notes"]
+            columns[name] = kept["bits"]
             continue
         model = load_adapter(base, weights_hash(manifest), codec.hash, style) if style else base
-        labels = {BASE: (UNKNOWN, UNKNOWN), TAG: (None, None)}.get(name, (style.era, style.composer) if style else (None, None))
-        view = library.view(chosen, era=labels[0], composer=labels[1])
-        every = range(len(chosen))
-        bits = bits_per_note(model, codec, view, every, context, with_melody=True, windows_a_piece=arguments.windows)
-        columns[name], notes = bits.bits.tolist(), bits.notes.tolist()
-        write_atomically(path, json.dumps({"key": key, "bits": columns[name], "notes": notes}).encode())
-        print(f"{name}: {bits.mean:.3f} bits a note over all", flush=True)
-    rows = [library.pieces[i] for i in chosen]
+        tag = (style.era, style.composer) if style else (UNKNOWN, UNKNOWN)
+        rows = windows if name == TAG else [retagged(row, codec, *tag) for row in windows]
+        columns[name] = np.bincount(owner, window_bits(model, codec, rows), len(chosen)).tolist()
+        write_atomically(path, json.dumps({"key": key, "bits": columns[name]}).encode())
+        print(name, flush=True)
+    counted = [sum(codec.kind_of(index)[0] == "pitch" for index in row.labels.tolist()) for row in windows]
+    notes = np.bincount(owner, counted, len(chosen)).astype(int).tolist()
+    pieces = [library.pieces[i] for i in chosen]
     keys = ("id", "composer", "feel", "group", "split")
     return {
         "made_by": "finetune.matrix",
@@ -96,9 +103,38 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         "windows_a_piece": arguments.windows,
         "base": about["base"],
         "data_hash": library.hash,
-        "pieces": [{k: getattr(one, k) for k in keys} | {"notes": count} for one, count in zip(rows, notes, strict=True)],
+        "pieces": [{k: getattr(one, k) for k in keys} | {"notes": count} for one, count in zip(pieces, notes, strict=True)],
         "bits": columns,
     }
+
+
+def read(
+    library: Library, chosen: list[int], codec: Codec, context: int, count: int
+) -> tuple[list[ScoredWindow], NDArray[np.int64]]:
+    """Windows of the pieces under their own tags, ``count`` of each at the most, and which of the pieces each is of."""
+    from styletransfer.data.batches import piece_grid
+    from styletransfer.data.library import spread
+    from styletransfer.tokens.controls import Controls
+    from styletransfer.training.likelihood import windows_of
+
+    windows: list[ScoredWindow] = []
+    owner: list[int] = []
+    for number, index in enumerate(chosen):
+        piece = library.pieces[index]
+        controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
+        every = windows_of(codec, piece_grid(library, codec, index), controls, context, with_melody=True)
+        windows += spread(every, count)
+        owner += [number] * (len(windows) - len(owner))
+    return windows, np.array(owner)
+
+
+def retagged(window: ScoredWindow, codec: Codec, era: str, composer: str) -> ScoredWindow:
+    """A window under other tags."""
+    ids = window.ids.copy()
+    for kind, name in (("ERA_", era), ("COMPOSER_", composer)):
+        tags = [index for token, index in codec.vocabulary.items() if token.startswith(kind)]
+        ids[np.isin(ids, tags)] = codec.vocabulary[kind + name]
+    return replace(window, ids=ids)
 
 
 def pieces_of(library: Library, composers: list[str], split: str) -> list[int]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from styletransfer.data.batches import IGNORE, padded, piece_grid
-from styletransfer.data.library import Library, spread
+from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table
 from styletransfer.tokens.codec import Codec, Grid
 from styletransfer.tokens.controls import Controls
@@ -134,14 +134,9 @@ def bits_per_note(
     context: int,
     *,
     with_melody: bool,
-    windows_a_piece: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Bits:
-    """Bits of pieces of a library, as they are (no augmentation), under their own controls.
-
-    Args:
-        with_melody: whether the melody is given. windows_a_piece: only so many windows of each piece, spread evenly over it,
-            and the notes in them; by default whole pieces. progress: called with each piece's id.
+    """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
 
     Raises:
         ValueError: if a melody is to be given to a model with a plain tokenizer.
@@ -158,15 +153,8 @@ def bits_per_note(
         else:
             head = [codec.vocabulary[name] for name in controls.tokens()]
             windows = plain_windows(codec, head, codec.music(*piece_table(library, index)), context)
-        count = piece.count
-        if windows_a_piece is not None:
-            if not isinstance(codec, Codec):
-                raise ValueError("a plain tokenizer's windows aren't counted in notes")
-            windows = spread(windows, windows_a_piece)
-            labels = np.concatenate([row.labels for row in windows])
-            count = sum(codec.kind_of(index)[0] == "pitch" for index in labels.tolist())
         bits.append(float(window_bits(model, codec, windows).sum()))
-        notes.append(count)
+        notes.append(piece.count)
         if progress:
             progress(piece.id)
     return Bits(np.array(bits), np.array(notes))
