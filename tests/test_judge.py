@@ -24,6 +24,7 @@ from styletransfer.evaluation.judge_training import (
     calibration,
     cross_validate,
     example_weights,
+    feel_bias,
     judged,
     noise,
     read_examples,
@@ -364,6 +365,15 @@ def test_pairs_of_feels() -> None:
     known = {0: np.array([0.8, 0.2]), 1: np.array([0.6, 0.4]), 2: np.array([0.2, 0.8])}
     assert agreement(across, known) == {"pairs": 2, "same_verdict": 0.5, "distance": 0.4}
     assert agreement([], known)["same_verdict"] is None
+
+
+def test_a_feature_that_tells_the_feel_is_not_read(made: Made) -> None:
+    rows, labels = made
+    scores = np.array([[0.0, 1, 0], [1, 0, 0]])
+    assert feel_bias(scores, scores + [0.1, 0.6, 0.2]).tolist() == pytest.approx([0.2, 1.2, np.inf])
+    assert feel_bias(scores, scores).tolist() == [0, 0, 0]
+    fair = np.arange(SIZE) % 2 == 0
+    assert fair[train_linear("fair", rows[:60], labels[:60], np.ones(60), fair=fair).columns].all()
 
 
 def test_kappa_and_year_baseline_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from styletransfer.evaluation.judge_measures import agreement, feel_pairs, measu
 
 FROM_ONE_PIECE = 3
 """Excerpts without melody of one piece that a judge learns from."""
+
+MOST_PERFORMANCES = 3
+"""Performances of one score that are read to see what the feel changes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,24 @@ class Data:
     whole: training.Examples
     accompaniment: training.Examples
     noise: training.Examples
+
+    @cached_property
+    def fair(self) -> NDArray[np.bool_]:
+        """Features that are much alike in scores and performances of the same training pieces, (SIZE,); all without pairs."""
+        pairs, _ = feel_pairs(self.library.pieces, np.flatnonzero(self.split == "train").tolist())
+        if not pairs:
+            return np.ones(self.whole.rows.shape[1], bool)
+
+        def mean(pieces: list[int]) -> NDArray[np.float64]:
+            each = [self.whole.rows[self.whole.of([piece])].astype(np.float64).mean(axis=0) for piece in pieces]
+            return np.asarray(np.mean(each, axis=0), np.float64)
+
+        played: dict[int, list[int]] = {}
+        for score, performance in pairs:
+            played.setdefault(score, []).append(performance)
+        scores = np.stack([mean([score]) for score in played])
+        performances = np.stack([mean(one[:MOST_PERFORMANCES]) for one in played.values()])
+        return np.asarray(training.feel_bias(scores, performances) <= training.MOST_BIAS)
 
     def labels(self, labels: tuple[str, ...]) -> NDArray[np.str_]:
         """The composer or era of each piece that is among the labels, "" of all others, (pieces,)."""
@@ -55,9 +77,9 @@ def train(
     weights = np.concatenate([weight, training.WITHOUT_MELODY * bare_weight, share])
     labels = np.concatenate([label[owner], label[bare_owner], made_up])
     judge = (
-        training.train_network(name, rows, labels, weights)
+        training.train_network(name, rows, labels, weights, data.fair)
         if network
-        else training.train_linear(name, rows, labels, weights, strength)
+        else training.train_linear(name, rows, labels, weights, strength, data.fair)
     )
     held = np.flatnonzero((data.split == "validation") & np.isin(label, names))
     card = {
