@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from styletransfer.score.melody import extract_melody
+from styletransfer.evaluation.crossfit import HALVES
+from styletransfer.score.melody import marked
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.score.read import read_song
 from styletransfer.styles import Style, find_style, style_at
@@ -26,7 +27,6 @@ LABELS = {
     SHUFFLED: "shuffled notes of the real scores (floor)",
 }
 SAMPLED, REAL = (BASE, TAG, ADAPTER, BOTH, WRONG), (REAL_SCORES, REAL_PERFORMANCES, SHUFFLED)
-HALVES = ("A", "B")
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,8 @@ def songs_in(folder: Path) -> list[Song]:
     found = []
     for number, path in enumerate(sorted(folder.glob("*.abc"))):
         source = read_song(str(path))
-        notes = source.notes.copy()
-        notes["melody"] = extract_melody(source)
         melody, octaves = find_melody(source)
-        found.append(Song(path.stem, number, replace(source, notes=notes), melody, octaves))
+        found.append(Song(path.stem, number, marked(source), melody, octaves))
     if not found:
         raise InputError(f"{folder}: there are no melodies (*.abc) in it.")
     return found
@@ -92,7 +90,7 @@ def targets_of(names: Sequence[str], base: str, crossfit: Path | None) -> tuple[
     found, remarks = [], []
     for name in names:
         style = find_style(name)
-        halves = dict.fromkeys(HALVES, style)
+        halves: dict[str, Style] = dict.fromkeys(HALVES, style)
         if crossfit and all((crossfit / f"{name}-{half}").is_dir() for half in HALVES):
             halves = {half: style_at(crossfit / f"{name}-{half}") for half in HALVES}
         elif crossfit:

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, default=Path("styletransfer/assets/base"))
     parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--windows", type=int, default=3, help="of each piece, spread evenly over it")
+    parser.add_argument("--windows", type=int, default=2, help="of each piece, spread evenly over it")
     parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
     parser.add_argument("--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept")
     parser.add_argument("--out", type=Path, default=Path("finetune/results/matrix.json"))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from styletransfer.evaluation.assessment import Assessment, assess
+from styletransfer.evaluation.assessment import Assessment, assess, label_of
 from styletransfer.score.notes import InputError
 
 if TYPE_CHECKING:
@@ -96,16 +96,13 @@ def _interval(found: tuple[float, float, float]) -> str:
 
 def _label(style: str) -> str:
     """The composer or era that a style's name stands for among the judges' labels."""
-    from styletransfer.evaluation.assessment import COMPOSERS, ERAS
-    from styletransfer.evaluation.judge import load_judge
     from styletransfer.styles import find_style
 
     asked = find_style(style)
-    known = [*load_judge(COMPOSERS).labels, *load_judge(ERAS).labels]
-    for label in (asked.composer, asked.era):
-        if label in known:
-            return label
-    raise InputError(f"--style {style}: the judges don't know it; they know {', '.join(known)}.")
+    label = label_of(asked.composer, asked.era)
+    if label is None:
+        raise InputError(f"--style {style}: the judges know neither it nor its era.")
+    return label
 
 
 def _indexes(data: Path) -> list[NgramIndex]:

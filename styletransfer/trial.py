@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from styletransfer.evaluation.assessment import assess, marked
+from styletransfer.evaluation.assessment import assess, label_of, with_melody
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import InputError
@@ -56,7 +56,7 @@ def trial(
     used: list[str] = []
     for number, file in enumerate(files):
         try:
-            song = marked(read_song(str(file)))
+            song = with_melody(read_song(str(file)))
             tune = song.with_notes(song.melody)
             found = [assess(tune, original=song)]
             for strength in (0.0, sampling.strength):
@@ -73,21 +73,14 @@ def trial(
     if not used:
         reason = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise InputError(f"{folder}: has no melody that can be arranged{reason}.")
-    kind, label = next(
-        (
-            (kind, label)
-            for kind, label in (("composers", asked.composer), ("eras", asked.era))
-            if label in rows[SYSTEMS[0]][0][kind]
-        ),
-        ("composers", None),
-    )
-    systems = {name: _summary(rows[name], used, kind, label) for name in SYSTEMS}
+    label = label_of(asked.composer, asked.era)
+    systems = {name: _summary(rows[name], used, label) for name in SYSTEMS}
     return {"style": style, "target": label, "strength": sampling.strength, "melodies": used, "left_out": left_out} | {
         "systems": systems
     }
 
 
-def _summary(rows: list[dict[str, Any]], names: list[str], kind: str, label: str | None) -> dict[str, Any]:
+def _summary(rows: list[dict[str, Any]], names: list[str], label: str | None) -> dict[str, Any]:
     def interval(values: list[float]) -> tuple[float, float, float]:
         found: Interval = ratio_interval(np.array(values), np.ones(len(values)), names, np.random.default_rng(0))
         return found.value, found.low, found.high
@@ -98,6 +91,7 @@ def _summary(rows: list[dict[str, Any]], names: list[str], kind: str, label: str
     }
     told["melody_f1"] = interval([row["melody_f1"] for row in rows])
     if label is not None:
+        kind = "composers" if label in rows[0]["composers"] else "eras"
         told["accuracy"] = interval([float(next(iter(row[kind])) == label) for row in rows])
         told["probability"] = interval([row[kind][label] for row in rows])
     return told

@@ -13,7 +13,6 @@ from tests.tiny import random_piece, save_tiny_package
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set: six scores and six performances by two composers, one of each in validation."""
-    from styletransfer.data.prepare import prepare
     from styletransfer.score.write import write_midi
 
     folder = tmp_path_factory.mktemp("music")
@@ -23,6 +22,13 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_midi(random_piece(number, feel), folder / name)
         composer = "Frédéric Chopin" if number % 3 else "Johann Sebastian Bach"
         rows.append({"file": name, "composer": composer, "split": "validation" if number < 2 else "train"})
+    return prepared(folder, rows, tmp_path_factory)
+
+
+def prepared(folder: Path, rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pieces, prepared; ``rows`` say each file's composer and split."""
+    from styletransfer.data.prepare import prepare
+
     table = tmp_path_factory.mktemp("table") / "composers.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["file", "composer", "split"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from styletransfer.evaluation.excerpts import excerpts, performance_excerpt, sco
 from styletransfer.evaluation.measures import Reference, beside, measure, set_measures
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.styles import find_style
+from tests.conftest import prepared
 from tests.style_folders import adapter
 from tests.tiny import random_piece
 
@@ -54,7 +54,6 @@ class StandIn:
 @pytest.fixture(scope="module")
 def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared scores and performances by two composers, in train and test."""
-    from styletransfer.data.prepare import prepare
     from styletransfer.score.write import write_midi
 
     folder = tmp_path_factory.mktemp("music")
@@ -63,14 +62,7 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_midi(random_piece(number, "performance" if number % 4 == 3 else "score", 36), folder / f"{number}.mid")
         composer = "Frédéric Chopin" if number % 2 else "Johann Sebastian Bach"
         rows.append({"file": f"{number}.mid", "composer": composer, "split": "test" if number < 6 else "train"})
-    table = tmp_path_factory.mktemp("table") / "composers.csv"
-    with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["file", "composer", "split"])
-        writer.writeheader()
-        writer.writerows(rows)
-    out = tmp_path_factory.mktemp("data") / "prepared"
-    prepare([folder], out, composers_csv=table, workers=1)
-    return out
+    return prepared(folder, rows, tmp_path_factory)
 
 
 @pytest.fixture

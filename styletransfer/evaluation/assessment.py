@@ -9,7 +9,7 @@ from functools import lru_cache
 from styletransfer.evaluation.fidelity import fidelity
 from styletransfer.evaluation.judge import Judge, load_judge
 from styletransfer.evaluation.originality import NgramIndex, sequence_of
-from styletransfer.score.melody import extract_melody
+from styletransfer.score.melody import marked
 from styletransfer.score.notes import Piece
 
 COMPOSERS, ERAS = "j1-composers-13", "j1-eras"
@@ -62,9 +62,9 @@ def assess(
             if one in judge.labels:
                 evidence[one] = judge.evidence(piece, one, count=5)
     result = Assessment(found[0], found[1], evidence)
-    tune = marked(piece)
+    tune = with_melody(piece)
     if original is not None:
-        kept = [(fidelity(marked(original), tune, semitones).melody.f1, semitones) for semitones in OCTAVES]
+        kept = [(fidelity(with_melody(original), tune, semitones).melody.f1, semitones) for semitones in OCTAVES]
         best = max(kept, key=lambda row: (row[0], -abs(row[1])))
         result = replace(result, melody_f1=best[0], semitones=best[1])
     if indexes:
@@ -74,13 +74,15 @@ def assess(
     return result
 
 
-def marked(piece: Piece) -> Piece:
-    """The piece with its melody marked, as far as it can be found."""
-    if piece.notes["melody"].any():
-        return piece
-    notes = piece.notes.copy()
-    notes["melody"] = extract_melody(piece)
-    return replace(piece, notes=notes)
+def with_melody(piece: Piece) -> Piece:
+    """The piece with its melody marked: as it is where it comes from an arrangement, else as far as it can be found."""
+    return piece if piece.notes["melody"].any() else marked(piece)
+
+
+def label_of(composer: str, era: str) -> str | None:
+    """What the judges should take a style of that composer and era for; None where they know neither."""
+    known = (*_judge(COMPOSERS).labels, *_judge(ERAS).labels)
+    return next((label for label in (composer, era) if label in known), None)
 
 
 @lru_cache(maxsize=4)

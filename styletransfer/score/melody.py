@@ -9,6 +9,7 @@ ignores parts and names.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,13 @@ def extract_melody(piece: Piece) -> NDArray[np.bool_]:
             return skyline(piece, right)
     top = _top_part(piece, onset, end)
     return extract_merged(piece) if top is None else skyline(piece, top)
+
+
+def marked(piece: Piece) -> Piece:
+    """The piece with its melody marked, as :func:`extract_melody` finds it."""
+    notes = piece.notes.copy()
+    notes["melody"] = extract_melody(piece)
+    return replace(piece, notes=notes)
 
 
 def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> NDArray[np.bool_]:

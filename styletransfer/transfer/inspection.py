@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from styletransfer.score.harmony import estimate_key
-from styletransfer.score.melody import extract_melody
+from styletransfer.score.melody import marked
 from styletransfer.score.notes import Piece
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -17,9 +16,7 @@ def describe(source: Piece) -> tuple[dict[str, Any], Piece]:
 
     ``melody`` is a list of ``{onset_quarters, onset_seconds, duration_quarters, pitch}``.
     """
-    marked = source.notes.copy()
-    marked["melody"] = extract_melody(source)
-    piece = replace(source, notes=marked)
+    piece = marked(source)
     melody = piece.melody
     seconds = source.tempo.to_seconds(melody["onset"])
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
