@@ -1,8 +1,9 @@
 """Train every style that ships: ``python -m finetune.train --data data/prepared``.
 
-A composer's style learns from that composer's training pieces, an era's from all of the era's, the others from music21's
-corpus. A style that is there already, for this base, is left as it is, and a style that was interrupted goes on: the same
-command again does the rest.
+An era's style learns from all of the era's training pieces, a composer's from that composer's, beginning with the era's
+adapter, the others from music21's corpus. With ``--half A`` or ``B``, composers learn from one half of their content groups,
+for the cross-fit of ``eval.transfer_report``. A style that is there already, for this base, is left as it is, and a style that
+was interrupted goes on: the same command again does the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
 if TYPE_CHECKING:
@@ -42,13 +44,19 @@ OTHERS = {
 }
 
 
+MORE = {"bach": "chorales"}  # what a composer's style learns from beside the pieces of the data set: a style of OTHERS
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--config", type=Path, default=Path("configs/finetune/shipped.yaml"))
+    parser.add_argument("--config", type=Path, default=Path("configs/finetune/shipped.yaml"), help="of eras and the corpus")
+    parser.add_argument("--composers", type=Path, default=Path("configs/finetune/composers.yaml"), help="settings of composers")
     parser.add_argument("--base", type=Path, default=ASSETS / "base")
     parser.add_argument("--out", type=Path, default=ASSETS / "styles")
     parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="checkpoints, and the corpus's prepared pieces")
+    parser.add_argument("--eras", type=Path, default=ASSETS / "styles", help="where the eras' adapters are to begin with")
+    parser.add_argument("--half", choices=HALVES, help="composers learn from this half, and are called NAME-A or NAME-B")
     parser.add_argument("--only", nargs="+", help="these styles, instead of all")
     parser.add_argument("--minutes", type=float, help="for each style at the most")
     arguments = parser.parse_args(argv)
@@ -60,19 +68,31 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.model.base import weights_hash
     from styletransfer.score.notes import InputError
     from styletransfer.styles import style_at
-    from styletransfer.training.finetune import FinetuneConfig, finetune
+    from styletransfer.training.finetune import FinetuneConfig, era_to_begin_with, finetune
 
     try:
-        config = load_config(FinetuneConfig, arguments.config)
+        general, composers = (load_config(FinetuneConfig, path) for path in (arguments.config, arguments.composers))
         library = Library.load(arguments.data)
         base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
-        for name in arguments.only or styles_of(library):
+        for style in arguments.only or styles_of(library):
+            name = f"{style}-{arguments.half}" if arguments.half else style
             out = arguments.out / name
             if (out / "style.json").exists() and (card := style_at(out).card) and card.base == base:
                 print(f"{name}: there already", flush=True)
                 continue
-            pieces, kind = pieces_of_style(library, name, arguments.work)
-            begin, corpus = time.monotonic(), name in OTHERS
+            pieces, kind = pieces_of_style(library, style, arguments.work)
+            if arguments.half and kind != "composer":
+                raise InputError(f"{style}: halves are of composers' pieces.")
+            if arguments.half:
+                pieces = one_half(pieces, library, arguments.half)
+            data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
+            if style in MORE:
+                pieces = with_corpus(pieces, MORE[style], arguments.work)
+                data += f", and music21's {OTHERS[MORE[style]].source}"
+            config = composers if kind == "composer" else general
+            era = COMPOSER_ERAS.get(style)
+            start = era_to_begin_with(arguments.eras, era, arguments.base, config.lora) if era else None
+            begin = time.monotonic()
             card = finetune(
                 pieces,
                 arguments.base,
@@ -81,9 +101,10 @@ def main(argv: list[str] | None = None) -> int:
                 config,
                 arguments.work / name,
                 out,
+                start=start,
                 minutes=arguments.minutes,
-                licence=OTHERS[name].licence if corpus else LICENCE,
-                data=f"music21's {OTHERS[name].source}" if corpus else MAESTRO,
+                licence=OTHERS[style].licence if style in OTHERS else LICENCE,
+                data=data,
             )
             minutes = (time.monotonic() - begin) / 60
             gain = "nothing held out" if card.gain is None else f"gain {card.gain:.3f} bits a note"
@@ -95,12 +116,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def styles_of(library: Library) -> list[str]:
-    """Composers with enough training notes, eras, and the corpus's."""
+    """Eras, then composers with enough training notes, then the corpus's."""
     notes = {name: 0 for name in COMPOSER_ERAS}
     for piece in library.pieces:
         if piece.split == "train" and piece.composer in notes:
             notes[piece.composer] += piece.count
-    return [*(name for name in sorted(notes) if notes[name] >= FEWEST_NOTES), *ERAS, *OTHERS]
+    return [*ERAS, *(name for name in sorted(notes) if notes[name] >= FEWEST_NOTES), *OTHERS]
 
 
 def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, Kind]:
@@ -109,18 +130,12 @@ def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, K
     Raises:
         InputError: where there is no such style.
     """
-    from styletransfer.data.library import Library as Opened
-    from styletransfer.data.library import is_prepared
-    from styletransfer.data.prepare import prepare
     from styletransfer.score.notes import InputError
     from styletransfer.training.finetune import USER_SLOT
 
     kind: Kind
     if name in OTHERS:
-        folder = work / f"{name}-data"
-        if not is_prepared(folder):
-            prepare([OTHERS[name].source], folder)
-        corpus = Opened.load(folder)
+        corpus = corpus_of(name, work)
         pieces, kind = corpus.view(range(len(corpus)), era=OTHERS[name].era, composer=USER_SLOT), "other"
     elif name in COMPOSER_ERAS:
         pieces, kind = library.view(library.select(composer=name)), "composer"
@@ -129,6 +144,40 @@ def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, K
     else:
         raise InputError(f"{name}: not one of the styles that ship.")
     return with_held_out(pieces), kind
+
+
+def corpus_of(name: str, work: Path) -> Library:
+    """The pieces of a style of music21's corpus, prepared once."""
+    from styletransfer.data.library import Library, is_prepared
+    from styletransfer.data.prepare import prepare
+
+    folder = work / f"{name}-data"
+    if not is_prepared(folder):
+        prepare([OTHERS[name].source], folder)
+    return Library.load(folder)
+
+
+def with_corpus(pieces: Library, name: str, work: Path) -> Library:
+    """A composer's pieces, and the training pieces of a style of the corpus under the same tags.
+
+    Raises:
+        ValueError: if one of those is a held-out piece.
+    """
+    from styletransfer.data.fingerprint import fingerprint
+    from styletransfer.data.splits import check_splits
+
+    corpus, first = corpus_of(name, work), pieces.pieces[0]
+    both = pieces.joined(corpus.view(corpus.select(split="train"), era=first.era, composer=first.composer))
+    notes = [both.notes(i) for i in range(len(both))]
+    prints = [fingerprint(n["onset"], n["pitch"], one.feel) for n, one in zip(notes, both.pieces, strict=True)]
+    check_splits(prints, [one.split for one in both.pieces], [one.id for one in both.pieces])
+    return both
+
+
+def one_half(pieces: Library, library: Library, half: str) -> Library:
+    """The pieces without the training pieces of the library's other half."""
+    dealt = halves(library.pieces)
+    return pieces.view(i for i, piece in enumerate(pieces.pieces) if piece.split != "train" or dealt[piece.group] == half)
 
 
 def with_held_out(library: Library) -> Library:

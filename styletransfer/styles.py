@@ -53,7 +53,8 @@ class Card:
     ``era`` and ``composer``: the control tokens it was trained under, by the names of :mod:`.tokens.controls`. ``pieces``,
     ``minutes`` and ``notes`` of music it learnt from. ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces
     under the base without a style, and under this one (None where nothing could be held out). ``base``: the weights it
-    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens.
+    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens. ``begun_as``: the style whose
+    adapter the training began with.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Card:
     rank: int = 8
     steps: int = 0
     tokens: int = 0
+    begun_as: str = ""
 
     def __post_init__(self) -> None:
         values = asdict(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,10 @@ def test_the_recipe_from_pieces_to_tables(
     config = tmp_path / "quick.yaml"
     config.write_text(YAML)
     places = {name: tmp_path / name for name in ("styles", "work", "columns")}
+    monkeypatch.setattr(train, "MORE", {})
     call = ["--data", str(tiny_data), "--config", str(config), "--base", str(tiny_package), "--out", str(places["styles"])]
-    call += ["--work", str(places["work"]), "--only", "bach", "chopin", "baroque"]
+    call += ["--work", str(places["work"]), "--composers", str(config), "--eras", str(places["styles"])]
+    call += ["--only", "bach", "chopin", "baroque"]
     assert train.main(call) == 0
     made = {path.name: style_at(path) for path in places["styles"].iterdir()}
     assert {name: style.kind for name, style in made.items()} == {"bach": "composer", "chopin": "composer", "baroque": "era"}
@@ -113,5 +116,55 @@ def test_what_ships_has_enough_notes(tiny_data: Path, monkeypatch: pytest.Monkey
     library = Library.load(tiny_data)
     assert train.styles_of(library)[:4] == ["baroque", "classical", "romantic", "modern"]
     monkeypatch.setattr(train, "FEWEST_NOTES", 10)
-    assert train.styles_of(library)[:2] == ["bach", "chopin"]
+    assert train.styles_of(library)[4:6] == ["bach", "chopin"]
     assert np.array(train.styles_of(library)).size == 2 + 4 + len(train.OTHERS)
+
+
+def test_a_composer_begins_with_the_era_and_learns_from_one_half(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    config = tmp_path / "quick.yaml"
+    config.write_text(YAML)
+    still = tmp_path / "still.yaml"  # at a rate of next to nothing, an adapter stays what it began as
+    still.write_text(YAML + "learning_rate: 1.0e-12\n")
+    call = ["--data", str(tiny_data), "--config", str(config), "--composers", str(still), "--base", str(tiny_package)]
+    call += ["--out", str(tmp_path / "styles"), "--eras", str(tmp_path / "styles"), "--work", str(tmp_path / "work")]
+    assert train.main([*call, "--only", "romantic", "chopin"]) == 0
+    era, own = (load_file(tmp_path / "styles" / name / "adapter_model.safetensors") for name in ("romantic", "chopin"))
+    updates = [key for key in era if "lora_" in key]
+    assert len(updates) == 2 * 7 * 2
+    assert all(torch.allclose(era[key], own[key], atol=1e-4) for key in updates)
+    assert any(era[key].abs().max() > 0 for key in updates if "lora_B" in key)
+    card = style_at(tmp_path / "styles" / "chopin").card
+    assert card is not None
+    assert card.begun_as == "romantic"
+    for half in ("A", "B"):
+        assert train.main([*call, "--only", "chopin", "--half", half]) == 0
+    halves = [style_at(tmp_path / "styles" / f"chopin-{half}").card for half in ("A", "B")]
+    assert sum(one.pieces for one in halves if one) == card.pieces
+    assert all(one and one.pieces and one.held_out == card.held_out for one in halves)
+    assert train.main([*call, "--only", "romantic", "--half", "A"]) == 2
+    assert "halves are of composers" in capsys.readouterr().err
+
+
+def test_two_libraries_become_one(tiny_data: Path) -> None:
+    library = Library.load(tiny_data)
+    both = library.view([2, 3]).joined(library.view([0, 1], composer="reserved-0"))
+    assert [piece.id for piece in both.pieces] == [library.pieces[i].id for i in (2, 3, 0, 1)]
+    assert [piece.composer for piece in both.pieces][2:] == ["reserved-0"] * 2
+    for i, j in enumerate((2, 3, 0, 1)):
+        assert (both.notes(i) == library.notes(j)).all()
+        assert (both.bars(i) == library.bars(j)).all()
+
+
+def test_a_held_out_piece_in_the_corpus_is_found(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library.load(tiny_data)
+    held = library.view(library.select(split="validation", feel="score"), composer="bach")
+    again = held.view([0])
+    again = replace(again, manifest=replace(again.manifest, pieces=(replace(again.pieces[0], split="train"),)))
+    monkeypatch.setattr(train, "corpus_of", lambda name, work: again)
+    with pytest.raises(ValueError, match="cross a split"):
+        train.with_corpus(held, "chorales", Path())

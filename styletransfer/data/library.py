@@ -211,6 +211,24 @@ class Library:
         chosen = hashlib.sha256(json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()).hexdigest()
         return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))
 
+    def joined(self, other: Library) -> Library:
+        """The pieces of both, in memory, this library's first."""
+        notes, bars, pieces = [], [], []
+        note_stop = bar_stop = 0
+        for library in (self, other):
+            for i, piece in enumerate(library.pieces):
+                notes.append(library.notes(i))
+                bars.append(library.bars(i))
+                rows = {
+                    "notes": (note_stop, note_stop + len(notes[-1])),
+                    "bars": (bar_stop, bar_stop + len(bars[-1])),
+                }
+                note_stop, bar_stop = rows["notes"][1], rows["bars"][1]
+                pieces.append(replace(piece, **rows))  # type: ignore[arg-type]  # of its kind
+        both = hashlib.sha256(f"{self.hash} {other.hash}".encode()).hexdigest()
+        manifest = replace(self.manifest, pieces=tuple(pieces), hash=both)
+        return replace(self, manifest=manifest, _notes=np.concatenate(notes), _bars=np.concatenate(bars))
+
     def select(
         self,
         split: str | Iterable[str] | None = None,

@@ -79,6 +79,31 @@ def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int
     return peft_model
 
 
+def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
+    """Give a fresh adapter the updates of a style that was trained on the same base; the control token's row stays the base's.
+
+    Raises:
+        InputError: where the style has no adapter of these settings, or it can't be read.
+    """
+    if style.path is None:
+        raise InputError(f"{style.name}: this style has no adapter to begin with.")
+    if _read_config(style.path)[:2] != (settings.scale, settings.rank):
+        raise InputError(
+            f"{style.path}: its rank or scale isn't {settings.rank} and {settings.scale:g}; begin with another style."
+        )
+    state = {
+        key.replace(".weight", ".default.weight"): tensor
+        for key, tensor in _read_weights(style.path).items()
+        if not key.endswith(ROWS)
+    }
+    updates = {name: parameter for name, parameter in model.named_parameters() if ".lora_" in name}
+    if {name: tensor.shape for name, tensor in state.items()} != {name: one.shape for name, one in updates.items()}:
+        raise InputError(f"{style.path / WEIGHTS}: its matrices are not those of this adapter.")
+    with torch.no_grad():
+        for name, parameter in updates.items():
+            parameter.copy_(state[name])
+
+
 def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> None:
     """Write an adapter (float16), its card and its README into a folder, the card last: a folder with a card is whole."""
     from peft import get_peft_model_state_dict
@@ -109,10 +134,7 @@ def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: 
     scale, rank, rows = _read_config(style.path)
     if rank != style.card.rank or rows != [base.names.index(style_token(style.era, style.composer))]:
         raise InputError(f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is damaged.")
-    try:
-        state = load((style.path / WEIGHTS).read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{style.path / WEIGHTS}: the adapter can't be read ({error}).") from error
+    state = _read_weights(style.path)
     model = copy.deepcopy(base)
     try:
         with torch.no_grad():
@@ -125,6 +147,13 @@ def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: 
     except (AttributeError, KeyError, RuntimeError, IndexError) as error:
         raise InputError(f"{style.path / WEIGHTS}: its weights don't fit the base model ({error}).") from error
     return model
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load((folder / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder / WEIGHTS}: the adapter can't be read ({error}).") from error
 
 
 def _read_config(folder: Path) -> tuple[float, int, list[int]]:

@@ -27,10 +27,10 @@ from transformers import (
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, Manifest, write_folder
 from styletransfer.data.prepare import prepare
-from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
+from styletransfer.model.adapters import LoraSettings, attach, begin_as, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
 from styletransfer.score.notes import Feel, InputError
-from styletransfer.styles import CARD, Card, Kind, Style, check_name, home, style_at
+from styletransfer.styles import CARD, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.likelihood import Bits, bits_per_note
@@ -119,6 +119,7 @@ def finetune(
     work: Path,
     out: Path,
     *,
+    start: Style | None = None,
     minutes: float | None = None,
     licence: str = "",
     data: str = "",
@@ -132,6 +133,7 @@ def finetune(
         name: the style's name. kind: what it is.
         config: see there. work: a folder for checkpoints; one of another run there is started anew.
         out: the folder to write; it appears whole or not at all, in place of an older one.
+        start: a style whose adapter the training begins with (small pieces of data begin better with their era's).
         minutes: of training at the most. licence, data: for the card.
         progress: called with the share done.
     """
@@ -146,12 +148,16 @@ def finetune(
     run = config.run if held_out else _blind(config.run, library, context)
     run = replace(run, mixture=replace(run.mixture, score_share=_score_share(run, library, context)))
     identity = {"config": asdict(config), "base": weights_hash(manifest), "data": library.hash, "name": name}
+    if start is not None and start.path is not None:
+        identity["start"] = hashlib.sha256((start.path / WEIGHTS).read_bytes()).hexdigest()
     _own_work(work, identity)
     pieces = [i for feel in held_out.values() for i in feel]
     plain = library.view(range(len(library)), era=UNKNOWN, composer=UNKNOWN)
     before = bits_per_note(model, codec, plain, pieces, context, with_melody=True)
     torch.manual_seed(config.seed)
     adapted = attach(model, config.lora, vocabulary, style_token(piece.era, piece.composer))
+    if start is not None:
+        begin_as(adapted, config.lora, start)
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay)
     schedule = WarmupStableDecay(run.warmup)
@@ -202,6 +208,7 @@ def finetune(
         rank=config.lora.rank,
         steps=steps,
         tokens=steps * run.batch * context,
+        begun_as=start.name if start else "",
     )
     _publish(out, lambda folder: save_adapter(adapted, folder, card, readme_of(card)))
     shutil.rmtree(work)
@@ -276,8 +283,21 @@ def _learn(
     for sentence in pieces_of(library.manifest):
         say(sentence)
     style = library.view(range(len(library)), era=era, composer=USER_SLOT)
+    start = era_to_begin_with(shipped(), era, base, config.lora)
     with bar(f"learning {name}") as shown:
-        finetune(style, base, name, "user", config, work / "run", out, minutes=minutes, data=source, progress=shown)
+        finetune(
+            style, base, name, "user", config, work / "run", out, start=start, minutes=minutes, data=source, progress=shown
+        )
+
+
+def era_to_begin_with(styles: Path, era: str, base: Path, lora: LoraSettings) -> Style | None:
+    """The era's style among ``styles`` if it has an adapter of this base and of this shape."""
+    if not (styles / era / CARD).is_file():
+        return None
+    style = style_at(styles / era)
+    assert style.card is not None
+    fits = style.card.base == weights_hash(load_package(base)[2]) and style.card.rank == lora.rank
+    return style if fits else None
 
 
 def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
@@ -334,7 +354,7 @@ A style for `styletransfer`: a LoRA adapter of rank {card.rank} on its base mode
     styletransfer apply happy-birthday --style {card.name}
 
 - learnt from {card.pieces} pieces, {card.minutes:.0f} minutes, {card.notes:,} notes: {card.data or "the user's own"}
-- {card.steps} steps, {card.tokens:,} tokens
+- {card.steps} steps, {card.tokens:,} tokens{f", begun with the adapter of {card.begun_as}" if card.begun_as else ""}
 - control tokens: era {card.era}, composer {card.composer}
 - licence: {card.licence or "that of the pieces, and the base model's CC BY-NC-SA 4.0"}
 

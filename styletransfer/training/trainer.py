@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,7 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
         gradient_accumulation_steps=run.accumulate,
         max_steps=run.steps,
         max_grad_norm=1.0,
-        bf16=_has_bf16(),
+        bf16=_bf16_pays(),
         use_cpu=not torch.cuda.is_available(),
         torch_compile=run.compile,
         logging_steps=run.log_every,
@@ -305,10 +306,23 @@ def keep_memory() -> None:
                 library.mallopt(option, value)
 
 
-def _has_bf16() -> bool:
+@lru_cache
+def _bf16_pays() -> bool:
+    """Whether to train in bfloat16. A CPU that has the instructions may yet be faster in float32: it is tried."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        return False
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(4096, 256, dtype=dtype), torch.ones(256, 704, dtype=dtype)
+        runs = []
+        for _ in range(9):
+            begin = time.perf_counter()
+            left @ right
+            runs.append(time.perf_counter() - begin)
+        seconds[dtype] = min(runs)
+    return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]  # autocast's conversions cost what a smaller gain brings
 
 
 def _same_run(path: Path, identity: dict[str, Any]) -> None:
