@@ -79,10 +79,10 @@ def test_apply_writes_an_arrangement_and_reports_it(run: Run, tiny_package: Path
     outcome = run("apply", "happy-birthday", "--style", "bach", "--model", tiny_package, *ONE)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[-1] == "happy-birthday-bach.mid"
+    assert lines[-2:] == ["happy-birthday-bach.mid", "happy-birthday-bach.json"]
     assert any(line.startswith("25/25 melody notes kept, ") for line in lines)
     written = read_score(tmp_path / "happy-birthday-bach.mid")
-    assert [path.name for path in tmp_path.iterdir()] == ["happy-birthday-bach.mid"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["happy-birthday-bach.json", "happy-birthday-bach.mid"]
     assert written.parts[0] == "Melody"
     assert len(written.notes) > len(example("happy-birthday").notes)
 
