@@ -1,3 +1,18 @@
 """Style transfer for symbolic music: arrange a melody for piano in the style of a composer or an era."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from styletransfer.api import StyleTransfer
+
+__all__ = ["StyleTransfer", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What is exported, loaded when it is first asked for: importing the package costs nothing."""
+    if name == "StyleTransfer":
+        from styletransfer.api import StyleTransfer
+
+        return StyleTransfer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.outputs import Outputs
 from styletransfer.score.notes import InputError
 
 app = typer.Typer(
@@ -26,6 +28,14 @@ app.add_typer(styles_app, name="styles")
 
 Style = Annotated[
     str, typer.Option("--style", "-s", help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3.")
+]
+Styles = Annotated[
+    list[str],
+    typer.Option(
+        "--style",
+        "-s",
+        help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3. Several: repeat it.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
 Temperature = Annotated[float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")]
@@ -73,16 +83,24 @@ def options(
 
 @app.command()
 def apply(
-    song: Annotated[
-        str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example: happy-birthday, greensleeves, …")
+    songs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SONG…",
+            help="MIDI, MusicXML, ABC or kern files, folders of them, or examples: happy-birthday, greensleeves, …",
+        ),
     ],
-    style: Style,
-    out: Out = None,
-    seed: Seed = 0,
-    temperature: Temperature = 0.95,
-    top_p: TopP = 0.95,
-    strength: Strength = 1.5,
-    candidates: Candidates = 4,
+    style: Styles,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The MIDI file to write, by default in the current folder; for several, the folder."),
+    ] = None,
+    seed: Seed = SamplingConfig.seed,
+    temperature: Temperature = SamplingConfig.temperature,
+    top_p: TopP = SamplingConfig.top_p,
+    strength: Strength = SamplingConfig.strength,
+    candidates: Candidates = SamplingConfig.candidates,
+    every: Annotated[bool, typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score.")] = False,
     feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     audio: Audio = None,
@@ -92,35 +110,33 @@ def apply(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Arrange a song for piano in a style: its melody stays, note for note, everything else is new."""
-    from styletransfer.model.settings import SamplingConfig
+    """Arrange songs for piano in a style: each melody stays, note for note, everything else is new.
+
+    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles, or a folder, -o, --audio
+    and --plot name folders.
+    """
+    from styletransfer.batch import apply_all
     from styletransfer.transfer.request import Request
 
-    if feel not in ("auto", "score", "performance"):
-        raise InputError(f"--feel {feel}: give auto, score or performance.")
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    request = Request(song, style, sampling, feel, keep_register, model)  # type: ignore[arg-type]
-    target = out or Path(f"{Path(song).stem}-{short_name(style)}.mid")
-    outputs = Outputs(target, audio, plot, soundfont, force)
-    outputs.check()
-    from styletransfer.transfer.pipeline import apply as run
+    request = Request(songs[0], style[0], sampling, feel, keep_register, model)  # type: ignore[arg-type]
+    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True)
+    code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
+    raise typer.Exit(code)
 
-    with progress_bar(f"{style}", as_json) as progress:
-        result = run(request, progress)
-    outputs.write(result.piece, f"{Path(song).stem} in the style of {style}")
-    report = {"input": song, "output": str(target)} | result.report
-    if as_json:
-        print(json.dumps(report, ensure_ascii=False))
-        return
-    for remark in report["remarks"]:
-        print(remark)
-    if report["octaves_moved"]:
-        print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
-    print(
-        f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, {report['notes']} notes, {report['key']}, "
-        f"{report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s"
-    )
-    outputs.announce()
+
+@app.command()
+def replay(
+    sidecar: Annotated[Path, typer.Argument(help="The JSON file that `apply` wrote beside a MIDI file.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default NAME-replay.mid.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare only, and write nothing.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also where a song, style, version or machine differs.")] = False,
+    force: Force = False,
+) -> None:
+    """Make an arrangement again, to the byte, or say which part of what it is made of differs."""
+    from styletransfer.replay import print_replay
+
+    print_replay(sidecar, out, check, anyway, force, partial(progress_bar, quiet=False))
 
 
 @app.command()
@@ -141,9 +157,10 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Compose freely in a style, as a pianist would play it."""
-    from styletransfer.model.settings import SamplingConfig
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
+    from styletransfer.batch import short_name
+
     target = out or Path(f"generated-{short_name(style)}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
     outputs.check()
@@ -151,13 +168,13 @@ def generate(
 
     with progress_bar(f"{style}", as_json) as progress:
         result = run(style, seconds, sampling, model, progress)
-    outputs.write(result.piece, f"in the style of {style}")
+    outputs.write(result)
     report = {"output": str(target)} | result.report
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
         return
     print(f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s")
-    outputs.announce()
+    outputs.announce(result)
 
 
 @app.command()
@@ -214,7 +231,6 @@ def evaluate(
         return
     if files or style is None:
         raise InputError("--melodies takes a --style and no files.")
-    from styletransfer.model.settings import SamplingConfig
     from styletransfer.trial import trial
 
     with progress_bar(style, as_json) as progress:
@@ -259,7 +275,7 @@ def finetune(
         )
     with progress_bar("a first sample", False) as progress:
         sample = run(Request("happy-birthday", name, model=model), progress)
-    Outputs(style.path / "sample.mid", None, None, None, True).write(sample.piece, f"happy-birthday in the style of {name}")
+    Outputs(style.path / "sample.mid", force=True).write(sample)
     print(f"{style.path}\na first sample: {style.path / 'sample.mid'}")
     print(f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}")
 
@@ -315,50 +331,6 @@ def prepare(
             print(f"left out: {file}: {reason}")
     print(manifest.summary())
     print(f"{out}: {len(manifest.pieces)} pieces, hash {manifest.hash[:16]}")
-
-
-def short_name(style: str) -> str:
-    """What a file in a style or a blend is called after: bach, or bach-0.7-chopin-0.3."""
-    from styletransfer.styles import parse_style
-
-    blend = parse_style(style)
-    return "-".join(one.name if len(blend) == 1 else f"{one.name}-{weight:.2g}" for one, weight in blend)
-
-
-class Outputs:
-    """The files that a command writes: checked before the work, announced after it."""
-
-    def __init__(self, midi: Path, audio: Path | None, plot: Path | None, soundfont: Path | None, force: bool) -> None:
-        self.midi, self.audio, self.plot, self.soundfont, self.force = midi, audio, plot, soundfont, force
-
-    def check(self) -> None:
-        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont."""
-        from styletransfer.score.write import check_writable
-
-        for path in (self.midi, self.audio, self.plot):
-            if path is not None:
-                check_writable(path, self.force)
-        if self.audio is not None:
-            from styletransfer.score.render import find_soundfont
-
-            find_soundfont(self.soundfont)
-
-    def write(self, piece: Any, title: str) -> None:
-        from styletransfer.score.write import write_midi
-
-        write_midi(piece, self.midi, force=self.force)
-        if self.audio is not None or self.plot is not None:
-            from styletransfer.score.render import plot_piano_roll, render_audio
-
-            if self.audio is not None:
-                render_audio(self.midi, self.audio, self.soundfont, force=self.force)
-            if self.plot is not None:
-                plot_piano_roll(piece, self.plot, title=title, force=self.force)
-
-    def announce(self) -> None:
-        for path in (self.midi, self.audio, self.plot):
-            if path is not None:
-                print(path)
 
 
 @contextmanager

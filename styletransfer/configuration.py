@@ -48,6 +48,10 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
             value = float(value)
         elif wanted in (int, float, str, bool) and type(value) is not wanted:
             raise TypeError(f"{name} is {value!r}, not a {wanted.__name__}")
+        elif Path in (wanted, *typing.get_args(wanted)) and value is not None:
+            if not isinstance(value, str):
+                raise TypeError(f"{name} is {value!r}, not a path")
+            value = Path(value)
         elif isinstance(value, list):
             value = _tuples(value)
         values[name] = value

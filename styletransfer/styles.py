@@ -213,21 +213,39 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
         InputError: where a style doesn't exist, or a weight is no number above 0.
     """
     found: list[tuple[Style, float]] = []
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, colon, weight = (part, "", "") if os.path.isdir(part) else part.rpartition(":")
+    for name, weight in _parts(text):
         try:
-            amount = float(weight) if colon else 1.0
+            amount = float(weight) if weight is not None else 1.0
         except ValueError:
             amount = 0.0
         if not 0 < amount <= LARGEST_WEIGHT:
             raise InputError(f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3.")
-        found.append((find_style(name.strip() or part), amount))
+        found.append((find_style(name), amount))
     if not found:
         raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
     if len({(style.name, style.path) for style, _ in found}) < len(found):
         raise InputError(f"--style {text}: a style is named twice.")
     total = sum(amount for _, amount in found)
     return [(style, amount / total) for style, amount in found]
+
+
+def with_absolute_folders(text: str) -> str:
+    """The same style or blend, with the folders in it named so that they are found from anywhere."""
+    absolute = []
+    for name, weight in _parts(text):
+        path = os.path.abspath(name)
+        own = path if find_style(name).path == Path(path) else name
+        absolute.append(own if weight is None else f"{own}:{weight}")
+    return ",".join(absolute)
+
+
+def _parts(text: str) -> list[tuple[str, str | None]]:
+    """The names in a blend, and their weights as they are written, None where there is none."""
+    parts: list[tuple[str, str | None]] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, colon, weight = (part, "", "") if os.path.isdir(part) else part.rpartition(":")
+        parts.append((name.strip() or part, weight if colon else None))
+    return parts
 
 
 def check_name(name: str) -> None:

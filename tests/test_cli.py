@@ -6,60 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from styletransfer import cli
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.write import write_midi
+from tests.command import ONE, Outcome, Run, refused
 from tests.midi_builder import midi, note, scale, tempo
 from tests.tiny import random_piece
 
 ROOT = Path(__file__).parents[1]
-ONE = ("--candidates", "1", "--strength", "1")
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """The console script, in this process and in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["styletransfer", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return call
-
-
-def refused(outcome: Outcome, *words: str) -> None:
-    """One line on standard error that holds the words, nothing on standard output, exit code 2."""
-    assert outcome.code == 2
-    assert outcome.out == ""
-    assert len(outcome.err.splitlines()) == 1
-    assert outcome.err.startswith("styletransfer: ")
-    assert "Traceback" not in outcome.err
-    for word in words:
-        assert word in outcome.err
 
 
 def subprocess_run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -79,10 +39,10 @@ def test_apply_writes_an_arrangement_and_reports_it(run: Run, tiny_package: Path
     outcome = run("apply", "happy-birthday", "--style", "bach", "--model", tiny_package, *ONE)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[-1] == "happy-birthday-bach.mid"
+    assert lines[-2:] == ["happy-birthday-bach.mid", "happy-birthday-bach.json"]
     assert any(line.startswith("25/25 melody notes kept, ") for line in lines)
     written = read_score(tmp_path / "happy-birthday-bach.mid")
-    assert [path.name for path in tmp_path.iterdir()] == ["happy-birthday-bach.mid"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["happy-birthday-bach.json", "happy-birthday-bach.mid"]
     assert written.parts[0] == "Melody"
     assert len(written.notes) > len(example("happy-birthday").notes)
 

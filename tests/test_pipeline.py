@@ -18,7 +18,7 @@ from styletransfer.score.write import midi_bytes, note_ticks, write_midi
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model
 from styletransfer.transfer.request import Request, Result
-from tests.tiny import codec, random_piece, tiny_model, tiny_sizes
+from tests.tiny import codec, random_piece, short_song, tiny_model, tiny_sizes
 
 ONE = SamplingConfig(candidates=1, strength=1.0)
 
@@ -119,18 +119,10 @@ def test_the_feel_may_be_overruled(feel: Feel, tiny_package: Path, tmp_path: Pat
     check(read_score(song, feel), result, written)
 
 
-def short_song(tmp_path: Path) -> Path:
-    """A bar of four notes."""
-    song = tmp_path / "song.mid"
-    notes = make_notes([0.0, 1.0, 2.0, 2.5], [1.0, 1.0, 0.5, 0.5], [72, 74, 76, 72])
-    write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), song)
-    return song
-
-
 @pytest.mark.parametrize("style", [*COMPOSER_ERAS, *ERAS, "bach:3,chopin"])
 def test_every_style_works(style: str, tiny_package: Path, tmp_path: Path) -> None:
     sampling = SamplingConfig(2, strength=1.5)
-    result, _ = arranged(short_song(tmp_path), tiny_package, tmp_path, style=style, sampling=sampling)
+    result, _ = arranged(short_song(tmp_path / "song.mid"), tiny_package, tmp_path, style=style, sampling=sampling)
     assert result.report["style"] == style
     assert result.report["melody_notes_kept"] == 4
     assert len(result.report["candidates"]) == 2
@@ -139,7 +131,7 @@ def test_every_style_works(style: str, tiny_package: Path, tmp_path: Path) -> No
 
 
 def test_same_seed_same_bytes(tiny_package: Path, tmp_path: Path) -> None:
-    path = str(short_song(tmp_path))
+    path = str(short_song(tmp_path / "song.mid"))
 
     def song(seed: int, style: str = "bach") -> bytes:
         sampling = SamplingConfig(candidates=2, strength=1.5, seed=seed)

@@ -35,6 +35,15 @@ def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
     return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Bass"))
 
 
+def short_song(path: Path) -> Path:
+    """A MIDI file with one bar of four notes, which is arranged in no time."""
+    from styletransfer.score.write import write_midi
+
+    notes = make_notes([0.0, 1.0, 2.0, 2.5], [1.0, 1.0, 0.5, 0.5], [72, 74, 76, 72])
+    write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), path)
+    return path
+
+
 def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
     """Random weights, large enough that every token's logits depend on all of the past."""
     import torch
@@ -57,7 +66,7 @@ def tiny_sizes(context: int = 512, width: int = 32) -> Any:
     return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context)
 
 
-def save_tiny_package(folder: Path) -> Path:
+def save_tiny_package(folder: Path, seed: int = 0) -> Path:
     """An untrained package in the form of the shipped one, which writes few notes.
 
     All embeddings have their first coordinate in common, and so have the hidden states; the pitches have none of it, and
@@ -67,7 +76,7 @@ def save_tiny_package(folder: Path) -> Path:
 
     from styletransfer.model.base import save_package
 
-    tokens, model = codec(), tiny_model()
+    tokens, model = codec(), tiny_model(seed=seed)
     with torch.no_grad():
         weight = model.model.embed_tokens.weight
         weight[:, 0] = 2.0

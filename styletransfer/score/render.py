@@ -64,6 +64,20 @@ def render_audio(midi_path: str | Path, wav_path: str | Path, soundfont: str | P
     check_writable(wav_path, force)
     font = find_soundfont(soundfont)
     try:
+        midi = Path(midi_path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{midi_path}: it cannot be read ({error.strerror}); check the name.") from None
+    write_bytes(wav_path, play(midi, font, str(midi_path)), force)
+    return font
+
+
+def play(midi: bytes, font: Path, name: str) -> bytes:
+    """A MIDI file's bytes as a WAV file's (48 kHz, stereo, 16 bits); ``name`` is what errors call the MIDI file.
+
+    Raises:
+        InputError: where the soundfont or the MIDI file is broken.
+    """
+    try:
         import midirenderer
     except ImportError:
         raise InputError("audio needs the package midirenderer; install it with pip install midirenderer.") from None
@@ -71,34 +85,34 @@ def render_audio(midi_path: str | Path, wav_path: str | Path, soundfont: str | P
         font_bytes = font.read_bytes()
     except OSError as error:
         raise InputError(f"{font}: the soundfont cannot be read ({error.strerror}); name another.") from None
-    try:
-        midi = Path(midi_path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{midi_path}: it cannot be read ({error.strerror}); check the name.") from None
     if font_bytes[:4] != b"RIFF" or font_bytes[8:12] != b"sfbk":
         raise InputError(f"{font}: it is not a soundfont; name an .sf2 file.")
     try:
-        wave = bytes(midirenderer.render_wave_from(font_bytes, midi))
+        return bytes(midirenderer.render_wave_from(font_bytes, midi))
     except Exception as error:  # the renderer raises whatever its parsers met
-        raise InputError(f"{midi_path}: it cannot be played with {font} ({error}); try another soundfont.") from error
-    write_bytes(wav_path, wave, force)
-    return font
+        raise InputError(f"{name}: it cannot be played with {font} ({error}); try another soundfont.") from error
 
 
 def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: bool = False) -> None:
-    """Draw a piece as a piano roll in rows, like systems of a score.
-
-    Bars run across for a score, seconds for a performance. The melody has its own colour, the accompaniment one for
-    each hand; louder notes are stronger in colour.
+    """Draw a piece as :func:`piano_roll` into a file.
 
     Raises:
         InputError: where the PNG file can't be written.
+    """
+    check_writable(png_path, force)
+    write_bytes(png_path, piano_roll(piece, title), force)
+
+
+def piano_roll(piece: Piece, title: str = "") -> bytes:
+    """A piece as a piano roll in rows, like systems of a score: the bytes of a PNG file.
+
+    Bars run across for a score, seconds for a performance. The melody has its own colour, the accompaniment one for
+    each hand; louder notes are stronger in colour.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    check_writable(png_path, force)
     notes = piece.notes
     if piece.feel == "score":
         spans: _Spans = (notes["onset"], notes["onset"] + notes["duration"])
@@ -141,7 +155,7 @@ def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a title in a script that the font lacks is drawn as boxes
         figure.savefig(buffer, format="png", facecolor=PAPER, metadata={"Software": None})
-    write_bytes(png_path, buffer.getvalue(), force)
+    return buffer.getvalue()
 
 
 def _row_edges(piece: Piece, end: float) -> list[float]:

@@ -14,11 +14,10 @@ NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 def describe(source: Piece) -> tuple[dict[str, Any], Piece]:
     """A report of plain values, and the piece with its melody marked.
 
-    ``melody`` is a list of ``{onset_quarters, onset_seconds, duration_quarters, pitch}``.
+    ``melody`` is a list of ``{onset_quarters, onset_seconds, duration_quarters, pitch}``, by :func:`melody_rows`.
     """
     piece = marked(source)
     melody = piece.melody
-    seconds = source.tempo.to_seconds(melody["onset"])
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
     report = {
@@ -34,18 +33,24 @@ def describe(source: Piece) -> tuple[dict[str, Any], Piece]:
         "parts": list(source.parts),
         "notes": len(source.notes),
         "melody_notes": len(melody),
-        "melody": [
-            {
-                "onset_quarters": round(float(note["onset"]), 6),
-                "onset_seconds": round(float(second), 6),
-                "duration_quarters": round(float(note["duration"]), 6),
-                "pitch": int(note["pitch"]),
-            }
-            for note, second in zip(melody, seconds, strict=True)
-        ],
+        "melody": melody_rows(piece),
         "remarks": list(source.remarks),
     }
     return report, piece
+
+
+def melody_rows(piece: Piece) -> list[dict[str, Any]]:
+    """The notes of a piece that are marked as melody, as plain values."""
+    melody = piece.melody
+    return [
+        {
+            "onset_quarters": round(float(note["onset"]), 6),
+            "onset_seconds": round(float(second), 6),
+            "duration_quarters": round(float(note["duration"]), 6),
+            "pitch": int(note["pitch"]),
+        }
+        for note, second in zip(melody, piece.tempo.to_seconds(melody["onset"]), strict=True)
+    ]
 
 
 def melody_text(melody: list[dict[str, Any]], most: int = 24) -> str:

@@ -25,6 +25,7 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.sidecar import provenance_of
 
 if TYPE_CHECKING:
     from styletransfer.model.base import MelodyLlama
@@ -52,6 +53,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     plan = plan_of(codec, codec.grid(melody))
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
+    provenance = provenance_of(request, load_model(request.model))
     candidates = sample(voices, codec, plan, request.sampling, progress)
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
     scores = [rank_of(candidate, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
@@ -75,7 +77,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "remarks": list(source.remarks),
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
-    return Result(piece, report)
+    return Result(piece, report, request, melody, tuple(arranged), provenance)
 
 
 def generate(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, Piece
+from styletransfer.score.notes import Feel, InputError, NoteTable, Piece
 from styletransfer.styles import parse_style
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.sidecar import Provenance
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,75 @@ class Request:
     model: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.feel not in ("auto", "score", "performance"):
+            raise InputError(f"--feel {self.feel}: give auto, score or performance.")
         parse_style(self.style)
+
+
+def options() -> dict[str, Any]:
+    """The names and defaults of everything that a request may be given beside song, style and model.
+
+    They are the options of the command ``apply`` and the keywords of :meth:`styletransfer.StyleTransfer.apply`.
+    """
+    named = [item for item in fields(Request) if item.name not in ("song", "style", "sampling", "model")]
+    return {item.name: item.default for item in (*fields(SamplingConfig), *named)}
+
+
+def request_of(song: str | Path, style: str, model: Path | None = None, **chosen: Any) -> Request:
+    """A request from keywords, as :func:`options` names them.
+
+    Raises:
+        TypeError: where there is no such option.
+        InputError: where a value isn't one that the option takes, or there is no such style.
+    """
+    known = options()
+    if unknown := [name for name in chosen if name not in known]:
+        raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(known)}")
+    sampling = {item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen}
+    return Request(str(song), style, SamplingConfig(**sampling), model=model, **chosen)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run."""
+    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
+
+    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them. ``request``:
+    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
+    ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
+    """
 
     piece: Piece
     report: dict[str, Any]
+    request: Request | None = None
+    melody: Piece | None = None
+    candidates: tuple[Piece, ...] = ()
+    provenance: Provenance | None = None
+
+    @property
+    def notes(self) -> NoteTable:
+        """The arrangement's note table (``NOTE_DTYPE``)."""
+        return self.piece.notes
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        style = f"in the style of {self.report['style']}"
+        return f"{Path(self.request.song).stem} {style}" if self.request else style
+
+    @property
+    def ranking(self) -> list[int]:
+        """The numbers of the candidates, the best first."""
+        scores, best = self.report["candidates"], self.report["candidate"]
+        return sorted(range(len(self.candidates)), key=lambda k: (k != best, -scores[k]["total"]))
+
+    def save(self, path: str | Path, *, force: bool = False, soundfont: str | Path | None = None) -> Path:
+        """Write it, as MIDI, sound, picture or sidecar by the file's suffix; see :mod:`.saving`."""
+        from styletransfer.transfer.saving import save
+
+        return save(self, path, force, soundfont)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the piano roll and a player."""
+        from styletransfer.transfer.notebook import html_of
+
+        return html_of(self)

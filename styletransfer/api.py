@@ -1,0 +1,57 @@
+"""The command ``apply`` from Python; see :class:`StyleTransfer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+from styletransfer.transfer.request import Result, options, request_of
+
+
+@dataclass(frozen=True)
+class StyleTransfer:
+    """Arranges songs in styles, by a model's folder (None: the one that comes with the package).
+
+    >>> from styletransfer import StyleTransfer
+    >>> music = StyleTransfer.from_pretrained().apply("song.mid", style="bach")
+    >>> music.save("song-bach.mid")
+    """
+
+    model: Path | None = None
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path | None = None) -> StyleTransfer:
+        """Load a model's folder, as ``--model`` takes it, or the one that comes with the package.
+
+        Raises:
+            InputError: where it is no such folder, is damaged, or its model can't follow a melody.
+        """
+        from styletransfer.transfer.pipeline import melody_codec
+
+        path = Path(folder) if folder is not None else None
+        melody_codec(path)
+        return cls(path)
+
+    def apply(self, song: str | Path, style: str, progress: Callable[[float], None] | None = None, **chosen: Any) -> Result:
+        """Arrange a song for piano in a style: its melody stays, note for note, everything else is new.
+
+        ``song`` is a file or an example's name, ``style`` a style's name, folder or Hub id, or a blend. ``progress`` gets the
+        share done. The other keywords are the options of the command ``apply``, with their names and defaults.
+
+        Raises:
+            InputError: where the song can't be read or has no melody, there is no such style, or an option can't have a value.
+            TypeError: where there is no such option.
+        """
+        from styletransfer.transfer.pipeline import apply
+
+        return apply(request_of(song, style, self.model, **chosen), progress)
+
+
+_own = signature(StyleTransfer.apply)
+_named = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in options().items()]
+StyleTransfer.apply.__signature__ = _own.replace(  # type: ignore[attr-defined]  # what help() and notebooks show
+    parameters=[*(item for item in _own.parameters.values() if item.kind is not Parameter.VAR_KEYWORD), *_named]
+)

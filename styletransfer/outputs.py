@@ -1,0 +1,113 @@
+"""The files that a command writes: checked before the work, written after it, announced at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styletransfer.score.notes import InputError
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.request import Result
+
+MIDI_SUFFIXES = (".mid", ".midi")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths to write. ``audio`` and ``plot`` are of the best candidate; ``soundfont`` is for the audio.
+
+    ``every``: with more than 0, so many candidates get a MIDI file each, by their rank. ``with_sidecar``: whether a sidecar
+    is written beside the MIDI file.
+    """
+
+    midi: Path
+    audio: Path | None = None
+    plot: Path | None = None
+    soundfont: Path | None = None
+    force: bool = False
+    every: int = 0
+    with_sidecar: bool = False
+
+    @property
+    def midis(self) -> list[Path]:
+        """The MIDI files: song.mid, or song-1.mid and so on by rank."""
+        suffix = self.midi.suffix if self.midi.suffix.lower() in MIDI_SUFFIXES else ""
+        ranks = range(1, self.every + 1)
+        return [self.midi.with_name(f"{self._stem}-{rank}{suffix}") for rank in ranks] or [self.midi]
+
+    @property
+    def sidecar(self) -> Path | None:
+        """The sidecar: song.json for song.mid."""
+        return self.midi.with_name(f"{self._stem}.json") if self.with_sidecar else None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are written."""
+        return [path for path in (*self.midis, self.sidecar, self.audio, self.plot) if path is not None]
+
+    @property
+    def _stem(self) -> str:
+        return self.midi.stem if self.midi.suffix.lower() in MIDI_SUFFIXES else self.midi.name
+
+    def named(self, name: str) -> Outputs:
+        """The outputs of one of several songs, all of that name; ``self`` has folders for files."""
+        audio, plot = (folder and folder / f"{name}{suffix}" for folder, suffix in ((self.audio, ".wav"), (self.plot, ".png")))
+        return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot)
+
+    def check(self) -> None:
+        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont.
+
+        Raises:
+            InputError: saying which.
+        """
+        from styletransfer.score.write import check_writable
+
+        if not self.midi.name:
+            raise InputError(f"{self.midi}: it is no file name; name the file to write.")
+        for path in self.paths:
+            check_writable(path, self.force)
+            if self.paths.count(path) > 1:
+                raise InputError(f"{path}: two outputs would be written to it; give them different names.")
+        if self.audio is not None:
+            from styletransfer.score.render import find_soundfont
+
+            find_soundfont(self.soundfont)
+
+    def told(self, result: Result) -> dict[str, Any]:
+        """What a report says of the files."""
+        told: dict[str, Any] = {"output": str(self.midis[0])}
+        if self.every:
+            told["outputs"] = [{"file": str(path), "candidate": k} for path, k in self._files(result)]
+        return told | ({"sidecar": str(self.sidecar)} if self.sidecar else {})
+
+    def write(self, result: Result, report: dict[str, Any] | None = None) -> None:
+        """Write everything; the sidecar carries the report."""
+        from styletransfer.score.write import write_bytes, write_midi
+
+        files = self._files(result)
+        for path, k in files:
+            write_midi(result.candidates[k] if result.candidates else result.piece, path, force=self.force)
+        if self.sidecar is not None:
+            from styletransfer.transfer.sidecar import sidecar_of
+
+            data = sidecar_of(result, [(path.name, k) for path, k in files], report or result.report)
+            write_bytes(self.sidecar, data, self.force)
+        if self.audio is not None or self.plot is not None:
+            from styletransfer.score.render import plot_piano_roll, render_audio
+
+            if self.audio is not None:
+                render_audio(self.midis[0], self.audio, self.soundfont, force=self.force)
+            if self.plot is not None:
+                plot_piano_roll(result.piece, self.plot, title=result.title, force=self.force)
+
+    def announce(self, result: Result) -> None:
+        """Print the names of all files; of several candidates their scores as well."""
+        scores = {path: result.report["candidates"][k]["total"] for path, k in self._files(result)} if self.every else {}
+        for path in self.paths:
+            print(f"{path}  score {scores[path]:.3f}" if path in scores else path)
+
+    def _files(self, result: Result) -> list[tuple[Path, int]]:
+        """The MIDI files and the numbers of their candidates."""
+        return list(zip(self.midis, result.ranking if result.candidates else [0], strict=False))

@@ -1,0 +1,163 @@
+"""``StyleTransfer`` from Python, what a result can be saved as, and what a notebook shows of it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+import wave
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import styletransfer
+from styletransfer import StyleTransfer, cli
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.notes import NOTE_DTYPE, InputError
+from styletransfer.score.read import read_score
+from styletransfer.transfer.notebook import html_of, small_wave
+from styletransfer.transfer.pipeline import generate
+from styletransfer.transfer.request import Result, options
+from tests.command import Run
+from tests.tiny import short_song
+
+
+@pytest.fixture(scope="module")
+def music(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    song = short_song(tmp_path_factory.mktemp("song") / "a <b> song.mid")
+    return StyleTransfer.from_pretrained(tiny_package).apply(song, style="bach", candidates=2, strength=1.0)
+
+
+def test_the_api_is_the_command(music: Result, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    assert music.request is not None
+    assert music.save(tmp_path / "api.mid") == tmp_path / "api.mid"
+    command = ("--candidates", "2", "--strength", "1", "--model", tiny_package, "-o", "command.mid")
+    assert run("apply", music.request.song, "-s", "bach", *command).code == 0
+    assert (tmp_path / "api.mid").read_bytes() == (tmp_path / "command.mid").read_bytes()
+    assert music.notes.dtype == NOTE_DTYPE
+    assert len(music.notes) == music.report["notes"]
+    assert music.report["melody_notes_kept"] == music.report["melody_notes"] == 4
+
+
+def test_the_options_are_those_of_the_command() -> None:
+    """Every keyword is an option with the same name and default; and help() shows them."""
+    command = {name: parameter.default for name, parameter in signature(cli.apply).parameters.items()}
+    shown = {name: parameter.default for name, parameter in signature(StyleTransfer.apply).parameters.items()}
+    assert {"seed", "temperature", "top_p", "strength", "candidates", "feel", "keep_register"} <= set(options())
+    for name, default in options().items():
+        assert command[name] == shown[name] == default
+    assert vars(SamplingConfig()).items() <= options().items()
+
+
+def test_mistakes(tiny_package: Path, tmp_path: Path) -> None:
+    transfer = StyleTransfer.from_pretrained(str(tiny_package))
+    with pytest.raises(TypeError, match="no option 'strenght'; the options are candidates, temperature"):
+        transfer.apply("twinkle", style="bach", strenght=2)
+    for song, style, chosen, words in (
+        ("missing.mid", "bach", {}, "no such file"),
+        ("twinkle", "bahc", {}, "did you mean bach"),
+        ("twinkle", "bach", {"feel": "sleepy"}, "--feel sleepy"),
+        ("twinkle", "bach", {"top_p": 2}, "--top-p 2"),
+    ):
+        with pytest.raises(InputError, match=words):
+            transfer.apply(song, style=style, **chosen)
+    with pytest.raises(InputError, match="not a model folder"):
+        StyleTransfer.from_pretrained(tmp_path)
+
+
+def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
+    for name in ("x.mid", "x.WAV", "x.png", "x.json"):
+        music.save(tmp_path / name)
+        with pytest.raises(InputError, match="exists already"):
+            music.save(tmp_path / name)
+    music.save(tmp_path / "x.png", force=True)
+    assert len(read_score(tmp_path / "x.mid").notes) == len(music.notes)
+    assert (tmp_path / "x.png").read_bytes()[1:4] == b"PNG"
+    with wave.open(str(tmp_path / "x.WAV")) as sound:
+        assert sound.getnframes() > sound.getframerate()
+    assert json.loads((tmp_path / "x.json").read_text())["outputs"][0]["file"] == "x.mid"
+    assert run("replay", "x.json", "--check") == (0, "the same bytes as x.mid\n", "")
+    for name in ("x.mp3", "x"):
+        with pytest.raises(InputError, match=r"ends in one of \.mid, \.wav"):
+            music.save(tmp_path / name)
+
+
+def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
+    """However late it is saved: the file may have changed since, and the current folder too."""
+    song = short_song(tmp_path / "song.mid")
+    music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)
+    first = json.loads(music.save(tmp_path / "first.json").read_text())
+    song.write_bytes(b"something else")
+    assert json.loads(music.save(tmp_path / "second.json").read_text())["ingredients"] == first["ingredients"]
+
+
+def test_a_free_composition_has_no_sidecar(tiny_package: Path, tmp_path: Path) -> None:
+    music = generate("debussy", 3, SamplingConfig(1), tiny_package)
+    music.save(tmp_path / "x.mid")
+    with pytest.raises(InputError, match="only the arrangement of a song"):
+        music.save(tmp_path / "x.json")
+    assert "in the style of debussy" in html_of(music)
+
+
+def embedded(html: str, kind: str) -> bytes:
+    found = re.search(rf'src="data:{kind};base64,([A-Za-z0-9+/=]+)"', html)
+    assert found is not None
+    return base64.b64decode(found[1])
+
+
+def test_a_notebook_shows_picture_and_player(music: Result) -> None:
+    html = music._repr_html_()
+    assert "a &lt;b&gt; song in the style of bach" in html
+    assert "<b> song" not in html
+    assert "4/4 melody notes kept" in html
+    assert embedded(html, "image/png")[1:4] == b"PNG"
+    with wave.open(io.BytesIO(embedded(html, "audio/wav"))) as sound:
+        assert (sound.getnchannels(), sound.getsampwidth()) == (1, 2)
+        seconds = sound.getnframes() / sound.getframerate()
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+    assert seconds > music.report["seconds_of_music"]
+    assert np.abs(samples.astype(int)).max() > 500
+
+
+def test_a_notebook_without_a_soundfont_shows_the_rest(music: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLETRANSFER_SOUNDFONT", "/nowhere/none.sf2")
+    html = music._repr_html_()
+    assert "<audio" not in html
+    assert "no such soundfont" in html
+    assert embedded(html, "image/png")[1:4] == b"PNG"
+
+
+def test_a_display_never_raises() -> None:
+    """Not even of a result with nothing in it."""
+    assert "<div>" in Result(None, {})._repr_html_()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("channels", "left", "right"), [(2, 1000, 3000), (1, 2000, 2000)])
+def test_small_wave(channels: int, left: int, right: int) -> None:
+    """The mean of the channels, at half the rate, cut; its length is still told."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setparams((channels, 2, 48_000, 0, "NONE", "not compressed"))
+        sound.writeframes(np.tile([left, right][:channels], 96_000).astype("<i2").tobytes())
+    data, seconds = small_wave(buffer.getvalue(), 1.0)
+    assert seconds == 2.0
+    with wave.open(io.BytesIO(data)) as sound:
+        assert (sound.getnchannels(), sound.getframerate(), sound.getnframes()) == (1, 24_000, 24_000)
+        samples = np.frombuffer(sound.readframes(24_000), "<i2")
+    assert np.abs(samples[500:-500].astype(int) - 2000).max() <= 2
+
+
+def test_importing_the_package_loads_nothing(tmp_path: Path) -> None:
+    code = "import sys, styletransfer; print(len({'numpy', 'torch', 'typer'} & set(sys.modules)), styletransfer.__version__)"
+    root = str(Path(styletransfer.__file__).parents[1])
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": root}, text=True, capture_output=True, check=True
+    )
+    assert result.stdout.split() == ["0", styletransfer.__version__]
+    with pytest.raises(AttributeError, match="nothing_such"):
+        _ = styletransfer.nothing_such

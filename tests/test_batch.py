@@ -1,0 +1,181 @@
+"""``apply`` with several songs, folders and styles, and with every candidate: what is written where, and what failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from styletransfer.batch import find_songs, short_name
+from styletransfer.score.notes import InputError
+from styletransfer.score.read import read_score
+from styletransfer.transfer import rank
+from tests.command import ONE, Outcome, Run, refused
+from tests.tiny import short_song
+
+ABC = "X:1\nM:3/4\nL:1/4\nK:C\nceg|c'3|]\n"
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """A folder of three songs, one of them below it, a file that is broken, and files that are none of our business."""
+    folder = tmp_path / "songs"
+    (folder / "more").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    short_song(folder / "a.mid")
+    short_song(folder / "more" / "a.mid")
+    short_song(folder / ".git" / "hidden.mid")
+    (folder / "._a.mid").write_bytes(b"a resource fork")
+    (folder / "b.abc").write_text(ABC)
+    (folder / "broken.mid").write_bytes(b"this is no music")
+    (folder / "notes.txt").write_text("this is no music either")
+    return folder
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_in_several_styles(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """The broken one fails, in both styles, and the others are done; sub-folders stay."""
+    styles = ("-s", "bach", "-s", "chopin:3,bach")
+    outcome = run("apply", "songs", *styles, "-o", "out/new", "--model", tiny_package, *ONE, "--plot", "rolls")
+    assert outcome.code == 2
+    assert outcome.out.splitlines()[-1] == "6 done, 2 failed"
+    assert len(outcome.err.splitlines()) == 1
+    assert outcome.err.startswith("styletransfer: songs/broken.mid: ")
+    names = [f"{song}-{style}" for song in ("a", "b", "more/a") for style in ("bach", "chopin-0.75-bach-0.25")]
+    assert written(tmp_path / "out" / "new") == sorted(f"{name}{suffix}" for name in names for suffix in (".mid", ".json"))
+    assert written(tmp_path / "rolls") == sorted(f"{name}.png" for name in names)
+    assert read_score(tmp_path / "out/new/b-bach.mid").parts[0] == "Melody"
+    told = {line.split("  ")[0] for line in outcome.out.splitlines()[:-1]}
+    assert told == {f"out/new/{name}.mid" for name in names}
+
+
+def test_several_are_as_each_alone(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """In the current folder by default; exit code 0 where all were done."""
+    command = ("--model", tiny_package, *ONE, "--seed", "3")
+    outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", *command)
+    assert (outcome.code, outcome.err, outcome.out.splitlines()[-1]) == (0, "", "2 done, 0 failed")
+    assert run("apply", songs / "b.abc", "-s", "bach", *command, "-o", "alone.mid").code == 0
+    assert (tmp_path / "alone.mid").read_bytes() == (tmp_path / "b-bach.mid").read_bytes()
+    assert run("replay", "a-bach.json", "--check").code == 0
+
+
+def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """Songs of one name, also where they differ in capitals alone, which many file systems don't tell apart."""
+    short_song(songs / "A.MID")
+    (songs / "a.abc").write_text(ABC)
+    given = [songs / "a.mid", songs / "more" / "a.mid", songs / "A.MID", songs / "a.abc", songs / "a.mid"]
+    outcome = run("apply", *given, "-s", "bach", "-o", "out", "--model", tiny_package, *ONE)
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "4 done, 0 failed")
+    sidecars = {path.name: json.loads(path.read_text())["settings"]["song"] for path in (tmp_path / "out").glob("*.json")}
+    assert sidecars == {
+        "a-bach.json": str(songs / "a.mid"),
+        "a-2-bach.json": str(songs / "more" / "a.mid"),
+        "A-3-bach.json": str(songs / "A.MID"),
+        "a-4-bach.json": str(songs / "a.abc"),
+    }
+
+
+def test_arrangements_made_before_are_no_songs(songs: Path, run: Run, tiny_package: Path) -> None:
+    command = ("--model", tiny_package, "--strength", "1", "--candidates", "2")
+    assert run("apply", songs / "a.mid", "-s", "bach", *command, "-o", songs / "a-bach.mid").code == 0
+    assert run("apply", songs / "b.abc", "-s", "bach", *command, "-o", songs / "b-bach.mid", "--all").code == 0
+    found, failures = find_songs([str(songs)])
+    assert list(found.values()) == ["a", "b", "broken", "more/a"]
+    assert failures.rows == []
+    found, _ = find_songs([str(songs / "b-bach-2.mid")])  # named, it is one
+    assert list(found.values()) == ["b-bach-2"]
+
+
+def test_json_is_one_list(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    short_song(tmp_path / "a-bach.mid")
+    before = (tmp_path / "a-bach.mid").read_bytes()
+    outcome = run("apply", "songs", "missing.mid", "-s", "bach", "--model", tiny_package, *ONE, "--json")
+    assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (2, "", 1)
+    reports = json.loads(outcome.out)
+    done = {row["input"]: row["output"] for row in reports if "error" not in row}
+    failed = {row["input"]: row["error"] for row in reports if "error" in row}
+    assert done == {"songs/b.abc": "b-bach.mid", "songs/more/a.mid": "more/a-bach.mid"}
+    assert set(failed) == {"songs/a.mid", "songs/broken.mid", "missing.mid"}
+    assert "exists already" in failed["songs/a.mid"]
+    assert (tmp_path / "a-bach.mid").read_bytes() == before
+
+
+def test_mistakes_that_concern_all_end_it_before_any_work(songs: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    before = written(tmp_path)
+    refused(run("apply", "songs", "-s", "bach", "-s", "bahc"), "did you mean bach?")
+    refused(run("apply", "songs", "-s", "bach", "-o", "file"), "-o file", "name a folder")
+    refused(run("apply", "songs", "-s", "bach", "-o", "out.mid"), "-o out.mid", "name a folder")
+    refused(run("apply", "songs/a.mid", "songs/b.abc", "-s", "bach", "--plot", "roll.png"), "--plot roll.png", "name a folder")
+    refused(run("apply", "songs", "-s", "bach", "--candidates", "0"), "--candidates")
+    assert written(tmp_path) == before
+
+
+def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
+    songs: Path, run: Run, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are made; the traceback is shown, and the exit code is not that of a user's mistake."""
+    score, calls = rank.score, []
+
+    def faulty(*arguments: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ZeroDivisionError("planted")
+        return score(*arguments)
+
+    monkeypatch.setattr(rank, "score", faulty)
+    outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE)
+    assert outcome.code == 1
+    assert outcome.out.splitlines()[-1] == "1 done, 1 failed"
+    assert "ZeroDivisionError: planted" in outcome.err
+    assert "a.mid: a fault of this program" in outcome.err.splitlines()[-1]
+
+
+def every(run: Run, song: Path, package: Path, *more: str) -> Outcome:
+    return run("apply", song, "-s", "bach", "--model", package, "--candidates", "3", *more)
+
+
+def test_all_candidates_by_rank(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    outcome = every(run, songs / "a.mid", tiny_package, "--all", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    names = [f"a-bach-{rank}.mid" for rank in (1, 2, 3)]
+    report = json.loads(outcome.out)
+    assert report["output"] == names[0]
+    assert [row["file"] for row in report["outputs"]] == names
+    scores = [report["candidates"][row["candidate"]]["total"] for row in report["outputs"]]
+    assert scores == sorted(scores, reverse=True)
+    assert report["outputs"][0]["candidate"] == report["candidate"]
+    assert sorted(path.name for path in tmp_path.glob("a-bach*")) == [*names, "a-bach.json"]
+    assert len({(tmp_path / name).read_bytes() for name in names}) == 3
+    assert every(run, songs / "a.mid", tiny_package, "-o", "best.mid").code == 0
+    assert (tmp_path / "best.mid").read_bytes() == (tmp_path / names[0]).read_bytes()
+    assert run("replay", "a-bach.json", "-o", "again.mid").code == 0
+    for number, name in enumerate(names, 1):
+        assert (tmp_path / f"again-{number}.mid").read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_all_is_told_with_scores_and_writes_over_nothing(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-bach-3.mid").write_text("mine")
+    refused(every(run, songs / "a.mid", tiny_package, "--all"), "a-bach-3.mid", "exists already")
+    assert sorted(path.name for path in tmp_path.glob("a-bach*")) == ["a-bach-3.mid"]
+    assert (tmp_path / "a-bach-3.mid").read_text() == "mine"
+    outcome = every(run, songs / "a.mid", tiny_package, "--all", "-o", "x.mid", "--plot", "x.png")
+    lines = outcome.out.splitlines()[-5:]
+    assert [line.split("  score ")[0] for line in lines] == ["x-1.mid", "x-2.mid", "x-3.mid", "x.json", "x.png"]
+    data = json.loads((tmp_path / "x.json").read_text())
+    for line, row in zip(lines[:3], data["outputs"], strict=True):
+        assert float(line.split("  score ")[1]) == pytest.approx(
+            data["report"]["candidates"][row["candidate"]]["total"], abs=1e-3
+        )
+
+
+def test_short_names() -> None:
+    assert short_name("bach") == "bach"
+    assert short_name("bach:0.7, chopin:0.3") == "bach-0.7-chopin-0.3"
+    with pytest.raises(InputError, match="no such style"):
+        short_name("bahc")
