@@ -179,3 +179,13 @@ def test_short_names() -> None:
     assert short_name("bach:0.7, chopin:0.3") == "bach-0.7-chopin-0.3"
     with pytest.raises(InputError, match="no such style"):
         short_name("bahc")
+
+
+def test_the_song_itself_is_never_written_over(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """``--force`` is for earlier outputs: with ``-o song.mid`` it replaced the user's song by its arrangement."""
+    short_song(tmp_path / "song.mid")
+    before = (tmp_path / "song.mid").read_bytes()
+    for out in ("song.mid", tmp_path / "." / "song.mid"):
+        outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force")
+        refused(outcome, "the song itself")
+    assert (tmp_path / "song.mid").read_bytes() == before
