@@ -35,6 +35,7 @@ Candidates = Annotated[int, typer.Option(help="Versions to make at once; the bes
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
 Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
+Score = Annotated[Path | None, typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file.")]
 SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
@@ -87,6 +88,7 @@ def apply(
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     audio: Audio = None,
     plot: Plot = None,
+    score: Score = None,
     soundfont: SoundFont = None,
     model: Model = None,
     force: Force = False,
@@ -101,8 +103,8 @@ def apply(
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     request = Request(song, style, sampling, feel, keep_register, model)  # type: ignore[arg-type]
     target = out or Path(f"{Path(song).stem}-{short_name(style)}.mid")
-    outputs = Outputs(target, audio, plot, soundfont, force)
-    outputs.check()
+    outputs = Outputs(target, audio, plot, soundfont, force, score)
+    outputs.check(song, feel)
     from styletransfer.transfer.pipeline import apply as run
 
     with progress_bar(f"{style}", as_json) as progress:
@@ -328,11 +330,15 @@ def short_name(style: str) -> str:
 class Outputs:
     """The files that a command writes: checked before the work, announced after it."""
 
-    def __init__(self, midi: Path, audio: Path | None, plot: Path | None, soundfont: Path | None, force: bool) -> None:
+    def __init__(
+        self, midi: Path, audio: Path | None, plot: Path | None, soundfont: Path | None, force: bool, score: Path | None = None
+    ) -> None:
         self.midi, self.audio, self.plot, self.soundfont, self.force = midi, audio, plot, soundfont, force
+        self.score = score
+        self.beats: Any = None
 
-    def check(self) -> None:
-        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont."""
+    def check(self, song: str = "", feel: str = "auto") -> None:
+        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont, a score without beats."""
         from styletransfer.score.write import check_writable
 
         for path in (self.midi, self.audio, self.plot):
@@ -342,6 +348,10 @@ class Outputs:
             from styletransfer.score.render import find_soundfont
 
             find_soundfont(self.soundfont)
+        if self.score is not None:
+            from styletransfer.score.engrave import check_score
+
+            self.beats = check_score(self.score, song, feel, self.force)
 
     def write(self, piece: Any, title: str) -> None:
         from styletransfer.score.write import write_midi
@@ -354,9 +364,13 @@ class Outputs:
                 render_audio(self.midi, self.audio, self.soundfont, force=self.force)
             if self.plot is not None:
                 plot_piano_roll(piece, self.plot, title=title, force=self.force)
+        if self.score is not None:
+            from styletransfer.score.engrave import write_score
+
+            write_score(piece, self.score, title, beats=self.beats, force=self.force)
 
     def announce(self) -> None:
-        for path in (self.midi, self.audio, self.plot):
+        for path in (self.midi, self.audio, self.plot, self.score):
             if path is not None:
                 print(path)
 

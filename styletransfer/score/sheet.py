@@ -8,18 +8,14 @@ accompaniment's are made readable: short rests are filled, what overlaps within 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from styletransfer.score.hands import LEFT, split_hands
 from styletransfer.score.harmony import Key, estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable, Piece, make_notes
-from styletransfer.score.sheet_grid import LEAST, QUARTER, Bar, Tone, page_bars, quantise
-from styletransfer.score.sheet_values import Value, written_values
+from styletransfer.score.sheet_grid import APART, LEAST, PLAYED_APART, QUARTER, Bar, Tone, page_bars, quantise, raw_tones
 from styletransfer.score.sheet_voices import Sound, lower_staff, sounds, two_voices
 from styletransfer.score.spelling import spell
 
@@ -29,8 +25,10 @@ FOREIGN_SHARE = 0.1
 """How many more of the notes must lie outside a signature of no accidentals than outside the estimated key for it to be
 taken for what programs write when they know no key."""
 TREBLE, BASS = 0, 1
-CLEF_CHANGE_COST = 12.0
-"""Against semitones beyond the first ledger line, so that a clef changes for a few bars or not at all."""
+LOWEST_IN_TREBLE, HIGHEST_IN_BASS = 55, 65
+"""Pitches beyond which a bar had better have the other clef: below two ledger lines, or above."""
+CLEF_CHANGE_COST = 20.0
+"""Against semitones beyond those pitches, over all notes: a clef changes for a few bars or not at all."""
 TEMPO_CHANGE = 0.15
 """Share by which the tempo must change at a bar line for a new mark: what is less is a performance's rubato."""
 
@@ -60,23 +58,29 @@ class Page:
 
 
 def lay_out(piece: Piece) -> Page:
-    """The page of a piece with beats.
+    """The page of a piece with beats; what was played freely over them is put on them.
 
     Raises:
         InputError: where it has none.
     """
     bars = page_bars(piece)
     is_melody = piece.notes["melody"]
-    melody = quantise(piece.notes[is_melody], bars)
+    melody = quantise(raw_tones(piece.notes[is_melody]), bars, exact=True)
     rest: NoteTable = piece.notes[~is_melody]
-    tones = quantise(rest, bars)
+    tones, apart = raw_tones(rest), APART
+    if piece.feel == "performance":
+        apart = PLAYED_APART
+        tones = quantise(tones, bars, exact=False, apart=apart)
     below = lower_staff(tones, _hands(piece, rest), melody)
-    above = [tone for tone, low in zip(tones, below, strict=True) if not low]
-    lower = two_voices([tone for tone, low in zip(tones, below, strict=True) if low])
+    above, under = (
+        quantise([tone for tone, low in zip(tones, below, strict=True) if low == side], bars, exact=not melody, apart=apart)
+        for side in (False, True)
+    )
+    lower = two_voices(under, bars)
     if melody:
         upper = (sounds(melody, bars, MELODY_JOIN), sounds(above, bars, JOIN))
     else:
-        first, second = two_voices(above)
+        first, second = two_voices(above, bars)
         upper = (sounds(first, bars, JOIN), sounds(second, bars, JOIN))
     low = (sounds(lower[0], bars, JOIN), sounds(lower[1], bars, JOIN))
     keys = _keys(piece, bars)
@@ -86,7 +90,7 @@ def lay_out(piece: Piece) -> Page:
         Staff(low, _clefs(low, bars, BASS)),
         keys,
         _tempos(piece, bars),
-        _names([*melody, *tones], bars, keys),
+        _names([*melody, *above, *under], bars, keys),
         bool(melody),
     )
 
@@ -120,7 +124,7 @@ def _tempos(piece: Piece, bars: list[Bar]) -> list[tuple[int, float]]:
     """Tempo marks at bars, in quarters a minute: the first one, and those that differ much from the one before."""
     marks: list[tuple[int, float]] = []
     for index, bar in enumerate(bars):
-        at = np.searchsorted(piece.tempo.quarters, (bar.start + LEAST) / QUARTER, side="right") - 1
+        at = int(np.searchsorted(piece.tempo.quarters, (bar.start + LEAST) / QUARTER, side="right")) - 1
         rate = 60.0 / float(piece.tempo.seconds_per_quarter[max(0, at)])
         if not marks or abs(rate / marks[-1][1] - 1) > TEMPO_CHANGE:
             marks.append((index, rate))
@@ -146,8 +150,8 @@ def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list
     for sound in (s for voice in voices for s in voice):
         bar = int(np.searchsorted(starts, sound.start, side="right")) - 1
         for pitch in sound.pitches:
-            cost[bar, TREBLE] += max(0, 60 - pitch) + max(0, pitch - 84)
-            cost[bar, BASS] += max(0, pitch - 62) + max(0, 36 - pitch)
+            cost[bar, TREBLE] += max(0, LOWEST_IN_TREBLE - pitch)
+            cost[bar, BASS] += max(0, pitch - HIGHEST_IN_BASS)
     total, came = cost[0] + np.where(np.arange(2) == usual, 0, CLEF_CHANGE_COST / 2), []
     for row in cost[1:]:
         through = total[:, None] + CLEF_CHANGE_COST * (1 - np.eye(2))

@@ -5,6 +5,8 @@ Each beat of a stream of notes (the melody, the accompaniment) gets the plainest
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,9 +18,16 @@ QUARTER = 3360
 LEAST = QUARTER // 16
 
 PLAIN = {1: 0.0, 2: 0.05, 3: 0.15, 4: 0.1, 5: 0.7, 6: 0.4, 7: 0.9, 8: 0.5, 12: 0.8, 16: 0.95, 24: 1.0}
-"""How hard it is to read a quarter divided so. An eighth, where it is what bars count, has the even half of these."""
+"""How hard it is to read a quarter divided so. An eighth, where bars count eighths, has the even half of these."""
 ONSET_TOLERANCE, END_TOLERANCE = 0.03, 0.12
 """Quarters by which a note may lie off a subdivision at a cost of 1: fingers aim at onsets."""
+FINE, FINE_TOLERANCE = {5, 7, 8, 12, 16, 24}, 0.02
+"""Subdivisions that nothing is moved to from farther away, in quarters."""
+HARD = 12.0
+"""The cost of 12, 16 or 24 parts in an accompaniment: onsets that mix sixteenths and triplets in one beat are rather moved by
+a twelfth of a quarter, as far as they stay apart."""
+APART, PLAYED_APART = QUARTER // 32, QUARTER // 10
+"""Onsets nearer than this may become one; in what is played freely, fingers strike a chord less exactly."""
 
 
 class Tone(NamedTuple):
@@ -85,7 +94,7 @@ def page_bars(piece: Piece) -> list[Bar]:
     return bars
 
 
-NO_BEATS = "a performance without beats cannot be written as a score; quantise it first, or leave --score out."
+NO_BEATS = "music without beats cannot be written as a score; quantise it first, or leave --score out."
 
 
 def ticks(quarters: float) -> int:
@@ -93,22 +102,40 @@ def ticks(quarters: float) -> int:
     return round(float(quarters) * 96) * (QUARTER // 96)
 
 
-def quantise(notes: NoteTable, bars: list[Bar]) -> list[Tone]:
-    """One stream of notes on the grid, in the order given."""
-    raw = [(float(n["onset"]) * QUARTER, float(n["onset"] + n["duration"]) * QUARTER) for n in notes]
-    found: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)  # (span's start, length): (place, tolerance)
-    for start, end in raw:
-        found[_span(bars, start)].append((start, ONSET_TOLERANCE))
-        found[_span(bars, end)].append((end, END_TOLERANCE))
-    grids = {span: _division(span, places) for span, places in found.items()}
+def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = APART) -> list[Tone]:
+    """One stream of notes, in the order given, on the subdivisions of its beats.
+
+    ``exact`` (a melody) takes the finest ones too. Onsets that are more than ``apart`` ticks apart remain apart.
+    """
+    onsets: dict[tuple[int, int], set[int]] = defaultdict(set)  # by span, which is (start, length)
+    ends: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for note in notes:
+        onsets[_span(bars, note.start)].add(note.start)
+        ends[_span(bars, note.end)].add(note.end)
+    grids = {span: _grid(span, sorted(onsets[span]), ends[span], exact, apart) for span in onsets.keys() | ends.keys()}
     last = bars[-1].end
     tones = []
-    for (start, end), pitch in zip(raw, notes["pitch"].tolist(), strict=True):
-        span = _span(bars, start)
-        step = span[1] // grids[span]
-        onset = min(_snapped(start, span, grids), bar_at(bars, start).end, last - step)
-        tones.append(Tone(onset, min(max(_snapped(end, _span(bars, end), grids), onset + step), last), pitch))
+    for note in notes:
+        step, slots = grids[_span(bars, note.start)]
+        start = max(0, min(slots[note.start], bar_at(bars, note.start).end, last - step))
+        span = _span(bars, note.end)
+        step_there = grids[span][0]
+        end = span[0] + round((note.end - span[0]) / step_there) * step_there
+        tones.append(Tone(start, min(max(end, start + step), last), note.pitch))
     return tones
+
+
+def raw_tones(notes: NoteTable) -> list[Tone]:
+    """The notes of a sorted table in ticks, where they are; each ends at the latest where its pitch begins again."""
+    starts: dict[int, list[int]] = defaultdict(list)
+    tones = []
+    for onset, duration, pitch in zip(*(notes[name].tolist() for name in ("onset", "duration", "pitch")), strict=True):
+        starts[pitch].append(round(onset * QUARTER))
+        tones.append(Tone(round(onset * QUARTER), round((onset + duration) * QUARTER), pitch))
+    return [
+        tone._replace(end=min([tone.end, *starts[tone.pitch][bisect_right(starts[tone.pitch], tone.start) :][:1]]))
+        for tone in tones
+    ]
 
 
 def _span(bars: list[Bar], place: float) -> tuple[int, int]:
@@ -127,18 +154,40 @@ def bar_at(bars: list[Bar], place: float) -> Bar:
     return bars[low]
 
 
-def _division(span: tuple[int, int], places: list[tuple[float, float]]) -> int:
-    """The subdivision of a span that suits places in it, each with its tolerance."""
+def _grid(span: tuple[int, int], onsets: list[int], ends: set[int], exact: bool, apart: int) -> tuple[int, dict[int, int]]:
+    """The step of the subdivision that suits the notes in a span, and where it puts each onset."""
     start, length = span
+    best: tuple[float, int, dict[int, int]] | None = None
+    for division in PLAIN:
+        parts = division * QUARTER // length
+        if parts not in PLAIN or length % division:
+            continue
+        step = length // division
+        slots = _slots([(onset - start) / step for onset in onsets], apart / step, division)
+        if slots is None:
+            continue
+        off = max((abs(start + slot * step - onset) / QUARTER for onset, slot in zip(onsets, slots, strict=True)), default=0.0)
+        end_off = max((abs((end - start) / step - round((end - start) / step)) * step / QUARTER for end in ends), default=0.0)
+        cost = (off / ONSET_TOLERANCE) ** 2 + (end_off / END_TOLERANCE) ** 2
+        cost += HARD if parts > 8 and not exact else PLAIN[parts]
+        if parts in FINE and off > FINE_TOLERANCE:
+            cost += 10 * HARD
+        if best is None or cost < best[0]:
+            best = (cost, step, {onset: start + slot * step for onset, slot in zip(onsets, slots, strict=True)})
+    assert best is not None, f"nothing divides {span}"
+    return best[1:]
 
-    def cost(division: int) -> float:
-        step = length / division
-        off = max(abs((p - start) / step - round((p - start) / step)) * step / QUARTER / t for p, t in places)
-        return off * off + PLAIN[division * QUARTER // length]
 
-    return min((d for d in PLAIN if d * QUARTER // length in PLAIN and length % d == 0), key=cost)
-
-
-def _snapped(place: float, span: tuple[int, int], grids: dict[tuple[int, int], int]) -> int:
-    step = span[1] // grids[span]
-    return max(0, span[0] + round((place - span[0]) / step) * step)
+def _slots(places: list[float], apart: float, division: int) -> list[int] | None:
+    """Whole numbers near ascending places, such that what lies apart stays apart; None where there are too few."""
+    slots: list[int] = []
+    for index, place in enumerate(places):
+        slot = math.ceil(place - 0.5 - 1e-9)
+        if index:
+            slot = max(slot, slots[-1] + (place - places[index - 1] > apart))
+        slots.append(slot)
+    limit = division - 1 if places and places[-1] <= division - 0.5 else division
+    for index in range(len(slots) - 1, -1, -1):
+        slots[index] = min(slots[index], limit)
+        limit = slots[index] - (index > 0 and places[index] - places[index - 1] > apart)
+    return None if slots and slots[0] < 0 else slots

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 from styletransfer.score.sheet_grid import LEAST, QUARTER, Bar
@@ -128,7 +129,7 @@ def _pieces(start: int, end: int, bar: Bar, tuplets: list[_Tuplet], rest: bool) 
         scale = Fraction(tuplet.notes, tuplet.normal)
         low, high = (int((p - tuplet.start) * scale) for p in (place, until))
         unit = tuplet.length // tuplet.normal
-        for a, b in _cut(low, high, [unit, *_halves(unit)], lambda a, b, u=unit: _fits_simply(a, b, u)):
+        for a, b in _cut(low, high, [unit, *_halves(unit)], partial(_fits_simply, strong=unit)):
             begin, finish = tuplet.start + int(a / scale), tuplet.start + int(b / scale)
             first, last = begin == max(tuplet.start, bar.start), finish == min(stop, bar.end)
             edge = ("startStop" if last else "start") if first else ("stop" if last else "")

@@ -22,9 +22,11 @@ leaves its hand, and of moving the line by a semitone. Chosen by looking at page
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""
-CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = 1.0, 0.6, 0.2, 0.25, 1.5, 0.1
+CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = 1.0, 0.8, 0.1, 0.25, 1.5, 0.25
 """Of a quarter cut off a note, of a quarter added, of using the second voice, of parting a chord that could be one, of
-voices that cross, of a rest. Chosen by looking at pages."""
+voices that cross, of a voice that begins or stands alone among rests. Chosen by looking at pages."""
+OFF_BEAT = 3
+"""How many times as much it costs that a second voice begins off the beat."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class _State(NamedTuple):
     past: tuple[int, tuple[int, ...]] | tuple[()]  # splits, newest first, as a linked list
 
 
-def two_voices(tones: list[Tone]) -> tuple[list[Tone], list[Tone]]:
+def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Tone]]:
     """A staff's notes as two voices, upper and lower; the lower one only has notes where one voice can't do it.
 
     At each onset the lowest few notes, often none, go to the lower voice. A beam search finds the ways that cut and lengthen
@@ -129,11 +131,12 @@ def two_voices(tones: list[Tone]) -> tuple[list[Tone], list[Tone]]:
         groups[tone.start].append(tone)
     states = [_State(0.0, (), (), ())]
     for start in sorted(groups):
-        chord = groups[start]
+        chord, bar = groups[start], bar_at(bars, start)
+        entry = REST_COST * (1 if (start - bar.start + bar.offset) % bar.beat == 0 else OFF_BEAT)
         best: dict[tuple[tuple[tuple[int, int], ...], ...], _State] = {}
         for state in states:
             for split in range(len(chord) + 1):
-                new = _next(state, chord, start, split)
+                new = _next(state, chord, start, split, entry)
                 key = (new.upper, new.lower)
                 if key not in best or new.cost < best[key].cost:
                     best[key] = new
@@ -149,8 +152,8 @@ def two_voices(tones: list[Tone]) -> tuple[list[Tone], list[Tone]]:
     return upper, lower
 
 
-def _next(state: _State, chord: list[Tone], start: int, split: int) -> _State:
-    """The state after a chord of which the lowest ``split`` notes go to the lower voice."""
+def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float) -> _State:
+    """The state after a chord of which the lowest ``split`` notes go to the lower voice; ``entry`` is what its begin costs."""
     low, high = chord[:split], chord[split:]
     cost = state.cost
     alive = [tuple((p, e) for p, e in voice if e > start) for voice in (state.upper, state.lower)]
@@ -163,10 +166,11 @@ def _next(state: _State, chord: list[Tone], start: int, split: int) -> _State:
         if high and max(n.end for n in high) == max(n.end for n in low):
             cost += SPLIT_COST
         if not high:
-            cost += CROSSING_COST * any(n.pitch >= p for n in low for p, _ in alive[0]) + REST_COST * (not alive[0]) * 4
-    if high and not low:
+            cost += CROSSING_COST * any(n.pitch >= p for n in low for p, _ in alive[0]) + REST_COST * (not alive[0])
+        if not alive[1]:
+            cost += entry
+    elif high:
         cost += CROSSING_COST * any(n.pitch <= p for n in high for p, _ in alive[1])
-        cost += REST_COST * bool(alive[1])
     upper = tuple((n.pitch, n.end) for n in high) if high else alive[0]
     lower = tuple((n.pitch, n.end) for n in low) if low else alive[1]
     return _State(cost, upper, lower, (split, state.past))  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -20,17 +19,24 @@ _Sign = tuple[str, int]  # letter and octave
 
 def musicxml_bytes(page: Page, title: str) -> bytes:
     """The page as a MusicXML file; the same page and title give the same bytes."""
-    from music21 import layout, metadata, musicxml, stream
-
-    score = stream.Score(id="score")
-    score.metadata = metadata.Metadata(title=title)
+    music21 = _music21()
+    score = music21.stream.Score(id="score")
+    score.metadata = music21.metadata.Metadata(title=title)
     staves = [_staff(page, staff, number) for number, staff in enumerate((page.upper, page.lower))]
     for part in staves:
         score.insert(0, part)
-    score.insert(0, layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True))
-    exporter = musicxml.m21ToXml.GeneralObjectExporter(score)
+    score.insert(0, music21.layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True))
+    exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
     exporter.makeNotation = False
     return _without_program(exporter.parse())
+
+
+def _music21() -> Any:
+    """music21, most of which has no types."""
+    import music21
+    import music21.musicxml.m21ToXml
+
+    return music21
 
 
 def _without_program(data: bytes) -> bytes:
@@ -40,10 +46,8 @@ def _without_program(data: bytes) -> bytes:
 
 
 def _staff(page: Page, staff: Staff, number: int) -> Any:
-    from music21 import bar as barline
-    from music21 import clef, expressions, key, meter, stream
-
-    part = stream.PartStaff(id=f"staff-{number + 1}")
+    music21 = _music21()
+    part = music21.stream.PartStaff(id=f"staff-{number + 1}")
     part.partName = "Piano"
     keys = {row[0]: row[1] for row in page.keys}
     tempos = dict(page.tempos)
@@ -51,17 +55,17 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
     metre = (0, 0)
     pick_up = page.bars[0].offset > 0
     for index, bar in enumerate(page.bars):
-        measure = stream.Measure(number=index + (not pick_up))
+        measure = music21.stream.Measure(number=index + (not pick_up))
         if bar.length < bar.full:  # a pick-up, or a bar that is cut short: it isn't counted as a whole one
-            measure.showNumber = stream.enums.ShowNumber.NEVER
+            measure.showNumber = music21.stream.enums.ShowNumber.NEVER
         if bar.offset:
             measure.paddingLeft = Fraction(bar.offset, QUARTER)
         if not index or staff.clefs[index] != staff.clefs[index - 1]:
-            measure.insert(0, clef.TrebleClef() if staff.clefs[index] == TREBLE else clef.BassClef())
+            measure.insert(0, music21.clef.TrebleClef() if staff.clefs[index] == TREBLE else music21.clef.BassClef())
         if index in keys:
-            measure.insert(0, key.KeySignature(keys[index]))
+            measure.insert(0, music21.key.KeySignature(keys[index]))
             spelling.signature = keys[index]
-        signature = meter.TimeSignature(f"{bar.numerator}/{bar.denominator}")
+        signature = music21.meter.TimeSignature(f"{bar.numerator}/{bar.denominator}")
         if (bar.numerator, bar.denominator) != metre:
             measure.insert(0, signature)
             metre = (bar.numerator, bar.denominator)
@@ -73,35 +77,32 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
         part.append(measure)
     if page.has_melody and not number:
         first = next(i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end)
-        words = expressions.TextExpression("Melody")
+        words = music21.expressions.TextExpression("Melody")
         words.style.fontStyle, words.placement = "italic", "above"
         offset = Fraction(max(0, page.upper.voices[0][0].start - page.bars[first].start), QUARTER)
         part.getElementsByClass("Measure")[first].insert(offset, words)
-    part.getElementsByClass("Measure")[-1].rightBarline = barline.Barline("final")
+    part.getElementsByClass("Measure")[-1].rightBarline = music21.bar.Barline("final")
     return part
 
 
 def _tempo_mark(rate: float, bar: Bar) -> Any:
     """A metronome mark in the note that is a beat."""
-    from music21 import duration, tempo
+    music21 = _music21()
+    beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
+    return music21.tempo.MetronomeMark(number=round(rate / float(beat.quarterLength)), referent=beat)
 
-    beat = duration.Duration(Fraction(bar.beat, QUARTER)) if bar.compound else duration.Duration(1.0)
-    return tempo.MetronomeMark(number=round(rate / float(beat.quarterLength)), referent=beat)
 
-
-def _fill(
-    measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling, names: tuple[str, str], melody: bool
-) -> None:
+def _fill(measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling, names: tuple[str, str], melody: bool) -> None:
     """Put the voices of a bar into its measure; a voice that only rests is left out where another one doesn't."""
-    from music21 import stream
-
     used = [number for number, voice in enumerate(voices) if any(value.pitches for value in voice)] or [0]
     signs = spelling.accidentals([(number, value) for number in used for value in voices[number]])
     for number in used:
         stem = ("up", "down")[number] if len(used) > 1 else "up" if melody and number == 0 else None
-        voice = stream.Voice(id=names[number])
+        voice = _music21().stream.Voice(id=names[number])
         for value in voices[number]:
             element = _element(value, stem, signs.get((number, value.start), {}))
+            if not (value.pitches or value.tuplet or melody) and number and 0 in used:
+                element.style.hideObjectOnPrint = True  # the upper voice fills the bar and shows where the beats are
             voice.insert(Fraction(value.start - bar.start, QUARTER), element)
         measure.insert(0, voice)
 
@@ -165,20 +166,17 @@ def _of_signature(letter: str, fifths: int) -> int:
 
 def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, int, bool]]) -> Any:
     """A music21 note, chord or rest."""
-    from music21 import chord, note
-
+    music21 = _music21()
     notes = []
     for pitch in value.pitches:
-        written = note.Note(_pitch(*signs[pitch]))
+        written = music21.note.Note(_pitch(*signs[pitch]))
         tie = {(True, True): "continue", (True, False): "stop", (False, True): "start"}.get(
             (pitch in value.tied_from, pitch in value.tied_to)
         )
         if tie:
-            from music21.tie import Tie
-
-            written.tie = Tie(tie)
+            written.tie = music21.tie.Tie(tie)
         notes.append(written)
-    element: Any = note.Rest() if not notes else notes[0] if len(notes) == 1 else chord.Chord(notes)
+    element = music21.note.Rest() if not notes else notes[0] if len(notes) == 1 else music21.chord.Chord(notes)
     element.duration = _duration(value)
     if value.whole:
         element.fullMeasure = True
@@ -188,21 +186,20 @@ def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, in
 
 
 def _pitch(letter: str, octave: int, alter: int, shown: bool) -> Any:
-    from music21 import pitch
-
-    made = pitch.Pitch(step=letter, octave=octave)
+    music21 = _music21()
+    made = music21.pitch.Pitch(step=letter, octave=octave)
     if alter or shown:
-        made.accidental = pitch.Accidental(alter)
+        made.accidental = music21.pitch.Accidental(alter)
         made.accidental.displayStatus = shown
     return made
 
 
 def _duration(value: Value) -> Any:
-    from music21 import duration
-
+    duration = _music21().duration
     if value.whole:
         return duration.Duration(Fraction(value.length, QUARTER))
-    made = duration.Duration(type=_type(value.written)[0], dots=_type(value.written)[1])
+    name, dots = _type(value.written)
+    made = duration.Duration(type=name, dots=dots)
     if value.tuplet:
         made.appendTuplet(duration.Tuplet(*value.tuplet))
         made.tuplets[0].type = value.edge or None
