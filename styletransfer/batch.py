@@ -71,7 +71,7 @@ def run(job: Job, bar: Bar, title: str = "") -> tuple[dict[str, Any], Result]:
         InputError: where the song can't be arranged or a file can't be written.
     """
     song = job.request.song
-    job.outputs.check()
+    job.outputs.check(job.request)
     if clash := [path for path in job.outputs.paths if path.exists() and os.path.exists(song) and path.samefile(song)]:
         raise InputError(f"{clash[0]}: that is the song itself; name another file to write.")
     from styletransfer.transfer.pipeline import apply

@@ -45,6 +45,7 @@ Candidates = Annotated[int, typer.Option(help="Versions to make at once; the bes
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
 Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
+Score = Annotated[Path | None, typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file.")]
 SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
@@ -105,6 +106,7 @@ def apply(
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     audio: Audio = None,
     plot: Plot = None,
+    score: Score = None,
     soundfont: SoundFont = None,
     model: Model = None,
     force: Force = False,
@@ -120,7 +122,7 @@ def apply(
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     request = Request(songs[0], style[0], sampling, feel, keep_register, model)  # type: ignore[arg-type]
-    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True)
+    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)
 

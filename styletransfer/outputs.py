@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from styletransfer.score.notes import InputError
 
 if TYPE_CHECKING:
-    from styletransfer.transfer.request import Result
+    from styletransfer.transfer.request import Request, Result
 
 MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths to write. ``audio`` and ``plot`` are of the best candidate; ``soundfont`` is for the audio.
+    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is for the audio.
 
     ``every``: with more than 0, so many candidates get a MIDI file each, by their rank. ``with_sidecar``: whether a sidecar
     is written beside the MIDI file.
@@ -29,6 +29,7 @@ class Outputs:
     force: bool = False
     every: int = 0
     with_sidecar: bool = False
+    score: Path | None = None
 
     @property
     def midis(self) -> list[Path]:
@@ -45,7 +46,7 @@ class Outputs:
     @property
     def paths(self) -> list[Path]:
         """All files that are written."""
-        return [path for path in (*self.midis, self.sidecar, self.audio, self.plot) if path is not None]
+        return [path for path in (*self.midis, self.sidecar, self.audio, self.plot, self.score) if path is not None]
 
     @property
     def _stem(self) -> str:
@@ -53,11 +54,12 @@ class Outputs:
 
     def named(self, name: str) -> Outputs:
         """The outputs of one of several songs, all of that name; ``self`` has folders for files."""
-        audio, plot = (folder and folder / f"{name}{suffix}" for folder, suffix in ((self.audio, ".wav"), (self.plot, ".png")))
-        return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot)
+        kinds = ((self.audio, ".wav"), (self.plot, ".png"), (self.score, ".musicxml"))
+        audio, plot, score = (folder and folder / f"{name}{suffix}" for folder, suffix in kinds)
+        return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot, score=score)
 
-    def check(self) -> None:
-        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont.
+    def check(self, request: Request | None = None) -> None:
+        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont, a score without beats.
 
         Raises:
             InputError: saying which.
@@ -74,6 +76,10 @@ class Outputs:
             from styletransfer.score.render import find_soundfont
 
             find_soundfont(self.soundfont)
+        if self.score is not None and request is not None:
+            from styletransfer.score.engrave import check_score
+
+            check_score(self.score, request.song, request.feel, self.force)
 
     def told(self, result: Result) -> dict[str, Any]:
         """What a report says of the files."""
@@ -101,6 +107,11 @@ class Outputs:
                 render_audio(self.midis[0], self.audio, self.soundfont, force=self.force)
             if self.plot is not None:
                 plot_piano_roll(result.piece, self.plot, title=result.title, force=self.force)
+        if self.score is not None and result.request is not None:
+            from styletransfer.score.engrave import check_score, write_score
+
+            beats = check_score(self.score, result.request.song, result.request.feel, self.force)
+            write_score(result.piece, self.score, result.title, beats=beats, force=self.force)
 
     def announce(self, result: Result) -> None:
         """Print the names of all files; of several candidates their scores as well."""

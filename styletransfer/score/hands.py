@@ -32,7 +32,7 @@ def split_hands(notes: NoteTable) -> NDArray[np.int16]:
     onsets, group = np.unique(notes["onset"], return_inverse=True)
     lines = np.arange(LOWEST, HIGHEST + 1)
     cost = np.stack([_costs(pitches, lines) for pitches in _around(notes, onsets)])
-    path = _cheapest(cost)
+    path = cheapest_path(cost, MOVE_COST)
     return np.where(notes["pitch"] >= lines[path][group], RIGHT, LEFT).astype(np.int16)
 
 
@@ -58,10 +58,10 @@ def _costs(pitches: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.f
     return cost
 
 
-def _cheapest(cost: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The cheapest path through (onsets, lines), where moving by n lines costs ``MOVE_COST`` * n; indices (onsets,)."""
+def cheapest_path(cost: NDArray[np.float64], move_cost: float) -> NDArray[np.int64]:
+    """The cheapest path through (onsets, lines), where moving by n lines costs ``move_cost`` * n; indices (onsets,)."""
     steps, places = cost.shape
-    move = MOVE_COST * np.abs(np.arange(places)[:, None] - np.arange(places))
+    move = move_cost * np.abs(np.arange(places)[:, None] - np.arange(places))
     total = cost[0].copy()
     came = np.zeros((steps, places), np.int64)
     for step in range(1, steps):

@@ -169,8 +169,7 @@ def _part_sounds(part: Any, index: int) -> tuple[list[Sound], bool]:
         for tone in element.notes if isinstance(element, chord.Chord) else (element,):
             stated = tone.volume.velocity if tone.volume.velocity is not None else element.volume.velocity
             velocity = stated or (round(127 * loudness) if loudness else DEFAULT_VELOCITY)
-            mark = tone.tie or element.tie
-            tie = "" if mark is None or grace else str(mark.type)
+            tie = "" if tone.tie is None or grace else str(tone.tie.type)  # a chord's own tie is that of any of its notes
             if 0 <= tone.pitch.midi <= 127:
                 tones.append(Sound(onset, length, int(tone.pitch.midi), int(np.clip(velocity, 1, 127)), index, tie))
         if grace:

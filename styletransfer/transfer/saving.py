@@ -20,18 +20,31 @@ def _sidecar(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
     return sidecar_of(result, [(path.with_suffix(".mid").name, result.report.get("candidate", 0))], result.report)
 
 
+def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
+    from styletransfer.score.engrave import check_score, score_bytes
+
+    if result.request is None:
+        raise InputError(f"{path}: a free composition has no beats to write a score of.")
+    return score_bytes(
+        result.piece, path, result.title, beats=check_score(path, result.request.song, result.request.feel, True)
+    )
+
+
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     ".mid": lambda result, path, soundfont: midi_bytes(result.piece),
     ".wav": _sound,
     ".png": lambda result, path, soundfont: piano_roll(result.piece, result.title),
     ".json": _sidecar,
+    ".musicxml": _score,
+    ".svg": _score,
+    ".pdf": _score,
 }
 """The bytes of each kind of file: of a result, for a path, with a soundfont. A new kind is one more line."""
 
 
 def save(result: Result, path: str | Path, force: bool = False, soundfont: str | Path | None = None) -> Path:
-    """Write a result as what the file's suffix says: ``.mid``, ``.wav``, ``.png``, or ``.json``, the sidecar of the MIDI file
-    of that name.
+    """Write a result as what the file's suffix says: ``.mid``, ``.wav``, ``.png``, a score (``.musicxml``, ``.svg``,
+    ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name.
 
     Returns:
         The path.
