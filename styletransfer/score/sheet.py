@@ -76,13 +76,14 @@ def lay_out(piece: Piece) -> Page:
         quantise([tone for tone, low in zip(tones, below, strict=True) if low == side], bars, exact=not melody, apart=apart)
         for side in (False, True)
     )
-    lower = two_voices(under, bars)
-    if melody:
-        upper = (sounds(melody, bars, MELODY_JOIN), sounds(above, bars, JOIN))
-    else:
-        first, second = two_voices(above, bars)
-        upper = (sounds(first, bars, JOIN), sounds(second, bars, JOIN))
-    low = (sounds(lower[0], bars, JOIN), sounds(lower[1], bars, JOIN))
+    first, second = (melody, above) if melody else two_voices(above, bars)
+    others = [*above, *under]
+    upper = (
+        sounds(first, bars, MELODY_JOIN if melody else JOIN, () if melody else others),
+        sounds(second, bars, JOIN, others),
+    )
+    third, fourth = two_voices(under, bars)
+    low = (sounds(third, bars, JOIN, others), sounds(fourth, bars, JOIN, others))
     keys = _keys(piece, bars)
     return Page(
         bars,

@@ -17,12 +17,12 @@ QUARTER = 3360
 """Ticks of a quarter on the page: 128th notes, triplets of 64ths, quintuplets and septuplets are whole numbers."""
 LEAST = QUARTER // 16
 
-PLAIN = {1: 0.0, 2: 0.05, 3: 0.15, 4: 0.1, 5: 0.7, 6: 0.4, 7: 0.9, 8: 0.5, 12: 0.8, 16: 0.95, 24: 1.0}
+PLAIN = {1: 0.0, 2: 0.05, 3: 0.15, 4: 0.1, 5: 1.0, 6: 0.4, 7: 1.2, 8: 0.5, 12: 1.5, 16: 1.5, 24: 3.0}
 """How hard it is to read a quarter divided so. An eighth, where bars count eighths, has the even half of these."""
-ONSET_TOLERANCE, END_TOLERANCE = 0.03, 0.12
+ONSET_TOLERANCE, END_TOLERANCE = 0.04, 0.2
 """Quarters by which a note may lie off a subdivision at a cost of 1: fingers aim at onsets."""
-FINE, FINE_TOLERANCE = {5, 7, 8, 12, 16, 24}, 0.02
-"""Subdivisions that nothing is moved to from farther away, in quarters."""
+FARTHEST = {5: 0.02, 7: 0.02, 8: 0.02, 12: 0.006, 16: 0.006, 24: 0.006}
+"""Quarters from which a note may be moved to the finer subdivisions, some of which are never far away."""
 HARD = 12.0
 """The cost of 12, 16 or 24 parts in an accompaniment: onsets that mix sixteenths and triplets in one beat are rather moved by
 a twelfth of a quarter, as far as they stay apart."""
@@ -170,7 +170,7 @@ def _grid(span: tuple[int, int], onsets: list[int], ends: set[int], exact: bool,
         end_off = max((abs((end - start) / step - round((end - start) / step)) * step / QUARTER for end in ends), default=0.0)
         cost = (off / ONSET_TOLERANCE) ** 2 + (end_off / END_TOLERANCE) ** 2
         cost += HARD if parts > 8 and not exact else PLAIN[parts]
-        if parts in FINE and off > FINE_TOLERANCE:
+        if off > FARTHEST.get(parts, 1.0):
             cost += 10 * HARD
         if best is None or cost < best[0]:
             best = (cost, step, {onset: start + slot * step for onset, slot in zip(onsets, slots, strict=True)})

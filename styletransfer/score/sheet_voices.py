@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,12 +84,16 @@ def _costs(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float
     return cost
 
 
-def sounds(tones: list[Tone], bars: list[Bar], join: int) -> list[Sound]:
+def sounds(tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone] = ()) -> list[Sound]:
     """One voice: notes that begin together are a chord, and what overlaps the next one is tied to it or ends there.
 
     A note is tied on where it still lasts a quarter or more, at most two onsets fall within it, and the hand can hold it.
-    Up to ``join`` ticks of rest before the next onset or the bar line are no rest: the note lasts until there.
+    Up to ``join`` ticks of rest before the next onset or the bar line are no rest: the note lasts until there, but never
+    until ``others``, the notes of other voices, strike its pitch again.
     """
+    struck: dict[int, list[int]] = defaultdict(list)
+    for tone in sorted(others):
+        struck[tone.pitch].append(tone.start)
     groups: dict[int, dict[int, int]] = defaultdict(dict)
     for tone in tones:
         groups[tone.start][tone.pitch] = max(tone.end, groups[tone.start].get(tone.pitch, 0))
@@ -97,18 +103,30 @@ def sounds(tones: list[Tone], bars: list[Bar], join: int) -> list[Sound]:
     for index, start in enumerate(starts):
         chord = held | groups[start]
         tied = frozenset(held.keys() - groups[start].keys())
-        end, held, later = max(chord.values()), {}, starts[index + 1 :]
-        if later and end > later[0]:
+        again = [place for pitch in chord for place in struck[pitch][bisect_right(struck[pitch], start) :][:1]]
+        end, held, later = min([max(chord.values()), *again]), {}, starts[index + 1 :]
+        if later and end >= later[0]:
             end = later[0]
             for pitch, until in chord.items():
                 reach = [pitch, *groups[end]]
                 within = sum(other < until for other in later[:3])
                 if until - end >= QUARTER and within <= 2 and max(reach) - min(reach) <= SPAN:
                     held[pitch] = until
-        limit = bar_at(bars, end - 1).end
-        limit = min(limit, later[0]) if later else limit
-        voice.append(Sound(start, limit if limit - end <= join else end, tuple(sorted(chord)), tied))
+        voice.append(
+            Sound(start, _filled(start, end, bar_at(bars, end - 1), [*later[:1], *again], join), tuple(sorted(chord)), tied)
+        )
     return voice
+
+
+def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
+    """Where a sound ends once short rests are filled; one that is plainly divided lasts whole eighths where it may."""
+    limit = min([bar.end, *later])
+    if limit - end <= join:
+        return limit
+    eighth = QUARTER // 2
+    place = end - bar.start + bar.offset
+    whole = end + -place % eighth
+    return whole if join > eighth // 2 and start % (eighth // 2) == 0 and whole <= limit else end
 
 
 class _State(NamedTuple):
