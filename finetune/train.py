@@ -65,10 +65,11 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
+    from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.base import weights_hash
     from styletransfer.score.notes import InputError
     from styletransfer.styles import style_at
-    from styletransfer.training.finetune import FinetuneConfig, era_to_begin_with, finetune
+    from styletransfer.training.finetune import FinetuneConfig, finetune
 
     try:
         general, composers = (load_config(FinetuneConfig, path) for path in (arguments.config, arguments.composers))

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from styletransfer.model.base import MelodyLlama, write_atomically
+from styletransfer.model.base import MelodyLlama, load_package, weights_hash, write_atomically
 from styletransfer.score.notes import InputError
-from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style
+from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style, style_at
 from styletransfer.tokens.controls import UNKNOWN
 
 if TYPE_CHECKING:
@@ -77,6 +77,16 @@ def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int
         warnings.simplefilter("ignore", FutureWarning)
         peft_model: PeftModel = get_peft_model(model, config)
     return peft_model
+
+
+def era_to_begin_with(styles: Path, era: str, base: Path, lora: LoraSettings) -> Style | None:
+    """The era's style among ``styles`` if it has an adapter of this base and of this shape."""
+    if not (styles / era / CARD).is_file():
+        return None
+    style = style_at(styles / era)
+    assert style.card is not None
+    fits = style.card.base == weights_hash(load_package(base)[2]) and style.card.rank == lora.rank
+    return style if fits else None
 
 
 def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:

@@ -206,7 +206,7 @@ def _fits_simply(a: int, b: int, strong: int) -> bool:
         return a % base == 0 or (a % (base // 2 or 1) == 0 and inside) or (base > strong and a % strong == 0)
     if a % (2 * base) == 0 or b % (2 * base) == 0:
         return True
-    return base >= QUARTER and a % base == 0 and a // strong == (b - 1) // strong or base >= strong and a % base == 0
+    return (base >= QUARTER and a % base == 0 and a // strong == (b - 1) // strong) or (base >= strong and a % base == 0)
 
 
 def _fits_in_compound(a: int, b: int, bar: Bar) -> bool:

@@ -27,7 +27,7 @@ from transformers import (
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, Manifest, write_folder
 from styletransfer.data.prepare import prepare
-from styletransfer.model.adapters import LoraSettings, attach, begin_as, save_adapter, style_token
+from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
 from styletransfer.score.notes import Feel, InputError
 from styletransfer.styles import CARD, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
@@ -288,16 +288,6 @@ def _learn(
         finetune(
             style, base, name, "user", config, work / "run", out, start=start, minutes=minutes, data=source, progress=shown
         )
-
-
-def era_to_begin_with(styles: Path, era: str, base: Path, lora: LoraSettings) -> Style | None:
-    """The era's style among ``styles`` if it has an adapter of this base and of this shape."""
-    if not (styles / era / CARD).is_file():
-        return None
-    style = style_at(styles / era)
-    assert style.card is not None
-    fits = style.card.base == weights_hash(load_package(base)[2]) and style.card.rank == lora.rank
-    return style if fits else None
 
 
 def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
