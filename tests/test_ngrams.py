@@ -14,6 +14,7 @@ from styletransfer.evaluation.markers import fill
 from styletransfer.score.notes import InputError
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
+CARD = Path(__file__).parents[1] / "styletransfer" / "assets" / "base" / "README.md"
 README = "".join(f"<!-- begin {name} --><!-- end {name} -->\n" for name in ("likelihood", "composers", "run"))
 
 
@@ -119,9 +120,14 @@ def test_recipes(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatc
     log.write_text("\n".join(map(json.dumps, rows)))
     readme, curve = tmp_path / "README.md", tmp_path / "curve.png"
     arguments = ["--results", str(results), "--log", str(log), "--readme", str(readme), "--curve", str(curve)]
+    card, shipped = tmp_path / "card.md", CARD.read_bytes()
+    card.write_text(README)
+    arguments += ["--card", str(card)]
     assert report.main(arguments) == 2
     readme.write_text(README)
     assert report.main(arguments) == 0
+    assert CARD.read_bytes() == shipped  # a run of the tests wrote its numbers over the card that ships
+    assert "| tiny | nothing | validation |" in card.read_text()
     text = readme.read_text()
     assert f"{bits['4-grams']:.2f}" in text
     assert "| tiny | nothing | validation |" in text

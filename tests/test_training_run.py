@@ -216,3 +216,16 @@ def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
         if text is not None:
             (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text(text)
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+
+
+def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which type is faster was measured anew whenever a run went on: on a busy machine, a resumed run took the other type and
+    came to other losses."""
+    for answer, word in ((True, "bfloat16"), (False, "float32")):
+        folder = tmp_path / word
+        folder.mkdir()
+        monkeypatch.setattr(trainer, "_bf16_pays", lambda: answer)  # noqa: B023
+        assert trainer._precision_of(folder) == word
+        monkeypatch.setattr(trainer, "_bf16_pays", lambda: pytest.fail("measured again"))
+        assert trainer._precision_of(folder) == word
+        assert [path.name for path in folder.iterdir()] == ["precision"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +228,7 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
         gradient_accumulation_steps=run.accumulate,
         max_steps=run.steps,
         max_grad_norm=1.0,
-        bf16=_bf16_pays(),
+        bf16=_precision_of(out) == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
         torch_compile=run.compile,
         logging_steps=run.log_every,
@@ -306,23 +308,34 @@ def keep_memory() -> None:
                 library.mallopt(option, value)
 
 
-@lru_cache
+def _precision_of(out: Path) -> str:
+    """The type that a run multiplies in, ``bfloat16`` or ``float32``: decided once and kept in its folder, so that it goes on
+    as it began, and that all processes of a run have the same."""
+    path = out / "precision"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=out) as file:
+            file.write("bfloat16" if _bf16_pays() else "float32")
+            file.flush()
+            with suppress(FileExistsError):  # of several processes, the first decides
+                os.link(file.name, path)
+    return path.read_text()
+
+
 def _bf16_pays() -> bool:
     """Whether to train in bfloat16. A CPU that has the instructions may yet be faster in float32: it is tried."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
         return False
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        left, right = torch.ones(4096, 256, dtype=dtype), torch.ones(256, 704, dtype=dtype)
-        runs = []
-        for _ in range(9):
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
+    for _ in range(25):  # in turns: what else the machine does slows both
+        for dtype, runs in seconds.items():
+            left, right = torch.ones(4096, 256, dtype=dtype), torch.ones(256, 704, dtype=dtype)
             begin = time.perf_counter()
             left @ right
             runs.append(time.perf_counter() - begin)
-        seconds[dtype] = min(runs)
-    return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]  # autocast's conversions cost what a smaller gain brings
+    # autocast's conversions cost what a smaller gain brings
+    return min(seconds[torch.bfloat16]) < 0.7 * min(seconds[torch.float32])
 
 
 def _same_run(path: Path, identity: dict[str, Any]) -> None:
