@@ -81,9 +81,9 @@ def main(argv: list[str] | None = None) -> int:
             if (out / "style.json").exists() and (card := style_at(out).card) and card.base == base:
                 print(f"{name}: there already", flush=True)
                 continue
-            pieces, kind = pieces_of_style(library, style, arguments.work)
-            if arguments.half and kind != "composer":
+            if arguments.half and style not in COMPOSER_ERAS:
                 raise InputError(f"{style}: halves are of composers' pieces.")
+            pieces, kind = pieces_of_style(library, style, arguments.work)
             if arguments.half:
                 pieces = one_half(pieces, library, arguments.half)
             data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
                 data += f", and music21's {OTHERS[MORE[style]].source}"
             config = composers if kind == "composer" else general
             era = COMPOSER_ERAS.get(style)
-            start = era_to_begin_with(arguments.eras, era, arguments.base, config.lora) if era else None
+            start = era_to_begin_with(arguments.eras, era, base, config.lora) if era else None
             begin = time.monotonic()
             card = finetune(
                 pieces,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from styletransfer.outputs import MIDI_SUFFIXES, Outputs
+from styletransfer.score.engrave import NEEDS, XML_SUFFIXES
 from styletransfer.score.notes import InputError
 from styletransfer.score.read import SCORE_SUFFIXES
 from styletransfer.styles import parse_style
@@ -195,10 +196,11 @@ def _key(path: Path) -> str:
 
 def _prepare_folders(outputs: Outputs) -> None:
     """The folders that the outputs go to, made where they aren't there."""
-    for option, folder in (("-o", outputs.midi), ("--audio", outputs.audio), ("--plot", outputs.plot)):
+    options = {"-o": outputs.midi, "--audio": outputs.audio, "--plot": outputs.plot, "--score": outputs.score}
+    for option, folder in options.items():
         if folder is None:
             continue
-        like_a_file = folder.suffix.lower() in (*MIDI_SUFFIXES, ".wav", ".png")
+        like_a_file = folder.suffix.lower() in (*MIDI_SUFFIXES, ".wav", ".png", *XML_SUFFIXES, *NEEDS)
         if not folder.is_dir() and (folder.exists() or like_a_file):
             raise InputError(f"{option} {folder}: with several songs or styles, name a folder.")
         try:

@@ -114,8 +114,8 @@ def apply(
 ) -> None:
     """Arrange songs for piano in a style: each melody stays, note for note, everything else is new.
 
-    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles, or a folder, -o, --audio
-    and --plot name folders.
+    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles, or a folder, -o, --audio,
+    --plot and --score name folders.
     """
     from styletransfer.batch import apply_all
     from styletransfer.transfer.request import Request

@@ -107,11 +107,8 @@ class Outputs:
                 render_audio(self.midis[0], self.audio, self.soundfont, force=self.force)
             if self.plot is not None:
                 plot_piano_roll(result.piece, self.plot, title=result.title, force=self.force)
-        if self.score is not None and result.request is not None:
-            from styletransfer.score.engrave import check_score, write_score
-
-            beats = check_score(self.score, result.request.song, result.request.feel, self.force)
-            write_score(result.piece, self.score, result.title, beats=beats, force=self.force)
+        if self.score is not None:
+            result.save(self.score, force=self.force)
 
     def announce(self, result: Result) -> None:
         """Print the names of all files; of several candidates their scores as well."""

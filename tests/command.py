@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 ONE = ("--candidates", "1", "--strength", "1")
 
@@ -17,6 +21,22 @@ class Outcome(NamedTuple):
 
 
 Run = Callable[..., Outcome]
+
+
+def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str) -> Run:
+    """The console script, in this process; ``before`` stands before the arguments of each call."""
+    from styletransfer import cli
+
+    def call(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["styletransfer", *before, *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return call
 
 
 def refused(outcome: Outcome, *words: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.command import Outcome, Run
+from tests.command import Run, console
 from tests.tiny import random_piece, save_tiny_package
 
 
@@ -50,17 +49,5 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """The console script, in this process and in an empty folder."""
-    from styletransfer import cli
-
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["styletransfer", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return call
+    return console(monkeypatch, capsys)

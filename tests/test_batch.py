@@ -189,3 +189,11 @@ def test_the_song_itself_is_never_written_over(run: Run, tiny_package: Path, tmp
         outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force")
         refused(outcome, "the song itself")
     assert (tmp_path / "song.mid").read_bytes() == before
+
+
+def test_scores_of_several_songs_lie_in_a_folder(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are, and a file's name became a folder's."""
+    command = ("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE)
+    refused(run(*command, "--score", "page.svg"), "--score", "name a folder")
+    assert run(*command, "--score", "pages/new").code == 0
+    assert written(tmp_path / "pages" / "new") == ["a-bach.musicxml", "b-bach.musicxml"]

@@ -11,6 +11,7 @@ import pytest
 
 from finetune import matrix, report, strength, train
 from styletransfer.data.library import Library
+from styletransfer.model.adapters import LoraSettings, era_to_begin_with
 from styletransfer.styles import style_at
 
 YAML = """
@@ -141,6 +142,12 @@ def test_a_composer_begins_with_the_era_and_learns_from_one_half(
     card = style_at(tmp_path / "styles" / "chopin").card
     assert card is not None
     assert card.begun_as == "romantic"
+    base = style_at(tmp_path / "styles" / "romantic").card
+    assert base is not None
+    for settings in (LoraSettings(2), LoraSettings(4), LoraSettings(2, 1.0), LoraSettings(2, 2.0, ("q_proj",))):
+        found = era_to_begin_with(tmp_path / "styles", "romantic", base.base, settings)  # one that doesn't fit is let be
+        assert (found is not None) == (settings == LoraSettings(2))
+    assert era_to_begin_with(tmp_path / "styles", "romantic", "another base", LoraSettings(2)) is None
     for half in ("A", "B"):
         assert train.main([*call, "--only", "chopin", "--half", half]) == 0
     halves = [style_at(tmp_path / "styles" / f"chopin-{half}").card for half in ("A", "B")]

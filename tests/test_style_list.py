@@ -7,10 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from styletransfer import cli, styles
 from styletransfer.score.notes import InputError
 from styletransfer.styles import all_styles, left_out
 from styletransfer.tokens.controls import COMPOSERS, ERAS
+from tests.command import Run, console
 from tests.style_folders import GOOD, adapter, empty_place, in_hub
 
 BASE = [*sorted(COMPOSERS), *sorted(ERAS)]
@@ -28,29 +28,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return empty_place(tmp_path, monkeypatch)
 
 
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """``styletransfer styles``, in this process."""
-
-    def call(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["styletransfer", "styles", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return call
+    return console(monkeypatch, capsys, "styles")
 
 
 def rows_of(table: str) -> list[list[str]]:

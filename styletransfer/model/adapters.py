@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from styletransfer.model.base import MelodyLlama, load_package, weights_hash, write_atomically
+from styletransfer.model.base import MelodyLlama, write_atomically
 from styletransfer.score.notes import InputError
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style, style_at
 from styletransfer.tokens.controls import UNKNOWN
@@ -79,13 +79,12 @@ def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int
     return peft_model
 
 
-def era_to_begin_with(styles: Path, era: str, base: Path, lora: LoraSettings) -> Style | None:
-    """The era's style among ``styles`` if it has an adapter of this base and of this shape."""
+def era_to_begin_with(styles: Path, era: str, base_hash: str, settings: LoraSettings) -> Style | None:
+    """The era's style among ``styles`` if it has an adapter of this base and of these settings."""
     if not (styles / era / CARD).is_file():
         return None
     style = style_at(styles / era)
-    assert style.card is not None
-    fits = style.card.base == weights_hash(load_package(base)[2]) and style.card.rank == lora.rank
+    fits = style.card is not None and style.card.base == base_hash and _has(styles / era, settings)
     return style if fits else None
 
 
@@ -97,10 +96,8 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
     """
     if style.path is None:
         raise InputError(f"{style.name}: this style has no adapter to begin with.")
-    if _read_config(style.path)[:2] != (settings.scale, settings.rank):
-        raise InputError(
-            f"{style.path}: its rank or scale isn't {settings.rank} and {settings.scale:g}; begin with another style."
-        )
+    if not _has(style.path, settings):
+        raise InputError(f"{style.path}: its rank, scale or targets are others; begin with another style.")
     state = {
         key.replace(".weight", ".default.weight"): tensor
         for key, tensor in _read_weights(style.path).items()
@@ -157,6 +154,13 @@ def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: 
     except (AttributeError, KeyError, RuntimeError, IndexError) as error:
         raise InputError(f"{style.path / WEIGHTS}: its weights don't fit the base model ({error}).") from error
     return model
+
+
+def _has(folder: Path, settings: LoraSettings) -> bool:
+    """Whether an adapter is of these settings."""
+    scale, rank, _ = _read_config(folder)
+    targets = json.loads((folder / CONFIG).read_bytes()).get("target_modules") or ()
+    return (scale, rank, set(targets)) == (settings.scale, settings.rank, set(settings.targets))
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.score.read import on_beats, read_song
-from styletransfer.score.write import check_writable, write_bytes
+from styletransfer.score.write import check_writable
 
 XML_SUFFIXES = (".musicxml", ".xml")
 NEEDS = {".svg": ("verovio",), ".pdf": ("verovio", "typst")}
@@ -63,21 +63,15 @@ def check_format(path: str | Path, force: bool = False) -> None:
         )
 
 
-def write_score(piece: Piece, path: str | Path, title: str = "", *, beats: Piece | None = None, force: bool = False) -> None:
-    """Write a piece with beats as a score for piano: MusicXML, one tall page of SVG, or PDF in A4 pages.
+def score_bytes(piece: Piece, path: Path, title: str = "", *, beats: Piece | None = None) -> bytes:
+    """A piece with beats as a score for piano, for a path that :func:`check_format` took: MusicXML, one tall page of SVG, or
+    PDF in A4 pages.
 
     ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played.
 
     Raises:
-        InputError: as :func:`check_format`, or where the piece has no beats.
+        InputError: where the piece has no beats, or is too long for one page of SVG.
     """
-    path = Path(path)
-    check_format(path, force)
-    write_bytes(path, score_bytes(piece, path, title, beats=beats), force)
-
-
-def score_bytes(piece: Piece, path: Path, title: str = "", *, beats: Piece | None = None) -> bytes:
-    """What :func:`write_score` writes to a path."""
     from styletransfer.score.sheet import lay_out
     from styletransfer.score.sheet_xml import musicxml_bytes
 

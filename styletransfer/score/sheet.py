@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from styletransfer.score.hands import LEFT, split_hands
+from styletransfer.score.hands import LEFT, cheapest_path, split_hands
 from styletransfer.score.harmony import Key, estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.score.sheet_grid import APART, LEAST, PLAYED_APART, QUARTER, Bar, Tone, page_bars, quantise, raw_tones
@@ -145,7 +145,7 @@ def _names(tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
 
 
 def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list[int]:
-    """The clef of each bar, so that there are few ledger lines and few changes (Viterbi)."""
+    """The clef of each bar, so that there are few ledger lines and few changes."""
     cost = np.zeros((len(bars), 2))
     starts = np.array([bar.start for bar in bars])
     for sound in (s for voice in voices for s in voice):
@@ -153,13 +153,6 @@ def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list
         for pitch in sound.pitches:
             cost[bar, TREBLE] += max(0, LOWEST_IN_TREBLE - pitch)
             cost[bar, BASS] += max(0, pitch - HIGHEST_IN_BASS)
-    total, came = cost[0] + np.where(np.arange(2) == usual, 0, CLEF_CHANGE_COST / 2), []
-    for row in cost[1:]:
-        through = total[:, None] + CLEF_CHANGE_COST * (1 - np.eye(2))
-        came.append(through.argmin(0))
-        total = through.min(0) + row
-    clef = int(total.argmin())
-    path = [clef]
-    for step in reversed(came):
-        path.append(clef := int(step[clef]))
-    return path[::-1]
+    cost[0, 1 - usual] += CLEF_CHANGE_COST / 2
+    path: list[int] = cheapest_path(cost, CLEF_CHANGE_COST).tolist()
+    return path

@@ -147,11 +147,7 @@ def _span(bars: list[Bar], place: float) -> tuple[int, int]:
 
 def bar_at(bars: list[Bar], place: float) -> Bar:
     """The bar in which a place lies, in ticks; the first or the last one for places outside."""
-    low, high = 0, len(bars)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if bars[middle].start <= place else (low, middle)
-    return bars[low]
+    return bars[max(0, bisect_right(bars, place, key=lambda bar: bar.start) - 1)]
 
 
 def _grid(span: tuple[int, int], onsets: list[int], ends: set[int], exact: bool, apart: int) -> tuple[int, dict[int, int]]:

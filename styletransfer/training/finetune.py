@@ -283,7 +283,7 @@ def _learn(
     for sentence in pieces_of(library.manifest):
         say(sentence)
     style = library.view(range(len(library)), era=era, composer=USER_SLOT)
-    start = era_to_begin_with(shipped(), era, base, config.lora)
+    start = era_to_begin_with(shipped(), era, weights_hash(load_package(base)[2]), config.lora)
     with bar(f"learning {name}") as shown:
         finetune(
             style, base, name, "user", config, work / "run", out, start=start, minutes=minutes, data=source, progress=shown

@@ -21,13 +21,14 @@ def _sidecar(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
 
 
 def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
-    from styletransfer.score.engrave import check_score, score_bytes
+    from styletransfer.score.engrave import check_format, check_score, score_bytes
 
     if result.request is None:
         raise InputError(f"{path}: a free composition has no beats to write a score of.")
-    return score_bytes(
-        result.piece, path, result.title, beats=check_score(path, result.request.song, result.request.feel, True)
-    )
+    check_format(path, force=True)
+    performed = result.piece.feel == "performance"  # over beats that the song alone tells
+    beats = check_score(path, result.request.song, result.request.feel, force=True) if performed else None
+    return score_bytes(result.piece, path, result.title, beats=beats)
 
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
@@ -36,6 +37,7 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     ".png": lambda result, path, soundfont: piano_roll(result.piece, result.title),
     ".json": _sidecar,
     ".musicxml": _score,
+    ".xml": _score,
     ".svg": _score,
     ".pdf": _score,
 }
@@ -43,8 +45,8 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
 
 
 def save(result: Result, path: str | Path, force: bool = False, soundfont: str | Path | None = None) -> Path:
-    """Write a result as what the file's suffix says: ``.mid``, ``.wav``, ``.png``, a score (``.musicxml``, ``.svg``,
-    ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name.
+    """Write a result as what the file's suffix says: ``.mid``, ``.wav``, ``.png``, a score (``.musicxml``,
+    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name.
 
     Returns:
         The path.
