@@ -1,9 +1,10 @@
 """Train every style that ships: ``python -m finetune.train --data data/prepared``.
 
 An era's style learns from all of the era's training pieces, a composer's from that composer's, beginning with the era's
-adapter, the others from music21's corpus. With ``--half A`` or ``B``, composers learn from one half of their content groups,
-for the cross-fit of ``eval.transfer_report``. A style that is there already, for this base, is left as it is, and a style that
-was interrupted goes on: the same command again does the rest.
+adapter, the others from music21's corpus. A style with a file of its own name beside ``--config`` (``romantic.yaml``) is made
+by the settings there. With ``--half A`` or ``B``, composers learn from one half of their content groups, for the cross-fit of
+``eval.transfer_report``. A style that is there already, for this base, is left as it is, and a style that was interrupted goes
+on: the same command again does the rest.
 """
 
 from __future__ import annotations
@@ -72,7 +73,6 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.training.finetune import FinetuneConfig, finetune
 
     try:
-        general, composers = (load_config(FinetuneConfig, path) for path in (arguments.config, arguments.composers))
         library = Library.load(arguments.data)
         base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
         for style in arguments.only or styles_of(library):
@@ -90,7 +90,9 @@ def main(argv: list[str] | None = None) -> int:
             if style in MORE:
                 pieces = with_corpus(pieces, MORE[style], arguments.work)
                 data += f", and music21's {OTHERS[MORE[style]].source}"
-            config = composers if kind == "composer" else general
+            shared = arguments.composers if kind == "composer" else arguments.config
+            own = shared.with_name(f"{style}.yaml")
+            config = load_config(FinetuneConfig, own if own.exists() else shared)
             era = COMPOSER_ERAS.get(style)
             start = era_to_begin_with(arguments.eras, era, base, config.lora) if era else None
             begin = time.monotonic()

@@ -33,6 +33,7 @@ def test_the_recipe_from_pieces_to_tables(
 ) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(YAML)
+    (tmp_path / "baroque.yaml").write_text(YAML.replace("steps: 4", "steps: 2"))  # settings of its own
     places = {name: tmp_path / name for name in ("styles", "work", "columns")}
     monkeypatch.setattr(train, "MORE", {})
     call = ["--data", str(tiny_data), "--config", str(config), "--base", str(tiny_package), "--out", str(places["styles"])]
@@ -42,6 +43,7 @@ def test_the_recipe_from_pieces_to_tables(
     made = {path.name: style_at(path) for path in places["styles"].iterdir()}
     assert {name: style.kind for name, style in made.items()} == {"bach": "composer", "chopin": "composer", "baroque": "era"}
     assert made["bach"].card is not None
+    assert {name: style.card.steps for name, style in made.items() if style.card} == {"bach": 4, "chopin": 4, "baroque": 2}
     assert (made["bach"].composer, made["baroque"].composer, made["baroque"].era) == ("bach", "unknown", "baroque")
     times = {path: path.stat().st_mtime_ns for path in places["styles"].rglob("*")}
     assert train.main(call) == 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
-from styletransfer.transfer.rank import WEIGHTS, dissonance, emptiness, open_end, score
+from styletransfer.transfer.rank import USUAL_NOTES, WEIGHTS, dissonance, emptiness, open_end, score, stretch, thinness
 
 C = Key(0, "major")
 
@@ -49,12 +50,35 @@ def test_minor_closes_on_its_own_triad() -> None:
     assert open_end(notes((0, 1, 57), (0, 1, 61)), Key(9, "minor")) == 0.5
 
 
+def test_thinness_counts_doublings_up_to_the_usual() -> None:
+    """Of a tune of four quarters; the ranker preferred basses in quarters to whatever moved."""
+    every = notes(*((k / 8, 0.125, 50) for k in range(32)))
+    assert thinness(TUNE, every) == 0
+    assert thinness(TUNE, every[:4]) == pytest.approx(np.log2(USUAL_NOTES))
+    assert thinness(TUNE, every[:2]) == pytest.approx(np.log2(USUAL_NOTES) + 1)
+    assert thinness(TUNE, NOTHING) == pytest.approx(np.log2(USUAL_NOTES * 4 / 0.5))
+    assert thinness(NOTHING, NOTHING) == 0
+
+
+def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
+    """The left hand has two onsets, the right one four; a note in the middle is out of reach of both under the G."""
+    assert stretch(TUNE, notes((0, 1, 43), (2, 1, 43), (2, 1, 59))) == 0  # a tenth
+    assert stretch(TUNE, notes((0, 1, 43), (2, 1, 42), (2, 1, 60))) == pytest.approx(1 / 6)
+    assert stretch(NOTHING, NOTHING) == 0
+
+
 def test_the_total_is_the_weighted_sum() -> None:
     found = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 49), (3, 1, 54)))
     assert found["contrast"] == pytest.approx(0.1)
-    assert found["outside"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["likelihood"] == -0.8
     assert found["open_end"] == 1
     assert found["total"] == pytest.approx(sum(weight * found[name] for name, weight in WEIGHTS.items()), abs=1e-3)
     better = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 48), (3, 1, 52)))
     assert better["total"] > found["total"]
     assert score(-0.8, 0.0, TUNE, NOTHING)["contrast"] == 0
+
+
+def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
+    """Happy Birthday after Bach came out as the latter, which was the likelier of the two."""
+    walking = notes(*((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48))))
+    assert score(-0.7, -0.8, TUNE, walking)["total"] > score(-0.4, -0.5, TUNE, walking[::4])["total"]

@@ -5,7 +5,7 @@ metre) is queued as forced tokens; between those, ``allowed`` marks every token 
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
 their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
-the root lowest; nothing begins in its second half or after it.
+the root lowest, and is held as long as the tune's note; nothing begins in its second half or after it.
 """
 
 from __future__ import annotations
@@ -209,8 +209,11 @@ class Line:
                 assert pending is not None
                 mask[codec.first_duration + int(np.flatnonzero(codec.durations == pending.duration)[0])] = True
             else:
-                fits = int(np.searchsorted(codec.durations, self._longest(self._pitch), side="right"))
-                mask[codec.first_duration : codec.first_duration + max(fits, 1)] = True
+                now = int(self.plan.bar_start[self.bar]) + self._now
+                held = self._key is not None and now >= self._close
+                longest = int(self._melody_end[-1]) - now if held else self._longest(self._pitch)
+                fits = max(int(np.searchsorted(codec.durations, longest, side="right")), 1)
+                mask[codec.first_duration + (fits - 1 if held else 0) : codec.first_duration + fits] = True
             return mask
         pending = self._pending
         here = pending is not None and pending.step == self._now
