@@ -16,7 +16,7 @@ from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, TempoM
 from styletransfer.score.read import read_score, read_song
 from styletransfer.score.write import midi_bytes, note_ticks, write_midi
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
-from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model
+from styletransfer.transfer.pipeline import PARTS, SINGING, apply, find_melody, generate, load_model
 from styletransfer.transfer.request import Request, Result
 from tests.tiny import codec, random_piece, short_song, tiny_model, tiny_sizes
 
@@ -97,6 +97,13 @@ def test_songs_keep_their_tune_metre_tempo_and_key(seed: int, tiny_package: Path
     assert len(source.tempo.quarters) == 2
     result, written = arranged(song, tiny_package, tmp_path)
     check(source, result, written)
+    assert sings(result.piece) >= SINGING
+
+
+def sings(piece: Piece) -> float:
+    """By how much the melody's median velocity lies above the accompaniment's."""
+    melody = piece.notes["melody"]
+    return float(np.median(piece.notes["velocity"][melody]) - np.median(piece.notes["velocity"][~melody]))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -108,6 +115,7 @@ def test_performances_keep_their_tune(seed: int, tiny_package: Path, tmp_path: P
     result, written = arranged(song, tiny_package, tmp_path)
     check(source, result, written)
     assert len(set(result.piece.notes["velocity"].tolist())) > 3
+    assert sings(result.piece) >= SINGING
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
@@ -117,6 +125,13 @@ def test_the_feel_may_be_overruled(feel: Feel, tiny_package: Path, tmp_path: Pat
     result, written = arranged(song, tiny_package, tmp_path, feel=feel)
     assert result.report["feel"] == feel
     check(read_score(song, feel), result, written)
+
+
+def test_an_example_may_be_performed(tiny_package: Path, tmp_path: Path) -> None:
+    """--feel performance was passed over for the example tunes."""
+    result, written = arranged("twinkle", tiny_package, tmp_path, feel="performance")
+    assert result.report["feel"] == "performance"
+    check(example("twinkle", "performance"), result, written)
 
 
 @pytest.mark.parametrize("style", [*COMPOSER_ERAS, *ERAS, "bach:3,chopin"])

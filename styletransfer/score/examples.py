@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from styletransfer.score.notes import Piece, TempoMap, bars_of, make_notes
+from styletransfer.score.notes import Feel, Piece, TempoMap, bars_of, make_notes
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,10 @@ def parse_notation(text: str) -> list[tuple[Fraction, Fraction, int]]:
     return notes
 
 
-def example(name: str) -> Piece:
+def example(name: str, feel: Feel = "score") -> Piece:
     """An example tune as a piece of one part, "melody", all of whose notes are marked as melody.
+
+    As a performance it has no bars and no key signature.
 
     Raises:
         KeyError: where no example has that name; ``EXAMPLES`` has the names.
@@ -133,12 +135,13 @@ def example(name: str) -> Piece:
     signatures = [(0.0, *tune.metre)]
     if pickup < Fraction(4 * tune.metre[0], tune.metre[1]):
         signatures.append((float(pickup), *tune.metre))
+    bars = bars_of(signatures, float((onset + duration).max()))
     return Piece(
         notes=notes,
-        feel="score",
-        bars=bars_of(signatures, float((onset + duration).max())),
+        feel=feel,
+        bars=bars if feel == "score" else bars[:0],
         tempo=TempoMap(np.zeros(1), np.array([round(60e6 / tune.tempo) / 1e6])),
         ticks_per_quarter=480,
         parts=("melody",),
-        key_signatures=((0.0, *tune.key),),
+        key_signatures=((0.0, *tune.key),) if feel == "score" else (),
     )

@@ -70,7 +70,7 @@ def read_song(name_or_path: str | Path, feel: Feel | None = None) -> Piece:
 
     text = str(name_or_path)
     if not os.path.lexists(text) and text in EXAMPLES:
-        return example(text)
+        return example(text, feel or "score")
     looks_like_path = Path(text).suffix != "" or os.sep in text or os.path.lexists(text)
     if text and not looks_like_path:
         raise InputError(f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}.")

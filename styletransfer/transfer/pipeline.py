@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
+SINGING = 8  # velocity steps between the medians of melody and accompaniment, at the least; pages are played with more
 Progress = Callable[[float], None]
 
 
@@ -229,14 +231,22 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
         nearest = np.searchsorted(onset_steps[own][order], plan_steps(melody, plan), side="right") - 1
-        tune["velocity"] = loud[own][order][np.clip(nearest, 0, None)]
+        tune["velocity"] = sung(loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"])
     notes = np.concatenate([tune, accompaniment])
     if plan.feel == "score":
         notes["velocity"] = velocities(notes, melody.bars)
     return melody.with_notes(notes)
 
 
-def plan_steps(melody: Piece, plan: Plan) -> np.ndarray[Any, np.dtype[np.int64]]:
+def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING` above the accompaniment's."""
+    if not len(accompaniment):
+        return melody
+    lift = np.median(accompaniment) + SINGING - np.median(melody)
+    return np.minimum(melody + max(int(np.ceil(lift)), 0), 127)
+
+
+def plan_steps(melody: Piece, plan: Plan) -> NDArray[np.int64]:
     """(notes,) the step of each melody note of a performance."""
     return np.floor(melody.onset_seconds * STEPS_PER_SECOND + 0.5).astype(np.int64)
 
