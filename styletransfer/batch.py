@@ -90,6 +90,8 @@ def print_report(report: dict[str, Any]) -> None:
         print(remark)
     if report["octaves_moved"]:
         print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
+    if report["copied"]:
+        print(f"{report['longest_match_notes']} notes in a row stand in a training piece too: a copy; try another --seed")
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
 
 

@@ -20,17 +20,18 @@ MOST = 4
 def print_assessments(files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool) -> None:
     """Assess files and print what was found; as JSON one object for one file, a list for several."""
     from styletransfer.score.read import read_song
+    from styletransfer.transfer.copies import shipped_copies
 
     label = _label(style) if style else None
     song = read_song(original) if original else None
-    indexes = _indexes(data) if data else []
+    index = _index(data) if data else shipped_copies()
     reports = []
     for file in files:
-        found = assess(read_song(file), original=song, indexes=indexes, label=label)
+        found = assess(read_song(file), original=song, index=index, label=label)
         report = _report(file, found, label)
         reports.append(report)
         if not as_json:
-            _print(report, indexed=bool(indexes))
+            _print(report)
     if as_json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, ensure_ascii=False))
 
@@ -67,7 +68,7 @@ def _report(file: str, found: Assessment, label: str | None) -> dict[str, Any]:
     }
 
 
-def _print(report: dict[str, Any], indexed: bool) -> None:
+def _print(report: dict[str, Any]) -> None:
     print(report["input"])
     print(f"  composer     {_likeliest(report['composers'])}")
     print(f"  era          {_likeliest(report['eras'])}")
@@ -78,10 +79,9 @@ def _print(report: dict[str, Any], indexed: bool) -> None:
     if report["melody_f1"] is not None:
         moved = f", {report['melody_moved_semitones']:+d} semitones" if report["melody_moved_semitones"] else ""
         print(f"  melody kept  F1 {report['melody_f1']:.2f}{moved}")
-    if indexed:
-        where = f" of {report['longest_match_in']}" if report["longest_match_in"] else ""
-        run = f"{report['longest_match_notes']} notes{where}" if report["longest_match_notes"] else "no run of 12 notes"
-        print(f"  found in training pieces: {run}")
+    where = f" of {report['longest_match_in']}" if report["longest_match_in"] else ""
+    run = f"{report['longest_match_notes']} notes{where}" if report["longest_match_notes"] else "no run of 12 notes"
+    print(f"  found in training pieces: {run}")
 
 
 def _likeliest(probabilities: dict[str, float]) -> str:
@@ -105,9 +105,9 @@ def _label(style: str) -> str:
     return label
 
 
-def _indexes(data: Path) -> list[NgramIndex]:
+def _index(data: Path) -> NgramIndex:
     """The index of a prepared data set's training pieces, kept in its folder."""
     from styletransfer.data.library import Library
     from styletransfer.evaluation.originality import training_indexes
 
-    return training_indexes(Library.load(data), data, lambda said: print(said, file=sys.stderr), ["intervals"])
+    return training_indexes(Library.load(data), data, lambda said: print(said, file=sys.stderr), ["intervals"])[0]

@@ -11,18 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from styletransfer.data.fingerprint import TOLERANCE, fingerprint, pitch_sequence
+from styletransfer.data.fingerprint import fingerprint, pitch_sequence
 from styletransfer.data.library import Library
 from styletransfer.evaluation.fidelity import transposed
-from styletransfer.evaluation.originality import (
-    Mode,
-    NgramIndex,
-    NoteSequence,
-    accompaniment_of,
-    packed_sequence,
-    sequence,
-    sequence_of,
-)
+from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.score.ngrams import TOLERANCE, Mode, NoteSequence, accompaniment_of, packed_sequence, sequence, sequence_of
 from styletransfer.score.notes import InputError, Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
@@ -210,11 +203,11 @@ def test_saved_and_loaded(tmp_path: Path, mode: Mode) -> None:
 
 def test_hashes_stay_what_they_are() -> None:
     """Else an index that somebody saved finds nothing, in silence. The first value is splitmix64's for the seed 0."""
-    from styletransfer.evaluation import originality
+    from styletransfer.score import ngrams
 
-    assert originality._VALUES[:2].tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
+    assert ngrams._VALUES[:2].tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
     pitch = np.arange(60, 72, dtype=np.uint8)
-    total = sum(int(originality._VALUES[p]) * pow(originality._BASE, k, 2**64) for k, p in enumerate(pitch.tolist())) % 2**64
+    total = sum(int(ngrams._VALUES[p]) * pow(ngrams._BASE, k, 2**64) for k, p in enumerate(pitch.tolist())) % 2**64
     assert index(pitch.astype(np.int64)).hashes.tolist() == [total ^ (total >> 31)]
 
 

@@ -28,11 +28,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from styletransfer.score.ngrams import MIN_DISTINCT, TOLERANCE, N
 from styletransfer.score.notes import Feel
 
-N = 12  # notes in an n-gram
-MIN_DISTINCT = 6  # distinct pitches in an n-gram
-TOLERANCE: dict[Feel, float] = {"performance": 0.05, "score": 1e-3}  # seconds; quarters
 SAME_PIECE = 0.05  # containment from which two files are the same piece
 
 Fingerprint = NDArray[np.uint64]

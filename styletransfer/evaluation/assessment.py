@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Protocol
 
 from styletransfer.evaluation.fidelity import fidelity
 from styletransfer.evaluation.judge import Judge, load_judge
-from styletransfer.evaluation.originality import NgramIndex, sequence_of
 from styletransfer.score.melody import marked
+from styletransfer.score.ngrams import NoteSequence, sequence_of
 from styletransfer.score.notes import Piece
 
 COMPOSERS, ERAS = "j1-composers-13", "j1-eras"
 """The judges that are asked."""
 OCTAVES = (0, 12, -12, 24, -24)
 """Semitones by which an arrangement may have moved its tune."""
+
+
+class Index(Protocol):
+    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.transfer.copies`)."""
+
+    def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
+        """Notes of the longest run that is found, 0 below 12, and the training piece, where that is known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,15 +46,13 @@ class Assessment:
     longest_match_in: str | None = None
 
 
-def assess(
-    piece: Piece, *, original: Piece | None = None, indexes: Sequence[NgramIndex] = (), label: str | None = None
-) -> Assessment:
+def assess(piece: Piece, *, original: Piece | None = None, index: Index | None = None, label: str | None = None) -> Assessment:
     """Assess a piece as it was read from a file.
 
     Args:
         piece: its melody need not be marked.
         original: the song that it arranges.
-        indexes: of training pieces.
+        index: of training pieces.
         label: a composer or an era whose evidence is wanted beside that of the likeliest.
 
     Raises:
@@ -67,10 +73,9 @@ def assess(
         kept = [(fidelity(with_melody(original), tune, semitones).melody.f1, semitones) for semitones in OCTAVES]
         best = max(kept, key=lambda row: (row[0], -abs(row[1])))
         result = replace(result, melody_f1=best[0], semitones=best[1])
-    if indexes:
-        sequence = sequence_of(tune, given_melody=original is not None)
-        match = max((index.originality(sequence) for index in indexes), key=lambda one: one.longest)
-        result = replace(result, longest_match_notes=match.longest, longest_match_in=match.longest_in)
+    if index is not None:
+        run, where = index.longest(sequence_of(tune, given_melody=original is not None))
+        result = replace(result, longest_match_notes=run, longest_match_in=where)
     return result
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from styletransfer.evaluation.fidelity import fidelity
 from styletransfer.evaluation.harmony import harmony
-from styletransfer.evaluation.originality import NgramIndex, sequence_of
+from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.evaluation.profiles import duration_profile, interval_profile, style_fit
 from styletransfer.evaluation.quality import (
     bar_entropy,
@@ -27,6 +27,7 @@ from styletransfer.evaluation.quality import (
     standard_scores,
 )
 from styletransfer.evaluation.structure import structureness
+from styletransfer.score.ngrams import sequence_of
 from styletransfer.score.notes import Piece
 
 Features = dict[str, NDArray[np.float64]]

@@ -28,45 +28,29 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.fingerprint import MIN_DISTINCT, TOLERANCE, N
 from styletransfer.data.library import Library
-from styletransfer.score.notes import Feel, InputError, NoteTable, Piece
+from styletransfer.score.ngrams import (
+    MIN_DISTINCT,
+    Mode,
+    N,
+    NoteSequence,
+    all_melody,
+    distinct,
+    packed_sequence,
+    seeds_in,
+    seeds_of,
+)
+from styletransfer.score.notes import InputError
 
 LENGTHS = (12, 16, 32)
 """Notes of the n-grams whose shares are reported; none shorter than a seed."""
 
 KIND = "styletransfer-ngram-index"
 VERSION = 1
-
-Mode = Literal["exact", "intervals"]
-
-_BASE = 0x9E3779B97F4A7C15  # 2**64 / golden ratio; any odd number will do, but an index that was saved is tied to it
-
-
-def _scattered(count: int) -> NDArray[np.uint64]:
-    """Numbers (count,) that look random, the same everywhere: S. Vigna's splitmix64."""
-    with np.errstate(over="ignore"):
-        value = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_BASE)
-        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return value ^ (value >> np.uint64(31))
-
-
-_VALUES = _scattered(256)
-_CHUNK = 1 << 16
-
-
-@dataclass(frozen=True)
-class NoteSequence:
-    """The notes of a piece in the order of its n-grams: ``pitch`` (notes,) and ``melody`` (notes,), whether it is given."""
-
-    pitch: NDArray[np.uint8]
-    melody: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -87,44 +71,6 @@ class Originality:
     longest_at: int
     nearest: str | None
     nearest_share: float
-
-
-def sequence(
-    onset: NDArray[np.floating], pitch: NDArray[np.integer], feel: Feel, melody: NDArray[np.bool_] | None = None
-) -> NoteSequence:
-    """The sequence of notes (notes,) in any order.
-
-    Args:
-        onset: in seconds for a performance, in quarters for a score.
-        pitch: MIDI numbers.
-        feel: the unit of the onsets, and with it the tolerance of a chord.
-        melody: which notes are the input melody; none if it isn't given.
-    """
-    given = np.zeros(len(pitch), bool) if melody is None else melody
-    order = np.argsort(onset, kind="stable")
-    chord = np.concatenate([[0], np.cumsum(np.diff(onset[order]) > TOLERANCE[feel])]) if len(order) else order
-    order = order[np.lexsort((pitch[order], chord))]
-    return NoteSequence(pitch[order].astype(np.uint8), given[order].astype(bool))
-
-
-def sequence_of(piece: Piece, *, given_melody: bool = True) -> NoteSequence:
-    """The sequence of a piece; ``given_melody`` says whether its marked melody is an input melody, to be excluded."""
-    onset = piece.onset_seconds if piece.feel == "performance" else piece.notes["onset"]
-    return sequence(onset, piece.notes["pitch"], piece.feel, piece.notes["melody"] if given_melody else None)
-
-
-def accompaniment_of(piece: Piece) -> NoteSequence:
-    """The sequence of a piece without its melody, for an index of accompaniments.
-
-    A figure that was copied under another melody shares no n-gram of all notes with its source, but one of these.
-    """
-    return sequence_of(piece.with_notes(piece.notes[~piece.notes["melody"]]), given_melody=False)
-
-
-def packed_sequence(notes: NoteTable, feel: Feel, *, accompaniment: bool = False) -> NoteSequence:
-    """The sequence of a piece of a prepared library, whose onsets are in the unit of its feel."""
-    rows = notes[~notes["melody"]] if accompaniment else notes
-    return sequence(rows["onset"].astype(float), rows["pitch"], feel)
 
 
 @dataclass(frozen=True)
@@ -150,7 +96,7 @@ class NgramIndex:
         pieces = [one.pitch for one in sequences]
         pitch = np.concatenate([np.zeros(0, np.uint8), *pieces])
         starts = np.concatenate([[0], np.cumsum([len(one) for one in pieces], dtype=np.int64)]).astype(np.int64)
-        hashes, seeds = _seeds(pitch, mode)
+        hashes, seeds = seeds_in(pitch, mode)
         owner = np.searchsorted(starts, seeds, side="right") - 1
         inside = seeds + N <= starts[owner + 1] if len(pieces) else np.zeros(0, bool)
         hashes, seeds = hashes[inside], seeds[inside]
@@ -209,6 +155,11 @@ class NgramIndex:
         length = int(stop[longest] - start[longest])
         return Originality(shares, counts, length, self.ids[owner[longest]], int(start[longest]), best, share)
 
+    def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
+        """Notes of the longest run that is found, 0 below 12, and the training piece it is found in."""
+        found = self.originality(piece)
+        return found.longest, found.longest_in
+
     def _nearest(
         self, start: NDArray[np.int64], stop: NDArray[np.int64], owner: NDArray[np.int64], windows: NDArray[np.bool_]
     ) -> tuple[str, float]:
@@ -223,9 +174,7 @@ class NgramIndex:
 
     def _runs(self, piece: NoteSequence, without: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Runs [start, stop) of the piece, and the training piece of each: maximal, of 12 notes or more, with a seed each."""
-        hashes, seeds = _seeds(piece.pitch, self.mode)
-        mixed = ~_all_melody(piece, N)[seeds]
-        hashes, seeds = hashes[mixed], seeds[mixed]
+        hashes, seeds = seeds_of(piece, self.mode)
         low, high = np.searchsorted(self.hashes, hashes), np.searchsorted(self.hashes, hashes, side="right")
         count = high - low
         here = np.repeat(seeds, count)
@@ -281,60 +230,9 @@ def training_indexes(
     return found
 
 
-def _seeds(pitch: NDArray[np.uint8], mode: Mode) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hashes (seeds,) and positions (seeds,) of the 12-grams with enough distinct pitches."""
-    position = np.flatnonzero(_distinct(pitch, N) >= MIN_DISTINCT)
-    if not len(position):
-        return np.zeros(0, np.uint64), position
-    if mode == "exact":
-        return _window_hashes(pitch, N)[position], position
-    intervals = pitch[1:] - pitch[:-1]  # modulo 256: unsigned, but each interval is another number
-    return _window_hashes(intervals, N - 1)[position], position
-
-
-def _window_hashes(values: NDArray[np.uint8], n: int) -> NDArray[np.uint64]:
-    """Polynomial hashes modulo 2**64 of all windows of n, (windows,): the same for the same values.
-
-    Each value stands for a random number. Chunks keep the memory small; their windows overlap by n - 1.
-    """
-    power = np.array([pow(_BASE, k, 2**64) for k in range(n)], np.uint64)
-    result = np.empty(len(values) - n + 1, np.uint64)
-    with np.errstate(over="ignore"):
-        for begin in range(0, len(result), _CHUNK):
-            end = min(begin + _CHUNK, len(result))
-            part = _VALUES[values[begin : end + n - 1]]
-            total = np.zeros(end - begin, np.uint64)
-            for k in range(n):
-                total += part[k : k + end - begin] * power[k]
-            result[begin:end] = total ^ (total >> np.uint64(31))
-    return result
-
-
-def _distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
-    """Distinct pitches in each window of n, (windows,): bits of the union of the pitches' bits."""
-    windows = len(pitch) - n + 1
-    if windows < 1:
-        return np.zeros(0, np.int64)
-    count = np.zeros(windows, np.int64)
-    for half in (0, 1):
-        union = np.where(pitch // 64 == half, np.uint64(1) << (pitch % 64).astype(np.uint64), np.uint64(0))
-        width = 1
-        while width < n:
-            step = min(width, n - width)
-            union, width = union[:-step] | union[step:], width + step
-        count += np.bitwise_count(union)
-    return count
-
-
-def _all_melody(piece: NoteSequence, n: int) -> NDArray[np.bool_]:
-    """Whether each window of n is nothing but melody, (windows,)."""
-    before = np.concatenate([[0], np.cumsum(piece.melody)])
-    return np.asarray(before[n:] - before[:-n] == n) if len(piece.pitch) >= n else np.zeros(0, bool)
-
-
 def _eligible(piece: NoteSequence) -> dict[int, NDArray[np.bool_]]:
     """By n, whether each window (windows,) counts: it holds a seed that isn't all melody."""
-    seed = (_distinct(piece.pitch, N) >= MIN_DISTINCT) & ~_all_melody(piece, N)
+    seed = (distinct(piece.pitch, N) >= MIN_DISTINCT) & ~all_melody(piece, N)
     before = np.concatenate([[0], np.cumsum(seed)])
     result = {}
     for n in LENGTHS:

@@ -24,6 +24,7 @@ from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
+from styletransfer.transfer.copies import longest_match
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.request import Request, Result
 from styletransfer.transfer.sidecar import provenance_of
@@ -74,6 +75,8 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "temperature": request.sampling.temperature,
         "top_p": request.sampling.top_p,
         "strength": request.sampling.strength,
+        "longest_match_notes": scores[best]["longest_match_notes"],
+        "copied": bool(scores[best]["copied"]),
         "candidate": best,
         "candidates": scores,
         "remarks": list(source.remarks),
@@ -254,7 +257,7 @@ def plan_steps(melody: Piece, plan: Plan) -> NDArray[np.int64]:
 def rank_of(candidate: Candidate, piece: Piece) -> dict[str, float]:
     """The ranker's measures of one candidate."""
     melody = piece.notes["melody"]
-    return rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody])
+    return rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody], longest_match(piece))
 
 
 def kept(melody: Piece, piece: Piece) -> int:

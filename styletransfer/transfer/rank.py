@@ -8,10 +8,20 @@ from numpy.typing import NDArray
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import NoteTable
+from styletransfer.transfer.copies import COPY
 
-WEIGHTS = {"contrast": 2.5, "dissonance": -0.3, "emptiness": -1.0, "thinness": -0.25, "stretch": -1.0, "open_end": -0.3}
+WEIGHTS = {
+    "contrast": 2.5,
+    "dissonance": -0.3,
+    "emptiness": -1.0,
+    "thinness": -0.25,
+    "stretch": -1.0,
+    "open_end": -0.3,
+    "copied": -10.0,
+}
 """The first four are those that bring the choice nearest to what composers wrote under the same melodies, by ``eval.ranker``;
-the others are set by hand: its excerpts show no ends, and the model hardly ever asks for more than a hand has."""
+the others are set by hand: its excerpts show no ends, and the model hardly ever asks for more than a hand has. Nothing
+outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 HAND = 16
@@ -77,12 +87,12 @@ def open_end(accompaniment: NoteTable, key: Key) -> float:
     return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
 
 
-def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable) -> dict[str, float]:
+def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, longest_match: int = 0) -> dict[str, float]:
     """A candidate's measures, by the names in :data:`WEIGHTS`.
 
     ``contrast``: how much likelier the style makes a chosen token, in the mean, than the base alone (nats; 0 where the base
-    isn't asked); the others as above. How likely the tokens are is none of them: what is likeliest is what is thin and repeats
-    itself, and no nearer to what composers wrote.
+    isn't asked); ``copied``: 1 where ``longest_match``, in notes, is that of a copy; the others as above. How likely the
+    tokens are is none of them: what is likeliest is what is thin and repeats itself, and no nearer to what composers wrote.
     """
     return {
         "contrast": contrast,
@@ -91,14 +101,17 @@ def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable) -> dic
         "thinness": thinness(melody, accompaniment),
         "stretch": stretch(melody, accompaniment),
         "open_end": open_end(accompaniment, estimate_key(melody)),
+        "copied": float(longest_match >= COPY),
     }
 
 
-def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable) -> dict[str, float]:
+def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, longest_match: int = 0) -> dict[str, float]:
     """A candidate's measures and their weighted sum, ``total``, higher is better.
 
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
+    ``longest_match``: notes of the longest run that stands in a training piece.
     """
-    measures = measure(style - plain if plain else 0.0, melody, accompaniment)
+    measures = measure(style - plain if plain else 0.0, melody, accompaniment, longest_match)
+    told = {"likelihood": style, "longest_match_notes": longest_match}
     total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
-    return {name: round(value, 4) for name, value in ({"likelihood": style} | measures | {"total": total}).items()}
+    return {name: round(value, 4) for name, value in (told | measures | {"total": total}).items()}

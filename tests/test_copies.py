@@ -1,0 +1,85 @@
+"""The index that ships: it finds what was copied, in any key, and is silent about what was not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pretrain import copies as recipe
+from styletransfer.data.library import Library
+from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.score.ngrams import packed_sequence, sequence, sequence_of
+from styletransfer.score.notes import InputError
+from styletransfer.transfer.copies import COPY, Copies, shipped_copies
+from styletransfer.transfer.rank import score
+from tests.tiny import random_piece
+
+
+def test_it_finds_what_the_exact_index_finds() -> None:
+    """Runs of two training pieces between new notes, one of them transposed."""
+    pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(8)]
+    filtered, index = Copies.build(pieces), NgramIndex.build([str(k) for k in range(8)], pieces, "intervals")
+    rng = np.random.default_rng(0)
+    for length in (5, 11, 13, 20):
+        new = rng.integers(30, 90, 40)
+        pitch = np.concatenate([new[:20], pieces[0].pitch[3 : 3 + length].astype(int) + 5, new[20:]])
+        row = sequence(np.arange(len(pitch), dtype=float), pitch, "score")
+        assert filtered.longest(row)[0] == index.longest(row)[0] == (length if length >= 12 else 0)
+
+
+def test_the_given_melody_is_no_copy() -> None:
+    piece = random_piece(1, "score")
+    row = sequence_of(piece, given_melody=False)
+    filtered = Copies.build([row])
+    assert filtered.longest(row)[0] == len(row.pitch)
+    given = sequence(np.arange(len(row.pitch), dtype=float), row.pitch, "score", np.ones(len(row.pitch), bool))
+    assert filtered.longest(given)[0] == 0
+
+
+def test_what_is_in_it_by_accident_is_rare() -> None:
+    pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(20)]
+    filtered = Copies.build(pieces)
+    hashes = np.random.default_rng(0).integers(0, 2**63, 20_000).astype(np.uint64)
+    assert filtered.has(hashes).mean() < 0.03
+
+
+def test_an_index_is_written_and_read(tmp_path: Path) -> None:
+    filtered = Copies.build([sequence_of(random_piece(1, "score"), given_melody=False)], "data")
+    filtered.save(tmp_path / "copies.safetensors")
+    read = Copies.load(tmp_path / "copies.safetensors")
+    assert (read.bits.tobytes(), read.about) == (filtered.bits.tobytes(), "data")
+    (tmp_path / "other.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="not the index"):
+        Copies.load(tmp_path / "other.safetensors")
+
+
+def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
+    """Bach's C major prelude is a training piece of every one who learns from MAESTRO; noise isn't."""
+    broken = ((60, 64, 67, 72, 76), (60, 62, 69, 74, 77), (59, 62, 67, 74, 77), (60, 64, 67, 72, 76))
+    bars = [pitch for chord in broken for pitch in 2 * (*chord, *chord[2:])]
+    prelude = sequence(np.arange(len(bars), dtype=float), np.array(bars) + 2, "score")
+    assert shipped_copies().longest(prelude)[0] >= COPY
+    noise = np.random.default_rng(0).integers(30, 90, 3000)
+    assert shipped_copies().longest(sequence(np.arange(3000, dtype=float), noise, "score"))[0] < 15
+
+
+def test_a_copy_ranks_below_everything() -> None:
+    piece = random_piece(1, "score")
+    melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
+    assert score(-0.1, -0.9, melody, rest, COPY)["total"] < score(-0.9, -0.8, melody, rest[:0], COPY - 1)["total"]
+
+
+def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
+    index, out = tmp_path / "copies.safetensors", tmp_path / "copies.json"
+    assert recipe.main(["build", "--data", str(tiny_data), "--index", str(index)]) == 0
+    library = Library.load(tiny_data)
+    for i in range(len(library)):
+        row = packed_sequence(library.notes(i), library.pieces[i].feel)
+        assert (Copies.load(index).longest(row)[0] == len(row.pitch)) == (library.pieces[i].split == "train")
+    assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index), "--write", str(out)]) == 0
+    rows = json.loads(out.read_text())["longest match"]
+    assert rows["32 notes, all notes"]["excerpts"] > 0
+    assert rows["32 notes, all notes"]["copies"] == 0
