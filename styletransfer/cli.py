@@ -104,6 +104,9 @@ def apply(
     every: Annotated[bool, typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score.")] = False,
     feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
+    bars: Annotated[
+        str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
+    ] = None,
     audio: Audio = None,
     plot: Plot = None,
     score: Score = None,
@@ -121,7 +124,7 @@ def apply(
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    request = Request(songs[0], style[0], sampling, feel, keep_register, model)  # type: ignore[arg-type]
+    request = Request(songs[0], style[0], sampling, feel, keep_register, model, bars)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)

@@ -104,7 +104,7 @@ def test_the_melody_is_told_as_it_stands_in_the_song(run: Run, tiny_package: Pat
 class Wider(Request):
     """A request with settings that the sidecar has never heard of."""
 
-    bars: tuple[int, int] | None = None
+    chosen: tuple[int, int] | None = None
     harmony: Path | None = None
 
 
@@ -112,10 +112,10 @@ def test_new_settings_are_carried_by_construction(tiny_package: Path, tmp_path: 
     monkeypatch.chdir(tmp_path)
     short_song(tmp_path / "song.mid")
     Path("chords.txt").write_text("C G")
-    request = Wider("song.mid", "bach", SamplingConfig(1), model=tiny_package, bars=(5, 8), harmony=Path("chords.txt"))
+    request = Wider("song.mid", "bach", SamplingConfig(1), model=tiny_package, chosen=(5, 8), harmony=Path("chords.txt"))
     first = provenance_of(request, load_model(tiny_package))
     assert isinstance(first.request, Wider)
-    assert first.request.bars == (5, 8)
+    assert first.request.chosen == (5, 8)
     assert first.request.harmony == tmp_path / "chords.txt"
     plain = json.loads(json.dumps(vars(first.request) | {"sampling": vars(request.sampling)}, default=str))
     assert from_dict(Wider, plain) == first.request

@@ -73,10 +73,18 @@ def sample(
     context = int(voices[0].model.config.max_position_embeddings)
     limit = (context - len(voices[0].controls.tokens())) // 2
     decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
+    first, stop = len(plan.given), plan.bars if plan.stop is None else plan.stop
+
+    def start() -> torch.Tensor:
+        backs = [_recent(row.line, limit) for row in rows]
+        recent = [row.line.context(back)[-limit:] for row, back in zip(rows, backs, strict=True)]
+        keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
+        return decoder.start(with_heads(voices, codec.vocabulary, keys, recent))
+
     with torch.inference_mode():
-        prompts = [_take_forced(row.line)[-limit:] for row in rows]
-        keys = [row.line.melody_key(0) for row in rows]
-        logits = decoder.start(with_heads(voices, codec.vocabulary, keys, prompts))
+        for row in rows:
+            _take_forced(row.line)
+        logits = start()
         while not all(row.line.done for row in rows):
             guided, style, plain = guide(logits, voices)
             column: list[int] = []
@@ -94,12 +102,9 @@ def sample(
                 line.push(index)
                 column.append(index)
             if progress:
-                progress(min(row.line.bar + row.line.done for row in rows) / plan.bars)
+                progress(min(row.line.bar + row.line.done - first for row in rows) / (stop - first))
             if decoder.length + 1 >= context and not all(row.line.done for row in rows):
-                backs = [_recent(row.line, limit) for row in rows]
-                recent = [row.line.context(back)[-limit:] for row, back in zip(rows, backs, strict=True)]
-                keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
-                logits = decoder.start(with_heads(voices, codec.vocabulary, keys, recent))
+                logits = start()
             else:
                 logits = decoder.step(column * len(voices))
     return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
@@ -147,12 +152,10 @@ def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingC
     return int(choices[order[min(position, kept - 1)]])
 
 
-def _take_forced(line: Line) -> list[int]:
-    """Push and return whatever is forced now."""
-    ids = list(line.forced)
-    for index in ids:
+def _take_forced(line: Line) -> None:
+    """Push whatever is forced now."""
+    for index in list(line.forced):
         line.push(index)
-    return ids
 
 
 def _recent(line: Line, limit: int) -> int:

@@ -39,7 +39,8 @@ class Plan:
 
     Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
     the locked notes of each bar; None composes freely, in bars that all look like the first, until ``bars`` are full.
-    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores).
+    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
+    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
     """
 
     feel: Feel
@@ -50,6 +51,8 @@ class Plan:
     melody: tuple[tuple[Event, ...], ...] | None
     subdivision: NDArray[np.bool_]
     locked: bool = True
+    given: tuple[tuple[int, ...], ...] = ()
+    stop: int | None = None
 
     @property
     def bars(self) -> int:
@@ -143,6 +146,10 @@ class Line:
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
+        for ids in self.plan.given[self.first :]:
+            self.bars[-1].extend(ids)
+            self.forced.extend(ids)
+            self._open(self.bar + 1)
 
     def melody_segment(self, bar: int) -> list[int]:
         """The forced tokens that tell the melody of a bar; see :meth:`Codec.melody_segment`."""
@@ -286,7 +293,7 @@ class Line:
         codec = self.codec
         kind, value = codec.kind_of(index)
         if kind == "special":
-            if index == codec.eos:
+            if index == codec.eos or self.bar + 1 == self.plan.stop:
                 self.done = True
             else:
                 self._open(self.bar + 1, ended=True)

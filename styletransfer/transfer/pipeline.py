@@ -26,7 +26,8 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.copies import longest_match
 from styletransfer.transfer.dynamics import velocities
-from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.redo import feel_of, read_earlier, redo_plan, spliced
+from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate, Voice
     from styletransfer.model.settings import SamplingConfig
 
-PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
 SINGING = 8  # velocity steps between the medians of melody and accompaniment, at the least; pages are played with more
@@ -48,17 +48,27 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         InputError: where the song can't be read or has no melody.
     """
     begin = time.monotonic()
-    source = read_song(request.song, None if request.feel == "auto" else request.feel)
-    melody, octaves = find_melody(source, keep_register=request.keep_register)
+    earlier: Piece | None = None
+    if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
+        request = replace(request, feel=feel_of(request.song) if request.feel == "auto" else request.feel)
+        source, melody = read_earlier(request.song, "score" if request.feel == "score" else "performance")
+        earlier, octaves = source, 0
+    else:
+        source = read_song(request.song, None if request.feel == "auto" else request.feel)
+        melody, octaves = find_melody(source, keep_register=request.keep_register)
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
     plan = plan_of(codec, codec.grid(melody))
+    if earlier is not None:
+        plan = redo_plan(plan, codec, earlier, str(request.bars))
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
     provenance = provenance_of(request, load_model(request.model))
     candidates = sample(voices, codec, plan, request.sampling, progress)
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
+    if earlier is not None:
+        arranged = [spliced(earlier, piece, plan) for piece in arranged]
     scores = [rank_of(candidate, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
     best = max(range(len(scores)), key=lambda k: scores[k]["total"])
     piece = arranged[best]
@@ -67,6 +77,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "feel": melody.feel,
         "key": estimate_key(melody.notes).name,
         "octaves_moved": octaves,
+        "bars": request.bars,
         "melody_notes": len(melody.notes),
         "melody_notes_kept": kept(melody, piece),
         "notes": len(piece.notes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from styletransfer.transfer.sidecar import Provenance
 
 
+PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
+"""The parts of every arrangement."""
+
+
 @dataclass(frozen=True)
 class Request:
     """An arrangement to be made.
@@ -21,6 +26,7 @@ class Request:
     ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, or several with weights
     (``bach:0.7,chopin:0.3``). ``feel``: overrules what the reader finds.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
+    ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
     song: str
@@ -29,11 +35,26 @@ class Request:
     feel: Feel | Literal["auto"] = "auto"
     keep_register: bool = False
     model: Path | None = None
+    bars: str | None = None
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance"):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
+        if self.bars is not None:
+            bar_range(self.bars)
         parse_style(self.style)
+
+
+def bar_range(bars: str) -> tuple[int, int]:
+    """The first and the last of some bars: ``5-8`` or ``5``.
+
+    Raises:
+        InputError: where it is neither.
+    """
+    found = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", bars) if isinstance(bars, str) else None
+    if not found or int(found[2] or found[1]) < int(found[1]):
+        raise InputError(f"--bars {bars}: give one bar, as 5, or a range of bars, as 5-8.")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def options() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -155,15 +156,26 @@ def read_sidecar(path: Path) -> Sidecar:
 
 def outputs_beside(folder: Path) -> set[str]:
     """The names of the MIDI files in a folder that sidecars there tell of."""
-    found: set[str] = set()
-    for path in folder.glob("*.json"):
+    return {name for names, _ in _sidecars_in(folder) for name in names}
+
+
+def report_beside(midi: Path) -> dict[str, Any] | None:
+    """The report of the run that wrote a MIDI file, from the sidecar beside it; None where no sidecar tells of the file."""
+    return next((report for names, report in _sidecars_in(midi.parent) if midi.name in names), None)
+
+
+def _sidecars_in(folder: Path) -> Iterator[tuple[set[str], dict[str, Any]]]:
+    """The names of the MIDI files and the report of every sidecar in a folder."""
+    for path in sorted(folder.glob("*.json")):
         try:
             with path.open("rb") as file:
-                if FORMAT.encode() in file.read(2 * len(FORMAT) + 20):
-                    found |= {str(row["file"]) for row in json.loads(path.read_bytes())["outputs"]}
+                if FORMAT.encode() not in file.read(2 * len(FORMAT) + 20):
+                    continue
+            data = json.loads(path.read_bytes())
+            told = {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue  # not ours, or damaged: it tells of nothing
-    return found
+        yield told
 
 
 def song_hash(song: str) -> str:

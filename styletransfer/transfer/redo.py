@@ -1,0 +1,90 @@
+"""Some bars of an earlier arrangement made anew: what stands before them is read, what stands around them stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import Feel, InputError, Piece, sort_notes
+from styletransfer.score.read import read_score
+from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.tokens.grammar import Plan
+from styletransfer.transfer.request import PARTS, bar_range
+from styletransfer.transfer.sidecar import report_beside
+
+
+def feel_of(midi: str) -> Feel:
+    """The feel of an earlier arrangement, which its sidecar tells.
+
+    Raises:
+        InputError: where no sidecar tells of the file.
+    """
+    report = report_beside(Path(midi))
+    if report is None or report.get("feel") not in ("score", "performance"):
+        raise InputError(f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one.")
+    return "score" if report["feel"] == "score" else "performance"
+
+
+def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
+    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone.
+
+    Raises:
+        InputError: where the file can't be read or has other parts.
+    """
+    piece = read_score(midi, feel)
+    if PARTS[0] not in piece.parts or not set(piece.parts) <= set(PARTS):
+        raise InputError(f"{midi}: it isn't an arrangement as `apply` writes it, which has the parts {', '.join(PARTS)}.")
+    notes = piece.notes.copy()
+    notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
+    notes["melody"] = notes["part"] == 0
+    melody = notes[notes["melody"]]
+    end = float((melody["onset"] + melody["duration"]).max())
+    bars = piece.bars[piece.bars["start"] < end - 1e-6] if feel == "score" else piece.bars
+    whole = replace(piece, notes=notes, bars=bars, parts=PARTS)
+    return whole, whole.with_notes(melody)
+
+
+def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
+    """The plan that takes an arrangement as given up to the first of some bars, and ends with the last of them.
+
+    Bars are numbered as on a page: a pick-up is 0, the first whole bar 1.
+
+    Raises:
+        InputError: where there are no such bars.
+    """
+    first, last = bar_range(bars)
+    lowest = 0 if plan.bar_start[0] < 0 else 1
+    if not lowest <= first <= last < plan.bars + lowest:
+        raise InputError(f"--bars {bars}: this arrangement has the bars {lowest} to {plan.bars + lowest - 1}.")
+    grid = codec.grid(earlier)
+    given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(first - lowest))
+    return replace(plan, given=given, stop=last - lowest + 1)
+
+
+def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
+    """An earlier arrangement with the accompaniment of the plan's bars from another one.
+
+    No other note changes: what is new ends with the last of these bars, and doesn't strike what still sounds.
+    """
+    assert plan.stop is not None
+    begin, end = plan.bar_start[len(plan.given)], plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1]
+
+    def inside(piece: Piece) -> NDArray[np.bool_]:
+        scale = STEPS_PER_QUARTER if plan.feel == "score" else STEPS_PER_SECOND
+        onset = piece.notes["onset"] if plan.feel == "score" else piece.onset_seconds
+        step = np.floor(onset * scale + 0.5)
+        chosen: NDArray[np.bool_] = (step >= begin) & (step < end) & ~piece.notes["melody"]
+        return chosen
+
+    stays, new = earlier.notes[~inside(earlier)], made.notes[inside(made)].copy()
+    edge = end / STEPS_PER_QUARTER if plan.feel == "score" else float(earlier.tempo.to_quarters(end / STEPS_PER_SECOND))
+    if plan.stop < plan.bars:
+        new["duration"] = np.minimum(new["duration"], edge - new["onset"])
+    held = stays[stays["onset"] < new["onset"].min(initial=np.inf)]
+    sounding = [
+        ((held["pitch"] == note["pitch"]) & (held["onset"] + held["duration"] > note["onset"] + 1e-6)).any() for note in new
+    ]
+    return earlier.with_notes(sort_notes(np.concatenate([stays, new[~np.array(sounding, bool)]])))
