@@ -34,10 +34,9 @@ def bar_of(piece: Piece, row: Row) -> int:
     return int(float(piece.tempo.to_seconds(quarter)) * STEPS_PER_SECOND + 0.5) // FREE_BAR_STEPS + 1
 
 
-@pytest.mark.parametrize("feel", ["score", "performance"])
-@pytest.mark.parametrize("bars", ["2-3", "1", "8"])
+@pytest.mark.parametrize(("feel", "bars"), [("score", "2-3"), ("score", "1"), ("score", "4"), ("performance", "2")])
 def test_only_these_bars_change(feel: Any, bars: str, run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    write_midi(random_piece(3, feel, 24 if feel == "score" else 31), tmp_path / "song.mid")
+    write_midi(random_piece(3, feel, 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common, "--feel", feel).code == 0
     before = read_score(tmp_path / "song-bach.mid", feel)
