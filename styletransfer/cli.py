@@ -45,6 +45,9 @@ Candidates = Annotated[int, typer.Option(help="Versions to make at once; the bes
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
 Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
+MelodyTrack = Annotated[
+    str | None, typer.Option(help="The track or part with the melody, by its name or its number; found, where it isn't given.")
+]
 Score = Annotated[Path | None, typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file.")]
 SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
@@ -104,6 +107,7 @@ def apply(
     every: Annotated[bool, typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score.")] = False,
     feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
+    melody_track: MelodyTrack = None,
     bars: Annotated[
         str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
     ] = None,
@@ -124,7 +128,7 @@ def apply(
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    request = Request(songs[0], style[0], sampling, feel, keep_register, model, bars)  # type: ignore[arg-type]
+    request = Request(songs[0], style[0], sampling, feel, keep_register, model, bars, melody_track)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)
@@ -185,6 +189,7 @@ def generate(
 @app.command()
 def inspect(
     song: Annotated[str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")],
+    melody_track: MelodyTrack = None,
     plot: Plot = None,
     force: Force = False,
     as_json: AsJson = False,
@@ -194,7 +199,7 @@ def inspect(
     from styletransfer.transfer.inspection import describe
 
     source = read_song(song)
-    report, marked = describe(source)
+    report, marked = describe(source, melody_track)
     if plot is not None:
         from styletransfer.score.render import plot_piano_roll
 
@@ -204,8 +209,10 @@ def inspect(
         return
     for line in report["remarks"]:
         print(line)
-    for name in ("feel", "key", "metre", "tempo", "bars", "seconds", "parts", "notes", "melody_notes"):
+    for name in ("feel", "key", "metre", "tempo", "bars", "seconds", "parts", "notes", "melody_notes", "melody_tracks"):
         value = report[name]
+        if name == "parts":
+            value = [f"{number} {part}" for number, part in enumerate(value, start=1)]
         print(f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}")
     from styletransfer.transfer.inspection import melody_text
 

@@ -186,6 +186,25 @@ def test_inspect_in_words(run: Run, tmp_path: Path) -> None:
     assert rows["feel"] == "score"
 
 
+def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
+    """By number, name or a part of the name; then apply takes it too, and so does the sidecar."""
+    notes = make_notes(
+        [0, 1, 2, 3] * 3, [1.0] * 12, [72, 74, 76, 72, 60, 64, 65, 67, 48] + [43] * 3, part=[0] * 4 + [1] * 4 + [2] * 4
+    )
+    parts = ("Flute", "Vocal line", "Bass line")
+    write_midi(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=parts), tmp_path / "song.mid")
+    for track in ("2", "vocal LINE", "Vocal"):
+        report = json.loads(run("inspect", "song.mid", "--melody-track", track, "--json").out)
+        assert [note["pitch"] for note in report["melody"]] == [60, 64, 65, 67]
+        assert report["melody_tracks"] == ["Vocal line"]
+    assert "parts         1 Flute, 2 Vocal line, 3 Bass line" in run("inspect", "song.mid").out
+    for track in ("line", "4", "0", "", "tuba"):
+        outcome = run("inspect", "song.mid", "--melody-track", track)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.count("\n") == 1
+        assert "1 Flute, 2 Vocal line, 3 Bass line" in outcome.err
+
+
 # --- what is imported -----------------------------------------------------------------------------------------------------
 
 HEAVY = """

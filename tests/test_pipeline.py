@@ -100,6 +100,17 @@ def test_songs_keep_their_tune_metre_tempo_and_key(seed: int, tiny_package: Path
     assert sings(result.piece) >= SINGING
 
 
+def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> None:
+    """Below the flute: all its notes are kept, and nothing of the flute's."""
+    notes = make_notes([0, 1, 2, 3] * 2, [1.0] * 8, [84, 86, 88, 84, 72, 74, 76, 72], part=[0] * 4 + [1] * 4)
+    song = tmp_path / "song.mid"
+    write_midi(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=("Flute", "Horn")), song)
+    result, _ = arranged(song, tiny_package, tmp_path, melody_track="horn")
+    assert result.piece.melody["pitch"].tolist() == [72, 74, 76, 72]
+    with pytest.raises(InputError, match="1 Flute, 2 Horn"):
+        arranged(song, tiny_package, tmp_path, melody_track="3")
+
+
 def sings(piece: Piece) -> float:
     """By how much the melody's median velocity lies above the accompaniment's."""
     melody = piece.notes["melody"]

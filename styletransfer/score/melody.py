@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import NoteTable, Piece
+from styletransfer.score.notes import InputError, NoteTable, Piece
 from styletransfer.score.voice import best_line, chords, covered_by_higher
 
 MELODY_NAMES = (
@@ -43,8 +43,17 @@ LONGEST_REST = 4.0
 ``benchmarks/melody.md``."""
 
 
-def extract_melody(piece: Piece) -> NDArray[np.bool_]:
-    """The melody of a piece, as a mask over ``piece.notes`` with at most one note on each onset."""
+def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
+    """The melody of a piece, as a mask over ``piece.notes`` with at most one note on each onset.
+
+    ``track``: the part that it is in, by its number (from 1) or its name, in any case and in part if that is clear; without
+    it the melody is found.
+
+    Raises:
+        InputError: where there is no such part, or it has no notes.
+    """
+    if track is not None:
+        return skyline(piece, _part(piece, part_called(piece, track)))
     if not len(piece.notes):
         return np.zeros(0, dtype=bool)
     onset, end = note_seconds(piece)
@@ -68,10 +77,33 @@ def extract_melody(piece: Piece) -> NDArray[np.bool_]:
     return extract_merged(piece) if top is None else skyline(piece, top)
 
 
-def marked(piece: Piece) -> Piece:
+def part_called(piece: Piece, track: str) -> int:
+    """The index of the part of that number or name.
+
+    Raises:
+        InputError: where there is none or several, or it has no notes.
+    """
+    wanted = track.strip().casefold()
+    names = [name.casefold() for name in piece.parts]
+    found = [i for i, name in enumerate(names) if name == wanted] or [
+        i for i, name in enumerate(names) if wanted and wanted in name
+    ]
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(names) and len(found) != 1:
+        found = [int(wanted) - 1]
+    if len(found) != 1:
+        listed = ", ".join(f"{i + 1} {name}" for i, name in enumerate(piece.parts))
+        raise InputError(
+            f"--melody-track {track}: {'several tracks are' if found else 'no track is'} called so; there are {listed}."
+        )
+    if not _part(piece, found[0]).any():
+        raise InputError(f"--melody-track {track}: that track has no notes.")
+    return found[0]
+
+
+def marked(piece: Piece, track: str | None = None) -> Piece:
     """The piece with its melody marked, as :func:`extract_melody` finds it."""
     notes = piece.notes.copy()
-    notes["melody"] = extract_melody(piece)
+    notes["melody"] = extract_melody(piece, track)
     return replace(piece, notes=notes)
 
 

@@ -11,12 +11,13 @@ from styletransfer.score.notes import Piece
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
-def describe(source: Piece) -> tuple[dict[str, Any], Piece]:
+def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], Piece]:
     """A report of plain values, and the piece with its melody marked.
 
-    ``melody`` is a list of ``{onset_quarters, onset_seconds, duration_quarters, pitch}``, by :func:`melody_rows`.
+    ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of ``{onset_quarters, onset_seconds,
+    duration_quarters, pitch}``, by :func:`melody_rows`.
     """
-    piece = marked(source)
+    piece = marked(source, track)
     melody = piece.melody
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
@@ -33,6 +34,7 @@ def describe(source: Piece) -> tuple[dict[str, Any], Piece]:
         "parts": list(source.parts),
         "notes": len(source.notes),
         "melody_notes": len(melody),
+        "melody_tracks": [source.parts[part] for part in sorted(set(melody["part"].tolist()))],
         "melody": melody_rows(piece),
         "remarks": list(source.remarks),
     }

@@ -55,7 +55,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         earlier, octaves = source, 0
     else:
         source = read_song(request.song, None if request.feel == "auto" else request.feel)
-        melody, octaves = find_melody(source, keep_register=request.keep_register)
+        melody, octaves = find_melody(source, keep_register=request.keep_register, track=request.melody_track)
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
@@ -154,9 +154,9 @@ def _compose_plainly(
     return replace(piece, notes=notes, parts=PARTS)
 
 
-def find_melody(source: Piece, *, keep_register: bool = False) -> tuple[Piece, int]:
+def find_melody(source: Piece, *, keep_register: bool = False, track: str | None = None) -> tuple[Piece, int]:
     """The melody alone, as a piece with the source's time, and by how many octaves it was moved."""
-    notes = source.notes[extract_melody(source)].copy()
+    notes = source.notes[extract_melody(source, track)].copy()
     if not len(notes):
         raise InputError("no melody was found in it.")
     notes["melody"], notes["part"] = True, 0

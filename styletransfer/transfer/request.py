@@ -26,6 +26,7 @@ class Request:
     ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, or several with weights
     (``bach:0.7,chopin:0.3``). ``feel``: overrules what the reader finds.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
+    ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
@@ -36,12 +37,15 @@ class Request:
     keep_register: bool = False
     model: Path | None = None
     bars: str | None = None
+    melody_track: str | None = None
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance"):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
         if self.bars is not None:
             bar_range(self.bars)
+            if self.melody_track is not None:
+                raise InputError("--melody-track: with --bars, the melody is that of the earlier output; leave it out.")
         parse_style(self.style)
 
 
