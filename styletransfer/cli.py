@@ -108,6 +108,12 @@ def apply(
     feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     melody_track: MelodyTrack = None,
+    mode: Annotated[
+        str, typer.Option(help="reharmonize (the melody stays) or regenerate (the melody is only told to the model).")
+    ] = "reharmonize",
+    keep: Annotated[
+        str, typer.Option(help="exact (every melody note) or ornamented (ornaments between the main ones).")
+    ] = "exact",
     bars: Annotated[
         str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
     ] = None,
@@ -128,7 +134,8 @@ def apply(
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    request = Request(songs[0], style[0], sampling, feel, keep_register, model, bars, melody_track)  # type: ignore[arg-type]
+    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep)
+    request = Request(songs[0], style[0], *settings)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)

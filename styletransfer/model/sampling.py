@@ -96,7 +96,8 @@ def sample(
                 if line.forced:
                     index = line.forced[0]
                 else:
-                    index = draw(guided[k], line.allowed(), config, row.rng)
+                    bias = line.bias()
+                    index = draw(guided[k] if bias is None else guided[k] + bias, line.allowed(), config, row.rng)
                     row.style.append(float(style[k, index]))
                     row.plain.append(float(plain[k, index]))
                 line.push(index)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,11 @@ from styletransfer.tokens.codec import (
 )
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
+ORNAMENT_REACH = 3
+"""Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""
+ORNAMENT_BIAS = 4.0
+"""Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
+none by itself. See the lab log."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Plan:
     """What is fixed before decoding starts.
 
     Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
-    the locked notes of each bar; None composes freely, in bars that all look like the first, until ``bars`` are full.
+    the notes of each bar that are told, and locked with ``locked``; None composes freely, in bars that all look like the first,
+    until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
     ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
     the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
     """
@@ -51,6 +58,7 @@ class Plan:
     melody: tuple[tuple[Event, ...], ...] | None
     subdivision: NDArray[np.bool_]
     locked: bool = True
+    held: tuple[tuple[Event, ...], ...] | None = None
     given: tuple[tuple[int, ...], ...] = ()
     stop: int | None = None
 
@@ -58,10 +66,38 @@ class Plan:
     def bars(self) -> int:
         return len(self.bar_start)
 
+    @property
+    def locks(self) -> tuple[tuple[Event, ...], ...] | None:
+        """The locked notes of each bar."""
+        return (self.melody if self.held is None else self.held) if self.locked else None
 
-def plan_of(codec: Codec, grid: Grid, *, locked: bool = True) -> Plan:
-    """The plan that accompanies the melody of a grid."""
-    melody = tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
+    @cached_property
+    def locked_notes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(notes,) onset, end and pitch of all locked notes, in steps from the start."""
+        rows = [
+            (start + event.step, start + event.step + event.duration, event.pitch)
+            for start, events in zip(self.bar_start.tolist(), self.locks or (), strict=False)
+            for event in events
+        ]
+        onset, end, pitch = np.array(rows, np.int64).reshape(-1, 3).T
+        return onset, end, pitch
+
+    def ornaments_at(self, now: int) -> range:
+        """The pitches of which one may be an ornament at a step from the start: while a locked note lasts, till the next."""
+        if self.held is None:
+            return range(0)
+        onset, end, pitch = self.locked_notes
+        index = int(np.searchsorted(onset, now, side="right")) - 1
+        if not 0 <= index < len(onset) - 1 or not onset[index] < now < end[index]:
+            return range(0)
+        around = pitch[index : index + 2]
+        lowest, highest = int(around.min()) - ORNAMENT_REACH, int(around.max()) + ORNAMENT_REACH
+        return range(max(lowest, LOWEST_PITCH), min(highest, HIGHEST_PITCH) + 1)
+
+
+def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None = None) -> Plan:
+    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that are locked, if not all."""
+    melody, few = _by_bars(codec, grid), _by_bars(codec, held) if held else None
     earliest = np.maximum(0, -grid.bar_start)
     return Plan(
         grid.feel,
@@ -72,7 +108,12 @@ def plan_of(codec: Codec, grid: Grid, *, locked: bool = True) -> Plan:
         melody,
         subdivision_of(grid) if grid.feel == "score" else np.ones(STEPS_PER_QUARTER, bool),
         locked,
+        few,
     )
+
+
+def _by_bars(codec: Codec, grid: Grid) -> tuple[tuple[Event, ...], ...]:
+    return tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
 
 
 def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
@@ -122,27 +163,21 @@ class Line:
     _count: int = 0
     _pointer: int = 0  # the next melody note of this bar
     _is_melody: bool = False
+    _is_ornament: bool = False
 
     def __post_init__(self) -> None:
         plan = self.plan
-        flat = [
-            (int(plan.bar_start[bar]) + event.step, event.duration, event.pitch)
-            for bar, events in enumerate(plan.melody or ())
-            for event in events
-        ]
-        self._melody_onset = np.array([row[0] for row in flat], np.int64)
-        self._melody_end = self._melody_onset + np.array([row[1] for row in flat], np.int64)
-        self._melody_pitch = np.array([row[2] for row in flat], np.int64)
-        self._locked = plan.melody is not None and plan.locked
+        self._melody_onset, self._melody_end, self._melody_pitch = plan.locked_notes
+        self._locked = plan.locks is not None
         # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
         self._close = self._end = 1 << 40
         self._key: Key | None = None
-        if self._locked and plan.melody is not None and len(flat):
+        if self._locked and plan.melody is not None and len(self._melody_onset):
             self._close = int(self._melody_onset[-1])
             self._end = int(self._close + max((self._melody_end[-1] - self._close) // 2, 1))
             starts = plan.bar_start.tolist()
             key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
-            self._key = key if key and flat[-1][2] % 12 in key.triad else None
+            self._key = key if key and self._melody_pitch[-1] % 12 in key.triad else None
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -173,9 +208,9 @@ class Line:
 
     @property
     def _pending(self) -> Event | None:
-        if not self._locked or self.plan.melody is None:
+        if self.plan.locks is None:
             return None
-        events = self.plan.melody[self.bar]
+        events = self.plan.locks[self.bar]
         return events[self._pointer] if self._pointer < len(events) else None
 
     def _ceiling(self) -> int:
@@ -210,15 +245,19 @@ class Line:
         if self._state == "pitch" and self.plan.feel == "performance":
             mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
             return mask
+        now = int(self.plan.bar_start[self.bar]) + self._now
         if self._state in ("pitch", "velocity"):
             if self._is_melody:
                 pending = self._pending
                 assert pending is not None
-                mask[codec.first_duration + int(np.flatnonzero(codec.durations == pending.duration)[0])] = True
+                index = int(np.flatnonzero(codec.durations == pending.duration)[0])
+                shortest = 0 if self.plan.held is not None and now < self._close else index
+                mask[codec.first_duration + shortest : codec.first_duration + index + 1] = True
             else:
-                now = int(self.plan.bar_start[self.bar]) + self._now
                 held = self._key is not None and now >= self._close
                 longest = int(self._melody_end[-1]) - now if held else self._longest(self._pitch)
+                if self._is_ornament:
+                    longest = int(self._melody_onset[self._melody_onset > now][0]) - now
                 fits = max(int(np.searchsorted(codec.durations, longest, side="right")), 1)
                 mask[codec.first_duration + (fits - 1 if held else 0) : codec.first_duration + fits] = True
             return mask
@@ -253,7 +292,10 @@ class Line:
         if pending is None and self._now + int(self.plan.bar_start[self.bar]) >= self._end:
             return
         low = max(self._last + 1, LOWEST_PITCH)
-        high = pending.pitch if pending is not None else self._ceiling()
+        ornaments = range(0) if pending is not None else self._ornaments()
+        high = pending.pitch if pending is not None else min(self._ceiling(), ornaments.start or HIGHEST_PITCH + 1)
+        if ornaments and self._on_grid(self._now):
+            mask[codec.first_pitch + np.arange(max(low, ornaments.start), ornaments.stop) - LOWEST_PITCH] = True
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
             pitch = np.arange(low, high)
             now = self._now + int(self.plan.bar_start[self.bar])
@@ -263,6 +305,21 @@ class Line:
             mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
+
+    def _ornaments(self) -> range:
+        """The pitches of which one may be an ornament now."""
+        return self.plan.ornaments_at(int(self.plan.bar_start[self.bar]) + self._now)
+
+    def bias(self) -> NDArray[np.float64] | None:
+        """(vocabulary,) what is added to the logits of the next choice; None for nothing."""
+        if self.plan.held is None or self._state not in ("bar", "note", "shift"):
+            return None
+        codec, added = self.codec, np.zeros(self.codec.size)
+        added[codec.first_pitch + np.array(self._ornaments(), int) - LOWEST_PITCH] = ORNAMENT_BIAS
+        landing = int(self.plan.bar_start[self.bar]) + self._now + codec.durations[codec.durations < STEPS_PER_QUARTER]
+        between = np.flatnonzero([bool(self.plan.ornaments_at(step)) for step in landing.tolist()])
+        added[codec.first_shift + between] = ORNAMENT_BIAS / 2
+        return added
 
     def _on_grid(self, step: int) -> bool:
         return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
@@ -305,14 +362,16 @@ class Line:
         elif kind == "pitch":
             pending = self._pending
             self._pitch = value
-            self._is_melody = pending is not None and pending.step == self._now and pending.pitch == value
+            here = pending is not None and pending.step == self._now
+            self._is_melody = here and pending is not None and pending.pitch == value
+            self._is_ornament = not here and value in self._ornaments()
             self._state = "pitch"
         elif kind == "velocity":
             self._state = "velocity"
         else:
             self._state = "note"
             self._count += 1
-            self._last = HIGHEST_PITCH + 1 if self._is_melody else self._pitch
+            self._last = HIGHEST_PITCH + 1 if self._is_melody or self._is_ornament else self._pitch
             self._pointer += self._is_melody
 
     def melody_key(self, back: int) -> str:

@@ -26,6 +26,7 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.copies import longest_match
 from styletransfer.transfer.dynamics import velocities
+from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.redo import feel_of, read_earlier, redo_plan, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
@@ -59,7 +60,8 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
-    plan = plan_of(codec, codec.grid(melody))
+    held = codec.grid(melody.with_notes(melody.notes[structural(melody)])) if request.keep == "ornamented" else None
+    plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
     tempo = melody.tempo.quarters_per_minute()
@@ -69,7 +71,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
     if earlier is not None:
         arranged = [spliced(earlier, piece, plan) for piece in arranged]
-    scores = [rank_of(candidate, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
+    scores = [rank_of(candidate, melody, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
     best = max(range(len(scores)), key=lambda k: scores[k]["total"])
     piece = arranged[best]
     report = {
@@ -77,9 +79,12 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "feel": melody.feel,
         "key": estimate_key(melody.notes).name,
         "octaves_moved": octaves,
+        "mode": request.mode,
+        "keep": request.keep,
         "bars": request.bars,
         "melody_notes": len(melody.notes),
-        "melody_notes_kept": kept(melody, piece),
+        "melody_notes_kept": kept(melody, piece, ends=held is None),
+        "ornaments": int(piece.notes["melody"].sum()) - len(melody.notes[structural(melody)]) if held else 0,
         "notes": len(piece.notes),
         "seconds_of_music": round(piece.length_seconds, 2),
         "seed": request.sampling.seed,
@@ -231,8 +236,11 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
     rows = [(bar, *event) for bar, ids in enumerate(candidate.bars) for event in codec.decode_events(ids)]
     bar, step, duration, pitch, velocity = np.array(rows, dtype=np.int64).reshape(-1, 5).T
     onset_steps, loud = plan.bar_start[bar] + step, codec.velocity_values[np.maximum(velocity, 0)]
-    locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(plan.melody or ()) for e in events}
+    told = plan.melody if plan.held is None else plan.held
+    locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(told or ()) for e in events}
     own = np.array([(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool)
+    ornaments = is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
+    own |= ornaments
     if plan.feel == "score":
         onset = melody.bars["start"][bar] + step / STEPS_PER_QUARTER
         length = duration / STEPS_PER_QUARTER
@@ -241,10 +249,15 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
         length = melody.tempo.to_quarters((onset_steps + duration) / STEPS_PER_SECOND) - onset
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
     accompaniment["part"] = 1 + split_hands(accompaniment)
-    tune = melody.notes.copy()
+    if plan.held is not None:
+        tune = ornamented(melody, make_notes(onset[ornaments], length[ornaments], pitch[ornaments]))
+    elif plan.locked:
+        tune = melody.notes.copy()
+    else:
+        tune = as_it_came(melody, plan_steps(melody, plan), onset_steps, pitch)
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
-        nearest = np.searchsorted(onset_steps[own][order], plan_steps(melody, plan), side="right") - 1
+        nearest = np.searchsorted(onset_steps[own][order], plan_steps(melody.with_notes(tune), plan), side="right") - 1
         tune["velocity"] = sung(loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"])
     notes = np.concatenate([tune, accompaniment])
     if plan.feel == "score":
@@ -261,23 +274,25 @@ def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray
 
 
 def plan_steps(melody: Piece, plan: Plan) -> NDArray[np.int64]:
-    """(notes,) the step of each melody note of a performance."""
-    return np.floor(melody.onset_seconds * STEPS_PER_SECOND + 0.5).astype(np.int64)
+    """(notes,) the step of each melody note."""
+    performed = plan.feel == "performance"
+    steps = melody.onset_seconds * STEPS_PER_SECOND if performed else melody.notes["onset"] * STEPS_PER_QUARTER
+    return np.floor(steps + 0.5).astype(np.int64)
 
 
-def rank_of(candidate: Candidate, piece: Piece) -> dict[str, float]:
+def rank_of(candidate: Candidate, melody: Piece, piece: Piece) -> dict[str, float]:
     """The ranker's measures of one candidate."""
-    melody = piece.notes["melody"]
-    return rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody], longest_match(piece))
+    accompaniment = piece.notes[~piece.notes["melody"]]
+    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, longest_match(piece))
 
 
-def kept(melody: Piece, piece: Piece) -> int:
-    """How many of the melody's notes are in a piece: the same onset and end to the tick, and the same pitch."""
+def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
+    """How many of the melody's notes are in a piece: the same onset and (with ``ends``) end to the tick, and the same pitch."""
 
     def keys(notes: NoteTable) -> list[tuple[int, int, int]]:
         ticks = melody.ticks_per_quarter
         onset = np.round(notes["onset"] * ticks).astype(int)
-        end = np.round((notes["onset"] + notes["duration"]) * ticks).astype(int)
+        end = np.round((notes["onset"] + notes["duration"]) * ticks * ends).astype(int)
         return list(zip(onset.tolist(), end.tolist(), notes["pitch"].tolist(), strict=True))
 
     present = set(keys(piece.notes))

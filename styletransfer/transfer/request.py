@@ -27,6 +27,8 @@ class Request:
     (``bach:0.7,chopin:0.3``). ``feel``: overrules what the reader finds.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
     ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
+    ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it. ``keep``: whether all its notes are locked
+    (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
@@ -38,14 +40,24 @@ class Request:
     model: Path | None = None
     bars: str | None = None
     melody_track: str | None = None
+    mode: Literal["reharmonize", "regenerate"] = "reharmonize"
+    keep: Literal["exact", "ornamented"] = "exact"
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance"):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
+        if self.mode not in ("reharmonize", "regenerate"):
+            raise InputError(f"--mode {self.mode}: give reharmonize or regenerate.")
+        if self.keep not in ("exact", "ornamented"):
+            raise InputError(f"--keep {self.keep}: give exact or ornamented.")
+        if self.mode == "regenerate" and self.keep != "exact":
+            raise InputError("--mode regenerate keeps no notes; leave out --keep.")
         if self.bars is not None:
             bar_range(self.bars)
             if self.melody_track is not None:
                 raise InputError("--melody-track: with --bars, the melody is that of the earlier output; leave it out.")
+            if self.mode != "reharmonize" or self.keep != "exact":
+                raise InputError("--bars keeps the earlier output's melody as it is; leave out --mode and --keep.")
         parse_style(self.style)
 
 

@@ -1,0 +1,56 @@
+"""The melody of an arrangement whose mode doesn't keep it note for note: with ornaments, or only as far as it came out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.notes import NoteTable, Piece, sort_notes
+from styletransfer.tokens.grammar import Plan
+
+FREED = 0.1
+"""Share of a melody's notes that need not be kept, at the most: the shortest off the beat."""
+SHORT_QUARTERS, SHORT_SECONDS = 0.5, 0.2
+"""Notes as long as these are structural: eighths of a score."""
+
+
+def structural(melody: Piece) -> NDArray[np.bool_]:
+    """(notes,) which notes of a melody are structural: all but a few short ones between the beats."""
+    notes = melody.notes
+    performed = melody.feel == "performance"
+    length = melody.duration_seconds if performed else notes["duration"].astype(float)
+    free = length < (SHORT_SECONDS if performed else SHORT_QUARTERS) - 1e-6
+    if not performed:
+        free &= np.abs(notes["onset"] - np.round(notes["onset"])) > 1e-3
+    free[[0, -1]] = False
+    shortest = np.argsort(np.where(free, length, np.inf), kind="stable")[: int(FREED * len(notes))]
+    held = np.ones(len(notes), bool)
+    held[shortest[free[shortest]]] = False
+    return held
+
+
+def is_ornament(plan: Plan, onset: NDArray[np.int64], pitch: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(notes,) which of the decoded notes (steps from the start) are ornaments: the highest at an onset, where one may be."""
+    top = {int(step): int(pitch[onset == step].max()) for step in np.unique(onset)}
+    found = [
+        top[step] == tone and tone in plan.ornaments_at(step) for step, tone in zip(onset.tolist(), pitch.tolist(), strict=True)
+    ]
+    return np.array(found, bool)
+
+
+def ornamented(melody: Piece, ornaments: NoteTable) -> NoteTable:
+    """The structural notes of a melody with ornaments as one line: a note ends where the next one begins."""
+    notes = sort_notes(np.concatenate([melody.notes[structural(melody)], ornaments]))
+    notes["melody"], notes["part"] = True, 0
+    notes["duration"][:-1] = np.minimum(
+        notes["duration"][:-1], np.maximum(np.diff(notes["onset"]), 1 / melody.ticks_per_quarter)
+    )
+    return notes
+
+
+def as_it_came(melody: Piece, steps: NDArray[np.int64], onset: NDArray[np.int64], pitch: NDArray[np.int64]) -> NoteTable:
+    """The notes of a melody, which begin at ``steps``, that are among the decoded ones."""
+    came = set(zip(onset.tolist(), pitch.tolist(), strict=True))
+    rows = zip(steps.tolist(), melody.notes["pitch"].tolist(), strict=True)
+    found: NoteTable = melody.notes[np.array([row in came for row in rows], bool)]
+    return found

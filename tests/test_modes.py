@@ -1,0 +1,86 @@
+"""The modes of ``apply`` in which the melody isn't locked note for note."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.score.read import read_score
+from styletransfer.score.write import note_ticks, write_midi
+from styletransfer.transfer.ornaments import FREED, structural
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.request import Request
+from tests.command import ONE, Run, refused
+from tests.tiny import random_piece, short_song
+
+SAMPLING = SamplingConfig(candidates=1, strength=1.0)
+
+
+def notes_at(piece: Piece) -> set[tuple[int, int]]:
+    """Tick and pitch of every melody note."""
+    onset, _ = note_ticks(piece.notes, piece.ticks_per_quarter)
+    melody = piece.notes["melody"]
+    return set(zip(onset[melody].tolist(), piece.notes["pitch"][melody].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("feel", ["score", "performance"])
+def test_ornaments_leave_the_structural_notes(feel: Feel, tiny_package: Path, tmp_path: Path) -> None:
+    """At least 90 % of the onsets with their pitch, as one line in the part of the melody, with ornaments between them."""
+    song = tmp_path / "song.mid"
+    write_midi(random_piece(5, feel, 12), song)
+    result = apply(Request(str(song), "bach", SAMPLING, feel, model=tiny_package, keep="ornamented"))
+    assert result.melody is not None
+    told, piece, report = result.melody, result.piece, result.report
+    held = structural(told)
+    assert held.mean() >= 1 - FREED
+    assert notes_at(told.with_notes(told.notes[held])) <= notes_at(piece)
+    assert report["melody_notes_kept"] >= 0.9 * report["melody_notes"]
+    line = piece.notes[piece.notes["melody"]]
+    assert report["ornaments"] == len(line) - held.sum() > 0
+    ends = (line["onset"] + line["duration"])[:-1]
+    assert (ends <= line["onset"][1:] + 1e-6).all()
+    assert (line["part"] == 0).all()
+    last = told.notes[-1]
+    assert line[-1]["onset"] == last["onset"]
+    assert line[-1]["duration"] == last["duration"]
+
+
+def test_which_notes_are_structural() -> None:
+    """Of short notes between the beats a tenth at the most is free, the shortest first, and never the first or the last."""
+    onset = np.concatenate([np.arange(9.0), [9.0, 9.25, 9.5, 9.75, 9.875, 10.0]])
+    length = np.diff(np.append(onset, 10.25))
+    piece = Piece(make_notes(onset, length, np.arange(60, 75)), "score", bars_of([(0.0, 4, 4)], 11.0))
+    assert onset[~structural(piece)].tolist() == [9.75]
+    assert structural(piece.with_notes(piece.notes[:9])).all()
+
+
+def test_regenerated_music_is_only_told_the_melody(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """What came of the melody is in its part, and counted; it is the same again for the same seed."""
+    write_midi(random_piece(5, "score", 12), tmp_path / "song.mid")
+    common = ("-s", "bach", "--model", tiny_package, *ONE)
+    outcome = run("apply", "song.mid", *common, "--mode", "regenerate", "--json")
+    report = json.loads(outcome.out)
+    assert report["mode"] == "regenerate"
+    assert report["melody_notes_kept"] < report["melody_notes"]
+    written = read_score(tmp_path / "song-bach.mid")
+    tune = [written.parts[part] == "Melody" for part in written.notes["part"]]
+    assert sum(tune) == report["melody_notes_kept"]
+    assert report["notes"] == len(written.notes) > 0
+    assert run("replay", "song-bach.json", "--check").code == 0
+
+
+def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> None:
+    short_song(tmp_path / "song.mid")
+    for words, message in (
+        ("--mode sing", "--mode sing"),
+        ("--keep most", "--keep most"),
+        ("--mode regenerate --keep ornamented", "keeps no notes"),
+        ("--bars 1 --keep ornamented", "--bars keeps"),
+        ("--bars 1 --mode regenerate", "--bars keeps"),
+    ):
+        refused(run("apply", "song.mid", "-s", "bach", *words.split()), message)
