@@ -109,11 +109,12 @@ def apply(
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     melody_track: MelodyTrack = None,
     mode: Annotated[
-        str, typer.Option(help="reharmonize (the melody stays) or regenerate (the melody is only told to the model).")
+        str, typer.Option(help="reharmonize (the melody stays), regenerate (it is only told to the model) or continue.")
     ] = "reharmonize",
     keep: Annotated[
         str, typer.Option(help="exact (every melody note) or ornamented (ornaments between the main ones).")
     ] = "exact",
+    seconds: Annotated[float | None, typer.Option(help="With --mode continue: of music after the tune.")] = None,
     bars: Annotated[
         str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
     ] = None,
@@ -134,7 +135,7 @@ def apply(
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep)
+    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds)
     request = Request(songs[0], style[0], *settings)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)

@@ -84,3 +84,34 @@ def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
         ("--bars 1 --mode regenerate", "--bars keeps"),
     ):
         refused(run("apply", "song.mid", "-s", "bach", *words.split()), message)
+
+
+@pytest.mark.parametrize("feel", ["score", "performance"])
+def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """The arrangement is the one that is made without it; the seconds asked for follow, without the part of the tune."""
+    write_midi(random_piece(5, feel, 9), tmp_path / "song.mid")
+    common = ("song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--feel", feel, "--temperature", "3")
+    assert run("apply", *common, "-o", "tune.mid").code == 0
+    outcome = run("apply", *common, "--mode", "continue", "--seconds", "5", "-o", "more.mid")
+    assert (outcome.code, outcome.err) == (0, "")
+    tune, more = (read_score(tmp_path / name, feel) for name in ("tune.mid", "more.mid"))
+    melody = tune.notes["part"] == tune.parts.index("Melody")
+    end = float((tune.onset_seconds + tune.duration_seconds)[melody].max())
+    columns = ["onset", "pitch", "velocity"]
+    made = set(tune.notes[columns].tolist())
+    assert made <= set(more.notes[columns].tolist())
+    new = np.array([row not in made for row in more.notes[columns].tolist()])
+    assert new.sum() > 3
+    assert more.notes["onset"][new].min() >= tune.notes["onset"].max()
+    assert end + 2 < more.onset_seconds.max() < end + 5
+    assert (more.onset_seconds + more.duration_seconds)[new].max() <= end + 5 + 0.01
+    assert {more.parts[part] for part in more.notes["part"][new]} <= {"Accompaniment, right hand", "Accompaniment, left hand"}
+    assert run("replay", "more.json", "--check").code == 0
+
+
+def test_seconds_belong_to_continue(run: Run, tmp_path: Path) -> None:
+    short_song(tmp_path / "song.mid")
+    for words in ("--mode continue", "--seconds 9", "--mode regenerate --seconds 9"):
+        refused(run("apply", "song.mid", "-s", "bach", *words.split()), "go together")
+    for seconds in ("0", "4000", "nan"):
+        refused(run("apply", "song.mid", "-s", "bach", "--mode", "continue", "--seconds", seconds), "from 1 to 3600")

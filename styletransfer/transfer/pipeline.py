@@ -26,6 +26,7 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.copies import longest_match
 from styletransfer.transfer.dynamics import velocities
+from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.redo import feel_of, read_earlier, redo_plan, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
@@ -67,12 +68,18 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
     provenance = provenance_of(request, load_model(request.model))
-    candidates = sample(voices, codec, plan, request.sampling, progress)
+    whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
+    candidates = sample(voices, codec, plan, request.sampling, whole)
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
     if earlier is not None:
         arranged = [spliced(earlier, piece, plan) for piece in arranged]
-    scores = [rank_of(candidate, melody, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
-    best = max(range(len(scores)), key=lambda k: scores[k]["total"])
+    scores, best = ranked(candidates, melody, arranged)
+    if request.seconds is not None:  # the best one goes on, in as many ways as there were candidates
+        tune, plan = longer(arranged[best], codec, plan, request.seconds)
+        whole = progress and (lambda share: progress((1 + share) / 2))
+        candidates = sample(voices, codec, plan, request.sampling, whole)
+        arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds) for one in candidates]
+        scores, best = ranked(candidates, melody, arranged)
     piece = arranged[best]
     report = {
         "style": request.style,
@@ -82,6 +89,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "mode": request.mode,
         "keep": request.keep,
         "bars": request.bars,
+        "seconds": request.seconds,
         "melody_notes": len(melody.notes),
         "melody_notes_kept": kept(melody, piece, ends=held is None),
         "ornaments": int(piece.notes["melody"].sum()) - len(melody.notes[structural(melody)]) if held else 0,
@@ -241,12 +249,7 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
     own = np.array([(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool)
     ornaments = is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
     own |= ornaments
-    if plan.feel == "score":
-        onset = melody.bars["start"][bar] + step / STEPS_PER_QUARTER
-        length = duration / STEPS_PER_QUARTER
-    else:
-        onset = melody.tempo.to_quarters(onset_steps / STEPS_PER_SECOND)
-        length = melody.tempo.to_quarters((onset_steps + duration) / STEPS_PER_SECOND) - onset
+    onset, length = in_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
     accompaniment["part"] = 1 + split_hands(accompaniment)
     if plan.held is not None:
@@ -278,6 +281,12 @@ def plan_steps(melody: Piece, plan: Plan) -> NDArray[np.int64]:
     performed = plan.feel == "performance"
     steps = melody.onset_seconds * STEPS_PER_SECOND if performed else melody.notes["onset"] * STEPS_PER_QUARTER
     return np.floor(steps + 0.5).astype(np.int64)
+
+
+def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece]) -> tuple[list[dict[str, float]], int]:
+    """The ranker's measures of all candidates, and the number of the best."""
+    scores = [rank_of(candidate, melody, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
+    return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
 def rank_of(candidate: Candidate, melody: Piece, piece: Piece) -> dict[str, float]:

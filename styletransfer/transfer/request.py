@@ -27,7 +27,8 @@ class Request:
     (``bach:0.7,chopin:0.3``). ``feel``: overrules what the reader finds.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
     ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
-    ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it. ``keep``: whether all its notes are locked
+    ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
+    after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
@@ -40,14 +41,19 @@ class Request:
     model: Path | None = None
     bars: str | None = None
     melody_track: str | None = None
-    mode: Literal["reharmonize", "regenerate"] = "reharmonize"
+    mode: Literal["reharmonize", "regenerate", "continue"] = "reharmonize"
     keep: Literal["exact", "ornamented"] = "exact"
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance"):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
-        if self.mode not in ("reharmonize", "regenerate"):
-            raise InputError(f"--mode {self.mode}: give reharmonize or regenerate.")
+        if self.mode not in ("reharmonize", "regenerate", "continue"):
+            raise InputError(f"--mode {self.mode}: give reharmonize, regenerate or continue.")
+        if (self.mode == "continue") != (self.seconds is not None):
+            raise InputError("--mode continue and --seconds go together: give both or neither.")
+        if self.seconds is not None and not 1 <= self.seconds <= 3600:
+            raise InputError(f"--seconds {self.seconds:g}: give a number from 1 to 3600.")
         if self.keep not in ("exact", "ornamented"):
             raise InputError(f"--keep {self.keep}: give exact or ornamented.")
         if self.mode == "regenerate" and self.keep != "exact":
