@@ -19,6 +19,8 @@ from styletransfer.score.read import SCORE_SUFFIXES
 from styletransfer.styles import parse_style
 from styletransfer.transfer.request import Request, Result
 
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 
@@ -45,7 +47,7 @@ def apply_all(
     request: Request, songs: list[str], styles: list[str], out: Path | None, outputs: Outputs, bar: Bar, as_json: bool
 ) -> int:
     """Arrange every song in every style, print what was done, and return the exit code: 0, 2 after a mistake of the user's, 1
-    after a fault of the program's.
+    after a fault of the program's, 130 where Ctrl-C stopped it and what was done of a song is written.
 
     ``request`` and ``outputs`` are patterns for all: song, style and names are filled in. With one song (no folder) and one
     style, the paths in ``outputs`` are files; otherwise folders.
@@ -58,10 +60,10 @@ def apply_all(
         report, result = run(Job(request, outputs), bar)
         if as_json:
             print(json.dumps(report, ensure_ascii=False))
-            return 0
-        print_report(report)
-        outputs.announce(result)
-        return 0
+        else:
+            print_report(report)
+            outputs.announce(result)
+        return STOPPED if _stopped(report) else 0
     return _several(request, songs, styles, replace(outputs, midi=out or Path()), bar, as_json)
 
 
@@ -78,7 +80,7 @@ def run(job: Job, bar: Bar, title: str = "") -> tuple[dict[str, Any], Result]:
     from styletransfer.transfer.pipeline import apply
 
     with bar(title or job.request.style) as progress:
-        result = apply(job.request, progress)
+        result = apply(job.request, progress, partial=True)
     report = {"input": job.request.song} | job.outputs.told(result) | result.report
     job.outputs.write(result, report)
     return report, result
@@ -128,9 +130,21 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
                 reports.append(report)
                 if not as_json:
                     print(f"{report['output']}  {_in_short(report)}")
+                if _stopped(report):
+                    break
     finally:  # when it is stopped, too
         _sum_up(reports, failures, as_json)
+    if reports and reports[-1]["stopped_after_bar"] is not None:
+        return STOPPED
     return 1 if failures.bug else 2 if failures.rows else 0
+
+
+def _stopped(report: dict[str, Any]) -> bool:
+    """Whether Ctrl-C ended it, which is said."""
+    bar = report["stopped_after_bar"]
+    if bar is not None:
+        print(f"styletransfer: stopped after bar {bar}; what was done is written.", file=sys.stderr)
+    return bar is not None
 
 
 def _sum_up(reports: list[dict[str, Any]], failures: Failures, as_json: bool) -> None:

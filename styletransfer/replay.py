@@ -62,6 +62,8 @@ def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force:
             it where the bytes do. With ``anyway`` other bytes are written too.
     """
     sidecar = read_sidecar(path)
+    if (last := sidecar.report.get("stopped_after_bar")) is not None:
+        raise InputError(f"{path}: that run was stopped after bar {last}, so it can't be made again; run `apply` anew.")
     several = len(sidecar.outputs) > 1
     outputs = Outputs(out or Path(f"{path.stem}-replay.mid"), force=force, every=len(sidecar.outputs) if several else 0)
     if not check:

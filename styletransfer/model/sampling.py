@@ -63,11 +63,14 @@ def sample(
     plan: Plan,
     config: SamplingConfig,
     progress: Callable[[float], None] | None = None,
+    *,
+    partial: bool = False,
 ) -> list[Candidate]:
     """Decode ``config.candidates`` sequences under a plan, in one batch.
 
     Candidate ``k`` draws from a generator of its own, seeded by (seed, k). When the context is full, every sequence starts
     anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share done.
+    With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one.
     """
     rows = [_Row(Line(codec, plan), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
     context = int(voices[0].model.config.max_position_embeddings)
@@ -81,34 +84,42 @@ def sample(
         keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
         return decoder.start(with_heads(voices, codec.vocabulary, keys, recent))
 
-    with torch.inference_mode():
-        for row in rows:
-            _take_forced(row.line)
-        logits = start()
-        while not all(row.line.done for row in rows):
-            guided, style, plain = guide(logits, voices)
-            column: list[int] = []
-            for k, row in enumerate(rows):
-                line = row.line
-                if line.done:
-                    column.append(codec.pad)
-                    continue
-                if line.forced:
-                    index = line.forced[0]
+    try:
+        with torch.inference_mode():
+            for row in rows:
+                _take_forced(row.line)
+            logits = start()
+            while not all(row.line.done for row in rows):
+                guided, style, plain = guide(logits, voices)
+                column: list[int] = []
+                for k, row in enumerate(rows):
+                    line = row.line
+                    if line.done:
+                        column.append(codec.pad)
+                        continue
+                    if line.forced:
+                        index = line.forced[0]
+                    else:
+                        bias = line.bias()
+                        index = draw(guided[k] if bias is None else guided[k] + bias, line.allowed(), config, row.rng)
+                        row.style.append(float(style[k, index]))
+                        row.plain.append(float(plain[k, index]))
+                    line.push(index)
+                    column.append(index)
+                if progress:
+                    progress(min(row.line.bar + row.line.done - first for row in rows) / (stop - first))
+                if decoder.length + 1 >= context and not all(row.line.done for row in rows):
+                    logits = start()
                 else:
-                    bias = line.bias()
-                    index = draw(guided[k] if bias is None else guided[k] + bias, line.allowed(), config, row.rng)
-                    row.style.append(float(style[k, index]))
-                    row.plain.append(float(plain[k, index]))
-                line.push(index)
-                column.append(index)
-            if progress:
-                progress(min(row.line.bar + row.line.done - first for row in rows) / (stop - first))
-            if decoder.length + 1 >= context and not all(row.line.done for row in rows):
-                logits = start()
-            else:
-                logits = decoder.step(column * len(voices))
-    return [Candidate(row.line.bars, float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
+                    logits = decoder.step(column * len(voices))
+    except KeyboardInterrupt:
+        if not partial:
+            raise
+    whole = min(len(row.line.bars) - (not row.line.done) for row in rows)
+    if not whole:
+        raise KeyboardInterrupt
+    means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
+    return [Candidate(row.line.bars[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
 
 
 def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:

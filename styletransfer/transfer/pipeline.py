@@ -28,7 +28,7 @@ from styletransfer.transfer.copies import longest_match
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
-from styletransfer.transfer.redo import feel_of, read_earlier, redo_plan, spliced
+from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
 
@@ -43,8 +43,10 @@ SINGING = 8  # velocity steps between the medians of melody and accompaniment, a
 Progress = Callable[[float], None]
 
 
-def apply(request: Request, progress: Progress | None = None) -> Result:
+def apply(request: Request, progress: Progress | None = None, *, partial: bool = False) -> Result:
     """Arrange a song in a style: every melody note stays, everything else is new.
+
+    With ``partial``, Ctrl-C leaves an arrangement of the bars that are done, if there is one, and the report says which.
 
     Raises:
         InputError: where the song can't be read or has no melody.
@@ -69,16 +71,24 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
     provenance = provenance_of(request, load_model(request.model))
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
-    candidates = sample(voices, codec, plan, request.sampling, whole)
+    candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
+    done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
     arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
     if earlier is not None:
-        arranged = [spliced(earlier, piece, plan) for piece in arranged]
+        if done == len(plan.given):
+            raise KeyboardInterrupt  # nothing new to leave
+        arranged = [spliced(earlier, piece, replace(plan, stop=done)) for piece in arranged]
+    elif done < wanted:
+        arranged = [cut(piece, plan, done) for piece in arranged]
     scores, best = ranked(candidates, melody, arranged)
-    if request.seconds is not None:  # the best one goes on, in as many ways as there were candidates
+    if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
         tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))
-        candidates = sample(voices, codec, plan, request.sampling, whole)
+        candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
+        done, wanted = len(candidates[0].bars), plan.bars
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds) for one in candidates]
+        if done < wanted:
+            arranged = [cut(piece, plan, done) for piece in arranged]
         scores, best = ranked(candidates, melody, arranged)
     piece = arranged[best]
     report = {
@@ -103,6 +113,7 @@ def apply(request: Request, progress: Progress | None = None) -> Result:
         "copied": bool(scores[best]["copied"]),
         "candidate": best,
         "candidates": scores,
+        "stopped_after_bar": done - 1 + first_number(plan) if done < wanted else None,
         "remarks": list(source.remarks),
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
@@ -268,6 +279,15 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
     return melody.with_notes(notes)
 
 
+def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
+    """The first bars of a piece: what sounds at their end ends there."""
+    end = int(plan.bar_start[bars])
+    edge = end / STEPS_PER_QUARTER if plan.feel == "score" else float(piece.tempo.to_quarters(end / STEPS_PER_SECOND))
+    notes = piece.notes[plan_steps(piece, plan) < end].copy()
+    notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
+    return replace(piece, notes=notes, bars=piece.bars[:bars])
+
+
 def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray[np.int64]:
     """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING` above the accompaniment's."""
     if not len(accompaniment):
@@ -276,10 +296,10 @@ def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray
     return np.minimum(melody + max(int(np.ceil(lift)), 0), 127)
 
 
-def plan_steps(melody: Piece, plan: Plan) -> NDArray[np.int64]:
-    """(notes,) the step of each melody note."""
+def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
+    """(notes,) the step at which each note of a piece begins."""
     performed = plan.feel == "performance"
-    steps = melody.onset_seconds * STEPS_PER_SECOND if performed else melody.notes["onset"] * STEPS_PER_QUARTER
+    steps = piece.onset_seconds * STEPS_PER_SECOND if performed else piece.notes["onset"] * STEPS_PER_QUARTER
     return np.floor(steps + 0.5).astype(np.int64)
 
 

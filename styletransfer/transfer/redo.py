@@ -47,16 +47,19 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     return whole, whole.with_notes(melody)
 
 
+def first_number(plan: Plan) -> int:
+    """The number of the first bar, as on a page: 0 for a pick-up, 1 for a whole bar."""
+    return 0 if plan.bar_start[0] < 0 else 1
+
+
 def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     """The plan that takes an arrangement as given up to the first of some bars, and ends with the last of them.
-
-    Bars are numbered as on a page: a pick-up is 0, the first whole bar 1.
 
     Raises:
         InputError: where there are no such bars.
     """
     first, last = bar_range(bars)
-    lowest = 0 if plan.bar_start[0] < 0 else 1
+    lowest = first_number(plan)
     if not lowest <= first <= last < plan.bars + lowest:
         raise InputError(f"--bars {bars}: this arrangement has the bars {lowest} to {plan.bars + lowest - 1}.")
     grid = codec.grid(earlier)

@@ -1,0 +1,106 @@
+"""Ctrl-C leaves the bars that are done, playable, and says which; where there are none, nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from styletransfer import cli
+from styletransfer.score.read import read_score
+from styletransfer.score.write import write_midi
+from tests.command import ONE, Run, refused
+from tests.tiny import random_piece
+
+Interrupt = Callable[[float], None]
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Interrupt:
+    """A call of it sends the signal of Ctrl-C when that share is done."""
+
+    def at(share: float) -> None:
+        @contextmanager
+        def bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+            yield lambda done: os.kill(os.getpid(), signal.SIGINT) if done >= share else None
+
+        monkeypatch.setattr(cli, "progress_bar", bar)
+
+    return at
+
+
+def test_what_is_done_stays(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    """Four of eight bars: as they are without the signal, and not a note after them."""
+    song = random_piece(7, "score", 24)
+    write_midi(song, tmp_path / "song.mid")
+    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2", "--strength", "1")
+    assert run(*common, "-o", "whole.mid", "--all").code == 0
+    interrupt(0.5)
+    outcome = run(*common, "-o", "part.mid", "--all", "--json")
+    assert (outcome.code, outcome.err) == (130, "styletransfer: stopped after bar 4; what was done is written.\n")
+    report = json.loads(outcome.out)
+    assert report["stopped_after_bar"] == 4
+    assert report["melody_notes_kept"] == (song.melody["onset"] < 12).sum() < report["melody_notes"]
+
+    def starts(name: str) -> set[tuple[float, int]]:
+        notes = read_score(tmp_path / name).notes
+        return set(notes[notes["onset"] < 12 - 1e-6][["onset", "pitch"]].tolist())
+
+    ranks = [{row["candidate"]: row["file"] for row in json.loads((tmp_path / f"{name}.json").read_text())["outputs"]}
+             for name in ("whole", "part")]  # fmt: skip
+    for candidate in (0, 1):
+        part = read_score(tmp_path / ranks[1][candidate])
+        assert starts(ranks[0][candidate]) == starts(ranks[1][candidate])
+        assert (part.notes["onset"] + part.notes["duration"]).max() <= 12 + 1e-6
+    refused(run("replay", "part.json"), "part.json", "stopped after bar 4", "can't be made again")
+
+
+def test_nothing_done_leaves_nothing(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    write_midi(random_piece(7, "score", 24), tmp_path / "song.mid")
+    interrupt(0.0)
+    outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE)
+    assert (outcome.code, outcome.out) == (130, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["song.mid"]
+
+
+def test_several_songs_stop_at_the_first(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    for name in ("a.mid", "b.mid"):
+        write_midi(random_piece(7, "performance", 12), tmp_path / name)
+    interrupt(0.5)
+    outcome = run("apply", "a.mid", "b.mid", "-s", "bach", "--model", tiny_package, *ONE)
+    assert outcome.code == 130
+    assert "1 done, 0 failed" in outcome.out
+    assert sorted(path.name for path in tmp_path.glob("*-bach.*")) == ["a-bach.json", "a-bach.mid"]
+
+
+def test_the_bars_that_are_redone(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    """Stopped after one of two bars, the other stays as it was in the earlier output."""
+    write_midi(random_piece(7, "score", 24), tmp_path / "song.mid")
+    common = ("-s", "bach", "--model", tiny_package, *ONE)
+    assert run("apply", "song.mid", *common).code == 0
+    interrupt(0.5)
+    outcome = run("apply", "song-bach.mid", *common, "--bars", "3-4", "--seed", "5", "-o", "new.mid")
+    assert outcome.code == 130
+    assert "stopped after bar 3" in outcome.err
+    before, after = (read_score(tmp_path / name).notes for name in ("song-bach.mid", "new.mid"))
+    columns = ["onset", "duration", "pitch", "velocity"]
+    changed = set(before[columns].tolist()) ^ set(after[columns].tolist())
+    assert changed
+    assert all(6 - 1e-6 <= row[0] < 9 for row in changed)
+
+
+def test_the_music_after_the_tune(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    """Stopped there, the arrangement is whole."""
+    write_midi(random_piece(7, "score", 6), tmp_path / "song.mid")
+    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--mode", "continue", "--seconds", "6")
+    interrupt(0.6)
+    outcome = run(*common)
+    assert outcome.code == 130
+    assert "stopped after bar 3" in outcome.err
+    report = json.loads((tmp_path / "song-bach.json").read_text())["report"]
+    assert report["melody_notes_kept"] == report["melody_notes"]
