@@ -1,0 +1,171 @@
+"""Damaged files of every format: what comes is a piece that can be arranged, or one sentence; nothing else, and soon.
+
+The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as many, and new ones.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import resource
+import signal
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from styletransfer.score.notes import InputError
+from styletransfer.score.read import read_score
+from styletransfer.score.write import midi_bytes
+from styletransfer.tokens.grammar import plan_of
+from styletransfer.transfer.pipeline import find_melody
+from tests.midi_builder import meta, metre, midi, note, scale, tempo
+from tests.test_abc import BOOK, HEAD
+from tests.test_kern import CHORALE, PIANO
+from tests.test_pipeline import random_song
+from tests.test_read import MUSICXML
+from tests.tiny import codec, random_piece
+
+SECONDS, BYTES = 20, 1 << 30
+"""What one file may take at the most: of time, and of memory beyond what there was before the first."""
+MORE = int(os.environ.get("STYLETRANSFER_FUZZ", "1"))
+
+
+def zipped(xml: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "META-INF/container.xml", '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>'
+        )
+        archive.writestr("a.xml", xml)
+    return data.getvalue()
+
+
+TUNES = (
+    "C D|: E F :|1 G2 :|2 A2|]\n",
+    '(3cde [CEG]2 z2 | {g}c>d e-e | "Am"A4-|A4 |]\n',
+    "V:1\nCDEF|\nV:2\nC,4|\n",
+    "[M:6/8][K:Am]A3 B3|\n",
+)
+FILES: dict[str, list[bytes]] = {
+    "mid": [
+        midi(metre(3, 2) + tempo(400_000) + meta(0x59, b"\xff\x01") + scale(6), meta(0x03, b"Melody") + scale(9, 240)),
+        midi(b"".join(note(60 + k, 100 + k, wait=k, channel=k) for k in range(16)), kind=0),
+        midi(b"\x00\x90\x3c\x40\x60\x3c\x00\x00\x3e\x40\x60\x3e\x00\x00\xb0\x40\x7f\x10\xe0\x00\x40" + scale(5), kind=2),
+        midi(scale(6), division=0xE728),
+        *(midi_bytes(random_piece(seed, feel)) for seed in (0, 1) for feel in ("score", "performance")),
+        midi_bytes(random_song(3)),
+    ],
+    "abc": [BOOK.encode(), *((HEAD + tune).encode() for tune in TUNES)],
+    "krn": [CHORALE.encode(), PIANO.encode()],
+    "musicxml": [MUSICXML.encode()],
+    "mxl": [zipped(MUSICXML.encode())],
+}  # fmt: skip
+WORDS: dict[str, list[bytes]] = {
+    "mid": [
+        bytes.fromhex(word)
+        for word in ("ffffff7f", "00000000", "ff2f00", "4d54726b", "ff5103000000", "ff580400001808", "f07f", "8000", "907f7f")
+    ],
+    "abc": b"|: :| [1 [2 K: M:0/0 L:1/0 Q:0 (99999 z9999999 C/0 [V:9] [CEG & !D.C.! M:9999/1".split() + [b"\n", b"X:\n"],
+    "krn": b"*M0/4 4..... 0 *^ *v *- =:|! [ ] 1%0 **kern *MM0 4cccccccccccc".split() + [b"\n", b"\t"],
+    "musicxml": b"<chord/> <rest/> <grace/> <repeat/> <sound/> </measure> <backup> 99999 nan &#0; <!-- ]]>".split(),
+    "mxl": [b"PK\x03\x04", b"\x00\x00", b"\xff\xff\xff\xff"],
+}
+VALUES = ("", "0", "-9", "1.5", "nan", "99999999999", "C", "half", "1/0", " ", "\u266f")
+"""Texts of MusicXML elements."""
+
+
+@st.composite
+def damaged(draw: st.DrawFn, kind: str) -> bytes:
+    """A file of a kind after up to six changes: bytes set, cut out, doubled, put in, or another file's from there on."""
+    if kind == "mxl" and draw(st.booleans()):
+        return zipped(draw(damaged("musicxml")))
+    if kind == "musicxml" and draw(st.integers(0, 3)):
+        return draw(altered())
+    data = bytearray(draw(st.sampled_from(FILES[kind])))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, max(len(data) - 1, 0)))
+        span = draw(st.integers(1, 12))
+        change = draw(st.sampled_from(("set", "cut", "double", "word", "digit", "end", "other")))
+        if change == "set":
+            data[at : at + 1] = bytes((draw(st.integers(0, 255)),))
+        elif change == "cut":
+            del data[at : at + span]
+        elif change == "double":
+            data[at:at] = data[at : at + span] * draw(st.sampled_from((1, 2, 50)))
+        elif change == "word":
+            data[at:at] = draw(st.sampled_from(WORDS[kind]))
+        elif change == "digit":
+            digits = [k for k, byte in enumerate(data) if 48 <= byte < 58]
+            if digits:
+                data[digits[at % len(digits)]] = 48 + draw(st.integers(0, 9))
+        elif change == "end":
+            del data[max(at, 1) :]
+        else:
+            data[at:] = draw(st.sampled_from(FILES[kind]))[at:]
+    return bytes(data)
+
+
+@st.composite
+def altered(draw: st.DrawFn) -> bytes:
+    """MusicXML that still is XML: elements without children are cut out, doubled, moved, renamed or given another text."""
+    text = MUSICXML
+    for _ in range(draw(st.integers(1, 5))):
+        leaves = list(re.finditer(r"<([a-z-]+)([^<>]*)(?:/>|>([^<>]*)</\1>)", text))
+        leaf, other = (leaves[draw(st.integers(0, len(leaves) - 1))] for _ in range(2))
+        name, value = draw(st.sampled_from((leaf[1], other[1]))), draw(st.sampled_from(VALUES))
+        put = draw(st.sampled_from(("", leaf[0] * 2, other[0], f"<{name}{leaf[2].rstrip('/')}>{value}</{name}>")))
+        text = text[: leaf.start()] + put + text[leaf.end() :]
+    return text.encode()
+
+
+@pytest.fixture(autouse=True)
+def soon() -> Iterator[None]:
+    """A hang ends in a failure: the alarm is set anew for each file."""
+
+    def ring(signal_number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"a file took more than {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(("kind", "examples"), [("mid", 1200), ("abc", 600), ("krn", 120), ("musicxml", 120), ("mxl", 80)])
+def test_damaged_files(kind: str, examples: int, tmp_path: Path) -> None:
+    path = tmp_path / f"song.{kind}"
+    read, sentences = 0, []
+    at_first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    @settings(
+        max_examples=examples * MORE,
+        derandomize=MORE == 1,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(damaged(kind))
+    def check(data: bytes) -> None:
+        nonlocal read
+        path.write_bytes(data)
+        signal.alarm(SECONDS)
+        try:
+            piece = read_score(path)
+            melody, _ = find_melody(piece)
+            plan_of(codec(), codec().grid(melody))
+            assert midi_bytes(piece)[:4] == b"MThd"
+            read += 1
+        except InputError as error:
+            sentences.append(str(error))
+        signal.alarm(0)
+
+    check()
+    assert all("\n" not in sentence and sentence.endswith(".") for sentence in sentences)
+    assert min(read, len(sentences)) > examples / 20  # both sides of the edge were tried
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - at_first < BYTES
