@@ -147,6 +147,11 @@ def generate(
     return Result(piece, report)
 
 
+def contrast(candidate: Candidate) -> float:
+    """How much likelier the style makes it than the base alone: its likelihood tells nothing good (docs/decisions.md)."""
+    return candidate.style - candidate.plain
+
+
 def _compose(
     voices: list[Voice],
     codec: Codec,
@@ -158,7 +163,7 @@ def _compose(
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    best = max(sample(voices, codec, plan, sampling, progress), key=lambda candidate: candidate.style)
+    best = max(sample(voices, codec, plan, sampling, progress), key=contrast)
     return assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, best)
 
 
@@ -171,7 +176,7 @@ def _compose_plainly(
 ) -> Piece:
     from styletransfer.model.plain_sampling import sample_plain
 
-    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=lambda found: found.style)
+    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=contrast)
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
     notes["part"] = 1 + split_hands(notes)
