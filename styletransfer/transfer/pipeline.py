@@ -176,7 +176,7 @@ def _compose_plainly(
 ) -> Piece:
     from styletransfer.model.plain_sampling import sample_plain
 
-    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=contrast)
+    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=lambda found: found.style)
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
     notes["part"] = 1 + split_hands(notes)
