@@ -92,9 +92,15 @@ def print_report(report: dict[str, Any]) -> None:
         print(remark)
     if report["octaves_moved"]:
         print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
-    if report["copied"]:
-        print(f"{report['longest_match_notes']} notes in a row stand in a training piece too: a copy; try another --seed")
+    print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
+
+
+def print_copied(report: dict[str, Any], what: str = "") -> None:
+    """Say so where an output is a copy."""
+    if report["copied"]:
+        run = f"{report['longest_match_notes']} notes in a row stand in a training piece too"
+        print(f"{what}{run}: parts of it are copied; try another --seed or more --candidates")
 
 
 def _in_short(report: dict[str, Any]) -> str:
@@ -130,6 +136,7 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
                 reports.append(report)
                 if not as_json:
                     print(f"{report['output']}  {_in_short(report)}")
+                    print_copied(report, f"{report['output']}  ")
                 if _stopped(report):
                     break
     finally:  # when it is stopped, too

@@ -176,7 +176,7 @@ def generate(
     """Compose freely in a style, as a pianist would play it."""
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    from styletransfer.batch import short_name
+    from styletransfer.batch import print_copied, short_name
 
     target = out or Path(f"generated-{short_name(style)}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
@@ -190,6 +190,7 @@ def generate(
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
         return
+    print_copied(report)
     print(f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s")
     outputs.announce(result)
 

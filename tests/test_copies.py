@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from pretrain import copies as recipe
 from styletransfer.data.library import Library
 from styletransfer.evaluation.originality import NgramIndex
-from styletransfer.score.ngrams import packed_sequence, sequence, sequence_of
+from styletransfer.score.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
 from styletransfer.score.notes import InputError
-from styletransfer.transfer.copies import COPY, Copies, shipped_copies
+from styletransfer.styles import COPIES, shipped
+from styletransfer.transfer.copies import COPY, SHORT, Copies, Match, copy_from, indexes_for, match_of, shipped_copies
 from styletransfer.transfer.rank import score
 from tests.tiny import random_piece
 
@@ -23,11 +25,11 @@ def test_it_finds_what_the_exact_index_finds() -> None:
     pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(8)]
     filtered, index = Copies.build(pieces), NgramIndex.build([str(k) for k in range(8)], pieces, "intervals")
     rng = np.random.default_rng(0)
-    for length in (5, 11, 13, 20):
+    for length in (5, 13, 14, 20):
         new = rng.integers(30, 90, 40)
         pitch = np.concatenate([new[:20], pieces[0].pitch[3 : 3 + length].astype(int) + 5, new[20:]])
         row = sequence(np.arange(len(pitch), dtype=float), pitch, "score")
-        assert filtered.longest(row)[0] == index.longest(row)[0] == (length if length >= 12 else 0)
+        assert filtered.longest(row)[0] == (index.longest(row)[0] if length != 13 else 0) == (length if length >= 14 else 0)
 
 
 def test_the_given_melody_is_no_copy() -> None:
@@ -43,7 +45,7 @@ def test_what_is_in_it_by_accident_is_rare() -> None:
     pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(20)]
     filtered = Copies.build(pieces)
     hashes = np.random.default_rng(0).integers(0, 2**63, 20_000).astype(np.uint64)
-    assert filtered.has(hashes).mean() < 0.03
+    assert filtered.has(hashes).mean() < 0.05
 
 
 def test_an_index_is_written_and_read(tmp_path: Path) -> None:
@@ -61,15 +63,51 @@ def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
     broken = ((60, 64, 67, 72, 76), (60, 62, 69, 74, 77), (59, 62, 67, 74, 77), (60, 64, 67, 72, 76))
     bars = [pitch for chord in broken for pitch in 2 * (*chord, *chord[2:])]
     prelude = sequence(np.arange(len(bars), dtype=float), np.array(bars) + 2, "score")
-    assert shipped_copies().longest(prelude)[0] >= COPY
+    assert shipped_copies().match(prelude).is_copy(len(bars))
     noise = np.random.default_rng(0).integers(30, 90, 3000)
-    assert shipped_copies().longest(sequence(np.arange(3000, dtype=float), noise, "score"))[0] < 15
+    assert shipped_copies().match(sequence(np.arange(3000, dtype=float), noise, "score")).notes < 16
+
+
+def test_a_scale_in_octaves_is_no_copy() -> None:
+    """The longest matches of real pieces with each other were such scales, of up to a hundred notes."""
+    scale = np.repeat(np.arange(36, 85), 2) + 12 * np.tile([0, 1], 49)
+    row = sequence(np.arange(98, dtype=float), scale, "score")
+    found = Copies.build([row]).match(row)
+    assert found.notes == 98
+    assert not found.is_copy(98)
+
+
+def test_longer_music_may_have_more_in_common() -> None:
+    assert copy_from(1) == copy_from(SHORT) == COPY
+    assert copy_from(8 * SHORT) == COPY + 18
+    assert Match(90, COPY).is_copy(SHORT)
+    assert not Match(90, COPY).is_copy(2 * SHORT)
+
+
+def test_an_accompaniment_is_found_under_another_melody() -> None:
+    piece = random_piece(3, "score", quarters=80)
+    index = Copies.build([accompaniment_of(piece)])
+    other = piece.notes.copy()
+    other["pitch"][other["melody"]] = np.random.default_rng(5).integers(84, 108, int(other["melody"].sum()))
+    rest = int((~piece.notes["melody"]).sum())
+    assert match_of(piece.with_notes(other), [index]).notes == rest > COPY
+
+
+def test_a_style_of_a_users_brings_its_own_index(tmp_path: Path) -> None:
+    piece = random_piece(3, "score", quarters=80)
+    mine = tmp_path / "mine"
+    shutil.copytree(next(iter(shipped().glob("*/style.json"))).parent, mine)
+    assert len(indexes_for(str(mine))) == len(indexes_for("bach")) == 1
+    assert match_of(piece, indexes_for(str(mine))).notes < COPY
+    Copies.build([sequence_of(piece, given_melody=False)]).save(mine / COPIES)
+    assert match_of(piece, indexes_for(f"{mine},bach")).is_copy(len(piece.notes))
 
 
 def test_a_copy_ranks_below_everything() -> None:
     piece = random_piece(1, "score")
     melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
-    assert score(-0.1, -0.9, melody, rest, COPY)["total"] < score(-0.9, -0.8, melody, rest[:0], COPY - 1)["total"]
+    copied, other = Match(90, 90), Match(90, COPY - 1)
+    assert score(-0.1, -0.9, melody, rest, copied)["total"] < score(-0.9, -0.8, melody, rest[:0], other)["total"]
 
 
 def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
@@ -80,6 +118,11 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
         row = packed_sequence(library.notes(i), library.pieces[i].feel)
         assert (Copies.load(index).longest(row)[0] == len(row.pitch)) == (library.pieces[i].split == "train")
     assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index), "--write", str(out)]) == 0
-    rows = json.loads(out.read_text())["longest match"]
-    assert rows["32 notes, all notes"]["excerpts"] > 0
-    assert rows["32 notes, all notes"]["copies"] == 0
+    report = json.loads(out.read_text())
+    assert report["held-out pieces"]["arrangement, 32 notes"]["excerpts"] > 0
+    assert report["held-out pieces"]["arrangement, 32 notes"]["copies"] == 0
+    assert report["copies among training excerpts"]["32 notes"] > 0.9
+    rows = [whole for whole, _ in recipe.excerpts(library, library.select(split="train"), 32, 4, np.random.default_rng(0))]
+    found = recipe.beside(library, Copies.load(index), rows)
+    assert found["excerpts"] == len(rows) >= found["with a match"] > 0.5 * len(rows)
+    assert found["equal"] > 0.8

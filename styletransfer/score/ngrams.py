@@ -139,6 +139,14 @@ def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
     return count
 
 
+def variety(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
+    """Distinct intervals from note to note in each window of n, (windows,): a scale in octaves has two or three."""
+    if len(pitch) < n:
+        return np.zeros(0, np.int64)
+    intervals = np.sort(np.lib.stride_tricks.sliding_window_view(pitch[1:] - pitch[:-1], n - 1), axis=1)
+    return np.asarray(1 + np.count_nonzero(intervals[:, 1:] != intervals[:, :-1], axis=1), np.int64)
+
+
 def all_melody(piece: NoteSequence, n: int) -> NDArray[np.bool_]:
     """Whether each window of n is nothing but melody, (windows,)."""
     before = np.concatenate([[0], np.cumsum(piece.melody)])

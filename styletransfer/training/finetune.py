@@ -30,7 +30,7 @@ from styletransfer.data.prepare import prepare
 from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
 from styletransfer.score.notes import Feel, InputError
-from styletransfer.styles import CARD, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
+from styletransfer.styles import CARD, COPIES, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.likelihood import Bits, bits_per_note
@@ -45,6 +45,7 @@ from styletransfer.training.trainer import (
     last_checkpoint,
     validation_pieces,
 )
+from styletransfer.transfer.copies import Copies, training_sequences
 
 USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
 LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
@@ -210,7 +211,13 @@ def finetune(
         tokens=steps * run.batch * context,
         begun_as=start.name if start else "",
     )
-    _publish(out, lambda folder: save_adapter(adapted, folder, card, readme_of(card)))
+
+    def write(folder: Path) -> None:
+        save_adapter(adapted, folder, card, readme_of(card))
+        if kind == "user":  # what others learn from is in the index that comes with the package
+            Copies.build(training_sequences(library), library.hash).save(folder / COPIES)
+
+    _publish(out, write)
     shutil.rmtree(work)
     return card
 

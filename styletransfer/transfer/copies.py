@@ -1,35 +1,79 @@
 """Is it a copy? The longest run of notes that stands in a training piece, in any transposition.
 
-All 12-grams of the training pieces (:mod:`styletransfer.score.ngrams`, by intervals) are in a Bloom filter (B. Bloom,
-"Space/time trade-offs in hash coding with allowable errors", 1970), which ships with the package. A run of r windows in a row
-that are all in it, at least one of them a seed, is a match of r + 11 notes. Windows of the given melody alone don't count.
+All 12-grams of the training pieces, and those of their accompaniments (:mod:`styletransfer.score.ngrams`, by intervals), are
+in a Bloom filter (B. Bloom, "Space/time trade-offs in hash coding with allowable errors", 1970), which ships with the package.
+A run of r windows in a row that are all in it, at least one of them a seed, is a match of r + 11 notes. Windows of the given
+melody alone don't count. The accompaniment is looked up by itself too: what it copies under another melody shows only there.
+
+The longest matches of real pieces with each other are scales in octaves. So what makes a copy is the *telling* part of a match:
+its windows with at least :data:`VARIETY` different intervals.
 
 Known deviations from :class:`styletransfer.evaluation.originality.NgramIndex`: the windows of a run may be of several pieces,
-so that a length is an upper bound; one window in three hundred is in the filter by accident, so that matches of a single window
-aren't told; and which piece it is can't be told (``styletransfer evaluate --data`` can).
+so that a length is an upper bound; one window in fifty is in the filter by accident, so that runs of less than
+:data:`FEWEST` windows aren't told; and which piece it is can't be told (``styletransfer evaluate --data`` can).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.ngrams import MIN_DISTINCT, N, NoteSequence, all_melody, distinct, sequence_of, window_hashes
+from styletransfer.score.ngrams import (
+    MIN_DISTINCT,
+    N,
+    NoteSequence,
+    accompaniment_of,
+    all_melody,
+    distinct,
+    packed_sequence,
+    sequence_of,
+    variety,
+    window_hashes,
+)
 from styletransfer.score.notes import InputError, Piece
+from styletransfer.styles import COPIES, parse_style
 
-PROBES = 8
-BITS_A_WINDOW = 12
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+
+PROBES = 6
+BITS_A_WINDOW = 8
 KIND, VERSION = "styletransfer-copies", 1
-COPY = 36
-"""Notes of a match from which an arrangement counts as a copy: see docs/decisions.md, "What counts as a copy"."""
+FEWEST = 3  # windows of a match; three in a row are in the filter by accident once in a hundred thousand notes
+VARIETY = 5  # different intervals of a window that is telling, of eleven
+SHORT = 128
+COPY, COPY_DOUBLED = 23, 6
+"""Telling notes of a match from which music of :data:`SHORT` notes or less is a copy, and how many more for each doubling:
+see docs/decisions.md, "What counts as a copy"."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """``notes`` of the longest match, 0 for none, and of the match that tells most the ``telling`` ones."""
+
+    notes: int = 0
+    telling: int = 0
+
+    def is_copy(self, notes: int) -> bool:
+        """Whether it makes a copy of music of so many notes."""
+        return self.telling >= copy_from(notes)
+
+
+NO_MATCH = Match()
+
+
+def copy_from(notes: int) -> float:
+    """Telling notes of a match from which music of so many notes counts as a copy."""
+    return COPY + COPY_DOUBLED * math.log2(max(notes / SHORT, 1))
 
 
 @dataclass(frozen=True)
@@ -57,13 +101,20 @@ class Copies:
             found &= (self.bits[probe >> 3] >> (7 - (probe & 7)).astype(np.uint8) & 1).astype(bool)
         return found
 
-    def longest(self, piece: NoteSequence) -> tuple[int, None]:
-        """Notes of the longest match of a piece, 0 below 13, and that its source isn't known."""
+    def match(self, piece: NoteSequence) -> Match:
+        """The longest match of a piece."""
         found = self.has(window_hashes(piece.pitch, "intervals")) & ~all_melody(piece, N)
         position, seed = np.flatnonzero(found), distinct(piece.pitch, N) >= MIN_DISTINCT
         runs = np.split(position, np.flatnonzero(np.diff(position) != 1) + 1)
-        longest = max((len(run) for run in runs if seed[run].any()), default=0)
-        return longest + N - 1 if longest > 1 else 0, None
+        runs = [run for run in runs if len(run) >= FEWEST and seed[run].any()]
+        if not runs:
+            return NO_MATCH
+        telling = variety(piece.pitch, N) >= VARIETY
+        return Match(max(map(len, runs)) + N - 1, max(int(telling[run].sum()) for run in runs) + N - 1)
+
+    def longest(self, piece: NoteSequence) -> tuple[int, None]:
+        """Notes of the longest match of a piece, 0 for none, and that its source isn't known."""
+        return self.match(piece).notes, None
 
     def save(self, path: Path) -> None:
         """Write it as one safetensors file."""
@@ -92,9 +143,28 @@ class Copies:
         return cls(bits, head["about"])
 
 
-def longest_match(piece: Piece) -> int:
-    """Notes of a piece's longest match with the training pieces of the shipped weights; its marked melody is given."""
-    return shipped_copies().longest(sequence_of(piece))[0]
+def match_of(piece: Piece, indexes: Sequence[Copies]) -> Match:
+    """The longest match of a piece or of its accompaniment with any index; its marked melody is given."""
+    return match_of_sequences([sequence_of(piece), accompaniment_of(piece)], indexes)
+
+
+def match_of_sequences(sequences: Sequence[NoteSequence], indexes: Sequence[Copies]) -> Match:
+    """The longest match of any sequence with any index."""
+    found = [index.match(one) for index in indexes for one in sequences]
+    return Match(max(one.notes for one in found), max(one.telling for one in found))
+
+
+def training_sequences(library: Library) -> Iterator[NoteSequence]:
+    """The training pieces of a library and their accompaniments, for :meth:`Copies.build`."""
+    for i in library.select(split="train"):
+        for accompaniment in (False, True):
+            yield packed_sequence(library.notes(i), library.pieces[i].feel, accompaniment=accompaniment)
+
+
+def indexes_for(style: str) -> list[Copies]:
+    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces."""
+    own = [one.path / COPIES for one, _ in parse_style(style) if one.path is not None]
+    return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
-from styletransfer.transfer.copies import longest_match
+from styletransfer.transfer.copies import Copies, indexes_for, match_of
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
@@ -80,7 +80,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         arranged = [spliced(earlier, piece, replace(plan, stop=done)) for piece in arranged]
     elif done < wanted:
         arranged = [cut(piece, plan, done) for piece in arranged]
-    scores, best = ranked(candidates, melody, arranged)
+    scores, best = ranked(candidates, melody, arranged, request.style)
     if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
         tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))
@@ -89,7 +89,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds) for one in candidates]
         if done < wanted:
             arranged = [cut(piece, plan, done) for piece in arranged]
-        scores, best = ranked(candidates, melody, arranged)
+        scores, best = ranked(candidates, melody, arranged, request.style)
     piece = arranged[best]
     report = {
         "style": request.style,
@@ -136,12 +136,15 @@ def generate(
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
     piece = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # of its kind
+    match = match_of(piece, indexes_for(style))
     report = {
         "style": style,
         "seed": sampling.seed,
         "key": estimate_key(piece.notes).name if len(piece.notes) else None,
         "notes": len(piece.notes),
         "seconds_of_music": round(piece.length_seconds, 2),
+        "longest_match_notes": match.notes,
+        "copied": match.is_copy(len(piece.notes)),
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
     return Result(piece, report)
@@ -308,16 +311,17 @@ def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
     return np.floor(steps + 0.5).astype(np.int64)
 
 
-def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece]) -> tuple[list[dict[str, float]], int]:
+def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece], style: str) -> tuple[list[dict[str, float]], int]:
     """The ranker's measures of all candidates, and the number of the best."""
-    scores = [rank_of(candidate, melody, piece) for candidate, piece in zip(candidates, arranged, strict=True)]
+    indexes = indexes_for(style)
+    scores = [rank_of(candidate, melody, piece, indexes) for candidate, piece in zip(candidates, arranged, strict=True)]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
-def rank_of(candidate: Candidate, melody: Piece, piece: Piece) -> dict[str, float]:
+def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies]) -> dict[str, float]:
     """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
-    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, longest_match(piece))
+    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes))
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import NoteTable
-from styletransfer.transfer.copies import COPY
+from styletransfer.transfer.copies import NO_MATCH, Match
 
 WEIGHTS = {
     "contrast": 2.5,
@@ -87,12 +87,13 @@ def open_end(accompaniment: NoteTable, key: Key) -> float:
     return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
 
 
-def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, longest_match: int = 0) -> dict[str, float]:
+def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, match: Match = NO_MATCH) -> dict[str, float]:
     """A candidate's measures, by the names in :data:`WEIGHTS`.
 
     ``contrast``: how much likelier the style makes a chosen token, in the mean, than the base alone (nats; 0 where the base
-    isn't asked); ``copied``: 1 where ``longest_match``, in notes, is that of a copy; the others as above. How likely the
-    tokens are is none of them: what is likeliest is what is thin and repeats itself, and no nearer to what composers wrote.
+    isn't asked); ``copied``: 1 where ``match``, the longest with training pieces, is that of a copy; the others as above.
+    How likely the tokens are is none of them: what is likeliest is what is thin and repeats itself, and no nearer to what
+    composers wrote.
     """
     return {
         "contrast": contrast,
@@ -101,17 +102,17 @@ def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, longes
         "thinness": thinness(melody, accompaniment),
         "stretch": stretch(melody, accompaniment),
         "open_end": open_end(accompaniment, estimate_key(melody)),
-        "copied": float(longest_match >= COPY),
+        "copied": float(match.is_copy(len(melody) + len(accompaniment))),
     }
 
 
-def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, longest_match: int = 0) -> dict[str, float]:
+def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, match: Match = NO_MATCH) -> dict[str, float]:
     """A candidate's measures and their weighted sum, ``total``, higher is better.
 
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
-    ``longest_match``: notes of the longest run that stands in a training piece.
+    ``match``: the longest with training pieces.
     """
-    measures = measure(style - plain if plain else 0.0, melody, accompaniment, longest_match)
-    told = {"likelihood": style, "longest_match_notes": longest_match}
+    measures = measure(style - plain if plain else 0.0, melody, accompaniment, match)
+    told = {"likelihood": style, "longest_match_notes": match.notes}
     total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
     return {name: round(value, 4) for name, value in (told | measures | {"total": total}).items()}
