@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from styletransfer.score.abctune import parse_abc, tunes
-from styletransfer.score.notation import Signs, unfolded
+from styletransfer.score.notation import Signs, in_playing_order, unfolded
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.score.read import read_score, read_tunes
 
@@ -170,6 +170,15 @@ def test_repeats_of_one_voice_hold_for_all() -> None:
         ("|:C4|1D4:|2E4||F4|1G4:|2A4|]", "CDCEFGFA"),
         ("C4|:D4|E4", "CDE"),
         ("F:|\nC4", "FFC"),  # no field
+        ("C4|D4!fine!|E4!D.C.!|]", "CDECD"),
+        ('C4|D4 "^Fine"|E4|"D.C. al Fine"|]', "CDECD"),
+        ("|:C4|1D4:|2E4!fine!||F4!dacapo!|]", "CDCEFCE"),
+        ("C4|!segno!D4|E4+fine+|F4!D.S.!|]", "CDEFDE"),
+        ("C4|!segno!D4|E4!coda!|F4!D.S.alcoda!|!coda!G4|A4|]", "CDEFDEGA"),
+        ('C4|D4"^To Coda"|E4"D.C. al Coda"|"Coda"F4|]', "CDECDF"),
+        ("C4|!coda!D4|E4 !D.C.alcoda!|!coda!F4|]", "CDECF"),  # the sign at the bar line, after or before it
+        ("C4|D4!D.C.!|]", "CDCD"),
+        ("C4|!coda!D4|!segno!E4|]", "CDE"),  # nothing sends anyone there
     ],
 )
 def test_repeats(text: str, played: str) -> None:
@@ -178,11 +187,14 @@ def test_repeats(text: str, played: str) -> None:
 
 def test_the_order_of_measures_always_ends() -> None:
     rng = random.Random(0)
+    words = ("segno", "coda", "fine", "to coda", "da capo", "dal segno")
     for _ in range(300):
         signs = [
             Signs(rng.random() < 0.3, rng.choice((0, 0, 1, 2)), frozenset(rng.sample((1, 2, 3), rng.choice((0, 0, 1, 2)))))
             for _ in range(rng.randrange(12))
         ]
+        jumping = [sign._replace(words=frozenset(rng.sample(words, rng.choice((0, 0, 1, 2))))) for sign in signs]
+        assert len(in_playing_order(jumping)) <= 5 * len(signs)
         order = unfolded(signs)
         assert set(order) <= set(range(len(signs)))
         assert len(order) <= 4 * len(signs)

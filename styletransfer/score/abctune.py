@@ -4,9 +4,10 @@ Read here rather than by music21, whose reader of ABC (10.5) lets an accidental 
 and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note before ``::`` for a field, and lets an
 ending last one bar.
 
-Repeats and endings are played out, tied notes become one, chord symbols, words and decorations are left out. Grace notes
-take an eighth of a quarter each, as in MusicXML. Rare things that are not understood: second lines within a voice (``&``:
-left out, with a remark), orders of parts (``P:``), macros, and "D.C." and its like.
+Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts; tied notes become one,
+chord symbols, words and other decorations are left out. Grace notes take an eighth of a quarter each, as in MusicXML. Rare
+things that are not understood: second lines within a voice (``&``: left out, with a remark), orders of parts (``P:``), and
+macros.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from styletransfer.score.notation import (
     Written,
     distinct_label,
     in_order,
+    in_playing_order,
     played,
-    unfolded,
 )
 from styletransfer.score.notes import Feel, InputError, Piece
 
@@ -40,7 +41,8 @@ _KEY = re.compile(r"([A-G])([#b]?)\s*((?i:maj|min|mix|dor|phr|lyd|loc|ion|aeo|m(
 _TOKEN = re.compile(
     rf"""(?P<field>\[[A-Za-z]:[^\]]*\])                       # [K:G]
        | (?P<plus>\+(?=[a-g]*[A-G\d^_=])(?:{_PITCH}{_LENGTH}){{2,8}}\+)  # +CEG+, the chords of old
-       | (?P<ignored>"[^"]*"|![^!\s]*!|\+[a-z][a-z.0-9<>()]*\+|y\d*)  # chord symbols, decorations, space
+       | (?P<text>"[^"]*"|![^!\s]*!|\+[a-z][a-z.0-9<>()]*\+)     # chord symbols, decorations
+       | (?P<space>y\d*)
        | (?P<bar>:*\[?\|[|\]:]*|::+)
        | (?P<ending>\[?\d[\d,.-]*)
        | (?P<tuplet>\(\d(?::\d?)?(?::\d?)?)
@@ -146,13 +148,14 @@ class _Reader:
             voice.sounds = [sound._replace(part=part) for sound in voice.sounds if 0 <= sound.pitch <= 127 and sound.length]
             label = self.labels.get(voice.name) or ("" if voice.name.isdigit() else voice.name) or f"part {part + 1}"
             names.append(distinct_label(label, names))
-        leader = max(voices, key=lambda voice: sum(m.begins or m.ends > 0 for m in voice.measures), default=None)
+        leader = max(voices, key=lambda v: len(v.words) + sum(m.begins or m.ends > 0 for m in v.measures), default=None)
         if leader is None:
             return Written([], (), [], [])
+        leader.place_words()
         written = [measure for measure in leader.measures if measure.start < leader.place]
         starts = [measure.start for measure in written]
         stops = [*starts[1:], max(voice.place for voice in voices)]
-        order = unfolded([measure.signs for measure in written])
+        order = in_playing_order([measure.signs for measure in written])
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
         sounds = [sound for voice in voices for sound in voice.sounds]
         return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, 0, tuple(self.remarks))
@@ -267,6 +270,8 @@ class _Reader:
             voice.start_tuplet(text)
         elif kind == "broken":
             voice.broken(text)
+        elif kind == "text":
+            voice.word(text)
 
 
 def _plain(line: str) -> str:

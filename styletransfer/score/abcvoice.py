@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,6 +14,14 @@ MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
+_WORDS = {
+    "segno": "segno",
+    "coda": "coda",
+    "fine": "fine",
+    "(to|da|al)coda": "to coda",
+    "(dc|dacapo)(al(la)?(fine|coda))?": "da capo",
+    "(ds|dalsegno)(al(la)?(fine|coda))?": "dal segno",
+}
 _TIES = {(False, False): "", (False, True): "start", (True, True): "continue", (True, False): "stop"}
 
 
@@ -23,10 +32,11 @@ class Measure:
     begins: bool = False
     ends: int = 0
     ending: frozenset[int] = frozenset()
+    words: frozenset[str] = frozenset()
 
     @property
     def signs(self) -> Signs:
-        return Signs(self.begins, self.ends, self.ending)
+        return Signs(self.begins, self.ends, self.ending, self.words)
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Voice:
     measures: list[Measure] = field(default_factory=list)
     accidentals: dict[str, int] = field(default_factory=dict)
     graces: list[int] = field(default_factory=list)
+    words: list[tuple[str, int, Fraction]] = field(default_factory=list)  # as in Signs; measure, place
     open_ties: dict[tuple[str, str], int] = field(default_factory=dict)  # letter and octave as written -> pitch
     last: tuple[int, Fraction] = (0, Fraction(0))  # first sound and place of the last note, chord or rest
     stretch: Fraction = Fraction(1)  # of the next one, by a broken rhythm
@@ -134,6 +145,32 @@ class Voice:
         if before is not None and before.ending and not before.ends:
             before.ends = 1  # "|1 … |2 …", with no sign of repeat between them
         self.measures[-1].ending = frozenset(number for number in numbers if 0 < number <= MOST_TURNS)
+
+    def word(self, text: str) -> None:
+        """A decoration or a text over the staff, which may send the player elsewhere: D.C. al Fine, segno, To Coda."""
+        plain = re.sub(r"[^a-z]", "", text.lower())
+        for pattern, word in _WORDS.items():
+            if re.fullmatch(pattern, plain):
+                self.words.append((word, len(self.measures) - 1, self.place))
+
+    def place_words(self) -> None:
+        """Once all is read: the words go to the measures that they are about.
+
+        A coda sign is where to leave from, if another one follows.
+        """
+        measures = [measure for measure in self.measures if measure.start < self.place]
+        starts = [measure.start for measure in measures]
+        codas = [k for k, (word, *_) in enumerate(self.words) if word == "coda"]
+        if len(codas) > 1 and not any(word == "to coda" for word, *_ in self.words):
+            self.words[codas[0]] = ("to coda", *self.words[codas[0]][1:])
+        for word, index, place in self.words:
+            if word == "to coda":
+                index = bisect_left(starts, place) - 1
+            elif word in {"segno", "coda"}:
+                index = bisect_right(starts, place) - 1
+            if index >= 0 and measures:
+                measure = measures[min(index, len(measures) - 1)]
+                measure.words |= {word}
 
     def _factor(self) -> Fraction:
         factor, self.stretch = self.stretch, Fraction(1)

@@ -29,6 +29,9 @@ MAX_HOURS = 3
 MAX_QUARTERS = MAX_HOURS * 60 * 400
 """Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
 
+PEDALS = (64, 66, 67)
+"""The controllers of a piano: sustain, sostenuto, soft."""
+
 GRIDS = ((8, 6), (16, 12, 9, 7, 5))
 """Subdivisions of a quarter that notation uses; the second covers a fifth of all ticks."""
 GRID_LIFT = 0.6
@@ -56,6 +59,10 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
     if drums:
         remarks.append(f"{drums} drum track{'s were' if drums > 1 else ' was'} left out")
+    if any(len(track.pitch_bends) for track in sounding):
+        remarks.append("pitch bends were left out")
+    if any(np.setdiff1d(track.controls.numpy()["number"], PEDALS).size for track in sounding):
+        remarks.append("controllers other than pedals were left out")
 
     tables = [_notes(track, part, division) for part, track in enumerate(sounding)]
     notes = np.concatenate(tables)

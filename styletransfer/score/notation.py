@@ -131,11 +131,47 @@ def in_order(
 
 
 class Signs(NamedTuple):
-    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and its ending's numbers."""
+    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and its ending's numbers.
+
+    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its end.
+    """
 
     begins: bool = False
     ends: int = 0
     ending: frozenset[int] = frozenset()
+    words: frozenset[str] = frozenset()
+
+
+def in_playing_order(signs: Sequence[Signs]) -> list[int]:
+    """The order in which measures are played, by repeat signs and words.
+
+    Back at the beginning or the segno, no repeat is taken any more and the last endings are played, up to the fine, or
+    through the coda.
+    """
+    jump = next((k for k, sign in enumerate(signs) if sign.words & {"da capo", "dal segno"}), None)
+    if jump is None:
+        return unfolded(signs)
+    order = unfolded(signs[: jump + 1])
+    segno = next((k for k in range(jump + 1) if "segno" in signs[k].words), 0)
+    index = segno if "dal segno" in signs[jump].words else 0
+    coda = next((k for k in range(len(signs) - 1, 0, -1) if "coda" in signs[k].words), 0)
+    while index < len(signs):
+        here = signs[index]
+        if not here.ending or max(here.ending) >= max(_later(signs, index), default=0):
+            order.append(index)
+        if "fine" in here.words:
+            break
+        index = coda if "to coda" in here.words and index < coda else index + 1
+    return order
+
+
+def _later(signs: Sequence[Signs], index: int) -> frozenset[int]:
+    """The numbers of the endings that follow, without a gap, the ending in which this measure is."""
+    numbers: frozenset[int] = frozenset()
+    while index + 1 < len(signs) and signs[index + 1].ending and not signs[index + 1].begins:
+        index += 1
+        numbers |= signs[index].ending
+    return numbers
 
 
 def unfolded(signs: Sequence[Signs]) -> list[int]:

@@ -1,0 +1,65 @@
+"""In how many pop songs the melody that is taken lies in the track that is the melody.
+
+    python -m benchmarks.tracks POP909_FOLDER [--write benchmarks/tracks.md]
+
+POP909 (Wang et al., ISMIR 2020) names its tracks MELODY, BRIDGE and PIANO. The first 100 files by name are read with all
+their tracks; a song counts where every note of the melody that is taken is of MELODY. Once with the names of the tracks,
+and once without them, where only the notes can tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from styletransfer.score.melody import extract_melody
+from styletransfer.score.notes import Piece
+from styletransfer.score.read import read_score
+
+SONGS = 100
+
+
+def taken(piece: Piece, named: bool = True) -> list[str]:
+    """For each note of the melody that is taken the name of its track; ``named``: whether these names may be seen."""
+    nameless = tuple(f"track {number}" for number in range(1, len(piece.parts) + 1))
+    mask = extract_melody(piece if named else replace(piece, parts=nameless))
+    return [piece.parts[part] for part in piece.notes["part"][mask]]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    files = sorted(arguments.folder.glob("[0-9][0-9][0-9].mid"))[:SONGS]
+    rows = []
+    for named in (True, False):
+        found = {file.stem: taken(read_score(file), named) for file in files}
+        others = [song for song, tracks in found.items() if set(tracks) != {"MELODY"}]
+        share = np.median([tracks.count("MELODY") / len(tracks) for tracks in found.values()])
+        which = f" (not {', '.join(others)})" if 0 < len(others) <= 10 else ""
+        rows.append(f"| {'seen' if named else 'hidden'} | {len(files) - len(others)} of {len(files)}{which} | {share:.0%} |")
+    text = "\n".join(
+        [
+            "# The track that is taken as melody",
+            "",
+            f"The first {len(files)} files of POP909 with all their tracks. A song counts where the whole melody is of MELODY.",
+            "",
+            "Made by `python -m benchmarks.tracks POP909_FOLDER --write benchmarks/tracks.md`.",
+            "",
+            "| names of the tracks | all of MELODY | notes of MELODY, median |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
