@@ -1,0 +1,138 @@
+"""Long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
+
+Twinkle and the Ode to Joy in turn, a key further each time, for so many minutes; one candidate in Chopin's style, each run in
+a process of its own. The model reads a window; where that is full it begins anew with its last bars. A seam would show as a
+jump: the difference between the two bars before such an edge and the two from it on, beside the same at all other bars; p is
+the share of 10,000 random sets of as many of those whose mean difference is at least the edges'. Memory is the process's
+largest (resident) size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.apply import processor
+from styletransfer.model import sampling
+from styletransfer.model.decoder import Decoder
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.examples import example
+from styletransfer.score.notes import Piece, bars_of
+from styletransfer.score.write import write_midi
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.request import Request
+
+RUNS = ((1.0, "score"), (4.0, "score"), (10.0, "score"), (10.0, "performance"))
+BAR_QUARTERS, BAR_SECONDS = 4.0, 2.0
+MEASURES = ("notes", "register", "loudness")
+
+
+def song(minutes: float) -> Piece:
+    """The tune: so many minutes at 120 quarters a minute, in 4/4."""
+    parts, start, turn = [], 0.0, 0
+    while start < minutes * 120:
+        notes = example(("twinkle", "ode-to-joy")[turn % 2]).notes.copy()
+        notes["onset"] += start
+        notes["pitch"] += 7 * turn % 12
+        parts.append(notes)
+        start, turn = float(np.ceil((notes["onset"] + notes["duration"]).max() / 4) * 4), turn + 1
+    return Piece(np.concatenate(parts), "score", bars_of([(0.0, 4, 4)], start))
+
+
+def one(minutes: float, feel: str) -> dict[str, Any]:
+    """Arrange it; what each bar is like, and the bars in which a window began."""
+    edges: list[int] = []
+    share = 0.0
+
+    class Recording(Decoder):
+        def start(self, sequences: Any) -> Any:
+            edges.append(round(share * 1e6))
+            return super().start(sequences)
+
+    def progress(done: float) -> None:
+        nonlocal share
+        share = done
+
+    setattr(sampling, "Decoder", Recording)  # noqa: B010  # what mypy has no word for
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.mid"
+        write_midi(song(minutes), path)
+        result = apply(Request(str(path), "chopin", SamplingConfig(1), feel), progress)  # type: ignore[arg-type]
+    piece = result.piece
+    assert result.melody is not None
+    onset = piece.notes["onset"] / BAR_QUARTERS if feel == "score" else piece.onset_seconds / BAR_SECONDS
+    tune = onset[piece.notes["melody"]]
+    bars = len(piece.bars) if feel == "score" else int(tune.max()) + 1
+    bar = np.floor(onset + 1e-3).astype(int)
+    around = [piece.notes[(bar == number) & ~piece.notes["melody"]] for number in range(bars)]
+    return {
+        "bars": bars,
+        "edges": [round(edge / 1e6 * bars) for edge in edges[1:]],
+        "notes": [len(notes) for notes in around],
+        "register": [float(notes["pitch"].mean()) if len(notes) else None for notes in around],
+        "loudness": [float(notes["velocity"].mean()) if len(notes) else None for notes in around],
+        "kept": [result.report["melody_notes_kept"], result.report["melody_notes"]],
+        "seconds": result.report["seconds_taken"],
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(bars,) the difference between the mean of a bar and the next, and that of the two before; NaN where there are none."""
+    found = np.full(len(values), np.nan)
+    for bar in range(2, len(values) - 1):
+        around = values[bar - 2 : bar + 2]
+        found[bar] = abs(around[2:].mean() - around[:2].mean())
+    return found
+
+
+def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
+    """The mean jump at the edges, that elsewhere, and p."""
+    values = jumps(np.array([np.nan if value is None else value for value in run[measure]], float))
+    edge = np.isin(np.arange(len(values)), run["edges"]) & ~np.isnan(values)
+    near = np.isin(np.arange(len(values)), [edge + shift for edge in run["edges"] for shift in (-2, -1, 1, 2)])
+    at, elsewhere = values[edge], values[~edge & ~near & ~np.isnan(values)]
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice(elsewhere, len(at), replace=False).mean() for _ in range(10_000)]
+    return float(at.mean()), float(elsewhere.mean()), float(np.mean(np.array(drawn) >= at.mean()))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=2, metavar=("MINUTES", "FEEL"), help="One run, told as JSON.")
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    if arguments.one:
+        print(json.dumps(one(float(arguments.one[0]), arguments.one[1])))
+        return 0
+    lines = [f"On {processor()}, one thread.", "", "| minutes | feel | bars | windows | melody kept | seconds | megabytes |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    table = ["", "| minutes | feel | of a bar's accompaniment | jump at edges | elsewhere | p |", "|---|---|---|---|---|---|"]
+    for minutes, feel in RUNS:
+        command = [sys.executable, "-m", "benchmarks.long_song", "--one", str(minutes), feel]
+        run = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        numbers = f"{run['bars']} | {len(run['edges']) + 1} | {run['kept'][0]}/{run['kept'][1]} | {run['seconds']:.0f}"
+        lines.append(f"| {minutes:g} | {feel} | {numbers} | {run['megabytes']:.0f} |")
+        print(lines[-1], flush=True)
+        if minutes >= 10:
+            for measure in MEASURES:
+                at, elsewhere, p = seams(run, measure)
+                table.append(f"| {minutes:g} | {feel} | {measure} | {at:.2f} | {elsewhere:.2f} | {p:.2f} |")
+    text = "\n".join(lines + table) + "\n"
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(f"# Long songs\n\n{__doc__}\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
