@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Feel
+from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
     KEY_BARS,
@@ -48,6 +49,7 @@ class Plan:
     until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
     ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
     the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
+    ``harmony``: the chords that are to be kept.
     """
 
     feel: Feel
@@ -61,6 +63,7 @@ class Plan:
     held: tuple[tuple[Event, ...], ...] | None = None
     given: tuple[tuple[int, ...], ...] = ()
     stop: int | None = None
+    harmony: Harmony | None = None
 
     @property
     def bars(self) -> int:
@@ -178,6 +181,8 @@ class Line:
             starts = plan.bar_start.tolist()
             key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
             self._key = key if key and self._melody_pitch[-1] % 12 in key.triad else None
+            if self._key and plan.harmony and not plan.harmony.allows(self._close)[list(self._key.triad)].all():
+                self._key = None  # the song's own last chord is another one
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -227,11 +232,12 @@ class Line:
 
     def _longest(self, pitch: int) -> int:
         """A note that begins now must not last longer than this many steps."""
-        if not self._locked:
-            return self.codec.longest
         now = int(self.plan.bar_start[self.bar]) + self._now
+        harmony = self.codec.longest if self.plan.harmony is None else self.plan.harmony.longest(now, pitch)
+        if not self._locked:
+            return harmony
         later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
-        limit = int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest
+        limit = min(harmony, int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest)
         if self._key and now < self._close and pitch % 12 not in self._key.triad:
             return min(limit, self._close - now)  # a dissonance held into the close would never be resolved
         return limit
@@ -299,6 +305,8 @@ class Line:
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
             pitch = np.arange(low, high)
             now = self._now + int(self.plan.bar_start[self.bar])
+            if self.plan.harmony is not None:
+                pitch = pitch[self.plan.harmony.allows(now)[pitch % 12]]
             if self._key and now >= self._close:
                 lowest = now == self._close and self._last < 0
                 pitch = pitch[np.isin(pitch % 12, self._key.triad[:1] if lowest else self._key.triad)]

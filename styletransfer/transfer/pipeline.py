@@ -24,6 +24,7 @@ from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
+from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.copies import Copies, indexes_for, match_of
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
@@ -67,6 +68,8 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
+    if request.chords == "keep":
+        plan = replace(plan, harmony=harmony_of(source, melody, octaves, codec, plan))
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
     provenance = provenance_of(request, load_model(request.model))
@@ -98,6 +101,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "octaves_moved": octaves,
         "mode": request.mode,
         "keep": request.keep,
+        "chords": request.chords,
         "bars": request.bars,
         "seconds": request.seconds,
         "melody_notes": len(melody.notes),

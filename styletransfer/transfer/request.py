@@ -30,6 +30,7 @@ class Request:
     ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
+    ``chords``: whether the accompaniment is held to the harmony of the song's own (``keep``).
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
@@ -44,6 +45,7 @@ class Request:
     mode: Literal["reharmonize", "regenerate", "continue"] = "reharmonize"
     keep: Literal["exact", "ornamented"] = "exact"
     seconds: float | None = None
+    chords: Literal["new", "keep"] = "new"
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance"):
@@ -58,6 +60,8 @@ class Request:
             raise InputError(f"--keep {self.keep}: give exact or ornamented.")
         if self.mode == "regenerate" and self.keep != "exact":
             raise InputError("--mode regenerate keeps no notes; leave out --keep.")
+        if self.chords not in ("new", "keep"):
+            raise InputError(f"--chords {self.chords}: give new or keep.")
         if self.bars is not None:
             bar_range(self.bars)
             if self.melody_track is not None:
