@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pretrain import copies as recipe
+from styletransfer.batch import print_copied
 from styletransfer.data.library import Library
 from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.score.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
@@ -108,6 +109,14 @@ def test_a_copy_ranks_below_everything() -> None:
     melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
     copied, other = Match(90, 90), Match(90, COPY - 1)
     assert score(-0.1, -0.9, melody, rest, copied)["total"] < score(-0.9, -0.8, melody, rest[:0], other)["total"]
+
+
+def test_a_copy_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_copied({"copied": True, "longest_match_notes": 40}, "out.mid  ")
+    print_copied({"copied": False, "longest_match_notes": 19})
+    told = capsys.readouterr().out
+    assert told.startswith("out.mid  40 notes in a row stand in a training piece too")
+    assert told.count("\n") == 1
 
 
 def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.model.base import load_package, weights_hash
 from styletransfer.score.notes import InputError
+from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.styles import find_style, home
 from styletransfer.training import finetune as module
 from styletransfer.training.finetune import FinetuneConfig, finetune, finetune_source, pieces_of
 from styletransfer.training.trainer import last_checkpoint
+from styletransfer.transfer.copies import indexes_for, match_of
 from tests.tiny import codec, random_piece
 
 ROOT = Path(__file__).parents[1]
@@ -96,6 +98,9 @@ def test_a_folder_becomes_a_style_that_plays(
     assert f"a gain of {style.card.gain:.2f}" in result.output
     assert {path.name for path in own_home.iterdir()} == {"mine"}
     assert (own_home / "mine" / "sample.mid").stat().st_size > 100
+    assert len(indexes_for("mine,bach")) == 2
+    known = [match_of(read_song(path), indexes_for("mine")).notes >= 20 for path in sorted(songs.glob("*/?.mid"))]
+    assert known.count(True) == 7  # what it learnt from, of eight; none is in the index that ships
     listed = json.loads(CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output)
     assert [row["path"] for row in listed if row["kind"] == "user"] == [str(own_home / "mine")]
     told = result.output.splitlines()[-1].split()
