@@ -188,7 +188,10 @@ def headline(part: dict[str, Any]) -> str:
 
 def markdown(report: dict[str, Any]) -> str:
     """The report's part of ``eval/RESULTS.md``."""
-    lines = ["## Style transfer", "", "`python -m eval.transfer_report`", "", " ".join(preamble(report)), ""]
+    said = report["settings"]
+    more = " --quick" * said["quick"] + " --crossfit runs/crossfit" * said["crossfit"]
+    command = f"`python -m eval.transfer_report --data data/prepared{more}`"
+    lines = ["## Style transfer", "", command, "", " ".join(preamble(report)), ""]
     for kind, part in report["groups"].items():
         lines += [f"### {kind.capitalize()}: {', '.join(part['targets'])}", "", headline(part), ""]
         lines += [f"- {remark}" for remark in part["remarks"]]

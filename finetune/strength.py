@@ -173,15 +173,19 @@ def summary(report: dict[str, Any]) -> str:
         for first, second in sorted({(a, b) for found, a, b, _ in groups if found == kind}):
             styles = list(dict.fromkeys((first, second)))
             names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in styles)]
-            lines += ["", f"{title}: {' to '.join(styles)}", "", f"| | {' | '.join(names)} |", "|" + "---|" * (len(names) + 1)]
+            more = [f"more under {first} than {second}"] if len(styles) == 2 else []
+            head = f"| | {' | '.join(names + more)} |"
+            lines += ["", f"{title}: {' to '.join(styles)}", "", head, "|" + "---|" * (len(names + more) + 1)]
             for amount in sorted(value for found, a, b, value in groups if (found, a, b) == (kind, first, second)):
                 rows = groups[kind, first, second, amount]
                 cells = [f"{np.mean([row[name] for row in rows]):.2f}" for name in names]
+                if more:
+                    cells.append(f"{np.mean([row[names[2]] - row[names[3]] for row in rows]):+.2f}")
                 lines.append(f"| {amount:g} | {' | '.join(cells)} |")
             for name in [name for name in styles if name in report["real"]]:
                 real = report["real"][name]
                 cells = [f"{real[one]:.2f}" for one in names[:2]]
-                lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * len(styles)}")
+                lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * len(styles + more)}")
     return "\n".join(lines).strip()
 
 

@@ -6,7 +6,7 @@
 ``build`` writes styletransfer/assets/copies.safetensors from the official training pieces of all folders; ``finetune.train``
 prepares those of music21's corpus. ``measure`` takes excerpts of the held-out pieces in a folder and asks for their longest
 match: what composers share with each other by accident and tradition. An arrangement with a longer one is called a copy
-(``COPY`` in styletransfer/transfer/copies.py). It also looks for excerpts of training pieces, transposed.
+(``COPY`` in styletransfer/score/copies.py). It also looks for excerpts of training pieces, transposed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.library import Library
+from styletransfer.data.library import Library, training_sequences
 from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.score.copies import Copies, copy_from, match_of_sequences
 from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence
-from styletransfer.transfer.copies import Copies, copy_from, match_of_sequences, training_sequences
 
 ASSET = Path("styletransfer/assets/copies.safetensors")
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)

@@ -19,8 +19,8 @@ MOST = 4
 
 def print_assessments(files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool) -> None:
     """Assess files and print what was found; as JSON one object for one file, a list for several."""
+    from styletransfer.score.copies import shipped_copies
     from styletransfer.score.read import read_song
-    from styletransfer.transfer.copies import shipped_copies
 
     label = _label(style) if style else None
     song = read_song(original) if original else None

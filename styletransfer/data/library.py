@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from styletransfer.data.catalogue import Era
+from styletransfer.score.ngrams import NoteSequence, packed_sequence
 from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable
 
 VERSION = 1
@@ -293,3 +294,10 @@ def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
     for piece in pieces:
         digest.update(json.dumps(asdict(piece), sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def training_sequences(library: Library) -> Iterator[NoteSequence]:
+    """The training pieces of a library and their accompaniments, for :meth:`styletransfer.score.copies.Copies.build`."""
+    for i in library.select(split="train"):
+        for accompaniment in (False, True):
+            yield packed_sequence(library.notes(i), library.pieces[i].feel, accompaniment=accompaniment)

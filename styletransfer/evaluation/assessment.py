@@ -19,7 +19,7 @@ OCTAVES = (0, 12, -12, 24, -24)
 
 
 class Index(Protocol):
-    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.transfer.copies`)."""
+    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.score.copies`)."""
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
         """Notes of the longest run that is found, 0 below 12, and the training piece, where that is known."""

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -19,16 +18,14 @@ from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
 )
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.library import Library, Manifest, write_folder
+from styletransfer.data.library import Library, Manifest, training_sequences, write_folder
 from styletransfer.data.prepare import prepare
 from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
+from styletransfer.score.copies import Copies
 from styletransfer.score.notes import Feel, InputError
 from styletransfer.styles import CARD, COPIES, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
 from styletransfer.tokens.codec import Codec
@@ -37,6 +34,7 @@ from styletransfer.training.likelihood import Bits, bits_per_note
 from styletransfer.training.optimizer import WarmupStableDecay
 from styletransfer.training.trainer import (
     RunLog,
+    Shown,
     TimeBudget,
     TrainConfig,
     WindowTrainer,
@@ -45,7 +43,6 @@ from styletransfer.training.trainer import (
     last_checkpoint,
     validation_pieces,
 )
-from styletransfer.transfer.copies import Copies, training_sequences
 
 USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
 LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
@@ -98,17 +95,6 @@ class FinetuneConfig:
             seed=self.seed,
             compile=self.compile,
         )
-
-
-class Shown(TrainerCallback):
-    """Tells a progress bar how far the run is, by steps or by minutes."""
-
-    def __init__(self, progress: Progress, minutes: float | None) -> None:
-        self.progress, self.minutes, self.begin = progress, minutes, time.monotonic()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        spent = 0.0 if self.minutes is None else (time.monotonic() - self.begin) / (60 * self.minutes)
-        self.progress(min(1.0, max(state.global_step / state.max_steps, spent)))
 
 
 def finetune(

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,6 +134,17 @@ class TimeBudget(TrainerCallback):
                 # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
                 state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
                 control.should_save = True
+
+
+class Shown(TrainerCallback):
+    """Tells a progress bar how far the run is, by steps or by minutes."""
+
+    def __init__(self, progress: Callable[[float], None], minutes: float | None) -> None:
+        self.progress, self.minutes, self.begin = progress, minutes, time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        spent = 0.0 if self.minutes is None else (time.monotonic() - self.begin) / (60 * self.minutes)
+        self.progress(min(1.0, max(state.global_step / state.max_steps, spent)))
 
 
 class RunLog(TrainerCallback):

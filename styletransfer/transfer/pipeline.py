@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.copies import Copies, indexes_for, match_of
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
@@ -25,7 +26,6 @@ from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
-from styletransfer.transfer.copies import Copies, indexes_for, match_of
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural

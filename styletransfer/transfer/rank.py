@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.copies import NO_MATCH, Match
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import NoteTable
-from styletransfer.transfer.copies import NO_MATCH, Match
 
 WEIGHTS = {
     "contrast": 2.5,

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +33,12 @@ from styletransfer.score.ngrams import (
     accompaniment_of,
     all_melody,
     distinct,
-    packed_sequence,
     sequence_of,
     variety,
     window_hashes,
 )
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.styles import COPIES, parse_style
-
-if TYPE_CHECKING:
-    from styletransfer.data.library import Library
 
 PROBES = 6
 BITS_A_WINDOW = 8
@@ -152,13 +147,6 @@ def match_of_sequences(sequences: Sequence[NoteSequence], indexes: Sequence[Copi
     """The longest match of any sequence with any index."""
     found = [index.match(one) for index in indexes for one in sequences]
     return Match(max(one.notes for one in found), max(one.telling for one in found))
-
-
-def training_sequences(library: Library) -> Iterator[NoteSequence]:
-    """The training pieces of a library and their accompaniments, for :meth:`Copies.build`."""
-    for i in library.select(split="train"):
-        for accompaniment in (False, True):
-            yield packed_sequence(library.notes(i), library.pieces[i].feel, accompaniment=accompaniment)
 
 
 def indexes_for(style: str) -> list[Copies]:
