@@ -21,8 +21,9 @@ Interrupt = Callable[[float], None]
 
 
 @pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> Interrupt:
-    """A call of it sends the signal of Ctrl-C when that share is done."""
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
+    """A call of it sends the signal of Ctrl-C when that share is done. What runs in the background is started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def at(share: float) -> None:
         @contextmanager
@@ -31,7 +32,8 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Interrupt:
 
         monkeypatch.setattr(cli, "progress_bar", bar)
 
-    return at
+    yield at
+    signal.signal(signal.SIGINT, before)
 
 
 def test_what_is_done_stays(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_list_as_json(run: Run, tmp_path: Path) -> None:
 def test_examples_are_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def apply(request: Any, progress: Any) -> None:
+    def apply(request: Any, progress: Any, **_: Any) -> None:
         asked.append(request.style)
         raise InputError("enough.")
 
