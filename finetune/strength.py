@@ -2,8 +2,9 @@
 
 Six tunes are arranged at each strength, and between two styles at each share, four times each, in two ways: by mixing
 the styles' predictions (what `apply` does) and by one model with weighted adapters. Each arrangement is read back under the
-styles' own adapters (bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding at
-once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from which the same command goes on.
+styles' own adapters and the base without a style (bits per note, given its melody), and measured: accompaniment notes a
+quarter, and notes sounding at once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from
+which the same command goes on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STYLES = ("bach", "mozart", "chopin", "debussy")
 PAIRS = (("bach", "chopin"),)
 CANDIDATES = 4  # of each tune, in one batch
+BASE = "no style"
 SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
 
 
@@ -116,6 +118,8 @@ def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Pa
         rows.append(measures_of(numbers(piece.notes)))
         for style in dict.fromkeys(styles):
             rows[-1][f"bits under {style.name}"] = bits_under(style, piece, folder)
+        if kind == "strength":
+            rows[-1][f"bits under {BASE}"] = bits_under(styles[0], piece, folder, base)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
@@ -123,13 +127,14 @@ def measures_of(found: Any) -> dict[str, float]:
     return {"notes a quarter": found.notes_a_quarter, "sounding": found.polyphony}
 
 
-def bits_under(style: Style, piece: Piece, folder: Path | None) -> float:
-    """Bits per note of an arrangement, given its melody, under a style at strength 1."""
+def bits_under(style: Style, piece: Piece, folder: Path | None, base: MelodyLlama | None = None) -> float:
+    """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the base without the style."""
     from styletransfer.training.likelihood import window_bits, windows_of
     from styletransfer.transfer.pipeline import load_style, melody_codec
 
-    codec, model = melody_codec(folder), load_style(style, folder)
+    codec, model = melody_codec(folder), base or load_style(style, folder)
     controls = style.controls("score", piece.tempo.quarters_per_minute())
+    controls = controls.without_style() if base else controls
     context = int(model.config.max_position_embeddings)
     windows = windows_of(codec, codec.grid(piece), controls, context, with_melody=True)
     return float(window_bits(model, codec, windows).sum() / len(piece.notes))
@@ -171,21 +176,20 @@ def summary(report: dict[str, Any]) -> str:
     lines = []
     for kind, title in (("strength", "strength"), ("logits", "mixed predictions"), ("adapters", "weighted adapters")):
         for first, second in sorted({(a, b) for found, a, b, _ in groups if found == kind}):
+            sides = (first, second) if kind != "strength" else (first, BASE)
+            names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in sides)]
+            head = f"| | {' | '.join(names)} | more under {sides[0]} than {sides[1]} |"
             styles = list(dict.fromkeys((first, second)))
-            names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in styles)]
-            more = [f"more under {first} than {second}"] if len(styles) == 2 else []
-            head = f"| | {' | '.join(names + more)} |"
-            lines += ["", f"{title}: {' to '.join(styles)}", "", head, "|" + "---|" * (len(names + more) + 1)]
+            lines += ["", f"{title}: {' to '.join(styles)}", "", head, "|" + "---|" * (len(names) + 2)]
             for amount in sorted(value for found, a, b, value in groups if (found, a, b) == (kind, first, second)):
                 rows = groups[kind, first, second, amount]
                 cells = [f"{np.mean([row[name] for row in rows]):.2f}" for name in names]
-                if more:
-                    cells.append(f"{np.mean([row[names[2]] - row[names[3]] for row in rows]):+.2f}")
+                cells.append(f"{np.mean([row[names[2]] - row[names[3]] for row in rows]):+.2f}")
                 lines.append(f"| {amount:g} | {' | '.join(cells)} |")
             for name in [name for name in styles if name in report["real"]]:
                 real = report["real"][name]
                 cells = [f"{real[one]:.2f}" for one in names[:2]]
-                lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * len(styles + more)}")
+                lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * 3}")
     return "\n".join(lines).strip()
 
 
