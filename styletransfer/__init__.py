@@ -1,5 +1,6 @@
 """Style transfer for symbolic music: arrange a melody for piano in the style of a composer or an era."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -7,6 +8,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StyleTransfer", "__version__"]
 __version__ = "0.1.0"
+
+# PyTorch's threads are told to sleep while they wait: awake, they keep each other from working wherever other work runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

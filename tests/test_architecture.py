@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,18 @@ def test_every_folder_has_its_arrows() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     assert folders - {"assets"} == set(MAY_USE)
     assert len(FILES) > 30
+
+
+def test_threads_sleep_while_they_wait() -> None:
+    """Beside one other busy process, an arrangement of 8 seconds took 109; whoever asks for another policy gets it."""
+    for asked, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": asked} if asked else {}
+        code = "import styletransfer, os; print(os.environ['OMP_WAIT_POLICY'])"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        assert done.stdout.strip() == expected
 
 
 def test_files_are_short() -> None:
