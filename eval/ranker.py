@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library
+from styletransfer.evaluation.chroma import mean_cosine, sounding_time
 from styletransfer.evaluation.excerpts import excerpts
 from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
@@ -86,16 +87,6 @@ def table_of(kept: dict[str, Any]) -> NoteTable:
     return make_notes(kept["onset"], kept["duration"], kept["pitch"], melody=np.array(kept["melody"], bool))
 
 
-def chroma(notes: NoteTable, quarters: int) -> NDArray[np.float64]:
-    """(half bars of two quarters, 12) how long each pitch class sounds in each."""
-    edges = np.arange(0, quarters + 2, 2.0)
-    found = np.zeros((len(edges) - 1, 12))
-    for note in notes:
-        begin, end = float(note["onset"]), float(note["onset"] + note["duration"])
-        found[:, note["pitch"] % 12] += np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0, None)
-    return found
-
-
 def basses(notes: NoteTable, quarters: int) -> NDArray[np.int64]:
     """(quarters,) the pitch class of the lowest note that sounds on each, -1 for none."""
     found = np.full(quarters, -1)
@@ -111,13 +102,12 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
     quarters; ``bass``, the share of quarters with its pitch class in the bass; ``notes`` and ``sounding``, the smaller over the
     larger number of notes, and of their durations' sum; and the mean of the four, ``all``."""
     quarters = int(np.ceil(float((real["onset"] + real["duration"]).max())))
-    mine, theirs = chroma(made, quarters), chroma(real, quarters)
-    norms = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
-    cosines = (mine * theirs).sum(1) / np.where(norms > 0, norms, 1.0)
+    mine, theirs = (sounding_time(notes, np.arange(0, quarters + 2, 2.0)) for notes in (made, real))
+    sounds = theirs.sum(1) > 1e-6
     bass = basses(real, quarters)
     counts, lengths = (len(made), len(real)), (float(made["duration"].sum()), float(real["duration"].sum()))
     found = {
-        "harmony": float(cosines[theirs.any(1)].mean()),
+        "harmony": mean_cosine(mine[sounds], theirs[sounds]),
         "bass": float((basses(made, quarters) == bass)[bass >= 0].mean()),
         "notes": min(counts) / max(counts),
         "sounding": min(lengths) / max(lengths),

@@ -119,6 +119,7 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
     jobs = _jobs(request, found, short, outputs)
     _prepare_folders(outputs)
     reports: list[dict[str, Any]] = []
+    stopped = False
     try:
         for number, job in enumerate(jobs, 1):
             song, style = job.request.song, job.request.style
@@ -137,11 +138,11 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
                 if not as_json:
                     print(f"{report['output']}  {_in_short(report)}")
                     print_copied(report, f"{report['output']}  ")
-                if _stopped(report):
+                if stopped := _stopped(report):
                     break
     finally:  # when it is stopped, too
         _sum_up(reports, failures, as_json)
-    if reports and reports[-1]["stopped_after_bar"] is not None:
+    if stopped:
         return STOPPED
     return 1 if failures.bug else 2 if failures.rows else 0
 

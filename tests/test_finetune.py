@@ -21,7 +21,7 @@ from styletransfer.cli import app
 from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.model.base import load_package, weights_hash
-from styletransfer.score.copies import indexes_for, match_of
+from styletransfer.score.copies import match_of
 from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
@@ -29,6 +29,7 @@ from styletransfer.styles import find_style, home
 from styletransfer.training import finetune as module
 from styletransfer.training.finetune import FinetuneConfig, finetune, finetune_source, pieces_of
 from styletransfer.training.trainer import last_checkpoint
+from styletransfer.transfer.pipeline import indexes_for
 from tests.tiny import codec, random_piece
 
 ROOT = Path(__file__).parents[1]

@@ -38,7 +38,6 @@ from styletransfer.score.ngrams import (
     window_hashes,
 )
 from styletransfer.score.notes import InputError, Piece
-from styletransfer.styles import COPIES, parse_style
 
 PROBES = 6
 BITS_A_WINDOW = 8
@@ -147,12 +146,6 @@ def match_of_sequences(sequences: Sequence[NoteSequence], indexes: Sequence[Copi
     """The longest match of any sequence with any index."""
     found = [index.match(one) for index in indexes for one in sequences]
     return Match(max(one.notes for one in found), max(one.telling for one in found))
-
-
-def indexes_for(style: str) -> list[Copies]:
-    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces."""
-    own = [one.path / COPIES for one, _ in parse_style(style) if one.path is not None]
-    return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
 @lru_cache(maxsize=1)

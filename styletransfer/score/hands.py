@@ -58,10 +58,14 @@ def _costs(pitches: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.f
     return cost
 
 
-def cheapest_path(cost: NDArray[np.float64], move_cost: float) -> NDArray[np.int64]:
-    """The cheapest path through (onsets, lines), where moving by n lines costs ``move_cost`` * n; indices (onsets,)."""
+def cheapest_path(cost: NDArray[np.float64], move_cost: float | NDArray[np.float64]) -> NDArray[np.int64]:
+    """The cheapest path through (steps, places); indices (steps,).
+
+    ``move_cost``: of a move by one place, by n places n times as much; or of each move, (from, to).
+    """
     steps, places = cost.shape
-    move = move_cost * np.abs(np.arange(places)[:, None] - np.arange(places))
+    distance = np.abs(np.arange(places)[:, None] - np.arange(places))
+    move = move_cost if isinstance(move_cost, np.ndarray) else move_cost * distance
     total = cost[0].copy()
     came = np.zeros((steps, places), np.int64)
     for step in range(1, steps):

@@ -212,6 +212,11 @@ class Line:
     # --- the melody of this bar ------------------------------------------------------------------------------------------
 
     @property
+    def _step(self) -> int:
+        """Where the line is, in steps from the start."""
+        return int(self.plan.bar_start[self.bar]) + self._now
+
+    @property
     def _pending(self) -> Event | None:
         if self.plan.locks is None:
             return None
@@ -222,7 +227,7 @@ class Line:
         """Notes that begin now must lie below this pitch."""
         if not self._locked or not len(self._melody_onset):
             return HIGHEST_PITCH + 1
-        now = int(self.plan.bar_start[self.bar]) + self._now
+        now = self._step
         index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
         sounding = np.flatnonzero(self._melody_end[: index + 1] > now)
         if len(sounding):  # the latest: legato notes overlap, and a long one may outlast a short one
@@ -232,7 +237,7 @@ class Line:
 
     def _longest(self, pitch: int) -> int:
         """A note that begins now must not last longer than this many steps."""
-        now = int(self.plan.bar_start[self.bar]) + self._now
+        now = self._step
         harmony = self.codec.longest if self.plan.harmony is None else self.plan.harmony.longest(now, pitch)
         if not self._locked:
             return harmony
@@ -251,7 +256,7 @@ class Line:
         if self._state == "pitch" and self.plan.feel == "performance":
             mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
             return mask
-        now = int(self.plan.bar_start[self.bar]) + self._now
+        now = self._step
         if self._state in ("pitch", "velocity"):
             if self._is_melody:
                 pending = self._pending
@@ -295,16 +300,16 @@ class Line:
             return
         if self._now >= self.plan.bar_length[self.bar]:  # a change of metre a tick late makes a bar of no steps
             return
-        if pending is None and self._now + int(self.plan.bar_start[self.bar]) >= self._end:
+        if pending is None and self._step >= self._end:
             return
         low = max(self._last + 1, LOWEST_PITCH)
-        ornaments = range(0) if pending is not None else self._ornaments()
+        ornaments = range(0) if pending is not None else self.plan.ornaments_at(self._step)
         high = pending.pitch if pending is not None else min(self._ceiling(), ornaments.start or HIGHEST_PITCH + 1)
         if ornaments and self._on_grid(self._now):
             mask[codec.first_pitch + np.arange(max(low, ornaments.start), ornaments.stop) - LOWEST_PITCH] = True
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
             pitch = np.arange(low, high)
-            now = self._now + int(self.plan.bar_start[self.bar])
+            now = self._step
             if self.plan.harmony is not None:
                 pitch = pitch[self.plan.harmony.allows(now)[pitch % 12]]
             if self._key and now >= self._close:
@@ -314,17 +319,13 @@ class Line:
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
 
-    def _ornaments(self) -> range:
-        """The pitches of which one may be an ornament now."""
-        return self.plan.ornaments_at(int(self.plan.bar_start[self.bar]) + self._now)
-
     def bias(self) -> NDArray[np.float64] | None:
         """(vocabulary,) what is added to the logits of the next choice; None for nothing."""
         if self.plan.held is None or self._state not in ("bar", "note", "shift"):
             return None
         codec, added = self.codec, np.zeros(self.codec.size)
-        added[codec.first_pitch + np.array(self._ornaments(), int) - LOWEST_PITCH] = ORNAMENT_BIAS
-        landing = int(self.plan.bar_start[self.bar]) + self._now + codec.durations[codec.durations < STEPS_PER_QUARTER]
+        added[codec.first_pitch + np.array(self.plan.ornaments_at(self._step), int) - LOWEST_PITCH] = ORNAMENT_BIAS
+        landing = self._step + codec.durations[codec.durations < STEPS_PER_QUARTER]
         between = np.flatnonzero([bool(self.plan.ornaments_at(step)) for step in landing.tolist()])
         added[codec.first_shift + between] = ORNAMENT_BIAS / 2
         return added
@@ -372,7 +373,7 @@ class Line:
             self._pitch = value
             here = pending is not None and pending.step == self._now
             self._is_melody = here and pending is not None and pending.pitch == value
-            self._is_ornament = not here and value in self._ornaments()
+            self._is_ornament = not here and value in self.plan.ornaments_at(self._step)
             self._state = "pitch"
         elif kind == "velocity":
             self._state = "velocity"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.hands import cheapest_path
 from styletransfer.score.notes import InputError, NoteTable, Piece
 from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
@@ -38,7 +39,7 @@ CHANGE = 0.3
 """The price of another chord than the beat before, set by hand: a fit is 1 where all tones are of the chord."""
 
 
-def accompaniment_of(source: Piece, melody: Piece, octaves: int) -> NoteTable:
+def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
     """A song's notes without its melody, which was moved by octaves."""
     tune = set(zip(melody.notes["onset"].tolist(), (melody.notes["pitch"].astype(int) - 12 * octaves).tolist(), strict=True))
     rows = zip(source.notes["onset"].tolist(), source.notes["pitch"].tolist(), strict=True)
@@ -52,7 +53,7 @@ def harmony_of(source: Piece, melody: Piece, octaves: int, codec: Codec, plan: P
     Raises:
         InputError: where it has none.
     """
-    notes = accompaniment_of(source, melody, octaves)
+    notes = without_melody(source, melody, octaves)
     if not len(notes):
         raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
     grid = codec.grid(melody.with_notes(notes))
@@ -66,23 +67,8 @@ def harmony_of(source: Piece, melody: Piece, octaves: int, codec: Codec, plan: P
             starts.append(start)
             scores.append(_fit(_sound(grid.onset, end, grid.pitch, start, stop), int(inside.min()) % 12 if len(inside) else -1))
             silent.append(nothing)
-    tones = (TEMPLATES[_best_path(np.array(scores))] > 0) | np.array(silent)[:, None]
+    tones = (TEMPLATES[cheapest_path(-np.array(scores), CHANGE * (1 - np.eye(len(CHORDS))))] > 0) | np.array(silent)[:, None]
     return Harmony(np.array(starts), tones)
-
-
-def _best_path(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(beats,) the chords whose scores, less the price of all changes, are the highest."""
-    total, before = scores[0], np.zeros(scores.shape, np.int64)
-    for beat in range(1, len(scores)):
-        best = int(total.argmax())
-        moves = total < total[best] - CHANGE
-        before[beat] = np.where(moves, best, np.arange(len(total)))
-        total = np.where(moves, total[best] - CHANGE, total) + scores[beat]
-    path = np.zeros(len(scores), np.int64)
-    path[-1] = int(total.argmax())
-    for beat in range(len(scores) - 1, 0, -1):
-        path[beat - 1] = before[beat, path[beat]]
-    return path
 
 
 def _beat(metre: str) -> int:

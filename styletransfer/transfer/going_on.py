@@ -14,6 +14,7 @@ from styletransfer.score.notes import BAR_DTYPE, NoteTable, Piece, make_notes, s
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.grammar import Plan
 from styletransfer.transfer.dynamics import velocities
+from styletransfer.transfer.steps import decoded, in_quarters
 
 
 def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
@@ -69,19 +70,6 @@ def _sings(arranged: Piece, notes: NoteTable) -> NDArray[np.bool_]:
 
 def composed(codec: Codec, plan: Plan, piece: Piece, bars: list[list[int]]) -> NoteTable:
     """The notes that were composed after what was given."""
-    first = len(plan.given)
-    rows = [(bar, *event) for bar, ids in enumerate(bars) if bar >= first for event in codec.decode_events(ids)]
-    bar, step, duration, pitch, velocity = np.array(rows, np.int64).reshape(-1, 5).T
+    bar, step, duration, pitch, velocity = decoded(codec, bars, first=len(plan.given))
     onset, length = in_quarters(piece, plan, bar, step, duration)
-    return make_notes(onset, length, pitch, codec.velocity_values[np.maximum(velocity, 0)])
-
-
-def in_quarters(
-    piece: Piece, plan: Plan, bar: NDArray[np.int64], step: NDArray[np.int64], duration: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(notes,) onsets and durations in quarters of notes that are given by bar and step."""
-    if plan.feel == "score":
-        return piece.bars["start"][bar] + step / STEPS_PER_QUARTER, duration / STEPS_PER_QUARTER
-    steps = plan.bar_start[bar] + step
-    onset = piece.tempo.to_quarters(steps / STEPS_PER_SECOND)
-    return onset, piece.tempo.to_quarters((steps + duration) / STEPS_PER_SECOND) - onset
+    return make_notes(onset, length, pitch, velocity)

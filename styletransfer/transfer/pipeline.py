@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.copies import Copies, indexes_for, match_of
+from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
-from styletransfer.styles import Style, parse_style
-from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.styles import COPIES, Style, parse_style
+from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.dynamics import velocities
-from styletransfer.transfer.going_on import composed, in_quarters, joined, longer
+from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
+from styletransfer.transfer.steps import decoded, edge_of, in_quarters, plan_steps
 
 if TYPE_CHECKING:
     from styletransfer.model.base import MelodyLlama
@@ -264,9 +265,8 @@ def shipped_model() -> Path:
 
 def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> Piece:
     """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched."""
-    rows = [(bar, *event) for bar, ids in enumerate(candidate.bars) for event in codec.decode_events(ids)]
-    bar, step, duration, pitch, velocity = np.array(rows, dtype=np.int64).reshape(-1, 5).T
-    onset_steps, loud = plan.bar_start[bar] + step, codec.velocity_values[np.maximum(velocity, 0)]
+    bar, step, duration, pitch, loud = decoded(codec, candidate.bars)
+    onset_steps = plan.bar_start[bar] + step
     told = plan.melody if plan.held is None else plan.held
     locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(told or ()) for e in events}
     own = np.array([(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool)
@@ -294,7 +294,7 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
 def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
     """The first bars of a piece: what sounds at their end ends there."""
     end = int(plan.bar_start[bars])
-    edge = end / STEPS_PER_QUARTER if plan.feel == "score" else float(piece.tempo.to_quarters(end / STEPS_PER_SECOND))
+    edge = edge_of(piece, plan, end)
     notes = piece.notes[plan_steps(piece, plan) < end].copy()
     notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
     return replace(piece, notes=notes, bars=piece.bars[:bars])
@@ -308,18 +308,17 @@ def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray
     return np.minimum(melody + max(int(np.ceil(lift)), 0), 127)
 
 
-def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
-    """(notes,) the step at which each note of a piece begins."""
-    performed = plan.feel == "performance"
-    steps = piece.onset_seconds * STEPS_PER_SECOND if performed else piece.notes["onset"] * STEPS_PER_QUARTER
-    return np.floor(steps + 0.5).astype(np.int64)
-
-
 def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece], style: str) -> tuple[list[dict[str, float]], int]:
     """The ranker's measures of all candidates, and the number of the best."""
     indexes = indexes_for(style)
     scores = [rank_of(candidate, melody, piece, indexes) for candidate, piece in zip(candidates, arranged, strict=True)]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
+
+
+def indexes_for(style: str) -> list[Copies]:
+    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces."""
+    own = [one.path / COPIES for one, _ in parse_style(style) if one.path is not None]
+    return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
 def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies]) -> dict[str, float]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from styletransfer.score.notes import Feel, InputError, Piece, sort_notes
 from styletransfer.score.read import read_score
-from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.grammar import Plan
 from styletransfer.transfer.request import PARTS, bar_range
 from styletransfer.transfer.sidecar import report_beside
+from styletransfer.transfer.steps import edge_of, plan_steps
 
 
 def feel_of(midi: str) -> Feel:
@@ -76,16 +77,13 @@ def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
     begin, end = plan.bar_start[len(plan.given)], plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1]
 
     def inside(piece: Piece) -> NDArray[np.bool_]:
-        scale = STEPS_PER_QUARTER if plan.feel == "score" else STEPS_PER_SECOND
-        onset = piece.notes["onset"] if plan.feel == "score" else piece.onset_seconds
-        step = np.floor(onset * scale + 0.5)
+        step = plan_steps(piece, plan)
         chosen: NDArray[np.bool_] = (step >= begin) & (step < end) & ~piece.notes["melody"]
         return chosen
 
     stays, new = earlier.notes[~inside(earlier)], made.notes[inside(made)].copy()
-    edge = end / STEPS_PER_QUARTER if plan.feel == "score" else float(earlier.tempo.to_quarters(end / STEPS_PER_SECOND))
     if plan.stop < plan.bars:
-        new["duration"] = np.minimum(new["duration"], edge - new["onset"])
+        new["duration"] = np.minimum(new["duration"], edge_of(earlier, plan, int(end)) - new["onset"])
     held = stays[stays["onset"] < new["onset"].min(initial=np.inf)]
     sounding = [
         ((held["pitch"] == note["pitch"]) & (held["onset"] + held["duration"] > note["onset"] + 1e-6)).any() for note in new
