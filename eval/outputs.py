@@ -22,6 +22,7 @@ from eval.systems import (
     SAMPLED,
     SHUFFLED,
     WRONG,
+    Job,
     Song,
     Target,
     wrong_target,
@@ -57,7 +58,7 @@ class Output:
         return self.system in REAL
 
 
-def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target]) -> list[tuple[str, Song, Target | None]]:
+def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target]) -> list[Job]:
     """All that has to be sampled, melody by melody; what several ask for (the base without a style) once."""
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [

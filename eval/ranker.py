@@ -62,7 +62,7 @@ def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float,
     :class:`styletransfer.model.sampling.Candidate` has them of one that was sampled."""
     grid = codec.grid(piece)
     ids, scored = codec.encode(grid, (), with_melody=True)
-    rows = with_heads(voices, codec.vocabulary, [codec.melody_key(grid, 0)], [ids])
+    rows = with_heads([voices], codec.vocabulary, [codec.melody_key(grid, 0)], [ids])
     found = []
     for voice, row in zip(voices, rows, strict=True):
         context = int(voice.model.config.max_position_embeddings)

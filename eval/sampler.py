@@ -17,10 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.systems import ADAPTER, BASE, BOTH, TAG, Song, Target
+from eval.systems import ADAPTER, BASE, BOTH, TAG, Job, Song, Target
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Piece
-from styletransfer.styles import WEIGHTS
+from styletransfer.styles import WEIGHTS, Style
 
 if TYPE_CHECKING:
     from styletransfer.model.sampling import Voice
@@ -30,6 +30,9 @@ DECIDING = (
     "model.base", "model.decoder", "model.features", "model.sampling", "tokens.codec", "tokens.controls", "tokens.grammar",
 )  # fmt: skip
 """Modules whose code decides what is sampled. Their comments and docstrings don't."""
+
+MOST_ROWS = 8
+"""Sequences of a batch. More of them read so much of their own past at every step that nothing is gained."""
 
 
 def digest(*parts: Any) -> str:
@@ -68,8 +71,6 @@ class Sampler:
 
     def __init__(self, folder: Path, sampling: SamplingConfig, seeds: int, model: Path | None = None) -> None:
         self.folder, self.sampling, self.seeds, self.model_folder = folder, sampling, seeds, model
-        self.made = 0
-        self.seconds = 0.0
 
     @cached_property
     def base(self) -> Base:
@@ -83,7 +84,7 @@ class Sampler:
 
     def key(self, system: str, song: Song, target: Target | None, seed: int) -> dict[str, Any]:
         """All that decides an output. Seed k is the sampler's candidate k, so that seeds are decoded in one batch."""
-        adapter = target.adapters[song.half] if target and system in (ADAPTER, BOTH) else None
+        adapter = self._adapter(system, song, target)
         tags = target if system in (TAG, BOTH) else None
         return {
             "code": self._code,
@@ -103,29 +104,40 @@ class Sampler:
         """Whether all seeds of an output are there."""
         return all(self.path(system, song, target, seed).exists() for seed in range(self.seeds))
 
-    def make(self, system: str, song: Song, target: Target | None) -> None:
-        """Sample what is missing of all seeds, in one batch, and keep it."""
+    def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        """The jobs by what they ask of the model, songs of like length together: of each batch, something is missing.
+
+        What is there already doesn't change a batch, as the end of a song moves the windows of the others.
+        """
+        alike: dict[Any, list[Job]] = {}
+        for system, song, target in jobs:
+            adapter = self._adapter(system, song, target)
+            alike.setdefault((system, adapter.path if adapter else None), []).append((system, song, target))
+        found = []
+        for group in alike.values():
+            group.sort(key=lambda job: job[1].quarters)
+            size = max(MOST_ROWS // self.seeds, 1)
+            found += [group[k : k + size] for k in range(0, len(group), size)]
+        return [batch for batch in found if not all(self.ready(*job) for job in batch)]
+
+    def make(self, jobs: Sequence[Job]) -> None:
+        """Sample all seeds of a batch's jobs, and keep them."""
         from styletransfer.model.base import write_atomically
-        from styletransfer.model.sampling import sample
+        from styletransfer.model.sampling import sample_songs
         from styletransfer.tokens.grammar import plan_of
         from styletransfer.transfer.pipeline import melody_codec
 
-        if self.ready(system, song, target):
-            return
         begin = time.monotonic()
         codec = melody_codec(self.model_folder)
-        plan = plan_of(codec, codec.grid(song.melody))
         config = replace(self.sampling, candidates=self.seeds)
-        found = sample(self._voices(system, song, target), codec, plan, config)
-        seconds = (time.monotonic() - begin) / self.seeds
+        songs = [(self._voices(*job), plan_of(codec, codec.grid(job[1].melody))) for job in jobs]
+        found = sample_songs(songs, codec, config)
+        seconds = (time.monotonic() - begin) / (self.seeds * len(jobs))
         self.folder.mkdir(parents=True, exist_ok=True)
-        for seed, candidate in enumerate(found):
-            kept = {"key": self.key(system, song, target, seed), **asdict(candidate), "seconds": round(seconds, 2)}
-            path = self.path(system, song, target, seed)
-            if not path.exists():
-                write_atomically(path, (json.dumps(kept) + "\n").encode())
-        self.made += len(found)
-        self.seconds += time.monotonic() - begin
+        for job, candidates in zip(jobs, found, strict=True):
+            for seed, candidate in enumerate(candidates):
+                kept = {"key": self.key(*job, seed), **asdict(candidate), "seconds": round(seconds, 2)}
+                write_atomically(self.path(*job, seed), (json.dumps(kept) + "\n").encode())
 
     def read(self, system: str, song: Song, target: Target | None, seed: int) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""
@@ -139,6 +151,11 @@ class Sampler:
         codec = melody_codec(self.model_folder)
         return path.stem, assemble(song.melody, codec, plan_of(codec, codec.grid(song.melody)), candidate)
 
+    @staticmethod
+    def _adapter(system: str, song: Song, target: Target | None) -> Style | None:
+        """The style whose adapter arranges the song, if the system has one."""
+        return target.adapters[song.half] if target and system in (ADAPTER, BOTH) else None
+
     def _voices(self, system: str, song: Song, target: Target | None) -> list[Voice]:
         """The predictions that are mixed: an adapter without a tag reads the controls of no style."""
         from styletransfer.model.sampling import voices_of
@@ -149,10 +166,11 @@ class Sampler:
         if target and system in (TAG, BOTH):
             controls = target.style.controls(song.melody.feel, tempo)
         model = self.base.model
-        if target and system in (ADAPTER, BOTH):
+        adapter = self._adapter(system, song, target)
+        if adapter:
             from styletransfer.transfer.pipeline import load_style
 
-            model = load_style(target.adapters[song.half], self.model_folder)
+            model = load_style(adapter, self.model_folder)
         strength = 0.0 if system == BASE else self.sampling.strength
         return voices_of(self.base.model, [(model, controls, 1.0)], strength)
 

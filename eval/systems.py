@@ -64,6 +64,10 @@ class Target:
         return self.style.name
 
 
+Job = tuple[str, Song, Target | None]
+"""An output that is asked for: the system, the melody and the style, None for the base."""
+
+
 def songs_in(folder: Path) -> list[Song]:
     """The songs of a folder of ABC files, by name.
 

@@ -103,8 +103,8 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
             benches[kind], deaf = benches_of(judges_for(arguments, kind), arguments.crossfit is not None)
             plans.append((kind, targets, systems, [*remarks, *left_out, *deaf]))
     jobs = [job for _, targets, systems, _ in plans for job in jobs_of(systems, songs, targets)]
-    for system, song, target in tracked([job for job in jobs if not sampler.ready(*job)], "arranging"):
-        sampler.make(system, song, target)
+    for batch in tracked(sampler.batches(jobs), "arranging"):
+        sampler.make(batch)
     measurer = Measurer(arguments.work / "measures", training_indexes(library, arguments.work, print))
     examples: list[dict[str, Any]] = []
     for kind, targets, systems, remarks in plans:

@@ -266,3 +266,17 @@ def test_the_controls_tell_the_key_of_the_bars_to_come(checked: type[Checked], m
     assert key_of(windows[0].ids.tolist()) == "KEY_C-major"
     assert "KEY_F#-major" in {key_of(window.ids.tolist()) for window in windows[-4:]}
     assert {key_of(window.ids.tolist()) for window in windows_of(codec(), grid, BACH, 96, with_melody=False)} == {"KEY_unknown"}
+
+
+def test_songs_of_a_batch_are_what_each_is_alone(model: Any, plan: Plan) -> None:
+    """Other melodies, other controls, the same models: what is sampled of one doesn't depend on its neighbours."""
+    config = SamplingConfig(candidates=2, strength=1.5, seed=3)
+    asked = [(voices(model, BACH, 1.5), plan), (voices(model, PERFORMED, 1.5), short_plan("performance", 6))]
+    together = sampling.sample_songs(asked, codec(), config)
+    alone = [sample(one, codec(), its, config) for one, its in asked]
+    assert [[found.bars for found in song] for song in together] == [[found.bars for found in song] for song in alone]
+
+
+def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
+    with pytest.raises(ValueError, match="same models and weights"):
+        sampling.sample_songs([(voices(model, BACH, 1.5), plan), (voices(model, BACH, 1.0), plan)], codec(), SamplingConfig())

@@ -41,6 +41,7 @@ class Candidate:
 
 @dataclass
 class _Row:
+    voices: Sequence[Voice]
     line: Line
     rng: np.random.Generator
     style: list[float] = field(default_factory=list)
@@ -66,24 +67,49 @@ def sample(
     *,
     partial: bool = False,
 ) -> list[Candidate]:
-    """Decode ``config.candidates`` sequences under a plan, in one batch.
+    """Decode ``config.candidates`` sequences under a plan, in one batch: :func:`sample_songs` for one song.
 
-    Candidate ``k`` draws from a generator of its own, seeded by (seed, k). When the context is full, every sequence starts
-    anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share done.
     With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one.
     """
-    rows = [_Row(Line(codec, plan), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
+    return sample_songs([(voices, plan)], codec, config, progress, partial=partial)[0]
+
+
+def sample_songs(
+    songs: Sequence[tuple[Sequence[Voice], Plan]],
+    codec: Codec,
+    config: SamplingConfig,
+    progress: Callable[[float], None] | None = None,
+    *,
+    partial: bool = False,
+) -> list[list[Candidate]]:
+    """Decode ``config.candidates`` sequences for each song, all in one batch; the songs' voices differ in controls alone.
+
+    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k). When the context is full, every sequence
+    starts anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share
+    done of the sequence that is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in all sequences.
+
+    Raises:
+        ValueError: where the songs are voiced by different models or weights.
+    """
+    voices = songs[0][0]
+    if any([(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices] for rest, _ in songs):
+        raise ValueError("songs of one batch have the same models and weights")
+    rows = [
+        _Row(own, Line(codec, plan), np.random.default_rng((config.seed, k)))
+        for own, plan in songs
+        for k in range(config.candidates)
+    ]
     context = int(voices[0].model.config.max_position_embeddings)
     limit = (context - len(voices[0].controls.tokens())) // 2
     decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
-    first, stop = len(plan.given), plan.bars if plan.stop is None else plan.stop
 
     def start() -> torch.Tensor:
         backs = [_recent(row.line, limit) for row in rows]
         recent = [row.line.context(back)[-limit:] for row, back in zip(rows, backs, strict=True)]
         keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
-        return decoder.start(with_heads(voices, codec.vocabulary, keys, recent))
+        return decoder.start(with_heads([row.voices for row in rows], codec.vocabulary, keys, recent))
 
+    whole: int | None = None  # all
     try:
         with torch.inference_mode():
             for row in rows:
@@ -107,19 +133,18 @@ def sample(
                     line.push(index)
                     column.append(index)
                 if progress:
-                    progress(min(row.line.bar + row.line.done - first for row in rows) / (stop - first))
+                    progress(min(_share(row.line) for row in rows))
                 if decoder.length + 1 >= context and not all(row.line.done for row in rows):
                     logits = start()
                 else:
                     logits = decoder.step(column * len(voices))
     except KeyboardInterrupt:
-        if not partial:
+        whole = min(len(row.line.bars) - (not row.line.done) for row in rows)
+        if not partial or not whole:
             raise
-    whole = min(len(row.line.bars) - (not row.line.done) for row in rows)
-    if not whole:
-        raise KeyboardInterrupt
     means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
-    return [Candidate(row.line.bars[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
+    found = [Candidate(row.line.bars[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
+    return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 
 def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:
@@ -128,10 +153,13 @@ def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[i
 
 
 def with_heads(
-    voices: Sequence[Voice], vocabulary: dict[str, int], keys: Sequence[str], rows: Sequence[list[int]]
+    voices: Sequence[Sequence[Voice]], vocabulary: dict[str, int], keys: Sequence[str], rows: Sequence[list[int]]
 ) -> list[list[int]]:
-    """Every row under every voice's controls, each with its own key, the first voice's rows first."""
-    heads = [[replace(voice.controls, key=key).tokens() for key in keys] for voice in voices]
+    """Every row under its voices' controls, each with its own key, those under the first voices first."""
+    heads = [
+        [replace(voice.controls, key=key).tokens() for voice, key in zip(side, keys, strict=True)]
+        for side in zip(*voices, strict=True)
+    ]
     return [[*(vocabulary[name] for name in head), *ids] for side in heads for head, ids in zip(side, rows, strict=True)]
 
 
@@ -162,6 +190,12 @@ def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingC
     kept = int(np.searchsorted(total, config.top_p * total[-1])) + 1
     position = int(np.searchsorted(total[:kept], rng.random() * total[min(kept, len(total)) - 1], side="right"))
     return int(choices[order[min(position, kept - 1)]])
+
+
+def _share(line: Line) -> float:
+    """How much of its plan a sequence has done."""
+    first, plan = len(line.plan.given), line.plan
+    return (line.bar + line.done - first) / ((plan.bars if plan.stop is None else plan.stop) - first)
 
 
 def _take_forced(line: Line) -> None:
