@@ -23,7 +23,7 @@ from styletransfer.score.notes import Piece
 from styletransfer.styles import WEIGHTS, Style
 
 if TYPE_CHECKING:
-    from styletransfer.model.sampling import Voice
+    from styletransfer.model.sampling import Candidate, Voice
     from styletransfer.transfer.pipeline import Base
 
 DECIDING = (
@@ -139,17 +139,22 @@ class Sampler:
                 kept = {"key": self.key(*job, seed), **asdict(candidate), "seconds": round(seconds, 2)}
                 write_atomically(self.path(*job, seed), (json.dumps(kept) + "\n").encode())
 
+    def candidate(self, system: str, song: Song, target: Target | None, seed: int) -> Candidate:
+        """What was sampled."""
+        from styletransfer.model.sampling import Candidate
+
+        kept = json.loads(self.path(system, song, target, seed).read_text(encoding="utf-8"))
+        return Candidate(kept["bars"], kept["style"], kept["plain"])
+
     def read(self, system: str, song: Song, target: Target | None, seed: int) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""
-        from styletransfer.model.sampling import Candidate
         from styletransfer.tokens.grammar import plan_of
         from styletransfer.transfer.pipeline import assemble, melody_codec
 
-        path = self.path(system, song, target, seed)
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        candidate = Candidate(kept["bars"], kept["style"], kept["plain"])
         codec = melody_codec(self.model_folder)
-        return path.stem, assemble(song.melody, codec, plan_of(codec, codec.grid(song.melody)), candidate)
+        plan = plan_of(codec, codec.grid(song.melody))
+        candidate = self.candidate(system, song, target, seed)
+        return self.path(system, song, target, seed).stem, assemble(song.melody, codec, plan, candidate)
 
     @staticmethod
     def _adapter(system: str, song: Song, target: Target | None) -> Style | None:

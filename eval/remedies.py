@@ -1,0 +1,198 @@
+"""What could bring arrangements nearer to the style that is asked for, tried on validation melodies.
+
+    python -m eval.remedies --data data/prepared
+    python -m eval.remedies --data data/prepared --adapters melody-pairs=runs/melody-pairs
+
+The melodies of ``eval.ranker`` (excerpts of validation scores, none of the transfer report's) in the styles of the report's
+composers, once with each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style
+by the judge of the report, beside what the music could lose: notes outside the melody's key, dissonance under its notes,
+silence, notes a quarter. Outputs are kept in ``--work``, so that the same command goes on. Writes a JSON and its table, which
+goes into the lab log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.ranker import melodies, notes_a_quarter
+from eval.results import number
+from eval.sampler import Sampler
+from eval.systems import BOTH, TAG, Song, Target, targets_of
+from eval.transfer_report import COMPOSERS, JUDGES, tracked
+from styletransfer.data.library import Library
+from styletransfer.evaluation.bootstrap import Resampled, class_mean
+from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.harmony import estimate_key, out_of_key_share
+from styletransfer.score.notes import InputError, Piece
+from styletransfer.styles import style_at
+from styletransfer.transfer import rank
+
+ONE = SamplingConfig(candidates=1)
+SHIPPED = "tag + adapter, as shipped, one candidate"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """``seeds``: candidates, of which the ranker chooses; ``adapters``: a folder
+    of styles instead of those that ship."""
+
+    system: str = BOTH
+    sampling: SamplingConfig = ONE
+    seeds: int = 1
+    adapters: Path | None = None
+
+
+REMEDIES = {
+    SHIPPED: Remedy(),
+    "tag only": Remedy(TAG),
+    "strength 1": Remedy(sampling=replace(ONE, strength=1.0)),
+    "strength 2": Remedy(sampling=replace(ONE, strength=2.0)),
+    "strength 3": Remedy(sampling=replace(ONE, strength=3.0)),
+    "temperature 0.8": Remedy(sampling=replace(ONE, temperature=0.8)),
+    "the ranker's choice of 4": Remedy(seeds=4),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--melodies", type=int, default=20, help="how many, spread over the composers'")
+    parser.add_argument("--only", nargs="+", help="these remedies beside what ships, instead of all")
+    parser.add_argument("--adapters", nargs="*", default=[], help="NAME=FOLDER: further remedies, styles by composers' names")
+    parser.add_argument("--work", type=Path, default=Path("runs/remedies"), help="where outputs are kept")
+    parser.add_argument("--out", type=Path, default=Path("eval/results/remedies.json"))
+    arguments = parser.parse_args(argv)
+    remedies = {name: one for name, one in REMEDIES.items() if name in {SHIPPED, *(arguments.only or REMEDIES)}}
+    for pair in arguments.adapters:
+        name, _, folder = pair.partition("=")
+        remedies[name] = Remedy(adapters=Path(folder))
+    try:
+        songs = songs_of(Library.load(arguments.data), arguments.melodies)
+        report = tried(remedies, songs, arguments.work)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(report))
+    return 0
+
+
+def songs_of(library: Library, count: int) -> list[Song]:
+    """Validation melodies, spread evenly over all that there are."""
+    found = []
+    every = list(melodies(library))
+    for number_, place in enumerate(np.unique(np.linspace(0, len(every) - 1, count).astype(int)).tolist()):
+        name, _, piece = every[place]
+        found.append(Song(name, number_, piece, piece.with_notes(piece.notes[piece.notes["melody"]]), 0))
+    return found
+
+
+def tried(remedies: dict[str, Remedy], songs: Sequence[Song], work: Path) -> dict[str, Any]:
+    """All remedies, judged and measured, as plain data."""
+    judges = {name: load_judge(name) for name in JUDGES["composers"]}
+    values: dict[str, dict[str, NDArray[np.float64]]] = {}
+    targets: list[Target] = []
+    for name, remedy in remedies.items():
+        sampler = Sampler(work / "outputs", remedy.sampling, remedy.seeds)
+        targets, _ = targets_of(COMPOSERS, sampler.base.weights_hash, None)
+        if folder := remedy.adapters:
+            targets = [Target(one.style, dict.fromkeys(one.adapters, style_at(folder / one.name))) for one in targets]
+        jobs = [(remedy.system, song, target) for target in targets for song in songs]
+        for batch in tracked(sampler.batches(jobs), name):
+            sampler.make(batch)
+        rows = []
+        for _, song, target in jobs:
+            piece = best(sampler, remedy.system, song, target)
+            rows.append(music_of(piece))
+            for judge_name, judge in judges.items():
+                for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
+                    found = heard(judge, piece, target.name, removed)
+                    rows[-1] |= {f"{judge_name} {part} {key}": value for key, value in found.items()}
+        values[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    classes, groups = [target.name for target in targets for _ in songs], [song.slug for _ in targets for song in songs]
+    means = {name: {key: class_mean(v, classes, groups) for key, v in one.items()} for name, one in values.items()}
+    return {
+        "made_by": "eval.remedies",
+        "melodies": len(songs),
+        "styles": [target.name for target in targets],
+        "systems": {name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()},
+        "differences": {
+            name: {key: plain(mean - means[SHIPPED][key]) for key, mean in one.items()} for name, one in means.items()
+        },
+    }
+
+
+def best(sampler: Sampler, system: str, song: Song, target: Target) -> Piece:
+    """The arrangement that the ranker chooses among all seeds."""
+    made = []
+    for seed in range(sampler.seeds):
+        candidate = sampler.candidate(system, song, target, seed)
+        piece = sampler.read(system, song, target, seed)[1]
+        melody = piece.notes["melody"]
+        scores = rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody])
+        made.append((scores["total"], -seed, piece))
+    return max(made, key=lambda one: one[:2])[2]
+
+
+def heard(judge: Judge, piece: Piece, target: str, removed: NDArray[np.bool_] | None) -> dict[str, float]:
+    """Whether a piece is taken for the style, and its probability; NaN where there are too few notes to judge."""
+    try:
+        found = judge.probabilities(piece, removed)
+    except InputError:
+        return {"accuracy": float("nan"), "probability": float("nan")}
+    place = judge.labels.index(target)
+    return {"accuracy": float(found.argmax() == place), "probability": float(found[place])}
+
+
+def music_of(piece: Piece) -> dict[str, float]:
+    """What an accompaniment could lose while its style is heard better."""
+    melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
+    return {
+        "outside": out_of_key_share(rest, estimate_key(melody)),
+        "dissonance": rank.dissonance(melody, rest),
+        "emptiness": rank.emptiness(melody, rest),
+        "notes": notes_a_quarter(piece.notes),
+    }
+
+
+def plain(found: Resampled) -> dict[str, float | None]:
+    """A mean with its interval."""
+    interval = found.interval()
+    numbers = {name: getattr(interval, name) for name in ("value", "low", "high")}
+    return {name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()}
+
+
+def table(report: dict[str, Any]) -> str:
+    """Markdown: style and music of each remedy, and what it adds to the accuracy of what ships."""
+    judge, other = JUDGES["composers"]
+    columns = {
+        "accuracy": f"{judge} whole accuracy",
+        "without the melody": f"{judge} rest accuracy",
+        "p(target)": f"{judge} whole probability",
+        "accuracy by the second judge": f"{other} whole accuracy",
+    }
+    music = {"outside the key": "outside", "dissonant": "dissonance", "silent": "emptiness", "notes a quarter": "notes"}
+    head = ["remedy", *columns, "accuracy added", "p(target) added", *music]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name, means in report["systems"].items():
+        added = [report["differences"][name][columns[key]] for key in ("accuracy", "p(target)")]
+        cells = [f"{means[key]['value']:.3f}" for key in columns.values()]
+        cells += ["", ""] if name == SHIPPED else [number(one) for one in added]
+        cells += [f"{means[key]['value']:.2f}" for key in music.values()]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
