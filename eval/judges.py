@@ -2,8 +2,8 @@
 
 For each set of labels J1 and J2, and J1 of each half of the five target composers, into ``styletransfer/assets/judges``; what
 they reach on test pieces, three protocols of splitting beside each other, and sanity checks into ``eval/results/judges.json``
-and, through :mod:`eval.judges_tables`, into ``eval/JUDGES.md``. Features and finished steps are kept in ``runs/judges``, so
-that the same command goes on. Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
+and, through :mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``. Features and finished steps
+are kept in ``runs/judges``, so that the same command goes on. Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/judges"))
     parser.add_argument("--results", type=Path, default=Path("eval/results/judges.json"))
     parser.add_argument("--page", type=Path, default=Path("eval/JUDGES.md"))
+    parser.add_argument("--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols")
     parser.add_argument("--cache", type=Path, default=Path("runs/judges"), help="where features and steps are kept")
     arguments = parser.parse_args(argv)
 
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     report["bytes"] = sum(sizes.values())
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     arguments.results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    write_tables(report, arguments.page)
+    write_tables(report, arguments.page, arguments.protocols)
     print(arguments.results)
     return 0
 

@@ -1,6 +1,7 @@
-"""The tables of ``eval/JUDGES.md`` from ``eval/results/judges.json``: ``python -m eval.judges_tables``.
+"""The tables of ``eval/JUDGES.md``, and of the protocols in ``eval/RESULTS.md``, from ``eval/results/judges.json``:
+``python -m eval.judges_tables``.
 
-Writes between the page's markers; no number in those tables is typed by hand.
+Writes between the pages' markers; no number in those tables is typed by hand.
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("eval/results/judges.json"))
     parser.add_argument("--page", type=Path, default=Path("eval/JUDGES.md"))
+    parser.add_argument("--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols")
     arguments = parser.parse_args(argv)
     try:
-        write_tables(json.loads(arguments.results.read_text(encoding="utf-8")), arguments.page)
+        write_tables(json.loads(arguments.results.read_text(encoding="utf-8")), arguments.page, arguments.protocols)
     except (OSError, InputError) as error:
-        print(f"{arguments.page}: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def write_tables(report: dict[str, Any], page: Path) -> None:
-    """Fill all marked parts of the page."""
+def write_tables(report: dict[str, Any], page: Path, protocols: Path) -> None:
+    """Fill all marked parts of the page of the judges, and the part ``protocols`` of another."""
     parts = {
         "judges": judges_table(report),
-        "protocols": protocols_table(report["protocols"]),
         "sanity": sanity_table(report),
         "cards": "\n\n".join(card(name, result) for name, result in report["judges"].items()),
     }
     page.write_text(fill(page.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    told = {"protocols": protocols_table(report["protocols"])}
+    protocols.write_text(fill(protocols.read_text(encoding="utf-8"), told), encoding="utf-8")
 
 
 def judges_table(report: dict[str, Any]) -> str:

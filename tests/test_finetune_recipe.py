@@ -33,9 +33,9 @@ def test_the_recipe_from_pieces_to_tables(
 ) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(YAML)
-    (tmp_path / "baroque.yaml").write_text(YAML.replace("steps: 4", "steps: 2"))  # settings of its own
     places = {name: tmp_path / name for name in ("styles", "work", "columns")}
     monkeypatch.setattr(train, "MORE", {})
+    monkeypatch.setattr(train, "STEPS", {"baroque": 2})
     call = ["--data", str(tiny_data), "--config", str(config), "--base", str(tiny_package), "--out", str(places["styles"])]
     call += ["--work", str(places["work"]), "--composers", str(config), "--eras", str(places["styles"])]
     call += ["--only", "bach", "chopin", "baroque"]
