@@ -3,7 +3,8 @@
 For each set of labels J1 and J2, and J1 of each half of the five target composers, into ``styletransfer/assets/judges``; what
 they reach on test pieces, three protocols of splitting beside each other, and sanity checks into ``eval/results/judges.json``
 and, through :mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``. Features and finished steps
-are kept in ``runs/judges``, so that the same command goes on. Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
+are kept in ``runs/judges``, so that the same command goes on.
+Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
 """
 
 from __future__ import annotations
