@@ -69,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--melodies", type=int, default=20, help="how many, spread over the composers'")
     parser.add_argument("--only", nargs="+", help="these remedies beside what ships, instead of all")
     parser.add_argument("--adapters", nargs="*", default=[], help="NAME=FOLDER: further remedies, styles by composers' names")
+    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
     parser.add_argument("--work", type=Path, default=Path("runs/remedies"), help="where outputs are kept")
     parser.add_argument("--out", type=Path, default=Path("eval/results/remedies.json"))
     arguments = parser.parse_args(argv)
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         remedies[name] = Remedy(adapters=Path(folder))
     try:
         songs = songs_of(Library.load(arguments.data), arguments.melodies)
-        report = tried(remedies, songs, arguments.work)
+        report = tried(remedies, songs, COMPOSERS, arguments.work, arguments.model)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -98,14 +99,16 @@ def songs_of(library: Library, count: int) -> list[Song]:
     return found
 
 
-def tried(remedies: dict[str, Remedy], songs: Sequence[Song], work: Path) -> dict[str, Any]:
-    """All remedies, judged and measured, as plain data."""
+def tried(
+    remedies: dict[str, Remedy], songs: Sequence[Song], styles: Sequence[str], work: Path, model: Path | None = None
+) -> dict[str, Any]:
+    """All remedies for all songs and styles, judged and measured, as plain data."""
     judges = {name: load_judge(name) for name in JUDGES["composers"]}
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     targets: list[Target] = []
     for name, remedy in remedies.items():
-        sampler = Sampler(work / "outputs", remedy.sampling, remedy.seeds)
-        targets, _ = targets_of(COMPOSERS, sampler.base.weights_hash, None)
+        sampler = Sampler(work / "outputs", remedy.sampling, remedy.seeds, model)
+        targets, _ = targets_of(styles, sampler.base.weights_hash, None)
         if folder := remedy.adapters:
             targets = [Target(one.style, dict.fromkeys(one.adapters, style_at(folder / one.name))) for one in targets]
         jobs = [(remedy.system, song, target) for target in targets for song in songs]

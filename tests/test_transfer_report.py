@@ -6,15 +6,16 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from eval import drawing, results, transfer_report
+from eval import drawing, remedies, results, transfer_report
 from eval.sampler import Sampler, code_hash, digest
-from eval.systems import LABELS, REAL, Target, systems_for, targets_of, wrong_target
+from eval.systems import BOTH, LABELS, REAL, Target, songs_in, systems_for, targets_of, wrong_target
 from styletransfer import styles
 from styletransfer.evaluation import judge as judge_module
 from styletransfer.evaluation.bootstrap import Resampled, class_mean, wilson
@@ -23,6 +24,7 @@ from styletransfer.evaluation.excerpts import excerpts, performance_excerpt, sco
 from styletransfer.evaluation.measures import Reference, beside, measure, set_measures
 from styletransfer.score.notes import InputError, Piece
 from styletransfer.styles import find_style
+from styletransfer.transfer import rank
 from tests.conftest import prepared
 from tests.style_folders import adapter
 from tests.tiny import random_piece
@@ -140,6 +142,41 @@ def test_the_recipe_and_its_page(place: list[str], tmp_path: Path, monkeypatch: 
     assert "mine" in text  # another recipe's part
     assert text.count("<!-- begin transfer -->") == 1
     assert "| tag + adapter | 8 |" in text
+
+
+def test_remedies_beside_what_ships(
+    place: list[str], tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is measured on the same songs and styles; what is the same as what ships adds nothing; the ranker has its choice."""
+    monkeypatch.setattr(remedies, "load_judge", StandIn)
+    tried = {
+        remedies.SHIPPED: remedies.Remedy(),
+        "cold": remedies.Remedy(sampling=replace(remedies.ONE, temperature=0.0)),
+        "same": remedies.Remedy(adapters=tmp_path / "styles"),
+        "two": remedies.Remedy(seeds=2),
+    }
+    songs = songs_in(tmp_path / "songs")
+    report = remedies.tried(tried, songs, ("bach", "chopin"), tmp_path / "work", tiny_package)
+    assert report["melodies"] == 2
+    first, second = transfer_report.JUDGES["composers"]
+    assert set(report["systems"]) == set(tried)
+    assert report["systems"]["same"] == report["systems"][remedies.SHIPPED]
+    assert {one["value"] for one in report["differences"]["same"].values()} == {0}
+    assert report["systems"]["cold"] != report["systems"]["same"]
+    told = report["systems"]["two"]
+    assert {f"{name} {part} accuracy" for name in (first, second) for part in ("whole", "rest")} <= set(told)
+    rows = remedies.table(report).splitlines()
+    assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == list(tried)
+
+    sampler = Sampler(tmp_path / "work" / "outputs", remedies.ONE, 2, tiny_package)
+    target = targets_of(("bach",), sampler.base.weights_hash, None)[0][0]
+    worth = []
+    for seed in range(2):
+        made, piece = sampler.candidate(BOTH, songs[0], target, seed), sampler.read(BOTH, songs[0], target, seed)[1]
+        melody = piece.notes["melody"]
+        worth.append(rank.score(made.style, made.plain, piece.notes[melody], piece.notes[~melody])["total"])
+    chosen = remedies.best(sampler, BOTH, songs[0], target)
+    assert chosen.notes.tolist() == sampler.read(BOTH, songs[0], target, int(np.argmax(worth)))[1].notes.tolist()
 
 
 def test_what_has_no_adapter_is_left_out(place: list[str], tmp_path: Path) -> None:
