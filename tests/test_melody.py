@@ -109,16 +109,32 @@ def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
     assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
 
 
-def test_parts_with_chords_are_searched_and_so_is_a_performance() -> None:
-    upper, lower = [72, 74, 60, 59, 58, 60, 74, 72] * 2, [60, 62, 71, 72, 74, 72, 64, 62] * 2
+def test_parts_with_chords_are_searched() -> None:
+    """Where the melody is mostly of a part that is no line."""
+    upper, lower = [72, 74, 60, 59, 58, 60, 57, 55] * 2, [60, 62, 71, 72, 74, 72, 71, 69] * 2
     onset = [float(i) for i in range(16)] * 3
-    notes = make_notes(onset, [1.0] * 48, upper + lower + [pitch - 4 for pitch in lower], part=[0] * 16 + [1] * 32)
-    lines = two_parts(upper, lower, ("P1", "P2")).notes
-    for piece in (score(notes, ("P1", "P2")), performance(lines, ("P1", "P2"))):
-        found = extract_merged(piece)
-        assert (found != (piece.notes["part"] == 0)).any()
-        assert (found != (piece.notes["part"] == 1)).any()
-        assert (extract_melody(piece) == found).all()
+    piece = score(
+        make_notes(onset, [1.0] * 48, upper + lower + [pitch - 4 for pitch in lower], part=[0] * 16 + [1] * 32), ("P1", "P2")
+    )
+    found = extract_merged(piece)
+    assert (found != (piece.notes["part"] == 0)).any()
+    assert (found != (piece.notes["part"] == 1)).any()
+    assert (extract_melody(piece) == found).all()
+
+
+def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> None:
+    """A singer who is silent in the pianist's interlude, where the search goes on with the piano."""
+    sung = [float(i) for i in [*range(32), *range(64, 96)]]
+    played = [float(i) for i in range(96)]
+    notes = make_notes(
+        sung + [onset for onset in played for _ in range(3)],
+        [1.0] * (64 + 3 * 96),
+        [67, 69, 71, 72, 74, 72, 71, 69] * 8 + [pitch for i in range(96) for pitch in (48, 55, 64 + i % 4)],
+        part=[1] * 64 + [0] * 3 * 96,
+    )
+    for piece in (score(notes, ("", "Track 2")), performance(notes, ("", "Track 2"))):
+        assert (extract_merged(piece) != (piece.notes["part"] == 1)).any()
+        assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
 
 
 def test_of_two_hands_the_top_of_the_right_one() -> None:
@@ -198,3 +214,9 @@ def test_of_pop_songs_the_melody_track_is_taken() -> None:
     files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:100]
     assert len(files) == 100
     assert sum(set(taken(read_score(file))) == {"MELODY"} for file in files) >= 95
+
+
+def test_of_pop_songs_the_melody_track_is_taken_without_its_name() -> None:
+    """94 of the first 100 files (benchmarks/tracks.md); the first twenty here, for time."""
+    files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:20]
+    assert sum(set(taken(read_score(file), named=False)) == {"MELODY"} for file in files) >= 17

@@ -3,7 +3,8 @@
 Order of belief, see :func:`extract_melody`: a piece that is one line is its own melody; a part that is called melody,
 voice or soprano is believed; of a keyboard score's two hands it is the top of the right one; of a score each part of
 which is a line (a choir, a quartet) it is the top part; anything else is searched by :func:`extract_merged`, which
-ignores parts and names.
+ignores parts and names. Where what it finds is more of one part than of any other, and that part is a line, the part is
+believed, as a whole: a song's voice whose track has no name.
 """
 
 from __future__ import annotations
@@ -74,7 +75,13 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
         if right.sum() >= 4:
             return skyline(piece, right)
     top = _top_part(piece, onset, end)
-    return extract_merged(piece) if top is None else skyline(piece, top)
+    if top is None:
+        merged = extract_merged(piece)
+        leading = _part(piece, int(np.bincount(piece.notes["part"][merged]).argmax())) if merged.any() else merged
+        if not is_line(piece, leading, onset, end, NEARLY_A_LINE):
+            return merged
+        top = leading
+    return skyline(piece, top)
 
 
 def part_called(piece: Piece, track: str) -> int:
