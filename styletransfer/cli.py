@@ -219,7 +219,19 @@ def inspect(
         return
     for line in report["remarks"]:
         print(line)
-    for name in ("feel", "key", "metre", "tempo", "bars", "seconds", "parts", "notes", "melody_notes", "melody_tracks"):
+    for name in (
+        "feel",
+        "key",
+        "metre",
+        "tempo",
+        "bars",
+        "seconds",
+        "parts",
+        "notes",
+        "chord_symbols",
+        "melody_notes",
+        "melody_tracks",
+    ):
         value = report[name]
         if name == "parts":
             value = [f"{number} {part}" for number, part in enumerate(value, start=1)]

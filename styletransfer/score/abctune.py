@@ -4,10 +4,10 @@ Read here rather than by music21, whose reader of ABC (10.5) lets an accidental 
 and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note before ``::`` for a field, and lets an
 ending last one bar.
 
-Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts; tied notes become one,
-chord symbols, words and other decorations are left out. Grace notes take an eighth of a quarter each, as in MusicXML. Rare
-things that are not understood: second lines within a voice (``&``: left out, with a remark), orders of parts (``P:``), and
-macros.
+Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts; tied notes become one, chord
+symbols are kept as such, words and other decorations are left out. Grace notes take an eighth of a quarter each, as in
+MusicXML. Rare things that are not understood: second lines within a voice (``&``: left out, with a remark), orders of parts
+(``P:``), and macros.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ class _Reader:
         order = in_playing_order([measure.signs for measure in written])
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
         sounds = [sound for voice in voices for sound in voice.sounds]
-        return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, 0, tuple(self.remarks))
+        chords = {place: tones for voice in voices for place, tones in voice.chords.items()}
+        return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks))
 
     def field(self, letter: str, value: str) -> None:
         """A field: in the heading, on a line of its own within the music, or inside a line of music."""

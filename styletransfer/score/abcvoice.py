@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Signs, Sound
+from styletransfer.score.symbols import chord_tones
 
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
@@ -54,6 +55,7 @@ class Voice:
     measures: list[Measure] = field(default_factory=list)
     accidentals: dict[str, int] = field(default_factory=dict)
     graces: list[int] = field(default_factory=list)
+    chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)  # the pitch classes of chord symbols
     words: list[tuple[str, int, Fraction]] = field(default_factory=list)  # as in Signs; measure, place
     open_ties: dict[tuple[str, str], int] = field(default_factory=dict)  # letter and octave as written -> pitch
     last: tuple[int, Fraction] = (0, Fraction(0))  # first sound and place of the last note, chord or rest
@@ -147,7 +149,10 @@ class Voice:
         self.measures[-1].ending = frozenset(number for number in numbers if 0 < number <= MOST_TURNS)
 
     def word(self, text: str) -> None:
-        """A decoration or a text over the staff, which may send the player elsewhere: D.C. al Fine, segno, To Coda."""
+        """A decoration or a text over the staff: a chord symbol, or what may send the player elsewhere, as D.C. al Fine,
+        segno, To Coda."""
+        if text[0] == '"' and (tones := chord_tones(text[1:-1])) is not None:
+            self.chords[self.place] = tones
         plain = re.sub(r"[^a-z]", "", text.lower())
         for pattern, word in _WORDS.items():
             if re.fullmatch(pattern, plain):

@@ -65,7 +65,7 @@ def _as_written(score: Any) -> Written:
     measures, runs = _playing_order(score, remarks)
     sounds, parts, drums = _sounds(score)
     tempos = _tempos(score) if sounds else {}
-    return Written(sounds, parts, measures, runs, tempos, _keys(score) if sounds else {}, drums, tuple(remarks))
+    return Written(sounds, parts, measures, runs, tempos, _keys(score) if sounds else {}, _chords(score), drums, tuple(remarks))
 
 
 def _playing_order(score: Any, remarks: list[str]) -> tuple[list[tuple[Fraction, Metre]], list[Run]]:
@@ -199,3 +199,15 @@ def _keys(score: Any) -> dict[Fraction, tuple[int, bool]]:
         Fraction(key.offset): (int(key.sharps or 0), getattr(key, "mode", None) == "minor")
         for key in score.parts[0].flatten().getElementsByClass("KeySignature")
     }
+
+
+def _chords(score: Any) -> dict[Fraction, tuple[int, ...]]:
+    """The pitch classes of chord symbols, by written place; none for "no chord"."""
+    from music21 import harmony
+
+    found: dict[Fraction, tuple[int, ...]] = {}
+    for symbol in score.flatten().getElementsByClass(harmony.Harmony):
+        tones = tuple(sorted({pitch.pitchClass for pitch in symbol.pitches}))
+        if tones or isinstance(symbol, harmony.NoChord):
+            found[Fraction(symbol.offset)] = tones
+    return found

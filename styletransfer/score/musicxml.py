@@ -1,7 +1,7 @@
 """MusicXML bytes to pieces, through music21 (imported only when a file needs it).
 
-Repeats are played out, tied notes become one, instruments are read at sounding pitch, chord symbols and unpitched notes
-are left out. Grace notes take an eighth of a quarter each just before the note that they adorn.
+Repeats are played out, tied notes become one, instruments are read at sounding pitch, chord symbols are kept as such,
+unpitched notes are left out. Grace notes take an eighth of a quarter each just before the note that they adorn.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ class Written:
     """Music as it is written.
 
     ``measures`` are (place as played, metre), in the order of playing, which ``runs`` give too. ``tempos`` are seconds a
-    quarter and ``keys`` (fifths, minor), both by written place. ``drums`` is how many parts have unpitched notes.
+    quarter, ``keys`` (fifths, minor) and ``chords`` pitch classes of chord symbols, all by written place. ``drums`` is how
+    many parts have unpitched notes.
     """
 
     sounds: list[Sound]
@@ -63,6 +64,7 @@ class Written:
     runs: list[Run]
     tempos: dict[Fraction, float] = field(default_factory=dict)
     keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
+    chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)
     drums: int = 0
     remarks: tuple[str, ...] = ()
 
@@ -111,6 +113,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         ticks_per_quarter=tpq,
         parts=written.parts,
         key_signatures=_key_signatures(written.keys, written.runs, tpq) if found == "score" else (),
+        chords=tuple((round(place * tpq) / tpq, tones) for place, tones in _in_force(written.chords, written.runs)),
         remarks=tuple(remarks),
     )
 

@@ -87,12 +87,12 @@ class TempoMap:
 class Piece:
     """Music as a note table, with its tempo map, bars and the names of its parts.
 
-    ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype ``BAR_DTYPE``, one row a bar,
-    without gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the
-    two it is. ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it
-    exactly), ``parts`` the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a
-    notated input carries, and ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left
-    out").
+    ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype ``BAR_DTYPE``, one row a bar, without
+    gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the two it is.
+    ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it exactly), ``parts``
+    the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a notated input carries,
+    ``chords`` its chord symbols, each (quarter from which it holds, pitch classes; none: no chord), and ``remarks`` sentences
+    that its reader wants the user to see ("2 drum tracks were left out").
     """
 
     notes: NoteTable
@@ -102,6 +102,7 @@ class Piece:
     ticks_per_quarter: int = 480
     parts: tuple[str, ...] = ("piano",)
     key_signatures: tuple[tuple[float, int, bool], ...] = ()
+    chords: tuple[tuple[float, tuple[int, ...]], ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

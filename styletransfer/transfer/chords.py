@@ -1,4 +1,4 @@
-"""The harmony of a song's own accompaniment, beat by beat, to which a new one can be held.
+"""A song's own harmony, beat by beat, to which a new accompaniment can be held: its chord symbols, or what it plays itself.
 
 A beat's chord is a triad or seventh: of what sounds in the beat, the share of its tones less that of others, where a seventh
 has to be the better by some and a chord whose root is the lowest note is preferred a little. The chords of all beats are chosen
@@ -8,11 +8,14 @@ sounds in a bar there is no chord, and every tone is one of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.hands import cheapest_path
-from styletransfer.score.notes import InputError, NoteTable, Piece
+from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
 from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
 from styletransfer.tokens.grammar import Plan
@@ -48,27 +51,43 @@ def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
 
 
 def harmony_of(source: Piece, melody: Piece, octaves: int, codec: Codec, plan: Plan) -> Harmony:
-    """The harmony of a song's accompaniment, on the beats of a plan; half seconds in a performance.
+    """A song's harmony, on the beats of a plan (half seconds in a performance) and wherever a chord symbol stands.
 
     Raises:
         InputError: where it has none.
     """
+    if source.chords:
+        return _of_symbols(source.chords, melody, codec, plan)
     notes = without_melody(source, melody, octaves)
     if not len(notes):
         raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
     grid = codec.grid(melody.with_notes(notes))
     end = grid.onset + grid.duration
     starts, scores, silent = [], [], []
-    for first, length, metre in zip(plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True):
+    for first, length, beats in _beats(plan):
         nothing = not _sound(grid.onset, end, grid.pitch, first, first + length).any()
-        for start in range(first, first + max(length, 1), _beat(metre)):
-            stop = min(start + _beat(metre), first + length)
+        for start, stop in pairwise([*beats, first + length]):
             inside = grid.pitch[(grid.onset < stop) & (end > start)]
             starts.append(start)
             scores.append(_fit(_sound(grid.onset, end, grid.pitch, start, stop), int(inside.min()) % 12 if len(inside) else -1))
             silent.append(nothing)
     tones = (TEMPLATES[cheapest_path(-np.array(scores), CHANGE * (1 - np.eye(len(CHORDS))))] > 0) | np.array(silent)[:, None]
     return Harmony(np.array(starts), tones)
+
+
+def _of_symbols(chords: tuple[tuple[float, tuple[int, ...]], ...], melody: Piece, codec: Codec, plan: Plan) -> Harmony:
+    """The chords that symbols name; before the first and under "no chord" every tone is one of it."""
+    quarters = np.array([quarter for quarter, _ in chords])
+    placed = codec.grid(melody.with_notes(make_notes(quarters, np.ones(len(chords)), [60] * len(chords)))).onset
+    starts = np.unique([*placed, *(beat for _, _, beats in _beats(plan) for beat in beats)])
+    named = np.array([[tone in tones or not tones for tone in range(12)] for tones in [(), *(tones for _, tones in chords)]])
+    return Harmony(starts, named[np.searchsorted(placed, starts, side="right")])
+
+
+def _beats(plan: Plan) -> Iterator[tuple[int, int, range]]:
+    """The first step, the length and the beats of each bar."""
+    for first, length, metre in zip(plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True):
+        yield first, length, range(first, first + max(length, 1), _beat(metre))
 
 
 def _beat(metre: str) -> int:

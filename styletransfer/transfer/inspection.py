@@ -33,6 +33,7 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         "seconds": round(source.length_seconds, 2),
         "parts": list(source.parts),
         "notes": len(source.notes),
+        "chord_symbols": len(source.chords),
         "melody_notes": len(melody),
         "melody_tracks": [source.parts[part] for part in sorted(set(melody["part"].tolist()))],
         "melody": melody_rows(piece),
