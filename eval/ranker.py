@@ -33,7 +33,7 @@ from styletransfer.score.harmony import estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.styles import shipped
 from styletransfer.tokens.codec import Codec
-from styletransfer.tokens.grammar import plan_of
+from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import rank
 from styletransfer.transfer.pipeline import assemble, melody_codec, voices_in
 

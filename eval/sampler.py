@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DECIDING = (
     "model.base", "model.decoder", "model.features", "model.sampling", "tokens.codec", "tokens.controls", "tokens.grammar",
+    "tokens.plan",
 )  # fmt: skip
 """Modules whose code decides what is sampled. Their comments and docstrings don't."""
 
@@ -124,7 +125,7 @@ class Sampler:
         """Sample all seeds of a batch's jobs, and keep them."""
         from styletransfer.model.base import write_atomically
         from styletransfer.model.sampling import sample_songs
-        from styletransfer.tokens.grammar import plan_of
+        from styletransfer.tokens.plan import plan_of
         from styletransfer.transfer.pipeline import melody_codec
 
         begin = time.monotonic()
@@ -148,7 +149,7 @@ class Sampler:
 
     def read(self, system: str, song: Song, target: Target | None, seed: int) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""
-        from styletransfer.tokens.grammar import plan_of
+        from styletransfer.tokens.plan import plan_of
         from styletransfer.transfer.pipeline import assemble, melody_codec
 
         codec = melody_codec(self.model_folder)

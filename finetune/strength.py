@@ -95,7 +95,7 @@ def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Pa
     from styletransfer.score.read import read_song
     from styletransfer.styles import find_style
     from styletransfer.tokens.controls import UNKNOWN, Controls
-    from styletransfer.tokens.grammar import plan_of
+    from styletransfer.tokens.plan import plan_of
     from styletransfer.transfer.pipeline import assemble, find_melody, load_model, load_style, melody_codec
 
     codec, base = melody_codec(folder), load_model(folder).model

@@ -14,7 +14,7 @@ from styletransfer.score.symbols import chord_tones
 from styletransfer.score.write import write_midi
 from styletransfer.tokens.chords import PASSING
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
-from styletransfer.tokens.grammar import plan_of
+from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.pipeline import apply, find_melody
 from styletransfer.transfer.request import Request

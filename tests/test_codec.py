@@ -25,7 +25,8 @@ from styletransfer.tokens.codec import (
     miditok_config,
 )
 from styletransfer.tokens.controls import FINAL, KEYS, MELODY, SPECIAL_TOKENS, Controls
-from styletransfer.tokens.grammar import Line, plan_of
+from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.plan import plan_of
 from tests.tiny import codec, random_piece
 
 # 13/4 is longer than the longest time shift, and a bar of 1/128 is shorter than a step

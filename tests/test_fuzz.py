@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_score
 from styletransfer.score.write import midi_bytes, write_midi
-from styletransfer.tokens.grammar import plan_of
+from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.pipeline import find_melody
 from tests.midi_builder import meta, metre, midi, note, scale, tempo
 from tests.test_abc import BOOK, HEAD

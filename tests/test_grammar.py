@@ -14,7 +14,8 @@ from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, Event
-from styletransfer.tokens.grammar import MOST_NOTES_AT_ONCE, Line, Plan, free_plan, plan_of
+from styletransfer.tokens.grammar import MOST_NOTES_AT_ONCE, Line
+from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from tests.tiny import codec, random_piece
 
 MOST_TOKENS = 20_000

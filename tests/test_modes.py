@@ -109,6 +109,29 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
     assert run("replay", "more.json", "--check").code == 0
 
 
+@pytest.mark.parametrize("feel", ["score", "performance"])
+def test_what_goes_on_closes_in_the_tunes_key(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """A full chord, its root lowest, on the last bar, until the end; nothing dissonant is held into it."""
+    pitch = [72, 76, 79, 76, 72, 76, 79, 72]  # C major
+    notes = make_notes([k / 2 for k in range(8)], [0.5] * 8, pitch, melody=True)
+    bars = bars_of([(0.0, 2, 4)], 4.0)
+    write_midi(Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody",)), tmp_path / "song.mid")
+    common = ("song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--feel", feel, "--temperature", "3")
+    for seed in ("1", "2", "3"):
+        name = f"more-{seed}.mid"
+        call = ("apply", *common, "--mode", "continue", "--seconds", "6", "--seed", seed, "-o", name)
+        assert run(*call).code == 0
+        more = read_score(tmp_path / name, feel)
+        end = (more.onset_seconds + more.duration_seconds).max()
+        sounding = more.notes["pitch"][more.onset_seconds + more.duration_seconds > end - 0.02].astype(int)
+        assert len(sounding) >= 3
+        assert sounding.min() % 12 == 0
+        assert set(sounding % 12) <= {0, 4, 7}
+        last = more.onset_seconds.max()
+        assert (more.onset_seconds > last - 0.02).sum() >= 3
+        assert end - last > 0.4
+
+
 def test_seconds_belong_to_continue(run: Run, tmp_path: Path) -> None:
     short_song(tmp_path / "song.mid")
     for words in ("--mode continue", "--seconds 9", "--mode regenerate --seconds 9"):

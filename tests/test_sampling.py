@@ -17,7 +17,7 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, InputError, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.grammar import Plan, free_plan, plan_of
+from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.training.likelihood import windows_of
 from tests.tiny import codec, tiny_model
 

@@ -14,7 +14,8 @@ from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.grammar import Line, Plan
+from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,19 @@ metre) is queued as forced tokens; between those, ``allowed`` marks every token 
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
 their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
-the root lowest, and is held as long as the tune's note; nothing begins in its second half or after it.
+the root lowest, and is held as long as the tune's note; nothing begins in its second half or after it. Music without a tune
+may close in the same way, with a full chord on its last bar.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Feel
-from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
     KEY_BARS,
@@ -27,125 +25,16 @@ from styletransfer.tokens.codec import (
     STEPS_PER_QUARTER,
     Codec,
     Event,
-    Grid,
     key_of_events,
     key_token,
 )
+from styletransfer.tokens.plan import Plan
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
-ORNAMENT_REACH = 3
-"""Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""
+FULL_CHORD = 3  # notes of a close without a tune, at the least
 ORNAMENT_BIAS = 4.0
 """Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
 none by itself. See the lab log."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is fixed before decoding starts.
-
-    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
-    the notes of each bar that are told, and locked with ``locked``; None composes freely, in bars that all look like the first,
-    until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
-    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
-    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
-    ``harmony``: the chords that are to be kept.
-    """
-
-    feel: Feel
-    bar_start: NDArray[np.int64]
-    bar_length: NDArray[np.int64]
-    bar_metre: tuple[str, ...]
-    earliest: NDArray[np.int64]
-    melody: tuple[tuple[Event, ...], ...] | None
-    subdivision: NDArray[np.bool_]
-    locked: bool = True
-    held: tuple[tuple[Event, ...], ...] | None = None
-    given: tuple[tuple[int, ...], ...] = ()
-    stop: int | None = None
-    harmony: Harmony | None = None
-
-    @property
-    def bars(self) -> int:
-        return len(self.bar_start)
-
-    @property
-    def locks(self) -> tuple[tuple[Event, ...], ...] | None:
-        """The locked notes of each bar."""
-        return (self.melody if self.held is None else self.held) if self.locked else None
-
-    @cached_property
-    def locked_notes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(notes,) onset, end and pitch of all locked notes, in steps from the start."""
-        rows = [
-            (start + event.step, start + event.step + event.duration, event.pitch)
-            for start, events in zip(self.bar_start.tolist(), self.locks or (), strict=False)
-            for event in events
-        ]
-        onset, end, pitch = np.array(rows, np.int64).reshape(-1, 3).T
-        return onset, end, pitch
-
-    def ornaments_at(self, now: int) -> range:
-        """The pitches of which one may be an ornament at a step from the start: while a locked note lasts, till the next."""
-        if self.held is None:
-            return range(0)
-        onset, end, pitch = self.locked_notes
-        index = int(np.searchsorted(onset, now, side="right")) - 1
-        if not 0 <= index < len(onset) - 1 or not onset[index] < now < end[index]:
-            return range(0)
-        around = pitch[index : index + 2]
-        lowest, highest = int(around.min()) - ORNAMENT_REACH, int(around.max()) + ORNAMENT_REACH
-        return range(max(lowest, LOWEST_PITCH), min(highest, HIGHEST_PITCH) + 1)
-
-
-def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None = None) -> Plan:
-    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that are locked, if not all."""
-    melody, few = _by_bars(codec, grid), _by_bars(codec, held) if held else None
-    earliest = np.maximum(0, -grid.bar_start)
-    return Plan(
-        grid.feel,
-        grid.bar_start,
-        grid.bar_length,
-        grid.bar_metre,
-        earliest,
-        melody,
-        subdivision_of(grid) if grid.feel == "score" else np.ones(STEPS_PER_QUARTER, bool),
-        locked,
-        few,
-    )
-
-
-def _by_bars(codec: Codec, grid: Grid) -> tuple[tuple[Event, ...], ...]:
-    return tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
-
-
-def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
-    """A plan without melody: so many equal bars, ``length`` steps each."""
-    start = np.arange(bars, dtype=np.int64) * length
-    subdivision = np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
-    return Plan(feel, start, np.full(bars, length), (metre,) * bars, np.zeros(bars, np.int64), None, subdivision)
-
-
-def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
-    """(24,) steps of a quarter at which an accompaniment to a grid's melody may begin.
-
-    Sixteenths and triplet eighths always; finer ones, such as 32nds, where the melody has them.
-    """
-    allowed = _sixteenths_and_triplets()
-    start = np.repeat(grid.bar_start, np.diff(grid.bar_slices))
-    onset = (grid.onset[: len(start)] - start)[grid.melody[: len(start)]] % STEPS_PER_QUARTER
-    for divisor in (3, 4):  # 32nds, triplet sixteenths
-        finer = onset[(onset % divisor == 0) & ~allowed[onset]]
-        if len(finer) >= 2:
-            allowed[::divisor] = True
-    return allowed
-
-
-def _sixteenths_and_triplets() -> NDArray[np.bool_]:
-    allowed = np.zeros(STEPS_PER_QUARTER, bool)
-    allowed[::6] = True
-    allowed[::8] = True
-    return allowed
 
 
 @dataclass
@@ -173,16 +62,20 @@ class Line:
         self._melody_onset, self._melody_end, self._melody_pitch = plan.locked_notes
         self._locked = plan.locks is not None
         # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
-        self._close = self._end = 1 << 40
+        self._close = self._end = self._until = 1 << 40
         self._key: Key | None = None
         if self._locked and plan.melody is not None and len(self._melody_onset):
             self._close = int(self._melody_onset[-1])
-            self._end = int(self._close + max((self._melody_end[-1] - self._close) // 2, 1))
+            self._until = int(self._melody_end[-1])
+            self._end = self._close + max((self._until - self._close) // 2, 1)
             starts = plan.bar_start.tolist()
             key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
             self._key = key if key and self._melody_pitch[-1] % 12 in key.triad else None
             if self._key and plan.harmony and not plan.harmony.allows(self._close)[list(self._key.triad)].all():
                 self._key = None  # the song's own last chord is another one
+        elif plan.closes:
+            self._key, self._close = plan.closes, int(plan.bar_start[-1])
+            self._end, self._until = self._close + 1, self._close + int(plan.bar_length[-1])
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -238,11 +131,10 @@ class Line:
     def _longest(self, pitch: int) -> int:
         """A note that begins now must not last longer than this many steps."""
         now = self._step
-        harmony = self.codec.longest if self.plan.harmony is None else self.plan.harmony.longest(now, pitch)
-        if not self._locked:
-            return harmony
-        later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
-        limit = min(harmony, int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest)
+        limit = self.codec.longest if self.plan.harmony is None else self.plan.harmony.longest(now, pitch)
+        if self._locked:
+            later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
+            limit = min(limit, int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest)
         if self._key and now < self._close and pitch % 12 not in self._key.triad:
             return min(limit, self._close - now)  # a dissonance held into the close would never be resolved
         return limit
@@ -266,7 +158,7 @@ class Line:
                 mask[codec.first_duration + shortest : codec.first_duration + index + 1] = True
             else:
                 held = self._key is not None and now >= self._close
-                longest = int(self._melody_end[-1]) - now if held else self._longest(self._pitch)
+                longest = self._until - now if held else self._longest(self._pitch)
                 if self._is_ornament:
                     longest = int(self._melody_onset[self._melody_onset > now][0]) - now
                 fits = max(int(np.searchsorted(codec.durations, longest, side="right")), 1)
@@ -275,6 +167,8 @@ class Line:
         pending = self._pending
         here = pending is not None and pending.step == self._now
         self._allow_pitches(mask, pending if here else None)
+        if self.plan.closes and now == self._close and self._count < FULL_CHORD and mask.any():
+            return mask
         if not here and self._state != "shift":
             limit = pending.step if pending is not None else int(self.plan.bar_length[self.bar]) - 1
             landing = self._now + codec.durations
@@ -314,6 +208,8 @@ class Line:
                 pitch = pitch[self.plan.harmony.allows(now)[pitch % 12]]
             if self._key and now >= self._close:
                 lowest = now == self._close and self._last < 0
+                if self.plan.closes:  # an octave of room for each note that has to come
+                    pitch = pitch[pitch <= HIGHEST_PITCH - 12 * max(FULL_CHORD - 1 - self._count, 0)]
                 pitch = pitch[np.isin(pitch % 12, self._key.triad[:1] if lowest else self._key.triad)]
             mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
         if pending is not None:

@@ -18,7 +18,7 @@ from styletransfer.score.hands import cheapest_path
 from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
 from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
-from styletransfer.tokens.grammar import Plan
+from styletransfer.tokens.plan import Plan
 
 QUALITIES = (
     (0, 4, 7),

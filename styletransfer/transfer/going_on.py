@@ -1,4 +1,5 @@
-"""Music after a tune: bars like its last one, composed freely by a model that reads the arrangement before them."""
+"""Music after a tune: bars like its last one, composed freely by a model that reads the arrangement before them, and closed in
+the tune's key."""
 
 from __future__ import annotations
 
@@ -9,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.hands import split_hands
+from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import BAR_DTYPE, NoteTable, Piece, make_notes, sort_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.grammar import Plan
+from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.steps import decoded, in_quarters
 
 
 def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
-    """An arrangement with bars for so many seconds more, and the plan that fills these."""
+    """An arrangement with bars for so many seconds more, and the plan that fills these: at least half a bar for the close."""
     stop = arranged.tempo.to_seconds(_end(arranged)) + seconds
     grid = codec.grid(arranged)
     given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(plan.bars))
@@ -27,11 +29,11 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
         final = bars[-1]
         quarters = 4.0 * float(final["numerator"]) / float(final["denominator"])
         begin = float(final["start"] + final["length"])
-        count = max(math.ceil((float(arranged.tempo.to_quarters(stop)) - begin) / quarters - 1e-6), 1)
+        count = max(math.ceil((float(arranged.tempo.to_quarters(stop)) - begin) / quarters - 0.5), 1)
         more = [(begin + k * quarters, quarters, final["numerator"], final["denominator"]) for k in range(count)]
         bars, length = np.concatenate([bars, np.array(more, BAR_DTYPE)]), round(quarters * STEPS_PER_QUARTER)
     else:
-        count = max(math.ceil((float(stop) * STEPS_PER_SECOND - last) / FREE_BAR_STEPS - 1e-6), 1)
+        count = max(math.ceil((float(stop) * STEPS_PER_SECOND - last) / FREE_BAR_STEPS - 0.5), 1)
     wider = Plan(
         plan.feel,
         np.append(plan.bar_start, last + length * np.arange(count)),
@@ -41,6 +43,7 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
         None,
         plan.subdivision,
         given=given,
+        closes=estimate_key(arranged.melody),
     )
     return replace(arranged, bars=bars), wider
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.notes import NoteTable, Piece, sort_notes
-from styletransfer.tokens.grammar import Plan
+from styletransfer.tokens.plan import Plan
 
 FREED = 0.1
 """Share of a melody's notes that need not be kept, at the most: the shortest off the beat."""

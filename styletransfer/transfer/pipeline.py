@@ -21,9 +21,9 @@ from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, make_n
 from styletransfer.score.read import read_song
 from styletransfer.styles import COPIES, Style, parse_style
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.grammar import Plan, free_plan, plan_of
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
+from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.dynamics import velocities

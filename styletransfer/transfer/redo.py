@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from styletransfer.score.notes import Feel, InputError, Piece, sort_notes
 from styletransfer.score.read import read_score
 from styletransfer.tokens.codec import Codec
-from styletransfer.tokens.grammar import Plan
+from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.request import PARTS, bar_range
 from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.steps import edge_of, plan_steps

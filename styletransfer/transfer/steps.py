@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from styletransfer.score.notes import Piece
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.grammar import Plan
+from styletransfer.tokens.plan import Plan
 
 
 def decoded(codec: Codec, bars: Sequence[Sequence[int]], first: int = 0) -> tuple[NDArray[np.int64], ...]:

@@ -1,0 +1,126 @@
+"""What is fixed before a sequence is decoded: bars, the melody that is told, what is held, where accompaniment may begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.harmony import Key
+from styletransfer.score.notes import Feel
+from styletransfer.tokens.chords import Harmony
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
+
+ORNAMENT_REACH = 3
+"""Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before decoding starts.
+
+    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
+    the notes of each bar that are told, and locked with ``locked``; None composes freely, in bars that all look like the first,
+    until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
+    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
+    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
+    ``harmony``: the chords that are to be kept. ``closes``: the key in which music without a melody ends, on its last bar.
+    """
+
+    feel: Feel
+    bar_start: NDArray[np.int64]
+    bar_length: NDArray[np.int64]
+    bar_metre: tuple[str, ...]
+    earliest: NDArray[np.int64]
+    melody: tuple[tuple[Event, ...], ...] | None
+    subdivision: NDArray[np.bool_]
+    locked: bool = True
+    held: tuple[tuple[Event, ...], ...] | None = None
+    given: tuple[tuple[int, ...], ...] = ()
+    stop: int | None = None
+    harmony: Harmony | None = None
+    closes: Key | None = None
+
+    @property
+    def bars(self) -> int:
+        return len(self.bar_start)
+
+    @property
+    def locks(self) -> tuple[tuple[Event, ...], ...] | None:
+        """The locked notes of each bar."""
+        return (self.melody if self.held is None else self.held) if self.locked else None
+
+    @cached_property
+    def locked_notes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(notes,) onset, end and pitch of all locked notes, in steps from the start."""
+        rows = [
+            (start + event.step, start + event.step + event.duration, event.pitch)
+            for start, events in zip(self.bar_start.tolist(), self.locks or (), strict=False)
+            for event in events
+        ]
+        onset, end, pitch = np.array(rows, np.int64).reshape(-1, 3).T
+        return onset, end, pitch
+
+    def ornaments_at(self, now: int) -> range:
+        """The pitches of which one may be an ornament at a step from the start: while a locked note lasts, till the next."""
+        if self.held is None:
+            return range(0)
+        onset, end, pitch = self.locked_notes
+        index = int(np.searchsorted(onset, now, side="right")) - 1
+        if not 0 <= index < len(onset) - 1 or not onset[index] < now < end[index]:
+            return range(0)
+        around = pitch[index : index + 2]
+        lowest, highest = int(around.min()) - ORNAMENT_REACH, int(around.max()) + ORNAMENT_REACH
+        return range(max(lowest, LOWEST_PITCH), min(highest, HIGHEST_PITCH) + 1)
+
+
+def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None = None) -> Plan:
+    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that are locked, if not all."""
+    melody, few = _by_bars(codec, grid), _by_bars(codec, held) if held else None
+    earliest = np.maximum(0, -grid.bar_start)
+    return Plan(
+        grid.feel,
+        grid.bar_start,
+        grid.bar_length,
+        grid.bar_metre,
+        earliest,
+        melody,
+        subdivision_of(grid) if grid.feel == "score" else np.ones(STEPS_PER_QUARTER, bool),
+        locked,
+        few,
+    )
+
+
+def _by_bars(codec: Codec, grid: Grid) -> tuple[tuple[Event, ...], ...]:
+    return tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
+
+
+def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
+    """A plan without melody: so many equal bars, ``length`` steps each."""
+    start = np.arange(bars, dtype=np.int64) * length
+    subdivision = np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
+    return Plan(feel, start, np.full(bars, length), (metre,) * bars, np.zeros(bars, np.int64), None, subdivision)
+
+
+def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
+    """(24,) steps of a quarter at which an accompaniment to a grid's melody may begin.
+
+    Sixteenths and triplet eighths always; finer ones, such as 32nds, where the melody has them.
+    """
+    allowed = _sixteenths_and_triplets()
+    start = np.repeat(grid.bar_start, np.diff(grid.bar_slices))
+    onset = (grid.onset[: len(start)] - start)[grid.melody[: len(start)]] % STEPS_PER_QUARTER
+    for divisor in (3, 4):  # 32nds, triplet sixteenths
+        finer = onset[(onset % divisor == 0) & ~allowed[onset]]
+        if len(finer) >= 2:
+            allowed[::divisor] = True
+    return allowed
+
+
+def _sixteenths_and_triplets() -> NDArray[np.bool_]:
+    allowed = np.zeros(STEPS_PER_QUARTER, bool)
+    allowed[::6] = True
+    allowed[::8] = True
+    return allowed
