@@ -135,7 +135,7 @@ class Line:
         if self._locked:
             later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
             limit = min(limit, int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest)
-        if self._key and now < self._close and pitch % 12 not in self._key.triad:
+        if self._key and now < self._close and (self.plan.closes or pitch % 12 not in self._key.triad):
             return min(limit, self._close - now)  # a dissonance held into the close would never be resolved
         return limit
 
