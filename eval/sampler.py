@@ -84,7 +84,7 @@ class Sampler:
         return code_hash(DECIDING)
 
     def key(self, system: str, song: Song, target: Target | None, seed: int) -> dict[str, Any]:
-        """All that decides an output. Seed k is the sampler's candidate k, so that seeds are decoded in one batch."""
+        """All that decides an output but the songs beside it. Seed k is candidate k, so that seeds are decoded in one batch."""
         adapter = self._adapter(system, song, target)
         tags = target if system in (TAG, BOTH) else None
         return {
@@ -95,6 +95,7 @@ class Sampler:
             "tags": [tags.style.era, tags.style.composer] if tags else None,
             "sampling": asdict(self.sampling) | {"candidates": None},
             "candidate": seed,
+            "seeds": self.seeds,
             "melody": digest(song.melody),
         }
 

@@ -168,6 +168,7 @@ def test_remedies_beside_what_ships(
     rows = remedies.table(report).splitlines()
     assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == list(tried)
 
+    one = Sampler(tmp_path / "work" / "outputs", remedies.ONE, 1, tiny_package)
     sampler = Sampler(tmp_path / "work" / "outputs", remedies.ONE, 2, tiny_package)
     target = targets_of(("bach",), sampler.base.weights_hash, None)[0][0]
     worth = []
@@ -175,6 +176,7 @@ def test_remedies_beside_what_ships(
         made, piece = sampler.candidate(BOTH, songs[0], target, seed), sampler.read(BOTH, songs[0], target, seed)[1]
         melody = piece.notes["melody"]
         worth.append(rank.score(made.style, made.plain, piece.notes[melody], piece.notes[~melody])["total"])
+    assert one.path(BOTH, songs[0], target, 0) != sampler.path(BOTH, songs[0], target, 0)
     chosen = remedies.best(sampler, BOTH, songs[0], target)
     assert chosen.notes.tolist() == sampler.read(BOTH, songs[0], target, int(np.argmax(worth)))[1].notes.tolist()
 
