@@ -185,6 +185,42 @@ def test_repeats(text: str, played: str) -> None:
     assert "".join("C.D.EF.G.A.B"[pitch % 12] if pitch < 72 else "c" for pitch in pitches(text)) == played
 
 
+ORDERED = "X:1\nP:{}\nM:4/4\nL:1/4\nK:C\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("order", "text", "played"),
+    [
+        ("AABA", "P:A\nC4|\nP:B\nD4|", [60, 60, 62, 60]),
+        ("A2.B", "[P:A]C4|[P:B]D4|E4|]", [60, 60, 62, 64]),
+        ("(AB)3C", "P:A\nC4|\nP:B\nD4|\nP:C\nE4|", [60, 62, 60, 62, 60, 62, 64]),
+        ("((A2B)2A)2", "P:A\nC4|\nP:B\nD4|", [60, 60, 62, 60, 60, 62, 60] * 2),
+        ("BA", "F4|\nP:A\nC4|\nP:B\nD4|", [65, 62, 60]),  # what is before the first part is played before all
+        ("AAB", "P:A\n|:C4:|\nP:B\n|:D4|1E4:|2F4|]", [60] * 4 + [62, 64, 62, 65]),  # a part's own repeats
+        ("AB", "P:A\nC4\nP:B\nD4", [60, 62]),  # no bar lines
+        ("A", "P:A\nC4|\nP:B\nD4|", [60]),
+    ],
+)
+def test_the_order_of_parts(order: str, text: str, played: list[int]) -> None:
+    piece = parse_abc(ORDERED.format(order, text).encode(), "x.abc")
+    assert [pitch for *_, pitch in rows(piece)] == played
+    assert not piece.remarks
+
+
+def test_the_order_of_parts_holds_for_all_voices() -> None:
+    text = "V:1\nP:A\nC4|\nP:B\nD4|\nV:2\nE4|F4|"
+    piece = parse_abc(ORDERED.format("BA", text).encode(), "x.abc")
+    assert [pitch for *_, pitch in rows(piece, 0)] == [62, 60]
+    assert [pitch for *_, pitch in rows(piece, 1)] == [65, 64]
+
+
+@pytest.mark.parametrize("order", ["AC", "slow", "A99", "(AB", "AB)", "((((A9)9)9)9)9", "A" * 201, "A?"])
+def test_an_impossible_order_of_parts_is_left_out_with_a_word(order: str) -> None:
+    piece = parse_abc(ORDERED.format(order, "P:A\nC4|\nP:B\nD4|").encode(), "x.abc")
+    assert [pitch for *_, pitch in rows(piece)] == [60, 62]
+    assert "order of parts" in piece.remarks[0]
+
+
 def test_the_order_of_measures_always_ends() -> None:
     rng = random.Random(0)
     words = ("segno", "coda", "fine", "to coda", "da capo", "dal segno")

@@ -4,24 +4,27 @@ Read here rather than by music21, whose reader of ABC (10.5) lets an accidental 
 and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note before ``::`` for a field, and lets an
 ending last one bar.
 
-Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts; tied notes become one, chord
-symbols are kept as such, words and other decorations are left out. Grace notes take an eighth of a quarter each, as in
-MusicXML. Rare things that are not understood: second lines within a voice (``&``: left out, with a remark), orders of parts
-(``P:``), and macros.
+Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts, and the order of parts that
+``P:`` states in the heading; tied notes become one, chord symbols are kept as such, words and other decorations are left out.
+Grace notes take an eighth of a quarter each, as in MusicXML. Rare things that are not understood: second lines within a
+voice (``&``: left out, with a remark), and macros.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from styletransfer.score.abcvoice import ACCIDENTALS, Voice, written_length
+from styletransfer.score.abcvoice import ACCIDENTALS, MOST_TURNS, Measure, Voice, written_length
 from styletransfer.score.notation import (
     FASTEST,
     SLOWEST,
     Metre,
+    Signs,
     Written,
     distinct_label,
     in_order,
@@ -30,6 +33,8 @@ from styletransfer.score.notation import (
 )
 from styletransfer.score.notes import Feel, InputError, Piece
 
+MOST_PARTS = 200
+"""An order of more parts than this is a mistake and isn't heeded."""
 _SHARPS = "FCGDAEB"
 _MODES = {"": 0, "maj": 0, "ion": 0, "mix": -1, "dor": -2, "m": -3, "min": -3, "aeo": -3, "phr": -4, "loc": -5, "lyd": 1}
 
@@ -130,6 +135,8 @@ class _Reader:
         self.clef_shift = 0
         self.keys: dict[Fraction, tuple[int, bool]] = {}
         self.tempos: dict[Fraction, float] = {}
+        self.part_order = ""
+        self.parts: dict[str, Fraction] = {}  # where each begins, as written
         self.remarks: list[str] = []
         self.in_music = False
 
@@ -155,11 +162,31 @@ class _Reader:
         written = [measure for measure in leader.measures if measure.start < leader.place]
         starts = [measure.start for measure in written]
         stops = [*starts[1:], max(voice.place for voice in voices)]
-        order = in_playing_order([measure.signs for measure in written])
+        order = self.playing_order([measure.signs for measure in written], starts)
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
         sounds = [sound for voice in voices for sound in voice.sounds]
         chords = {place: tones for voice in voices for place, tones in voice.chords.items()}
         return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks))
+
+    def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
+        """The order in which measures are played: by the order of parts where there is one, each part by its own signs.
+
+        What stands before the first part is played before all.
+        """
+        if not self.part_order:
+            return in_playing_order(signs)
+        parts = parts_in_order(self.part_order)
+        if not parts or not set(parts) <= self.parts.keys():
+            self.remarks.append(f"its order of parts (P:{self.part_order[:40]}) names others than it has, and was left out")
+            return in_playing_order(signs)
+        first = {part: bisect_left(starts, place) for part, place in self.parts.items()}
+        ends = sorted({*first.values(), len(signs)})
+        order = in_playing_order(signs[: ends[0]])
+        for part in parts:
+            begin = first[part]
+            end = next((end for end in ends if end > begin), begin)
+            order += [begin + index for index in in_playing_order(signs[begin:end])]
+        return order
 
     def field(self, letter: str, value: str) -> None:
         """A field: in the heading, on a line of its own within the music, or inside a line of music."""
@@ -171,6 +198,12 @@ class _Reader:
         elif letter == "Q":
             if (tempo := _tempo(value)) is not None:
                 self.tempos.setdefault(voice.place if voice else Fraction(0), tempo)
+        elif letter == "P" and self.in_music:
+            self.parts.setdefault(value.strip()[:1], voice.place if voice else Fraction(0))
+            if voice and self.part_order and voice.place > voice.measures[-1].start:
+                voice.measures.append(Measure(voice.place, voice.metre))
+        elif letter == "P":
+            self.part_order = value.strip()
         elif letter == "L" and (unit := _fraction(value)):
             if voice is None:
                 self.unit = 4 * unit
@@ -273,6 +306,30 @@ class _Reader:
             voice.broken(text)
         elif kind == "text":
             voice.word(text)
+
+
+def parts_in_order(text: str) -> list[str]:
+    """The parts that ``P:`` of a heading names, one by one: AABB, A2.B2, (AB)3C; none where it isn't an order of parts."""
+    stack: list[list[str]] = [[]]
+    last: list[str] = []  # what a number behind it repeats
+    for token in re.findall(r"[A-Za-z]|\d+|\S", text):
+        if token.isalpha():
+            last = [token]
+            stack[-1] += last
+        elif token.isdecimal() and last and 0 < int(token) <= MOST_TURNS:
+            stack[-1] += last * (int(token) - 1)
+            last = []
+        elif token == "(":
+            stack.append([])
+            last = []
+        elif token == ")" and len(stack) > 1:
+            last = stack.pop()
+            stack[-1] += last
+        elif token != ".":
+            return []
+        if sum(map(len, stack)) > MOST_PARTS:
+            return []
+    return stack[0] if len(stack) == 1 else []
 
 
 def _plain(line: str) -> str:
