@@ -283,6 +283,40 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
     assert piece.bars["start"].tolist() == [0, 2, 4, 6]
 
 
+def jump(words: str = "", **sound: str) -> str:
+    """A ``<sound>``, in a direction where there are words."""
+    said = "<sound " + " ".join(f'{name}="{value}"' for name, value in sound.items()) + "/>"
+    return f"<direction><direction-type><words>{words}</words></direction-type>{said}</direction>" if words else said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "played"),
+    [
+        ({}, {2: jump(fine="yes"), 3: jump(dacapo="yes")}, "CDECD"),
+        ({}, {4: jump(dacapo="yes")}, "CDEFCDEF"),
+        ({}, {2: jump("Ende", fine="yes"), 3: jump("Von Anfang bis Ende", dacapo="yes")}, "CDECD"),
+        ({}, {2: jump("Fine", fine="yes"), 3: jump("D.C. al Fine", dacapo="yes")}, "CDECD"),
+        ({2: jump(segno="s")}, {3: jump(fine="yes"), 4: jump(dalsegno="s")}, "CDEFDE"),
+        ({4: jump(coda="c")}, {2: jump(tocoda="c"), 3: jump(dacapo="yes")}, "CDECDF"),
+        ({4: jump(coda="c"), 2: jump(segno="s")}, {2: jump(tocoda="c"), 3: jump(dalsegno="s")}, "CDEDF"),
+        ({}, {2: jump(fine="yes"), 3: jump(dacapo="no", tempo="90")}, "CDEF"),
+        ({}, {2: jump(fine="yes") + '<barline location="right"><repeat direction="backward"/></barline>'}, "CDCDEF"),
+    ],
+)
+def test_jumps_that_only_sound(tmp_path: Path, before: dict[int, str], after: dict[int, str], played: str) -> None:
+    attributes = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    bars = "".join(
+        f"<measure number='{n}'>{attributes if n == 1 else ''}{before.get(n, '')}"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>4</duration></note>{after.get(n, '')}</measure>"
+        for n, step in enumerate("CDEF"[: 4 if "F" in played else 3], 1)
+    )
+    players = "<score-part id='P1'><part-name>Piano</part-name></score-part>"
+    xml = f"<score-partwise><part-list>{players}</part-list><part id='P1'>{bars}</part></score-partwise>"
+    piece = read_bytes(tmp_path, xml.encode(), "jump.xml")
+    assert "".join("C.D.EF"[pitch - 60] for pitch in piece.notes["pitch"].tolist()) == played
+    assert not piece.remarks
+
+
 def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: Path) -> None:
     """Music21 gives all repeats of such a score up: they were played once, endings one after the other."""
     barlines = {

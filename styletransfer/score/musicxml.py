@@ -7,6 +7,7 @@ unpitched notes are left out. Grace notes take an eighth of a quarter each just 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +17,10 @@ from styletransfer.score.notes import Feel, InputError, Piece
 
 MAX_XML_BYTES = 256 * 1024 * 1024
 """A compressed score that unpacks to more than this is refused."""
+
+_JUMPS = ("dacapo", "dalsegno", "fine", "tocoda", "segno", "coda")
+_SIGNS = ("segno", "coda")
+_SAID = re.compile(r"(?i)\bd\.?\s*[cs]\b|da capo|dal segno|\bfine\b|\bcoda\b|\bsegno\b")
 
 
 def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
@@ -72,7 +77,34 @@ def _checked(text: bytes, name: str) -> bytes:
     tag = root.tag.split("}")[-1]
     if tag not in {"score-partwise", "score-timewise"}:
         raise InputError(f"{name}: it is XML but not a MusicXML score (its root is <{tag}>); export it as MusicXML.")
+    _say_jumps(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8"))
+
+
+def _say_jumps(root: ElementTree.Element) -> None:
+    """Where only ``<sound dacapo="yes">`` and its like send the player elsewhere, without a sign or with words of another
+    language, the words that music21 goes by are put in."""
+    sounds = [(measure, place) for measure in root.iter("measure") for place in list(measure) if _jumps_of(place)]
+    stated = {name for _, place in sounds for name in _jumps_of(place)}
+    if not stated & {"dacapo", "dalsegno"}:
+        return
+    goal = " al Coda" if "tocoda" in stated else " al Fine" if "fine" in stated else ""
+    said = {"dacapo": "D.C." + goal, "dalsegno": "D.S." + goal, "fine": "Fine", "tocoda": "To Coda"}
+    for measure, place in sounds:
+        words = " ".join(element.text or "" for element in place.iter("words"))
+        if _SAID.search(words) or any(True for sign in _SIGNS for _ in place.iter(sign)):
+            continue
+        for name in _jumps_of(place):
+            direction = ElementTree.Element("direction")
+            kind = ElementTree.SubElement(direction, "direction-type")
+            ElementTree.SubElement(kind, name if name in _SIGNS else "words").text = said.get(name)
+            measure.insert(list(measure).index(place), direction)
+
+
+def _jumps_of(element: ElementTree.Element) -> list[str]:
+    """The jumps that a measure's child states by its ``<sound>``."""
+    sound = element if element.tag == "sound" else element.find("sound") if element.tag == "direction" else None
+    return [] if sound is None else [name for name in _JUMPS if sound.get(name, "no") != "no"]
 
 
 def _load(text: bytes) -> Any:
