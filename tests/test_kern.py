@@ -131,3 +131,28 @@ def test_what_is_refused(data: bytes, reason: str, tmp_path: Path, capsys: pytes
     assert str(error.value).endswith(".")
     assert "\n" not in str(error.value)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("listed", "played"),
+    [
+        ("[A,A1,A,A2,B,B,A]", "CDCEFFC"),  # endings, and a da capo, which no sign states
+        ("[B,A]", "FC"),
+        ("norep[A,A2,B]", "CDEF"),  # a list by another name isn't for all
+        ("[A,X]", "CDEF"),
+        ("[A" + ",A" * 200 + "]", "CDEF"),
+    ],
+)
+def test_lists_of_sections(listed: str, played: str) -> None:
+    lines = ["**kern\t**kern", f"*>{listed}\t*>{listed}", "*M4/4\t*M4/4"]
+    for bar, (label, step) in enumerate((("A", "c"), ("A1", "d"), ("A2", "e"), ("B", "f")), 1):
+        lines += [f"={bar}\t={bar}", f"*>{label}\t*>{label}", f"1{step.upper()}\t1{step}"]
+    piece = parse_kern("\n".join([*lines, "==\t==", "*-\t*-"]).encode(), "sections.krn")
+    assert "".join("C.D.EF"[pitch - 60] for _, _, pitch in rows(piece, 0)) == played
+    assert [pitch + 12 for _, _, pitch in rows(piece, 1)] == [pitch for _, _, pitch in rows(piece, 0)]
+    assert piece.bars["start"].tolist() == [4 * i for i in range(len(played))]
+
+
+def test_what_no_section_holds_is_played_first() -> None:
+    text = "**kern\n*>[B,A]\n*M4/4\n=1\n1g\n=2\n*>A\n1c\n=3\n*>B\n1d\n==\n*-\n"
+    assert [pitch for _, _, pitch in rows(parse_kern(text.encode(), "x.krn"), 0)] == [67, 62, 60]

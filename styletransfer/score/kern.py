@@ -1,7 +1,7 @@
 """Humdrum's ``**kern`` to pieces, through music21 (imported only when a file needs it).
 
-Kern is written at sounding pitch. Repeat signs are played out as in MusicXML; the lists of sections (``*>[A,A,B]``) that
-some files have beside them are not. Text, dynamics and other spines are left out.
+Kern is written at sounding pitch. Sections are played in the order that the file's list of them states (``*>[A,A,B]``), without
+one, repeat signs are played out as in MusicXML. Text, dynamics and other spines are left out.
 """
 
 from __future__ import annotations
