@@ -13,7 +13,6 @@ voice (``&``: left out, with a remark), and macros.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from styletransfer.score.abcvoice import ACCIDENTALS, MOST_TURNS, Measure, Voice, written_length
 from styletransfer.score.notation import (
     FASTEST,
+    MOST_SECTIONS,
     SLOWEST,
     Metre,
     Signs,
@@ -30,11 +30,10 @@ from styletransfer.score.notation import (
     in_order,
     in_playing_order,
     played,
+    sections_in_order,
 )
 from styletransfer.score.notes import Feel, InputError, Piece
 
-MOST_PARTS = 200
-"""An order of more parts than this is a mistake and isn't heeded."""
 _SHARPS = "FCGDAEB"
 _MODES = {"": 0, "maj": 0, "ion": 0, "mix": -1, "dor": -2, "m": -3, "min": -3, "aeo": -3, "phr": -4, "loc": -5, "lyd": 1}
 
@@ -169,24 +168,14 @@ class _Reader:
         return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks))
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
-        """The order in which measures are played: by the order of parts where there is one, each part by its own signs.
-
-        What stands before the first part is played before all.
-        """
+        """The order in which measures are played: by the order of parts where there is one, each part by its own signs."""
         if not self.part_order:
             return in_playing_order(signs)
-        parts = parts_in_order(self.part_order)
-        if not parts or not set(parts) <= self.parts.keys():
+        parts = sections_in_order(parts_in_order(self.part_order), self.parts, starts)
+        if not parts:
             self.remarks.append(f"its order of parts (P:{self.part_order[:40]}) names others than it has, and was left out")
             return in_playing_order(signs)
-        first = {part: bisect_left(starts, place) for part, place in self.parts.items()}
-        ends = sorted({*first.values(), len(signs)})
-        order = in_playing_order(signs[: ends[0]])
-        for part in parts:
-            begin = first[part]
-            end = next((end for end in ends if end > begin), begin)
-            order += [begin + index for index in in_playing_order(signs[begin:end])]
-        return order
+        return [part.start + index for part in parts for index in in_playing_order(signs[part.start : part.stop])]
 
     def field(self, letter: str, value: str) -> None:
         """A field: in the heading, on a line of its own within the music, or inside a line of music."""
@@ -327,7 +316,7 @@ def parts_in_order(text: str) -> list[str]:
             stack[-1] += last
         elif token != ".":
             return []
-        if sum(map(len, stack)) > MOST_PARTS:
+        if sum(map(len, stack)) > MOST_SECTIONS:
             return []
     return stack[0] if len(stack) == 1 else []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from fractions import Fraction
@@ -26,12 +26,10 @@ from styletransfer.score.notation import (
     distinct_label,
     in_order,
     played,
+    sections_in_order,
     unfolded,
 )
 from styletransfer.score.notes import Feel, InputError, Piece
-
-MOST_SECTIONS = 200
-"""A list of more sections than this is a mistake and isn't heeded."""
 
 
 def through_music21(load: Callable[[], Any], name: str, format: str, feel: Feel | None) -> Piece:
@@ -96,9 +94,10 @@ def _playing_order(score: Any, remarks: list[str]) -> tuple[list[tuple[Fraction,
             metre = (measure.timeSignature.numerator, measure.timeSignature.denominator)
         metres_of.append(metre)
         measure.groups.append(f"measure-{index}")  # survives the copies that music21 makes
-    if sections := _sections(leader):
-        cuts = sorted({*starts, *(begin for begin, _ in sections)})
-        order = [i for begin, end in sections for i in range(bisect_left(cuts, begin), bisect_left(cuts, end))]
+    listed, begins = _sections(leader)
+    cuts = sorted({*starts, *(place for place in begins.values() if starts[0] < place < stops[-1])})  # within a bar too
+    if sections := sections_in_order(listed, begins, cuts):
+        order = [index for section in sections for index in section]
         return in_order(order, cuts, [*cuts[1:], stops[-1]], [metres_of[bisect_right(starts, cut) - 1] for cut in cuts])
     order = list(range(len(written)))
     if signs(leader):
@@ -113,11 +112,8 @@ def _playing_order(score: Any, remarks: list[str]) -> tuple[list[tuple[Fraction,
     return in_order(order, starts, stops, metres_of)
 
 
-def _sections(part: Any) -> list[tuple[Fraction, Fraction]]:
-    """Where the sections that kern's list of them (``*>[A,A,B]``) names begin and end, in the order of playing.
-
-    The list says all of repeats, endings and da capo. None where there is no list, or where it names what isn't there.
-    """
+def _sections(part: Any) -> tuple[list[str], dict[str, Fraction]]:
+    """Kern's list of sections (``*>[A,A,B]``), which says all of repeats, endings and da capo, and where each begins."""
     from music21.humdrum.spineParser import MiscTandem
 
     marks = [
@@ -126,12 +122,7 @@ def _sections(part: Any) -> list[tuple[Fraction, Fraction]]:
         if mark.tandem.startswith("*>")
     ]
     listed: list[str] = next((text[1:-1].split(",") for _, text in marks if text.startswith("[") and text.endswith("]")), [])
-    begins = {label: place for place, label in reversed(marks) if "[" not in label}
-    if not listed or len(listed) > MOST_SECTIONS or not set(listed) <= begins.keys():
-        return []
-    cuts = [*sorted({Fraction(0), *begins.values()}), Fraction(part.highestTime)]
-    before = [(cuts[0], cuts[1])] if min(begins.values()) > 0 else []  # what no section holds is played first
-    return before + [(begins[label], cuts[bisect_right(cuts, begins[label])]) for label in listed if begins[label] < cuts[-1]]
+    return listed, {label: place for place, label in reversed(marks) if "[" not in label}
 
 
 def _signs(part: Any, measures: list[Any]) -> list[Signs]:

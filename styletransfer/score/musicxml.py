@@ -84,17 +84,17 @@ def _checked(text: bytes, name: str) -> bytes:
 def _say_jumps(root: ElementTree.Element) -> None:
     """Where only ``<sound dacapo="yes">`` and its like send the player elsewhere, without a sign or with words of another
     language, the words that music21 goes by are put in."""
-    sounds = [(measure, place) for measure in root.iter("measure") for place in list(measure) if _jumps_of(place)]
-    stated = {name for _, place in sounds for name in _jumps_of(place)}
+    sounds = [(measure, place, found) for measure in root.iter("measure") for place in measure if (found := _jumps_of(place))]
+    stated = {name for _, _, found in sounds for name in found}
     if not stated & {"dacapo", "dalsegno"}:
         return
     goal = " al Coda" if "tocoda" in stated else " al Fine" if "fine" in stated else ""
     said = {"dacapo": "D.C." + goal, "dalsegno": "D.S." + goal, "fine": "Fine", "tocoda": "To Coda"}
-    for measure, place in sounds:
+    for measure, place, found in sounds:
         words = " ".join(element.text or "" for element in place.iter("words"))
-        if _SAID.search(words) or any(True for sign in _SIGNS for _ in place.iter(sign)):
+        if _SAID.search(words) or any(element.tag in _SIGNS for element in place.iter()):
             continue
-        for name in _jumps_of(place):
+        for name in found:
             direction = ElementTree.Element("direction")
             kind = ElementTree.SubElement(direction, "direction-type")
             ElementTree.SubElement(kind, name if name in _SIGNS else "words").text = said.get(name)

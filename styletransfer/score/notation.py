@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
@@ -22,6 +22,8 @@ GRACE_QUARTERS = Fraction(1, 8)
 COARSEST_TICKS, FINEST_TICKS = 480, 10_080
 """Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to tenths."""
 DEFAULT_VELOCITY = 80
+MOST_SECTIONS = 200
+"""An order of more sections than this is a mistake and isn't heeded."""
 SLOWEST, FASTEST = 5, 1000
 """Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
 
@@ -131,6 +133,19 @@ def in_order(
             runs.append(Run(starts[index], stops[index], place))
         place += stops[index] - starts[index]
     return measures, runs
+
+
+def sections_in_order(labels: Sequence[str], begins: Mapping[str, Fraction], starts: Sequence[Fraction]) -> list[range]:
+    """The measures of each section in the order that a file states by their labels; ``begins`` and ``starts`` are written places.
+
+    What stands before the first section is played before all. Empty where no order is, or it names what isn't there.
+    """
+    if not labels or len(labels) > MOST_SECTIONS or not set(labels) <= begins.keys():
+        return []
+    first = {label: bisect_left(starts, place) for label, place in begins.items()}
+    ends = sorted({*first.values(), len(starts)})
+    sections = [range(first[label], next((end for end in ends if end > first[label]), first[label])) for label in labels]
+    return [range(ends[0]), *sections]
 
 
 class Signs(NamedTuple):
