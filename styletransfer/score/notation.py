@@ -136,7 +136,7 @@ def in_order(
 
 
 def sections_in_order(labels: Sequence[str], begins: Mapping[str, Fraction], starts: Sequence[Fraction]) -> list[range]:
-    """The measures of each section in the order that a file states by their labels; ``begins`` and ``starts`` are written places.
+    """The measures of each section in the order that a file states by their labels; all places are written ones.
 
     What stands before the first section is played before all. Empty where there is no order, or it doesn't fit.
     """
