@@ -51,15 +51,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def styles_table(folder: Path) -> str:
     """What ships: from the cards."""
-    from styletransfer.styles import style_at
+    from styletransfer.styles import TOUCH, style_at
 
-    lines = ["| style | kind | pieces | minutes | steps | base, no style | style | gain | MB |", "|" + "---|" * 9]
+    heads = ["style", "kind", "pieces", "minutes", "steps", "base, no style", "style", "gain", "MB", *TOUCH]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for path in sorted(folder.glob("*/style.json")):
         card = style_at(path.parent).card
         assert card is not None
         size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
         bits = ["" if value is None else f"{value:.3f}" for value in (card.base_bits, card.style_bits, card.gain)]
         cells = [path.parent.name, card.kind, card.pieces, f"{card.minutes:.0f}", card.steps, *bits, f"{size:.2f}"]
+        cells += [card.touch.get(name, "") for name in TOUCH]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 

@@ -105,7 +105,7 @@ def apply(
     strength: Strength = SamplingConfig.strength,
     candidates: Candidates = SamplingConfig.candidates,
     every: Annotated[bool, typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score.")] = False,
-    feel: Annotated[str, typer.Option(help="auto, score (beats and bars) or performance (time in seconds).")] = "auto",
+    feel: Annotated[str, typer.Option(help="auto, score (on beats), performance (a pianist's timing and pedal).")] = "auto",
     keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
     melody_track: MelodyTrack = None,
     mode: Annotated[

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
@@ -32,10 +32,16 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}  # of Windows
 LARGEST = 10**12
 LARGEST_WEIGHT = 1000
+TOUCH = {"accompaniment": 127, "melody": 127, "spread": 127, "pedal": 1}
+"""What a card may say of how pianists play the style (:class:`styletransfer.transfer.touch.Touch`), and the largest values."""
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
+def _is_touch(item: tuple[Any, Any]) -> bool:
+    return item[0] in TOUCH and _is_number(item[1]) and item[1] <= TOUCH[item[0]]
 
 
 CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fields
@@ -44,6 +50,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fie
     "float": _is_number,
     "float | None": lambda value: value is None or _is_number(value),
     "Kind": lambda value: value in get_args(Kind),
+    "dict[str, float]": lambda value: isinstance(value, dict) and all(map(_is_touch, value.items())),
 }
 
 
@@ -55,7 +62,8 @@ class Card:
     ``minutes`` and ``notes`` of music it learnt from. ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces
     under the base without a style, and under this one (None where nothing could be held out). ``base``: the weights it
     belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens. ``begun_as``: the style whose
-    adapter the training began with.
+    adapter the training began with. ``touch``: how pianists play the style, by the names of :data:`TOUCH`; empty where it
+    learnt from no performances.
     """
 
     name: str
@@ -76,10 +84,11 @@ class Card:
     steps: int = 0
     tokens: int = 0
     begun_as: str = ""
+    touch: dict[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         values = asdict(self)
-        wrong = [field.name for field in fields(self) if not CHECKS[str(field.type)](values[field.name])]
+        wrong = [item.name for item in fields(self) if not CHECKS[str(item.type)](values[item.name])]
         wrong += [name for name in ("era", "composer") if f"{name.upper()}_{values[name]}" not in SPECIAL_TOKENS]
         if wrong:
             told = dict.fromkeys(f"{name} is {values[name]!r:.60}" for name in wrong)
@@ -175,10 +184,11 @@ def style_at(folder: Path) -> Style:
         data = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise ValueError("it is no JSON object")
-        missing = [field.name for field in fields(Card) if field.default is MISSING and field.name not in data]
+        needed = [item.name for item in fields(Card) if item.default is MISSING and item.default_factory is MISSING]
+        missing = [name for name in needed if name not in data]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
-        card = Card(**{field.name: data[field.name] for field in fields(Card) if field.name in data})
+        card = Card(**{item.name: data[item.name] for item in fields(Card) if item.name in data})
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder / CARD}: the card can't be read ({error}).") from error
     kind: Kind = "user" if folder.parent == home() else card.kind

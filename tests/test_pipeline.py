@@ -12,11 +12,12 @@ from styletransfer.model.base import save_package
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.score.notes import InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.score.read import read_score, read_song
 from styletransfer.score.write import midi_bytes, note_ticks, write_midi
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
-from styletransfer.transfer.pipeline import PARTS, SINGING, apply, find_melody, generate, load_model
+from styletransfer.transfer.dynamics import SINGING
+from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model
 from styletransfer.transfer.request import Request, Result
 from tests.tiny import codec, random_piece, short_song, tiny_model, tiny_sizes
 
@@ -129,20 +130,12 @@ def test_performances_keep_their_tune(seed: int, tiny_package: Path, tmp_path: P
     assert sings(result.piece) >= SINGING
 
 
-@pytest.mark.parametrize("feel", ["score", "performance"])
-def test_the_feel_may_be_overruled(feel: Feel, tiny_package: Path, tmp_path: Path) -> None:
+def test_a_performance_may_be_taken_for_a_score(tiny_package: Path, tmp_path: Path) -> None:
     song = tmp_path / "song.mid"
-    write_midi(random_piece(1, "score" if feel == "performance" else "performance"), song)
-    result, written = arranged(song, tiny_package, tmp_path, feel=feel)
-    assert result.report["feel"] == feel
-    check(read_score(song, feel), result, written)
-
-
-def test_an_example_may_be_performed(tiny_package: Path, tmp_path: Path) -> None:
-    """--feel performance was passed over for the example tunes."""
-    result, written = arranged("twinkle", tiny_package, tmp_path, feel="performance")
-    assert result.report["feel"] == "performance"
-    check(example("twinkle", "performance"), result, written)
+    write_midi(random_piece(1, "performance"), song)
+    result, written = arranged(song, tiny_package, tmp_path, feel="score")
+    assert (result.report["feel"], result.report["on_beats"]) == ("score", True)
+    check(read_score(song, "score"), result, written)
 
 
 @pytest.mark.parametrize("style", [*COMPOSER_ERAS, *ERAS, "bach:3,chopin"])

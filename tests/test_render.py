@@ -12,7 +12,7 @@ import pytest
 
 from styletransfer.score.examples import example
 from styletransfer.score.notes import InputError, Piece, make_notes
-from styletransfer.score.render import LEFT_HAND, MELODY, RIGHT_HAND, find_soundfont, plot_piano_roll, render_audio
+from styletransfer.score.render import LEFT_HAND, MELODY, PEAK, RIGHT_HAND, find_soundfont, plot_piano_roll, render_audio
 from tests.midi_builder import midi, note
 
 
@@ -28,7 +28,7 @@ def test_audio_sounds_and_is_repeatable(tmp_path: Path) -> None:
         seconds = sound.getnframes() / sound.getframerate()
         samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
     assert 2 <= seconds < 8
-    assert np.abs(samples.astype(int)).max() > 500
+    assert np.abs(samples.astype(int)).max() == PEAK
     with pytest.raises(InputError, match="exists already"):
         render_audio(song, tmp_path / "a.wav")
 

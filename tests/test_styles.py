@@ -259,7 +259,7 @@ def test_an_unreadable_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("composer", ["unknown", "bach", "cpe-bach", "reserved-0", "reserved-15"])
 @pytest.mark.parametrize("era", [*ERAS, "unknown"])
 def test_cards_are_read_as_they_were_written(era: str, composer: str, tmp_path: Path) -> None:
-    card = replace(GOOD, era=era, composer=composer, base_bits=None, minutes=3, data="Études")
+    card = replace(GOOD, era=era, composer=composer, base_bits=None, minutes=3, data="Études", touch={"pedal": 0.5})
     style = style_at(adapter(tmp_path / "x", card))
     assert style.card == card
     assert (style.era, style.composer) == (era, composer)
@@ -273,6 +273,9 @@ def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
 def test_a_wrong_card_is_never_made() -> None:
     with pytest.raises(ValueError, match="era is 'gothic'"):
         replace(GOOD, era="gothic")
+    for touch in ({"pedal": 1.1}, {"melody": -1}, {"spread": "wide"}, {"mood": 3}, {"spread": float("nan")}):
+        with pytest.raises(ValueError, match="touch is"):
+            replace(GOOD, touch=touch)  # type: ignore[arg-type]
 
 
 def test_gain() -> None:

@@ -29,7 +29,8 @@ MAX_HOURS = 3
 MAX_QUARTERS = MAX_HOURS * 60 * 400
 """Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
 
-PEDALS = (64, 66, 67)
+SUSTAIN = 64
+PEDALS = (SUSTAIN, 66, 67)
 """The controllers of a piano: sustain, sostenuto, soft."""
 
 GRIDS = ((8, 6), (16, 12, 9, 7, 5))
@@ -83,9 +84,8 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     if found == "performance":
         bars = bars[:0]
         for table, track in zip(tables, sounding, strict=True):
-            if len(track.pedals):
-                pedals = track.pedals.numpy()
-                extend_by_pedal(table, pedals["time"] / division, (pedals["time"] + pedals["duration"]) / division)
+            if len(pedals := _pedals(track, division)):
+                extend_by_pedal(table, *pedals.T)
         notes = np.concatenate(tables)
     else:
         notes = without_doubles(notes)
@@ -97,6 +97,7 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         ticks_per_quarter=division,
         parts=_part_names([track.name for track in sounding]),
         key_signatures=_key_signatures(score, division) if found == "score" else (),
+        pedals=_pedals_of_all(sounding, division) if found == "score" else (),
         remarks=tuple(remarks),
     )
 
@@ -214,6 +215,23 @@ def _symusic(division: int, tracks: list[bytes], name: str) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:120]
+
+
+def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
+    """(pedals, 2) quarters at which a track's sustain pedal goes down and comes up; one that never comes up is left out.
+
+    From the controllers: symusic's own list has a first pedal at 0 in every track but the first.
+    """
+    controls = track.controls.numpy()
+    sustain = controls["number"] == SUSTAIN
+    down = np.concatenate([[False], controls["value"][sustain] >= 64])
+    changes = controls["time"][sustain][down[1:] != down[:-1]]
+    return np.asarray(changes[: len(changes) // 2 * 2].reshape(-1, 2) / tpq)
+
+
+def _pedals_of_all(tracks: list[Any], tpq: int) -> tuple[tuple[float, float], ...]:
+    """The pedals of all tracks; what tracks agree in, as those of one piano do, counts once."""
+    return tuple(sorted({(float(down), float(up)) for track in tracks for down, up in _pedals(track, tpq)}))
 
 
 def _part_names(names: list[str]) -> tuple[str, ...]:

@@ -91,8 +91,9 @@ class Piece:
     gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the two it is.
     ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it exactly), ``parts``
     the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a notated input carries,
-    ``chords`` its chord symbols, each (quarter from which it holds, pitch classes; none: no chord), and ``remarks`` sentences
-    that its reader wants the user to see ("2 drum tracks were left out").
+    ``chords`` its chord symbols, each (quarter from which it holds, pitch classes; none: no chord), ``pedals`` the quarters at
+    which the sustain pedal goes down and comes up (a performance that was read has none: its notes last as long as the pedal
+    holds them), and ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left out").
     """
 
     notes: NoteTable
@@ -103,6 +104,7 @@ class Piece:
     parts: tuple[str, ...] = ("piano",)
     key_signatures: tuple[tuple[float, int, bool], ...] = ()
     chords: tuple[tuple[float, tuple[int, ...]], ...] = ()
+    pedals: tuple[tuple[float, float], ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import warnings
+import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ MELODY, RIGHT_HAND, LEFT_HAND = "#d1495b", "#3d7ea6", "#5c9a74"
 LEGEND = ((MELODY, "melody"), (RIGHT_HAND, "right hand"), (LEFT_HAND, "left hand"))
 INK, PAPER, BLACK_KEYS, BAR_LINE, BEAT_LINE = "#2b2b33", "#ffffff", "#f3f3f6", "#b9b9c4", "#e3e3ea"
 MAX_ROWS = 8
+PEAK = 29_000
+"""The highest sample of a rendered file, of 32,767: a decibel below full scale. As soundfonts render pianos, they are faint."""
 _BLACK = {1, 3, 6, 8, 10}
 _Spans = tuple[NDArray[np.float64], NDArray[np.float64]]  # starts and ends of the notes on the x axis, each (notes,)
 
@@ -88,9 +91,21 @@ def play(midi: bytes, font: Path, name: str) -> bytes:
     if font_bytes[:4] != b"RIFF" or font_bytes[8:12] != b"sfbk":
         raise InputError(f"{font}: it is not a soundfont; name an .sf2 file.")
     try:
-        return bytes(midirenderer.render_wave_from(font_bytes, midi))
+        return _loud(bytes(midirenderer.render_wave_from(font_bytes, midi)))
     except Exception as error:  # the renderer raises whatever its parsers met
         raise InputError(f"{name}: it cannot be played with {font} ({error}); try another soundfont.") from error
+
+
+def _loud(wav: bytes) -> bytes:
+    """A WAV file of 16 bits whose highest peak is :data:`PEAK`."""
+    with wave.open(io.BytesIO(wav)) as sound:
+        form, samples = sound.getparams(), np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(float)
+    peak = np.abs(samples).max(initial=0.0)
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setparams(form)
+        sound.writeframes(np.round(samples * (PEAK / peak if peak else 1.0)).astype("<i2").tobytes())
+    return buffer.getvalue()
 
 
 def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: bool = False) -> None:

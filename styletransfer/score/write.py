@@ -90,7 +90,8 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
     for number, part in enumerate(used):
         program = programs[part] if programs is not None else 0
         rows = piece.notes[piece.notes["part"] == part]
-        tracks.append(_track(_part(rows, piece.parts[part], CHANNELS[number % len(CHANNELS)], program, tpq)))
+        channel = CHANNELS[number % len(CHANNELS)]
+        tracks.append(_track(_part(rows, piece.parts[part], channel, program, tpq) + _pedal(piece, channel)))
     return (
         b"MThd"
         + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(tracks), 2), (tpq, 2)))
@@ -173,6 +174,15 @@ def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> l
     ):
         events.append((on, 3, pitch, bytes((0x90 | channel, pitch, max(1, min(127, velocity))))))
         events.append((off, 2, pitch, bytes((0x80 | channel, pitch, 0))))  # ranks before the note-ons of its tick
+    return events
+
+
+def _pedal(piece: Piece, channel: int) -> list[_Event]:
+    """The sustain pedal, which is every part's: up before the notes of its tick, down after them."""
+    events: list[_Event] = []
+    for down, up in piece.pedals:
+        events.append((_tick(down, piece.ticks_per_quarter), 4, 0, bytes((0xB0 | channel, 64, 127))))
+        events.append((_tick(up, piece.ticks_per_quarter), 1, 0, bytes((0xB0 | channel, 64, 0))))
     return events
 
 

@@ -23,6 +23,7 @@ from transformers import (
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, Manifest, training_sequences, write_folder
 from styletransfer.data.prepare import prepare
+from styletransfer.data.touch import loudness
 from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
 from styletransfer.model.base import load_package, weights_hash, write_atomically
 from styletransfer.score.copies import Copies
@@ -196,6 +197,7 @@ def finetune(
         steps=steps,
         tokens=steps * run.batch * context,
         begun_as=start.name if start else "",
+        touch=loudness(library),
     )
 
     def write(folder: Path) -> None:

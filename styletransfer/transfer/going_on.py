@@ -17,6 +17,7 @@ from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.steps import decoded, in_quarters
+from styletransfer.transfer.touch import Touch
 
 
 def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
@@ -48,7 +49,7 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
     return replace(arranged, bars=bars), wider
 
 
-def joined(arranged: Piece, new: NoteTable, seconds: float) -> Piece:
+def joined(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:
     """An arrangement of :func:`longer` with the notes that were composed after it, as far as they begin within so many seconds
     of the tune's end, where they end at the latest. The line on top sings, in a score's loudness as in the tune's."""
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
@@ -57,7 +58,7 @@ def joined(arranged: Piece, new: NoteTable, seconds: float) -> Piece:
     notes["part"] = 1 + split_hands(notes)
     if arranged.feel == "score" and len(notes):
         notes["melody"] = _sings(arranged, notes)
-        notes["velocity"] = velocities(notes, arranged.bars)
+        notes["velocity"] = velocities(notes, arranged.bars, touch)
         notes["melody"] = False
     return arranged.with_notes(sort_notes(np.concatenate([arranged.notes, notes])))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
@@ -26,13 +25,15 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
-from styletransfer.transfer.dynamics import velocities
+from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
+from styletransfer.transfer.pianist import performed
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
 from styletransfer.transfer.steps import decoded, edge_of, in_quarters, plan_steps
+from styletransfer.transfer.touch import USUAL, Touch, touch_of
 
 if TYPE_CHECKING:
     from styletransfer.model.base import MelodyLlama
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
-SINGING = 8  # velocity steps between the medians of melody and accompaniment, at the least; pages are played with more
 Progress = Callable[[float], None]
 
 
@@ -57,11 +57,12 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     earlier: Piece | None = None
     if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
         request = replace(request, feel=feel_of(request.song) if request.feel == "auto" else request.feel)
-        source, melody = read_earlier(request.song, "score" if request.feel == "score" else "performance")
-        earlier, octaves = source, 0
+        source, melody = read_earlier(request.song, "performance" if request.feel == "performance" else "score")
+        earlier, octaves, played = source, 0, request.feel == "played"
     else:
-        source = read_song(request.song, None if request.feel == "auto" else request.feel)
+        source = read_song(request.song, "score" if request.feel == "score" else None)
         melody, octaves = find_melody(source, keep_register=request.keep_register, track=request.melody_track)
+        played = request.feel == "performance" and melody.feel == "score"
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
@@ -73,14 +74,17 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         plan = replace(plan, harmony=harmony_of(source, melody, octaves, codec, plan))
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
-    provenance = provenance_of(request, load_model(request.model))
+    touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
     candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
     done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
-    arranged = [assemble(melody, codec, plan, candidate) for candidate in candidates]
+    arranged = [assemble(melody, codec, plan, candidate, touch) for candidate in candidates]
+    window = None  # of what is new, in quarters; None: everything
     if earlier is not None:
         if done == len(plan.given):
             raise KeyboardInterrupt  # nothing new to leave
+        stop = int(plan.bar_start[done - 1] + plan.bar_length[done - 1])
+        window = edge_of(earlier, plan, int(plan.bar_start[len(plan.given)])), edge_of(earlier, plan, stop)
         arranged = [spliced(earlier, piece, replace(plan, stop=done)) for piece in arranged]
     elif done < wanted:
         arranged = [cut(piece, plan, done) for piece in arranged]
@@ -90,14 +94,17 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         whole = progress and (lambda share: progress((1 + share) / 2))
         candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
         done, wanted = len(candidates[0].bars), plan.bars
-        arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds) for one in candidates]
+        arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
         if done < wanted:
             arranged = [cut(piece, plan, done) for piece in arranged]
         scores, best = ranked(candidates, melody, arranged, request.style)
+    if played:
+        arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     piece = arranged[best]
     report = {
         "style": request.style,
-        "feel": melody.feel,
+        "feel": "performance" if played else melody.feel,
+        "on_beats": melody.feel == "score",
         "key": estimate_key(melody.notes).name,
         "octaves_moved": octaves,
         "mode": request.mode,
@@ -202,7 +209,7 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
     notes["pitch"] += 12 * octaves
     end = float((notes["onset"] + notes["duration"]).max())
     bars = source.bars[source.bars["start"] < end - 1e-6] if source.feel == "score" else source.bars
-    return replace(source, notes=notes, bars=bars, parts=PARTS), octaves
+    return replace(source, notes=notes, bars=bars, parts=PARTS, pedals=()), octaves
 
 
 @dataclass(frozen=True)
@@ -263,8 +270,10 @@ def shipped_model() -> Path:
     return Path(str(resources.files("styletransfer"))) / "assets" / "base"
 
 
-def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> Piece:
-    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched."""
+def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touch: Touch = USUAL) -> Piece:
+    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched.
+
+    ``touch``: how a score is played; a performance has the velocities that the model gave it."""
     bar, step, duration, pitch, loud = decoded(codec, candidate.bars)
     onset_steps = plan.bar_start[bar] + step
     told = plan.melody if plan.held is None else plan.held
@@ -287,7 +296,7 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate) -> P
         tune["velocity"] = sung(loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"])
     notes = np.concatenate([tune, accompaniment])
     if plan.feel == "score":
-        notes["velocity"] = velocities(notes, melody.bars)
+        notes["velocity"] = velocities(notes, melody.bars, touch)
     return melody.with_notes(notes)
 
 
@@ -298,14 +307,6 @@ def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
     notes = piece.notes[plan_steps(piece, plan) < end].copy()
     notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
     return replace(piece, notes=notes, bars=piece.bars[:bars])
-
-
-def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING` above the accompaniment's."""
-    if not len(accompaniment):
-        return melody
-    lift = np.median(accompaniment) + SINGING - np.median(melody)
-    return np.minimum(melody + max(int(np.ceil(lift)), 0), 127)
 
 
 def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece], style: str) -> tuple[list[dict[str, float]], int]:

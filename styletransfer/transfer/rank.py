@@ -26,6 +26,8 @@ USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
+TOGETHER = 1 / 48
+"""Quarters between notes that are struck together, at the most: half a step of the grid, on which the melody needn't lie."""
 DISSONANT = (1, 2, 6, 10, 11)
 """Intervals against the melody, modulo an octave, that need care: seconds, tritone, sevenths."""
 
@@ -34,7 +36,7 @@ def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
     """Share of melody onsets at which an accompaniment note is struck that is dissonant with the melody's."""
     struck = clash = 0
     for note in melody:
-        together = accompaniment["pitch"][np.abs(accompaniment["onset"] - note["onset"]) < 1e-3].astype(int)
+        together = accompaniment["pitch"][np.abs(accompaniment["onset"] - note["onset"]) < TOGETHER].astype(int)
         if len(together):
             struck += 1
             clash += bool(np.isin((int(note["pitch"]) - together) % 12, DISSONANT).any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.steps import edge_of, plan_steps
 
 
-def feel_of(midi: str) -> Feel:
-    """The feel of an earlier arrangement, which its sidecar tells.
+def feel_of(midi: str) -> Feel | Literal["played"]:
+    """The feel of an earlier arrangement, which its sidecar tells; ``played``: it was made on beats and played afterwards.
 
     Raises:
         InputError: where no sidecar tells of the file.
@@ -26,7 +27,9 @@ def feel_of(midi: str) -> Feel:
     report = report_beside(Path(midi))
     if report is None or report.get("feel") not in ("score", "performance"):
         raise InputError(f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one.")
-    return "score" if report["feel"] == "score" else "performance"
+    if report["feel"] == "score":
+        return "score"
+    return "played" if report.get("on_beats") else "performance"
 
 
 def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:

@@ -24,7 +24,9 @@ class Request:
     """An arrangement to be made.
 
     ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, or several with weights
-    (``bach:0.7,chopin:0.3``). ``feel``: overrules what the reader finds.
+    (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on its beats where it has some, ``score`` takes it to have some,
+    ``performance`` plays what lies on beats as a pianist would (what has none is a performance anyway); ``played``: an earlier
+    arrangement was played so.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
     ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
     ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
@@ -37,7 +39,7 @@ class Request:
     song: str
     style: str
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    feel: Feel | Literal["auto"] = "auto"
+    feel: Feel | Literal["auto", "played"] = "auto"
     keep_register: bool = False
     model: Path | None = None
     bars: str | None = None
@@ -48,7 +50,7 @@ class Request:
     chords: Literal["new", "keep"] = "new"
 
     def __post_init__(self) -> None:
-        if self.feel not in ("auto", "score", "performance"):
+        if self.feel not in ("auto", "score", "performance") and not (self.feel == "played" and self.bars is not None):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
         if self.mode not in ("reharmonize", "regenerate", "continue"):
             raise InputError(f"--mode {self.mode}: give reharmonize, regenerate or continue.")

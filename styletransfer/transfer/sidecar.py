@@ -26,6 +26,7 @@ from styletransfer.score.write import midi_bytes
 from styletransfer.styles import CONFIG, WEIGHTS, parse_style, with_absolute_folders
 from styletransfer.transfer.inspection import melody_rows
 from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.touch import touch_of
 
 if TYPE_CHECKING:
     from styletransfer.transfer.pipeline import Base
@@ -92,6 +93,7 @@ def provenance_of(request: Request, base: Base) -> Provenance:
         name = f"the adapter of {style.name}"
         name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
         ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
+    ingredients["how the style is played"] = digest(repr(touch_of(request.style)).encode())
     ingredients |= {
         "styletransfer": styletransfer.__version__,
         "torch": version("torch"),

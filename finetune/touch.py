@@ -1,0 +1,73 @@
+"""How pianists play the shipped styles, into their cards: ``python -m finetune.touch MAESTRO --data data/prepared``.
+
+Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is trained, and the share of the
+time with the sustain pedal down: the median of the style's training performances, from their files (in the prepared data the
+notes last as long as the pedal holds them). Nothing is trained and no weights change. The last row is of all performances:
+``styletransfer.transfer.touch.USUAL``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from finetune.train import ASSETS
+from styletransfer.data.library import Library, PieceInfo
+from styletransfer.data.touch import loudness
+from styletransfer.score.notes import InputError
+from styletransfer.score.read import read_score
+from styletransfer.styles import CARD, TOUCH, style_at
+from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--styles", type=Path, default=ASSETS / "styles", help="whose cards are written")
+    arguments = parser.parse_args(argv)
+    try:
+        library = Library.load(arguments.data)
+        played = library.select(split="train", feel="performance")
+        print(f"{'':<14}" + "".join(f"{column:>15}" for column in TOUCH))
+        for name in (*COMPOSER_ERAS, *ERAS, "all"):
+            card_path = arguments.styles / name / CARD
+            if name != "all" and not card_path.is_file():
+                continue
+            own = [i for i in played if name in ("all", library.pieces[i].composer, library.pieces[i].era)]
+            touch = loudness(library.view(own)) | {"pedal": pedal(arguments.maestro, [library.pieces[i] for i in own])}
+            print(f"{name:<14}" + "".join(f"{touch[column]:>15}" for column in TOUCH), flush=True)
+            if name != "all" and (card := style_at(card_path.parent).card):
+                card_path.write_text(replace(card, touch=touch).to_json(), encoding="utf-8")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def pedal(maestro: Path, pieces: Iterable[PieceInfo]) -> float:
+    """The median share of the time with the sustain pedal down.
+
+    Raises:
+        InputError: where a file isn't there.
+    """
+    return round(float(np.median([pedalled(maestro / piece.file) for piece in pieces])), 2)
+
+
+@cache
+def pedalled(path: Path) -> float:
+    """Share of a MIDI file's time with the sustain pedal down, from its first note to the end of its last."""
+    piece = read_score(path, "score")  # as a performance it would have no pedals, but longer notes
+    begin, end = float(piece.onset_seconds[0]), piece.length_seconds
+    edges = np.clip(piece.tempo.to_seconds(np.reshape(piece.pedals, (-1, 2))), begin, end)
+    return float((edges[:, 1] - edges[:, 0]).sum() / (end - begin))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
