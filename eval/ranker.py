@@ -154,6 +154,9 @@ def fit(path: Path) -> dict[str, Any]:
         "melodies": songs,
         "candidates": truth.shape[1],
         "real notes a quarter": float(np.median([notes_a_quarter(table_of(row["real"])) for row in rows])),
+        "real repetition": float(
+            np.mean([rank.repeated(real[~real["melody"]]) for real in (table_of(row["real"]) for row in rows)])
+        ),
         "weights": dict(zip(FITTED, np.round(everywhere, 4).tolist(), strict=True)),
         "choices": {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.items()},
     }

@@ -9,7 +9,19 @@ import pytest
 
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
-from styletransfer.transfer.rank import USUAL_NOTES, WEIGHTS, dissonance, emptiness, open_end, score, stretch, thinness
+from styletransfer.transfer.rank import (
+    USUAL_NOTES,
+    USUAL_REPETITION,
+    WEIGHTS,
+    dissonance,
+    emptiness,
+    open_end,
+    repetition,
+    rush,
+    score,
+    stretch,
+    thinness,
+)
 
 C = Key(0, "major")
 
@@ -65,6 +77,22 @@ def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 43), (2, 1, 59))) == 0  # a tenth
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 42), (2, 1, 60))) == pytest.approx(1 / 6)
     assert stretch(NOTHING, NOTHING) == 0
+
+
+def test_rush_is_what_no_finger_can_play() -> None:
+    """The right hand plays the tune; the left one eight notes, the last three in thirty-seconds."""
+    left = notes(*((k, 0.125, 48) for k in (0, 1, 2, 3, 3.5, 3.625, 3.75, 3.875)))
+    assert rush(np.concatenate([TUNE, left]), 100) == 0  # .075 s
+    assert rush(np.concatenate([TUNE, left]), 150) == pytest.approx(3 / 12)  # .05 s
+    assert rush(NOTHING, 100) == 0
+
+
+def test_repetition_is_a_drones() -> None:
+    moving = notes(*((k, 1, 48 + k) for k in range(4)))
+    drone = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55)))
+    half = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55 + k)))
+    found = [repetition(one) for one in (NOTHING, moving, half, drone)]
+    assert found == pytest.approx([0, 0, 0.5 - USUAL_REPETITION, 1 - USUAL_REPETITION])
 
 
 def test_the_total_is_the_weighted_sum() -> None:

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from styletransfer.data import batches
 from styletransfer.data.batches import IGNORE, MixtureConfig, Windows, padded, piece_grid, transposed
 from styletransfer.data.library import Library
-from styletransfer.score.notes import Feel, make_notes
+from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 from styletransfer.tokens.controls import Controls
 from styletransfer.training.likelihood import bits_per_note, window_bits, windows_of
@@ -258,6 +259,33 @@ def test_bits_are_those_of_one_pass_over_the_piece() -> None:
     assert measure(2000) == pytest.approx(bits, rel=1e-5)
     assert measure(100) != pytest.approx(bits, rel=1e-5)
     assert not model.training
+
+
+PLAIN = [
+    # step, duration, pitch, whether it is of the melody at first, and of the plainer one
+    (0, 12, 72, True, True),
+    (12, 12, 71, True, False),  # off the beat
+    (24, 24, 67, True, False),  # by a leap
+    (48, 24, 70, True, True),  # two quarters later
+    (48, 24, 55, False, False),
+    (72, 12, 69, True, True),  # on the beat, by a step
+    (84, 12, 74, True, True),  # upwards
+]
+
+
+def test_a_plainer_melody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every note stays in the music, and what stays in the melody lasts over what went."""
+    monkeypatch.setattr(batches, "PLAINER", 1.0)
+    step, duration, pitch, melody, plain = zip(*PLAIN, strict=True)
+    notes = make_notes(np.array(step) / 24, np.array(duration) / 24, list(pitch), melody=list(melody))
+    grid = codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0)))
+    found = batches.plainer(grid, codec(), np.random.default_rng(0))
+    assert found.melody.tolist() == np.array(plain)[np.lexsort((pitch, step))].tolist()
+    assert (found.onset.tolist(), found.pitch.tolist()) == (grid.onset.tolist(), grid.pitch.tolist())
+    assert found.duration[0] == 48
+    assert found.duration[1:].tolist() == grid.duration[1:].tolist()
+    monkeypatch.setattr(batches, "PLAINER", 0.0)
+    assert batches.plainer(grid, codec(), np.random.default_rng(0)).melody.tolist() == grid.melody.tolist()
 
 
 def test_padded_rows() -> None:

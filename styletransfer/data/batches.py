@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import Library
 from styletransfer.score.notes import Feel
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, Codec, Grid
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Grid
 from styletransfer.tokens.controls import UNKNOWN, Controls
 
+PLAINER = 0.8  # of the notes that may go
+STEP = 2  # semitones; a melody that moves down by more makes a leap
+LONGEST = 2 * STEPS_PER_QUARTER  # steps; a note that begins later than this after another doesn't give way to it
 IGNORE = -100  # the label that PyTorch's cross entropy passes over
 
 
@@ -20,7 +23,8 @@ IGNORE = -100  # the label that PyTorch's cross entropy passes over
 class MixtureConfig:
     """What a training window is drawn from.
 
-    ``score_share``: windows of scores, the rest are performances. ``melody_share``: windows with a melody to accompany.
+    ``score_share``: windows of scores, the rest are performances. ``melody_share``: windows with a melody to accompany, of
+    which ``plain_share`` have a plainer one (:func:`plainer`).
     ``drop_style`` and ``drop_composer``: windows without any style token, and with the era only. ``start_share``: windows
     that begin where the piece does. ``transpose``: up to so many semitones either way. ``stretch``: performances are up
     to this share faster or slower. ``loudness``: their velocities move by up to so many bins.
@@ -28,6 +32,7 @@ class MixtureConfig:
 
     score_share: float = 0.5
     melody_share: float = 0.75
+    plain_share: float = 0.0
     drop_style: float = 0.15
     drop_composer: float = 0.15
     start_share: float = 0.25
@@ -39,6 +44,7 @@ class MixtureConfig:
         shares = (
             self.score_share,
             self.melody_share,
+            self.plain_share,
             self.drop_style,
             self.drop_composer,
             self.start_share,
@@ -67,6 +73,35 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
     fields["pitch"] = grid.pitch + semitones
     fields["velocity"] = np.clip(grid.velocity + loudness, 0, velocities - 1)
     return Grid(**fields)
+
+
+def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
+    """A grid with a plainer melody: notes that lie below the one before, by a leap or off the beat, become accompaniment.
+
+    What composers write on top is seldom as plain as a folk tune: it has the figures of the accompaniment in it. Told all of
+    it, a model learns that what is plain on top is plain throughout. The note that stays lasts over those that went, as far as
+    a token does; of those that could go, :data:`PLAINER` do.
+    """
+    melody, duration = grid.melody.copy(), grid.duration.copy()
+    at = np.flatnonzero(melody)
+    bar = np.searchsorted(grid.bar_start, grid.onset[at], side="right") - 1
+    off_beat = (
+        (grid.onset[at] - grid.bar_start[bar]) % STEPS_PER_QUARTER != 0 if grid.feel == "score" else np.zeros(len(at), bool)
+    )
+    goes = rng.random(len(at)) < PLAINER
+    kept = -1
+    gone = False
+    for index, off, may in zip(at.tolist(), off_beat.tolist(), goes.tolist(), strict=True):
+        below = int(grid.pitch[kept]) - int(grid.pitch[index]) if kept >= 0 else 0
+        lasts = int(grid.onset[index] - grid.onset[kept]) if kept >= 0 else 0
+        if may and below > 0 and (off or below > STEP) and 0 < lasts < LONGEST:
+            melody[index], gone = False, True
+            continue
+        if gone:
+            longest = int(codec.durations[np.searchsorted(codec.durations, lasts, side="right") - 1])
+            duration[kept] = max(int(duration[kept]), longest)
+        kept, gone = index, False
+    return replace(grid, melody=melody, duration=duration)
 
 
 class PieceWindows(ABC):
@@ -136,6 +171,8 @@ class Windows(PieceWindows):
         loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
         grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
         with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
+        if with_melody and mixture.plain_share and rng.random() < mixture.plain_share:
+            grid = plainer(grid, self.codec, rng)
         first = 0
         if rng.random() >= mixture.start_share:
             # A start so late that little of the context would be filled is no use: a note is about three tokens.

@@ -325,7 +325,8 @@ def indexes_for(style: str) -> list[Copies]:
 def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies]) -> dict[str, float]:
     """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
-    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes))
+    tempo = melody.tempo.quarters_per_minute()
+    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes), tempo)
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:

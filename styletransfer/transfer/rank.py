@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,9 @@ WEIGHTS = {
     "dissonance": -0.3,
     "emptiness": -1.0,
     "thinness": -0.25,
+    "repetition": -1.0,
     "stretch": -1.0,
+    "rush": -1.0,
     "open_end": -0.3,
     "copied": -10.0,
 }
@@ -26,6 +30,10 @@ USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
+FASTEST = 0.06
+"""Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
+USUAL_REPETITION = 0.1
+"""The mean share in the accompaniments of real scores (``eval.ranker``)."""
 TOGETHER = 1 / 48
 """Quarters between notes that are struck together, at the most: half a step of the grid, on which the melody needn't lie."""
 DISSONANT = (1, 2, 6, 10, 11)
@@ -79,6 +87,28 @@ def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
     return float((np.maximum.reduceat(pitch, first) - pitch[first] > HAND).mean())
 
 
+def rush(notes: NoteTable, quarters_per_minute: float) -> float:
+    """Share of a hand's onsets that follow the one before sooner than :data:`FASTEST`; ``notes``: all that both hands play."""
+    if not len(notes):
+        return 0.0
+    hands, shortest = split_hands(notes), FASTEST * quarters_per_minute / 60
+    gaps = [np.diff(np.unique(np.round(notes["onset"][hands == hand], 6))) for hand in (0, 1)]
+    return float((np.concatenate(gaps) < shortest).sum() / max(sum(len(one) + 1 for one in gaps), 1))
+
+
+def repeated(accompaniment: NoteTable) -> float:
+    """Share of the notes whose pitch was struck at the onset before, too; 1 of a drone."""
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    struck = [set(accompaniment["pitch"][steps == step].tolist()) for step in np.unique(steps)]
+    again = [len(now & before) / len(now) for before, now in pairwise(struck)]
+    return float(np.mean(again)) if again else 0.0
+
+
+def repetition(accompaniment: NoteTable) -> float:
+    """How far :func:`repeated` is above :data:`USUAL_REPETITION`."""
+    return max(repeated(accompaniment) - USUAL_REPETITION, 0.0)
+
+
 def open_end(accompaniment: NoteTable, key: Key) -> float:
     """How far the last sonority is from a close in the key: half for a bass that isn't the tonic, half for notes outside its
     triad. A song that ends elsewhere has the same in all its candidates."""
@@ -89,7 +119,13 @@ def open_end(accompaniment: NoteTable, key: Key) -> float:
     return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
 
 
-def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, match: Match = NO_MATCH) -> dict[str, float]:
+def measure(
+    contrast: float,
+    melody: NoteTable,
+    accompaniment: NoteTable,
+    match: Match = NO_MATCH,
+    quarters_per_minute: float = 100.0,
+) -> dict[str, float]:
     """A candidate's measures, by the names in :data:`WEIGHTS`.
 
     ``contrast``: how much likelier the style makes a chosen token, in the mean, than the base alone (nats; 0 where the base
@@ -102,19 +138,28 @@ def measure(contrast: float, melody: NoteTable, accompaniment: NoteTable, match:
         "dissonance": dissonance(melody, accompaniment),
         "emptiness": emptiness(melody, accompaniment),
         "thinness": thinness(melody, accompaniment),
+        "repetition": repetition(accompaniment),
         "stretch": stretch(melody, accompaniment),
+        "rush": rush(np.concatenate([melody, accompaniment]), quarters_per_minute),
         "open_end": open_end(accompaniment, estimate_key(melody)),
         "copied": float(match.is_copy(len(melody) + len(accompaniment))),
     }
 
 
-def score(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, match: Match = NO_MATCH) -> dict[str, float]:
+def score(
+    style: float,
+    plain: float,
+    melody: NoteTable,
+    accompaniment: NoteTable,
+    match: Match = NO_MATCH,
+    quarters_per_minute: float = 100.0,
+) -> dict[str, float]:
     """A candidate's measures and their weighted sum, ``total``, higher is better.
 
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
-    ``match``: the longest with training pieces.
+    ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
     """
-    measures = measure(style - plain if plain else 0.0, melody, accompaniment, match)
+    measures = measure(style - plain if plain else 0.0, melody, accompaniment, match, quarters_per_minute)
     told = {"likelihood": style, "longest_match_notes": match.notes}
     total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
     return {name: round(value, 4) for name, value in (told | measures | {"total": total}).items()}
