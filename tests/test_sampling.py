@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.generate import Generating, by_transformers, by_us, job
 from styletransfer.model import sampling
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Candidate, Voice, sample, voices_of
@@ -280,3 +282,12 @@ def test_songs_of_a_batch_are_what_each_is_alone(model: Any, plan: Plan) -> None
 def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
     with pytest.raises(ValueError, match="same models and weights"):
         sampling.sample_songs([(voices(model, BACH, 1.5), plan), (voices(model, BACH, 1.0), plan)], codec(), SamplingConfig())
+
+
+def test_greedy_tokens_are_those_of_transformers(tiny_package: Path) -> None:
+    """``generate`` with the grammar as its logits processor, and one and several candidates."""
+    task = job("happy-birthday", "bach", tiny_package)
+    theirs = by_transformers(task, Generating.of(task.voice.model), 2, greedy=True)
+    assert theirs == by_us(task, 2, greedy=True)
+    assert theirs[0] == by_us(task, 1, greedy=True)[0]
+    assert len(theirs[0]) == task.plan.bars

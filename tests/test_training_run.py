@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -229,3 +230,17 @@ def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(trainer, "_bf16_pays", lambda: pytest.fail("measured again"))
         assert trainer._precision_of(folder) == word
         assert [path.name for path in folder.iterdir()] == ["precision"]
+
+
+def test_two_processes_train_to_the_losses_of_one(whole: Path, config: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """A window each, where the one process has two. (``--multi_gpu`` starts processes; without a GPU they talk by gloo.)"""
+    halved, out = tmp_path / "halved.yaml", tmp_path / "run"
+    halved.write_text(CONFIG.replace("batch: 2", "batch: 1"))
+    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    own = ["-m", "pretrain.train", *arguments(halved, tiny_data, out, "--steps", str(STEPS))]
+    subprocess.run([sys.executable, *launch.split(), *own], check=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    one, two = ([loss for _, loss, *_ in losses(log(path))] for path in (whole, out))
+    one = one[:STEPS]  # other tests go on with it
+    assert len(one) == len(two) == STEPS
+    assert two == pytest.approx(one, rel=1e-3)
+    assert [row["tokens"] for row in log(out) if "loss" in row] == [192 * step for step in range(1, STEPS + 1)]

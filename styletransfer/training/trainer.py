@@ -154,10 +154,12 @@ class RunLog(TrainerCallback):
         self.path, self.tokens_a_step, self.quiet = path, tokens_a_step, quiet
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        if not state.is_world_process_zero:
+            return
         row = {
             "step": state.global_step,
             "tokens": state.global_step * self.tokens_a_step,
-            "time": round(time.time()),
+            "time": round(time.time(), 2),
         } | rest["logs"]
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -253,7 +255,8 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
         seed=run.seed,
         dataloader_num_workers=0 if not torch.cuda.is_available() else 8,
         remove_unused_columns=False,
-        average_tokens_across_devices=False,
+        average_tokens_across_devices=True,  # several processes take the mean over all their tokens, as one does
+        ddp_find_unused_parameters=False,
         **more,
     )
 
