@@ -1,13 +1,14 @@
-"""What could bring arrangements nearer to the style that is asked for, tried on validation melodies.
+"""What could bring arrangements nearer to the style that is asked for, tried on melodies that the transfer report doesn't use.
 
     python -m eval.remedies --data data/prepared
     python -m eval.remedies --data data/prepared --adapters melody-pairs=runs/melody-pairs
 
-The melodies of ``eval.ranker`` (excerpts of validation scores, none of the transfer report's) in the styles of the report's
-composers, once with each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style
-by the judge of the report, beside what the music could lose: notes outside the melody's key, dissonance under its notes,
-silence, notes a quarter. Outputs are kept in ``--work``, so that the same command goes on. Writes a JSON and its table, which
-goes into the lab log.
+``--tunes folk``: folk songs of music21's Essen collection, none with a phrase of the report's melodies in it; ``scores``: the
+melodies of ``eval.ranker``, excerpts of validation scores. They are arranged in the styles of the report's composers, once with
+each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the
+report, beside what the music could lose: notes outside the melody's key, dissonance under its notes, silence, notes a quarter,
+notes that were struck just before, and onsets apart from the melody's. Outputs are kept in ``--work``, so that the same command
+goes on. Writes a JSON and its table, which goes into the lab log.
 """
 
 from __future__ import annotations
@@ -26,18 +27,23 @@ from numpy.typing import NDArray
 from eval.ranker import melodies, notes_a_quarter
 from eval.results import number
 from eval.sampler import Sampler
-from eval.systems import BOTH, TAG, Song, Target, targets_of
+from eval.systems import BOTH, TAG, Song, Target, songs_in, targets_of
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
+from styletransfer.data.sources import corpus_folder
 from styletransfer.evaluation.bootstrap import Resampled, class_mean
 from styletransfer.evaluation.judge import Judge, load_judge
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.harmony import estimate_key, out_of_key_share
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.melody import marked
+from styletransfer.score.notes import InputError, NoteTable, Piece
+from styletransfer.score.read import read_score, read_tunes
 from styletransfer.styles import style_at
 from styletransfer.transfer import rank
+from styletransfer.transfer.pipeline import find_melody
 
 ONE = SamplingConfig(candidates=1)
+PHRASE = 10
 SHIPPED = "tag + adapter, as shipped, one candidate"
 
 
@@ -59,6 +65,8 @@ REMEDIES = {
     "strength 2": Remedy(sampling=replace(ONE, strength=2.0)),
     "strength 3": Remedy(sampling=replace(ONE, strength=3.0)),
     "temperature 0.8": Remedy(sampling=replace(ONE, temperature=0.8)),
+    "temperature 1, top-p 0.98": Remedy(sampling=replace(ONE, temperature=1.0, top_p=0.98)),
+    "temperature 1, top-p 1": Remedy(sampling=replace(ONE, temperature=1.0, top_p=1.0)),
     "the ranker's choice of 4": Remedy(seeds=4),
 }
 
@@ -66,7 +74,8 @@ REMEDIES = {
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--melodies", type=int, default=20, help="how many, spread over the composers'")
+    parser.add_argument("--tunes", choices=("folk", "scores"), default="folk")
+    parser.add_argument("--melodies", type=int, default=20, help="how many, spread over all that there are")
     parser.add_argument("--only", nargs="+", help="these remedies beside what ships, instead of all")
     parser.add_argument("--adapters", nargs="*", default=[], help="NAME=FOLDER: further remedies, styles by composers' names")
     parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
@@ -78,7 +87,8 @@ def main(argv: list[str] | None = None) -> int:
         name, _, folder = pair.partition("=")
         remedies[name] = Remedy(adapters=Path(folder))
     try:
-        songs = songs_of(Library.load(arguments.data), arguments.melodies)
+        folk = arguments.tunes == "folk"
+        songs = folk_songs(arguments.melodies) if folk else songs_of(Library.load(arguments.data), arguments.melodies)
         report = tried(remedies, songs, COMPOSERS, arguments.work, arguments.model)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -97,6 +107,32 @@ def songs_of(library: Library, count: int) -> list[Song]:
         name, _, piece = every[place]
         found.append(Song(name, number_, piece, piece.with_notes(piece.notes[piece.notes["melody"]]), 0))
     return found
+
+
+def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]:
+    """Songs of the Essen collection of 16 to 36 quarters, spread evenly over it, without those that share a run of
+    :data:`PHRASE` notes, in any key, with a melody of the report."""
+    taken = {phrase for song in songs_in(reported) for phrase in phrases(song.melody)}
+    places = [(path, k) for path in sorted(corpus_folder("essenFolksong").glob("*.abc")) for k in range(len(read_tunes(path)))]
+    found: list[Song] = []
+    for wanted in np.linspace(0, len(places), count, endpoint=False).astype(int).tolist():
+        for path, k in places[wanted:]:
+            try:
+                source = read_score(path, "score", k)
+            except InputError:
+                continue
+            quarters = float((source.notes["onset"] + source.notes["duration"]).max())
+            if 16 <= quarters <= 36 and len(source.notes) >= 20 and not taken & phrases(source):
+                melody, octaves = find_melody(source)
+                found.append(Song(f"{path.stem}-{k + 1}", len(found), marked(source), melody, octaves))
+                break
+    return found
+
+
+def phrases(tune: Piece) -> set[tuple[int, ...]]:
+    """The runs of :data:`PHRASE` notes of a melody, as intervals in semitones."""
+    steps = np.diff(tune.notes["pitch"].astype(int)).tolist()
+    return {tuple(steps[k : k + PHRASE - 1]) for k in range(len(steps) - PHRASE + 2)}
 
 
 def tried(
@@ -166,7 +202,15 @@ def music_of(piece: Piece) -> dict[str, float]:
         "dissonance": rank.dissonance(melody, rest),
         "emptiness": rank.emptiness(melody, rest),
         "notes": notes_a_quarter(piece.notes),
+        "repeated": rank.repeated(rest),
+        "apart": apart(melody, rest),
     }
+
+
+def apart(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of the accompaniment's onsets at which no note of the melody begins; NaN without any."""
+    onsets, tune = (np.unique(np.round(one["onset"] / rank.TOGETHER)) for one in (accompaniment, melody))
+    return float(1 - np.isin(onsets, tune).mean()) if len(onsets) else float("nan")
 
 
 def plain(found: Resampled) -> dict[str, float | None]:
@@ -186,6 +230,7 @@ def table(report: dict[str, Any]) -> str:
         "accuracy by the second judge": f"{other} whole accuracy",
     }
     music = {"outside the key": "outside", "dissonant": "dissonance", "silent": "emptiness", "notes a quarter": "notes"}
+    music |= {"repeated": "repeated", "apart": "apart"}
     head = ["remedy", *columns, "accuracy added", "p(target) added", *music]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, means in report["systems"].items():
