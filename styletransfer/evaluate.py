@@ -27,7 +27,10 @@ def print_assessments(files: list[str], style: str | None, original: str | None,
     index = _index(data) if data else shipped_copies()
     reports = []
     for file in files:
-        found = assess(read_song(file), original=song, index=index, label=label)
+        piece = read_song(file)
+        played = song is not None and song.feel == "score" and piece.feel == "performance"
+        on_beats = read_song(file, "score") if played else None
+        found = assess(piece, original=song, on_beats=on_beats, index=index, label=label)
         report = _report(file, found, label)
         reports.append(report)
         if not as_json:

@@ -116,6 +116,8 @@ def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     assert len(played.tempo.quarters) > 10
     assert steps(score) == steps(played)
     assert run("replay", "played.json", "--check").code == 0
+    outcome = run("evaluate", "played.mid", "--original", "happy-birthday", "--json")
+    assert json.loads(outcome.out)["melody_f1"] == 1
     outcome = run("apply", "played.mid", *common, "--bars", "3-4", "--seed", "5", "-o", "new.mid")
     assert (outcome.code, outcome.err) == (0, "")
     new = read_score(tmp_path / "new.mid", "score")

@@ -46,12 +46,21 @@ class Assessment:
     longest_match_in: str | None = None
 
 
-def assess(piece: Piece, *, original: Piece | None = None, index: Index | None = None, label: str | None = None) -> Assessment:
+def assess(
+    piece: Piece,
+    *,
+    original: Piece | None = None,
+    on_beats: Piece | None = None,
+    index: Index | None = None,
+    label: str | None = None,
+) -> Assessment:
     """Assess a piece as it was read from a file.
 
     Args:
         piece: its melody need not be marked.
         original: the song that it arranges.
+        on_beats: the same file read as a score: an arrangement that is played from a score keeps the tune on its beats, not in
+            its seconds. The reading with the higher F1 counts.
         index: of training pieces.
         label: a composer or an era whose evidence is wanted beside that of the likeliest.
 
@@ -70,7 +79,8 @@ def assess(piece: Piece, *, original: Piece | None = None, index: Index | None =
     result = Assessment(found[0], found[1], evidence)
     tune = with_melody(piece)
     if original is not None:
-        kept = [(fidelity(with_melody(original), tune, semitones).melody.f1, semitones) for semitones in OCTAVES]
+        song, readings = with_melody(original), [tune] if on_beats is None else [tune, with_melody(on_beats)]
+        kept = [(fidelity(song, reading, move).melody.f1, move) for reading in readings for move in OCTAVES]
         best = max(kept, key=lambda row: (row[0], -abs(row[1])))
         result = replace(result, melody_f1=best[0], semitones=best[1])
     if index is not None:
