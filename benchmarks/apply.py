@@ -19,7 +19,7 @@ TARGETS = {
     "styletransfer --help": 0.5,
     "styletransfer inspect happy-birthday": None,
     "styletransfer apply happy-birthday --style bach --candidates 1": None,
-    "styletransfer apply happy-birthday --style bach --candidates 4": 20.0,
+    "styletransfer apply happy-birthday --style bach --candidates 8": 20.0,
     "styletransfer generate --style chopin --seconds 60": None,
 }
 

@@ -65,7 +65,7 @@ REMEDIES = {
     "strength 2": Remedy(sampling=replace(ONE, strength=2.0)),
     "strength 3": Remedy(sampling=replace(ONE, strength=3.0)),
     "temperature 0.8": Remedy(sampling=replace(ONE, temperature=0.8)),
-    "temperature 1, top-p 0.98": Remedy(sampling=replace(ONE, temperature=1.0, top_p=0.98)),
+    "temperature 0.95, top-p 0.95": Remedy(sampling=replace(ONE, temperature=0.95, top_p=0.95)),
     "temperature 1, top-p 1": Remedy(sampling=replace(ONE, temperature=1.0, top_p=1.0)),
     "the ranker's choice of 4": Remedy(seeds=4),
 }

@@ -16,9 +16,9 @@ class SamplingConfig:
     exaggerated: the difference of the two predictions, multiplied (classifier-free guidance, Ho and Salimans 2022).
     """
 
-    candidates: int = 4
-    temperature: float = 0.95
-    top_p: float = 0.95
+    candidates: int = 8
+    temperature: float = 1.0
+    top_p: float = 0.98
     strength: float = 1.5
     seed: int = 0
 
