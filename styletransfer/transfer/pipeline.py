@@ -29,7 +29,7 @@ from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.pianist import performed
-from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, spliced
+from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
 from styletransfer.transfer.steps import decoded, edge_of, in_quarters, plan_steps
@@ -83,9 +83,10 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if earlier is not None:
         if done == len(plan.given):
             raise KeyboardInterrupt  # nothing new to leave
-        stop = int(plan.bar_start[done - 1] + plan.bar_length[done - 1])
-        window = edge_of(earlier, plan, int(plan.bar_start[len(plan.given)])), edge_of(earlier, plan, stop)
-        arranged = [spliced(earlier, piece, replace(plan, stop=done)) for piece in arranged]
+        new = replace(plan, stop=done)
+        first, end = redone(new)
+        window = edge_of(earlier, plan, first), edge_of(earlier, plan, end)
+        arranged = [spliced(earlier, piece, new) for piece in arranged]
     elif done < wanted:
         arranged = [cut(piece, plan, done) for piece in arranged]
     scores, best = ranked(candidates, melody, arranged, request.style)

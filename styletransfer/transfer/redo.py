@@ -71,13 +71,19 @@ def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     return replace(plan, given=given, stop=last - lowest + 1)
 
 
+def redone(plan: Plan) -> tuple[int, int]:
+    """The steps at which the bars that are made anew begin and end."""
+    assert plan.stop is not None
+    return int(plan.bar_start[len(plan.given)]), int(plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1])
+
+
 def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
     """An earlier arrangement with the accompaniment of the plan's bars from another one.
 
     No other note changes: what is new ends with the last of these bars, and doesn't strike what still sounds.
     """
     assert plan.stop is not None
-    begin, end = plan.bar_start[len(plan.given)], plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1]
+    begin, end = redone(plan)
 
     def inside(piece: Piece) -> NDArray[np.bool_]:
         step = plan_steps(piece, plan)
@@ -86,7 +92,7 @@ def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
 
     stays, new = earlier.notes[~inside(earlier)], made.notes[inside(made)].copy()
     if plan.stop < plan.bars:
-        new["duration"] = np.minimum(new["duration"], edge_of(earlier, plan, int(end)) - new["onset"])
+        new["duration"] = np.minimum(new["duration"], edge_of(earlier, plan, end) - new["onset"])
     held = stays[stays["onset"] < new["onset"].min(initial=np.inf)]
     sounding = [
         ((held["pitch"] == note["pitch"]) & (held["onset"] + held["duration"] > note["onset"] + 1e-6)).any() for note in new
