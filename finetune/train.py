@@ -45,7 +45,7 @@ OTHERS = {
 }
 
 
-STEPS = {"romantic": 600, "brahms": 200, "debussy": 400, "schubert": 200, "schumann": 200}
+STEPS = {"romantic": 600, "debussy": 400}
 """Styles that still gained at the end of the usual steps. The romantic era has three times the music of any other."""
 MORE = {"bach": "chorales"}  # what a composer's style learns from beside the pieces of the data set: a style of OTHERS
 

@@ -56,8 +56,9 @@ class Decoder:
         self.cosine, self.sine = cosine[0], sine[0]  # (context, head width)
         width = config.hidden_size // self.heads
         shape = (len(self.layers), batch, self.heads, context, width)
-        self.past_keys = torch.zeros(shape, device=self.device, dtype=weight.dtype)
-        self.past_values = torch.zeros(shape, device=self.device, dtype=weight.dtype)
+        kept = torch.bfloat16 if halves_pay(self.device) else weight.dtype
+        self.past_keys = torch.zeros(shape, device=self.device, dtype=kept)
+        self.past_values = torch.zeros(shape, device=self.device, dtype=kept)
         self.history = torch.full((batch, context), pad, device=self.device)
         self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
 
@@ -81,10 +82,12 @@ class Decoder:
         batch, count = ids.shape
         begin, end = self.length, self.length + count
         cosine, sine = self.cosine[begin:end], self.sine[begin:end]
+        kept = self.past_keys.dtype
         bias = None if self.bias is None else self.bias[..., :end]
         if count > 1:
             causal = torch.full((count, end), float("-inf"), device=self.device).triu(begin + 1)
             bias = causal if bias is None else bias + causal
+        bias = None if bias is None else bias.to(kept)
         self.history[:, begin:end] = ids
         x = self._embedded(ids)
         for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
@@ -92,10 +95,8 @@ class Decoder:
             query, key = _rotated(mixed[0], cosine, sine), _rotated(mixed[1], cosine, sine)
             self.past_keys[k, :, :, begin:end] = key
             self.past_values[k, :, :, begin:end] = mixed[2]
-            scores = query @ self.past_keys[k, :, :, :end].mT * key.shape[-1] ** -0.5
-            if bias is not None:
-                scores = scores + bias
-            seen = torch.softmax(scores, -1) @ self.past_values[k, :, :, :end]
+            keys, values = self.past_keys[k, :, :, :end], self.past_values[k, :, :, :end]
+            seen = functional.scaled_dot_product_attention(query.to(kept), keys, values, bias).to(x.dtype)
             x = x + self._linear(seen.transpose(1, 2).reshape(batch, count, -1), out)
             gate, up = self._linear(self._norm(x, norm2), gate_up).chunk(2, -1)
             x = x + self._linear(functional.silu(gate) * up, down)
@@ -114,6 +115,12 @@ class Decoder:
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, weight.shape, weight, self.eps)
+
+
+def halves_pay(device: torch.device) -> bool:
+    """Whether keys and values are kept in bfloat16: where a CPU multiplies it, as reading them is what most of a step waits for
+    with many candidates (``benchmarks/generate.md``)."""
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def _rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
