@@ -124,7 +124,9 @@ def fit(path: Path) -> dict[str, Any]:
         for kept in row["candidates"]:
             notes = table_of(kept)
             melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
-            found = rank.measure(kept["style"] - kept["plain"], melody, rest) | {"likelihood": kept["style"]}
+            tempo = 60 / row["seconds_a_quarter"]
+            found = rank.measure(kept["style"] - kept["plain"], melody, rest, quarters_per_minute=tempo)
+            found["likelihood"] = kept["style"]
             found["outside"] = out_of_key_share(rest, estimate_key(melody))
             measures.append(found)
             near.append(agreement(rest, real[~real["melody"]]))

@@ -28,6 +28,7 @@ from eval.ranker import melodies, notes_a_quarter
 from eval.results import number
 from eval.sampler import Sampler
 from eval.systems import BOTH, TAG, Song, Target, songs_in, targets_of
+from styletransfer.evaluation.crossfit import HALVES
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
@@ -146,7 +147,7 @@ def tried(
         sampler = Sampler(work / "outputs", remedy.sampling, remedy.seeds, model)
         targets, _ = targets_of(styles, sampler.base.weights_hash, None)
         if folder := remedy.adapters:
-            targets = [Target(one.style, dict.fromkeys(one.adapters, style_at(folder / one.name))) for one in targets]
+            targets = [Target(one.style, dict.fromkeys(HALVES, style_at(folder / one.name))) for one in targets]
         jobs = [(remedy.system, song, target) for target in targets for song in songs]
         for batch in tracked(sampler.batches(jobs), name):
             sampler.make(batch)
@@ -179,7 +180,10 @@ def best(sampler: Sampler, system: str, song: Song, target: Target) -> Piece:
         candidate = sampler.candidate(system, song, target, seed)
         piece = sampler.read(system, song, target, seed)[1]
         melody = piece.notes["melody"]
-        scores = rank.score(candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody])
+        tempo = piece.tempo.quarters_per_minute()
+        scores = rank.score(
+            candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody], quarters_per_minute=tempo
+        )
         made.append((scores["total"], -seed, piece))
     return max(made, key=lambda one: one[:2])[2]
 
