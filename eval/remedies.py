@@ -28,11 +28,11 @@ from eval.ranker import melodies, notes_a_quarter
 from eval.results import number
 from eval.sampler import Sampler
 from eval.systems import BOTH, TAG, Song, Target, songs_in, targets_of
-from styletransfer.evaluation.crossfit import HALVES
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
 from styletransfer.evaluation.bootstrap import Resampled, class_mean
+from styletransfer.evaluation.crossfit import HALVES
 from styletransfer.evaluation.judge import Judge, load_judge
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.harmony import estimate_key, out_of_key_share
