@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     from eval.judges_checks import protocols, sanity
     from eval.judges_tables import write_tables
     from styletransfer.data.library import Library
-    from styletransfer.score.notes import InputError
+    from styletransfer.errors import InputError
 
     try:
         library = Library.load(arguments.data)

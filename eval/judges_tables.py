@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.markers import fill
-from styletransfer.score.notes import InputError
 
 FAMILIES = ("j1", "j2")
 

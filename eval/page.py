@@ -109,7 +109,7 @@ def _confusions(part: dict[str, Any]) -> str:
 
 def _examples(examples: list[dict[str, Any]], soundfont: Path | None) -> str:
     """Piano rolls and players of every system, side by side; what is the same for all styles is there once."""
-    from styletransfer.score.notes import InputError
+    from styletransfer.errors import InputError
 
     distinct = {one["output"]: one["piece"] for one in examples}
     seconds = min(LONGEST_CLIP, AUDIO_BYTES / (16_000 * max(len(distinct), 1)))

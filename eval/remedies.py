@@ -31,13 +31,14 @@ from eval.systems import BOTH, TAG, Song, Target, songs_in, targets_of
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
+from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import Resampled, class_mean
 from styletransfer.evaluation.crossfit import HALVES
 from styletransfer.evaluation.judge import Judge, load_judge
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.harmony import estimate_key, out_of_key_share
 from styletransfer.score.melody import marked
-from styletransfer.score.notes import InputError, NoteTable, Piece
+from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.read import read_score, read_tunes
 from styletransfer.styles import style_at
 from styletransfer.transfer import rank

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from eval.outputs import Output
 from eval.sampler import code_hash, digest
 from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, TAG, WRONG
+from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import Comparison, Judged, means
 from styletransfer.evaluation.measures import Measured, Reference, beside, measure, set_measures
 from styletransfer.evaluation.originality import NgramIndex
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 
 MEASURING = tuple(
     f"evaluation.{name}" for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.crossfit import HALVES
 from styletransfer.score.melody import marked
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 from styletransfer.score.read import read_song
 from styletransfer.styles import Style, find_style, style_at
 

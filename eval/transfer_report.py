@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     from eval.page import write_page
     from eval.results import write_results
     from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
     from styletransfer.model.base import write_atomically
-    from styletransfer.score.notes import InputError
 
     try:
         report = run(Library.load(arguments.data), arguments)

@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
     from styletransfer.model.base import write_atomically
-    from styletransfer.score.notes import InputError
 
     try:
         library = Library.load(arguments.data)
@@ -58,9 +58,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     """Bits of each piece under each column, with what a table needs to know of the pieces."""
+    from styletransfer.errors import InputError
     from styletransfer.model.adapters import load_adapter
     from styletransfer.model.base import load_package, weights_hash, write_atomically
-    from styletransfer.score.notes import InputError
     from styletransfer.styles import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN

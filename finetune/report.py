@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--picture", type=Path, default=Path("finetune/matrix.png"))
     arguments = parser.parse_args(argv)
 
+    from styletransfer.errors import InputError
     from styletransfer.evaluation.markers import fill
     from styletransfer.model.base import write_atomically
-    from styletransfer.score.notes import InputError
 
     tables = {"styles": styles_table(arguments.styles)}
     if arguments.matrix.exists():

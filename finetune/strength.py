@@ -48,9 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
     from styletransfer.model.base import write_atomically
     from styletransfer.score.examples import EXAMPLES
-    from styletransfer.score.notes import InputError
     from styletransfer.styles import WEIGHTS, find_style
     from styletransfer.transfer.pipeline import load_model
 

@@ -20,7 +20,7 @@ import numpy as np
 from finetune.train import ASSETS
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
 from styletransfer.styles import CARD, TOUCH, style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS

@@ -68,9 +68,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
     from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.base import weights_hash
-    from styletransfer.score.notes import InputError
     from styletransfer.styles import style_at
     from styletransfer.training.finetune import FinetuneConfig, finetune
 
@@ -134,7 +134,7 @@ def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, K
     Raises:
         InputError: where there is no such style.
     """
-    from styletransfer.score.notes import InputError
+    from styletransfer.errors import InputError
     from styletransfer.training.finetune import USER_SLOT
 
     kind: Kind

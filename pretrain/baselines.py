@@ -37,9 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
     from styletransfer.model.base import write_atomically
-    from styletransfer.score.notes import InputError
     from styletransfer.tokens.codec import Codec
 
     begin = time.monotonic()

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody].json")
     arguments = parser.parse_args(argv)
 
-    from styletransfer.score.notes import InputError
+    from styletransfer.errors import InputError
 
     try:
         report = evaluate(arguments)
@@ -53,8 +53,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from styletransfer.data.library import Library, spread
+    from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
-    from styletransfer.score.notes import InputError
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory

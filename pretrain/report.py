@@ -30,9 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--curve", type=Path, default=Path("pretrain/curve.png"))
     arguments = parser.parse_args(argv)
 
+    from styletransfer.errors import InputError
     from styletransfer.evaluation.markers import fill
     from styletransfer.model.base import write_atomically
-    from styletransfer.score.notes import InputError
 
     reports = [json.loads(path.read_text()) for path in sorted(arguments.results.glob("*.json"))]
     rows = [row for report in reports for row in report.get("results", [])]

@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
-    from styletransfer.score.notes import InputError
+    from styletransfer.errors import InputError
     from styletransfer.training.tokenizer import tokenizer_of_run
     from styletransfer.training.trainer import TrainConfig, train
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from styletransfer.errors import InputError
 from styletransfer.outputs import MIDI_SUFFIXES, Outputs
 from styletransfer.score.engrave import NEEDS, XML_SUFFIXES
-from styletransfer.score.notes import InputError
 from styletransfer.score.read import SCORE_SUFFIXES
 from styletransfer.styles import parse_style
 from styletransfer.transfer.request import Request, Result

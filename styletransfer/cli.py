@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
+from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.outputs import Outputs
-from styletransfer.score.notes import InputError
 
 app = typer.Typer(
     no_args_is_help=True,

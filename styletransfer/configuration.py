@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import Assessment, assess, label_of
-from styletransfer.score.notes import InputError
 
 if TYPE_CHECKING:
     from styletransfer.evaluation.originality import NgramIndex

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request, Result

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.batch import Bar
+from styletransfer.errors import InputError
 from styletransfer.outputs import Outputs
-from styletransfer.score.notes import InputError
 from styletransfer.score.write import midi_bytes, write_bytes
 from styletransfer.transfer.sidecar import Sidecar, digest, provenance_of, read_sidecar, taken_melody
 

@@ -17,10 +17,13 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from styletransfer.score.notes import Feel, InputError
+from styletransfer.errors import InputError
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, SPECIAL_TOKENS, UNKNOWN, Controls
+
+if TYPE_CHECKING:
+    from styletransfer.score.notes import Feel
 
 Kind = Literal["composer", "era", "other", "user"]
 CARD = "style.json"

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess, label_of, with_melody
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_song
 from styletransfer.styles import find_style
 from styletransfer.transfer.pipeline import apply

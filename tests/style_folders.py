@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from styletransfer import styles
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card
 
 GOOD = Card("nocturnes", "user", "romantic", "reserved-3", "base", "tokens", 12, 34.5, 6789, 3, 12.5, 11.25, "CC0-1.0")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.errors import InputError
 from styletransfer.score.abctune import parse_abc, tunes
 from styletransfer.score.notation import Signs, in_playing_order, unfolded
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 from styletransfer.score.read import read_score, read_tunes
 
 HEAD = "X:1\nT:A tune\nM:4/4\nL:1/4\nK:C\n"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from styletransfer.errors import InputError
 from styletransfer.model.adapters import LoraSettings, attach, load_adapter, save_adapter, style_token
-from styletransfer.score.notes import InputError
 from styletransfer.styles import CARD, WEIGHTS, Card, Style, style_at
 from tests.tiny import codec, tiny_model
 

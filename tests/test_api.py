@@ -17,8 +17,9 @@ import pytest
 
 import styletransfer
 from styletransfer import StyleTransfer, cli
+from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import NOTE_DTYPE, InputError
+from styletransfer.score.notes import NOTE_DTYPE
 from styletransfer.score.read import read_score
 from styletransfer.transfer.notebook import html_of, small_wave
 from styletransfer.transfer.pipeline import generate

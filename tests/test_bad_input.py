@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
 from tests.midi_builder import midi, note, scale, tempo, variable
 

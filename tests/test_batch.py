@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from styletransfer.batch import find_songs, short_name
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
 from styletransfer.transfer import rank
 from tests.command import ONE, Outcome, Run, refused

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from styletransfer.configuration import from_dict, load_config
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.training.finetune import FinetuneConfig
 from styletransfer.training.trainer import TrainConfig

@@ -12,10 +12,10 @@ import pytest
 from pretrain import copies as recipe
 from styletransfer.batch import print_copied
 from styletransfer.data.library import Library
+from styletransfer.errors import InputError
 from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.score.copies import COPY, SHORT, Copies, Match, copy_from, match_of, shipped_copies
 from styletransfer.score.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
-from styletransfer.score.notes import InputError
 from styletransfer.styles import COPIES, shipped
 from styletransfer.transfer.pipeline import indexes_for
 from styletransfer.transfer.rank import score

@@ -11,7 +11,7 @@ import pytest
 from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.data.prepare import prepare
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 ABC_BOOK = """L:1/8
 

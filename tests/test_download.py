@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from styletransfer.data.download import MAESTRO_SHA256, MAESTRO_URL, download_maestro, file_sha256
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

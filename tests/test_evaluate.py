@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from styletransfer import cli
+from styletransfer.errors import InputError
 from styletransfer.evaluation import assessment
 from styletransfer.evaluation.assessment import COMPOSERS, ERAS, assess
 from styletransfer.evaluation.judge import Judge, save_judge
 from styletransfer.evaluation.judge_blocks import NAMES
 from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.score.ngrams import sequence_of
-from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from tests.tiny import random_piece

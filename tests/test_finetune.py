@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from styletransfer.cli import app
 from styletransfer.data import sources
 from styletransfer.data.library import Library
+from styletransfer.errors import InputError
 from styletransfer.model.base import load_package, weights_hash
 from styletransfer.score.copies import match_of
-from styletransfer.score.notes import InputError
 from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.styles import find_style, home

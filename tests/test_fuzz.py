@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
 from styletransfer.score.write import midi_bytes, write_midi
 from styletransfer.tokens.plan import plan_of

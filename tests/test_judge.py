@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from styletransfer.data.library import PieceInfo
+from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import confusion_draws
 from styletransfer.evaluation.crossfit import half_of, halves
 from styletransfer.evaluation.judge import Judge, judges, load_judge, save_judge
@@ -32,7 +33,7 @@ from styletransfer.evaluation.judge_training import (
     train_linear,
     train_network,
 )
-from styletransfer.score.notes import InputError, Piece, bars_of, make_notes
+from styletransfer.score.notes import Piece, bars_of, make_notes
 
 LABELS = ("arpeggios", "chords", "scales")
 Made = tuple[NDArray[np.float16], NDArray[np.str_]]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.errors import InputError
 from styletransfer.score.kern import parse_kern
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 from styletransfer.score.read import read_score
 
 CHORALE = """!!!COM: Nobody

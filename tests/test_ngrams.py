@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pretrain import baselines, evaluate, report
+from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import ratio_interval
 from styletransfer.evaluation.markers import fill
-from styletransfer.score.notes import InputError
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
 CARD = Path(__file__).parents[1] / "styletransfer" / "assets" / "base" / "README.md"

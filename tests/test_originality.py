@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from styletransfer.data.fingerprint import fingerprint, pitch_sequence
 from styletransfer.data.library import Library
+from styletransfer.errors import InputError
 from styletransfer.evaluation.fidelity import transposed
 from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.score.ngrams import TOLERANCE, Mode, NoteSequence, accompaniment_of, packed_sequence, sequence, sequence_of
-from styletransfer.score.notes import InputError, Piece, bars_of, make_notes
+from styletransfer.score.notes import Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 MODES: list[Mode] = ["exact", "intervals"]

@@ -13,9 +13,10 @@ import pytest
 from finetune.touch import pedalled
 from styletransfer.data.library import Library
 from styletransfer.data.touch import loudness
+from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.notes import InputError, Piece, bars_of, make_notes
+from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.write import midi_bytes
 from styletransfer.tokens.codec import STEPS_PER_QUARTER

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from styletransfer.errors import InputError
 from styletransfer.model.base import save_package
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.score.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.score.read import read_score, read_song
 from styletransfer.score.write import midi_bytes, note_ticks, write_midi
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS

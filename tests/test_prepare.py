@@ -19,7 +19,7 @@ from styletransfer.data.fingerprint import fingerprint
 from styletransfer.data.library import PACKED_NOTE_DTYPE, Library, PieceInfo
 from styletransfer.data.prepare import prepare
 from styletransfer.data.splits import SMALL_FOLDER, Pair, assign_splits, check_splits
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
 
 TPQ = 480

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer.score.notes import InputError, Piece, bars_of, make_notes
+from styletransfer.errors import InputError
+from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.score.read import on_beats, read_score, read_song
 from tests.midi_builder import meta, metre, midi, note, scale, tempo, variable
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from styletransfer.errors import InputError
 from styletransfer.score.examples import example
-from styletransfer.score.notes import InputError, Piece, make_notes
+from styletransfer.score.notes import Piece, make_notes
 from styletransfer.score.render import LEFT_HAND, MELODY, PEAK, RIGHT_HAND, find_soundfont, plot_piano_roll, render_audio
 from tests.midi_builder import midi, note
 

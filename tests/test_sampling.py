@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from benchmarks.generate import Generating, by_transformers, by_us, job
+from styletransfer.errors import InputError
 from styletransfer.model import decoder, sampling
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Candidate, Voice, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, InputError, Piece, bars_of, make_notes
+from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.plan import Plan, free_plan, plan_of

@@ -16,8 +16,9 @@ from styletransfer.configuration import load_config
 from styletransfer.data.batches import IGNORE, MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import PlainWindows, training_tables
+from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, InputError, Piece, make_notes
+from styletransfer.score.notes import Feel, Piece, make_notes
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.tokens.miditok_codec import BAR_LINE, MidiTokCodec, MidiTokConfig

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from styletransfer.errors import InputError
 from styletransfer.score.examples import example
 from styletransfer.score.musicxml import parse_musicxml
-from styletransfer.score.notes import InputError, NoteTable, Piece, TempoMap, make_notes
+from styletransfer.score.notes import NoteTable, Piece, TempoMap, make_notes
 from styletransfer.score.sheet import Page, lay_out
 from styletransfer.score.sheet_values import Value, written_values
 from styletransfer.score.sheet_xml import musicxml_bytes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, find_style, parse_style
 from tests.style_folders import GOOD, adapter, empty_place, in_hub, sentence
 

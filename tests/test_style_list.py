@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from styletransfer import cli, styles
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.styles import all_styles, left_out
 from styletransfer.tokens.controls import COMPOSERS, ERAS
 from tests.command import Run, console
@@ -167,7 +167,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(sorted({{"torch", "transformers", "peft", "miditok", "huggingface_hub", "music21"}} & set(sys.modules)), file=sys.stderr)
+print(sorted({{"numpy", "torch", "transformers", "peft", "miditok", "huggingface_hub", "music21"}} & set(sys.modules)), file=sys.stderr)
 """
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from styletransfer import styles
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, all_styles, check_name, find_style, left_out, parse_style, style_at
 from styletransfer.tokens.controls import COMPOSERS, ERAS, Controls
 from tests.style_folders import GOOD, adapter, empty_place, sentence

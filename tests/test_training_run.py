@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from pretrain.train import main
+from styletransfer.errors import InputError
 from styletransfer.model.base import ModelConfig, build_model, load_package, save_package
-from styletransfer.score.notes import InputError
 from styletransfer.training import trainer
 from styletransfer.training.trainer import TrainConfig, last_checkpoint
 from tests.tiny import codec

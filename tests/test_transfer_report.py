@@ -17,12 +17,13 @@ from eval import drawing, remedies, results, transfer_report
 from eval.sampler import Sampler, code_hash, digest
 from eval.systems import BOTH, LABELS, REAL, Target, songs_in, systems_for, targets_of, wrong_target
 from styletransfer import styles
+from styletransfer.errors import InputError
 from styletransfer.evaluation import judge as judge_module
 from styletransfer.evaluation.bootstrap import Resampled, class_mean, wilson
 from styletransfer.evaluation.comparison import Comparison, Judged
 from styletransfer.evaluation.excerpts import excerpts, performance_excerpt, score_excerpt, shuffled
 from styletransfer.evaluation.measures import Reference, beside, measure, set_measures
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 from styletransfer.styles import find_style
 from styletransfer.transfer import rank
 from tests.conftest import prepared

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from styletransfer.errors import InputError
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.hands import split_hands
 from styletransfer.score.midi import parse_midi
-from styletransfer.score.notes import InputError, Piece, TempoMap, bars_of, make_notes
+from styletransfer.score.notes import Piece, TempoMap, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.write import check_writable, midi_bytes, time_signatures_of, write_bytes, write_midi
 from tests.midi_builder import metre, midi, scale

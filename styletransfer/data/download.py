@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 MAESTRO_URL = "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip"
 # As the data set's page gives it: https://magenta.tensorflow.org/datasets/maestro (MIDI only, v3.0.0).

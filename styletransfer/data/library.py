@@ -24,8 +24,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from styletransfer.data.catalogue import Era
+from styletransfer.errors import InputError
 from styletransfer.score.ngrams import NoteSequence, packed_sequence
-from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable
+from styletransfer.score.notes import BarTable, Feel, NoteTable
 
 VERSION = 1
 KIND = "styletransfer-prepared-data"

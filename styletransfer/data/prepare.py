@@ -28,8 +28,9 @@ from styletransfer.data.library import (
 )
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
+from styletransfer.errors import InputError
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable
+from styletransfer.score.notes import BarTable, Feel, NoteTable
 from styletransfer.score.read import read_score
 
 # Two scores are engravings of the same movement if they share this much of all their n-grams (Jaccard). Measured on the

@@ -27,7 +27,8 @@ from tempfile import TemporaryDirectory
 
 from styletransfer.data.catalogue import corrected_label
 from styletransfer.data.library import SPLITS, Split
-from styletransfer.score.notes import Feel, InputError
+from styletransfer.errors import InputError
+from styletransfer.score.notes import Feel
 from styletransfer.score.read import SCORE_SUFFIXES, read_tunes
 
 CORPUS = "corpus:"

@@ -28,9 +28,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.judge_blocks import NAMES
 from styletransfer.evaluation.judge_features import VERSION, piece_features
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 
 KIND = "styletransfer-judge"
 FOLDER = Path(__file__).parents[1] / "assets" / "judges"

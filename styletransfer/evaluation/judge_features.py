@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
+from styletransfer.errors import InputError
 from styletransfer.evaluation.judge_blocks import (
     BINS,
     CHORDS,
@@ -40,7 +41,7 @@ from styletransfer.evaluation.judge_blocks import (
     block_columns,
 )
 from styletransfer.score.harmony import PROFILES
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 VERSION = 1
 """Counted up whenever the same notes get other features."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 
 def fill(text: str, parts: Mapping[str, str]) -> str:

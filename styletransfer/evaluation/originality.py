@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library
+from styletransfer.errors import InputError
 from styletransfer.score.ngrams import (
     MIN_DISTINCT,
     Mode,
@@ -44,7 +45,6 @@ from styletransfer.score.ngrams import (
     seeds_in,
     seeds_of,
 )
-from styletransfer.score.notes import InputError
 
 LENGTHS = (12, 16, 32)
 """Notes of the n-grams whose shares are reported; none shorter than a seed."""

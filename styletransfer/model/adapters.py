@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from styletransfer.errors import InputError
 from styletransfer.model.base import MelodyLlama, write_atomically
-from styletransfer.score.notes import InputError
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style, style_at
 from styletransfer.tokens.controls import UNKNOWN
 

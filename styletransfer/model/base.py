@@ -16,8 +16,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from styletransfer.errors import InputError
 from styletransfer.model.features import FeatureEmbedding, TokenValues
-from styletransfer.score.notes import InputError
 
 SHARD_BYTES = 15_000_000
 

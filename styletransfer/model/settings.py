@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from styletransfer.errors import InputError
 from styletransfer.score.abcvoice import ACCIDENTALS, MOST_TURNS, Measure, Voice, written_length
 from styletransfer.score.notation import (
     FASTEST,
@@ -32,7 +33,7 @@ from styletransfer.score.notation import (
     played,
     sections_in_order,
 )
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 _SHARPS = "FCGDAEB"
 _MODES = {"": 0, "maj": 0, "ion": 0, "mix": -1, "dor": -2, "m": -3, "min": -3, "aeo": -3, "phr": -4, "loc": -5, "lyd": 1}

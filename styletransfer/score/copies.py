@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.errors import InputError
 from styletransfer.score.ngrams import (
     MIN_DISTINCT,
     N,
@@ -37,7 +38,7 @@ from styletransfer.score.ngrams import (
     variety,
     window_hashes,
 )
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 
 PROBES = 6
 BITS_A_WINDOW = 8

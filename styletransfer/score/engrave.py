@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.errors import InputError
+from styletransfer.score.notes import Piece
 from styletransfer.score.read import on_beats, read_song
 from styletransfer.score.write import check_writable
 

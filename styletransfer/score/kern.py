@@ -10,8 +10,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from styletransfer.errors import InputError
 from styletransfer.score.music21_score import through_music21, whole_score
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 KEYBOARDS = {"*Ipiano", "*Iforte", "*Icemba", "*Iclavi", "*Iklav", "*Iorgan", "*Iporta", "*Ireedo"}
 """Humdrum's codes of instruments for two hands."""

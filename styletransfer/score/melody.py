@@ -15,7 +15,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import InputError, NoteTable, Piece
+from styletransfer.errors import InputError
+from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.voice import best_line, chords, covered_by_higher
 
 MELODY_NAMES = (

@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import (
-    NOTE_DTYPE,
-    BarTable,
-    Feel,
-    InputError,
-    NoteTable,
-    Piece,
-    TempoMap,
-    bars_of,
-    sort_notes,
-)
+from styletransfer.errors import InputError
+from styletransfer.score.notes import NOTE_DTYPE, BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, sort_notes
 
 MAX_HOURS = 3
 """Music that lasts this long or longer is refused."""

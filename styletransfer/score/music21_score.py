@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from styletransfer.errors import InputError
 from styletransfer.score.notation import (
     DEFAULT_VELOCITY,
     FASTEST,
@@ -29,7 +30,7 @@ from styletransfer.score.notation import (
     sections_in_order,
     unfolded,
 )
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 
 def through_music21(load: Callable[[], Any], name: str, format: str, feel: Feel | None) -> Piece:

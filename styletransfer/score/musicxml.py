@@ -12,8 +12,9 @@ import zipfile
 from typing import Any
 from xml.etree import ElementTree
 
+from styletransfer.errors import InputError
 from styletransfer.score.music21_score import through_music21, whole_score
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 MAX_XML_BYTES = 256 * 1024 * 1024
 """A compressed score that unpacks to more than this is refused."""

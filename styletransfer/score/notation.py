@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from styletransfer.errors import InputError
 from styletransfer.score.midi import MAX_HOURS, MAX_QUARTERS, without_doubles
-from styletransfer.score.notes import Feel, InputError, Piece, TempoMap, bars_of, make_notes, sort_notes
+from styletransfer.score.notes import Feel, Piece, TempoMap, bars_of, make_notes, sort_notes
 
 GRACE_QUARTERS = Fraction(1, 8)
 """Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""

@@ -39,10 +39,6 @@ NoteTable = NDArray[np.void]
 BarTable = NDArray[np.void]
 
 
-class InputError(Exception):
-    """A mistake that the user can mend. The message is one sentence; the command prints it and exits with code 2."""
-
-
 @dataclass(frozen=True)
 class TempoMap:
     """Tempo changes, as piecewise constant seconds a quarter.

@@ -6,9 +6,10 @@ import os
 import stat
 from pathlib import Path
 
+from styletransfer.errors import InputError
 from styletransfer.score.abctune import Tune, parse_abc, tunes
 from styletransfer.score.midi import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
-from styletransfer.score.notes import Feel, InputError, Piece
+from styletransfer.score.notes import Feel, Piece
 
 __all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "on_beats", "read_score", "read_song", "read_tunes"]
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.errors import InputError
 from styletransfer.score.hands import RIGHT, split_hands
-from styletransfer.score.notes import InputError, Piece
+from styletransfer.score.notes import Piece
 from styletransfer.score.write import check_writable, write_bytes
 
 if TYPE_CHECKING:

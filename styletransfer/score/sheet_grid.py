@@ -11,7 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from styletransfer.score.notes import InputError, NoteTable, Piece
+from styletransfer.errors import InputError
+from styletransfer.score.notes import NoteTable, Piece
 
 QUARTER = 3360
 """Ticks of a quarter on the page: 128th notes, triplets of 64ths, quintuplets and septuplets are whole numbers."""

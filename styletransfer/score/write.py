@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import BarTable, InputError, NoteTable, Piece
+from styletransfer.errors import InputError
+from styletransfer.score.notes import BarTable, NoteTable, Piece
 
 CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)
 """MIDI channels for parts, in order: all but the tenth, which plays drums."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from styletransfer.score.notes import Feel
+if TYPE_CHECKING:
+    from styletransfer.score.notes import Feel
 
 ERAS = ("baroque", "classical", "romantic", "modern")
 COMPOSERS = (

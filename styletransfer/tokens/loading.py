@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.tokens.codec import Codec, CodecConfig
 from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokConfig
 

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import BarTable, Feel, InputError, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.errors import InputError
+from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
 from styletransfer.tokens.controls import SPECIAL_TOKENS
 

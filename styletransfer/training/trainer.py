@@ -21,8 +21,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, spread
 from styletransfer.data.plain import PlainWindows
+from styletransfer.errors import InputError
 from styletransfer.model.base import MelodyLlama, ModelConfig, build_model, load_package, save_package, write_atomically
-from styletransfer.score.notes import InputError
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, tokenizer_files
 from styletransfer.training.likelihood import bits_per_note

@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.errors import InputError
 from styletransfer.score.hands import cheapest_path
-from styletransfer.score.notes import InputError, NoteTable, Piece, make_notes
+from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.tokens.chords import Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
 from styletransfer.tokens.plan import Plan

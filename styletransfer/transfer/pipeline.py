@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from styletransfer.errors import InputError
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Feel, InputError, NoteTable, Piece, make_notes
+from styletransfer.score.notes import Feel, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.styles import COPIES, Style, parse_style
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec

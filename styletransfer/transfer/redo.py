@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import Feel, InputError, Piece, sort_notes
+from styletransfer.errors import InputError
+from styletransfer.score.notes import Feel, Piece, sort_notes
 from styletransfer.score.read import read_score
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, InputError, NoteTable, Piece
+from styletransfer.score.notes import Feel, NoteTable, Piece
 from styletransfer.styles import parse_style
 
 if TYPE_CHECKING:

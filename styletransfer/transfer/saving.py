@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from styletransfer.score.notes import InputError
+from styletransfer.errors import InputError
 from styletransfer.score.render import find_soundfont, piano_roll, play
 from styletransfer.score.write import check_writable, midi_bytes, write_bytes
 from styletransfer.transfer.request import Result

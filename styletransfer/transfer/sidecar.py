@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.configuration import from_dict
+from styletransfer.errors import InputError
 from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.notes import InputError
 from styletransfer.score.read import MAX_BYTES
 from styletransfer.score.write import midi_bytes
 from styletransfer.styles import CONFIG, WEIGHTS, parse_style, with_absolute_folders
