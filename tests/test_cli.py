@@ -215,7 +215,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(sorted({{"numpy", "torch", "transformers", "miditok", "music21", "matplotlib"}} & set(sys.modules)), file=sys.stderr)
+print(sorted({{"torch", "transformers", "miditok", "music21", "matplotlib"}} & set(sys.modules)), file=sys.stderr)
 """
 
 
