@@ -81,6 +81,8 @@ def provenance_of(request: Request, base: Base) -> Provenance:
     """
     import torch
 
+    from styletransfer.model.decoder import halves_pay
+
     song = request.song if _is_example(request.song) else os.path.abspath(request.song)
     paths = {item.name: Path(os.path.abspath(getattr(request, item.name))) for item in _path_fields(request)}
     absolute = replace(request, song=song, style=with_absolute_folders(request.style), **paths)  # type: ignore[arg-type]
@@ -97,7 +99,8 @@ def provenance_of(request: Request, base: Base) -> Provenance:
     ingredients |= {
         "styletransfer": styletransfer.__version__,
         "torch": version("torch"),
-        "the machine": f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "the machine": f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        + " bfloat16" * halves_pay(base.model.device),
     }
     return Provenance(absolute, ingredients)
 
