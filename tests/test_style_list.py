@@ -167,7 +167,8 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(sorted({{"numpy", "torch", "transformers", "peft", "miditok", "huggingface_hub", "music21"}} & set(sys.modules)), file=sys.stderr)
+heavy = {{"numpy", "torch", "transformers", "peft", "miditok", "huggingface_hub", "music21"}}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 
