@@ -71,7 +71,8 @@ class Decoder:
         if any(gaps):
             columns = torch.arange(self.past_keys.shape[3], device=self.device)
             hidden = columns[None] < torch.tensor(gaps, device=self.device)[:, None]
-            self.bias = torch.zeros(hidden.shape, device=self.device).masked_fill(hidden, -1e9)[:, None, None]
+            kept = self.past_keys.dtype
+            self.bias = torch.zeros(hidden.shape, device=self.device, dtype=kept).masked_fill(hidden, -1e9)[:, None, None]
         return self._forward(ids.to(self.device))
 
     def step(self, column: Sequence[int]) -> Tensor:
@@ -85,9 +86,8 @@ class Decoder:
         kept = self.past_keys.dtype
         bias = None if self.bias is None else self.bias[..., :end]
         if count > 1:
-            causal = torch.full((count, end), float("-inf"), device=self.device).triu(begin + 1)
+            causal = torch.full((count, end), float("-inf"), device=self.device, dtype=kept).triu(begin + 1)
             bias = causal if bias is None else bias + causal
-        bias = None if bias is None else bias.to(kept)
         self.history[:, begin:end] = ids
         x = self._embedded(ids)
         for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
@@ -119,7 +119,7 @@ class Decoder:
 
 def halves_pay(device: torch.device) -> bool:
     """Whether keys and values are kept in bfloat16: where a CPU multiplies it, as reading them is what most of a step waits for
-    with many candidates (``benchmarks/generate.md``)."""
+    with many candidates (docs/lab-log.md)."""
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 

@@ -23,9 +23,9 @@ WEIGHTS = {
     "open_end": -0.3,
     "copied": -10.0,
 }
-"""The first four are those that bring the choice nearest to what composers wrote under the same melodies, by ``eval.ranker``;
-the others are set by hand: its excerpts show no ends, and the model hardly ever asks for more than a hand has. Nothing
-outweighs a copy."""
+"""The first four are those that brought the choice nearest to what composers wrote under the same melodies, by
+``eval.ranker`` on the base before the one that ships, whose arrangements ask for others (docs/lab-log.md). The rest are set
+by hand: its excerpts show no ends, and the model hardly ever asks for more than a hand has. Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 HAND = 16
