@@ -80,7 +80,7 @@ class Grammar(LogitsProcessor):
             elif line.forced:
                 mask[row, line.forced[0]] = 0
             else:
-                mask[row, torch.from_numpy(np.flatnonzero(line.allowed()))] = 0
+                mask[row] = torch.from_numpy(np.where(line.allowed(), line.bias(), -np.inf))
         self.begun = True
         return scores + mask
 

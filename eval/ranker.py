@@ -1,13 +1,17 @@
 """Where the ranker's weights come from: its candidates for real melodies beside what the composers wrote under them.
 
-    python -m eval.ranker make --data data/prepared --arrangements runs/ranker.jsonl
-    python -m eval.ranker fit --arrangements runs/ranker.jsonl --write eval/results/ranker.json
+    for split in train validation; do
+        python -m eval.ranker make --data data/prepared --split $split --arrangements runs/ranker/$split.jsonl
+    done
+    python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
 
-``make`` takes an excerpt of eight bars of a score of every content group of the validation pieces (none of the 40 melodies of
-the transfer report is among them), arranges its melody in its composer's style, and keeps all the candidates and the composer's
-own accompaniment. It goes on where it was interrupted. ``fit`` asks which measures tell, among the candidates of one melody,
-those that come nearest to the composer's accompaniment (:func:`agreement`): a ridge regression on their differences from the
-melody's mean. What its choice is worth is measured on melodies that it wasn't fitted on.
+``make`` takes an excerpt of 32 quarters of a score of each content group, at most twenty of a composer (none of the 40 melodies
+of the transfer report is among them), arranges its melody in its composer's style, and keeps all the candidates and the
+composer's own accompaniment. It goes on where it was interrupted. ``fit`` asks which measures tell the composer's accompaniment
+from the candidates under the same melody: a conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice
+behavior", 1974), fitted to the melodies of the training pieces. What it is worth is measured on those of the validation pieces:
+how many of the candidates rank behind the composer's own, and how near the candidate that it chooses comes to the composer's
+(:func:`agreement`), which it never saw.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from styletransfer.data.library import Library
 from styletransfer.evaluation.chroma import mean_cosine, sounding_time
@@ -38,20 +44,26 @@ from styletransfer.transfer import rank
 from styletransfer.transfer.pipeline import assemble, melody_codec, voices_in
 
 QUARTERS = 32.0
-FITTED = ("contrast", "dissonance", "emptiness", "thinness")
-OTHERS = ("likelihood", "outside")
-BEFORE = {"likelihood": 1.0, "contrast": 1.0, "dissonance": -1.0, "emptiness": -1.0, "outside": -1.0, "open_end": -0.3}
-RIDGE = 0.1
+MOST = 20
+"""Melodies of a composer, at the most."""
+FITTED = ("clarity", "fifths", "clash", "emptiness", "repeated", "stretch")
+OTHERS = ("likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
+HIGHER = ("clarity", "fifths", "likelihood", "contrast")
+"""The measures that choose what has most of them, where they choose alone."""
+RIDGE = 2.0
+"""Half the precision of a weight's prior, for a measure divided by its deviation within a melody."""
 
 
-def melodies(library: Library) -> Iterator[tuple[str, str, Piece]]:
-    """Name, composer and excerpt of validation scores by composers with a style that ships, one of each content group."""
+def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str, str, Piece]]:
+    """Name, composer and excerpt of a split's scores by composers with a style that ships: one of each content group, at most
+    :data:`MOST` of a composer."""
     names = {path.name for path in shipped().iterdir()}
-    chosen: dict[str, int] = {}
-    for index in library.select(split="validation", feel="score"):
-        if library.pieces[index].composer in names:
-            chosen.setdefault(library.pieces[index].group, index)
-    for index in chosen.values():
+    chosen: dict[str, dict[str, int]] = {name: {} for name in names}
+    for index in library.select(split=split, feel="score"):
+        if (composer := library.pieces[index].composer) in names:
+            chosen[composer].setdefault(library.pieces[index].group, index)
+    most = {index for groups in chosen.values() for index in list(groups.values())[:MOST]}
+    for index in sorted(most):
         found = excerpts(library, [index], [QUARTERS])[0]
         if found is not None and found.piece.notes["melody"].sum() >= 8:
             yield found.id, library.pieces[index].composer, found.piece
@@ -115,53 +127,76 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
     return found | {"all": float(np.mean(list(found.values())))}
 
 
-def fit(path: Path) -> dict[str, Any]:
-    """Weights, and what they are worth, as plain data."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    measures, near = [], []
-    for row in rows:
-        real = table_of(row["real"])
-        for kept in row["candidates"]:
-            notes = table_of(kept)
-            melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
-            tempo = 60 / row["seconds_a_quarter"]
-            found = rank.measure(kept["style"] - kept["plain"], melody, rest, quarters_per_minute=tempo)
-            found["likelihood"] = kept["style"]
-            found["outside"] = out_of_key_share(rest, estimate_key(melody))
-            measures.append(found)
-            near.append(agreement(rest, real[~real["melody"]]))
-    songs = len(rows)
-    asked = np.array([[found[name] for name in FITTED] for found in measures]).reshape(songs, -1, len(FITTED))
-    truth = np.array([one["all"] for one in near]).reshape(songs, -1)
-    everywhere = weights_of(asked, truth)
-    systems = {"fitted, each melody left out": np.stack([
-        asked[k] @ weights_of(np.delete(asked, k, 0), np.delete(truth, k, 0)) for k in range(songs)
-    ])}  # fmt: skip
-    systems["shipped weights"] = np.array([sum(w * one[n] for n, w in rank.WEIGHTS.items()) for one in measures])
-    systems["before: likelihood and the rest at 1"] = np.array([sum(w * one[n] for n, w in BEFORE.items()) for one in measures])
-    for name in (*FITTED, *OTHERS):
-        sign = 1.0 if name in ("contrast", "likelihood") else -1.0
-        systems[f"{name} alone"] = np.array([sign * one[name] for one in measures])
-    rng = np.random.default_rng(0)
-    draws = rng.integers(songs, size=(10_000, songs))
-    chance = truth.mean(1)
-    table = {"one at random": {"agreement": chance.mean()}, "the best there is": {"agreement": truth.max(1).mean()}}
-    for name, values in systems.items():
-        chosen = values.reshape(songs, -1).argmax(1)
-        gain = truth[np.arange(songs), chosen] - chance
-        low, high = np.quantile(gain[draws].mean(1), (0.025, 0.975))
-        table[name] = {"agreement": (gain + chance).mean(), "gain": gain.mean(), "low": low, "high": high}
+def fit(folder: Path) -> dict[str, Any]:
+    """Weights of the training melodies, and what they are worth on those of validation, as plain data."""
+    names, learnt, _ = arrangements(folder / "train.jsonl")
+    _, values, near = arrangements(folder / "validation.jsonl")
+    weights = weights_of(learnt[..., [names.index(name) for name in FITTED]])
+    songs = len(values)
+    systems = {"the fitted weights": values[..., [names.index(name) for name in FITTED]] @ weights}
+    systems["the weights that ship"] = np.sum(
+        [weight * values[..., names.index(name)] for name, weight in rank.WEIGHTS.items() if name in names], axis=0
+    )
+    systems |= {f"{name} alone": values[..., names.index(name)] * (1 if name in HIGHER else -1) for name in names}
+    draws = np.random.default_rng(0).integers(songs, size=(10_000, songs))
+    chance = near.mean(1)
+    table: dict[str, dict[str, float]] = {
+        "one at random": {"agreement": chance.mean()},
+        "the best there is": {"agreement": near.max(1).mean()},
+    }
+    for name, scores in systems.items():
+        behind = (scores[:, :1] > scores[:, 1:]).mean(1) + (scores[:, :1] == scores[:, 1:]).mean(1) / 2
+        gain = near[np.arange(songs), scores[:, 1:].argmax(1)] - chance
+        table[name] = {
+            "agreement": (gain + chance).mean(),
+            **interval("gain", gain, draws),
+            **interval("behind", behind, draws),
+        }
     return {
         "made_by": "eval.ranker fit",
-        "melodies": songs,
-        "candidates": truth.shape[1],
-        "real notes a quarter": float(np.median([notes_a_quarter(table_of(row["real"])) for row in rows])),
-        "real repetition": float(
-            np.mean([rank.repeated(real[~real["melody"]]) for real in (table_of(row["real"]) for row in rows)])
-        ),
-        "weights": dict(zip(FITTED, np.round(everywhere, 4).tolist(), strict=True)),
-        "choices": {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.items()},
+        "melodies": {"train": len(learnt), "validation": songs},
+        "candidates": near.shape[1],
+        "means": {
+            split: {
+                name: {"composers": round(float(column[:, 0].mean()), 4), "candidates": round(float(column[:, 1:].mean()), 4)}
+                for name, column in zip(names, np.moveaxis(every, -1, 0), strict=True)
+            }
+            for split, every in (("train", learnt), ("validation", values))
+        },
+        "weights": dict(zip(FITTED, np.round(weights, 4).tolist(), strict=True)),
+        "choices": {name: {key: round(float(value), 4) for key, value in row.items()} for name, row in table.items()},
     }
+
+
+def arrangements(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Names of measures; measures of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; the
+    candidates' agreement with it, (songs, candidates)."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    every = [[measures_of(kept, 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])] for row in rows]
+    names = list(every[0][0])
+    near = np.array([[nearness(kept, row["real"]) for kept in row["candidates"]] for row in rows])
+    return names, np.array([[[one[name] for name in names] for one in song] for song in every]), near
+
+
+def measures_of(kept: dict[str, Any], tempo: float) -> dict[str, float]:
+    """The ranker's measures of an arrangement, without those that an excerpt can't show, and some that it doesn't ask."""
+    notes = table_of(kept)
+    melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
+    found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo)
+    found["outside"] = out_of_key_share(rest, estimate_key(melody))
+    return {name: found[name] for name in (*FITTED, *OTHERS)}
+
+
+def nearness(kept: dict[str, Any], real: dict[str, Any]) -> float:
+    """The agreement of two arrangements' accompaniments."""
+    made, own = table_of(kept), table_of(real)
+    return agreement(made[~made["melody"]], own[~own["melody"]])["all"]
+
+
+def interval(name: str, values: NDArray[np.float64], draws: NDArray[np.int64]) -> dict[str, float]:
+    """A mean over melodies, and its 95 % interval by the bootstrap."""
+    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
+    return {name: float(values.mean()), f"{name} low": float(low), f"{name} high": float(high)}
 
 
 def notes_a_quarter(notes: NoteTable) -> float:
@@ -169,22 +204,26 @@ def notes_a_quarter(notes: NoteTable) -> float:
     return float((~notes["melody"]).sum() / ((melody["onset"] + melody["duration"]).max() - melody["onset"][0]))
 
 
-def weights_of(measures: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(measures,) ridge regression of the truth (songs, candidates) on the measures (songs, candidates, measures), of their
-    differences from a song's mean; a measure's penalty is that of its own scale."""
-    x = (measures - measures.mean(1, keepdims=True)).reshape(-1, measures.shape[-1])
-    y = (truth - truth.mean(1, keepdims=True)).ravel()
-    scale = x.std(0)
-    z = x / scale
-    found: NDArray[np.float64] = np.linalg.solve(z.T @ z + RIDGE * len(z) * np.eye(z.shape[1]), z.T @ y) / scale
-    return found
+def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(measures,) the weights under which the softmax is the likeliest to choose the first of each song's arrangements, (songs,
+    arrangements, measures)."""
+    centred = measures - measures.mean(1, keepdims=True)
+    scale = centred.reshape(-1, measures.shape[-1]).std(0)
+    x = centred / scale
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logs = log_softmax(x @ weights, 1)
+        slope = (np.exp(logs)[..., None] * x).sum(1) - x[:, 0]
+        return RIDGE * weights @ weights - logs[:, 0].sum(), 2 * RIDGE * weights + slope.sum(0)
+
+    return np.asarray(minimize(loss, np.zeros(len(scale)), jac=True).x / scale, np.float64)
 
 
-def make(data: Path, path: Path, candidates: int) -> None:
+def make(data: Path, path: Path, split: str, candidates: int) -> None:
     done = {json.loads(line)["id"] for line in path.read_text().splitlines()} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = melody_codec()
-    for name, composer, piece in melodies(Library.load(data)):
+    for name, composer, piece in melodies(Library.load(data), split):
         if name in done:
             continue
         tune = piece.with_notes(piece.notes[piece.notes["melody"]])
@@ -208,12 +247,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("make", "fit"))
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
-    parser.add_argument("--arrangements", type=Path, default=Path("runs/ranker.jsonl"))
+    parser.add_argument("--arrangements", type=Path, default=Path("runs/ranker"), help="a file for make, their folder for fit")
+    parser.add_argument(
+        "--split", choices=("train", "validation", "test"), default="validation", help="of the melodies to arrange"
+    )
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     if arguments.step == "make":
-        make(arguments.data, arguments.arrangements, arguments.candidates)
+        make(arguments.data, arguments.arrangements, arguments.split, arguments.candidates)
         return 0
     report = fit(arguments.arrangements)
     text = json.dumps(report, indent=1)

@@ -6,9 +6,9 @@
 ``--tunes folk``: folk songs of music21's Essen collection, none with a phrase of the report's melodies in it; ``scores``: the
 melodies of ``eval.ranker``, excerpts of validation scores. They are arranged in the styles of the report's composers, once with
 each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the
-report, beside what the music could lose: notes outside the melody's key, dissonance under its notes, silence, notes a quarter,
-notes that were struck just before, and onsets apart from the melody's. Outputs are kept in ``--work``, so that the same command
-goes on. Writes a JSON and its table, which goes into the lab log.
+report, beside what the music could lose: notes outside the melody's key, dissonance under its notes, clashes, silence, notes a
+quarter, notes that were struck just before, and onsets apart from the melody's. Outputs are kept in ``--work``, so that the same
+command goes on. Writes a JSON and its table, which goes into the lab log.
 """
 
 from __future__ import annotations
@@ -205,6 +205,7 @@ def music_of(piece: Piece) -> dict[str, float]:
     return {
         "outside": out_of_key_share(rest, estimate_key(melody)),
         "dissonance": rank.dissonance(melody, rest),
+        "clash": rank.clash(rank.piano_roll(piece.notes)),
         "emptiness": rank.emptiness(melody, rest),
         "notes": notes_a_quarter(piece.notes),
         "repeated": rank.repeated(rest),
@@ -234,7 +235,13 @@ def table(report: dict[str, Any]) -> str:
         "p(target)": f"{judge} whole probability",
         "accuracy by the second judge": f"{other} whole accuracy",
     }
-    music = {"outside the key": "outside", "dissonant": "dissonance", "silent": "emptiness", "notes a quarter": "notes"}
+    music = {
+        "outside the key": "outside",
+        "dissonant": "dissonance",
+        "clashing": "clash",
+        "silent": "emptiness",
+        "notes a quarter": "notes",
+    }
     music |= {"repeated": "repeated", "apart": "apart"}
     head = ["remedy", *columns, "accuracy added", "p(target) added", *music]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]

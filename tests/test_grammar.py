@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
-from styletransfer.tokens.codec import FREE_BAR_STEPS, Event
-from styletransfer.tokens.grammar import MOST_NOTES_AT_ONCE, Line
+from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, Event
+from styletransfer.tokens.grammar import CLASH_BIAS, MOST_NOTES_AT_ONCE, Line
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from tests.tiny import codec, random_piece
 
@@ -229,3 +229,19 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     assert min(struck) % 12 == tonic.tonic or struck == [tune[-1][1].pitch]
     end = close + tune[-1][1].duration
     assert all(0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close)  # the nearest there is
+
+
+def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
+    """Against what sounds of the tune and of the accompaniment, and against the tune's notes that a long note would meet."""
+    notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [72, 65, 72], melody=True)
+    plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0))))
+    line, first, quarter = Line(codec(), plan), codec().first_pitch - LOWEST_PITCH, codec().durations.tolist().index(24)
+    while line.forced:
+        line.push(line.forced[0])
+    assert {int(k) - first for k in np.flatnonzero(line.bias())} == {59, 71, 73, 85}
+    line.push(first + 64)
+    durations = line.bias()[codec().first_duration :][: len(codec().durations)]
+    assert durations.tolist() == [0.0] * (quarter + 1) + [CLASH_BIAS] * (len(durations) - quarter - 1)  # F follows above E
+    line.push(codec().first_duration + quarter)
+    assert {int(k) - first for k in np.flatnonzero(line.bias())} == {59, 71, 73, 85, 51, 63, 65, 77}
+    assert set(line.bias()) == {0.0, CLASH_BIAS}

@@ -11,12 +11,15 @@ from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
     USUAL_NOTES,
-    USUAL_REPETITION,
     WEIGHTS,
+    clarity,
+    clash,
     dissonance,
     emptiness,
+    fifths,
     open_end,
-    repetition,
+    piano_roll,
+    repeated,
     rush,
     score,
     stretch,
@@ -62,6 +65,53 @@ def test_minor_closes_on_its_own_triad() -> None:
     assert open_end(notes((0, 1, 57), (0, 1, 61)), Key(9, "minor")) == 0.5
 
 
+def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
+    roll = piano_roll(notes((0.5, 1, 60), (1, 1.25, 60), (2, 0.25, 64)))
+    assert roll.shape == (128, 36)
+    assert np.flatnonzero(roll[60]).tolist() == list(range(6, 27))
+    assert np.flatnonzero(roll[64]).tolist() == [24, 25, 26]
+    assert piano_roll(NOTHING).shape == (128, 0)
+
+
+def test_clash_is_the_share_of_semitones() -> None:
+    """Of the time in which two pitches sound, in any octaves; what is struck in turn doesn't clash."""
+    assert clash(piano_roll(notes((0, 2, 60), (0, 2, 64), (2, 1, 71), (3, 1, 60)))) == 0
+    assert clash(piano_roll(notes((0, 2, 60), (1, 1, 61), (2, 1, 59)))) == 1
+    assert clash(piano_roll(notes((0, 4, 48), (0, 3, 55), (3, 1, 73)))) == 0.25
+    assert clash(piano_roll(notes((0, 1, 48), (0, 1, 71)))) == 1  # the seventh
+    assert clash(piano_roll(NOTHING)) == 0
+
+
+def chords(*rows: tuple[int, ...]) -> np.ndarray:
+    """The roll of one chord a quarter."""
+    return piano_roll(notes(*((k, 1, pitch) for k, row in enumerate(rows) for pitch in row)))
+
+
+C_MAJOR, G_SEVENTH, A_MINOR, F_MAJOR = (48, 52, 55), (55, 59, 62, 65), (57, 60, 64), (53, 57, 60)
+
+
+def test_clarity_is_what_belongs_to_a_windows_best_chord() -> None:
+    assert clarity(chords(C_MAJOR, C_MAJOR, G_SEVENTH)) == 1  # the last window is half as long
+    assert clarity(chords(C_MAJOR, A_MINOR)) == pytest.approx(5 / 6)  # five of six are of A minor
+    assert clarity(chords(C_MAJOR, (), G_SEVENTH, (), (48, 49))) == pytest.approx((1 + 1 + 0.5) / 3)
+    assert clarity(piano_roll(NOTHING)) == 0
+
+
+def test_fifths_are_counted_among_the_changes_of_root() -> None:
+    """A silence between two chords is no change, nor is a seventh added to a triad."""
+    assert fifths(chords(C_MAJOR, C_MAJOR, F_MAJOR, G_SEVENTH, (), C_MAJOR)) == pytest.approx(2 / 3)
+    assert fifths(chords((55, 59, 62), G_SEVENTH, C_MAJOR)) == 1
+    assert fifths(chords(C_MAJOR, A_MINOR)) == fifths(chords(C_MAJOR)) == fifths(piano_roll(NOTHING)) == 0
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_harmony_is_the_same_in_every_key(shift: int) -> None:
+    """Where several chords fit as well, too."""
+    rows = [(48,), (53,), (48, 52), (52, 55), (55, 62), C_MAJOR]
+    moved = chords(*(tuple(pitch + shift for pitch in row) for row in rows))
+    assert (clarity(moved), fifths(moved)) == (clarity(chords(*rows)), fifths(chords(*rows)))
+
+
 def test_thinness_counts_doublings_up_to_the_usual() -> None:
     """Of a tune of four quarters; the ranker preferred basses in quarters to whatever moved."""
     every = notes(*((k / 8, 0.125, 50) for k in range(32)))
@@ -87,12 +137,11 @@ def test_rush_is_what_no_finger_can_play() -> None:
     assert rush(NOTHING, 100) == 0
 
 
-def test_repetition_is_a_drones() -> None:
+def test_what_is_repeated_is_a_drone() -> None:
     moving = notes(*((k, 1, 48 + k) for k in range(4)))
     drone = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55)))
     half = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55 + k)))
-    found = [repetition(one) for one in (NOTHING, moving, half, drone)]
-    assert found == pytest.approx([0, 0, 0.5 - USUAL_REPETITION, 1 - USUAL_REPETITION])
+    assert [repeated(one) for one in (NOTHING, moving, half, drone)] == [0, 0, 0.5, 1]
 
 
 def test_the_total_is_the_weighted_sum() -> None:

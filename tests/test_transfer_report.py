@@ -176,7 +176,9 @@ def test_remedies_beside_what_ships(
     for seed in range(2):
         made, piece = sampler.candidate(BOTH, songs[0], target, seed), sampler.read(BOTH, songs[0], target, seed)[1]
         melody = piece.notes["melody"]
-        worth.append(rank.score(made.style, made.plain, piece.notes[melody], piece.notes[~melody])["total"])
+        tempo = piece.tempo.quarters_per_minute()
+        scores = rank.score(made.style, made.plain, piece.notes[melody], piece.notes[~melody], quarters_per_minute=tempo)
+        worth.append(scores["total"])
     assert one.path(BOTH, songs[0], target, 0) != sampler.path(BOTH, songs[0], target, 0)
     chosen = remedies.best(sampler, BOTH, songs[0], target)
     assert chosen.notes.tolist() == sampler.read(BOTH, songs[0], target, int(np.argmax(worth)))[1].notes.tolist()

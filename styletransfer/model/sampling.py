@@ -127,8 +127,7 @@ def sample_songs(
                     if line.forced:
                         index = line.forced[0]
                     else:
-                        bias = line.bias()
-                        index = draw(guided[k] if bias is None else guided[k] + bias, line.allowed(), config, row.rng)
+                        index = draw(guided[k] + line.bias(), line.allowed(), config, row.rng)
                         row.style.append(float(style[k, index]))
                         row.plain.append(float(plain[k, index]))
                     line.push(index)

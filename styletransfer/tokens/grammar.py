@@ -35,6 +35,11 @@ FULL_CHORD = 3  # notes of a close without a tune, at the least
 ORNAMENT_BIAS = 4.0
 """Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
 none by itself. See the lab log."""
+CLASHES = np.array([-13, -1, 1, 13])
+"""Semitones from a note that sounds to those that clash with it: minor seconds and ninths."""
+CLASH_BIAS = -1.0
+"""Nats by which a clash in a score is made likelier: the model samples more than twice as many as composers write, with this as
+many as they do (docs/decisions.md)."""
 
 
 @dataclass
@@ -56,6 +61,7 @@ class Line:
     _pointer: int = 0  # the next melody note of this bar
     _is_melody: bool = False
     _is_ornament: bool = False
+    _sounding: list[tuple[int, int]] = field(default_factory=list)  # pitch and end of what was sampled and still sounds
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -215,15 +221,27 @@ class Line:
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
 
-    def bias(self) -> NDArray[np.float64] | None:
-        """(vocabulary,) what is added to the logits of the next choice; None for nothing."""
-        if self.plan.held is None or self._state not in ("bar", "note", "shift"):
-            return None
-        codec, added = self.codec, np.zeros(self.codec.size)
-        added[codec.first_pitch + np.array(self.plan.ornaments_at(self._step), int) - LOWEST_PITCH] = ORNAMENT_BIAS
-        landing = self._step + codec.durations[codec.durations < STEPS_PER_QUARTER]
-        between = np.flatnonzero([bool(self.plan.ornaments_at(step)) for step in landing.tolist()])
-        added[codec.first_shift + between] = ORNAMENT_BIAS / 2
+    def bias(self) -> NDArray[np.float64]:
+        """(vocabulary,) what is added to the logits of the next choice."""
+        codec, plan, now = self.codec, self.plan, self._step
+        added = np.zeros(codec.size)
+        if self._state not in ("bar", "note", "shift"):  # how loud or how long
+            met = (self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)
+            if plan.feel == "score" and met.any() and not self._is_melody:
+                longer = np.flatnonzero(codec.durations > self._melody_onset[met][0] - now)
+                added[codec.first_duration + longer] = CLASH_BIAS
+            return added
+        if plan.feel == "score":
+            self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
+            tune = (self._melody_onset <= now) & (self._melody_end > now)
+            heard = np.concatenate([self._melody_pitch[tune], np.array([pitch for pitch, _ in self._sounding], np.int64)])
+            near = (heard[:, None] + CLASHES).ravel() - LOWEST_PITCH
+            added[codec.first_pitch + near[(near >= 0) & (near <= HIGHEST_PITCH - LOWEST_PITCH)]] = CLASH_BIAS
+        if plan.held is not None:
+            added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
+            landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
+            between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])
+            added[codec.first_shift + between] = ORNAMENT_BIAS / 2
         return added
 
     def _on_grid(self, step: int) -> bool:
@@ -275,6 +293,7 @@ class Line:
             self._state = "velocity"
         else:
             self._state = "note"
+            self._sounding.append((self._pitch, self._step + value))
             self._count += 1
             self._last = HIGHEST_PITCH + 1 if self._is_melody or self._is_ornament else self._pitch
             self._pointer += self._is_melody
