@@ -94,7 +94,7 @@ def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
-    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters; silent ones are left out."""
+    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters, silent ones left out."""
     padded = np.pad(roll, ((0, 4), (0, -roll.shape[1] % (quarters * PROBES))))
     found = padded.reshape(11, 12, -1, quarters * PROBES).sum((0, 3)).T
     return np.asarray(found[found.any(1)], np.int64)
