@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.listen import excerpts, mean, numbers
+from eval.sampler import DECIDING, code_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         names = sorted({*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))})
         paths = {name: path for name in names if (path := find_style(name).path)}
         identity = {name: hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() for name, path in paths.items()}
-        identity["base"] = load_model(arguments.model).weights_hash
+        identity |= {"base": load_model(arguments.model).weights_hash, "code": code_hash(DECIDING)}
         report: dict[str, Any] = {"made_by": "finetune.strength", "identity": identity, "rows": {}, "real": {}}
         if arguments.out.exists() and (kept := json.loads(arguments.out.read_text()))["identity"] == identity:
             report = kept
