@@ -23,7 +23,7 @@ import torch
 from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
 
 from benchmarks.apply import processor
-from styletransfer.model.base import MelodyLlama
+from styletransfer.model.base import MelodyLlama, as_llama
 from styletransfer.model.sampling import Voice, sample
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import example
@@ -171,7 +171,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     task = job(arguments.tune, arguments.style)
     melody = example(arguments.tune)
-    model = Generating.of(task.voice.model)
+    model = Generating.of(as_llama(task.voice.model))
     weights = sum(value.numel() * value.element_size() for value in task.voice.model.parameters())
     limit = bandwidth() / weights
     lines = [

@@ -30,7 +30,7 @@ from benchmarks.apply import processor
 from styletransfer.configuration import load_config
 from styletransfer.data.batches import IGNORE, Windows
 from styletransfer.data.library import Library
-from styletransfer.model.base import ModelConfig
+from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.training.trainer import TrainConfig, keep_memory, train
 

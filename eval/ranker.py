@@ -33,6 +33,7 @@ from scipy.special import log_softmax
 from styletransfer.data.library import Library
 from styletransfer.evaluation.chroma import mean_cosine, sounding_time
 from styletransfer.evaluation.excerpts import excerpts
+from styletransfer.model.base import as_llama
 from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.harmony import estimate_key, out_of_key_share
@@ -77,10 +78,10 @@ def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float,
     rows = with_heads([voices], codec.vocabulary, [codec.melody_key(grid, 0)], [ids])
     found = []
     for voice, row in zip(voices, rows, strict=True):
-        context = int(voice.model.config.max_position_embeddings)
+        model, context = as_llama(voice.model), voice.model.sizes.context
         cut = torch.tensor([row[:context]])
         with torch.inference_mode():
-            logs = torch.log_softmax(voice.model(input_ids=cut).logits[0].float(), -1)
+            logs = torch.log_softmax(model(input_ids=cut).logits[0].float(), -1)
         keep = np.flatnonzero([False] * (len(row) - len(ids)) + scored)
         keep = keep[keep < cut.shape[1]]
         found.append(float(logs[keep - 1, cut[0, keep]].mean()))

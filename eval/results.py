@@ -204,7 +204,7 @@ def markdown(report: dict[str, Any]) -> str:
 def write_results(report: dict[str, Any], path: Path) -> None:
     """Fill the part between the markers ``transfer``, which are added at the file's end where it has none."""
     from styletransfer.evaluation.markers import fill
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
 
     begin, end = "<!-- begin transfer -->", "<!-- end transfer -->"
     text = path.read_text(encoding="utf-8") if path.exists() else HEAD

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from styletransfer.transfer.pipeline import Base
 
 DECIDING = (
-    "model.base", "model.decoder", "model.features", "model.sampling", "tokens.codec", "tokens.controls", "tokens.grammar",
+    "model.decoder", "model.features", "model.sampling", "model.weights", "tokens.codec", "tokens.controls", "tokens.grammar",
     "tokens.plan",
 )  # fmt: skip
 """Modules whose code decides what is sampled. Their comments and docstrings don't."""
@@ -124,8 +124,8 @@ class Sampler:
 
     def make(self, jobs: Sequence[Job]) -> None:
         """Sample all seeds of a batch's jobs, and keep them."""
-        from styletransfer.model.base import write_atomically
         from styletransfer.model.sampling import sample_songs
+        from styletransfer.model.weights import write_atomically
         from styletransfer.tokens.plan import plan_of
         from styletransfer.transfer.pipeline import melody_codec
 

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     from eval.results import write_results
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
 
     try:
         report = run(Library.load(arguments.data), arguments)

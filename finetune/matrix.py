@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
 
     try:
         library = Library.load(arguments.data)
@@ -60,7 +60,8 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     """Bits of each piece under each column, with what a table needs to know of the pieces."""
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import load_adapter
-    from styletransfer.model.base import load_package, weights_hash, write_atomically
+    from styletransfer.model.base import load_package
+    from styletransfer.model.weights import weights_hash, write_atomically
     from styletransfer.styles import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN

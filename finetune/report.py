@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.errors import InputError
     from styletransfer.evaluation.markers import fill
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
 
     tables = {"styles": styles_table(arguments.styles)}
     if arguments.matrix.exists():

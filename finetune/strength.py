@@ -25,7 +25,7 @@ from eval.sampler import DECIDING, code_hash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from styletransfer.model.base import MelodyLlama
+    from styletransfer.model.weights import Weights
     from styletransfer.score.notes import Piece
     from styletransfer.styles import Style
 
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
     from styletransfer.score.examples import EXAMPLES
     from styletransfer.styles import WEIGHTS, find_style
     from styletransfer.transfer.pipeline import load_model
@@ -128,22 +128,22 @@ def measures_of(found: Any) -> dict[str, float]:
     return {"notes a quarter": found.notes_a_quarter, "sounding": found.polyphony}
 
 
-def bits_under(style: Style, piece: Piece, folder: Path | None, base: MelodyLlama | None = None) -> float:
+def bits_under(style: Style, piece: Piece, folder: Path | None, base: Weights | None = None) -> float:
     """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the base without the style."""
+    from styletransfer.model.base import as_llama
     from styletransfer.training.likelihood import window_bits, windows_of
     from styletransfer.transfer.pipeline import load_style, melody_codec
 
-    codec, model = melody_codec(folder), base or load_style(style, folder)
+    codec, weights = melody_codec(folder), base or load_style(style, folder)
     controls = style.controls("score", piece.tempo.quarters_per_minute())
     controls = controls.without_style() if base else controls
-    context = int(model.config.max_position_embeddings)
-    windows = windows_of(codec, codec.grid(piece), controls, context, with_melody=True)
-    return float(window_bits(model, codec, windows).sum() / len(piece.notes))
+    windows = windows_of(codec, codec.grid(piece), controls, weights.sizes.context, with_melody=True)
+    return float(window_bits(as_llama(weights), codec, windows).sum() / len(piece.notes))
 
 
 def weighted(
-    base: MelodyLlama, styles: Sequence[Style], shares: Sequence[float], vocabulary: dict[str, int], folder: Path | None
-) -> MelodyLlama:
+    base: Weights, styles: Sequence[Style], shares: Sequence[float], vocabulary: dict[str, int], folder: Path | None
+) -> Weights:
     """One model with the weighted sum of the styles' updates, and of their control tokens' rows under :data:`SLOT`."""
     import torch
 

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import era_to_begin_with
-    from styletransfer.model.base import weights_hash
+    from styletransfer.model.weights import weights_hash
     from styletransfer.styles import style_at
     from styletransfer.training.finetune import FinetuneConfig, finetune
 

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    from styletransfer.model.base import write_atomically
+    from styletransfer.model.weights import write_atomically
 
     kind = "-without-melody" if arguments.without_melody else ""
     name = report["results"][0]["model"]
@@ -55,6 +55,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.data.library import Library, spread
     from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
+    from styletransfer.model.base import as_llama
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory
@@ -64,7 +65,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     with_melody = not arguments.without_melody
     library = Library.load(arguments.data)
     base = load_model(arguments.model)
-    model, codec = base.model, base.codec
+    model, codec = as_llama(base.model), base.codec
     if with_melody and not isinstance(codec, Codec):
         raise InputError(f"{arguments.model}: its tokenizer knows no melodies; give --without-melody.")
     if torch.cuda.is_available():
@@ -77,7 +78,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
     total = sum(library.pieces[i].count for i in chosen)
-    context = model.config.max_position_embeddings
+    context = base.model.sizes.context
     begin, done, bits = time.monotonic(), 0, []
     for index in chosen:
         piece = library.pieces[index]

@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     from safetensors.torch import load_file
 
     from styletransfer.configuration import from_dict
-    from styletransfer.model.base import ModelConfig, build_model, load_package, save_package
+    from styletransfer.model.base import build_model, load_package, save_package
+    from styletransfer.model.weights import ModelConfig
     from styletransfer.tokens.codec import Codec
 
     if (arguments.source / "manifest.json").exists():

@@ -21,7 +21,8 @@ from styletransfer.cli import app
 from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
-from styletransfer.model.base import load_package, weights_hash
+from styletransfer.model.base import load_package
+from styletransfer.model.weights import weights_hash
 from styletransfer.score.copies import match_of
 from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi

@@ -14,6 +14,7 @@ import torch
 from benchmarks.generate import Generating, by_transformers, by_us, job
 from styletransfer.errors import InputError
 from styletransfer.model import decoder, sampling
+from styletransfer.model.base import as_llama
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Candidate, Voice, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
@@ -302,7 +303,7 @@ def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
 def test_greedy_tokens_are_those_of_transformers(tiny_package: Path) -> None:
     """``generate`` with the grammar as its logits processor, and one and several candidates."""
     task = job("happy-birthday", "bach", tiny_package)
-    theirs = by_transformers(task, Generating.of(task.voice.model), 2, greedy=True)
+    theirs = by_transformers(task, Generating.of(as_llama(task.voice.model)), 2, greedy=True)
     assert theirs == by_us(task, 2, greedy=True)
     assert theirs[0] == by_us(task, 1, greedy=True)[0]
     assert len(theirs[0]) == task.plan.bars

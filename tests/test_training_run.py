@@ -18,7 +18,8 @@ import torch
 
 from pretrain.train import main
 from styletransfer.errors import InputError
-from styletransfer.model.base import ModelConfig, build_model, load_package, save_package
+from styletransfer.model.base import build_model, load_package, save_package
+from styletransfer.model.weights import ModelConfig
 from styletransfer.training import trainer
 from styletransfer.training.trainer import TrainConfig, last_checkpoint
 from tests.tiny import codec

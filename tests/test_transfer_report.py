@@ -72,7 +72,8 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The command's arguments: two songs, two styles with untrained adapters, and a stand-in judge."""
     from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
-    from styletransfer.model.base import load_package, weights_hash
+    from styletransfer.model.base import load_package
+    from styletransfer.model.weights import weights_hash
     from styletransfer.styles import Card
     from styletransfer.transfer.pipeline import load_style
 

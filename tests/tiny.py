@@ -61,7 +61,7 @@ def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
 
 
 def tiny_sizes(context: int = 512, width: int = 32) -> Any:
-    from styletransfer.model.base import ModelConfig
+    from styletransfer.model.weights import ModelConfig
 
     return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context)
 

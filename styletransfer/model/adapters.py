@@ -12,7 +12,7 @@ import copy
 import json
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from styletransfer.errors import InputError
-from styletransfer.model.base import MelodyLlama, write_atomically
+from styletransfer.model.weights import Weights, write_atomically
 from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style, style_at
 from styletransfer.tokens.controls import UNKNOWN
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from peft import PeftModel
 
+    from styletransfer.model.base import MelodyLlama
+
+AnyModel = TypeVar("AnyModel", Weights, "MelodyLlama")
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 EMBEDDINGS = ("embed_tokens", "style")  # the tables that hold a row of the style's control token
 HIGHEST_RANK = 64
@@ -126,7 +129,7 @@ def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> Non
     write_atomically(folder / CARD, card.to_json().encode())
 
 
-def load_adapter(base: MelodyLlama, base_hash: str, tokenizer_hash: str, style: Style) -> MelodyLlama:
+def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Style) -> AnyModel:
     """A copy of the base with a style's updates added to its weights; the base itself where the style has no adapter.
 
     Raises:
@@ -188,7 +191,7 @@ def _read_config(folder: Path) -> tuple[float, int, list[int]]:
 
 
 def _add(
-    model: MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rank: int, rows: list[int]
+    model: Weights | MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rank: int, rows: list[int]
 ) -> None:
     """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name tells."""
     name = key.removeprefix(PREFIX)

@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from styletransfer.errors import InputError
 from styletransfer.model.features import FeatureEmbedding, TokenValues
+from styletransfer.model.weights import ModelConfig, Weights, load_weights, write_atomically
 
 SHARD_BYTES = 15_000_000
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of SwiGLU, ``context``."""
-
-    width: int = 256
-    layers: int = 6
-    heads: int = 4
-    hidden: int = 688
-    context: int = 768
-
-    def __post_init__(self) -> None:
-        if self.width % self.heads or min(asdict(self).values()) < 1:
-            raise ValueError("the width must be a multiple of the heads, and every size positive")
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
     """A Llama whose tokens also know their place in the bar, the melody's next note and the style; see :mod:`.features`.
 
     ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole sequences; for decoding
-    with a cache there is :class:`styletransfer.model.decoder.Decoder`.
+    with a cache there is :class:`styletransfer.model.decoder.Decoder`, which reads the weights alone.
     """
 
     def __init__(self, config: LlamaConfig, names: list[str]) -> None:
@@ -52,6 +34,12 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         self.features = FeatureEmbedding(config.hidden_size, config.vocab_size)
         for table in self.features.parameters():
             nn.init.normal_(table, std=config.initializer_range)
+
+    @property
+    def sizes(self) -> ModelConfig:
+        config = self.config
+        width, hidden, context = config.hidden_size, config.intermediate_size, config.max_position_embeddings
+        return ModelConfig(width, config.num_hidden_layers, config.num_attention_heads, hidden, context)
 
     def forward(self, input_ids: Tensor, inputs_embeds: None = None, **rest: Any) -> Any:  # PEFT names inputs_embeds
         assert inputs_embeds is None
@@ -119,46 +107,15 @@ def save_package(
 
 
 def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, Any]]:
-    """The model (float32, evaluation mode), its vocabulary and its manifest.
+    """The model (float32, evaluation mode), its vocabulary and its manifest; see :func:`.weights.load_weights`."""
+    weights, vocabulary, manifest = load_weights(folder)
+    return as_llama(weights), vocabulary, manifest
 
-    Raises:
-        InputError: where the folder is none, or a file of it doesn't match its checksum.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
-        contents = {name: (folder / name).read_bytes() for name in manifest["sha256"]}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: not a model folder ({error})") from error
-    for name, data in contents.items():
-        if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
-            raise InputError(f"{folder / name}: damaged, its checksum is not the manifest's; install the package again")
-    vocabulary: dict[str, int] = json.loads(contents["vocabulary.json"])
-    model = build_model(ModelConfig(**manifest["model"]), vocabulary)
-    state: dict[str, Tensor] = {}
-    for name, data in sorted(contents.items()):
-        if name.endswith(".safetensors"):
-            state |= {key: tensor.float() for key, tensor in load(data).items()}
-    found = model.load_state_dict(state, strict=False)
-    if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
-        raise InputError(f"{folder}: its weights are not those of this version's model; train or install it again")
+
+def as_llama(weights: Weights) -> MelodyLlama:
+    """The model (float32, evaluation mode) of these weights, or of these with an adapter."""
+    model = build_model(weights.sizes, {name: index for index, name in enumerate(weights.names)})
+    model.load_state_dict(weights.state_dict())
     model.tie_weights()
     model.train(False)
-    return model, vocabulary, manifest
-
-
-def weights_hash(manifest: dict[str, Any]) -> str:
-    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files' checksums."""
-    return hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name in its folder, then rename it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    return model

@@ -13,7 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from styletransfer.model.base import MelodyLlama
+from styletransfer.model.weights import Weights
+
+EPSILON = 1e-6
+"""Of the norms, and the base of the rotary positions' frequencies: a Llama's usual ones."""
+THETA = 10_000.0
 
 
 class Decoder:
@@ -23,43 +27,46 @@ class Decoder:
     of their own, only a mask.
     """
 
-    def __init__(self, models: Sequence[MelodyLlama], rows: int, pad: int) -> None:
-        config = models[0].config
+    def __init__(self, models: Sequence[Weights], rows: int, pad: int) -> None:
+        sizes = models[0].sizes
         batch = rows * len(models)
         if all(model is models[0] for model in models):
             models = models[:1]
         self.models, self.pad, self.length = models, pad, 0
-        weight = models[0].model.embed_tokens.weight
-        self.device, self.heads = weight.device, config.num_attention_heads
-        self.eps = config.rms_norm_eps
+        weight = models[0].lm_head.weight
+        self.device, self.heads = weight.device, sizes.heads
 
         def stacked(name: str, parts: Sequence[str] = ("",)) -> Tensor:
             """(models, in, out) of a layer's weights, or of several that share their input, side by side."""
             rows = [torch.cat([model.get_parameter(name.format(part)) for part in parts]).mT for model in models]
             return torch.stack(rows)
 
-        self.final_norm, self.head = models[0].model.norm.weight, stacked("lm_head.weight")
+        def norm(name: str) -> Tensor:
+            """The same in all models: adapters leave them alone."""
+            return models[0].get_parameter(f"model.{name}.weight")
+
+        self.final_norm, self.head = norm("norm"), stacked("lm_head.weight")
         self.layers = [
             (
-                layer.input_layernorm.weight,
+                norm(f"layers.{k}.input_layernorm"),
                 stacked(f"model.layers.{k}.self_attn.{{}}_proj.weight", "qkv"),
                 stacked(f"model.layers.{k}.self_attn.o_proj.weight"),
-                layer.post_attention_layernorm.weight,
+                norm(f"layers.{k}.post_attention_layernorm"),
                 stacked(f"model.layers.{k}.mlp.{{}}_proj.weight", ("gate", "up")),
                 stacked(f"model.layers.{k}.mlp.down_proj.weight"),
             )
-            for k, layer in enumerate(models[0].model.layers)  # norms are the same in all: adapters leave them alone
+            for k in range(sizes.layers)
         ]
-        context = config.max_position_embeddings
-        positions = torch.arange(context, device=self.device)[None]
-        cosine, sine = models[0].model.rotary_emb(weight, positions)
-        self.cosine, self.sine = cosine[0], sine[0]  # (context, head width)
-        width = config.hidden_size // self.heads
-        shape = (len(self.layers), batch, self.heads, context, width)
+        width = sizes.width // self.heads
+        frequencies = 1 / THETA ** (torch.arange(0, width, 2, device=self.device) / width)
+        angles = torch.arange(sizes.context, device=self.device)[:, None] * frequencies
+        angles = torch.cat([angles, angles], -1)
+        self.cosine, self.sine = angles.cos(), angles.sin()  # (context, head width)
+        shape = (len(self.layers), batch, self.heads, sizes.context, width)
         kept = torch.bfloat16 if halves_pay(self.device) else weight.dtype
         self.past_keys = torch.zeros(shape, device=self.device, dtype=kept)
         self.past_values = torch.zeros(shape, device=self.device, dtype=kept)
-        self.history = torch.full((batch, context), pad, device=self.device)
+        self.history = torch.full((batch, sizes.context), pad, device=self.device)
         self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
@@ -114,7 +121,7 @@ class Decoder:
         return (x.reshape(len(weights), -1, x.shape[-1]) @ weights).view(*x.shape[:-1], -1)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.rms_norm(x, weight.shape, weight, self.eps)
+        return functional.rms_norm(x, weight.shape, weight, EPSILON)
 
 
 def halves_pay(device: torch.device) -> bool:

@@ -47,7 +47,7 @@ def sample_plain(
     opening = codec.opening(controls.feel, controls.quarters_per_minute)
     rows = [_Row(list(opening), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
     heads = heads_of(voices, codec.vocabulary)
-    context = int(voices[0].model.config.max_position_embeddings)
+    context = voices[0].model.sizes.context
     recent = (context - len(heads[0]) - len(opening)) // 2
     most = int(seconds * TOKENS_PER_SECOND)
     decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from styletransfer.model.base import MelodyLlama
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.model.weights import Weights
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Line
@@ -23,7 +23,7 @@ class Voice:
     """One prediction of those that are mixed: a model (the base, or the base with an adapter), the controls under which it
     reads every sequence, and the weight of its log-probabilities. ``plain``: the base without a style."""
 
-    model: MelodyLlama
+    model: Weights
     controls: Controls
     weight: float
     plain: bool = False
@@ -49,7 +49,7 @@ class _Row:
     plain: list[float] = field(default_factory=list)
 
 
-def voices_of(base: MelodyLlama, styles: Sequence[tuple[MelodyLlama, Controls, float]], strength: float) -> list[Voice]:
+def voices_of(base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float) -> list[Voice]:
     """The voices of a style or a blend (models, controls, weights that sum to 1), extrapolated from the base without a style.
 
     Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). What would weigh nothing is left out.
@@ -100,7 +100,7 @@ def sample_songs(
         for own, plan in songs
         for k in range(config.candidates)
     ]
-    context = int(voices[0].model.config.max_position_embeddings)
+    context = voices[0].model.sizes.context
     limit = (context - len(voices[0].controls.tokens())) // 2
     decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
 

@@ -26,7 +26,8 @@ from styletransfer.data.prepare import prepare
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
 from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
-from styletransfer.model.base import load_package, weights_hash, write_atomically
+from styletransfer.model.base import load_package
+from styletransfer.model.weights import weights_hash, write_atomically
 from styletransfer.score.copies import Copies
 from styletransfer.score.notes import Feel
 from styletransfer.styles import CARD, COPIES, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at

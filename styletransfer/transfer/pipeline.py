@@ -37,9 +37,9 @@ from styletransfer.transfer.steps import decoded, edge_of, in_quarters, plan_ste
 from styletransfer.transfer.touch import USUAL, Touch, touch_of
 
 if TYPE_CHECKING:
-    from styletransfer.model.base import MelodyLlama
     from styletransfer.model.sampling import Candidate, Voice
     from styletransfer.model.settings import SamplingConfig
+    from styletransfer.model.weights import Weights
 
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
@@ -218,7 +218,7 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
 class Base:
     """A base model, its tokenizer of either kind, and the hashes that adapters belong to."""
 
-    model: MelodyLlama
+    model: Weights
     codec: AnyCodec
     weights_hash: str
     tokenizer_hash: str
@@ -227,10 +227,10 @@ class Base:
 @lru_cache(maxsize=2)
 def load_model(folder: Path | None = None) -> Base:
     """A base model from a folder or from the package."""
-    from styletransfer.model.base import load_package, weights_hash
+    from styletransfer.model.weights import load_weights, weights_hash
 
     folder = folder or shipped_model()
-    model, vocabulary, manifest = load_package(folder)
+    model, vocabulary, manifest = load_weights(folder)
     codec = codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
     return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"])
 
@@ -256,7 +256,7 @@ def voices_in(style: str, feel: Feel, quarters_per_minute: float, strength: floa
 
 
 @lru_cache(maxsize=8)
-def load_style(style: Style, folder: Path | None = None) -> MelodyLlama:
+def load_style(style: Style, folder: Path | None = None) -> Weights:
     """A style's model: a base with its adapter. A shipped composer or era is known to another base by its tag alone."""
     from styletransfer.model.adapters import load_adapter
 

@@ -1,0 +1,139 @@
+"""The base's weights as they ship, and the plain modules that hold them for decoding.
+
+Decoding reads nothing of a model but its matrices, so that it needs no ``transformers``, whose import takes seconds; training,
+likelihoods and PEFT take :class:`styletransfer.model.base.MelodyLlama`, whose parameters have the same names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from styletransfer.errors import InputError
+from styletransfer.model.features import FeatureEmbedding, TokenValues
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of SwiGLU, ``context``."""
+
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    hidden: int = 688
+    context: int = 768
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or min(asdict(self).values()) < 1:
+            raise ValueError("the width must be a multiple of the heads, and every size positive")
+
+
+class Norm(nn.Module):
+    """The scale of an RMSNorm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+
+class Layer(nn.Module):
+    """The matrices of a layer of a Llama."""
+
+    def __init__(self, sizes: ModelConfig) -> None:
+        super().__init__()
+        width, hidden = sizes.width, sizes.hidden
+        self.self_attn = nn.ModuleDict({f"{name}_proj": _matrix(width, width) for name in "qkvo"})
+        self.mlp = nn.ModuleDict({f"{name}_proj": _matrix(width, hidden) for name in ("gate", "up")})
+        self.mlp["down_proj"] = _matrix(hidden, width)
+        self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
+
+
+class Weights(nn.Module):
+    """The parameters of a base model, in float32 on the CPU; ``names`` are the vocabulary's in the order of their ids."""
+
+    def __init__(self, sizes: ModelConfig, names: list[str]) -> None:
+        super().__init__()
+        self.sizes, self.names = sizes, names
+        self.model = nn.ModuleDict(
+            {
+                "embed_tokens": nn.Embedding(len(names), sizes.width),
+                "layers": nn.ModuleList(Layer(sizes) for _ in range(sizes.layers)),
+                "norm": Norm(sizes.width),
+            }
+        )
+        self.lm_head = _matrix(sizes.width, len(names))
+        self.values = TokenValues(names)
+        self.features = FeatureEmbedding(sizes.width, len(names))
+        self.tie_weights()
+
+    def tie_weights(self) -> None:
+        """The head is the embedding's table."""
+        table = self.model["embed_tokens"]
+        assert isinstance(table, nn.Embedding)
+        self.lm_head.weight = table.weight
+
+    def embed(self, ids: Tensor, *features: Tensor) -> Tensor:
+        """(batch, time, width) of tokens and their features (:meth:`TokenValues.features`), each (batch, time)."""
+        embedded: Tensor = self.model["embed_tokens"](ids) + self.features(features)
+        return embedded
+
+
+def _matrix(inputs: int, outputs: int) -> nn.Linear:
+    """Without values, which are loaded."""
+    matrix: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=False)  # type: ignore[no-untyped-call]
+    return matrix
+
+
+def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]:
+    """The weights of a folder that :func:`styletransfer.model.base.save_package` wrote, its vocabulary and its manifest.
+
+    Raises:
+        InputError: where the folder is none, or a file of it doesn't match its checksum.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+        contents = {name: (folder / name).read_bytes() for name in manifest["sha256"]}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: not a model folder ({error})") from error
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
+            raise InputError(f"{folder / name}: damaged, its checksum is not the manifest's; install the package again")
+    vocabulary: dict[str, int] = json.loads(contents["vocabulary.json"])
+    model = Weights(ModelConfig(**manifest["model"]), sorted(vocabulary, key=lambda name: vocabulary[name]))
+    state: dict[str, Tensor] = {}
+    for name, data in sorted(contents.items()):
+        if name.endswith(".safetensors"):
+            state |= {key: tensor.float() for key, tensor in load(data).items()}
+    found = model.load_state_dict(state, strict=False)
+    if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
+        raise InputError(f"{folder}: its weights are not those of this version's model; train or install it again")
+    model.train(False)
+    return model, vocabulary, manifest
+
+
+def weights_hash(manifest: Mapping[str, Any]) -> str:
+    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files' checksums."""
+    return hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name in its folder, then rename it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
