@@ -219,6 +219,15 @@ print(sorted({{"torch", "transformers", "miditok", "music21", "matplotlib"}} & s
 """
 
 
+def test_apply_loads_no_transformers(tiny_package: Path, tmp_path: Path) -> None:
+    """Its import took more than half of the time until the first token."""
+    code = HEAVY.format(arguments=["apply", "twinkle", "--style", "bach", "--model", str(tiny_package)])
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), text=True, capture_output=True, check=True
+    )
+    assert result.stderr.splitlines()[-1] == "['torch']"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["inspect", "twinkle"]])
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = HEAVY.format(arguments=arguments)

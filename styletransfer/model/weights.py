@@ -89,9 +89,7 @@ class Weights(nn.Module):
 
 
 def _matrix(inputs: int, outputs: int) -> nn.Linear:
-    """Without values, which are loaded."""
-    matrix: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=False)  # type: ignore[no-untyped-call]
-    return matrix
+    return nn.Linear(inputs, outputs, bias=False)
 
 
 def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]:
