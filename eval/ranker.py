@@ -31,6 +31,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from styletransfer.data.library import Library
+from styletransfer.evaluation.bootstrap import ratio_interval
 from styletransfer.evaluation.chroma import mean_cosine, sounding_time
 from styletransfer.evaluation.excerpts import excerpts
 from styletransfer.model.base import as_llama
@@ -48,7 +49,8 @@ QUARTERS = 32.0
 MOST = 20
 """Melodies of a composer, at the most."""
 FITTED = ("clarity", "fifths", "clash", "emptiness", "repeated", "stretch")
-OTHERS = ("likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
+MEASURES = (*FITTED, "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
+"""Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
 HIGHER = ("clarity", "fifths", "likelihood", "contrast")
 """The measures that choose what has most of them, where they choose alone."""
 RIDGE = 2.0
@@ -130,16 +132,15 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
 
 def fit(folder: Path) -> dict[str, Any]:
     """Weights of the training melodies, and what they are worth on those of validation, as plain data."""
-    names, learnt, _ = arrangements(folder / "train.jsonl")
-    _, values, near = arrangements(folder / "validation.jsonl")
-    weights = weights_of(learnt[..., [names.index(name) for name in FITTED]])
-    songs = len(values)
-    systems = {"the fitted weights": values[..., [names.index(name) for name in FITTED]] @ weights}
-    systems["the weights that ship"] = np.sum(
-        [weight * values[..., names.index(name)] for name, weight in rank.WEIGHTS.items() if name in names], axis=0
-    )
-    systems |= {f"{name} alone": values[..., names.index(name)] * (1 if name in HIGHER else -1) for name in names}
-    draws = np.random.default_rng(0).integers(songs, size=(10_000, songs))
+    learnt, _ = arrangements(folder / "train.jsonl")
+    values, near = arrangements(folder / "validation.jsonl")
+    songs, fitted = len(values), len(FITTED)
+    weights = weights_of(learnt[..., :fitted])
+    systems = {
+        "the fitted weights": values[..., :fitted] @ weights,
+        "the weights that ship": values @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]),
+    }
+    systems |= {f"{name} alone": values[..., k] * (1 if name in HIGHER else -1) for k, name in enumerate(MEASURES)}
     chance = near.mean(1)
     table: dict[str, dict[str, float]] = {
         "one at random": {"agreement": chance.mean()},
@@ -150,8 +151,8 @@ def fit(folder: Path) -> dict[str, Any]:
         gain = near[np.arange(songs), scores[:, 1:].argmax(1)] - chance
         table[name] = {
             "agreement": (gain + chance).mean(),
-            **interval("gain", gain, draws),
-            **interval("behind", behind, draws),
+            **interval("gain", gain),
+            **interval("behind", behind),
         }
     return {
         "made_by": "eval.ranker fit",
@@ -160,7 +161,7 @@ def fit(folder: Path) -> dict[str, Any]:
         "means": {
             split: {
                 name: {"composers": round(float(column[:, 0].mean()), 4), "candidates": round(float(column[:, 1:].mean()), 4)}
-                for name, column in zip(names, np.moveaxis(every, -1, 0), strict=True)
+                for name, column in zip(MEASURES, np.moveaxis(every, -1, 0), strict=True)
             }
             for split, every in (("train", learnt), ("validation", values))
         },
@@ -169,23 +170,22 @@ def fit(folder: Path) -> dict[str, Any]:
     }
 
 
-def arrangements(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Names of measures; measures of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; the
+def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; and the
     candidates' agreement with it, (songs, candidates)."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     every = [[measures_of(kept, 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])] for row in rows]
-    names = list(every[0][0])
     near = np.array([[nearness(kept, row["real"]) for kept in row["candidates"]] for row in rows])
-    return names, np.array([[[one[name] for name in names] for one in song] for song in every]), near
+    return np.array(every), near
 
 
-def measures_of(kept: dict[str, Any], tempo: float) -> dict[str, float]:
-    """The ranker's measures of an arrangement, without those that an excerpt can't show, and some that it doesn't ask."""
+def measures_of(kept: dict[str, Any], tempo: float) -> list[float]:
+    """:data:`MEASURES` of an arrangement."""
     notes = table_of(kept)
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
     found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo)
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
-    return {name: found[name] for name in (*FITTED, *OTHERS)}
+    return [found[name] for name in MEASURES]
 
 
 def nearness(kept: dict[str, Any], real: dict[str, Any]) -> float:
@@ -194,10 +194,10 @@ def nearness(kept: dict[str, Any], real: dict[str, Any]) -> float:
     return agreement(made[~made["melody"]], own[~own["melody"]])["all"]
 
 
-def interval(name: str, values: NDArray[np.float64], draws: NDArray[np.int64]) -> dict[str, float]:
-    """A mean over melodies, and its 95 % interval by the bootstrap."""
-    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
-    return {name: float(values.mean()), f"{name} low": float(low), f"{name} high": float(high)}
+def interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+    """A mean over melodies with its interval."""
+    found = ratio_interval(values, np.ones(len(values)), range(len(values)), np.random.default_rng(0))
+    return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def notes_a_quarter(notes: NoteTable) -> float:

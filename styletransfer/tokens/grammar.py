@@ -122,15 +122,19 @@ class Line:
         events = self.plan.locks[self.bar]
         return events[self._pointer] if self._pointer < len(events) else None
 
+    def _tune(self) -> NDArray[np.bool_]:
+        """(locked notes,) which of them sound now."""
+        return (self._melody_onset <= self._step) & (self._melody_end > self._step)
+
     def _ceiling(self) -> int:
         """Notes that begin now must lie below this pitch."""
         if not self._locked or not len(self._melody_onset):
             return HIGHEST_PITCH + 1
         now = self._step
-        index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
-        sounding = np.flatnonzero(self._melody_end[: index + 1] > now)
+        sounding = self._melody_pitch[self._tune()]
         if len(sounding):  # the latest: legato notes overlap, and a long one may outlast a short one
-            return int(self._melody_pitch[sounding[-1]])
+            return int(sounding[-1])
+        index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
         around = self._melody_pitch[max(index, 0) : index + 2]
         return int(around.max()) + 1
 
@@ -225,19 +229,19 @@ class Line:
         """(vocabulary,) what is added to the logits of the next choice."""
         codec, plan, now = self.codec, self.plan, self._step
         added = np.zeros(codec.size)
-        if self._state not in ("bar", "note", "shift"):  # how loud or how long
-            met = (self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)
-            if plan.feel == "score" and met.any() and not self._is_melody:
-                longer = np.flatnonzero(codec.durations > self._melody_onset[met][0] - now)
-                added[codec.first_duration + longer] = CLASH_BIAS
-            return added
-        if plan.feel == "score":
+        chooses = self._state in ("bar", "note", "shift")  # what comes next; else how loud, or how long
+        if plan.feel == "score" and chooses:
             self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
-            tune = (self._melody_onset <= now) & (self._melody_end > now)
-            heard = np.concatenate([self._melody_pitch[tune], np.array([pitch for pitch, _ in self._sounding], np.int64)])
-            near = (heard[:, None] + CLASHES).ravel() - LOWEST_PITCH
-            added[codec.first_pitch + near[(near >= 0) & (near <= HIGHEST_PITCH - LOWEST_PITCH)]] = CLASH_BIAS
-        if plan.held is not None:
+            heard = [*self._melody_pitch[self._tune()].tolist(), *(pitch for pitch, _ in self._sounding)]
+            near = np.add.outer(np.array(heard, np.int64), CLASHES)
+            near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
+            added[codec.first_pitch + near] = CLASH_BIAS
+        elif plan.feel == "score" and not self._is_melody:
+            met = self._melody_onset[(self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)]
+            if len(met):
+                longer = np.flatnonzero(codec.durations > met[0] - now)
+                added[codec.first_duration + longer] = CLASH_BIAS
+        if plan.held is not None and chooses:
             added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
             landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
             between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])

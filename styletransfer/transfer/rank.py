@@ -158,18 +158,28 @@ def open_end(accompaniment: NoteTable, key: Key) -> float:
     return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
 
 
-def measure(
-    melody: NoteTable, accompaniment: NoteTable, match: Match = NO_MATCH, quarters_per_minute: float = 100.0
+def score(
+    style: float,
+    plain: float,
+    melody: NoteTable,
+    accompaniment: NoteTable,
+    match: Match = NO_MATCH,
+    quarters_per_minute: float = 100.0,
 ) -> dict[str, float]:
-    """A candidate's measures, by the names in :data:`WEIGHTS`: as above, and ``copied``, 1 where ``match``, the longest with
-    training pieces, is that of a copy.
+    """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
+    is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
+    makes a chosen token, in the mean, than the base alone: nats; 0 where the base isn't asked), ``dissonance`` and
+    ``longest_match_notes``.
 
-    How likely the tokens are, under the style or against the base, is none of them: what is likeliest is thin and repeats
-    itself, and what is likeliest against the base exaggerates, more than any composer's own music does.
+    How likely the tokens are, under the style or against the base, has no weight: what is likeliest is thin and repeats itself,
+    and what is likeliest against the base exaggerates, more than any composer's own music does.
+
+    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
+    ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
     """
     notes = np.concatenate([melody, accompaniment])
     roll = piano_roll(notes)
-    return {
+    measures = {
         "clarity": clarity(roll),
         "fifths": fifths(roll),
         "clash": clash(roll),
@@ -181,24 +191,6 @@ def measure(
         "open_end": open_end(accompaniment, estimate_key(melody)),
         "copied": float(match.is_copy(len(notes))),
     }
-
-
-def score(
-    style: float,
-    plain: float,
-    melody: NoteTable,
-    accompaniment: NoteTable,
-    match: Match = NO_MATCH,
-    quarters_per_minute: float = 100.0,
-) -> dict[str, float]:
-    """A candidate's measures and their weighted sum, ``total``, higher is better; beside them, for the reader, ``likelihood``,
-    ``contrast`` (how much likelier the style makes a chosen token, in the mean, than the base alone: nats; 0 where the base
-    isn't asked), ``dissonance`` and ``longest_match_notes``.
-
-    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
-    ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
-    """
-    measures = measure(melody, accompaniment, match, quarters_per_minute)
     told = {
         "likelihood": style,
         "contrast": style - plain if plain else 0.0,

@@ -100,7 +100,7 @@ def provenance_of(request: Request, base: Base) -> Provenance:
         "styletransfer": styletransfer.__version__,
         "torch": version("torch"),
         "the machine": f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-        + " bfloat16" * halves_pay(torch.device("cpu")),
+        + " bfloat16" * halves_pay(base.model.lm_head.weight.device),
     }
     return Provenance(absolute, ingredients)
 
