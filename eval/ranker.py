@@ -48,7 +48,7 @@ from styletransfer.transfer.pipeline import assemble, melody_codec, voices_in
 QUARTERS = 32.0
 MOST = 20
 """Melodies of a composer, at the most."""
-FITTED = ("clarity", "fifths", "clash", "emptiness", "repeated", "stretch")
+FITTED = ("clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
 MEASURES = (*FITTED, "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
 """Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
 HIGHER = ("clarity", "fifths", "likelihood", "contrast")

@@ -10,6 +10,7 @@ import pytest
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
+    OPENING,
     USUAL_NOTES,
     WEIGHTS,
     clarity,
@@ -49,6 +50,15 @@ def test_emptiness_is_the_silent_share_of_the_tune() -> None:
     assert emptiness(TUNE, notes((0, 4, 48))) == 0
     assert emptiness(TUNE, notes((0, 1, 48))) == pytest.approx(0.75, abs=0.02)
     assert emptiness(TUNE, NOTHING) == 1
+
+
+def test_an_accompaniment_that_begins_after_the_opening_is_late() -> None:
+    tune = notes(*((beat, 1, 72) for beat in range(8)))
+    assert emptiness(tune, notes((4, 4, 48)), OPENING) == 1
+    assert emptiness(tune, notes((1, 1, 48)), OPENING) == pytest.approx(0.75, abs=0.02)
+    soon, late = (score(0, 0, tune, notes((start, 4, 48))) for start in (0, 4))
+    assert (soon["late"], late["late"]) == (0, 1)
+    assert soon["total"] - late["total"] == pytest.approx(-WEIGHTS["late"], abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ INK, PAPER, BLACK_KEYS, BAR_LINE, BEAT_LINE = "#2b2b33", "#ffffff", "#f3f3f6", "
 MAX_ROWS = 8
 PEAK = 29_000
 """The highest sample of a rendered file, of 32,767: a decibel below full scale. As soundfonts render pianos, they are faint."""
+RELEASE = 1.0
+"""Seconds of sound after the last note ends, in which it dies away."""
 _BLACK = {1, 3, 6, 8, 10}
 _Spans = tuple[NDArray[np.float64], NDArray[np.float64]]  # starts and ends of the notes on the x axis, each (notes,)
 
@@ -92,9 +94,19 @@ def play(midi: bytes, font: Path, name: str) -> bytes:
     if font_bytes[:4] != b"RIFF" or font_bytes[8:12] != b"sfbk":
         raise InputError(f"{font}: it is not a soundfont; name an .sf2 file.")
     try:
-        return _loud(bytes(midirenderer.render_wave_from(font_bytes, midi)))
+        return _loud(bytes(midirenderer.render_wave_from(font_bytes, _released(midi))))
     except Exception as error:  # the renderer raises whatever its parsers met
         raise InputError(f"{name}: it cannot be played with {font} ({error}); try another soundfont.") from error
+
+
+def _released(midi: bytes) -> bytes:
+    """A MIDI file's bytes, with something that makes no sound :data:`RELEASE` seconds after its end."""
+    import symusic
+
+    score = symusic.Score.from_midi(midi)
+    slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds a quarter
+    score.markers.append(symusic.TextMeta(score.end() + round(RELEASE / slowness * score.ticks_per_quarter), " "))
+    return bytes(score.dumps_midi())
 
 
 def _loud(wav: bytes) -> bytes:

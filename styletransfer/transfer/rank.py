@@ -17,6 +17,7 @@ WEIGHTS = {
     "fifths": 5.0,
     "clash": -6.5,
     "emptiness": -3.0,
+    "late": -1.5,
     "repeated": -4.0,
     "thinness": -0.5,
     "stretch": -35.0,
@@ -34,6 +35,8 @@ HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
 FASTEST = 0.06
 """Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
+OPENING = 4.0
+"""Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
 PROBES = 12
 """Moments a quarter at which the music is probed."""
 CHORDS = np.array(
@@ -59,11 +62,12 @@ def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
     return clash / struck if struck else 0.0
 
 
-def emptiness(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the melody's time in which no accompaniment sounds, from 64 probes a bar-sized stretch of four quarters."""
+def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.inf) -> float:
+    """Share of the melody's time, or of its first so many quarters, in which no accompaniment sounds, from 16 probes a quarter."""
     if not len(melody):
         return 0.0
-    start, end = float(melody["onset"][0]), float((melody["onset"] + melody["duration"]).max())
+    start = float(melody["onset"][0])
+    end = min(float((melody["onset"] + melody["duration"]).max()), start + quarters)
     probes = np.linspace(start, end, max(int((end - start) * 16), 2), endpoint=False)
     return float(1 - covered(accompaniment, probes).mean())
 
@@ -184,6 +188,7 @@ def score(
         "fifths": fifths(roll),
         "clash": clash(roll),
         "emptiness": emptiness(melody, accompaniment),
+        "late": emptiness(melody, accompaniment, OPENING),
         "repeated": repeated(accompaniment),
         "thinness": thinness(melody, accompaniment),
         "stretch": stretch(melody, accompaniment),
