@@ -63,7 +63,7 @@ def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.inf) -> float:
-    """Share of the melody's time, or of its first so many quarters, in which no accompaniment sounds, from 16 probes a quarter."""
+    """Share of the melody's time, or of its first so many quarters, without accompaniment, from 16 probes a quarter."""
     if not len(melody):
         return 0.0
     start = float(melody["onset"][0])
