@@ -9,7 +9,7 @@ import os
 import warnings
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def _released(midi: bytes) -> bytes:
     """A MIDI file's bytes, with something that makes no sound :data:`RELEASE` seconds after its end."""
     import symusic
 
-    score = symusic.Score.from_midi(midi)
+    score: Any = symusic.Score.from_midi(midi)
     slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds a quarter
     score.markers.append(symusic.TextMeta(score.end() + round(RELEASE / slowness * score.ticks_per_quarter), " "))
     return bytes(score.dumps_midi())
