@@ -26,7 +26,7 @@ WEIGHTS = {
     "copied": -100.0,
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
-``emptiness`` and ``repeated`` weigh more than there, and ``thinness`` weighs something, as under plain tunes the model writes
+``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model writes
 less than composers do (docs/decisions.md). The last three are set by hand: the excerpts show no ends, and the model hardly ever
 asks for faster fingers than there are. Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
