@@ -58,11 +58,12 @@ class Output:
         return self.system in REAL
 
 
-def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target]) -> list[Job]:
+def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int) -> list[Job]:
     """All that has to be sampled, melody by melody; what several ask for (the base without a style) once."""
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [
-        (system, song, None if system == BASE else target)
+        (system, song, None if system == BASE else target, seed)
+        for seed in range(seeds)
         for song in songs
         for system in sampled
         for target in (targets[:1] if system == BASE else targets)
@@ -70,7 +71,7 @@ def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Tar
 
 
 def outputs_of(
-    systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], sampler: Sampler, library: Library
+    systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], sampler: Sampler, library: Library, seeds: int
 ) -> list[Output]:
     """The outputs of all systems for all songs and styles; sampled ones were made before."""
     found = []
@@ -79,7 +80,7 @@ def outputs_of(
             continue
         for target in targets:
             for song in songs:
-                for seed in range(sampler.seeds if system in SAMPLED else 1):
+                for seed in range(seeds if system in SAMPLED else 1):
                     name, piece = _output(system, song, target, targets, sampler, seed)
                     found.append(Output(system, target.name, song, seed, name, song.slug, piece))
     sampled = [one for one in found if one.system in SAMPLED]
@@ -97,8 +98,8 @@ def _output(
     if system == CHORDS:
         return f"{CHORDS}/{song.slug}", harmonise(song.melody)
     if system == WRONG:
-        return sampler.read(BOTH, song, wrong_target(targets, target), seed)
-    return sampler.read(system, song, None if system == BASE else target, seed)
+        return sampler.read((BOTH, song, wrong_target(targets, target), seed))
+    return sampler.read((system, song, None if system == BASE else target, seed))
 
 
 def pieces_of(library: Library, target: Target, split: str, feel: str) -> list[int]:

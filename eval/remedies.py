@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from eval.ranker import melodies, notes_a_quarter
 from eval.results import number
 from eval.sampler import Sampler
-from eval.systems import BOTH, TAG, Song, Target, songs_in, targets_of
+from eval.systems import BOTH, TAG, Job, Song, Target, songs_in, targets_of
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
@@ -145,16 +145,16 @@ def tried(
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     targets: list[Target] = []
     for name, remedy in remedies.items():
-        sampler = Sampler(work / "outputs", remedy.sampling, remedy.seeds, model)
-        targets, _ = targets_of(styles, sampler.base.weights_hash, None)
+        sampler = Sampler(work / "outputs", remedy.sampling, model)
+        targets, _ = targets_of(styles, sampler.base.weights_hash)
         if folder := remedy.adapters:
-            targets = [Target(one.style, dict.fromkeys(HALVES, style_at(folder / one.name))) for one in targets]
-        jobs = [(remedy.system, song, target) for target in targets for song in songs]
-        for batch in tracked(sampler.batches(jobs), name):
+            targets = [Target(one.style, dict.fromkeys(HALVES, (style_at(folder / one.name),))) for one in targets]
+        asked = [[(remedy.system, song, target, seed) for seed in range(remedy.seeds)] for target in targets for song in songs]
+        for batch in tracked(sampler.batches([job for jobs in asked for job in jobs]), name):
             sampler.make(batch)
         rows = []
-        for _, song, target in jobs:
-            piece = best(sampler, remedy.system, song, target)
+        for jobs in asked:
+            piece, target = best(sampler, jobs), jobs[0][2]
             rows.append(music_of(piece))
             for judge_name, judge in judges.items():
                 for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
@@ -174,18 +174,17 @@ def tried(
     }
 
 
-def best(sampler: Sampler, system: str, song: Song, target: Target) -> Piece:
-    """The arrangement that the ranker chooses among all seeds."""
+def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
+    """The arrangement that the ranker chooses among those of all seeds."""
     made = []
-    for seed in range(sampler.seeds):
-        candidate = sampler.candidate(system, song, target, seed)
-        piece = sampler.read(system, song, target, seed)[1]
+    for job in jobs:
+        candidate, piece = sampler.candidate(job), sampler.read(job)[1]
         melody = piece.notes["melody"]
         tempo = piece.tempo.quarters_per_minute()
         scores = rank.score(
             candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody], quarters_per_minute=tempo
         )
-        made.append((scores["total"], -seed, piece))
+        made.append((scores["total"], -job[3], piece))
     return max(made, key=lambda one: one[:2])[2]
 
 

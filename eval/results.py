@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,6 +126,16 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
         ]
         note = f"Judge {first}, {half}; Wilson intervals."
         yield Table("Accuracy by style", note, ("system", *part["targets"]), tuple(rows))
+    seeds = part["by_seed"][first]
+    if (count := max(map(len, seeds.values()), default=0)) > 1:
+        rows = []
+        for name, found in seeds.items():
+            values = [one["value"] for one in found]
+            rows.append(
+                (LABELS[name], *map(number, found), f"{statistics.mean(values):.3f}", f"{statistics.stdev(values):.3f}")
+            )
+        head = ("system", *(f"seed {k + 1}" for k in range(count)), "mean", "standard deviation")
+        yield Table("Accuracy by seed", f"Judge {first}, whole.", head, tuple(rows))
     arranging = [name for name in part["systems"] if name not in REAL]
     yield _means(part, arranging, CONTENT, "Content", "What is left of the melody, from 0 to 1.")
     note = "Distance from real scores of the style, in their standard deviations; the ceiling's is what real pieces have."
@@ -166,8 +177,10 @@ def preamble(report: dict[str, Any]) -> list[str]:
     said = report["settings"]
     sampling = said["sampling"]
     halves = "Each melody is arranged by the adapter of one half of the data and judged by the judge of the other half."
+    if (count := len(said["crossfit"])) > 1:
+        halves += f" Seed k has the adapters of the k-th of {count} training runs; a style without halves has its own in all."
     lines = [
-        f"{said['melodies']} melodies, {said['seeds']} outputs each, strength {sampling['strength']:g}, temperature "
+        f"{said['melodies']} melodies; outputs each: {said['seeds']}; strength {sampling['strength']:g}, temperature "
         f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}, one candidate an output: nothing is selected.",
         halves if said["crossfit"] else "Adapters and judges were trained on the same training pieces (no cross-fit).",
         "Intervals are 95 % bootstrap percentiles of 10,000 draws, clustered by melody (real pieces: by content group).",
@@ -189,7 +202,8 @@ def headline(part: dict[str, Any]) -> str:
 def markdown(report: dict[str, Any]) -> str:
     """The report's part of ``eval/RESULTS.md``."""
     said = report["settings"]
-    more = " --quick" * said["quick"] + " --crossfit runs/crossfit" * said["crossfit"]
+    crossfit = "".join(f" runs/{run}" for run in said["crossfit"])
+    more = " --quick" * said["quick"] + (f" --crossfit{crossfit}" if crossfit else "")
     command = f"`python -m eval.transfer_report --data data/prepared{more}`"
     lines = ["## Style transfer", "", command, "", " ".join(preamble(report)), ""]
     for kind, part in report["groups"].items():

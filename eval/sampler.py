@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.systems import ADAPTER, BASE, BOTH, TAG, Job, Song, Target
+from eval.systems import ADAPTER, BASE, BOTH, TAG, Job
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Piece
 from styletransfer.styles import WEIGHTS, Style
@@ -70,8 +70,8 @@ def code_hash(modules: Sequence[str]) -> str:
 class Sampler:
     """Outputs of the model, from ``folder`` where they were made before."""
 
-    def __init__(self, folder: Path, sampling: SamplingConfig, seeds: int, model: Path | None = None) -> None:
-        self.folder, self.sampling, self.seeds, self.model_folder = folder, sampling, seeds, model
+    def __init__(self, folder: Path, sampling: SamplingConfig, model: Path | None = None) -> None:
+        self.folder, self.sampling, self.model_folder = folder, replace(sampling, candidates=1), model
 
     @cached_property
     def base(self) -> Base:
@@ -83,9 +83,10 @@ class Sampler:
     def _code(self) -> str:
         return code_hash(DECIDING)
 
-    def key(self, system: str, song: Song, target: Target | None, seed: int) -> dict[str, Any]:
-        """All that decides an output but the songs beside it. Seed k is candidate k, so that seeds are decoded in one batch."""
-        adapter = self._adapter(system, song, target)
+    def key(self, job: Job) -> dict[str, Any]:
+        """All that decides an output but the songs beside it."""
+        system, song, target, seed = job
+        adapter = self._adapter(job)
         tags = target if system in (TAG, BOTH) else None
         return {
             "code": self._code,
@@ -93,18 +94,12 @@ class Sampler:
             "tokens": self.base.tokenizer_hash,
             "adapter": file_hash(adapter.path / WEIGHTS) if adapter and adapter.path else None,
             "tags": [tags.style.era, tags.style.composer] if tags else None,
-            "sampling": asdict(self.sampling) | {"candidates": None},
-            "candidate": seed,
-            "seeds": self.seeds,
+            "sampling": asdict(self._sampling(seed)) | {"candidates": None},
             "melody": digest(song.melody),
         }
 
-    def path(self, system: str, song: Song, target: Target | None, seed: int) -> Path:
-        return self.folder / f"{digest(self.key(system, song, target, seed))}.json"
-
-    def ready(self, system: str, song: Song, target: Target | None) -> bool:
-        """Whether all seeds of an output are there."""
-        return all(self.path(system, song, target, seed).exists() for seed in range(self.seeds))
+    def path(self, job: Job) -> Path:
+        return self.folder / f"{digest(self.key(job))}.json"
 
     def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
         """The jobs by what they ask of the model, songs of like length together: of each batch, something is missing.
@@ -112,18 +107,17 @@ class Sampler:
         What is there already doesn't change a batch, as the end of a song moves the windows of the others.
         """
         alike: dict[Any, list[Job]] = {}
-        for system, song, target in jobs:
-            adapter = self._adapter(system, song, target)
-            alike.setdefault((system, adapter.path if adapter else None), []).append((system, song, target))
+        for job in jobs:
+            adapter = self._adapter(job)
+            alike.setdefault((job[0], adapter.path if adapter else None, job[3]), []).append(job)
         found = []
         for group in alike.values():
             group.sort(key=lambda job: job[1].quarters)
-            size = max(MOST_ROWS // self.seeds, 1)
-            found += [group[k : k + size] for k in range(0, len(group), size)]
-        return [batch for batch in found if not all(self.ready(*job) for job in batch)]
+            found += [group[k : k + MOST_ROWS] for k in range(0, len(group), MOST_ROWS)]
+        return [batch for batch in found if not all(self.path(job).exists() for job in batch)]
 
     def make(self, jobs: Sequence[Job]) -> None:
-        """Sample all seeds of a batch's jobs, and keep them."""
+        """Sample a batch's jobs, all of one seed, and keep them."""
         from styletransfer.model.sampling import sample_songs
         from styletransfer.model.weights import write_atomically
         from styletransfer.tokens.plan import plan_of
@@ -131,49 +125,55 @@ class Sampler:
 
         begin = time.monotonic()
         codec = melody_codec(self.model_folder)
-        config = replace(self.sampling, candidates=self.seeds)
-        songs = [(self._voices(*job), plan_of(codec, codec.grid(job[1].melody))) for job in jobs]
-        found = sample_songs(songs, codec, config)
-        seconds = (time.monotonic() - begin) / (self.seeds * len(jobs))
+        songs = [(self._voices(job), plan_of(codec, codec.grid(job[1].melody))) for job in jobs]
+        found = sample_songs(songs, codec, self._sampling(jobs[0][3]))
+        seconds = (time.monotonic() - begin) / len(jobs)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for job, candidates in zip(jobs, found, strict=True):
-            for seed, candidate in enumerate(candidates):
-                kept = {"key": self.key(*job, seed), **asdict(candidate), "seconds": round(seconds, 2)}
-                write_atomically(self.path(*job, seed), (json.dumps(kept) + "\n").encode())
+        for job, (candidate,) in zip(jobs, found, strict=True):
+            kept = {"key": self.key(job), **asdict(candidate), "seconds": round(seconds, 2)}
+            write_atomically(self.path(job), (json.dumps(kept) + "\n").encode())
 
-    def candidate(self, system: str, song: Song, target: Target | None, seed: int) -> Candidate:
+    def candidate(self, job: Job) -> Candidate:
         """What was sampled."""
         from styletransfer.model.sampling import Candidate
 
-        kept = json.loads(self.path(system, song, target, seed).read_text(encoding="utf-8"))
+        kept = json.loads(self.path(job).read_text(encoding="utf-8"))
         return Candidate(kept["bars"], kept["style"], kept["plain"])
 
-    def read(self, system: str, song: Song, target: Target | None, seed: int) -> tuple[str, Piece]:
+    def read(self, job: Job) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""
         from styletransfer.tokens.plan import plan_of
         from styletransfer.transfer.pipeline import assemble, melody_codec
 
         codec = melody_codec(self.model_folder)
-        plan = plan_of(codec, codec.grid(song.melody))
-        candidate = self.candidate(system, song, target, seed)
-        return self.path(system, song, target, seed).stem, assemble(song.melody, codec, plan, candidate)
+        melody = job[1].melody
+        plan = plan_of(codec, codec.grid(melody))
+        return self.path(job).stem, assemble(melody, codec, plan, self.candidate(job))
+
+    def _sampling(self, seed: int) -> SamplingConfig:
+        return replace(self.sampling, seed=self.sampling.seed + seed)
 
     @staticmethod
-    def _adapter(system: str, song: Song, target: Target | None) -> Style | None:
-        """The style whose adapter arranges the song, if the system has one."""
-        return target.adapters[song.half] if target and system in (ADAPTER, BOTH) else None
+    def _adapter(job: Job) -> Style | None:
+        """The style whose adapter arranges the song, if the system has one: seed k has that of training run k."""
+        system, song, target, seed = job
+        if not target or system not in (ADAPTER, BOTH):
+            return None
+        runs = target.adapters[song.half]
+        return runs[seed % len(runs)]
 
-    def _voices(self, system: str, song: Song, target: Target | None) -> list[Voice]:
+    def _voices(self, job: Job) -> list[Voice]:
         """The predictions that are mixed: an adapter without a tag reads the controls of no style."""
         from styletransfer.model.sampling import voices_of
         from styletransfer.tokens.controls import Controls
 
+        system, song, target, _ = job
         tempo = song.melody.tempo.quarters_per_minute()
         controls = Controls(song.melody.feel, quarters_per_minute=tempo)
         if target and system in (TAG, BOTH):
             controls = target.style.controls(song.melody.feel, tempo)
         model = self.base.model
-        adapter = self._adapter(system, song, target)
+        adapter = self._adapter(job)
         if adapter:
             from styletransfer.transfer.pipeline import load_style
 

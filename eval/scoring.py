@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from eval.outputs import Output
 from eval.sampler import code_hash, digest
-from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, TAG, WRONG
+from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, SAMPLED, TAG, WRONG
 from styletransfer.errors import InputError
-from styletransfer.evaluation.comparison import Comparison, Judged, means
+from styletransfer.evaluation.comparison import Comparison, Judged, means, plain
 from styletransfer.evaluation.measures import Measured, Reference, beside, measure, set_measures
 from styletransfer.evaluation.originality import NgramIndex
 from styletransfer.score.notes import Piece
@@ -98,6 +98,18 @@ class Bench:
         return self._heard[key]
 
 
+def by_seed(judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Of each system that samples, the accuracy of the whole outputs of each seed alone. With several training runs, seed k
+    is that of run k."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for seed in sorted({one.seed for one in outputs if one.system in SAMPLED}):
+        alone = [ear for ear, one in zip(judged, outputs, strict=True) if one.system in SAMPLED and one.seed == seed]
+        comparison = Comparison(alone, labels, MELODY, REAL_SCORES)
+        for system in comparison.systems:
+            found.setdefault(system, []).append(plain(comparison.statistic(system, "accuracy").interval()))
+    return found
+
+
 def row_of(one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]) -> dict[str, Any]:
     """An output as a row of the report's JSON."""
     numbers = {name: _short(value) for name, value in (measured.numbers | near).items()}
@@ -175,6 +187,7 @@ def compared(
         "judges": {
             name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS) for name, bench in benches.items()
         },
+        "by_seed": {name: by_seed(judged[name], outputs, bench.labels) for name, bench in benches.items()},
         "measures": numbers,
         "rows": rows,
     }

@@ -55,18 +55,19 @@ class Song:
 
 @dataclass(frozen=True)
 class Target:
-    """A style that is asked for. ``adapters``: by half of the songs, the style whose adapter is used; empty for none."""
+    """A style that is asked for. ``adapters``: by half of the songs, the style whose adapter is used, of each training run;
+    empty for none."""
 
     style: Style
-    adapters: dict[str, Style]
+    adapters: dict[str, tuple[Style, ...]]
 
     @property
     def name(self) -> str:
         return self.style.name
 
 
-Job = tuple[str, Song, Target | None]
-"""An output that is asked for: the system, the melody and the style, None for the base."""
+Job = tuple[str, Song, Target | None, int]
+"""An output that is asked for: the system, the melody, the style (None for the base), and the number of its seed, from 0."""
 
 
 def songs_in(folder: Path) -> list[Song]:
@@ -87,20 +88,23 @@ def songs_in(folder: Path) -> list[Song]:
     return found
 
 
-def targets_of(names: Sequence[str], base: str, crossfit: Path | None) -> tuple[list[Target], list[str]]:
+def targets_of(names: Sequence[str], base: str, crossfit: Sequence[Path] = ()) -> tuple[list[Target], list[str]]:
     """The styles by name, with their adapters on the base of that hash, and sentences on what is missing.
 
-    ``crossfit``: a folder with the adapters NAME-A and NAME-B; a style that has none there has its own for both halves.
+    ``crossfit``: of each training run, a folder with the adapters NAME-A and NAME-B; a style that has none there has its own
+    for both halves.
     """
     found, remarks = [], []
     for name in names:
         style = find_style(name)
-        halves: dict[str, Style] = dict.fromkeys(HALVES, style)
-        if crossfit and all((crossfit / f"{name}-{half}").is_dir() for half in HALVES):
-            halves = {half: style_at(crossfit / f"{name}-{half}") for half in HALVES}
+        halves: dict[str, tuple[Style, ...]] = dict.fromkeys(HALVES, (style,))
+        lacking = [run.name for run in crossfit for half in HALVES if not (run / f"{name}-{half}").is_dir()]
+        if lacking:
+            places = ", ".join(dict.fromkeys(lacking))
+            remarks.append(f"{name} has no adapters of two halves in {places}: its own is used for all melodies.")
         elif crossfit:
-            remarks.append(f"{name} has no adapters of two halves in {crossfit.name}: its own is used for all melodies.")
-        fitting = {half: one for half, one in halves.items() if one.card is not None and one.card.base == base}
+            halves = {half: tuple(style_at(run / f"{name}-{half}") for run in crossfit) for half in HALVES}
+        fitting = {half: runs for half, runs in halves.items() if all(one.card and one.card.base == base for one in runs)}
         if len(fitting) < len(HALVES):
             why = "has no adapter" if style.card is None else "has an adapter of another base"
             remarks.append(f"{name} {why}: it is known by its tag alone.")

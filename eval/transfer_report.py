@@ -34,10 +34,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files")
     made.add_argument("--composers", nargs="*", default=list(COMPOSERS), help="styles of composers; none: leave them out")
     made.add_argument("--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out")
-    made.add_argument("--seeds", type=int, default=1, help="outputs of each system, melody and style")
+    made.add_argument(
+        "--seeds", type=int, help="outputs of each system, melody and style; by default as many as --crossfit has"
+    )
     made.add_argument("--strength", type=float, default=1.5)
     made.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
-    made.add_argument("--crossfit", type=Path, help="a folder with the adapters NAME-A and NAME-B of two halves of the data")
+    made.add_argument(
+        "--crossfit",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="of each training run, a folder with the adapters NAME-A and NAME-B of two halves of the data",
+    )
     for kind, judges in JUDGES.items():
         made.add_argument(f"--{kind}-judges", nargs="+", default=list(judges), help="the first is the one that is reported")
     made.add_argument("--quick", action="store_true", help="eight melodies, three composers, no eras")
@@ -93,24 +101,25 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         shortest = sorted(songs, key=lambda song: (song.quarters, song.slug))[:QUICK_MELODIES]
         songs = sorted(shortest, key=lambda song: song.number)
     sampling = SamplingConfig(candidates=1, strength=arguments.strength)
-    sampler = Sampler(arguments.work / "outputs", sampling, arguments.seeds, arguments.model)
+    seeds = arguments.seeds or max(len(arguments.crossfit), 1)
+    sampler = Sampler(arguments.work / "outputs", sampling, arguments.model)
     groups: dict[str, Any] = {}
     plans, benches = [], {}
     for kind, names in (("composers", arguments.composers), ("eras", arguments.eras)):
         if names:
             targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
             systems, left_out = systems_for(targets)
-            benches[kind], deaf = benches_of(judges_for(arguments, kind), arguments.crossfit is not None)
+            benches[kind], deaf = benches_of(judges_for(arguments, kind), bool(arguments.crossfit))
             plans.append((kind, targets, systems, [*remarks, *left_out, *deaf]))
-    jobs = [job for _, targets, systems, _ in plans for job in jobs_of(systems, songs, targets)]
+    jobs = [job for _, targets, systems, _ in plans for job in jobs_of(systems, songs, targets, seeds)]
     for batch in tracked(sampler.batches(jobs), "arranging"):
         sampler.make(batch)
     measurer = Measurer(arguments.work / "measures", training_indexes(library, arguments.work, print))
     examples: list[dict[str, Any]] = []
     for kind, targets, systems, remarks in plans:
         references = {target.name: reference_of(target, songs, library) for target in tracked(targets, "real pieces")}
-        outputs = outputs_of(systems, songs, targets, sampler, library)
-        asked = {target.name: {half: one.name for half, one in target.adapters.items()} for target in targets}
+        outputs = outputs_of(systems, songs, targets, sampler, library, seeds)
+        asked = {target.name: {half: runs[0].name for half, runs in target.adapters.items()} for target in targets}
         said = {"targets": list(asked), "adapters": asked, "remarks": remarks}
         groups[kind] = said | compared(
             outputs, systems, references, measurer, benches[kind], lambda every: tracked(every, "measuring")
@@ -119,7 +128,7 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
             examples = examples_of(outputs, list(asked), songs)
     return {
         "made_by": "eval.transfer_report",
-        "settings": settings_of(arguments, sampler, songs),
+        "settings": settings_of(arguments, sampler, songs, seeds),
         "data": library.hash,
         "melodies": [about(song) for song in songs],
         "groups": groups,
@@ -149,16 +158,16 @@ def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], li
     return benches, remarks
 
 
-def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]) -> dict[str, Any]:
+def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song], seeds: int) -> dict[str, Any]:
     """What decided the numbers."""
     from dataclasses import asdict
 
     return {
         "sampling": asdict(sampler.sampling),
-        "seeds": arguments.seeds,
+        "seeds": seeds,
         "melodies": len(songs),
         "quick": arguments.quick,
-        "crossfit": arguments.crossfit is not None,
+        "crossfit": [run.name for run in arguments.crossfit],
         "judges": {kind: judges_for(arguments, kind) for kind in JUDGES},
         "base": sampler.base.weights_hash,
     }

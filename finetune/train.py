@@ -60,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="checkpoints, and the corpus's prepared pieces")
     parser.add_argument("--eras", type=Path, default=ASSETS / "styles", help="where the eras' adapters are to begin with")
     parser.add_argument("--half", choices=HALVES, help="composers learn from this half, and are called NAME-A or NAME-B")
+    parser.add_argument("--seed", type=int, help="of the training, instead of the settings'")
     parser.add_argument("--only", nargs="+", help="these styles, instead of all")
     parser.add_argument("--minutes", type=float, help="for each style at the most")
     arguments = parser.parse_args(argv)
@@ -93,7 +94,8 @@ def main(argv: list[str] | None = None) -> int:
                 pieces = with_corpus(pieces, MORE[style], arguments.work)
                 data += f", and music21's {OTHERS[MORE[style]].source}"
             config = load_config(FinetuneConfig, arguments.composers if kind == "composer" else arguments.config)
-            config = replace(config, steps=STEPS.get(style, config.steps))
+            seed = config.seed if arguments.seed is None else arguments.seed
+            config = replace(config, steps=STEPS.get(style, config.steps), seed=seed)
             era = COMPOSER_ERAS.get(style)
             start = era_to_begin_with(arguments.eras, era, base, config.lora) if era else None
             begin = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from eval import drawing, remedies, results, transfer_report
-from eval.sampler import Sampler, code_hash, digest
+from eval.sampler import Sampler, code_hash, digest, file_hash
 from eval.systems import BOTH, LABELS, REAL, Target, songs_in, systems_for, targets_of, wrong_target
 from styletransfer import styles
 from styletransfer.errors import InputError
@@ -144,6 +146,34 @@ def test_the_recipe_and_its_page(place: list[str], tmp_path: Path, monkeypatch: 
     assert "mine" in text  # another recipe's part
     assert text.count("<!-- begin transfer -->") == 1
     assert "| tag + adapter | 8 |" in text
+    assert "| system | seed 1 | seed 2 | mean | standard deviation |" in text
+    for seed in range(2):
+        right = [
+            np.argmax(row["judged"]["first"]["whole"]) for row in part["rows"] if (row["system"], row["seed"]) == ("tag", seed)
+        ]
+        wanted = [part["targets"].index(row["target"]) for row in part["rows"] if (row["system"], row["seed"]) == ("tag", seed)]
+        assert part["by_seed"]["first"]["tag"][seed]["value"] == pytest.approx(np.mean(np.equal(right, wanted)), abs=1e-4)
+
+
+def test_each_seed_has_the_adapters_of_a_training_run(place: list[str], tmp_path: Path, tiny_package: Path) -> None:
+    """Two runs of untrained adapters that differ in one weight: seed k is made by run k, in the half of its song."""
+    runs = [tmp_path / "first", tmp_path / "second"]
+    for number, run in enumerate(runs):
+        for half in "AB":
+            shutil.copytree(tmp_path / "styles" / "bach", run / f"bach-{half}")
+            weights = load_file(run / f"bach-{half}" / styles.WEIGHTS)
+            weights = {name: array + number + (half == "B") / 2 for name, array in weights.items()}
+            save_file(weights, run / f"bach-{half}" / styles.WEIGHTS)
+    sampler = Sampler(tmp_path / "outputs", remedies.ONE, tiny_package)
+    target = targets_of(["bach"], sampler.base.weights_hash, runs)[0][0]
+    songs = songs_in(tmp_path / "songs")
+    jobs = [(BOTH, song, target, seed) for song in songs for seed in range(2)]
+    assert sorted(len(batch) for batch in sampler.batches(jobs)) == [1] * 4
+    told = [sampler.key(job) for job in jobs]
+    wanted = [file_hash(runs[seed] / f"bach-{song.half}" / styles.WEIGHTS) for _, song, _, seed in jobs]
+    assert [one["adapter"] for one in told] == wanted
+    assert len(set(wanted)) == 4
+    assert [one["sampling"]["seed"] - remedies.ONE.seed for one in told] == [0, 1, 0, 1]
 
 
 def test_remedies_beside_what_ships(
@@ -170,19 +200,18 @@ def test_remedies_beside_what_ships(
     rows = remedies.table(report).splitlines()
     assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == list(tried)
 
-    one = Sampler(tmp_path / "work" / "outputs", remedies.ONE, 1, tiny_package)
-    sampler = Sampler(tmp_path / "work" / "outputs", remedies.ONE, 2, tiny_package)
-    target = targets_of(("bach",), sampler.base.weights_hash, None)[0][0]
+    sampler = Sampler(tmp_path / "work" / "outputs", remedies.ONE, tiny_package)
+    target = targets_of(("bach",), sampler.base.weights_hash)[0][0]
+    jobs = [(BOTH, songs[0], target, seed) for seed in range(2)]
     worth = []
-    for seed in range(2):
-        made, piece = sampler.candidate(BOTH, songs[0], target, seed), sampler.read(BOTH, songs[0], target, seed)[1]
+    for job in jobs:
+        made, piece = sampler.candidate(job), sampler.read(job)[1]
         melody = piece.notes["melody"]
         tempo = piece.tempo.quarters_per_minute()
         scores = rank.score(made.style, made.plain, piece.notes[melody], piece.notes[~melody], quarters_per_minute=tempo)
         worth.append(scores["total"])
-    assert one.path(BOTH, songs[0], target, 0) != sampler.path(BOTH, songs[0], target, 0)
-    chosen = remedies.best(sampler, BOTH, songs[0], target)
-    assert chosen.notes.tolist() == sampler.read(BOTH, songs[0], target, int(np.argmax(worth)))[1].notes.tolist()
+    chosen = remedies.best(sampler, jobs)
+    assert chosen.notes.tolist() == sampler.read(jobs[int(np.argmax(worth))])[1].notes.tolist()
 
 
 def test_what_has_no_adapter_is_left_out(place: list[str], tmp_path: Path) -> None:
@@ -217,12 +246,17 @@ def test_halves_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == {"j1": {"A": "j1-b", "B": "j1-a"}, "j2": {"A": "j2", "B": "j2"}}
     assert remarks == ["j2 has no halves: it was trained on the pieces of both adapters."]
     card = styles.Card("bach", "composer", "baroque", "bach", "base", "tokens", 1, 1.0, 100)
+    runs = [tmp_path / "first", tmp_path / "second"]
     for half in "AB":
-        adapter(tmp_path / f"bach-{half}", card)
-    targets, said = targets_of(["bach", "chopin"], "base", tmp_path)
-    assert [one.name for one in targets[0].adapters.values()] == ["bach-A", "bach-B"]
+        for run in runs:
+            adapter(run / f"bach-{half}", card)
+    targets, said = targets_of(["bach", "chopin"], "base", runs)
+    bach = targets[0].adapters
+    assert {half: [one.path for one in ones] for half, ones in bach.items()} == {
+        half: [run / f"bach-{half}" for run in runs] for half in "AB"
+    }
     assert targets[1].adapters == {}
-    assert said[0].startswith("chopin ")
+    assert said[0].startswith("chopin has no adapters of two halves in first, second")
 
 
 def test_class_means_by_hand() -> None:
