@@ -1,12 +1,15 @@
-"""The index of the training pieces that tells copies, and how long real pieces' matches are.
+"""The index of the training pieces that tells copies, how long real pieces' matches are, and those of the base's free music.
 
     python -m pretrain.copies build --data data/prepared runs/styles/chorales-data runs/styles/palestrina-data
     python -m pretrain.copies measure --data data/prepared --write pretrain/results/copies.json
+    python -m pretrain.copies sample --data data/prepared --write pretrain/results/samples.json
 
 ``build`` writes styletransfer/assets/copies.safetensors from the official training pieces of all folders; ``finetune.train``
 prepares those of music21's corpus. ``measure`` takes excerpts of the held-out pieces in a folder and asks for their longest
 match: what composers share with each other by accident and tradition. An arrangement with a longer one is called a copy
-(``COPY`` in styletransfer/score/copies.py). It also looks for excerpts of training pieces, transposed.
+(``COPY`` in styletransfer/score/copies.py). It also looks for excerpts of training pieces, transposed. ``sample`` has the base
+alone, without a style, play :data:`SAMPLES` times for a minute, and asks for the longest run of notes that a training piece
+has, beside excerpts of held-out performances of as many notes.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, training_sequences
-from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.evaluation.originality import NgramIndex, training_indexes
+from styletransfer.model.sampling import voices_of
+from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.copies import Copies, copy_from, match_of_sequences
-from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence
+from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence, sequence_of
+from styletransfer.score.notes import Piece
+from styletransfer.tokens.controls import Controls
+from styletransfer.transfer.pipeline import free_pieces, load_model, melody_codec
 
 ASSET = Path("styletransfer/assets/copies.safetensors")
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -32,14 +41,19 @@ EACH = 8  # excerpts of a piece
 FAR = 11  # semitones that an excerpt is moved by, at the most
 LONG = 14  # notes of an exact match: shorter ones the filter doesn't tell
 KINDS = ("arrangement", "accompaniment")
+SAMPLES, BATCH, SECONDS = 100, 20, 60.0
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("build", "measure"))
+    parser.add_argument("step", choices=("build", "measure", "sample"))
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/prepared")])
     parser.add_argument("--index", type=Path, default=ASSET)
+    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
+    parser.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where exact indexes are kept")
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     libraries = [Library.load(folder) for folder in arguments.data]
@@ -48,7 +62,13 @@ def main(argv: list[str] | None = None) -> int:
         Copies.build(rows, " ".join(library.hash for library in libraries)).save(arguments.index)
         print(f"{arguments.index}: {arguments.index.stat().st_size / 1e6:.1f} MB")
         return 0
-    report = measure(libraries[0], Copies.load(arguments.index))
+    index = Copies.load(arguments.index)
+    if arguments.step == "measure":
+        report = measure(libraries[0], index)
+    else:
+        exact = training_indexes(libraries[0], arguments.work, lambda told: print(told, file=sys.stderr))
+        samples = free_music(arguments.samples, arguments.seconds, arguments.model)
+        report = memorised(libraries[0], index, exact, samples) | {"seconds": arguments.seconds}
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.write:
@@ -98,6 +118,50 @@ def excerpts(
             cut["pitch"] = pitch + rng.integers(max(-FAR, -pitch.min()), min(FAR, 127 - pitch.max()) + 1)
             whole = sequence(cut["onset"].astype(float), cut["pitch"], feel, cut["melody"])
             yield whole, packed_sequence(cut, feel, accompaniment=True)
+
+
+def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece]:
+    """Music by the base without a style, :data:`BATCH` at a time, each batch with a seed of its own."""
+    base, codec = load_model(model).model, melody_codec(model)
+    voices = voices_of(base, [(base, Controls("performance"), 1.0)], strength=0.0)
+    for seed, first in enumerate(range(0, count, BATCH)):
+        sampling = SamplingConfig(candidates=min(BATCH, count - first), seed=seed)
+        yield from (piece for _, piece in free_pieces(voices, codec, seconds, sampling))
+        print(f"{min(first + BATCH, count)} of {count} sampled", file=sys.stderr, flush=True)
+
+
+def memorised(library: Library, index: Copies, exact: Sequence[NgramIndex], samples: Iterable[Piece]) -> dict[str, Any]:
+    """The longest runs of samples that a training piece has, by the exact indexes, and the share that would be called a copy;
+    and those of excerpts of as many notes of held-out performances."""
+    rng = np.random.default_rng(0)
+    held = library.select(split=("validation", "test"), feel="performance")
+    rows: dict[str, list[tuple[Any, ...]]] = {"samples": [], "held-out performances": []}
+    for sample in samples:
+        made = sequence_of(sample)
+        pair = {"samples": made}
+        for real, _ in excerpts(library, rng.permutation(held).tolist(), len(made.pitch), 1, rng):
+            pair["held-out performances"] = replace(real, melody=np.zeros_like(real.melody))
+            break
+        for name, one in pair.items():
+            found = [ngrams.longest(one) for ngrams in exact]
+            copy = match_of_sequences([one], [index]).is_copy(len(one.pitch))
+            rows[name].append((len(one.pitch), copy, *found))
+    return {"made_by": "pretrain.copies sample", "data": library.hash} | {
+        name: {
+            "count": len(found),
+            "notes": round(float(np.mean([row[0] for row in found])), 1),
+            "copies": float(np.mean([row[1] for row in found])),
+        }
+        | {
+            f"longest, {ngrams.mode}": {
+                f"quantile {q:g}": float(np.quantile([row[k][0] for row in found], q)) for q in QUANTILES
+            }
+            | {"in": max((row[k] for row in found), key=lambda one: one[0])[1]}
+            for k, ngrams in enumerate(exact, 2)
+        }
+        for name, found in rows.items()
+        if found
+    }
 
 
 def _row(found: NDArray[np.int64]) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Bits per note of a model on whole held-out pieces: ``python -m pretrain.evaluate --model runs/small/final``.
 
-Given the melody, or with ``--without-melody`` as a plain language model; by feel and by composer, with a bootstrap
-interval over pieces, the performances of one piece drawn together. Writes JSON, which ``pretrain.report`` turns into
-tables.
+Of training pieces, too, to compare with (``--split train``). Given the melody, or with ``--without-melody`` as a plain language
+model; by feel and by composer, with a bootstrap interval over pieces, the performances of one piece drawn together. Writes
+JSON, which ``pretrain.report`` turns into tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a folder of weights, such as runs/small/final")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--split", choices=("validation", "test"), default="validation")
+    parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument("--pieces", type=int, help="so many of each feel, spread evenly; by default all")
     parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
     parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")

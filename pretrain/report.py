@@ -4,6 +4,7 @@ Reads every JSON file of ``pretrain/results/`` and the run's ``log.jsonl``, and 
 
     <!-- begin likelihood --> … <!-- end likelihood -->
     <!-- begin composers --> … <!-- end composers -->
+    <!-- begin memorised --> … <!-- end memorised -->
     <!-- begin run --> … <!-- end run -->
 
 and ``pretrain/curve.png``. No number in those tables is typed by hand.
@@ -37,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     reports = [json.loads(path.read_text()) for path in sorted(arguments.results.glob("*.json"))]
     rows = [row for report in reports for row in report.get("results", [])]
     tables = {"likelihood": likelihood_table(rows), "composers": composer_table(rows)}
+    tables["memorised"] = memorised_table(
+        rows, next((one for one in reports if one["made_by"] == "pretrain.copies sample"), None)
+    )
     if arguments.log.exists():
         log = [json.loads(line) for line in arguments.log.read_text().splitlines() if line.strip()]
         tables["run"] = run_table(log)
@@ -57,7 +61,7 @@ def likelihood_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| model | given | split | score | performance |", "|---|---|---|---|---|"]
     order = {"validation": 0, "test": 1}
     key = lambda row: (order[row["split"]], not row["with_melody"], -_mean(row))  # noqa: E731
-    for row in sorted(rows, key=key):
+    for row in sorted((row for row in rows if row["split"] in order), key=key):
         given = "melody" if row["with_melody"] else "nothing"
         cells = [_cell(row["feels"].get(feel)) for feel in FEELS]
         lines.append(f"| {row['model']} | {given} | {row['split']} | {' | '.join(cells)} |")
@@ -80,6 +84,32 @@ def composer_table(rows: list[dict[str, Any]]) -> str:
             lines.append(f"| {name} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) -> str:
+    """Bits per note of the networks on training pieces beside the others, and what free samples share with training pieces."""
+    lines = ["| model | pieces | score | performance |", "|---|---|---|---|"]
+    networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
+    for row in sorted(networks, key=lambda row: ("train", "validation", "test").index(row["split"])):
+        cells = [f"{_cell(cell)}, {cell['pieces']}" if (cell := row["feels"].get(feel)) else "" for feel in FEELS]
+        lines.append(f"| {row['model']} | {row['split']} | {' | '.join(cells)} |")
+    if samples is None:
+        return "\n".join(lines)
+    kinds = [(name, one) for name, one in samples.items() if isinstance(one, dict)]
+    columns = [name for name in kinds[0][1] if name.startswith("longest, ")]
+    head = [
+        "",
+        "count",
+        "notes",
+        "called copies",
+        *(f"{name.removeprefix('longest, ')}: median, 90 %, longest" for name in columns),
+    ]
+    lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name, one in kinds:
+        runs = [", ".join(f"{one[column][f'quantile {q}']:.0f}" for q in ("0.5", "0.9", "1")) for column in columns]
+        numbers = [f"{one['count']}", f"{one['notes']:.0f}", f"{one['copies']:.0%}"]
+        lines.append(f"| {' | '.join([name, *numbers, *runs])} |")
+    return "\n".join(lines)
 
 
 def run_table(log: list[dict[str, Any]]) -> str:

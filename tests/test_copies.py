@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from pretrain import copies as recipe
+from pretrain.report import memorised_table
 from styletransfer.batch import print_copied
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
-from styletransfer.evaluation.originality import NgramIndex
+from styletransfer.evaluation.originality import NgramIndex, training_indexes
 from styletransfer.score.copies import COPY, SHORT, Copies, Match, copy_from, match_of, shipped_copies
 from styletransfer.score.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
+from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.styles import COPIES, shipped
 from styletransfer.transfer.pipeline import indexes_for
 from styletransfer.transfer.rank import score
@@ -136,3 +138,26 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
     found = recipe.beside(library, Copies.load(index), rows)
     assert found["excerpts"] == len(rows) >= found["with a match"] > 0.5 * len(rows)
     assert found["equal"] > 0.8
+
+
+def test_free_samples_beside_held_out_pieces(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    """The recipe's report and table; what is a training piece's beginning, note by note, is told to be that."""
+    index, out = tmp_path / "copies.safetensors", tmp_path / "samples.json"
+    call = ["--data", str(tiny_data), "--index", str(index), "--work", str(tmp_path), "--write", str(out)]
+    assert recipe.main(["build", *call]) == 0
+    assert recipe.main(["sample", *call, "--model", str(tiny_package), "--samples", "3", "--seconds", "4"]) == 0
+    report = json.loads(out.read_text())
+    assert report["samples"]["count"] == report["held-out performances"]["count"] == 3
+    assert report["samples"]["notes"] == report["held-out performances"]["notes"]
+    rows = memorised_table([], report).splitlines()
+    assert [row.split(" | ")[0].strip("| ") for row in rows[-2:]] == ["samples", "held-out performances"]
+
+    library = Library.load(tiny_data)
+    learnt = library.select(split="train", feel="score")[0]
+    notes = library.notes(learnt)[:30]
+    played = Piece(make_notes(notes["onset"], notes["duration"], notes["pitch"]), "score", bars=bars_of([], 40.0))
+    exact = training_indexes(library, tmp_path, print)
+    told = recipe.memorised(library, Copies.load(index), exact, [played])["samples"]
+    longest = {f"quantile {q:g}": 30 for q in recipe.QUANTILES} | {"in": library.pieces[learnt].id}
+    assert told["longest, exact"] == told["longest, intervals"] == longest
+    assert told["copies"] == 1

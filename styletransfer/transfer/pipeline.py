@@ -169,6 +169,22 @@ def contrast(candidate: Candidate) -> float:
     return candidate.style - candidate.plain
 
 
+def free_pieces(
+    voices: list[Voice],
+    codec: Codec,
+    seconds: float,
+    sampling: SamplingConfig,
+    progress: Progress | None = None,
+) -> list[tuple[Candidate, Piece]]:
+    """All candidates of free music for about so many seconds."""
+    from styletransfer.model.sampling import sample
+
+    bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
+    plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
+    nothing = Piece(make_notes([], [], []), "performance", parts=PARTS)
+    return [(one, assemble(nothing, codec, plan, one)) for one in sample(voices, codec, plan, sampling, progress)]
+
+
 def _compose(
     voices: list[Voice],
     codec: Codec,
@@ -176,12 +192,7 @@ def _compose(
     sampling: SamplingConfig,
     progress: Progress | None,
 ) -> Piece:
-    from styletransfer.model.sampling import sample
-
-    bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
-    plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    best = max(sample(voices, codec, plan, sampling, progress), key=contrast)
-    return assemble(Piece(make_notes([], [], []), "performance", parts=PARTS), codec, plan, best)
+    return max(free_pieces(voices, codec, seconds, sampling, progress), key=lambda one: contrast(one[0]))[1]
 
 
 def _compose_plainly(
