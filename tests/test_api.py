@@ -41,6 +41,10 @@ def test_the_api_is_the_command(music: Result, run: Run, tiny_package: Path, tmp
     assert run("apply", music.request.song, "-s", "bach", *command).code == 0
     assert (tmp_path / "api.mid").read_bytes() == (tmp_path / "command.mid").read_bytes()
     assert music.notes.dtype == NOTE_DTYPE
+    written = read_score(tmp_path / "api.mid").notes
+    columns = ("onset", "pitch", "duration", "velocity")
+    for name in columns:
+        np.testing.assert_allclose(*(np.sort(notes, order=list(columns))[name] for notes in (music.notes, written)), atol=1e-6)
     assert len(music.notes) == music.report["notes"]
     assert music.report["melody_notes_kept"] == music.report["melody_notes"] == 4
 

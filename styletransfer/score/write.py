@@ -78,12 +78,12 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
 
     An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps the input's ticks per
     quarter, tempo map, bars and keys to the tick. ``programs`` are General MIDI programs by part (default 0, piano).
-    Within a part, a note ends where the next one of its pitch begins; of notes of the same pitch and onset the longest
-    is kept.
+    The notes are those of :func:`as_written`.
     """
     tpq = piece.ticks_per_quarter
     if not 1 <= tpq <= 0x7FFF:
         raise ValueError(f"ticks per quarter must lie in 1..32767, not {tpq}")
+    piece = as_written(piece)
     tracks = [_track(_conductor(piece))]
     used = [part for part in range(len(piece.parts)) if (piece.notes["part"] == part).any()]
     if len(piece.notes) and not np.isin(piece.notes["part"], used).all():
@@ -98,6 +98,21 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
         + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(tracks), 2), (tpq, 2)))
         + b"".join(tracks)
     )
+
+
+def as_written(piece: Piece) -> Piece:
+    """The piece as its file has it: within a part, a note ends where the next one of its pitch begins, and of notes of the same
+    pitch and onset the longest is kept."""
+    notes = piece.notes
+    onset, end = note_ticks(notes, piece.ticks_per_quarter)
+    order = np.lexsort((-end, onset, notes["pitch"], notes["part"]))
+    same = (np.diff(notes["pitch"][order].astype(int)) == 0) & (np.diff(notes["part"][order].astype(int)) == 0)
+    order = order[np.concatenate([np.ones(min(len(notes), 1), bool), ~(same & (np.diff(onset[order]) == 0))])]
+    notes, onset, end = notes[order], onset[order], end[order]
+    same = (np.diff(notes["pitch"].astype(int)) == 0) & (np.diff(notes["part"].astype(int)) == 0)
+    struck = np.flatnonzero(same & (end[:-1] > onset[1:]))
+    notes["duration"][struck] = notes["onset"][struck + 1] - notes["onset"][struck]
+    return piece.with_notes(notes)
 
 
 def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
@@ -163,13 +178,6 @@ def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> l
     events: list[_Event] = [(0, 0, 0, b"\xff\x03" + _variable(len(label)) + label)]
     events.append((0, 1, 0, bytes((0xC0 | channel, program & 0x7F))))
     onset, end = note_ticks(rows, tpq)
-    order = np.lexsort((-end, onset, rows["pitch"]))
-    onset, end, rows = onset[order], end[order], rows[order]
-    same = rows["pitch"][1:] == rows["pitch"][:-1]
-    kept = np.concatenate([[True], ~(same & (onset[1:] == onset[:-1]))])
-    onset, end, rows = onset[kept], end[kept], rows[kept]
-    same = rows["pitch"][1:] == rows["pitch"][:-1]
-    end[:-1] = np.where(same, np.minimum(end[:-1], onset[1:]), end[:-1])
     for on, off, pitch, velocity in zip(
         onset.tolist(), end.tolist(), rows["pitch"].tolist(), rows["velocity"].tolist(), strict=True
     ):

@@ -19,6 +19,7 @@ from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
+from styletransfer.score.write import as_written
 from styletransfer.styles import COPIES, Style, parse_style
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
@@ -102,6 +103,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         scores, best = ranked(candidates, melody, arranged, request.style)
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
+    arranged = [as_written(one) for one in arranged]
     piece = arranged[best]
     report = {
         "style": request.style,
@@ -149,7 +151,7 @@ def generate(
     codec = load_model(model_folder).codec
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
-    piece = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # of its kind
+    piece = as_written(compose(voices, codec, seconds, sampling, progress))  # type: ignore[arg-type]  # of its kind
     match = match_of(piece, indexes_for(style))
     report = {
         "style": style,
