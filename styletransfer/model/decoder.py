@@ -1,127 +1,186 @@
-"""A fast decode loop for Llama-class models: weights fused once, a static key-value cache, a token a step for a whole batch.
+"""A fast decode loop for Llama-class models: weights fused once, a static key-value cache, as many tokens a step as are known.
 
 It computes what ``transformers``' Llama computes (tested, token by token), without the cost of its modules at every step: with
-a model this small, that is most of the time. Several models of the same sizes (the base, and the base with an adapter) go
-step by step together: their weights are stacked, and each reads its own rows of the batch.
+a model this small, that is most of the time. Sequences have lengths of their own, and a step takes what each has to append, so
+that tokens that follow without a choice cost no step. Several models of the same sizes (the base, and the base with an
+adapter) go step by step together: their weights are stacked, and each reads its own rows of the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from styletransfer.model.features import Follower
 from styletransfer.model.weights import Weights
 
-EPSILON = 1e-6
-"""Of the norms, and the base of the rotary positions' frequencies: a Llama's usual ones."""
 THETA = 10_000.0
+"""The base of the rotary positions' frequencies: a Llama's usual one."""
 
 
 class Decoder:
     """A batch of sequences that grow together: ``rows`` under each of the models, those of the first model first.
 
-    Columns are absolute: rotary attention only sees their differences, so that sequences padded on the left need no positions
-    of their own, only a mask.
+    The norms' scales are multiplied into the matrices after them; queries and keys have the two halves of a head side by side,
+    as complex numbers that a rotary position turns.
     """
 
-    def __init__(self, models: Sequence[Weights], rows: int, pad: int) -> None:
+    def __init__(self, models: Sequence[Weights], rows: int) -> None:
         sizes = models[0].sizes
-        batch = rows * len(models)
+        self.rows, self.batch = rows, rows * len(models)
+        self.heads, self.context, self.width = sizes.heads, sizes.context, sizes.width
         if all(model is models[0] for model in models):
             models = models[:1]
-        self.models, self.pad, self.length = models, pad, 0
-        weight = models[0].lm_head.weight
-        self.device, self.heads = weight.device, sizes.heads
+        self.models = models
+        self.device = models[0].lm_head.weight.device
+        half = sizes.width // sizes.heads // 2
+        turned = torch.arange(sizes.width, device=self.device).view(sizes.heads, 2, half).mT.flatten()
 
-        def stacked(name: str, parts: Sequence[str] = ("",)) -> Tensor:
-            """(models, in, out) of a layer's weights, or of several that share their input, side by side."""
-            rows = [torch.cat([model.get_parameter(name.format(part)) for part in parts]).mT for model in models]
-            return torch.stack(rows)
+        def stacked(parts: Sequence[str], norm: str | None = None, order: Tensor | None = None) -> Tensor:
+            """(models, in, out) of weights that share their input, side by side; ``order``: of the rows of the first two."""
+            found = []
+            for model in models:
+                rows: list[Tensor] = [model.get_parameter(part) for part in parts]
+                if order is not None:
+                    rows[:2] = [one[order] for one in rows[:2]]
+                scale = model.get_parameter(norm)[:, None] * sizes.width**0.5 if norm else 1.0
+                found.append(torch.cat(rows).mT * scale)
+            return torch.stack(found)
 
-        def norm(name: str) -> Tensor:
-            """The same in all models: adapters leave them alone."""
-            return models[0].get_parameter(f"model.{name}.weight")
-
-        self.final_norm, self.head = norm("norm"), stacked("lm_head.weight")
         self.layers = [
             (
-                norm(f"layers.{k}.input_layernorm"),
-                stacked(f"model.layers.{k}.self_attn.{{}}_proj.weight", "qkv"),
-                stacked(f"model.layers.{k}.self_attn.o_proj.weight"),
-                norm(f"layers.{k}.post_attention_layernorm"),
-                stacked(f"model.layers.{k}.mlp.{{}}_proj.weight", ("gate", "up")),
-                stacked(f"model.layers.{k}.mlp.down_proj.weight"),
+                stacked([f"{at}.self_attn.{one}_proj.weight" for one in "qkv"], f"{at}.input_layernorm.weight", turned),
+                stacked([f"{at}.self_attn.o_proj.weight"]),
+                stacked([f"{at}.mlp.{one}_proj.weight" for one in ("gate", "up")], f"{at}.post_attention_layernorm.weight"),
+                stacked([f"{at}.mlp.down_proj.weight"]),
             )
-            for k in range(sizes.layers)
+            for at in (f"model.layers.{k}" for k in range(sizes.layers))
         ]
-        width = sizes.width // self.heads
-        frequencies = 1 / THETA ** (torch.arange(0, width, 2, device=self.device) / width)
-        angles = torch.arange(sizes.context, device=self.device)[:, None] * frequencies
-        angles = torch.cat([angles, angles], -1)
-        self.cosine, self.sine = angles.cos(), angles.sin()  # (context, head width)
-        shape = (len(self.layers), batch, self.heads, sizes.context, width)
-        kept = torch.bfloat16 if halves_pay(self.device) else weight.dtype
-        self.past_keys = torch.zeros(shape, device=self.device, dtype=kept)
-        self.past_values = torch.zeros(shape, device=self.device, dtype=kept)
-        self.history = torch.full((batch, sizes.context), pad, device=self.device)
-        self.bias: Tensor | None = None  # (batch, 1, 1, context), minus infinity on the padding
+        self.head = stacked(["lm_head.weight"], "model.norm.weight")
+        # one table of all whose rows make up an embedding: by model, of the ids, then of each feature
+        tables = [[model.lm_head.weight, *(one.weight for one in model.features.tables())] for model in models]
+        self.table = torch.cat([table for one in tables for table in one])
+        self.offsets: list[int] = np.cumsum([0, *map(len, tables[0])]).tolist()
+        angles = torch.arange(sizes.context, device=self.device)[:, None] / THETA ** (
+            torch.arange(half, device=self.device) / half
+        )
+        self.turns = torch.polar(torch.ones_like(angles), angles)[:, None, None]  # (context, 1, 1, half)
+        self.columns = torch.arange(sizes.context, device=self.device)
+        kept = torch.bfloat16 if halves_pay(self.device) else self.table.dtype
+        shape = (2, self.batch, self.heads, sizes.context, 2 * half)  # keys, then values
+        self.past = [torch.zeros(shape, device=self.device, dtype=kept) for _ in range(sizes.layers)]
+        self.lengths = [0] * self.batch
+        self.followers: list[Follower] = []
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(self.lengths)
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
-        """Read whole sequences, padded on the left, and forget what was before; returns (batch, vocabulary) logits."""
-        longest = max(len(ids) for ids in sequences)
-        gaps = [longest - len(ids) for ids in sequences]
-        ids = torch.tensor([[self.pad] * gap + list(row) for gap, row in zip(gaps, sequences, strict=True)])
-        self.length, self.bias = 0, None
-        if any(gaps):
-            columns = torch.arange(self.past_keys.shape[3], device=self.device)
-            hidden = columns[None] < torch.tensor(gaps, device=self.device)[:, None]
-            kept = self.past_keys.dtype
-            self.bias = torch.zeros(hidden.shape, device=self.device, dtype=kept).masked_fill(hidden, -1e9)[:, None, None]
-        return self._forward(ids.to(self.device))
+        """Read whole sequences, and forget what was before; returns (batch, vocabulary) logits after the last token of each.
 
-    def step(self, column: Sequence[int]) -> Tensor:
-        """Append one token to every sequence; returns (batch, vocabulary) logits."""
-        return self._forward(torch.tensor(column, device=self.device)[:, None])
+        Under each model there are as many tokens.
+        """
+        self.lengths = [0] * self.batch
+        lists = self.models[0].values.lists()
+        self.followers = [Follower(lists) for _ in range(self.batch)]
+        ends = torch.tensor([len(ids) for ids in sequences], device=self.device).cumsum(0) - 1
+        return self._logits(self._forward(sequences).flatten(0, 1)[ends])
 
-    def _forward(self, ids: Tensor) -> Tensor:
-        batch, count = ids.shape
-        begin, end = self.length, self.length + count
-        cosine, sine = self.cosine[begin:end], self.sine[begin:end]
-        kept = self.past_keys.dtype
-        bias = None if self.bias is None else self.bias[..., :end]
-        if count > 1:
-            causal = torch.full((count, end), float("-inf"), device=self.device, dtype=kept).triu(begin + 1)
-            bias = causal if bias is None else bias + causal
-        self.history[:, begin:end] = ids
-        x = self._embedded(ids)
-        for k, (norm, qkv, out, norm2, gate_up, down) in enumerate(self.layers):
-            mixed = self._linear(self._norm(x, norm), qkv).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            query, key = _rotated(mixed[0], cosine, sine), _rotated(mixed[1], cosine, sine)
-            self.past_keys[k, :, :, begin:end] = key
-            self.past_values[k, :, :, begin:end] = mixed[2]
-            keys, values = self.past_keys[k, :, :, :end], self.past_values[k, :, :, :end]
-            seen = functional.scaled_dot_product_attention(query.to(kept), keys, values, bias).to(x.dtype)
-            x = x + self._linear(seen.transpose(1, 2).reshape(batch, count, -1), out)
-            gate, up = self._linear(self._norm(x, norm2), gate_up).chunk(2, -1)
-            x = x + self._linear(functional.silu(gate) * up, down)
-        self.length = end
-        return self._linear(self._norm(x[:, -1], self.final_norm), self.head)
+    def step(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Append to every sequence the tokens that it gets, under each model as many; returns (tokens, vocabulary) logits after
+        each of them, sequence by sequence."""
+        return self._logits(self._forward(tokens))
 
-    def _embedded(self, ids: Tensor) -> Tensor:
-        """(batch, time, width): each model embeds its own rows."""
-        features = self.models[0].values.features(self.history[:, : self.length + ids.shape[1]], ids.shape[1])
-        shares = [one.chunk(len(self.models)) for one in (ids, *features)]
-        return torch.cat([model.embed(*rest) for model, *rest in zip(self.models, *shares, strict=True)])
+    def _forward(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """(models, tokens of each, width), after the last layer."""
+        before, counts = self.lengths, [len(ids) for ids in tokens]
+        self.lengths = [had + count for had, count in zip(before, counts, strict=True)]
+        places = [(r, k) for r in range(self.batch) for k in range(before[r], self.lengths[r])]
+        row, column = torch.tensor(places, device=self.device).T
+        turns = self.turns[column]
+        attention = _Attention(before, counts, self.rows, self.columns, self.past[0].dtype)
+        x = functional.embedding_bag(self._entries(tokens), self.table, mode="sum").view(len(self.models), -1, self.width)
+        for (qkv, out, gate_up, down), past in zip(self.layers, self.past, strict=True):
+            mixed = (_norm(x) @ qkv).view(len(places), 3, self.heads, -1)
+            torch.view_as_complex(mixed.view(*mixed.shape[:3], -1, 2)[:, :2]).mul_(turns)
+            mixed = mixed.to(past.dtype)
+            past.permute(1, 3, 0, 2, 4)[row, column] = mixed[:, 1:]
+            seen = attention(mixed[:, 0], past)
+            x = torch.baddbmm(x, seen.view(x.shape).to(x.dtype), out)
+            gate, up = (_norm(x) @ gate_up).chunk(2, -1)
+            x = torch.baddbmm(x, functional.silu(gate) * up, down)
+        return x
 
-    def _linear(self, x: Tensor, weights: Tensor) -> Tensor:
-        """x (batch, …, in) times the weights of each row's model, (models, in, out)."""
-        return (x.reshape(len(weights), -1, x.shape[-1]) @ weights).view(*x.shape[:-1], -1)
+    def _entries(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """(tokens, tables) rows of the joined tables that make up each token's embedding."""
+        rows, of_model = [], self.batch // len(self.models)
+        for r, (ids, follower) in enumerate(zip(tokens, self.followers, strict=True)):
+            first = r // of_model * self.offsets[-1]
+            offsets = [first + offset for offset in self.offsets[:-1]]
+            rows += [[o + entry for o, entry in zip(offsets, (index, *follower.push(index)), strict=True)] for index in ids]
+        return torch.tensor(rows, device=self.device)
 
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.rms_norm(x, weight.shape, weight, EPSILON)
+    def _logits(self, x: Tensor) -> Tensor:
+        return (_norm(x.view(len(self.models), -1, self.width)) @ self.head).flatten(0, 1)
+
+
+class _Attention:
+    """What the new tokens of a batch see: of sequences that get one, all together; of one that gets several, each alone, under
+    all models at once.
+
+    Args:
+        before: lengths of the sequences, those under the first model first.
+        counts: their new tokens.
+        rows: sequences under each model.
+        columns: (context,) 0, 1, 2 …
+        dtype: of keys and values.
+    """
+
+    def __init__(self, before: list[int], counts: list[int], rows: int, columns: Tensor, dtype: torch.dtype) -> None:
+        first = [sum(counts[:r]) for r in range(len(counts))]
+        self.rows = rows
+        self.single = [r for r, count in enumerate(counts) if count == 1]
+        self.all_single = len(self.single) == len(counts)
+        self.single_at = torch.tensor([first[r] for r in self.single], device=columns.device)
+        self.single_rows = torch.tensor(self.single, device=columns.device)
+        self.longest = max((before[r] + 1 for r in self.single), default=0)
+        self.bias: Tensor | None = None  # (batch, 1, 1, longest)
+        if any(before[r] + 1 < self.longest for r in self.single):
+            seen = torch.tensor(before, device=columns.device)[:, None, None, None]
+            self.bias = torch.where(columns[: self.longest] <= seen, 0.0, -1e9).to(dtype)
+        self.several = []
+        for r, count in enumerate(counts[:rows]):
+            if count > 1:
+                at = torch.tensor([first[k] for k in range(r, len(counts), rows)], device=columns.device)
+                seen = columns[: before[r] + count] <= columns[before[r] : before[r] + count, None]
+                bias = torch.where(seen, 0.0, -1e9).to(dtype) if before[r] else None
+                self.several.append((r, at[:, None] + columns[:count], before[r] + count, bias))
+
+    def __call__(self, query: Tensor, past: Tensor) -> Tensor:
+        """(tokens, heads, head width) of queries alike and keys and values, (2, batch, heads, context, head width)."""
+        found = query if self.all_single else torch.empty_like(query)
+        if self.single:
+            asked = query
+            if not self.all_single:
+                asked = query.new_zeros(past.shape[1], *query.shape[1:])
+                asked[self.single_rows] = query[self.single_at]
+            keys, values = past[..., : self.longest, :]
+            seen = functional.scaled_dot_product_attention(asked[:, :, None], keys, values, self.bias)[:, :, 0]
+            if self.all_single:
+                return seen.contiguous()
+            found[self.single_at] = seen[self.single_rows]
+        for row, at, length, bias in self.several:
+            keys, values = past[:, row :: self.rows, :, :length]
+            asked = query[at].transpose(1, 2)
+            seen = functional.scaled_dot_product_attention(asked, keys, values, bias, is_causal=bias is None)
+            found[at] = seen.transpose(1, 2)
+        return found
 
 
 def halves_pay(device: torch.device) -> bool:
@@ -130,6 +189,8 @@ def halves_pay(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def _rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    first, second = x.chunk(2, -1)
-    return x * cosine + torch.cat([-second, first], -1) * sine
+def _norm(x: Tensor) -> Tensor:
+    """The direction of each vector: an RMSNorm without the root of the width, which is in the matrices, and without its
+    epsilon, a millionth of what it is added to."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / length

@@ -8,6 +8,8 @@ ago.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,14 @@ class TokenValues(nn.Module):
         for kind in ("bar", "key", "era", "composer"):
             named = torch.tensor([name.startswith(f"{kind.upper()}_") for name in names])
             self.register_buffer(f"is_{kind}", named, persistent=False)
+
+    def lists(self) -> TokenLists:
+        """The tables for a :class:`Follower`."""
+        kind = [""] * len(self.shift)
+        for name in ("melody", "bar", "key", "era", "composer"):
+            for index in getattr(self, f"is_{name}").nonzero().flatten().tolist():
+                kind[index] = name
+        return TokenLists(self.shift.tolist(), self.pitch.tolist(), self.duration.tolist(), kind)
 
     def features(self, ids: Tensor, last: int) -> tuple[Tensor, ...]:
         """Features of the last tokens of sequences.
@@ -88,6 +98,59 @@ class TokenValues(nn.Module):
         return step, next_pitch, distance, last_pitch, last_duration, *style
 
 
+@dataclass(frozen=True)
+class TokenLists:
+    """The tables of :class:`TokenValues` as lists."""
+
+    shift: list[int]
+    pitch: list[int]
+    duration: list[int]
+    kind: list[str]  # melody, bar, key, era, composer, or nothing
+
+
+@dataclass
+class Follower:
+    """The features of one sequence as it grows: what :meth:`TokenValues.features` tells of its last token, a tuple of eight."""
+
+    lists: TokenLists
+    step: int = 0
+    inside: str = ""  # a melody segment, a bar, or neither yet
+    held: int = 0  # the pitch of the note at the last token
+    key: int = 0
+    era: int = 0
+    composer: int = 0
+    told: list[list[int]] = field(default_factory=list)  # onset, pitch and duration of the notes of the last segment
+    here: list[list[int]] = field(default_factory=list)  # of the one before: those of the bar
+
+    def push(self, index: int) -> tuple[int, ...]:
+        lists = self.lists
+        kind, pitch, shift = lists.kind[index], lists.pitch[index], lists.shift[index]
+        if kind in ("melody", "bar"):
+            self.step, self.inside = 0, kind
+            if kind == "melody":
+                self.here, self.told = self.told, []
+        elif kind:
+            setattr(self, kind, max(getattr(self, kind), index))
+        elif shift:
+            self.step, self.held = self.step + shift, 0
+        elif pitch:
+            self.held = pitch
+            if self.inside == "melody":
+                self.told.append([self.step, pitch, 0])
+        elif self.inside == "melody" and self.told and lists.duration[index]:
+            self.told[-1][2] = lists.duration[index]
+        after = last = None
+        if self.inside == "bar":
+            for note in self.here:
+                if note[0] < self.step or (note[0] == self.step and note[1] == self.held):
+                    last = note if last is None or note[0] > last[0] else last
+                else:
+                    after = note if after is None or note[0] < after[0] else after
+        next_pitch, distance = (after[1], min(after[0] - self.step, DISTANCES - 2)) if after else (0, DISTANCES - 1)
+        last_pitch, duration = (last[1], min(last[2], STEPS - 1)) if last else (0, 0)
+        return min(self.step, STEPS - 1), next_pitch, distance, last_pitch, duration, self.key, self.era, self.composer
+
+
 class FeatureEmbedding(nn.Module):
     """The sum of the features' embeddings, (batch, time, width)."""
 
@@ -100,18 +163,12 @@ class FeatureEmbedding(nn.Module):
         self.last_duration = nn.Embedding(STEPS, width)
         self.style = nn.Embedding(vocabulary, width)
 
+    def tables(self) -> tuple[nn.Embedding, ...]:
+        """In the features' order."""
+        return self.step, self.next_pitch, self.distance, self.last_pitch, self.last_duration, *[self.style] * 3
+
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        tables = (
-            self.step,
-            self.next_pitch,
-            self.distance,
-            self.last_pitch,
-            self.last_duration,
-            self.style,
-            self.style,
-            self.style,
-        )
-        return torch.stack([table(feature) for table, feature in zip(tables, features, strict=True)]).sum(0)
+        return torch.stack([table(feature) for table, feature in zip(self.tables(), features, strict=True)]).sum(0)
 
 
 def _steps(name: str, kind: str) -> int:

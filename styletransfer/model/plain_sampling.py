@@ -50,7 +50,7 @@ def sample_plain(
     context = voices[0].model.sizes.context
     recent = (context - len(heads[0]) - len(opening)) // 2
     most = int(seconds * TOKENS_PER_SECOND)
-    decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
+    decoder = Decoder([voice.model for voice in voices], len(rows))
     with torch.inference_mode():
         logits = decoder.start([[*head, *row.ids] for head in heads for row in rows])
         while True:
@@ -74,5 +74,5 @@ def sample_plain(
                 tails = [row.ids[len(opening) :][-recent:] for row in rows]
                 logits = decoder.start([[*head, *opening, *tail] for head in heads for tail in tails])
             else:
-                logits = decoder.step(column * len(heads))
+                logits = decoder.step([[index] for index in column] * len(heads))
     return [PlainCandidate(row.ids, float(np.mean(row.style or [0.0]))) for row in rows]

@@ -31,9 +31,9 @@ class Voice:
 
 @dataclass
 class Candidate:
-    """A finished sequence: the tokens of each bar, and the mean log-probability of the chosen tokens in nats, under the style
-    (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask. ``plain`` is 0 where the
-    base without the style isn't asked: at strength 1."""
+    """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the tokens that were chosen among
+    several, under the style (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask.
+    ``plain`` is 0 where the base without the style isn't asked: at strength 1."""
 
     bars: list[list[int]]
     style: float
@@ -45,8 +45,23 @@ class _Row:
     voices: Sequence[Voice]
     line: Line
     rng: np.random.Generator
+    mask: NDArray[np.bool_] | None = None  # of the tokens to choose from now
     style: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
+
+    def without_choice(self) -> list[int]:
+        """Take what is forced, and what is the only token to be allowed, up to the next choice or the end."""
+        taken: list[int] = []
+        while not self.line.done:
+            if self.line.forced:
+                taken.append(self.line.forced[0])
+            else:
+                self.mask = self.line.allowed()
+                if self.mask.sum() > 1:
+                    break
+                taken.append(int(self.mask.argmax()))
+            self.line.push(taken[-1])
+        return taken
 
 
 def voices_of(base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float) -> list[Voice]:
@@ -102,7 +117,7 @@ def sample_songs(
     ]
     context = voices[0].model.sizes.context
     limit = (context - len(voices[0].controls.tokens())) // 2
-    decoder = Decoder([voice.model for voice in voices], len(rows), codec.pad)
+    decoder = Decoder([voice.model for voice in voices], len(rows))
 
     def start() -> torch.Tensor:
         backs = [_recent(row.line, limit) for row in rows]
@@ -114,30 +129,29 @@ def sample_songs(
     try:
         with torch.inference_mode():
             for row in rows:
-                _take_forced(row.line)
-            logits = start()
-            while not all(row.line.done for row in rows):
+                row.without_choice()
+            logits, ends = start(), np.arange(len(rows))
+            while True:
                 guided, style, plain = guide(logits, voices)
-                column: list[int] = []
-                for k, row in enumerate(rows):
-                    line = row.line
-                    if line.done:
-                        column.append(codec.pad)
-                        continue
-                    if line.forced:
-                        index = line.forced[0]
-                    else:
-                        index = draw(guided[k] + line.bias(), line.allowed(), config, row.rng)
-                        row.style.append(float(style[k, index]))
-                        row.plain.append(float(plain[k, index]))
-                    line.push(index)
-                    column.append(index)
+                tokens = []
+                for row, end in zip(rows, ends, strict=True):
+                    ids = []
+                    if not row.line.done:
+                        assert row.mask is not None
+                        ids = [draw(guided[end] + row.line.bias(), row.mask, config, row.rng)]
+                        row.style.append(float(style[end, ids[0]]))
+                        row.plain.append(float(plain[end, ids[0]]))
+                        row.line.push(ids[0])
+                        ids += row.without_choice()
+                    tokens.append(ids)
                 if progress:
                     progress(min(_share(row.line) for row in rows))
-                if decoder.length + 1 >= context and not all(row.line.done for row in rows):
-                    logits = start()
+                if all(row.line.done for row in rows):
+                    break
+                if decoder.length + max(map(len, tokens)) >= context:
+                    logits, ends = start(), np.arange(len(rows))
                 else:
-                    logits = decoder.step(column * len(voices))
+                    logits, ends = decoder.step(tokens * len(voices)), np.cumsum([len(ids) for ids in tokens]) - 1
     except KeyboardInterrupt:
         whole = min(len(row.line.bars) - (not row.line.done) for row in rows)
         if not partial or not whole:
@@ -196,12 +210,6 @@ def _share(line: Line) -> float:
     """How much of its plan a sequence has done."""
     first, plan = len(line.plan.given), line.plan
     return (line.bar + line.done - first) / ((plan.bars if plan.stop is None else plan.stop) - first)
-
-
-def _take_forced(line: Line) -> None:
-    """Push whatever is forced now."""
-    for index in list(line.forced):
-        line.push(index)
 
 
 def _recent(line: Line, limit: int) -> int:
