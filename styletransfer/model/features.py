@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from styletransfer.tokens.codec import steps_of
 from styletransfer.tokens.controls import MELODY
@@ -65,7 +66,13 @@ class TokenValues(nn.Module):
             bar that hasn't begun (0: none); the steps until it begins; the pitch of the last one that has (0: none), and
             its duration in steps; the ids of the key's, the era's and the composer's token. The melody is known to tokens
             of the arrangement only, where there is a melody.
+
+        Whole sequences are followed token by token where no accelerator waits for them: that takes a fifth of the time.
         """
+        if last == ids.shape[1] and ids.device.type == "cpu":
+            lists = self.lists()
+            rows = [[follower.push(index) for index in row] for row in ids.tolist() for follower in [Follower(lists)]]
+            return tuple(torch.tensor(rows).unbind(-1))
         shift, pitch = self.shift[ids], self.pitch[ids]
         is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]
         time = shift.cumsum(1)
@@ -168,7 +175,17 @@ class FeatureEmbedding(nn.Module):
         return self.step, self.next_pitch, self.distance, self.last_pitch, self.last_duration, *[self.style] * 3
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        return torch.stack([table(feature) for table, feature in zip(self.tables(), features, strict=True)]).sum(0)
+        """The five tables as one, of which a bag of five rows is taken; the style's may be wrapped by PEFT."""
+        places, styles = features[:5], features[5:]
+        weights = [table.weight for table in self.tables()[:5]]
+        first, rows = 0, []
+        for place, weight in zip(places, weights, strict=True):
+            rows.append(place + first)
+            first += len(weight)
+        bags = torch.stack(rows, -1)
+        summed = functional.embedding_bag(bags.view(-1, len(rows)), torch.cat(weights), mode="sum")
+        style: Tensor = self.style(torch.stack(styles)).sum(0)
+        return summed.view(*bags.shape[:-1], -1) + style
 
 
 def _steps(name: str, kind: str) -> int:
