@@ -1,17 +1,19 @@
 """Where the ranker's weights come from: its candidates for real melodies beside what the composers wrote under them.
 
+    python -m eval.ranker chords --data data/prepared
     for split in train validation; do
         python -m eval.ranker make --data data/prepared --split $split --arrangements runs/ranker/$split.jsonl
     done
     python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
 
-``make`` takes an excerpt of 32 quarters of a score of each content group, at most twenty of a composer (none of the 40 melodies
-of the transfer report is among them), arranges its melody in its composer's style, and keeps all the candidates and the
-composer's own accompaniment. It goes on where it was interrupted. ``fit`` asks which measures tell the composer's accompaniment
-from the candidates under the same melody: a conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice
-behavior", 1974), fitted to the melodies of the training pieces. What it is worth is measured on those of the validation pieces:
-how many of the candidates rank behind the composer's own, and how near the candidate that it chooses comes to the composer's
-(:func:`agreement`), which it never saw.
+``chords`` counts which chord follows which in the training scores, quarter by quarter, in the key of the melody of each
+stretch of 32 quarters, and writes ``styletransfer/assets/chords.json``. ``make`` takes an excerpt of 32 quarters of a score of
+each content group, at most twenty of a composer (none of the 40 melodies of the transfer report is among them), arranges its
+melody in its composer's style, and keeps all the candidates and the composer's own accompaniment. It goes on where it was
+interrupted. ``fit`` asks which measures tell the composer's accompaniment from the candidates under the same melody: a
+conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice behavior", 1974), fitted to the melodies of
+the training pieces. What it is worth is measured on those of the validation pieces: how many of the candidates rank behind the
+composer's own, and how near the candidate that it chooses comes to the composer's (:func:`agreement`), which it never saw.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from styletransfer.evaluation.excerpts import excerpts
 from styletransfer.model.base import as_llama
 from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.harmony import estimate_key, out_of_key_share
+from styletransfer.model.weights import write_atomically
+from styletransfer.score.harmony import SCALES, estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.styles import shipped
 from styletransfer.tokens.codec import Codec
@@ -48,10 +51,13 @@ from styletransfer.transfer.pipeline import assemble, melody_codec, voices_in
 QUARTERS = 32.0
 MOST = 20
 """Melodies of a composer, at the most."""
-FITTED = ("clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
+FEWEST = 8
+"""Notes of a melody, at the least."""
+CHORDS = Path("styletransfer/assets/chords.json")
+FITTED = ("progression", "clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
 MEASURES = (*FITTED, "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
 """Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
-HIGHER = ("clarity", "fifths", "likelihood", "contrast")
+HIGHER = ("progression", "clarity", "fifths", "likelihood", "contrast")
 """The measures that choose what has most of them, where they choose alone."""
 RIDGE = 2.0
 """Half the precision of a weight's prior, for a measure divided by its deviation within a melody."""
@@ -68,8 +74,23 @@ def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str,
     most = {index for groups in chosen.values() for index in list(groups.values())[:MOST]}
     for index in sorted(most):
         found = excerpts(library, [index], [QUARTERS])[0]
-        if found is not None and found.piece.notes["melody"].sum() >= 8:
+        if found is not None and found.piece.notes["melody"].sum() >= FEWEST:
             yield found.id, library.pieces[index].composer, found.piece
+
+
+def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
+    """By mode, (36, 36) how often each chord (columns) follows another in the training scores."""
+    counts = {mode: np.zeros((len(rank.CHORDS), len(rank.CHORDS)), np.int64) for mode in SCALES}
+    for index in library.select(split="train", feel="score"):
+        notes = library.notes(index)
+        for begin in np.arange(0, float(notes["onset"].max()) + 1e-6, QUARTERS):
+            cut = notes[(notes["onset"] >= begin) & (notes["onset"] < begin + QUARTERS)]
+            if cut["melody"].sum() >= FEWEST:
+                table = make_notes(cut["onset"] - begin, cut["duration"], cut["pitch"], melody=cut["melody"])
+                key = estimate_key(table[table["melody"]])
+                chords = rank.path(rank.piano_roll(table), key)
+                np.add.at(counts[key.mode], (chords[:-1], chords[1:]), 1)
+    return counts
 
 
 def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float, float]:
@@ -246,7 +267,7 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("make", "fit"))
+    parser.add_argument("step", choices=("chords", "make", "fit"))
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
     parser.add_argument("--arrangements", type=Path, default=Path("runs/ranker"), help="a file for make, their folder for fit")
     parser.add_argument(
@@ -255,6 +276,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
+    if arguments.step == "chords":
+        library = Library.load(arguments.data)
+        found = {mode: counts.tolist() for mode, counts in chord_counts(library).items()}
+        report = {"made_by": "eval.ranker chords", "data": library.hash, "counts": found}
+        write_atomically(CHORDS, (json.dumps(report, separators=(",", ":")) + "\n").encode())
+        return 0
     if arguments.step == "make":
         make(arguments.data, arguments.arrangements, arguments.split, arguments.candidates)
         return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
     OPENING,
+    PRIOR,
     USUAL_NOTES,
     WEIGHTS,
     clarity,
@@ -20,6 +23,8 @@ from styletransfer.transfer.rank import (
     fifths,
     open_end,
     piano_roll,
+    progression,
+    progressions,
     repeated,
     rush,
     score,
@@ -98,6 +103,7 @@ def chords(*rows: tuple[int, ...]) -> np.ndarray:
 
 
 C_MAJOR, G_SEVENTH, A_MINOR, F_MAJOR = (48, 52, 55), (55, 59, 62, 65), (57, 60, 64), (53, 57, 60)
+F_SHARP = (54, 58, 61)
 
 
 def test_clarity_is_what_belongs_to_a_windows_best_chord() -> None:
@@ -114,12 +120,28 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
     assert fifths(chords(C_MAJOR, A_MINOR)) == fifths(chords(C_MAJOR)) == fifths(piano_roll(NOTHING)) == 0
 
 
+def test_progressions_are_likelier_as_composers_have_them() -> None:
+    """By hand from what was counted; a close before a leap to a chord far off, and the same in minor by its own table."""
+    counts = np.array(json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())["counts"]["major"])
+    assert counts.shape == (36, 36)
+    usual = (counts.sum(0) + 0.5) / (counts.sum(0) + 0.5).sum()
+    fifth, tonic = 24 + 7, 0
+    expected = np.log((counts[fifth, tonic] + PRIOR * usual[tonic]) / (counts[fifth].sum() + PRIOR))
+    assert progression(chords(G_SEVENTH, C_MAJOR), C) == pytest.approx(expected)
+    assert progression(chords(G_SEVENTH, C_MAJOR, G_SEVENTH, C_MAJOR), C) > progression(chords(F_SHARP, C_MAJOR, F_SHARP), C)
+    assert progression(chords(G_SEVENTH, C_MAJOR), C) > progression(chords(G_SEVENTH, C_MAJOR), Key(4, "minor"))
+    assert progression(chords(C_MAJOR), C) == progression(piano_roll(NOTHING), C) == pytest.approx(-np.log(36))
+    for table in progressions().values():
+        np.testing.assert_allclose(np.exp(table).sum(1), 1)
+
+
 @pytest.mark.parametrize("shift", range(12))
 def test_harmony_is_the_same_in_every_key(shift: int) -> None:
     """Where several chords fit as well, too."""
     rows = [(48,), (53,), (48, 52), (52, 55), (55, 62), C_MAJOR]
     moved = chords(*(tuple(pitch + shift for pitch in row) for row in rows))
     assert (clarity(moved), fifths(moved)) == (clarity(chords(*rows)), fifths(chords(*rows)))
+    assert progression(moved, Key(shift, "major")) == progression(chords(*rows), C)
 
 
 def test_thinness_counts_doublings_up_to_the_usual() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
+from importlib import resources
 from itertools import pairwise
 
 import numpy as np
@@ -13,28 +16,31 @@ from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import NoteTable
 
 WEIGHTS = {
-    "clarity": 14.5,
-    "fifths": 5.0,
+    "progression": 2.5,
+    "clarity": 10.5,
+    "fifths": 3.0,
     "clash": -6.5,
     "emptiness": -3.0,
     "late": -1.5,
-    "repeated": -4.0,
+    "repeated": -6.0,
     "thinness": -0.5,
-    "stretch": -35.0,
+    "stretch": -40.0,
     "rush": -4.0,
     "open_end": -1.0,
     "copied": -100.0,
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
-``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model writes
-less than composers do (docs/decisions.md). The last three are set by hand: the excerpts show no ends, and the model hardly ever
-asks for faster fingers than there are. Nothing outweighs a copy."""
+``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model repeats
+more and writes less than composers do (docs/decisions.md). The last three are set by hand: the excerpts show no ends, and the
+model hardly ever asks for faster fingers than there are. Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
 FASTEST = 0.06
 """Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
+PRIOR = 20.0
+"""Changes of chord, by which those that were counted after a chord are mixed with what follows any."""
 OPENING = 4.0
 """Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
 PROBES = 12
@@ -116,6 +122,32 @@ def fifths(roll: NDArray[np.bool_]) -> float:
     return float(np.isin(steps[steps > 0], (5, 7)).mean()) if steps.any() else 0.0
 
 
+def path(roll: NDArray[np.bool_], key: Key) -> NDArray[np.int64]:
+    """(quarters,) the best of :data:`CHORDS` of each quarter that isn't silent, its root counted from the key's tonic."""
+    best = (chroma(roll, 1) @ ROOTED.T).argmax(1)
+    return np.asarray((best % 12 - key.tonic) % 12 + 12 * (best // 12), np.int64)
+
+
+@lru_cache(maxsize=1)
+def progressions() -> dict[str, NDArray[np.float64]]:
+    """By mode, (36, 36) log-probabilities of a quarter's chord (columns) after another, from what ``eval.ranker`` counted in
+    training scores."""
+    file = resources.files("styletransfer") / "assets" / "chords.json"
+    found = {}
+    for mode, counts in json.loads(file.read_text(encoding="utf-8"))["counts"].items():
+        after = np.array(counts, float)
+        usual = (after.sum(0) + 0.5) / (after.sum(0) + 0.5).sum()
+        found[mode] = np.log((after + PRIOR * usual) / (after.sum(1, keepdims=True) + PRIOR))
+    return found
+
+
+def progression(roll: NDArray[np.bool_], key: Key) -> float:
+    """How likely composers' scores make each quarter's chord after the one before, in the key: mean log-probability in nats; of
+    fewer than two chords, that of any of them."""
+    chords = path(roll, key)
+    return float(progressions()[key.mode][chords[:-1], chords[1:]].mean()) if len(chords) > 1 else -float(np.log(len(CHORDS)))
+
+
 def clash(roll: NDArray[np.bool_]) -> float:
     """Share of the time with two pitches or more in which two of their classes are a semitone apart."""
     classes = np.pad(roll, ((0, 4), (0, 0))).reshape(11, 12, -1).any(0)
@@ -182,8 +214,9 @@ def score(
     ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
     """
     notes = np.concatenate([melody, accompaniment])
-    roll = piano_roll(notes)
+    roll, key = piano_roll(notes), estimate_key(melody)
     measures = {
+        "progression": progression(roll, key),
         "clarity": clarity(roll),
         "fifths": fifths(roll),
         "clash": clash(roll),
@@ -193,7 +226,7 @@ def score(
         "thinness": thinness(melody, accompaniment),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
-        "open_end": open_end(accompaniment, estimate_key(melody)),
+        "open_end": open_end(accompaniment, key),
         "copied": float(match.is_copy(len(notes))),
     }
     told = {
