@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from eval.ranker import chord_counts
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
@@ -191,3 +193,21 @@ def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
     """Happy Birthday after Bach came out as the latter, which was the likelier of the two."""
     walking = notes(*((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48))))
     assert score(-0.7, -0.8, TUNE, walking)["total"] > score(-0.4, -0.5, TUNE, walking[::4])["total"]
+
+
+def test_chords_are_counted_in_the_key_of_their_stretch() -> None:
+    """I, IV, V7, I under a tune in C, and in A flat 32 quarters later: the same changes; other splits don't count."""
+    tune = [72, 77, 79, 72, 76, 77, 74, 72]
+    rows = [(beat / 2, 0.5, pitch) for beat, pitch in enumerate(tune)]
+    under = [(beat, 1.0, pitch) for beat, chord in enumerate((C_MAJOR, F_MAJOR, G_SEVENTH, C_MAJOR)) for pitch in chord]
+    piece = np.concatenate([notes(*rows, melody=True), notes(*under)])
+    later = piece.copy()
+    later["onset"], later["pitch"] = later["onset"] + 32, later["pitch"] - 4
+    both = np.concatenate([piece, later])
+    library = SimpleNamespace(
+        select=lambda split, feel: [0] if (split, feel) == ("train", "score") else [], notes=lambda _: both
+    )
+    counts = chord_counts(library)  # type: ignore[arg-type]
+    assert counts["minor"].sum() == 0
+    found = {(int(a), int(b)): int(counts["major"][a, b]) for a, b in zip(*np.nonzero(counts["major"]), strict=True)}
+    assert found == {(0, 5): 2, (5, 24 + 7): 2, (24 + 7, 0): 2}
