@@ -2,8 +2,9 @@
 
 One tune under the locked grammar in one style at strength 1 (one model, one prediction a token), by ``transformers``' own
 ``generate`` with the grammar as its logits processor, and by this package's decode loop, with the same weights, in the same
-process. Each is run once to warm up, then as often as is asked; the best counts. Beside them the limit that memory sets: to
-decode one token, all weights have to be read once, at the bandwidth with which this machine sums a tensor that no cache holds.
+process. Each is run once to warm up, then as often as is asked; the best counts. Beside them the limit that memory sets where
+every token is decoded by itself: all weights are read once for each, at the bandwidth with which this machine sums a tensor
+that no cache holds. Ours isn't held by it, as what follows without a choice is read with the token before.
 """
 
 from __future__ import annotations
@@ -178,9 +179,9 @@ def main(argv: list[str] | None = None) -> int:
         f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads; "
         f"{arguments.tune} in the style of {arguments.style}, best of {arguments.runs}.",
         "",
-        f"Weights of {weights / 1e6:.1f} MB read at {bandwidth() / 1e9:.1f} GB/s: at most {limit:,.0f} steps a second.",
+        f"Weights of {weights / 1e6:.1f} MB read at {bandwidth() / 1e9:.1f} GB/s: at most {limit:,.0f} tokens a second.",
         "",
-        "| candidates | `generate`: tokens/s | music/s | ours: tokens/s | music/s | times as fast | steps, of the limit |",
+        "| candidates | `generate`: tokens/s | music/s | ours: tokens/s | music/s | times as fast | of the limit |",
         "|---|---|---|---|---|---|---|",
     ]
     for candidates in CANDIDATES:

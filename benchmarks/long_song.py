@@ -4,7 +4,7 @@ Twinkle and the Ode to Joy in turn, a key further each time, for so many minutes
 :data:`UNEVEN` quarters early or late, so that there is no grid to find. One candidate in Chopin's style, each run in a process
 of its own. The model reads a window; where that is full it begins anew with its last bars. A seam would show as a
 jump: the difference between the two bars before such an edge and the two from it on, beside the same at all other bars; p is
-the share of 10,000 random sets of as many of those whose mean difference is at least the edges'. Memory is the process's
+the share of 10,000 random sets of as many of all bars whose mean difference is at least the edges'. Memory is the process's
 largest (resident) size.
 """
 
@@ -106,11 +106,11 @@ def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
     """The mean jump at the edges, that elsewhere, and p."""
     values = jumps(np.array([np.nan if value is None else value for value in run[measure]], float))
-    edge = np.isin(np.arange(len(values)), run["edges"]) & ~np.isnan(values)
-    near = np.isin(np.arange(len(values)), [edge + shift for edge in run["edges"] for shift in (-2, -1, 1, 2)])
-    at, elsewhere = values[edge], values[~edge & ~near & ~np.isnan(values)]
+    known = ~np.isnan(values)
+    edge = np.isin(np.arange(len(values)), run["edges"]) & known
+    at, elsewhere = values[edge], values[~edge & known]
     rng = np.random.default_rng(0)
-    drawn = [rng.choice(elsewhere, len(at), replace=False).mean() for _ in range(10_000)]
+    drawn = [rng.choice(values[known], len(at), replace=False).mean() for _ in range(10_000)]
     return float(at.mean()), float(elsewhere.mean()), float(np.mean(np.array(drawn) >= at.mean()))
 
 
