@@ -21,6 +21,7 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
+from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.training.likelihood import windows_of
 from tests.tiny import codec, tiny_model
@@ -243,6 +244,31 @@ def test_draws_follow_the_distribution() -> None:
     np.testing.assert_allclose(share(replace(config, temperature=0.5)), [16 / 29, 9 / 29, 4 / 29, 0], atol=0.03)
     assert share(replace(config, top_p=0.01)) == [1, 0, 0, 0]
     assert share(replace(config, temperature=0.0)) == [1, 0, 0, 0]
+
+
+def test_which_pitch_is_drawn_cooler_than_whether_there_is_one() -> None:
+    """Of two pitches and two other tokens, the sum of the pitches stays, and their odds are sharpened."""
+    chances = np.array([0.3, 0.2, 0.4, 0.1])
+    pitches, mask = np.array([True, True, False, False]), np.ones(4, bool)
+    rng, config = np.random.default_rng(0), SamplingConfig(temperature=1.0, top_p=1.0)
+    draws = [sampling.draw(np.log(chances), mask, config, rng, pitches) for _ in range(6000)]
+    sharp = chances[:2] ** (1 / sampling.PITCH_TEMPERATURE)
+    expected = [*(0.5 * sharp / sharp.sum()), 0.4, 0.1]
+    np.testing.assert_allclose(np.bincount(draws, minlength=4) / 6000, expected, atol=0.02)
+    assert expected[0] > 0.3 > expected[1]
+    assert sampling.draw(np.log(chances), mask, SamplingConfig(temperature=0.0), rng, pitches) == 2
+
+
+def test_the_accompaniments_pitches_are_those_of_scores_without_the_tunes() -> None:
+    """The melody's first note is due on the first step: whether it comes now is no question of pitch."""
+    for feel in ("score", "performance"):
+        line = Line(codec(), short_plan(feel))
+        for index in list(line.forced):
+            line.push(index)
+        names = {codec().names[index] for index in np.flatnonzero(line.pitches())}
+        assert "Pitch_72" not in names
+        assert ("Pitch_60" in names) == (feel == "score")
+        assert all(name.startswith("Pitch_") for name in names)
 
 
 @pytest.mark.parametrize("wrong", [{"candidates": 0}, {"temperature": -1}, {"top_p": 0}, {"strength": 9}, {"seed": -1}])

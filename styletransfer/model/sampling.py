@@ -17,6 +17,10 @@ from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan
 
+PITCH_TEMPERATURE = 0.85
+"""Of which pitch an accompaniment strikes in a score, times the temperature; whether and when it strikes one is drawn at the
+temperature itself (docs/decisions.md)."""
+
 
 @dataclass(frozen=True)
 class Voice:
@@ -138,7 +142,7 @@ def sample_songs(
                     ids = []
                     if not row.line.done:
                         assert row.mask is not None
-                        ids = [draw(guided[end] + row.line.bias(), row.mask, config, row.rng)]
+                        ids = [draw(guided[end] + row.line.bias(), row.mask, config, row.rng, row.line.pitches())]
                         row.style.append(float(style[end, ids[0]]))
                         row.plain.append(float(plain[end, ids[0]]))
                         row.line.push(ids[0])
@@ -190,7 +194,14 @@ def guide(
     return mixed, style, logs[-1] if voices[-1].plain else np.zeros_like(mixed)
 
 
-def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingConfig, rng: np.random.Generator) -> int:
+def draw(
+    logits: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    config: SamplingConfig,
+    rng: np.random.Generator,
+    pitches: NDArray[np.bool_] | None = None,
+) -> int:
+    """A token of those in ``mask``; among ``pitches``, if it is to be one of them, at :data:`PITCH_TEMPERATURE`."""
     choices = np.flatnonzero(mask)
     if len(choices) == 1:
         return int(choices[0])
@@ -199,6 +210,9 @@ def draw(logits: NDArray[np.float64], mask: NDArray[np.bool_], config: SamplingC
     values = logits[choices] / config.temperature
     weights = np.exp(values - values.max())
     weights /= weights.sum()
+    if pitches is not None and (cool := pitches[choices]).any():
+        sharper = weights[cool] ** (1 / PITCH_TEMPERATURE)
+        weights[cool] = sharper * (weights[cool].sum() / sharper.sum())
     order = np.argsort(-weights, kind="stable")
     total = np.cumsum(weights[order])
     kept = int(np.searchsorted(total, config.top_p * total[-1])) + 1

@@ -248,6 +248,16 @@ class Line:
             added[codec.first_shift + between] = ORNAMENT_BIAS / 2
         return added
 
+    def pitches(self) -> NDArray[np.bool_]:
+        """(vocabulary,) the pitches of a score's accompaniment: all but that of a melody note that is to come now."""
+        mask = np.zeros(self.codec.size, bool)
+        if self.plan.feel == "score":
+            mask[self.codec.first_pitch : self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1] = True
+            pending = self._pending
+            if pending is not None and pending.step == self._now:
+                mask[self.codec.first_pitch + pending.pitch - LOWEST_PITCH] = False
+        return mask
+
     def _on_grid(self, step: int) -> bool:
         return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
 
