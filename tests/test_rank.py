@@ -14,6 +14,7 @@ from eval.ranker import chord_counts
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
+    LIKELY,
     OPENING,
     PRIOR,
     USUAL_NOTES,
@@ -105,7 +106,7 @@ def chords(*rows: tuple[int, ...]) -> np.ndarray:
 
 
 C_MAJOR, G_SEVENTH, A_MINOR, F_MAJOR = (48, 52, 55), (55, 59, 62, 65), (57, 60, 64), (53, 57, 60)
-F_SHARP = (54, 58, 61)
+F_SHARP, D_FLAT, D_MINOR = (54, 58, 61), (49, 53, 56), (50, 53, 57)
 
 
 def test_clarity_is_what_belongs_to_a_windows_best_chord() -> None:
@@ -123,15 +124,20 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
 
 
 def test_progressions_are_likelier_as_composers_have_them() -> None:
-    """By hand from what was counted; a close before a leap to a chord far off, and the same in minor by its own table."""
+    """By hand from what was counted; a close before a leap to a chord far off; a drone is no likelier than composers are."""
     counts = np.array(json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())["counts"]["major"])
     assert counts.shape == (36, 36)
     usual = (counts.sum(0) + 0.5) / (counts.sum(0) + 0.5).sum()
-    fifth, tonic = 24 + 7, 0
-    expected = np.log((counts[fifth, tonic] + PRIOR * usual[tonic]) / (counts[fifth].sum() + PRIOR))
-    assert progression(chords(G_SEVENTH, C_MAJOR), C) == pytest.approx(expected)
-    assert progression(chords(G_SEVENTH, C_MAJOR, G_SEVENTH, C_MAJOR), C) > progression(chords(F_SHARP, C_MAJOR, F_SHARP), C)
-    assert progression(chords(G_SEVENTH, C_MAJOR), C) > progression(chords(G_SEVENTH, C_MAJOR), Key(4, "minor"))
+    fifth, second, flat = 24 + 7, 12 + 2, 1
+    expected = [
+        np.log((counts[a, b] + PRIOR * usual[b]) / (counts[a].sum() + PRIOR)) for a, b in ((second, fifth), (fifth, flat))
+    ]
+    found = progression(chords(D_MINOR, G_SEVENTH, D_FLAT), C)
+    assert found == pytest.approx(np.mean(expected))
+    assert found < LIKELY
+    assert progression(chords(*[G_SEVENTH, C_MAJOR] * 4), C) > progression(chords(*[F_SHARP, C_MAJOR] * 4), C)
+    assert progression(chords(*[C_MAJOR] * 8), C) == LIKELY
+    assert progression(chords(D_MINOR, F_SHARP), C) != progression(chords(D_MINOR, F_SHARP), Key(0, "minor"))
     assert progression(chords(C_MAJOR), C) == progression(piano_roll(NOTHING), C) == pytest.approx(-np.log(36))
     for table in progressions().values():
         np.testing.assert_allclose(np.exp(table).sum(1), 1)
@@ -176,6 +182,7 @@ def test_what_is_repeated_is_a_drone() -> None:
     drone = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55)))
     half = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55 + k)))
     assert [repeated(one) for one in (NOTHING, moving, half, drone)] == [0, 0, 0.5, 1]
+    assert repeated(notes(*((k, 1, 48 + 7 * (k % 2)) for k in range(4)))) == pytest.approx(2 / 3)  # two pitches in turn
 
 
 def test_the_total_is_the_weighted_sum() -> None:

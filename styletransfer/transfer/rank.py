@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from importlib import resources
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ WEIGHTS = {
     "clash": -6.5,
     "emptiness": -3.0,
     "late": -1.5,
-    "repeated": -6.0,
+    "repeated": -4.0,
     "thinness": -0.5,
     "stretch": -40.0,
     "rush": -4.0,
@@ -41,6 +40,8 @@ FASTEST = 0.06
 """Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
 PRIOR = 20.0
 """Changes of chord, by which those that were counted after a chord are mixed with what follows any."""
+LIKELY = -2.2
+"""Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a drone."""
 OPENING = 4.0
 """Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
 PROBES = 12
@@ -142,10 +143,12 @@ def progressions() -> dict[str, NDArray[np.float64]]:
 
 
 def progression(roll: NDArray[np.bool_], key: Key) -> float:
-    """How likely composers' scores make each quarter's chord after the one before, in the key: mean log-probability in nats; of
-    fewer than two chords, that of any of them."""
+    """How likely composers' scores make each quarter's chord after the one before, in the key: mean log-probability in nats, no
+    higher than :data:`LIKELY`; of fewer than two chords, that of any of them."""
     chords = path(roll, key)
-    return float(progressions()[key.mode][chords[:-1], chords[1:]].mean()) if len(chords) > 1 else -float(np.log(len(CHORDS)))
+    if len(chords) < 2:
+        return -float(np.log(len(CHORDS)))
+    return min(float(progressions()[key.mode][chords[:-1], chords[1:]].mean()), LIKELY)
 
 
 def clash(roll: NDArray[np.bool_]) -> float:
@@ -177,10 +180,13 @@ def rush(notes: NoteTable, quarters_per_minute: float) -> float:
 
 
 def repeated(accompaniment: NoteTable) -> float:
-    """Share of the notes whose pitch was struck at the onset before, too; 1 of a drone."""
+    """Share of the notes, onset by onset, whose pitch was struck at one of the two onsets before, too; 1 of a drone, or of two
+    pitches in turn."""
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
     struck = [set(accompaniment["pitch"][steps == step].tolist()) for step in np.unique(steps)]
-    again = [len(now & before) / len(now) for before, now in pairwise(struck)]
+    again = [
+        len(now & (first | second)) / len(now) for first, second, now in zip([set(), *struck], struck, struck[1:], strict=False)
+    ]
     return float(np.mean(again)) if again else 0.0
 
 
