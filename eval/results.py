@@ -178,9 +178,9 @@ def preamble(report: dict[str, Any]) -> list[str]:
     sampling = said["sampling"]
     halves = "Each melody is arranged by the adapter of one half of the data and judged by the judge of the other half."
     if (count := len(said["crossfit"])) > 1:
-        halves += f" Seed k has the adapters of the k-th of {count} training runs; a style without halves has its own in all."
+        halves += f" Seed k has the adapters of the k-th of {count} training runs."
     lines = [
-        f"{said['melodies']} melodies; outputs each: {said['seeds']}; strength {sampling['strength']:g}, temperature "
+        f"{said['melodies']} melodies, strength {sampling['strength']:g}, temperature "
         f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}, one candidate an output: nothing is selected.",
         halves if said["crossfit"] else "Adapters and judges were trained on the same training pieces (no cross-fit).",
         "Intervals are 95 % bootstrap percentiles of 10,000 draws, clustered by melody (real pieces: by content group).",
@@ -196,7 +196,7 @@ def headline(part: dict[str, Any]) -> str:
     order = [name for name in (MELODY, CHORDS, *SAMPLED, *REAL) if name in systems]
     told = [f"{LABELS[name]} {number(systems[name]['style']['whole']['accuracy'])}" for name in order]
     adapted = "" if BOTH in systems else " There are no adapters in this run."
-    return f"Accuracy: {'; '.join(told)}.{adapted}"
+    return f"Outputs of each system, melody and style: {part['seeds']}. Accuracy: {'; '.join(told)}.{adapted}"
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -34,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files")
     made.add_argument("--composers", nargs="*", default=list(COMPOSERS), help="styles of composers; none: leave them out")
     made.add_argument("--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out")
-    made.add_argument(
-        "--seeds", type=int, help="outputs of each system, melody and style; by default as many as --crossfit has"
-    )
+    made.add_argument("--seeds", type=int, help="outputs of each system, melody and style; by default one a training run")
     made.add_argument("--strength", type=float, default=1.5)
     made.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
     made.add_argument(
@@ -101,7 +99,6 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         shortest = sorted(songs, key=lambda song: (song.quarters, song.slug))[:QUICK_MELODIES]
         songs = sorted(shortest, key=lambda song: song.number)
     sampling = SamplingConfig(candidates=1, strength=arguments.strength)
-    seeds = arguments.seeds or max(len(arguments.crossfit), 1)
     sampler = Sampler(arguments.work / "outputs", sampling, arguments.model)
     groups: dict[str, Any] = {}
     plans, benches = [], {}
@@ -109,18 +106,19 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         if names:
             targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
             systems, left_out = systems_for(targets)
+            seeds = arguments.seeds or max((len(runs) for target in targets for runs in target.adapters.values()), default=1)
             benches[kind], deaf = benches_of(judges_for(arguments, kind), bool(arguments.crossfit))
-            plans.append((kind, targets, systems, [*remarks, *left_out, *deaf]))
-    jobs = [job for _, targets, systems, _ in plans for job in jobs_of(systems, songs, targets, seeds)]
+            plans.append((kind, targets, systems, seeds, [*remarks, *left_out, *deaf]))
+    jobs = [job for _, targets, systems, seeds, _ in plans for job in jobs_of(systems, songs, targets, seeds)]
     for batch in tracked(sampler.batches(jobs), "arranging"):
         sampler.make(batch)
     measurer = Measurer(arguments.work / "measures", training_indexes(library, arguments.work, print))
     examples: list[dict[str, Any]] = []
-    for kind, targets, systems, remarks in plans:
+    for kind, targets, systems, seeds, remarks in plans:
         references = {target.name: reference_of(target, songs, library) for target in tracked(targets, "real pieces")}
         outputs = outputs_of(systems, songs, targets, sampler, library, seeds)
         asked = {target.name: {half: runs[0].name for half, runs in target.adapters.items()} for target in targets}
-        said = {"targets": list(asked), "adapters": asked, "remarks": remarks}
+        said = {"targets": list(asked), "adapters": asked, "seeds": seeds, "remarks": remarks}
         groups[kind] = said | compared(
             outputs, systems, references, measurer, benches[kind], lambda every: tracked(every, "measuring")
         )
@@ -128,7 +126,7 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
             examples = examples_of(outputs, list(asked), songs)
     return {
         "made_by": "eval.transfer_report",
-        "settings": settings_of(arguments, sampler, songs, seeds),
+        "settings": settings_of(arguments, sampler, songs),
         "data": library.hash,
         "melodies": [about(song) for song in songs],
         "groups": groups,
@@ -158,13 +156,12 @@ def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], li
     return benches, remarks
 
 
-def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song], seeds: int) -> dict[str, Any]:
+def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]) -> dict[str, Any]:
     """What decided the numbers."""
     from dataclasses import asdict
 
     return {
         "sampling": asdict(sampler.sampling),
-        "seeds": seeds,
         "melodies": len(songs),
         "quick": arguments.quick,
         "crossfit": [run.name for run in arguments.crossfit],
