@@ -15,7 +15,7 @@ from styletransfer.evaluation.markers import fill
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
 CARD = Path(__file__).parents[1] / "styletransfer" / "assets" / "base" / "README.md"
-README = "".join(f"<!-- begin {name} --><!-- end {name} -->\n" for name in ("likelihood", "composers", "run"))
+README = "".join(f"<!-- begin {name} --><!-- end {name} -->\n" for name in ("likelihood", "composers", "memorised", "run"))
 
 
 def model(ids: list[int], order: int, vocabulary: int) -> KneserNey:
