@@ -54,6 +54,13 @@ class TokenValues(nn.Module):
                 kind[index] = name
         return TokenLists(self.shift.tolist(), self.pitch.tolist(), self.duration.tolist(), kind)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _followed(self, ids: Tensor) -> tuple[Tensor, ...]:
+        """Outside what is compiled: a compiler would unroll it, token by token."""
+        lists = self.lists()
+        rows = [[follower.push(index) for index in row] for row in ids.tolist() for follower in [Follower(lists)]]
+        return tuple(torch.tensor(rows).unbind(-1))
+
     def features(self, ids: Tensor, last: int) -> tuple[Tensor, ...]:
         """Features of the last tokens of sequences.
 
@@ -70,9 +77,8 @@ class TokenValues(nn.Module):
         Whole sequences are followed token by token where no accelerator waits for them: that takes a fifth of the time.
         """
         if last == ids.shape[1] and ids.device.type == "cpu":
-            lists = self.lists()
-            rows = [[follower.push(index) for index in row] for row in ids.tolist() for follower in [Follower(lists)]]
-            return tuple(torch.tensor(rows).unbind(-1))
+            found: tuple[Tensor, ...] = self._followed(ids)
+            return found
         shift, pitch = self.shift[ids], self.pitch[ids]
         is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]
         time = shift.cumsum(1)
