@@ -77,8 +77,8 @@ class TokenValues(nn.Module):
         Whole sequences are followed token by token where no accelerator waits for them: that takes a fifth of the time.
         """
         if last == ids.shape[1] and ids.device.type == "cpu":
-            found: tuple[Tensor, ...] = self._followed(ids)
-            return found
+            told: tuple[Tensor, ...] = self._followed(ids)
+            return told
         shift, pitch = self.shift[ids], self.pitch[ids]
         is_melody, is_bar = self.is_melody[ids], self.is_bar[ids]
         time = shift.cumsum(1)
