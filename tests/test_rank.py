@@ -14,6 +14,7 @@ from eval.ranker import chord_counts
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer.rank import (
+    FULL_RATE,
     LIKELY,
     OPENING,
     PRIOR,
@@ -21,6 +22,7 @@ from styletransfer.transfer.rank import (
     WEIGHTS,
     clarity,
     clash,
+    crowding,
     dissonance,
     emptiness,
     fifths,
@@ -150,6 +152,14 @@ def test_harmony_is_the_same_in_every_key(shift: int) -> None:
     moved = chords(*(tuple(pitch + shift for pitch in row) for row in rows))
     assert (clarity(moved), fifths(moved)) == (clarity(chords(*rows)), fifths(chords(*rows)))
     assert progression(moved, Key(shift, "major")) == progression(chords(*rows), C)
+
+
+def test_crowding_counts_halvings_down_to_the_fullest() -> None:
+    """In notes a second: the same notes are crowded at twice the tempo."""
+    every = notes(*((k / 8, 0.1, 40) for k in range(32)))  # 8 a quarter under a tune of four
+    assert crowding(TUNE, every, 60 * FULL_RATE / 8) == 0
+    assert crowding(TUNE, every, 120 * FULL_RATE / 8) == pytest.approx(1)
+    assert crowding(NOTHING, every, 60) == crowding(TUNE, NOTHING, 60) == 0
 
 
 def test_thinness_counts_doublings_up_to_the_usual() -> None:

@@ -23,6 +23,7 @@ from styletransfer.tokens.codec import (
     KEY_BARS,
     LOWEST_PITCH,
     STEPS_PER_QUARTER,
+    STEPS_PER_SECOND,
     Codec,
     Event,
     key_of_events,
@@ -40,6 +41,12 @@ CLASHES = np.array([-13, -1, 1, 13])
 CLASH_BIAS = -1.0
 """Nats by which a clash in a score is made likelier: the model samples more than twice as many as composers write, with this as
 many as they do (docs/decisions.md)."""
+CROWD_SECONDS = 2.0
+USUAL_RATE = 6.0
+"""Accompaniment notes a second of pianists: the median of twenty-second windows of training performances."""
+CROWD_BIAS = -3.0
+"""Nats by which a further note in a performance is made likelier where the last :data:`CROWD_SECONDS` have twice the usual
+number, in proportion to what is above it: what is dense makes the model write denser still (docs/decisions.md)."""
 
 
 @dataclass
@@ -62,6 +69,7 @@ class Line:
     _is_melody: bool = False
     _is_ornament: bool = False
     _sounding: list[tuple[int, int]] = field(default_factory=list)  # pitch and end of what was sampled and still sounds
+    _struck: deque[int] = field(default_factory=deque)  # steps at which the accompaniment's latest notes began
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -241,6 +249,11 @@ class Line:
             if len(met):
                 longer = np.flatnonzero(codec.durations > met[0] - now)
                 added[codec.first_duration + longer] = CLASH_BIAS
+        if plan.feel == "performance" and plan.melody is not None and chooses:
+            while self._struck and self._struck[0] <= now - CROWD_SECONDS * STEPS_PER_SECOND:
+                self._struck.popleft()
+            above = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
+            added[self.accompaniment()] = CROWD_BIAS * max(above, 0.0)
         if plan.held is not None and chooses:
             added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
             landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
@@ -249,13 +262,16 @@ class Line:
         return added
 
     def pitches(self) -> NDArray[np.bool_]:
-        """(vocabulary,) the pitches of a score's accompaniment: all but that of a melody note that is to come now."""
+        """(vocabulary,) the pitches that are drawn cooler: those of a score's accompaniment."""
+        return self.accompaniment() if self.plan.feel == "score" else np.zeros(self.codec.size, bool)
+
+    def accompaniment(self) -> NDArray[np.bool_]:
+        """(vocabulary,) all pitches but that of a melody note that is to come now."""
         mask = np.zeros(self.codec.size, bool)
-        if self.plan.feel == "score":
-            mask[self.codec.first_pitch : self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1] = True
-            pending = self._pending
-            if pending is not None and pending.step == self._now:
-                mask[self.codec.first_pitch + pending.pitch - LOWEST_PITCH] = False
+        mask[self.codec.first_pitch : self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1] = True
+        pending = self._pending
+        if pending is not None and pending.step == self._now:
+            mask[self.codec.first_pitch + pending.pitch - LOWEST_PITCH] = False
         return mask
 
     def _on_grid(self, step: int) -> bool:
@@ -308,6 +324,8 @@ class Line:
         else:
             self._state = "note"
             self._sounding.append((self._pitch, self._step + value))
+            if not (self._is_melody or self._is_ornament):
+                self._struck.append(self._step)
             self._count += 1
             self._last = HIGHEST_PITCH + 1 if self._is_melody or self._is_ornament else self._pitch
             self._pointer += self._is_melody

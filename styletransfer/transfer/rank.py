@@ -23,6 +23,7 @@ WEIGHTS = {
     "late": -1.5,
     "repeated": -4.0,
     "thinness": -0.5,
+    "crowding": -2.0,
     "stretch": -40.0,
     "rush": -4.0,
     "open_end": -1.0,
@@ -30,10 +31,13 @@ WEIGHTS = {
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
 ``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model repeats
-more and writes less than composers do (docs/decisions.md). The last three are set by hand: the excerpts show no ends, and the
-model hardly ever asks for faster fingers than there are. Nothing outweighs a copy."""
+more and writes less than composers do (docs/decisions.md). ``crowding`` and the last three are set by hand: scores are hardly
+ever crowded (performances are), the excerpts show no ends, and the model hardly ever asks for faster fingers than there are.
+Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
+FULL_RATE = 9.0
+"""Accompaniment notes a second of pianists: the upper quartile of twenty-second windows of training performances."""
 HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
 FASTEST = 0.06
@@ -102,6 +106,15 @@ def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
         return 0.0
     quarters = max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
     return float(np.clip(np.log2(USUAL_NOTES * quarters / max(len(accompaniment), 0.5)), 0, None))
+
+
+def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: float) -> float:
+    """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for as few or fewer."""
+    if not len(melody):
+        return 0.0
+    quarters = max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
+    rate = len(accompaniment) / (quarters * 60 / quarters_per_minute)
+    return float(np.log2(max(rate / FULL_RATE, 1.0)))
 
 
 def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
@@ -230,6 +243,7 @@ def score(
         "late": emptiness(melody, accompaniment, OPENING),
         "repeated": repeated(accompaniment),
         "thinness": thinness(melody, accompaniment),
+        "crowding": crowding(melody, accompaniment, quarters_per_minute),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
         "open_end": open_end(accompaniment, key),
