@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
-from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, Event
-from styletransfer.tokens.grammar import CLASH_BIAS, MOST_NOTES_AT_ONCE, Line
+from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, STEPS_PER_SECOND, Event
+from styletransfer.tokens.grammar import CLASH_BIAS, CROWD_BIAS, CROWD_SECONDS, MOST_NOTES_AT_ONCE, USUAL_RATE, Line
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from tests.tiny import codec, random_piece
 
@@ -245,3 +245,35 @@ def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
     line.push(codec().first_duration + quarter)
     assert {int(k) - first for k in np.flatnonzero(line.bias())} == {59, 71, 73, 85, 51, 63, 65, 77}
     assert set(line.bias()) == {0.0, CLASH_BIAS}
+
+
+def test_what_is_dense_gets_no_denser() -> None:
+    """In a performance a further note costs in proportion to what the last seconds have above the usual; a due melody note
+    costs nothing, and time makes up for it."""
+    melody = Piece(make_notes([0.0, 20.0], [20.0, 1.0], [100, 60], melody=True), "performance")
+    line = Line(codec(), plan_of(codec(), codec().grid(melody)))
+    pitches = slice(codec().first_pitch, codec().first_pitch + 88)
+
+    def take(index: int) -> None:
+        while line.forced:
+            line.push(line.forced[0])
+        line.push(index)
+
+    def strike(pitch: int) -> None:
+        for index in (codec().first_pitch + pitch - LOWEST_PITCH, codec().first_velocity, codec().first_duration):
+            take(index)
+
+    strike(100)
+    take(codec().first_shift)
+    usual = round(USUAL_RATE * CROWD_SECONDS)
+    for struck in range(2 * usual):
+        assert set(line.bias()[pitches]) == {CROWD_BIAS * max(struck / usual - 1, 0.0)}
+        if struck % 8 == 7:
+            take(codec().first_shift)
+        strike(30 + struck % 8)
+    assert not line.bias()[: codec().first_pitch].any()
+    take(codec().first_shift + int(np.flatnonzero(codec().durations == STEPS_PER_SECOND)[0]))
+    assert set(line.bias()[pitches]) == {CROWD_BIAS}
+    line.push(codec().melody)
+    take(codec().first_shift + int(np.flatnonzero(codec().durations == STEPS_PER_SECOND)[0]))
+    assert set(line.bias()[pitches]) == {0.0}
