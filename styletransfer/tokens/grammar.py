@@ -253,7 +253,8 @@ class Line:
             while self._struck and self._struck[0] <= now - CROWD_SECONDS * STEPS_PER_SECOND:
                 self._struck.popleft()
             above = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
-            added[self.accompaniment()] = CROWD_BIAS * max(above, 0.0)
+            if above > 0:
+                added[self.accompaniment()] = CROWD_BIAS * above
         if plan.held is not None and chooses:
             added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
             landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
@@ -324,10 +325,11 @@ class Line:
         else:
             self._state = "note"
             self._sounding.append((self._pitch, self._step + value))
-            if not (self._is_melody or self._is_ornament):
+            on_top = self._is_melody or self._is_ornament
+            if not on_top:
                 self._struck.append(self._step)
             self._count += 1
-            self._last = HIGHEST_PITCH + 1 if self._is_melody or self._is_ornament else self._pitch
+            self._last = HIGHEST_PITCH + 1 if on_top else self._pitch
             self._pointer += self._is_melody
 
     def melody_key(self, back: int) -> str:

@@ -100,20 +100,23 @@ def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
     return np.asarray(change.cumsum(1)[:, :-1] > 0)
 
 
+def quarters_of(melody: NoteTable) -> float:
+    """How long it lasts, in quarters; one at the least."""
+    return max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
+
+
 def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
     """How often the notes a quarter would have to be doubled to be as many as in real accompaniments; 0 for as many or more."""
     if not len(melody):
         return 0.0
-    quarters = max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
-    return float(np.clip(np.log2(USUAL_NOTES * quarters / max(len(accompaniment), 0.5)), 0, None))
+    return float(np.clip(np.log2(USUAL_NOTES * quarters_of(melody) / max(len(accompaniment), 0.5)), 0, None))
 
 
 def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: float) -> float:
     """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for as few or fewer."""
     if not len(melody):
         return 0.0
-    quarters = max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
-    rate = len(accompaniment) / (quarters * 60 / quarters_per_minute)
+    rate = len(accompaniment) / (quarters_of(melody) * 60 / quarters_per_minute)
     return float(np.log2(max(rate / FULL_RATE, 1.0)))
 
 
