@@ -46,7 +46,7 @@ from styletransfer.styles import shipped
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import assemble, melody_codec, voices_in
+from styletransfer.transfer.pipeline import assemble, measured_model, melody_codec, voices_in
 
 QUARTERS = 32.0
 MOST = 20
@@ -244,6 +244,7 @@ def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
 def make(data: Path, path: Path, split: str, candidates: int) -> None:
     done = {json.loads(line)["id"] for line in path.read_text().splitlines()} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
+    measured_model()
     codec = melody_codec()
     for name, composer, piece in melodies(Library.load(data), split):
         if name in done:

@@ -75,9 +75,9 @@ class Sampler:
 
     @cached_property
     def base(self) -> Base:
-        from styletransfer.transfer.pipeline import load_model
+        from styletransfer.transfer.pipeline import measured_model
 
-        return load_model(self.model_folder)
+        return measured_model(self.model_folder)
 
     @cached_property
     def _code(self) -> str:

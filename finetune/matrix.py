@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from styletransfer.styles import weights_folder
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,8 +33,8 @@ FEWEST_WORKS = 5
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--base", type=Path, default=Path("styletransfer/assets/base"))
-    parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
+    parser.add_argument("--base", type=Path, default=weights_folder() / "base")
+    parser.add_argument("--styles", type=Path, default=weights_folder() / "styles")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--windows", type=int, default=2, help="of each piece, spread evenly over it")
     parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
@@ -67,8 +69,10 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.tokens.controls import UNKNOWN
     from styletransfer.training.likelihood import window_bits
     from styletransfer.training.trainer import keep_memory
+    from styletransfer.transfer.pipeline import measured_model
 
     keep_memory()
+    measured_model(arguments.base)
     base, _, manifest = load_package(arguments.base)
     codec, context = Codec(), int(base.config.max_position_embeddings)
     styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]

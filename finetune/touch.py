@@ -17,12 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.train import ASSETS
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
 from styletransfer.score.read import read_score
-from styletransfer.styles import CARD, TOUCH, style_at
+from styletransfer.styles import CARD, TOUCH, shipped, style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 
@@ -30,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--styles", type=Path, default=ASSETS / "styles", help="whose cards are written")
+    parser.add_argument("--styles", type=Path, default=shipped(), help="whose cards are written")
     arguments = parser.parse_args(argv)
     try:
         library = Library.load(arguments.data)

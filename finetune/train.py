@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer.evaluation.crossfit import HALVES, halves
+from styletransfer.styles import CARD, Card, shipped, style_at, weights_folder
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
     from styletransfer.styles import Kind
 
-ASSETS = Path("styletransfer/assets")
 FEWEST_NOTES = 80_000  # of training pieces; a composer with less is left to the tag alone
 MAESTRO = "MAESTRO v3.0.0 and keyboard scores"
 LICENCE = "CC BY-NC-SA 4.0"
@@ -55,13 +55,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--config", type=Path, default=Path("configs/finetune/shipped.yaml"), help="of eras and the corpus")
     parser.add_argument("--composers", type=Path, default=Path("configs/finetune/composers.yaml"), help="settings of composers")
-    parser.add_argument("--base", type=Path, default=ASSETS / "base")
-    parser.add_argument("--out", type=Path, default=ASSETS / "styles")
+    parser.add_argument("--base", type=Path, default=weights_folder() / "base")
+    parser.add_argument("--out", type=Path, default=shipped())
     parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="checkpoints, and the corpus's prepared pieces")
-    parser.add_argument("--eras", type=Path, default=ASSETS / "styles", help="where the eras' adapters are to begin with")
+    parser.add_argument("--eras", type=Path, default=shipped(), help="where the eras' adapters are to begin with")
     parser.add_argument("--half", choices=HALVES, help="composers learn from this half, and are called NAME-A or NAME-B")
     parser.add_argument("--seed", type=int, help="of the training, instead of the settings'")
     parser.add_argument("--only", nargs="+", help="these styles, instead of all")
+    parser.add_argument(
+        "--measured", type=Path, help="learn from all pieces; what held-out ones say is told by the styles in this folder"
+    )
     parser.add_argument("--minutes", type=float, help="for each style at the most")
     arguments = parser.parse_args(argv)
 
@@ -72,11 +75,12 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.weights import weights_hash
-    from styletransfer.styles import style_at
     from styletransfer.training.finetune import FinetuneConfig, finetune
 
     try:
         library = Library.load(arguments.data)
+        if arguments.measured:
+            library = library.view(range(len(library)), split="train")
         base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
         for style in arguments.only or styles_of(library):
             name = f"{style}-{arguments.half}" if arguments.half else style
@@ -86,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             if arguments.half and style not in COMPOSER_ERAS:
                 raise InputError(f"{style}: halves are of composers' pieces.")
-            pieces, kind = pieces_of_style(library, style, arguments.work)
+            pieces, kind = pieces_of_style(library, style, arguments.work, hold_out=not arguments.measured)
             if arguments.half:
                 pieces = one_half(pieces, library, arguments.half)
             data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
@@ -112,6 +116,8 @@ def main(argv: list[str] | None = None) -> int:
                 licence=OTHERS[style].licence if style in OTHERS else LICENCE,
                 data=data,
             )
+            if arguments.measured:
+                card = as_measured(out, arguments.measured / name)
             minutes = (time.monotonic() - begin) / 60
             gain = "nothing held out" if card.gain is None else f"gain {card.gain:.3f} bits a note"
             print(f"{name}: {card.pieces} pieces, {card.steps} steps, {gain}, {minutes:.1f} min", flush=True)
@@ -130,8 +136,8 @@ def styles_of(library: Library) -> list[str]:
     return [*ERAS, *(name for name in sorted(notes) if notes[name] >= FEWEST_NOTES), *OTHERS]
 
 
-def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, Kind]:
-    """A style's pieces under its control tokens, some of them held out, and its kind.
+def pieces_of_style(library: Library, name: str, work: Path, *, hold_out: bool = True) -> tuple[Library, Kind]:
+    """A style's pieces under its control tokens, some of them held out (or none), and its kind.
 
     Raises:
         InputError: where there is no such style.
@@ -142,14 +148,15 @@ def pieces_of_style(library: Library, name: str, work: Path) -> tuple[Library, K
     kind: Kind
     if name in OTHERS:
         corpus = corpus_of(name, work)
-        pieces, kind = corpus.view(range(len(corpus)), era=OTHERS[name].era, composer=USER_SLOT), "other"
+        split = None if hold_out else "train"
+        pieces, kind = corpus.view(range(len(corpus)), era=OTHERS[name].era, composer=USER_SLOT, split=split), "other"
     elif name in COMPOSER_ERAS:
         pieces, kind = library.view(library.select(composer=name)), "composer"
     elif name in ERAS:
         pieces, kind = library.view(library.select(era=name), composer=UNKNOWN), "era"
     else:
         raise InputError(f"{name}: not one of the styles that ship.")
-    return with_held_out(pieces), kind
+    return (with_held_out(pieces) if hold_out else pieces), kind
 
 
 def corpus_of(name: str, work: Path) -> Library:
@@ -184,6 +191,24 @@ def one_half(pieces: Library, library: Library, half: str) -> Library:
     """The pieces without the training pieces of the library's other half."""
     dealt = halves(library.pieces)
     return pieces.view(i for i, piece in enumerate(pieces.pieces) if piece.split != "train" or dealt[piece.group] == half)
+
+
+def as_measured(folder: Path, twin: Path) -> Card:
+    """Give a style that learnt from all pieces what is known of its twin: bits per note of held-out pieces, and how pianists
+    play it.
+
+    Raises:
+        InputError: where there is no such twin.
+    """
+    from styletransfer.training.finetune import readme_of
+
+    own, known = style_at(folder).card, style_at(twin).card
+    assert own is not None
+    assert known is not None
+    card = replace(own, **{key: getattr(known, key) for key in ("held_out", "base_bits", "style_bits", "touch")})
+    (folder / "README.md").write_text(readme_of(card, measured=True), encoding="utf-8")
+    (folder / CARD).write_text(card.to_json(), encoding="utf-8")
+    return card
 
 
 def with_held_out(library: Library) -> Library:

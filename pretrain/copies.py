@@ -33,7 +33,7 @@ from styletransfer.score.copies import Copies, copy_from, match_of_sequences
 from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence, sequence_of
 from styletransfer.score.notes import Piece
 from styletransfer.tokens.controls import Controls
-from styletransfer.transfer.pipeline import free_pieces, load_model, melody_codec
+from styletransfer.transfer.pipeline import free_pieces, measured_model, melody_codec
 
 ASSET = Path("styletransfer/assets/copies.safetensors")
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -54,9 +54,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where exact indexes are kept")
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--all-pieces", action="store_true", help="build the index of held-out pieces, too")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     libraries = [Library.load(folder) for folder in arguments.data]
+    if arguments.all_pieces:
+        libraries = [library.view(range(len(library)), split="train") for library in libraries]
     if arguments.step == "build":
         rows = (row for library in libraries for row in training_sequences(library))
         Copies.build(rows, " ".join(library.hash for library in libraries)).save(arguments.index)
@@ -122,7 +125,7 @@ def excerpts(
 
 def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece]:
     """Music by the base without a style, :data:`BATCH` at a time, each batch with a seed of its own."""
-    base, codec = load_model(model).model, melody_codec(model)
+    base, codec = measured_model(model).model, melody_codec(model)
     voices = voices_of(base, [(base, Controls("performance"), 1.0)], strength=0.0)
     for seed, first in enumerate(range(0, count, BATCH)):
         sampling = SamplingConfig(candidates=min(BATCH, count - first), seed=seed)

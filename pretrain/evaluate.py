@@ -59,12 +59,12 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory
-    from styletransfer.transfer.pipeline import load_model
+    from styletransfer.transfer.pipeline import measured_model
 
     keep_memory()
     with_melody = not arguments.without_melody
     library = Library.load(arguments.data)
-    base = load_model(arguments.model)
+    base = measured_model(arguments.model)
     model, codec = as_llama(base.model), base.codec
     if with_melody and not isinstance(codec, Codec):
         raise InputError(f"{arguments.model}: its tokenizer knows no melodies; give --without-melody.")

@@ -15,6 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate brought down")
     parser.add_argument("--steps", type=int, help="end after so many steps at the latest, counted from the run's start")
     parser.add_argument("--from", dest="start", type=Path, help="a model's folder: begin with its weights")
+    parser.add_argument("--all-pieces", action="store_true", help="learn from all splits: nothing is held out")
     arguments = parser.parse_args(argv)
 
     import dataclasses
@@ -30,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.steps:
             run = dataclasses.replace(run, steps=arguments.steps)
         library = Library.load(arguments.data)
+        if arguments.all_pieces:
+            library = library.view(range(len(library)), split="train")
         codec = tokenizer_of_run(run.tokenizer, library, run.mixture, arguments.out)
         final = train(library, codec, run, arguments.out, arguments.minutes, arguments.start)
     except InputError as error:

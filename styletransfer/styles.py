@@ -1,9 +1,9 @@
 """The styles that there are: shipped ones, a user's own, and adapters anywhere else.
 
 A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control tokens it was trained under.
-Shipped styles lie in ``assets/styles``, a user's own in ``~/.local/share/styletransfer/styles`` or in
-``$STYLETRANSFER_HOME/styles``; there, the folder's name is the style's. Wherever a style's name is asked for, a folder or a
-Hub id (``owner/name``) does as well. No torch here: a list of styles is instant.
+Shipped styles lie in ``assets/styles`` (where ``$STYLETRANSFER_WEIGHTS`` is set, in its folder ``styles``), a user's own in
+``~/.local/share/styletransfer/styles`` or in ``$STYLETRANSFER_HOME/styles``; there, the folder's name is the style's. Wherever
+a style's name is asked for, a folder or a Hub id (``owner/name``) does as well. No torch here: a list of styles is instant.
 """
 
 from __future__ import annotations
@@ -133,9 +133,15 @@ def home() -> Path:
     return Path(os.path.abspath(base)) / "styles"
 
 
+def weights_folder() -> Path:
+    """The folder of ``base`` and ``styles``: ``$STYLETRANSFER_WEIGHTS``, or the one that comes with the package."""
+    elsewhere = os.environ.get("STYLETRANSFER_WEIGHTS")
+    return Path(os.path.abspath(elsewhere)) if elsewhere else Path(str(resources.files("styletransfer"))) / "assets"
+
+
 def shipped() -> Path:
-    """The folder of the styles that come with the package."""
-    return Path(str(resources.files("styletransfer"))) / "assets" / "styles"
+    """The folder of the styles that come with the base."""
+    return weights_folder() / "styles"
 
 
 def all_styles() -> list[Style]:

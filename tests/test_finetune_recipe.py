@@ -159,6 +159,25 @@ def test_a_composer_begins_with_the_era_and_learns_from_one_half(
     assert "halves are of composers" in capsys.readouterr().err
 
 
+def test_a_style_of_all_pieces_tells_what_its_twin_gained(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+    config = tmp_path / "quick.yaml"
+    config.write_text(YAML)
+    call = ["--data", str(tiny_data), "--config", str(config), "--composers", str(config), "--base", str(tiny_package)]
+    call += ["--eras", str(tmp_path), "--work", str(tmp_path / "work"), "--only", "chopin"]
+    twin, every = tmp_path / "twin", tmp_path / "every"
+    assert train.main([*call, "--out", str(twin)]) == 0
+    assert train.main([*call, "--out", str(every), "--measured", str(twin)]) == 0
+    known, card = style_at(twin / "chopin").card, style_at(every / "chopin").card
+    assert known is not None
+    assert card is not None
+    assert card.pieces == len(Library.load(tiny_data).select(composer="chopin")) > known.pieces
+    assert (card.held_out, card.base_bits, card.style_bits, card.touch) == (
+        known.held_out, known.base_bits, known.style_bits, known.touch,
+    )  # fmt: skip
+    assert "learnt from them, too" in (every / "chopin" / "README.md").read_text()
+    assert train.main([*call, "--out", str(tmp_path / "none"), "--measured", str(tmp_path / "nowhere")]) == 2
+
+
 def test_two_libraries_become_one(tiny_data: Path) -> None:
     library = Library.load(tiny_data)
     both = library.view([2, 3]).joined(library.view([0, 1], composer="reserved-0"))

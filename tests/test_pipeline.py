@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.score.read import read_score, read_song
 from styletransfer.score.write import midi_bytes, note_ticks, write_midi
+from styletransfer.styles import find_style
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 from styletransfer.transfer.dynamics import SINGING
-from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model
+from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model, shipped_model
 from styletransfer.transfer.request import Request, Result
+from tests.style_folders import GOOD, adapter
 from tests.tiny import codec, random_piece, short_song, tiny_model, tiny_sizes
 
 ONE = SamplingConfig(candidates=1, strength=1.0)
@@ -220,6 +223,16 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
     for folder, message in zip([*folders, tmp_path], ("damaged", "another tokenizer", "not a model"), strict=True):
         with pytest.raises(InputError, match=message):
             load_model(folder)
+
+
+def test_weights_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = replace(GOOD, name="chopin", kind="composer", composer="chopin")
+    adapter(tmp_path / "weights" / "styles" / "chopin", card)
+    monkeypatch.setenv("STYLETRANSFER_WEIGHTS", str(tmp_path / "weights"))
+    assert find_style("chopin").path == tmp_path / "weights" / "styles" / "chopin"
+    assert find_style("chopin").ships
+    assert shipped_model() == tmp_path / "weights" / "base"
+    assert find_style("bach").path is None
 
 
 def test_weights_survive_the_package(tiny_package: Path) -> None:

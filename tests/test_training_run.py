@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import torch
 
+from finetune import matrix
+from pretrain import evaluate
 from pretrain.train import main
 from styletransfer.errors import InputError
 from styletransfer.model.base import build_model, load_package, save_package
@@ -196,6 +198,21 @@ def test_how_often_it_is_logged_is_no_other_run(whole: Path, tiny_data: Path, tm
     other = tmp_path / "other.yaml"
     other.write_text(CONFIG.replace("log_every: 1", "log_every: 7"))
     assert main(arguments(other, tiny_data, whole, "--steps", str(STEPS + 24))) == 0
+
+
+def test_what_learnt_from_all_pieces_is_not_measured_on_them(
+    config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(config, tiny_data, tmp_path, "--steps", "8", "--all-pieces")) == 0
+    assert not [row for row in log(tmp_path) if any("bits_per_note" in key for key in row)]
+    final = tmp_path / "final"
+    assert json.loads((final / "manifest.json").read_text())["all_pieces"] is True
+    call = ["--data", str(tiny_data), "--out", str(tmp_path / "report.json")]
+    for refuses, option in ((evaluate.main, "--model"), (matrix.main, "--base")):
+        capsys.readouterr()
+        assert refuses([*call, option, str(final)]) == 2
+        assert "has learnt from validation and test pieces" in capsys.readouterr().err
+    assert not (tmp_path / "report.json").exists()
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])

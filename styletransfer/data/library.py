@@ -206,9 +206,11 @@ class Library:
         start, stop = self.pieces[i].bars
         return self._bars[start:stop]
 
-    def view(self, indices: Iterable[int], *, era: str | None = None, composer: str | None = None) -> Library:
-        """Some of the pieces, under another era or composer where one is given; the arrays are shared."""
-        labels = {key: value for key, value in (("era", era), ("composer", composer)) if value is not None}
+    def view(
+        self, indices: Iterable[int], *, era: str | None = None, composer: str | None = None, split: str | None = None
+    ) -> Library:
+        """Some of the pieces, under another era, composer or split where one is given; the arrays are shared."""
+        labels = {key: value for key, value in (("era", era), ("composer", composer), ("split", split)) if value is not None}
         pieces = tuple(replace(self.pieces[i], **labels) for i in indices)  # type: ignore[arg-type]  # an era may be a free one
         chosen = hashlib.sha256(json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()).hexdigest()
         return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))

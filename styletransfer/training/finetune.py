@@ -320,8 +320,9 @@ def pieces_of(manifest: Manifest) -> Sequence[str]:
     return lines
 
 
-def readme_of(card: Card) -> str:
-    """The card for people, in the form that model hubs show."""
+def readme_of(card: Card, *, measured: bool = False) -> str:
+    """The card for people, in the form that model hubs show; ``measured``: what the card says of held-out pieces was said by
+    the same recipe without them."""
     if card.gain is None:
         heard = "No piece was held out: how much was learnt is not known."
     else:
@@ -329,6 +330,8 @@ def readme_of(card: Card) -> str:
             f"On {card.held_out} held-out pieces, the same that told when to stop, given their melody: {card.base_bits:.2f} "
             f"bits a note under the base without a style, {card.style_bits:.2f} under this one, a gain of {card.gain:.2f}."
         )
+        if measured:
+            heard += " That is of the same recipe without these pieces; this adapter has learnt from them, too."
     return f"""---
 library_name: peft
 tags: [music, symbolic-music, lora, styletransfer]

@@ -75,7 +75,12 @@ class WindowTrainer(Trainer):
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Bits per note of the validation pieces, given their melody if there is one, by feel; logged like any metric."""
+        """Bits per note of the validation pieces, given their melody if there is one, by feel; logged like any metric.
+
+        Nothing where the library holds no piece out.
+        """
+        if not self.validation:
+            return {}
         model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
         context, melody = int(model.config.max_position_embeddings), isinstance(self.codec, Codec)
         metrics, bits, notes = {}, 0.0, 0
@@ -229,6 +234,8 @@ def train(
         steps = trainer.state.global_step
         seen = {"steps": before["steps"] + steps, "tokens": before["tokens"] + steps * log.tokens_a_step}
         manifest = identity | {"model": asdict(run.model)} | seen
+        if not any(piece.split != "train" for piece in library.pieces):
+            manifest["all_pieces"] = True
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)

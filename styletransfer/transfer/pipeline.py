@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, NoteTable, Piece, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.score.write import as_written
-from styletransfer.styles import COPIES, Style, parse_style
+from styletransfer.styles import COPIES, Style, parse_style, weights_folder
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
@@ -229,12 +228,14 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
 
 @dataclass(frozen=True)
 class Base:
-    """A base model, its tokenizer of either kind, and the hashes that adapters belong to."""
+    """A base model, its tokenizer of either kind, the hashes that adapters belong to, and whether it has learnt from
+    validation and test pieces, too."""
 
     model: Weights
     codec: AnyCodec
     weights_hash: str
     tokenizer_hash: str
+    all_pieces: bool = False
 
 
 @lru_cache(maxsize=2)
@@ -245,7 +246,22 @@ def load_model(folder: Path | None = None) -> Base:
     folder = folder or shipped_model()
     model, vocabulary, manifest = load_weights(folder)
     codec = codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
-    return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"])
+    return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"], manifest.get("all_pieces", False))
+
+
+def measured_model(folder: Path | None = None) -> Base:
+    """The same, to be measured on held-out pieces.
+
+    Raises:
+        InputError: where it has learnt from them.
+    """
+    base = load_model(folder)
+    if base.all_pieces:
+        raise InputError(
+            f"{folder or shipped_model()}: has learnt from validation and test pieces, and can't be measured on them; "
+            "for a model that can, set STYLETRANSFER_WEIGHTS=eval/measured."
+        )
+    return base
 
 
 def melody_codec(folder: Path | None = None) -> Codec:
@@ -281,8 +297,8 @@ def load_style(style: Style, folder: Path | None = None) -> Weights:
 
 
 def shipped_model() -> Path:
-    """The folder of the weights that come with the package."""
-    return Path(str(resources.files("styletransfer"))) / "assets" / "base"
+    """The folder of the base that is used where no other is given."""
+    return weights_folder() / "base"
 
 
 def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touch: Touch = USUAL) -> Piece:
