@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--curve", type=Path, default=Path("pretrain/curve.png"))
     arguments = parser.parse_args(argv)
 
+    from pretrain import scaling
     from styletransfer.errors import InputError
     from styletransfer.evaluation.markers import fill
     from styletransfer.model.weights import write_atomically
@@ -38,6 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     reports = [json.loads(path.read_text()) for path in sorted(arguments.results.glob("*.json"))]
     rows = [row for report in reports for row in report.get("results", [])]
     tables = {"likelihood": likelihood_table(rows), "composers": composer_table(rows)}
+    studies = [one for one in reports if one["made_by"] == "pretrain.scaling"]
+    if studies:
+        tables["scaling"] = scaling.table(studies[0])
     tables["memorised"] = memorised_table(
         rows, next((one for one in reports if one["made_by"] == "pretrain.copies sample"), None)
     )

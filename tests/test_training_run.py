@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from finetune import matrix
-from pretrain import evaluate
+from pretrain import evaluate, scaling
 from pretrain.train import main
 from styletransfer.errors import InputError
 from styletransfer.model.base import build_model, load_package, save_package
@@ -213,6 +213,28 @@ def test_what_learnt_from_all_pieces_is_not_measured_on_them(
         assert refuses([*call, option, str(final)]) == 2
         assert "has learnt from validation and test pieces" in capsys.readouterr().err
     assert not (tmp_path / "report.json").exists()
+
+
+def test_sizes_learn_for_the_same_compute(
+    config: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {name: ModelConfig(width, 1, 1, 32, 96) for name, width in (("narrow", 16), ("wide", 48))}
+    monkeypatch.setattr(scaling, "SIZES", sizes)
+    out, plot = tmp_path / "scaling.json", tmp_path / "scaling.png"
+    call = ["--config", str(config), "--data", str(tiny_data), "--work", str(tmp_path / "work"), "--flops", "3e9"]
+    call += ["--out", str(out), "--plot", str(plot)]
+    assert scaling.main(call) == 0
+    report = json.loads(out.read_text())
+    narrow, wide = report["sizes"]
+    assert narrow["parameters"] < wide["parameters"]
+    assert narrow["curve"][-1]["flops"] == pytest.approx(wide["curve"][-1]["flops"], rel=0.1)
+    assert len(narrow["curve"]) >= scaling.VALIDATIONS <= len(wide["curve"])
+    assert all(one["score"] > 0 and one["performance"] > 0 for row in (narrow, wide) for one in row["curve"])
+    assert scaling.table(report).count("\n") == 3
+    times = [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
+    assert scaling.main(call) == 0
+    assert times == [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
+    assert plot.stat().st_size > 1000
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])
