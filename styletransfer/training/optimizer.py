@@ -3,8 +3,9 @@
 Hidden weight matrices are trained with Muon (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks",
 2024), everything else (embedding, norms) with AdamW's rule. ``torch.optim.Muon`` does its Newton-Schulz iteration in
 bfloat16, which a CPU without bfloat16 units multiplies a hundred times slower than float32, and matrix by matrix; this one
-does it in float32 there, for all matrices of a shape at once. Known deviation: otherwise as in the reference, with the
-update's size matched to AdamW's (0.2 x sqrt(larger side), Liu et al., "Muon is scalable for LLM training", 2025).
+does it in the type that the run multiplies in, for all matrices of a shape at once. Known deviation: otherwise as in the
+reference, with the update's size matched to AdamW's (0.2 x sqrt(larger side), Liu et al., "Muon is scalable for LLM
+training", 2025).
 
 The schedule is warm-up, stable, decay: the decay's start is set while training, when time runs out.
 """
@@ -22,9 +23,12 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the quintic's coefficients, from th
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one learning rate for both."""
+    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one learning rate for both.
 
-    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float) -> None:
+    ``narrow``: Muon multiplies in bfloat16."""
+
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, *, narrow: bool = False) -> None:
+        self.narrow = narrow
         embeddings = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         matrices = [p for p in trained if p.ndim == 2 and id(p) not in embeddings]
@@ -57,7 +61,7 @@ class MuonAdamW(torch.optim.Optimizer):
                 assert parameter.grad is not None
                 state["momentum"].lerp_(parameter.grad, 1 - momentum)
                 updates.append(parameter.grad.lerp(state["momentum"], momentum))
-            update = orthogonalized(torch.stack(updates))
+            update = orthogonalized(torch.stack(updates), torch.bfloat16 if self.narrow else torch.float32)
             for parameter, row in zip(members, update, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(row.to(parameter.dtype), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
@@ -76,10 +80,10 @@ class MuonAdamW(torch.optim.Optimizer):
             parameter.addcdiv_(mean, root, value=-group["lr"])
 
 
-def orthogonalized(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalized(matrices: Tensor, dtype: torch.dtype = torch.float32, steps: int = 5) -> Tensor:
     """Nearly orthogonal matrices with the same row and column spaces: (n, rows, columns) to the same shape."""
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    x = matrices.to(dtype)
     tall = x.size(1) > x.size(2)
     if tall:
         x = x.mT

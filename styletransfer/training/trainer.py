@@ -204,7 +204,7 @@ def train(
         before |= _start_from(start, model, codec, run)
         identity["start"] = before
     _same_run(out / "run.json", identity)
-    optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay)
+    optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16")
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
