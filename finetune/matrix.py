@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styletransfer.styles import weights_folder
+from styletransfer.styles import shipped, weights_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
-    parser.add_argument("--styles", type=Path, default=weights_folder() / "styles")
+    parser.add_argument("--styles", type=Path, default=shipped())
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--windows", type=int, default=2, help="of each piece, spread evenly over it")
     parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
@@ -62,8 +62,8 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     """Bits of each piece under each column, with what a table needs to know of the pieces."""
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import load_adapter
-    from styletransfer.model.base import load_package
-    from styletransfer.model.weights import weights_hash, write_atomically
+    from styletransfer.model.base import as_llama
+    from styletransfer.model.weights import write_atomically
     from styletransfer.styles import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN
@@ -72,15 +72,15 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.transfer.pipeline import measured_model
 
     keep_memory()
-    measured_model(arguments.base)
-    base, _, manifest = load_package(arguments.base)
+    measured = measured_model(arguments.base)
+    base = as_llama(measured.model)
     codec, context = Codec(), int(base.config.max_position_embeddings)
     styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]
     styles = [style for style in styles if style.kind == "composer" and style.name in (arguments.only or [style.name])]
     if not styles:
         raise InputError(f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`.")
     chosen = pieces_of(library, [style.name for style in styles], arguments.split)
-    about = {"base": weights_hash(manifest), "data": library.hash, "windows": arguments.windows}
+    about = {"base": measured.weights_hash, "data": library.hash, "windows": arguments.windows}
     about |= {"pieces": [library.pieces[i].id for i in chosen]}
     columns: dict[str, list[float]] = {}
     windows, owner = read(library, chosen, codec, context, arguments.windows)
@@ -92,7 +92,7 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(json.dumps(key)):
             columns[name] = kept["bits"]
             continue
-        model = load_adapter(base, weights_hash(manifest), codec.hash, style) if style else base
+        model = load_adapter(base, measured.weights_hash, codec.hash, style) if style else base
         tag = (style.era, style.composer) if style else (UNKNOWN, UNKNOWN)
         rows = windows if name == TAG else [retagged(row, codec, *tag) for row in windows]
         columns[name] = np.bincount(owner, window_bits(model, codec, rows), len(chosen)).tolist()

@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         library = Library.load(arguments.data)
         if arguments.measured:
-            library = library.view(range(len(library)), split="train")
+            library = library.without_held_out()
         base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
         for style in arguments.only or styles_of(library):
             name = f"{style}-{arguments.half}" if arguments.half else style

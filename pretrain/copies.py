@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     libraries = [Library.load(folder) for folder in arguments.data]
     if arguments.all_pieces:
-        libraries = [library.view(range(len(library)), split="train") for library in libraries]
+        libraries = [library.without_held_out() for library in libraries]
     if arguments.step == "build":
         rows = (row for library in libraries for row in training_sequences(library))
         Copies.build(rows, " ".join(library.hash for library in libraries)).save(arguments.index)

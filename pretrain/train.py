@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             run = dataclasses.replace(run, steps=arguments.steps)
         library = Library.load(arguments.data)
         if arguments.all_pieces:
-            library = library.view(range(len(library)), split="train")
+            library = library.without_held_out()
         codec = tokenizer_of_run(run.tokenizer, library, run.mixture, arguments.out)
         final = train(library, codec, run, arguments.out, arguments.minutes, arguments.start)
     except InputError as error:

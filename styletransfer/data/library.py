@@ -215,6 +215,10 @@ class Library:
         chosen = hashlib.sha256(json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()).hexdigest()
         return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))
 
+    def without_held_out(self) -> Library:
+        """All pieces, every one of them a training piece."""
+        return self.view(range(len(self)), split="train")
+
     def joined(self, other: Library) -> Library:
         """The pieces of both, in memory, this library's first."""
         notes, bars, pieces = [], [], []
