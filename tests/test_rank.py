@@ -66,23 +66,27 @@ def test_an_accompaniment_that_begins_after_the_opening_is_late() -> None:
     tune = notes(*((beat, 1, 72) for beat in range(8)))
     assert emptiness(tune, notes((4, 4, 48)), OPENING) == 1
     assert emptiness(tune, notes((1, 1, 48)), OPENING) == pytest.approx(0.75, abs=0.02)
-    soon, late = (score(0, 0, tune, notes((start, 4, 48))) for start in (0, 4))
-    assert (soon["late"], late["late"]) == (0, 1)
-    assert soon["total"] - late["total"] == pytest.approx(-WEIGHTS["late"], abs=0.1)
+    soon, late = (score(0, 0, tune, notes((start, 3, 48), (7, 1, 48))) for start in (0, 4))
+    assert (soon["late"], late["late"]) == (pytest.approx(0.25, abs=0.02), 1)
+    assert soon["total"] - late["total"] == pytest.approx(-0.75 * WEIGHTS["late"], abs=0.1)
 
 
 @pytest.mark.parametrize(
-    ("last", "expected"), [((48, 52, 55), 0.0), ((52, 60), 0.5), ((48, 53), 0.5), ((47, 53), 1.0), ((50,), 1.0)]
+    ("last", "expected"),
+    [((48, 52, 55), 0.0), ((40, 48), 0.5), ((48, 53), 0.5), ((47, 53), 1.0), ((50,), 1.0), ((60, 64), 5 / 12), ((72, 76), 0.5)],
 )
 def test_a_close_has_the_tonic_below_and_its_triad(last: Sequence[int], expected: float) -> None:
     """What ended before doesn't count."""
-    assert open_end(notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C) == expected
-    assert open_end(NOTHING, C) == 1
+    assert open_end(TUNE, notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C) == pytest.approx(expected)
+
+
+def test_a_close_without_accompaniment_is_the_openest() -> None:
+    assert open_end(TUNE, NOTHING, C) == open_end(TUNE, notes((2, 1, 48)), C) == 1.5
 
 
 def test_minor_closes_on_its_own_triad() -> None:
-    assert open_end(notes((0, 1, 57), (0, 1, 60)), Key(9, "minor")) == 0
-    assert open_end(notes((0, 1, 57), (0, 1, 61)), Key(9, "minor")) == 0.5
+    assert open_end(TUNE, notes((3, 1, 45), (3, 1, 48)), Key(9, "minor")) == 0
+    assert open_end(TUNE, notes((3, 1, 45), (3, 1, 49)), Key(9, "minor")) == 0.5
 
 
 def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
@@ -196,7 +200,7 @@ def test_what_is_repeated_is_a_drone() -> None:
 
 
 def test_the_total_is_the_weighted_sum() -> None:
-    found = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 49), (3, 1, 54)))
+    found = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 49), (3, 1, 42)))
     assert found["contrast"] == pytest.approx(0.1)
     assert found["likelihood"] == -0.8
     assert found["open_end"] == 1

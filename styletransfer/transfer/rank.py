@@ -48,6 +48,8 @@ LIKELY = -2.2
 """Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a drone."""
 OPENING = 4.0
 """Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
+LOW_CLOSE = 50
+"""The lowest pitch under the last melody note of training scores: their upper quartile."""
 PROBES = 12
 """Moments a quarter at which the music is probed."""
 CHORDS = np.array(
@@ -206,14 +208,16 @@ def repeated(accompaniment: NoteTable) -> float:
     return float(np.mean(again)) if again else 0.0
 
 
-def open_end(accompaniment: NoteTable, key: Key) -> float:
+def open_end(melody: NoteTable, accompaniment: NoteTable, key: Key) -> float:
     """How far the last sonority is from a close in the key: half for a bass that isn't the tonic, half for notes outside its
-    triad. A song that ends elsewhere has the same in all its candidates."""
-    if not len(accompaniment):
-        return 1.0
+    triad, up to half for a bass an octave above :data:`LOW_CLOSE`; all of it where nothing sounds with the tune's last note. A
+    song that ends elsewhere has the same in all its candidates."""
     ends = accompaniment["onset"] + accompaniment["duration"]
+    if not (ends > melody["onset"].max(initial=0) + TOGETHER).any():
+        return 1.5
     last = accompaniment["pitch"][ends >= ends.max() - 1e-3].astype(int)
-    return 0.5 * (int(last.min()) % 12 != key.tonic) + 0.5 * (not np.isin(last % 12, key.triad).all())
+    wrong = (int(last.min()) % 12 != key.tonic, not np.isin(last % 12, key.triad).all())
+    return 0.5 * (sum(wrong) + float(np.clip((last.min() - LOW_CLOSE) / 12, 0, 1)))
 
 
 def score(
@@ -249,7 +253,7 @@ def score(
         "crowding": crowding(melody, accompaniment, quarters_per_minute),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
-        "open_end": open_end(accompaniment, key),
+        "open_end": open_end(melody, accompaniment, key),
         "copied": float(match.is_copy(len(notes))),
     }
     told = {

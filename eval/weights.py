@@ -1,0 +1,144 @@
+"""Two sets of weights beside each other: what ``apply`` makes of the same tunes with either.
+
+    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl
+    python -m eval.weights make runs/weights/shipped.jsonl
+    python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl --write eval/results/weights.json
+
+``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
+the transfer report, by the defaults, and keeps the ranker's measures of all candidates and what J1 says of the chosen one; it
+goes on where it was interrupted. ``compare`` writes the means, and the second's less the first's with an interval: a bootstrap
+over melodies, into the part ``weights`` of ``eval/RESULTS.md``, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.transfer_report import COMPOSERS
+from styletransfer.evaluation.assessment import assess
+from styletransfer.evaluation.bootstrap import ratio_interval
+from styletransfer.evaluation.markers import fill
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.model.weights import write_atomically
+from styletransfer.score.harmony import estimate_key, out_of_key_share
+from styletransfer.transfer.pipeline import apply, load_model
+from styletransfer.transfer.request import Request
+
+MELODIES = Path("eval/melodies")
+RESULTS = Path("eval/RESULTS.md")
+TOLD = {
+    "probability": "J1: probability of the composer",
+    "taken": "taken for the composer",
+    "total": "ranker, chosen",
+    "mean total": "ranker, mean of the candidates",
+    "notes": "accompaniment notes a quarter",
+    "outside": "outside the key",
+    "progression": "progressions, nats a chord",
+    "clarity": "clear chords",
+    "repeated": "repeated notes",
+    "clash": "semitone clashes",
+    "dissonance": "dissonant under the melody",
+    "emptiness": "silence",
+    "open_end": "open close",
+    "longest_match_notes": "longest run found in training pieces",
+    "copied": "copies",
+}
+"""What is compared, in the words of the table."""
+
+
+def arranged(melody: Path, style: str) -> dict[str, Any]:
+    """What is kept of a melody in a style."""
+    result = apply(Request(str(melody), style, SamplingConfig()))
+    found, candidates = result.report, result.report["candidates"]
+    chosen, notes = candidates[found["candidate"]], result.notes
+    rest, tune = notes[~notes["melody"]], notes[notes["melody"]]
+    likely = assess(result.piece).composers
+    quarters = float((tune["onset"] + tune["duration"]).max() - tune["onset"][0])
+    return {
+        "base": load_model().weights_hash,
+        "melody": melody.stem,
+        "style": style,
+        "probability": likely[style],
+        "taken": float(next(iter(likely)) == style),
+        "mean total": float(np.mean([one["total"] for one in candidates])),
+        "notes": len(rest) / quarters,
+        "outside": out_of_key_share(rest, estimate_key(tune)) if len(rest) else 0.0,
+        **{name: value for name, value in chosen.items() if name in TOLD},
+    }
+
+
+def make(path: Path) -> None:
+    done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for melody in sorted(MELODIES.glob("*.abc")):
+        for style in COMPOSERS:
+            if (melody.stem, style) in done:
+                continue
+            row = arranged(melody, style)
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(melody.stem, style, f"{row['total']:.2f}", flush=True)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means of what both have arranged, and the differences."""
+    first, second = ({(row["melody"], row["style"]): row for row in rows} for rows in (before, after))
+    both = sorted(first.keys() & second.keys())
+    measures = {}
+    for name in TOLD:
+        old, new = (np.array([rows[key][name] for key in both], float) for rows in (first, second))
+        found = ratio_interval(new - old, np.ones(len(both)), [key[0] for key in both], np.random.default_rng(0))
+        measures[name] = {"before": old.mean(), "after": new.mean(), "difference": [found.value, found.low, found.high]}
+    return {
+        "made_by": "eval.weights compare",
+        "arrangements": len(both),
+        "melodies": len({melody for melody, _ in both}),
+        "bases": [rows[both[0]]["base"] for rows in (first, second)],
+        "measures": measures,
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The comparison as Markdown."""
+    lines = [f"{report['arrangements']} arrangements of {report['melodies']} melodies.", ""]
+    lines += ["| | before | after | difference |", "|---|---|---|---|"]
+    for name, told in TOLD.items():
+        one = report["measures"][name]
+        value, low, high = one["difference"]
+        lines.append(f"| {told} | {one['before']:.3f} | {one['after']:.3f} | {value:+.3f} ({low:+.3f} to {high:+.3f}) |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("make", "compare"))
+    parser.add_argument("rows", type=Path, nargs="+", help="a file for make; the one before and the one after for compare")
+    parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
+    parser.add_argument("--page", type=Path, default=RESULTS)
+    arguments = parser.parse_args(argv)
+    if len(arguments.rows) != {"make": 1, "compare": 2}[arguments.step]:
+        parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files'}")
+    if arguments.step == "make":
+        make(arguments.rows[0])
+        return 0
+    report = compare(*map(rows_of, arguments.rows))
+    print(table(report))
+    if arguments.write:
+        write_atomically(arguments.write, (json.dumps(report, indent=1) + "\n").encode())
+        page = arguments.page.read_text(encoding="utf-8")
+        write_atomically(arguments.page, fill(page, {"weights": table(report)}).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
