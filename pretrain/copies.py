@@ -4,7 +4,7 @@
     python -m pretrain.copies measure --data data/prepared --write pretrain/results/copies.json
     python -m pretrain.copies sample --data data/prepared --write pretrain/results/samples.json
 
-``build`` writes styletransfer/assets/copies.safetensors from the official training pieces of all folders; ``finetune.train``
+``build`` writes ``copies.safetensors`` beside the weights from the official training pieces of all folders; ``finetune.train``
 prepares those of music21's corpus. ``measure`` takes excerpts of the held-out pieces in a folder and asks for their longest
 match: what composers share with each other by accident and tradition. An arrangement with a longer one is called a copy
 (``COPY`` in styletransfer/score/copies.py). It also looks for excerpts of training pieces, transposed. ``sample`` has the base
@@ -32,10 +32,10 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.copies import Copies, copy_from, match_of_sequences
 from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence, sequence_of
 from styletransfer.score.notes import Piece
+from styletransfer.styles import COPIES, weights_folder
 from styletransfer.tokens.controls import Controls
 from styletransfer.transfer.pipeline import free_pieces, measured_model, melody_codec
 
-ASSET = Path("styletransfer/assets/copies.safetensors")
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
 EACH = 8  # excerpts of a piece
 FAR = 11  # semitones that an excerpt is moved by, at the most
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("build", "measure", "sample"))
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/prepared")])
-    parser.add_argument("--index", type=Path, default=ASSET)
+    parser.add_argument("--index", type=Path, default=weights_folder() / COPIES)
     parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
     parser.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where exact indexes are kept")
     parser.add_argument("--samples", type=int, default=SAMPLES)
@@ -66,6 +66,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{arguments.index}: {arguments.index.stat().st_size / 1e6:.1f} MB")
         return 0
     index = Copies.load(arguments.index)
+    if libraries[0].without_held_out().hash in index.about.split():
+        print(
+            f"{arguments.index}: has validation and test pieces in it, too; for one that hasn't, set "
+            "STYLETRANSFER_WEIGHTS=eval/measured.",
+            file=sys.stderr,
+        )
+        return 2
     if arguments.step == "measure":
         report = measure(libraries[0], index)
     else:

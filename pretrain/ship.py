@@ -1,7 +1,7 @@
-"""Put a trained model into the package: ``python -m pretrain.ship runs/small/final`` (or a checkpoint folder of a run).
+"""Put a trained model among the weights that commands take: ``python -m pretrain.ship runs/small/final`` (or a checkpoint).
 
-Copies the weights to styletransfer/assets/base with their manifest. The model card beside them is written by
-``python -m pretrain.report``.
+Copies it with its manifest into the package, or to ``base`` in ``$STYLETRANSFER_WEIGHTS``. The model card beside it is
+written by hand; its table by ``python -m pretrain.report``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import sys
 from pathlib import Path
 
-ASSETS = Path("styletransfer/assets/base")
+from styletransfer.styles import weights_folder
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a run's final folder, or one of its checkpoint-N folders")
-    parser.add_argument("--out", type=Path, default=ASSETS)
+    parser.add_argument("--out", type=Path, default=weights_folder() / "base")
     arguments = parser.parse_args(argv)
 
     from safetensors.torch import load_file

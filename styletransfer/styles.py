@@ -29,7 +29,7 @@ Kind = Literal["composer", "era", "other", "user"]
 CARD = "style.json"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-COPIES = "copies.safetensors"  # the index of what a user's style learnt from: :mod:`styletransfer.score.copies`
+COPIES = "copies.safetensors"  # the index of what weights or a user's style learnt from: :mod:`styletransfer.score.copies`
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}  # of Windows
@@ -134,7 +134,7 @@ def home() -> Path:
 
 
 def weights_folder() -> Path:
-    """The folder of ``base`` and ``styles``: ``$STYLETRANSFER_WEIGHTS``, or the one that comes with the package."""
+    """The folder of ``base``, ``styles`` and the index of what they learnt from: ``$STYLETRANSFER_WEIGHTS``, or ``assets``."""
     elsewhere = os.environ.get("STYLETRANSFER_WEIGHTS")
     return Path(os.path.abspath(elsewhere)) if elsewhere else Path(str(resources.files("styletransfer"))) / "assets"
 

@@ -140,6 +140,18 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
     assert found["equal"] > 0.8
 
 
+def test_an_index_of_all_pieces_measures_no_held_out_ones(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "copies.safetensors"
+    assert recipe.main(["build", "--data", str(tiny_data), "--index", str(index), "--all-pieces"]) == 0
+    library = Library.load(tiny_data)
+    row = packed_sequence(library.notes(held := library.select(split="test")[0]), library.pieces[held].feel)
+    assert Copies.load(index).longest(row)[0] == len(row.pitch)
+    assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index)]) == 2
+    assert "STYLETRANSFER_WEIGHTS" in capsys.readouterr().err
+
+
 def test_free_samples_beside_held_out_pieces(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
     """The recipe's report and table; what is a training piece's beginning, note by note, is told to be that."""
     index, out = tmp_path / "copies.safetensors", tmp_path / "samples.json"

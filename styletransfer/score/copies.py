@@ -20,7 +20,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +38,7 @@ from styletransfer.score.ngrams import (
     window_hashes,
 )
 from styletransfer.score.notes import Piece
+from styletransfer.styles import COPIES, weights_folder
 
 PROBES = 6
 BITS_A_WINDOW = 8
@@ -151,8 +151,8 @@ def match_of_sequences(sequences: Sequence[NoteSequence], indexes: Sequence[Copi
 
 @lru_cache(maxsize=1)
 def shipped_copies() -> Copies:
-    """The filter that comes with the package."""
-    return Copies.load(Path(str(resources.files("styletransfer"))) / "assets" / "copies.safetensors")
+    """The filter that comes with the weights."""
+    return Copies.load(weights_folder() / COPIES)
 
 
 def _probes(hashes: NDArray[np.uint64], bits: int) -> Iterable[NDArray[np.int64]]:
