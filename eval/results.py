@@ -204,7 +204,7 @@ def markdown(report: dict[str, Any]) -> str:
     said = report["settings"]
     crossfit = "".join(f" runs/{run}" for run in said["crossfit"])
     more = " --quick" * said["quick"] + (f" --crossfit{crossfit}" if crossfit else "")
-    command = f"`python -m eval.transfer_report --data data/prepared{more}`"
+    command = f"`STYLETRANSFER_WEIGHTS=eval/measured python -m eval.transfer_report --data data/prepared{more}`"
     lines = ["## Style transfer", "", command, "", " ".join(preamble(report)), ""]
     for kind, part in report["groups"].items():
         lines += [f"### {kind.capitalize()}: {', '.join(part['targets'])}", "", headline(part), ""]

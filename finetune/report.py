@@ -22,7 +22,7 @@ from styletransfer.evaluation.bootstrap import Interval, ratio_interval
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--styles", type=Path, default=Path("styletransfer/assets/styles"))
+    parser.add_argument("--styles", type=Path, default=Path("eval/measured/styles"))
     parser.add_argument("--matrix", type=Path, default=Path("finetune/results/matrix.json"))
     parser.add_argument("--strength", type=Path, default=Path("finetune/results/strength.json"))
     parser.add_argument("--readme", type=Path, default=Path("finetune/README.md"))

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("pretrain/results"))
     parser.add_argument("--log", type=Path, default=Path("pretrain/results/log.jsonl"), help="the run's log")
     parser.add_argument("--readme", type=Path, default=Path("pretrain/README.md"))
-    parser.add_argument("--card", type=Path, default=Path("styletransfer/assets/base/README.md"), help="gets the first table")
+    parser.add_argument("--card", type=Path, default=Path("eval/measured/base/README.md"), help="gets the first table")
     parser.add_argument("--curve", type=Path, default=Path("pretrain/curve.png"))
     arguments = parser.parse_args(argv)
 

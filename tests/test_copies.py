@@ -146,7 +146,7 @@ def test_an_index_of_all_pieces_measures_no_held_out_ones(
     index = tmp_path / "copies.safetensors"
     assert recipe.main(["build", "--data", str(tiny_data), "--index", str(index), "--all-pieces"]) == 0
     library = Library.load(tiny_data)
-    row = packed_sequence(library.notes(held := library.select(split="test")[0]), library.pieces[held].feel)
+    row = packed_sequence(library.notes(held := library.select(split="validation")[0]), library.pieces[held].feel)
     assert Copies.load(index).longest(row)[0] == len(row.pitch)
     assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index)]) == 2
     assert "STYLETRANSFER_WEIGHTS" in capsys.readouterr().err

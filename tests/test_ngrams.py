@@ -14,7 +14,7 @@ from styletransfer.evaluation.bootstrap import ratio_interval
 from styletransfer.evaluation.markers import fill
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
-CARD = Path(__file__).parents[1] / "styletransfer" / "assets" / "base" / "README.md"
+CARD = Path(__file__).parents[1] / "eval" / "measured" / "base" / "README.md"
 README = "".join(f"<!-- begin {name} --><!-- end {name} -->\n" for name in ("likelihood", "composers", "memorised", "run"))
 
 
