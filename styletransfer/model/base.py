@@ -11,12 +11,17 @@ from typing import Any
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from styletransfer.model.features import FeatureEmbedding, TokenValues
 from styletransfer.model.weights import ModelConfig, Weights, load_weights, write_atomically
 
 SHARD_BYTES = 15_000_000
+CAUSAL = "causal"
+"""Transformers' attention without a mask: where it makes one, a compiled model reads it, and computes what it hides, too, which
+takes twice the time. Sequences are padded at their end only."""
+AttentionInterface.register(CAUSAL, sdpa_attention_forward)
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
@@ -68,6 +73,7 @@ def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
         eos_token_id=vocabulary["EOS"],
         use_cache=False,
     )
+    llama._attn_implementation = CAUSAL
     return MelodyLlama(llama, sorted(vocabulary, key=lambda name: vocabulary[name]))
 
 
