@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     tables = {"likelihood": likelihood_table(rows), "composers": composer_table(rows)}
     studies = [one for one in reports if one["made_by"] == "pretrain.scaling"]
     if studies:
-        tables["scaling"] = scaling.table(studies[0])
+        tables["scaling"] = scaling.tables(studies[0])
     tables["memorised"] = memorised_table(
         rows, next((one for one in reports if one["made_by"] == "pretrain.copies sample"), None)
     )

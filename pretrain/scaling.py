@@ -1,8 +1,8 @@
-"""Which size to train: ``python -m pretrain.scaling --data data/prepared``.
+"""Which size, which context, how many scores: ``python -m pretrain.scaling --data data/prepared``.
 
-Models of three sizes learn by one recipe (``--config``) for the same compute: 6 floating-point operations for each parameter
-and token. Validation in bits per note, ten times on the way; the curves are drawn over compute, and the three are written to
-``pretrain/results/scaling.json``. Stopped, the same command goes on where it was.
+Each study trains models that differ in one thing by one recipe (``--config``) for the same compute: 6 floating-point
+operations for each parameter and token. Validation in bits per note, on the way too; the sizes' curves are drawn over
+compute, and all is written to ``pretrain/results/scaling.json``. Stopped, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,25 +12,35 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from styletransfer.model.weights import ModelConfig
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+    from styletransfer.training.trainer import TrainConfig
 
-SIZES = {
-    "smaller": ModelConfig(width=192, layers=3, heads=3, hidden=516),
-    "small": ModelConfig(),
-    "larger": ModelConfig(width=384, layers=6, heads=6, hidden=1032),
+STUDIES: dict[str, dict[str, dict[str, Any]]] = {
+    "sizes": {
+        "smaller": {"model.width": 192, "model.layers": 3, "model.heads": 3, "model.hidden": 516},
+        "small": {},
+        "larger": {"model.width": 384, "model.layers": 6, "model.heads": 6, "model.hidden": 1032},
+    },
+    "context": {"384": {"model.context": 384, "batch": 16}, "768": {}, "1,536": {"model.context": 1536, "batch": 4}},
+    "scores": {"a quarter": {"mixture.score_share": 0.25}, "a half": {}, "three quarters": {"mixture.score_share": 0.75}},
 }
-FLOPS = 2e14  # 6.3 million tokens of the small model
-VALIDATIONS = 10
+"""What each model has that the recipe hasn't, by study and name."""
+FLOPS = {"sizes": 1.2e14, "context": 4e13, "scores": 4e13}
+"""Of each model; 1e14 are 3.1 million tokens of the small one."""
+VALIDATIONS = 6
 FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"), help="all but the size")
+    parser.add_argument(
+        "--config", type=Path, default=Path("configs/pretrain/small.yaml"), help="what is studied changes of it"
+    )
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--flops", type=float, default=FLOPS, help="of each size")
+    parser.add_argument("--flops", type=float, help="of each model, in place of each study's own")
     parser.add_argument("--work", type=Path, default=Path("runs/scaling"), help="checkpoints and logs")
     parser.add_argument("--out", type=Path, default=Path("pretrain/results/scaling.json"))
     parser.add_argument("--plot", type=Path, default=Path("pretrain/scaling.png"))
@@ -45,30 +55,43 @@ def main(argv: list[str] | None = None) -> int:
     try:
         library = Library.load(arguments.data)
         config = load_config(TrainConfig, arguments.config)
-        rows = [trained(name, sizes, library, config, arguments.flops, arguments.work) for name, sizes in SIZES.items()]
+        report: dict[str, Any] = {"made_by": "pretrain.scaling", "data_hash": library.hash, "studies": {}}
+        for study, models in STUDIES.items():
+            flops, work = arguments.flops or FLOPS[study], arguments.work / study
+            rows = [trained(name, changed(config, values), library, flops, work) for name, values in models.items()]
+            report["studies"][study] = rows
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    report = {"made_by": "pretrain.scaling", "flops": arguments.flops, "data_hash": library.hash, "sizes": rows}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
-    plot(rows, arguments.plot)
+    plot(report["studies"]["sizes"], arguments.plot)
     print(f"{arguments.out}\n{arguments.plot}")
     return 0
 
 
-def trained(name: str, sizes: ModelConfig, library: Any, config: Any, flops: float, work: Path) -> dict[str, Any]:
-    """Train one size, unless it is done, and what is reported of it."""
+def changed(config: TrainConfig, values: dict[str, Any]) -> TrainConfig:
+    """The settings with some of them changed; ``part.name`` is one of a part's."""
+    for path, value in values.items():
+        part, _, name = path.rpartition(".")
+        change = {part: replace(getattr(config, part), **{name: value})} if part else {name: value}
+        config = replace(config, **change)
+    return config
+
+
+def trained(name: str, config: TrainConfig, library: Library, flops: float, work: Path) -> dict[str, Any]:
+    """Train a model of a study, unless it is done, and what is reported of it."""
     from styletransfer.model.base import build_model
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.trainer import train
 
     codec, out = Codec(), work / name
-    parameters = build_model(sizes, codec.vocabulary).num_parameters()
-    tokens = config.batch * config.accumulate * sizes.context
+    parameters = build_model(config.model, codec.vocabulary).num_parameters()
+    tokens = config.batch * config.accumulate * config.model.context
     steps = max(round(flops / (6 * parameters * tokens)), VALIDATIONS)
+    run = replace(config, steps=steps, evaluate_every=steps // VALIDATIONS, warmup=min(config.warmup, steps // 5))
     if not (out / "final").is_dir():
-        train(library, codec, replace(config, model=sizes, steps=steps, evaluate_every=steps // VALIDATIONS), out)
+        train(library, codec, run, out)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     found = {row["step"]: row for row in log if any(key.startswith("eval_") for key in row)}
     curve = [
@@ -76,7 +99,7 @@ def trained(name: str, sizes: ModelConfig, library: Any, config: Any, flops: flo
         | {feel: row[key] for feel in FEELS if (key := f"eval_bits_per_note_{feel}") in row}
         for step, row in sorted(found.items())
     ]
-    return {"name": name, "sizes": asdict(sizes), "parameters": parameters, "steps": steps, "curve": curve}
+    return {"name": name, "sizes": asdict(config.model), "parameters": parameters, "steps": steps, "curve": curve}
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -97,15 +120,18 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def table(report: dict[str, Any]) -> str:
-    """What each size has at the end of the same compute."""
-    lines = ["| parameters | width, layers | steps | tokens | score | performance |", "|---|---|---|---|---|---|"]
-    for row in report["sizes"]:
-        last, sizes = row["curve"][-1], row["sizes"]
-        cells = [f"{last[feel]:.3f}" if feel in last else "" for feel in FEELS]
-        cells = [f"{row['steps']:,}", f"{last['tokens'] / 1e6:.1f} M", *cells]
-        lines.append(f"| {row['parameters'] / 1e6:.1f} M | {sizes['width']}, {sizes['layers']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def tables(report: dict[str, Any]) -> str:
+    """What each model has at the end of its study's compute."""
+    lines = []
+    for study, rows in report["studies"].items():
+        lines += [f"| {study} | parameters | steps | tokens | score | performance |", "|---|---|---|---|---|---|"]
+        for row in rows:
+            last = row["curve"][-1]
+            cells = [f"{last[feel]:.3f}" if feel in last else "" for feel in FEELS]
+            cells = [f"{row['parameters'] / 1e6:.1f} M", f"{row['steps']:,}", f"{last['tokens'] / 1e6:.1f} M", *cells]
+            lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
 
 
 if __name__ == "__main__":

@@ -218,19 +218,25 @@ def test_what_learnt_from_all_pieces_is_not_measured_on_them(
 def test_sizes_learn_for_the_same_compute(
     config: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = {name: ModelConfig(width, 1, 1, 32, 96) for name, width in (("narrow", 16), ("wide", 48))}
-    monkeypatch.setattr(scaling, "SIZES", sizes)
+    studies = {
+        "sizes": {"narrow": {"model.width": 16}, "wide": {"model.width": 48}},
+        "context": {"short": {"model.context": 48, "batch": 4}, "long": {}},
+    }
+    monkeypatch.setattr(scaling, "STUDIES", studies)
     out, plot = tmp_path / "scaling.json", tmp_path / "scaling.png"
     call = ["--config", str(config), "--data", str(tiny_data), "--work", str(tmp_path / "work"), "--flops", "3e9"]
     call += ["--out", str(out), "--plot", str(plot)]
     assert scaling.main(call) == 0
     report = json.loads(out.read_text())
-    narrow, wide = report["sizes"]
+    narrow, wide = report["studies"]["sizes"]
+    short, long = report["studies"]["context"]
     assert narrow["parameters"] < wide["parameters"]
+    assert (short["sizes"]["context"], long["sizes"]["context"]) == (48, 96)
+    assert short["curve"][-1]["tokens"] == long["curve"][-1]["tokens"]
     assert narrow["curve"][-1]["flops"] == pytest.approx(wide["curve"][-1]["flops"], rel=0.1)
-    assert len(narrow["curve"]) >= scaling.VALIDATIONS <= len(wide["curve"])
-    assert all(one["score"] > 0 and one["performance"] > 0 for row in (narrow, wide) for one in row["curve"])
-    assert scaling.table(report).count("\n") == 3
+    assert all(len(row["curve"]) >= scaling.VALIDATIONS for row in (narrow, wide, short, long))
+    assert all(one["score"] > 0 and one["performance"] > 0 for row in (narrow, wide, short, long) for one in row["curve"])
+    assert scaling.tables(report).count("\n") == 8
     times = [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
     assert scaling.main(call) == 0
     assert times == [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
