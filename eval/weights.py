@@ -1,12 +1,12 @@
 """Two sets of weights beside each other: what ``apply`` makes of the same tunes with either.
 
-    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl
-    python -m eval.weights make runs/weights/shipped.jsonl
+    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl --melodies 20
+    python -m eval.weights make runs/weights/shipped.jsonl --melodies 20
     python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl --write eval/results/weights.json
 
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
-the transfer report, by the defaults, and keeps the ranker's measures of all candidates and what J1 says of the chosen one; it
-goes on where it was interrupted. ``compare`` writes the means, and the second's less the first's with an interval: a bootstrap
+the transfer report, by the defaults, and keeps the ranker's measures of the chosen candidate and what J1 says of it; it goes
+on where it was interrupted. ``compare`` writes the means, and the second's less the first's with an interval: a bootstrap
 over melodies, into the part ``weights`` of ``eval/RESULTS.md``, too.
 """
 
@@ -36,7 +36,6 @@ TOLD = {
     "probability": "J1: probability of the composer",
     "taken": "taken for the composer",
     "total": "ranker, chosen",
-    "mean total": "ranker, mean of the candidates",
     "notes": "accompaniment notes a quarter",
     "outside": "outside the key",
     "progression": "progressions, nats a chord",
@@ -55,8 +54,7 @@ TOLD = {
 def arranged(melody: Path, style: str) -> dict[str, Any]:
     """What is kept of a melody in a style."""
     result = apply(Request(str(melody), style, SamplingConfig()))
-    found, candidates = result.report, result.report["candidates"]
-    chosen, notes = candidates[found["candidate"]], result.notes
+    chosen, notes = result.report["candidates"][result.report["candidate"]], result.notes
     rest, tune = notes[~notes["melody"]], notes[notes["melody"]]
     likely = assess(result.piece).composers
     quarters = float((tune["onset"] + tune["duration"]).max() - tune["onset"][0])
@@ -66,17 +64,16 @@ def arranged(melody: Path, style: str) -> dict[str, Any]:
         "style": style,
         "probability": likely[style],
         "taken": float(next(iter(likely)) == style),
-        "mean total": float(np.mean([one["total"] for one in candidates])),
         "notes": len(rest) / quarters,
         "outside": out_of_key_share(rest, estimate_key(tune)) if len(rest) else 0.0,
         **{name: value for name, value in chosen.items() if name in TOLD},
     }
 
 
-def make(path: Path) -> None:
+def make(path: Path, melodies: int | None) -> None:
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
-    for melody in sorted(MELODIES.glob("*.abc")):
+    for melody in sorted(MELODIES.glob("*.abc"))[:melodies]:
         for style in COMPOSERS:
             if (melody.stem, style) in done:
                 continue
@@ -123,13 +120,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("make", "compare"))
     parser.add_argument("rows", type=Path, nargs="+", help="a file for make; the one before and the one after for compare")
+    parser.add_argument("--melodies", type=int, help="only so many, the first by name")
     parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
     parser.add_argument("--page", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
     if len(arguments.rows) != {"make": 1, "compare": 2}[arguments.step]:
         parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files'}")
     if arguments.step == "make":
-        make(arguments.rows[0])
+        make(arguments.rows[0], arguments.melodies)
         return 0
     report = compare(*map(rows_of, arguments.rows))
     print(table(report))

@@ -5,8 +5,8 @@ metre) is queued as forced tokens; between those, ``allowed`` marks every token 
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
 their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
-the root lowest, and is held as long as the tune's note; nothing begins in its second half or after it. Music without a tune
-may close in the same way, with a full chord on its last bar.
+a low root lowest, and is held as long as the tune's note; nothing begins in its second half or after it. Music without a
+tune may close in the same way, with a full chord on its last bar.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from styletransfer.tokens.plan import Plan
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
 FULL_CHORD = 3  # notes of a close without a tune, at the least
+CLOSE_BASS = 57
+"""The highest bass of a close: nine of ten training scores have none that is higher under their last melody note."""
 ORNAMENT_BIAS = 4.0
 """Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
 none by itself. See the lab log."""
@@ -228,7 +230,9 @@ class Line:
                 lowest = now == self._close and self._last < 0
                 if self.plan.closes:  # an octave of room for each note that has to come
                     pitch = pitch[pitch <= HIGHEST_PITCH - 12 * max(FULL_CHORD - 1 - self._count, 0)]
-                pitch = pitch[np.isin(pitch % 12, self._key.triad[:1] if lowest else self._key.triad)]
+                if lowest:
+                    pitch = pitch[(pitch % 12 == self._key.tonic) & (pitch <= CLOSE_BASS)]
+                pitch = pitch[np.isin(pitch % 12, self._key.triad)]
             mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
