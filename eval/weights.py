@@ -1,7 +1,7 @@
 """Two sets of weights beside each other: what ``apply`` makes of the same tunes with either.
 
-    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl --melodies 20
-    python -m eval.weights make runs/weights/shipped.jsonl --melodies 20
+    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl --melodies 14
+    python -m eval.weights make runs/weights/shipped.jsonl --melodies 14
     python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl --write eval/results/weights.json
 
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
