@@ -232,7 +232,7 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
 
 
 def test_a_close_has_a_low_bass() -> None:
-    """Happy Birthday closed on F4 and C5 under the tune's F5, the left hand silent. Above the bass, all of the triad may come."""
+    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its triad may come."""
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
     line = Line(codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0)))))
