@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.ranker import notes_a_quarter
 from eval.transfer_report import COMPOSERS
 from styletransfer.evaluation.assessment import assess
 from styletransfer.evaluation.bootstrap import ratio_interval
@@ -57,14 +58,13 @@ def arranged(melody: Path, style: str) -> dict[str, Any]:
     chosen, notes = result.report["candidates"][result.report["candidate"]], result.notes
     rest, tune = notes[~notes["melody"]], notes[notes["melody"]]
     likely = assess(result.piece).composers
-    quarters = float((tune["onset"] + tune["duration"]).max() - tune["onset"][0])
     return {
         "base": load_model().weights_hash,
         "melody": melody.stem,
         "style": style,
         "probability": likely[style],
         "taken": float(next(iter(likely)) == style),
-        "notes": len(rest) / quarters,
+        "notes": notes_a_quarter(notes),
         "outside": out_of_key_share(rest, estimate_key(tune)) if len(rest) else 0.0,
         **{name: value for name, value in chosen.items() if name in TOLD},
     }
