@@ -1,8 +1,9 @@
-"""Which size, which context, how many scores: ``python -m pretrain.scaling --data data/prepared``.
+"""Which size, which context, how many scores, which tokens: ``python -m pretrain.scaling --data data/prepared``.
 
 Each study trains models that differ in one thing by one recipe (``--config``) for the same compute: 6 floating-point
-operations for each parameter and token. Validation in bits per note, on the way too; the sizes' curves are drawn over
-compute, and all is written to ``pretrain/results/scaling.json``. Stopped, the same command goes on where it was.
+operations for each parameter and token. Validation in bits per note, on the way too, given the melody but for the tokenizers,
+of which but one has none; the sizes' curves are drawn over compute, and all is written to ``pretrain/results/scaling.json``.
+Stopped, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,21 +15,35 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styletransfer.tokens.codec import CodecConfig
+from styletransfer.tokens.miditok_codec import MidiTokConfig
+
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
     from styletransfer.training.trainer import TrainConfig
 
+PLAIN = MidiTokConfig(beat_res=CodecConfig().beat_res, chords=False, tempos=False)
+
+SMALLER = {"model.width": 192, "model.layers": 3, "model.heads": 3, "model.hidden": 516}
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "sizes": {
-        "smaller": {"model.width": 192, "model.layers": 3, "model.heads": 3, "model.hidden": 516},
+        "smaller": SMALLER,
         "small": {},
         "larger": {"model.width": 384, "model.layers": 6, "model.heads": 6, "model.hidden": 1032},
     },
     "context": {"384": {"model.context": 384, "batch": 16}, "768": {}, "1,536": {"model.context": 1536, "batch": 4}},
     "scores": {"a quarter": {"mixture.score_share": 0.25}, "a half": {}, "three quarters": {"mixture.score_share": 0.75}},
+    "tokens": {
+        "with bars, the default": SMALLER | {"mixture.melody_share": 0.0},
+        "TSD": SMALLER | {"tokens": PLAIN},
+        "TSD, 16 steps": SMALLER | {"tokens": replace(PLAIN, beat_res=(((0, 4), 16), ((4, 12), 8)))},
+        "TSD, 12 steps": SMALLER | {"tokens": replace(PLAIN, beat_res=(((0, 4), 12), ((4, 12), 6)))},
+        "TSD, merges within notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000, bpe_across_notes=False)},
+        "TSD, merges across notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000)},
+    },
 }
-"""What each model has that the recipe hasn't, by study and name."""
-FLOPS = {"sizes": 9e13, "context": 3e13, "scores": 3e13}
+"""What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's settings."""
+FLOPS = {"sizes": 9e13, "context": 3e13, "scores": 3e13, "tokens": 2.5e13}
 """Of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
 FEELS = ("score", "performance")
@@ -40,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         "--config", type=Path, default=Path("configs/pretrain/small.yaml"), help="what is studied changes of it"
     )
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--only", choices=STUDIES, nargs="+", help="these studies; what the report has of the others stays")
     parser.add_argument("--flops", type=float, help="of each model, in place of each study's own")
     parser.add_argument("--work", type=Path, default=Path("runs/scaling"), help="checkpoints and logs")
     parser.add_argument("--out", type=Path, default=Path("pretrain/results/scaling.json"))
@@ -56,10 +72,13 @@ def main(argv: list[str] | None = None) -> int:
         library = Library.load(arguments.data)
         config = load_config(TrainConfig, arguments.config)
         report: dict[str, Any] = {"made_by": "pretrain.scaling", "data_hash": library.hash, "studies": {}}
-        for study, models in STUDIES.items():
+        if arguments.only and arguments.out.exists():
+            report["studies"] = json.loads(arguments.out.read_text())["studies"]
+        for study in arguments.only or STUDIES:
             flops, work = arguments.flops or FLOPS[study], arguments.work / study
-            rows = [trained(name, changed(config, values), library, flops, work) for name, values in models.items()]
-            report["studies"][study] = rows
+            report["studies"][study] = [
+                trained(name, config, values, library, flops, work) for name, values in STUDIES[study].items()
+            ]
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
     except InputError as error:
@@ -79,13 +98,18 @@ def changed(config: TrainConfig, values: dict[str, Any]) -> TrainConfig:
     return config
 
 
-def trained(name: str, config: TrainConfig, library: Library, flops: float, work: Path) -> dict[str, Any]:
+def trained(
+    name: str, config: TrainConfig, values: dict[str, Any], library: Library, flops: float, work: Path
+) -> dict[str, Any]:
     """Train a model of a study, unless it is done, and what is reported of it."""
     from styletransfer.model.base import build_model
     from styletransfer.tokens.codec import Codec
+    from styletransfer.training.tokenizer import plain_tokenizer
     from styletransfer.training.trainer import train
 
-    codec, out = Codec(), work / name
+    out, plain = work / name, values.get("tokens")
+    config = changed(config, {path: value for path, value in values.items() if path != "tokens"})
+    codec = plain_tokenizer(plain, library, config.mixture, out) if plain else Codec()
     parameters = build_model(config.model, codec.vocabulary).num_parameters()
     tokens = config.batch * config.accumulate * config.model.context
     steps = max(round(flops / (6 * parameters * tokens)), VALIDATIONS)

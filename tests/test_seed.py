@@ -109,6 +109,23 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         MidiTokCodec.load(tmp_path / "tokenizer.json")
 
 
+def test_merges_within_notes() -> None:
+    """No merged token reaches beyond one note's pitch, velocity and duration, and each piece comes back."""
+    settings = MidiTokConfig(bpe_vocabulary=VOCABULARY, bpe_across_notes=False)
+    pieces = [random_piece(seed, feel) for feel in STEP for seed in range(4)]
+    tokens = MidiTokCodec.train(settings, [(piece.feel, piece.notes, piece.bars, 90.0) for piece in pieces])
+    kinds = [[name.split("_")[0] for name in names] for names in tokens.parts if len(names) > 1]
+    assert len(kinds) == VOCABULARY - codec(0).size
+    assert all(row in (["Pitch", "Velocity"], ["Velocity", "Duration"], ["Pitch", "Velocity", "Duration"]) for row in kinds)
+    for piece in pieces:
+        ids = tokens.encode(piece)
+        assert len(ids) < len(codec(0).encode(piece))
+        assert sorted(tokens.decode(ids, piece.feel).notes["pitch"]) == sorted(piece.notes["pitch"])
+    assert tokens.has(settings)
+    assert not tokens.has(MidiTokConfig(bpe_vocabulary=VOCABULARY))
+    assert not codec().has(settings)
+
+
 def test_too_small_a_vocabulary_is_refused() -> None:
     with pytest.raises(InputError, match="bpe_vocabulary 9"):
         MidiTokCodec.train(MidiTokConfig(bpe_vocabulary=9))

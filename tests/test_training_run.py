@@ -22,6 +22,7 @@ from pretrain.train import main
 from styletransfer.errors import InputError
 from styletransfer.model.base import build_model, load_package, save_package
 from styletransfer.model.weights import ModelConfig
+from styletransfer.tokens.miditok_codec import MidiTokConfig
 from styletransfer.training import trainer
 from styletransfer.training.trainer import TrainConfig, last_checkpoint
 from tests.tiny import codec
@@ -221,6 +222,7 @@ def test_sizes_learn_for_the_same_compute(
     studies = {
         "sizes": {"narrow": {"model.width": 16}, "wide": {"model.width": 48}},
         "context": {"short": {"model.context": 48, "batch": 4}, "long": {}},
+        "tokens": {"bars": {"mixture.melody_share": 0.0}, "merged": {"tokens": MidiTokConfig(bpe_vocabulary=450)}},
     }
     monkeypatch.setattr(scaling, "STUDIES", studies)
     out, plot = tmp_path / "scaling.json", tmp_path / "scaling.png"
@@ -230,17 +232,25 @@ def test_sizes_learn_for_the_same_compute(
     report = json.loads(out.read_text())
     narrow, wide = report["studies"]["sizes"]
     short, long = report["studies"]["context"]
+    bars, merged = report["studies"]["tokens"]
+    assert (len(json.loads((tmp_path / "work/tokens/merged/final/vocabulary.json").read_text())), merged["name"]) == (
+        450,
+        "merged",
+    )
     assert narrow["parameters"] < wide["parameters"]
     assert (short["sizes"]["context"], long["sizes"]["context"]) == (48, 96)
     assert short["curve"][-1]["tokens"] == long["curve"][-1]["tokens"]
     assert narrow["curve"][-1]["flops"] == pytest.approx(wide["curve"][-1]["flops"], rel=0.1)
-    assert all(len(row["curve"]) >= scaling.VALIDATIONS for row in (narrow, wide, short, long))
-    assert all(one["score"] > 0 and one["performance"] > 0 for row in (narrow, wide, short, long) for one in row["curve"])
-    assert scaling.tables(report).count("\n") == 8
+    assert all(len(row["curve"]) >= scaling.VALIDATIONS for row in (narrow, wide, short, long, bars, merged))
+    assert all(one["score"] > 0 and one["performance"] > 0 for row in (narrow, merged, long, bars) for one in row["curve"])
+    assert scaling.tables(report).count("\n") == 13
     times = [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
     assert scaling.main(call) == 0
     assert times == [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
     assert plot.stat().st_size > 1000
+    out.write_text(json.dumps(report | {"studies": {"sizes": report["studies"]["sizes"]}}))
+    assert scaling.main([*call, "--only", "context"]) == 0
+    assert list(json.loads(out.read_text())["studies"]) == ["sizes", "context"]
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])

@@ -325,11 +325,11 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
     return {name.removesuffix("_None"): index for name, index in names.items()}
 
 
-def miditok_config(config: CodecConfig, **uses: bool) -> Any:
+def miditok_config(config: CodecConfig, **uses: Any) -> Any:
     """The ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
 
-    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what ``uses`` turns on, under
-    MidiTok's names: ``use_chords`` and the like.
+    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what ``uses`` turns on or sets,
+    under MidiTok's names: ``use_chords`` and the like.
     """
     from miditok import TokenizerConfig
 

@@ -40,7 +40,8 @@ class MidiTokConfig:
     """MidiTok's settings for TSD, under the names of ``miditok.TokenizerConfig`` without ``use_``.
 
     ``beat_res``: steps a beat as ((from, to), steps) pairs. ``velocities``: bins. ``bpe_vocabulary``: tokens after byte
-    pair encoding, 0 for none; ``bpe_notes``: it is learnt on about so many notes of the training pieces.
+    pair encoding, 0 for none; ``bpe_notes``: it is learnt on about so many notes of the training pieces;
+    ``bpe_across_notes``: whether what is merged may reach beyond one note's pitch, velocity and duration.
     """
 
     beat_res: tuple[tuple[tuple[int, int], int], ...] = (((0, 4), 8), ((4, 12), 4))
@@ -51,6 +52,7 @@ class MidiTokConfig:
     rests: bool = False
     bpe_vocabulary: int = 0
     bpe_notes: int = 1_000_000
+    bpe_across_notes: bool = True
 
 
 class MidiTokCodec:
@@ -117,7 +119,8 @@ class MidiTokCodec:
         from miditok import TSD
 
         base = dict(TSD(_tokenizer_config(config)).vocab)
-        return base == dict(self.tokenizer.vocab) and self.size == max(config.bpe_vocabulary, len(base))
+        same = self.tokenizer.config.encode_ids_split == _tokenizer_config(config).encode_ids_split
+        return same and base == dict(self.tokenizer.vocab) and self.size == max(config.bpe_vocabulary, len(base))
 
     # --- music to tokens -------------------------------------------------------------------------------------------------
 
@@ -180,13 +183,20 @@ class MidiTokCodec:
                 last = metre
 
     def _words(self, score: Any) -> list[str]:
-        """What byte pair encoding learns from: the tokens of each bar as a string of characters."""
+        """What byte pair encoding learns from: the tokens of each bar, or of each note, as a string of characters."""
         from miditok.constants import CHR_ID_START
 
         sequence = self.tokenizer.encode(score, encode_ids=False)[0]
-        split = self.tokenizer.config.encode_ids_split
-        pieces = sequence.split_per_bars() if split == "bar" else [sequence]
-        return ["".join(chr(index + CHR_ID_START) for index in part.ids) for part in pieces if len(part.ids)]
+        if self.tokenizer.config.encode_ids_split == "bar":
+            return ["".join(chr(i + CHR_ID_START) for i in part.ids) for part in sequence.split_per_bars() if len(part.ids)]
+        rest = {index for name, index in self.tokenizer.vocab.items() if name.split("_")[0] in ("Velocity", "Duration")}
+        words: list[str] = []
+        for index in sequence.ids:
+            if index in rest:
+                words[-1] += chr(index + CHR_ID_START)
+            else:
+                words.append(chr(index + CHR_ID_START))
+        return words
 
     # --- tokens to music -------------------------------------------------------------------------------------------------
 
@@ -260,6 +270,7 @@ def _tokenizer_config(config: MidiTokConfig) -> Any:
         use_tempos=config.tempos,
         use_time_signatures=config.time_signatures,
         use_rests=config.rests,
+        encode_ids_split="bar" if config.bpe_across_notes else "no",
     )
 
 

@@ -165,6 +165,7 @@ def finetune(
     trainer = WindowTrainer(
         library=library,
         codec=codec,
+        mixture=run.mixture,
         validation=held_out,
         model=adapted,
         args=arguments,

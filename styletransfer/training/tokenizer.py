@@ -12,7 +12,7 @@ from styletransfer.errors import InputError
 from styletransfer.model.weights import write_atomically
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, TokenizerConfig
-from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec
+from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokConfig
 
 
 def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
@@ -28,13 +28,18 @@ def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out:
     settings = load_config(TokenizerConfig, config)
     if settings.miditok is None:
         return Codec(settings.bars)
+    return plain_tokenizer(settings.miditok, library, mixture, out)
+
+
+def plain_tokenizer(settings: MidiTokConfig, library: Library, mixture: MixtureConfig, out: Path) -> MidiTokCodec:
+    """The same of a plain tokenizer's settings."""
     saved = out / FILE_NAME
     if saved.exists():
         codec = MidiTokCodec.load(saved)
-        if not codec.has(settings.miditok):
-            raise InputError(f"{saved}: is a tokenizer of other settings than {config}; give another --out folder")
+        if not codec.has(settings):
+            raise InputError(f"{saved}: is a tokenizer of other settings; give another --out folder")
         return codec
-    codec = MidiTokCodec.train(settings.miditok, training_tables(library, settings.miditok.bpe_notes, mixture))
+    codec = MidiTokCodec.train(settings, training_tables(library, settings.bpe_notes, mixture))
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(saved, codec.to_json())
     return codec
