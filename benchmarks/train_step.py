@@ -5,7 +5,7 @@ log) and a plain loop in PyTorch, a GPT with learnt positions, LayerNorm and a G
 beforehand; both compiled where the settings say so. Steps are timed after the first ones, which compile. The model's floating
 point operations (6 a parameter and token, and attention's 12 x layers x width x context) are held against what this device
 reaches in a product of square matrices in the type that the run multiplies in. The loader's share is the time that making a
-batch takes, of a step: on a CPU it is the same cores'.
+batch takes, of a step: on a CPU it is the same cores'. What the optimizers take is timed by itself, on gradients of noise.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from benchmarks.apply import processor
 from styletransfer.configuration import load_config
 from styletransfer.data.batches import IGNORE, Windows
 from styletransfer.data.library import Library
+from styletransfer.model.base import build_model
 from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
+from styletransfer.training.optimizer import MuonAdamW
 from styletransfer.training.trainer import TrainConfig, keep_memory, train
 
 FIRST = 10  # steps that aren't timed
@@ -92,7 +94,7 @@ def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -
     torch.manual_seed(0)
     model = PlainGpt(run.model, vocabulary).to(device)
     count = sum(value.numel() for value in model.parameters())
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, (0.9, 0.95), weight_decay=0.1, fused=True)
+    optimizer = adamw(model)
     batches = [batch_of(windows, run, k, device) for k in range(8)]
     step: Any = torch.compile(model) if run.compile else model
     narrow = torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
@@ -109,6 +111,33 @@ def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -
         optimizer.zero_grad(set_to_none=True)
     _wait()
     return (time.perf_counter() - begin) / (run.steps - FIRST), count
+
+
+def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10) -> float:
+    """Seconds of an optimizer's step, after three untimed ones."""
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    begin = 0.0
+    for k in range(times + 3):
+        if k == 3:
+            _wait()
+            begin = time.perf_counter()
+        optimizer.step()
+    _wait()
+    return (time.perf_counter() - begin) / times
+
+
+def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, float]:
+    """Seconds a step of this package's optimizer and of the plain loop's."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.device(device):
+        model, gpt = build_model(run.model, codec.vocabulary), PlainGpt(run.model, codec.size)
+    own = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=precision == "bfloat16")
+    return stepping(model, own), stepping(gpt, adamw(gpt))
+
+
+def adamw(model: nn.Module) -> torch.optim.AdamW:
+    return torch.optim.AdamW(model.parameters(), 1e-3, (0.9, 0.95), weight_decay=0.1, fused=True)
 
 
 def batch_of(windows: Windows, run: TrainConfig, number: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -153,6 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     loading = (time.perf_counter() - begin) / 8
     seconds, precision = ours(library, run)
     theirs, parameters = plain(windows, run, codec.size, precision)
+    stepped = optimizers(run, codec, precision)
     sizes, tokens = run.model, run.batch * run.model.context
     operations = tokens * (6 * parameters + 12 * sizes.layers * sizes.width * sizes.context)
     best = peak(precision)
@@ -170,7 +200,9 @@ def main(argv: list[str] | None = None) -> int:
             for name, took in rows
         ),
         "",
-        f"Making a batch takes {1000 * loading:.0f} ms, {loading / seconds:.1%} of a step.",
+        f"Making a batch takes {1000 * loading:.0f} ms, {loading / seconds:.1%} of a step. The optimizers take "
+        f"{1000 * stepped[0]:.0f} ms (Muon) and {1000 * stepped[1]:.0f} ms (AdamW); without them the run has "
+        f"{(theirs - stepped[1]) / (seconds - stepped[0]):.2f} of the plain loop's speed.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)
