@@ -5,6 +5,8 @@
         python -m eval.ranker make --data data/prepared --split $split --arrangements runs/ranker/$split.jsonl
     done
     python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
+    python -m eval.ranker make --data data/prepared --split validation --candidates 32 --arrangements runs/pool/validation.jsonl
+    python -m eval.ranker count --arrangements runs/pool --write eval/results/candidates.json
 
 ``chords`` counts which chord follows which in the training scores, quarter by quarter, in the key of the melody of each
 stretch of 32 quarters, and writes ``styletransfer/assets/chords.json``. ``make`` takes an excerpt of 32 quarters of a score of
@@ -14,6 +16,7 @@ interrupted. ``fit`` asks which measures tell the composer's accompaniment from 
 conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice behavior", 1974), fitted to the melodies of
 the training pieces. What it is worth is measured on those of the validation pieces: how many of the candidates rank behind the
 composer's own, and how near the candidate that it chooses comes to the composer's (:func:`agreement`), which it never saw.
+``count`` asks the same of the choice among 1, 2, 4 and more of the validation pieces' candidates, whichever these are.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import comb, log_softmax
 
 from styletransfer.data.library import Library
 from styletransfer.evaluation.bootstrap import ratio_interval
@@ -59,6 +62,8 @@ MEASURES = (*FITTED, "likelihood", "contrast", "dissonance", "outside", "thinnes
 """Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
 HIGHER = ("progression", "clarity", "fifths", "likelihood", "contrast")
 """The measures that choose what has most of them, where they choose alone."""
+COUNTS, USUAL = (1, 2, 4, 8, 12, 16, 24, 32), 8
+"""Of how many candidates the best is taken, by ``count``, and the number that the others are held against."""
 RIDGE = 2.0
 """Half the precision of a weight's prior, for a measure divided by its deviation within a melody."""
 
@@ -191,6 +196,36 @@ def fit(folder: Path) -> dict[str, Any]:
     }
 
 
+def count(path: Path) -> dict[str, Any]:
+    """The ranker's choice among so many of a song's candidates, the mean over all choices of so many, as plain data: its
+    agreement with the composer's own, what it has more than among :data:`USUAL`, and :data:`FITTED` beside the composers'."""
+    values, near = arrangements(path)
+    totals = values @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES])
+    order = np.argsort(-totals[:, 1:], 1, kind="stable")
+    near, totals = (np.take_along_axis(every, order, 1) for every in (near, totals[:, 1:]))
+    made = np.take_along_axis(values[:, 1:], order[..., None], 1)
+    most = near.shape[1]
+    below = most - 1 - np.arange(most)  # of each, how many rank behind it: all others of a draw that it is chosen from
+    shares = {size: comb(below, size - 1) / comb(most, size) for size in COUNTS if size <= most}
+    usual = near @ shares[min(USUAL, most)]
+    told = len(FITTED)
+    return {
+        "made_by": "eval.ranker count",
+        "melodies": len(near),
+        "candidates": most,
+        "composers": dict(zip(FITTED, np.round(values[:, 0, :told].mean(0), 4).tolist(), strict=True)),
+        "counts": {
+            str(size): {
+                "agreement": round(float((near @ share).mean()), 4),
+                **{key: round(value, 4) for key, value in interval("gain", near @ share - usual).items()},
+                "total": round(float((totals @ share).mean()), 4),
+                **dict(zip(FITTED, np.round(np.einsum("scm,c->m", made, share)[:told] / len(near), 4).tolist(), strict=True)),
+            }
+            for size, share in shares.items()
+        },
+    }
+
+
 def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; and the
     candidates' agreement with it, (songs, candidates)."""
@@ -268,9 +303,11 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("chords", "make", "fit"))
+    parser.add_argument("step", choices=("chords", "make", "fit", "count"))
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
-    parser.add_argument("--arrangements", type=Path, default=Path("runs/ranker"), help="a file for make, their folder for fit")
+    parser.add_argument(
+        "--arrangements", type=Path, default=Path("runs/ranker"), help="a file for make, their folder for the rest"
+    )
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="validation", help="of the melodies to arrange"
     )
@@ -286,7 +323,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.step == "make":
         make(arguments.data, arguments.arrangements, arguments.split, arguments.candidates)
         return 0
-    report = fit(arguments.arrangements)
+    report = fit(arguments.arrangements) if arguments.step == "fit" else count(arguments.arrangements / "validation.jsonl")
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.write:

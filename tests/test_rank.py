@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
+from itertools import combinations
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from eval import ranker
 from eval.ranker import chord_counts
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable, make_notes
@@ -189,6 +192,26 @@ def test_rush_is_what_no_finger_can_play() -> None:
     assert rush(np.concatenate([TUNE, left]), 100) == 0  # .075 s
     assert rush(np.concatenate([TUNE, left]), 150) == pytest.approx(3 / 12)  # .05 s
     assert rush(NOTHING, 100) == 0
+
+
+def test_the_choice_among_so_many_is_the_mean_over_all_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Held against each subset of five candidates, of three songs."""
+    rng = np.random.default_rng(0)
+    values, near = rng.normal(size=(3, 6, len(ranker.MEASURES))), rng.random((3, 5))
+    monkeypatch.setattr(ranker, "arrangements", lambda path: (values, near))
+    monkeypatch.setattr(ranker, "USUAL", 4)
+    found = ranker.count(tmp_path)
+    totals = values @ np.array([WEIGHTS.get(name, 0.0) for name in ranker.MEASURES])
+    assert list(found["counts"]) == ["1", "2", "4"]
+    for size, row in found["counts"].items():
+        drawn = [list(one) for one in combinations(range(5), int(size))]
+        best = [[one[totals[song, 1:][one].argmax()] for one in drawn] for song in range(3)]
+        assert row["agreement"] == pytest.approx(np.mean([near[song, best[song]] for song in range(3)]), abs=1e-4)
+        assert row["total"] == pytest.approx(np.mean([totals[song, 1:][best[song]] for song in range(3)]), abs=1e-4)
+        clashes = [values[song, 1:, ranker.MEASURES.index("clash")][best[song]] for song in range(3)]
+        assert row["clash"] == pytest.approx(np.mean(clashes), abs=1e-4)
+    assert found["counts"]["4"]["gain"] == 0
+    assert found["composers"]["fifths"] == pytest.approx(values[:, 0, 2].mean(), abs=1e-4)
 
 
 def test_what_is_repeated_is_a_drone() -> None:
