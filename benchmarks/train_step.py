@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     loading = (time.perf_counter() - begin) / 8
     seconds, precision = ours(library, run)
     theirs, parameters = plain(windows, run, codec.size, precision)
-    stepped = optimizers(run, codec, precision)
+    stepped, own = optimizers(run, codec, precision), build_model(run.model, codec.vocabulary).num_parameters()
     sizes, tokens = run.model, run.batch * run.model.context
     operations = tokens * (6 * parameters + 12 * sizes.layers * sizes.width * sizes.context)
     best = peak(precision)
@@ -190,7 +190,8 @@ def main(argv: list[str] | None = None) -> int:
     rows = (("this package's run", seconds), ("plain loop", theirs))
     lines = [
         f"{device}, torch {torch.__version__}, {torch.get_num_threads()} threads, {precision}; `{arguments.config}`: "
-        f"{parameters / 1e6:.1f} M parameters, {tokens:,} tokens a step, {arguments.steps} steps, the first {FIRST} untimed. "
+        f"{own / 1e6:.1f} M parameters (the plain loop's GPT {parameters / 1e6:.1f} M), "
+        f"{tokens:,} tokens a step, {arguments.steps} steps, the first {FIRST} untimed. "
         f"Product of {MATRIX} x {MATRIX} matrices: {best / 1e9:,.0f} GFLOP/s.",
         "",
         "| | ms a step | tokens/s | of the plain loop | of the matrix product |",

@@ -34,8 +34,8 @@ from styletransfer.transfer.request import Request
 MELODIES = Path("eval/melodies")
 RESULTS = Path("eval/RESULTS.md")
 TOLD = {
-    "probability": "J1: probability of the composer",
-    "taken": "taken for the composer",
+    "probability": "J1 of 13 composers: probability of the composer",
+    "taken": "taken for the composer, of 13",
     "total": "ranker, chosen",
     "notes": "accompaniment notes a quarter",
     "outside": "outside the key",

@@ -76,11 +76,14 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.weights import weights_hash
     from styletransfer.training.finetune import FinetuneConfig, finetune
+    from styletransfer.transfer.pipeline import measured_model
 
     try:
         library = Library.load(arguments.data)
         if arguments.measured:
             library = library.without_held_out()
+        else:
+            measured_model(arguments.base)
         base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
         for style in arguments.only or styles_of(library):
             name = f"{style}-{arguments.half}" if arguments.half else style

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, training_sequences
+from styletransfer.errors import InputError
 from styletransfer.evaluation.originality import NgramIndex, training_indexes
 from styletransfer.model.sampling import voices_of
 from styletransfer.model.settings import SamplingConfig
@@ -57,7 +58,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--all-pieces", action="store_true", help="build the index of held-out pieces, too")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
-    libraries = [Library.load(folder) for folder in arguments.data]
+    try:
+        libraries = [Library.load(folder) for folder in arguments.data]
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
     if arguments.all_pieces:
         libraries = [library.without_held_out() for library in libraries]
     if arguments.step == "build":

@@ -42,6 +42,7 @@ Temperature = Annotated[float, typer.Option(help="How adventurous; 0 takes the l
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")]
 Strength = Annotated[float, typer.Option(help="0: no style, 1: the style, above: exaggerated.")]
 Candidates = Annotated[int, typer.Option(help="Versions to make at once; the best by the ranker is written.")]
+FreeCandidates = Annotated[int, typer.Option(help="Versions to make at once; the one that has most of the style is written.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
 Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
@@ -166,7 +167,7 @@ def generate(
     temperature: Temperature = 0.95,
     top_p: TopP = 0.95,
     strength: Strength = 1.5,
-    candidates: Candidates = 1,
+    candidates: FreeCandidates = 1,
     audio: Audio = None,
     plot: Plot = None,
     soundfont: SoundFont = None,

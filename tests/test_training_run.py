@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from finetune import matrix
+from finetune import train as finetune_recipe
 from pretrain import evaluate, scaling
 from pretrain.train import main
 from styletransfer.errors import InputError
@@ -209,9 +210,13 @@ def test_what_learnt_from_all_pieces_is_not_measured_on_them(
     final = tmp_path / "final"
     assert json.loads((final / "manifest.json").read_text())["all_pieces"] is True
     call = ["--data", str(tiny_data), "--out", str(tmp_path / "report.json")]
-    for refuses, option in ((evaluate.main, "--model"), (matrix.main, "--base")):
+    onward = tmp_path / "onward"
+    assert main(arguments(config, tiny_data, onward, "--steps", "8", "--from", str(final))) == 0
+    assert json.loads((onward / "run.json").read_text())["all_pieces"] is True
+    refusing = ((evaluate.main, "--model"), (matrix.main, "--base"), (finetune_recipe.main, "--base"))
+    for (refuses, option), folder in product(refusing, (final, onward / "final")):
         capsys.readouterr()
-        assert refuses([*call, option, str(final)]) == 2
+        assert refuses([*call, option, str(folder)]) == 2
         assert "has learnt from validation and test pieces" in capsys.readouterr().err
     assert not (tmp_path / "report.json").exists()
 

@@ -200,13 +200,17 @@ def train(
     keep_memory()
     out.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")} | {"steps": None}
-    identity = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
+    identity: dict[str, Any] = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
     torch.manual_seed(run.seed)
     model = build_model(run.model, codec.vocabulary)
     before = {"steps": 0, "tokens": 0}
+    all_pieces = not any(piece.split != "train" for piece in library.pieces)
     if start is not None:
         before |= _start_from(start, model, codec, run)
+        all_pieces |= bool(before.pop("all_pieces"))
         identity["start"] = before
+    if all_pieces:
+        identity["all_pieces"] = True
     _same_run(out / "run.json", identity)
     optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16")
     schedule = WarmupStableDecay(run.warmup)
@@ -239,8 +243,6 @@ def train(
         steps = trainer.state.global_step
         seen = {"steps": before["steps"] + steps, "tokens": before["tokens"] + steps * log.tokens_a_step}
         manifest = identity | {"model": asdict(run.model)} | seen
-        if not any(piece.split != "train" for piece in library.pieces):
-            manifest["all_pieces"] = True
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)
@@ -301,7 +303,8 @@ def _is_json(path: Path) -> bool:
 
 
 def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig) -> dict[str, int]:
-    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen.
+    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen, and whether they have seen
+    held-out pieces (``all_pieces``).
 
     The folder's tokens are found by their names. One that is new keeps its fresh rows; a control's row that is added to every
     token begins at zero, so that the model predicts what it did.
@@ -320,7 +323,7 @@ def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainCon
         state[name] = rows
     state["lm_head.weight"] = state["model.embed_tokens.weight"]
     model.load_state_dict(state)
-    return {name: int(manifest.get(name, 0)) for name in ("steps", "tokens")}
+    return {name: int(manifest.get(name, 0)) for name in ("steps", "tokens", "all_pieces")}
 
 
 def keep_memory() -> None:
