@@ -2,7 +2,8 @@
 
 The same windows, batch and sizes, one after the other: this package's run (``pretrain.train``: Trainer, our optimizer, loader,
 log) and a plain loop in PyTorch, a GPT with learnt positions, LayerNorm and a GELU of as many parameters, AdamW, windows made
-beforehand; both compiled where the settings say so. Steps are timed after the first ones, which compile. The model's floating
+beforehand; both compiled where the settings say so. Steps are timed after the first ones, which compile; what is told is the
+mean of the middle half of their times, as other work on the machine makes single ones longer. The model's floating
 point operations (6 a parameter and token, and attention's 12 x layers x width x context) are held against what this device
 reaches in a product of square matrices in the type that the run multiplies in. The loader's share is the time that making a
 batch takes, of a step: on a CPU it is the same cores'. What the optimizers take is timed by itself, on gradients of noise.
@@ -84,8 +85,8 @@ def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
         train(library, Codec(), replace(run, log_every=1), Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
         precision = (Path(folder) / "precision").read_text()
-    times = {row["step"]: row["time"] for row in rows if "loss" in row}
-    return (times[max(times)] - times[FIRST]) / (max(times) - FIRST), precision
+    ends = [row["time"] for row in rows if "loss" in row and row["step"] >= FIRST]
+    return middle(ends), precision
 
 
 def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -> tuple[float, int]:
@@ -98,19 +99,24 @@ def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -
     batches = [batch_of(windows, run, k, device) for k in range(8)]
     step: Any = torch.compile(model) if run.compile else model
     narrow = torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
-    begin = 0.0
+    ends = []
     for k in range(run.steps):
-        if k == FIRST:
-            _wait()
-            begin = time.perf_counter()
         with narrow:
             loss = step(*batches[k % len(batches)])
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    _wait()
-    return (time.perf_counter() - begin) / (run.steps - FIRST), count
+        _wait()
+        if k + 1 >= FIRST:
+            ends.append(time.perf_counter())
+    return middle(ends), count
+
+
+def middle(ends: list[float]) -> float:
+    """The mean of the middle half of the times between moments."""
+    times = np.sort(np.diff(ends))
+    return float(times[len(times) // 4 : len(times) - len(times) // 4].mean())
 
 
 def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10) -> float:

@@ -145,7 +145,7 @@ def test_the_schedule_is_saved_with_the_scheduler() -> None:
 def test_orthogonalized_matrices_have_equal_singular_values(
     shape: tuple[int, int, int], dtype: torch.dtype, turned: float
 ) -> None:
-    """Five steps of the quintic bring them all near 1, whatever they were, and turn no singular vector."""
+    """The quintics bring them all near 1, whatever they were, and turn no singular vector."""
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-3
     result = orthogonalized(matrices, dtype).float()
     values = torch.linalg.svdvals(result)

@@ -25,6 +25,10 @@ PROFILES = {
     "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
+DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in range(12)])
+"""(24, 12) the profile of each key, major and then minor, by tonic, less its mean, of length 1: what a correlation is with."""
+DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 LONGEST = 4.0
 """Quarters that a single note counts for at most: a pedalled bass would drown the rest."""
@@ -88,7 +92,8 @@ def pitch_class_weights(notes: NoteTable) -> NDArray[np.float64]:
 def key_scores(notes: NoteTable) -> NDArray[np.float64]:
     """How well each key fits, (2, 12): major and minor, by tonic. Correlations, with the bonuses for the end."""
     weight = pitch_class_weights(notes)
-    scores = np.array([[_correlation(weight, np.roll(p, tonic)) for tonic in range(12)] for p in PROFILES.values()])
+    centred = weight - weight.mean()
+    scores: NDArray[np.float64] = (DIRECTIONS @ centred).reshape(2, 12) / (float(np.sqrt(centred @ centred)) or 1.0)
     last = notes["onset"].max()
     sounding = (notes["onset"] + notes["duration"] >= last + 1e-6) & (notes["onset"] >= last - 1.0)
     scores[:, int(notes["pitch"][sounding].min()) % 12] += LAST_BASS_BONUS
@@ -109,9 +114,3 @@ def out_of_key_share(notes: NoteTable, key: Key) -> float:
     if not len(notes):
         return 0.0
     return float(1.0 - np.isin(notes["pitch"] % 12, sorted(key.pitch_classes)).mean())
-
-
-def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale else 0.0
