@@ -85,8 +85,7 @@ def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
         train(library, Codec(), replace(run, log_every=1), Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
         precision = (Path(folder) / "precision").read_text()
-    ends = [row["time"] for row in rows if "loss" in row and row["step"] >= FIRST]
-    return middle(ends), precision
+    return middle([row["time"] for row in rows if "loss" in row and row["step"] >= FIRST]), precision
 
 
 def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -> tuple[float, int]:
@@ -123,23 +122,22 @@ def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10
     """Seconds of an optimizer's step, after three untimed ones."""
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
-    begin = 0.0
+    ends = []
     for k in range(times + 3):
-        if k == 3:
-            _wait()
-            begin = time.perf_counter()
         optimizer.step()
-    _wait()
-    return (time.perf_counter() - begin) / times
+        _wait()
+        if k + 1 >= 3:
+            ends.append(time.perf_counter())
+    return middle(ends)
 
 
-def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, float]:
-    """Seconds a step of this package's optimizer and of the plain loop's."""
+def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, float, int]:
+    """Seconds a step of this package's optimizer and of the plain loop's, and the parameters of this package's model."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.device(device):
         model, gpt = build_model(run.model, codec.vocabulary), PlainGpt(run.model, codec.size)
     own = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=precision == "bfloat16")
-    return stepping(model, own), stepping(gpt, adamw(gpt))
+    return stepping(model, own), stepping(gpt, adamw(gpt)), model.num_parameters()
 
 
 def adamw(model: nn.Module) -> torch.optim.AdamW:
@@ -188,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     loading = (time.perf_counter() - begin) / 8
     seconds, precision = ours(library, run)
     theirs, parameters = plain(windows, run, codec.size, precision)
-    stepped, own = optimizers(run, codec, precision), build_model(run.model, codec.vocabulary).num_parameters()
+    *stepped, own = optimizers(run, codec, precision)
     sizes, tokens = run.model, run.batch * run.model.context
     operations = tokens * (6 * parameters + 12 * sizes.layers * sizes.width * sizes.context)
     best = peak(precision)

@@ -164,7 +164,7 @@ def fit(folder: Path) -> dict[str, Any]:
     weights = weights_of(learnt[..., :fitted])
     systems = {
         "the fitted weights": values[..., :fitted] @ weights,
-        "the weights that ship": values @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]),
+        "the weights that ship": totals_of(values),
     }
     systems |= {f"{name} alone": values[..., k] * (1 if name in HIGHER else -1) for k, name in enumerate(MEASURES)}
     chance = near.mean(1)
@@ -200,7 +200,7 @@ def count(path: Path) -> dict[str, Any]:
     """The ranker's choice among so many of a song's candidates, the mean over all choices of so many, as plain data: its
     agreement with the composer's own, what it has more than among :data:`USUAL`, and :data:`FITTED` beside the composers'."""
     values, near = arrangements(path)
-    totals = values @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES])
+    totals = totals_of(values)
     order = np.argsort(-totals[:, 1:], 1, kind="stable")
     near, totals = (np.take_along_axis(every, order, 1) for every in (near, totals[:, 1:]))
     made = np.take_along_axis(values[:, 1:], order[..., None], 1)
@@ -233,6 +233,11 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     every = [[measures_of(kept, 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])] for row in rows]
     near = np.array([[nearness(kept, row["real"]) for kept in row["candidates"]] for row in rows])
     return np.array(every), near
+
+
+def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ranker's sums of arrangements' :data:`MEASURES`, by the weights that ship."""
+    return np.asarray(measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64)
 
 
 def measures_of(kept: dict[str, Any], tempo: float) -> list[float]:

@@ -59,25 +59,33 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     try:
-        libraries = [Library.load(folder) for folder in arguments.data]
+        run(arguments)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The step that is asked for.
+
+    Raises:
+        InputError: where data is missing, or the weights or the index have held-out pieces in them.
+    """
+    libraries = [Library.load(folder) for folder in arguments.data]
     if arguments.all_pieces:
         libraries = [library.without_held_out() for library in libraries]
     if arguments.step == "build":
         rows = (row for library in libraries for row in training_sequences(library))
         Copies.build(rows, " ".join(library.hash for library in libraries)).save(arguments.index)
         print(f"{arguments.index}: {arguments.index.stat().st_size / 1e6:.1f} MB")
-        return 0
+        return
     index = Copies.load(arguments.index)
     if libraries[0].without_held_out().hash in index.about.split():
-        print(
+        raise InputError(
             f"{arguments.index}: has validation and test pieces in it, too; for one that hasn't, set "
-            "STYLETRANSFER_WEIGHTS=eval/measured.",
-            file=sys.stderr,
+            "STYLETRANSFER_WEIGHTS=eval/measured."
         )
-        return 2
     if arguments.step == "measure":
         report = measure(libraries[0], index)
     else:
@@ -88,7 +96,6 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.write:
         arguments.write.write_text(text + "\n")
-    return 0
 
 
 def measure(library: Library, index: Copies) -> dict[str, Any]:

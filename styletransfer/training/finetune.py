@@ -165,7 +165,6 @@ def finetune(
     trainer = WindowTrainer(
         library=library,
         codec=codec,
-        mixture=run.mixture,
         validation=held_out,
         model=adapted,
         args=arguments,

@@ -67,11 +67,9 @@ class TrainConfig:
 class WindowTrainer(Trainer):
     """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
 
-    def __init__(
-        self, *, library: Library, codec: AnyCodec, mixture: MixtureConfig, validation: dict[str, list[int]], **rest: Any
-    ) -> None:
+    def __init__(self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any) -> None:
         super().__init__(**rest)
-        self.library, self.codec, self.mixture, self.validation = library, codec, mixture, validation
+        self.library, self.codec, self.validation = library, codec, validation
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
@@ -83,10 +81,9 @@ class WindowTrainer(Trainer):
         if not self.validation:
             return {}
         model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
-        context, melody = (
-            int(model.config.max_position_embeddings),
-            isinstance(self.codec, Codec) and self.mixture.melody_share > 0,
-        )
+        windows: Any = self.train_dataset
+        context = int(model.config.max_position_embeddings)
+        melody = isinstance(self.codec, Codec) and windows.mixture.melody_share > 0
         metrics, bits, notes = {}, 0.0, 0
         for feel, pieces in self.validation.items():
             result = bits_per_note(model, self.codec, self.library, pieces, context, with_melody=melody)
@@ -223,7 +220,6 @@ def train(
     trainer = WindowTrainer(
         library=library,
         codec=codec,
-        mixture=run.mixture,
         validation=validation_pieces(library, run.evaluate_pieces),
         model=model,
         args=arguments,
