@@ -44,6 +44,7 @@ from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import write_atomically
 from styletransfer.score.harmony import SCALES, estimate_key, out_of_key_share
+from styletransfer.score.idiom import figures, shipped_idioms
 from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.styles import shipped
 from styletransfer.tokens.codec import Codec
@@ -58,9 +59,9 @@ FEWEST = 8
 """Notes of a melody, at the least."""
 CHORDS = Path("styletransfer/assets/chords.json")
 FITTED = ("progression", "clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
-MEASURES = (*FITTED, "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
+MEASURES = (*FITTED, "idiom", "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
 """Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
-HIGHER = ("progression", "clarity", "fifths", "likelihood", "contrast")
+HIGHER = ("progression", "clarity", "fifths", "idiom", "likelihood", "contrast")
 """The measures that choose what has most of them, where they choose alone."""
 COUNTS, USUAL = (1, 2, 4, 8, 12, 16, 24, 32), 8
 """Of how many candidates the best is taken, by ``count``, and the number that the others are held against."""
@@ -230,7 +231,10 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; and the
     candidates' agreement with it, (songs, candidates)."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    every = [[measures_of(kept, 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])] for row in rows]
+    every = [
+        [measures_of(kept, row["composer"], 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])]
+        for row in rows
+    ]
     near = np.array([[nearness(kept, row["real"]) for kept in row["candidates"]] for row in rows])
     return np.array(every), near
 
@@ -240,11 +244,13 @@ def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64)
 
 
-def measures_of(kept: dict[str, Any], tempo: float) -> list[float]:
-    """:data:`MEASURES` of an arrangement."""
+def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float]:
+    """:data:`MEASURES` of an arrangement in a composer's style."""
     notes = table_of(kept)
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
-    found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo)
+    idioms = shipped_idioms()
+    alike = idioms.likeness(figures(melody, rest), idioms.members(composer))
+    found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike)
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
     return [found[name] for name in MEASURES]
 

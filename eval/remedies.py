@@ -42,6 +42,7 @@ from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.read import read_score, read_tunes
 from styletransfer.styles import style_at
 from styletransfer.transfer import rank
+from styletransfer.transfer.likeness import likeness
 from styletransfer.transfer.pipeline import find_melody
 
 ONE = SamplingConfig(candidates=1)
@@ -180,9 +181,11 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
     for job in jobs:
         candidate, piece = sampler.candidate(job), sampler.read(job)[1]
         melody = piece.notes["melody"]
+        tune = piece.notes[melody]
         tempo = piece.tempo.quarters_per_minute()
+        alike = likeness(job[2].name, [piece])[0] if job[2] else 0.0
         scores = rank.score(
-            candidate.style, candidate.plain, piece.notes[melody], piece.notes[~melody], quarters_per_minute=tempo
+            candidate.style, candidate.plain, tune, piece.notes[~melody], quarters_per_minute=tempo, idiom=alike
         )
         made.append((scores["total"], -job[3], piece))
     return max(made, key=lambda one: one[:2])[2]

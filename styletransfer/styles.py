@@ -30,6 +30,7 @@ CARD = "style.json"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 COPIES = "copies.safetensors"  # the index of what weights or a user's style learnt from: :mod:`styletransfer.score.copies`
+IDIOM = "idiom.safetensors"  # how the style's accompaniments are made: :mod:`styletransfer.score.idiom`
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}  # of Windows
@@ -287,7 +288,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[CARD, WEIGHTS, CONFIG, COPIES, "README.md", "LICENSE*"]))
+        return Path(snapshot_download(name, allow_patterns=[CARD, WEIGHTS, CONFIG, COPIES, IDIOM, "README.md", "LICENSE*"]))
     except RepositoryNotFoundError as error:
         reason = "has no such repository, or it asks for a login"
         raise InputError(f"{name}: there is no such style here, and the Hub {reason}.") from error

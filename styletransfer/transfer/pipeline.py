@@ -28,6 +28,7 @@ from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
+from styletransfer.transfer.likeness import likeness
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.pianist import performed
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
@@ -342,8 +343,8 @@ def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
 
 def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece], style: str) -> tuple[list[dict[str, float]], int]:
     """The ranker's measures of all candidates, and the number of the best."""
-    indexes = indexes_for(style)
-    scores = [rank_of(candidate, melody, piece, indexes) for candidate, piece in zip(candidates, arranged, strict=True)]
+    indexes, alike = indexes_for(style), likeness(style, arranged)
+    scores = [rank_of(one, melody, piece, indexes, like) for one, piece, like in zip(candidates, arranged, alike, strict=True)]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
@@ -353,11 +354,11 @@ def indexes_for(style: str) -> list[Copies]:
     return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
-def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies]) -> dict[str, float]:
-    """The ranker's measures of one candidate."""
+def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], alike: float) -> dict[str, float]:
+    """The ranker's measures of one candidate; ``alike``: its likeness to the style."""
     accompaniment = piece.notes[~piece.notes["melody"]]
     tempo = melody.tempo.quarters_per_minute()
-    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes), tempo)
+    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes), tempo, alike)
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:

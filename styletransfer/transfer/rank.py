@@ -27,6 +27,7 @@ WEIGHTS = {
     "stretch": -40.0,
     "rush": -4.0,
     "open_end": -1.0,
+    "idiom": 2.0,
     "copied": -100.0,
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
@@ -227,6 +228,7 @@ def score(
     accompaniment: NoteTable,
     match: Match = NO_MATCH,
     quarters_per_minute: float = 100.0,
+    idiom: float = 0.0,
 ) -> dict[str, float]:
     """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
     is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
@@ -238,6 +240,7 @@ def score(
 
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
     ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
+    ``idiom``: as :func:`styletransfer.transfer.likeness.likeness` has it.
     """
     notes = np.concatenate([melody, accompaniment])
     roll, key = piano_roll(notes), estimate_key(melody)
@@ -254,6 +257,7 @@ def score(
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
         "open_end": open_end(melody, accompaniment, key),
+        "idiom": idiom,
         "copied": float(match.is_copy(len(notes))),
     }
     told = {

@@ -1,0 +1,151 @@
+"""How composers' accompaniments are made: ``python -m finetune.idioms --data data/prepared``.
+
+Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.score.idiom.Idioms`), from training pieces: the mean
+figures of each composer with ten scores or more, one covariance for all of them; and of composers with fewer, but 60 excerpts
+of performances or more, the mean of these, moved to where scores are. Then the mean of each style that ships and is no
+composer's or era's, into its folder, from the pieces that ``finetune.train`` prepared in ``--work``. With ``--write``, says in
+a JSON how well composers are told in excerpts of other works: of training scores in five folds of content groups, each with
+the means and the covariance of the others, and of the validation and test scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.data.figures import ENOUGH, excerpt_figures, style_mean
+from styletransfer.data.library import Library
+from styletransfer.errors import InputError
+from styletransfer.model.weights import write_atomically
+from styletransfer.score.idiom import SHARPNESS, Idioms, save_mean, shipped_idioms
+from styletransfer.styles import IDIOM, shipped
+from styletransfer.tokens.controls import COMPOSER_ERAS
+
+ASSET = Path("styletransfer/assets/idioms.safetensors")
+EXCERPTS = 60
+"""Of performances, by which a composer with few scores is known."""
+SHRINKAGE = 0.3
+"""The share of the diagonal in the covariance."""
+FOLDS = 5
+
+
+def idioms_of(
+    scores: tuple[NDArray[np.float64], NDArray[np.str_]],
+    works: NDArray[np.str_],
+    performances: tuple[NDArray[np.float64], NDArray[np.str_]],
+    enough: int,
+    excerpts: int,
+) -> Idioms:
+    """The composers of excerpts.
+
+    Args:
+        scores: figures (excerpts, SIZE), and composer of each. works: the content group of each.
+        performances: the same of performances.
+        enough: works whose scores make a composer known. excerpts: of performances, that make known any other.
+    """
+    found, composers = scores
+    written = [name for name in COMPOSER_ERAS if len(set(works[composers == name])) >= enough]
+    means = {name: found[composers == name].mean(0) for name in written}
+    apart = np.concatenate([found[composers == name] - means[name] for name in written])
+    covariance = apart.T @ apart / len(apart)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(len(covariance))
+    centre = np.mean([means[name] for name in written], 0)
+    heard, players = performances
+    playing = [name for name in COMPOSER_ERAS if (players == name).sum() >= excerpts]
+    both = [name for name in playing if name in means]
+    # the mean of performances of a composer of the mean kind: those who have both tell how scores and performances differ
+    played = np.mean([heard[players == name].mean(0) - means[name] for name in both], 0) + centre
+    one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played)
+    means |= {name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means}
+    labels = tuple(name for name in COMPOSER_ERAS if name in means)
+    eras = tuple(COMPOSER_ERAS[name] for name in labels)
+    return Idioms(labels, eras, np.array([means[name] for name in labels]), one.precision, centre, played)
+
+
+def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]) -> dict[str, Any]:
+    """How well composers are told: of each, excerpts, the share that is taken for his, the mean log-probability of him (nats),
+    and that of others' excerpts; and their means over composers; nothing where
+    all are of one."""
+    best, rows = np.array(labels)[log_probabilities.argmax(1)], {}
+    for k, name in enumerate(labels):
+        own = composers == name
+        if 0 < own.sum() < len(own):
+            rows[name] = {
+                "excerpts": int(own.sum()),
+                "taken": float((best[own] == name).mean()),
+                "own": float(log_probabilities[own, k].mean()),
+                "others": float(log_probabilities[~own, k].mean()),
+            }
+    means = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("taken", "own", "others") if rows}
+    rounded = {name: {key: round(value, 3) for key, value in row.items()} for name, row in rows.items()}
+    return {"chance": round(1 / len(labels), 3), **{k: round(v, 3) for k, v in means.items()}, "composers": rounded}
+
+
+def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
+    """The composers of a library's training pieces, and what they are worth, as plain data."""
+
+    def of(split: str | tuple[str, ...], feel: str) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]:
+        found, pieces = excerpt_figures(library, library.select(split=split, feel=feel))
+        names = [(library.pieces[k].composer, library.pieces[k].group) for k in pieces.tolist()]
+        return found, np.array([name for name, _ in names]), np.array([group for _, group in names])
+
+    found, composers, works = of("train", "score")
+    heard, players, recitals = of("train", "performance")
+    made = idioms_of((found, composers), works, (heard, players), ENOUGH, EXCERPTS)
+    groups = sorted(set(works.tolist()))
+    fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
+    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), np.nan)
+    for number in range(FOLDS):
+        held = folds == number
+        others = ~np.isin(recitals, works[held])
+        one = idioms_of(
+            (found[~held], composers[~held]), works[~held], (heard[others], players[others]), ENOUGH // 2, EXCERPTS // 2
+        )
+        places = [made.labels.index(label) for label in one.labels]
+        logs[np.ix_(held, places)] = one.log_probabilities(found[held])
+    later, writers, _ = of(("validation", "test"), "score")
+    return made, {
+        "made_by": "finetune.idioms",
+        "data": library.hash,
+        "sharpness": SHARPNESS,
+        "training scores, other works": told(logs, composers, made.labels),
+        "validation and test scores": told(made.log_probabilities(later), writers, made.labels),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="as finetune.train has it")
+    parser.add_argument("--styles", type=Path, nargs="+", default=[shipped()], help="whose folders get their means")
+    parser.add_argument("--write", type=Path, help="JSON")
+    arguments = parser.parse_args(argv)
+    from finetune.train import OTHERS, corpus_of
+
+    try:
+        made, found = report(Library.load(arguments.data))
+        made.save(ASSET)
+        shipped_idioms.cache_clear()
+        for name in OTHERS:
+            mean = style_mean(corpus_of(name, arguments.work))
+            assert mean is not None
+            for folder in arguments.styles:
+                save_mean(folder / name / IDIOM, mean)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    text = json.dumps(found, indent=1)
+    print(text)
+    if arguments.write:
+        write_atomically(arguments.write, (text + "\n").encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The figures of a data set's accompaniments, as :mod:`styletransfer.score.idiom` compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.data.library import Library, spread
+from styletransfer.score.idiom import SIZE, figures, shipped_idioms
+from styletransfer.score.notes import Feel, make_notes
+
+WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
+"""Quarters, or seconds, of an excerpt: as long as a tune."""
+TOGETHER: dict[Feel, float] = {"score": 1 / 48, "performance": 0.03}
+"""How far apart notes of one onset begin."""
+MOST_A_PIECE = 6
+FEWEST = 8
+"""Notes of the melody and of the accompaniment in an excerpt that counts."""
+ENOUGH = 10
+"""Scores by which a style is known; with fewer, performances are asked, if there are any."""
+DOUBT = 3
+"""Pieces that the composers' mean counts for, beside a style's own."""
+
+
+def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Figures of excerpts of pieces, (excerpts, SIZE), at most :data:`MOST_A_PIECE` of each, and the piece of each."""
+    rows, pieces = [np.zeros((0, SIZE))], []
+    for index in indices:
+        notes, feel = library.notes(index), library.pieces[index].feel
+        starts = np.arange(0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel])
+        for start in spread(starts.tolist(), MOST_A_PIECE):
+            cut = notes[(notes["onset"] >= start) & (notes["onset"] < start + WINDOW[feel])]
+            if min(cut["melody"].sum(), (~cut["melody"]).sum()) >= FEWEST:
+                table = make_notes(cut["onset"] - start, cut["duration"], cut["pitch"], melody=cut["melody"])
+                rows.append(figures(table[table["melody"]], table[~table["melody"]], TOGETHER[feel])[None])
+                pieces.append(index)
+    return np.concatenate(rows), np.array(pieces, np.int64)
+
+
+def style_mean(library: Library) -> NDArray[np.float64] | None:
+    """(SIZE,) the mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are; None
+    where there is nothing to measure."""
+    idioms = shipped_idioms()
+    scores, played = (library.select(split="train", feel=feel) for feel in ("score", "performance"))
+    feel: Feel = "score" if len(scores) >= ENOUGH or not played else "performance"
+    found, pieces = excerpt_figures(library, scores if feel == "score" else played)
+    if not len(pieces):
+        return None
+    count, mean = len(set(pieces.tolist())), found.mean(0)
+    mean = mean if feel == "score" else idioms.on_beats(mean)
+    return np.asarray(idioms.centre + count / (count + DOUBT) * (mean - idioms.centre))

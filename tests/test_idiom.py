@@ -1,0 +1,198 @@
+"""Whose accompaniment it is: figures by hand, the discriminant by its definition, and what the ranker is told of styles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import multivariate_normal
+
+from finetune import idioms as recipe
+from styletransfer.data.figures import DOUBT, excerpt_figures, style_mean
+from styletransfer.data.library import Library
+from styletransfer.errors import InputError
+from styletransfer.score.idiom import (
+    ON_BEATS,
+    SHARPNESS,
+    SIZE,
+    SIZES,
+    Idioms,
+    figures,
+    load_mean,
+    save_mean,
+    shipped_idioms,
+)
+from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.styles import IDIOM, Style, find_style
+from styletransfer.transfer.likeness import likeness, own_of
+from styletransfer.transfer.rank import WEIGHTS, score
+from tests.arrangements import random_arrangement
+
+
+def notes(*rows: tuple[float, float, int], melody: bool = False) -> NoteTable:
+    """Notes of (onset, duration, pitch)."""
+    onset, duration, pitch = zip(*rows, strict=True)
+    return make_notes(onset, duration, pitch, melody=melody)
+
+
+TUNE = notes((0, 1, 72), (1, 1, 76), (2, 1, 79), (3, 1, 72), melody=True)
+WALTZ = notes((0, 1, 48), (1, 0.5, 52), (1, 0.5, 55), (2.5, 0.5, 60), (3, 1, 48), (3, 1, 64))
+NOTHING = TUNE[:0]
+
+
+def part(found: NDArray[np.float64], name: str) -> list[float]:
+    """A histogram's shares."""
+    begin = sum(size for other, size in SIZES.items() if list(SIZES).index(other) < list(SIZES).index(name))
+    return [round(float(value) ** 2, 4) for value in found[begin : begin + SIZES[name]]]
+
+
+def test_figures_by_hand() -> None:
+    found = figures(TUNE, WALTZ)
+    assert found.shape == (SIZE,) == ON_BEATS.shape
+    assert part(found, "struck") == [0.5, 0.5, 0, 0, 0]
+    assert {k: share for k, share in enumerate(part(found, "chords")) if share} == {3: 0.5, 12: 0.5}  # a third, a tenth
+    assert part(found, "under")[0] == 1  # octaves, where the tune has a new note, too
+    assert part(found, "bass")[7 + 2 : 7 + 6] == [0.3333, 0, 0, 0.3333]  # up a third, up a sixth
+    assert part(found, "bass")[7 - 6] == 0.3333  # down an octave
+    assert part(found, "degrees")[0] == 0.5
+    assert part(found, "places") == [0.75, 0.25, 0, 0, 0]
+    assert part(found, "durations")[3] == 0.5
+    assert found[-1] == pytest.approx(np.log(6 / 4))
+    assert not np.isnan(figures(TUNE, NOTHING)).any()
+    assert not np.isnan(figures(NOTHING, NOTHING)).any()
+
+
+def test_what_comes_after_the_tune_says_nothing() -> None:
+    longer = np.concatenate([WALTZ, notes((4, 1, 30), (5, 1, 31))])
+    assert figures(TUNE, longer).tolist() == figures(TUNE, WALTZ).tolist()
+
+
+@pytest.mark.parametrize("shift", [-5, 2, 7])
+def test_figures_are_the_same_in_every_key(shift: int) -> None:
+    """But for the register."""
+    moved = []
+    for table in (TUNE, WALTZ):
+        copy = table.copy()
+        copy["pitch"] = copy["pitch"].astype(int) + shift
+        moved.append(copy)
+    one, other = figures(TUNE, WALTZ), figures(*moved)
+    differ = {name for name in SIZES if part(one, name) != part(other, name)}
+    assert differ == {"register"}
+
+
+def test_the_discriminant_is_that_of_normal_distributions() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(SIZE, SIZE))
+    covariance, means = root @ root.T / SIZE + np.eye(SIZE), rng.normal(size=(3, SIZE))
+    one = Idioms(("a", "b", "c"), ("x", "y", "y"), means, np.linalg.inv(covariance), rng.normal(size=SIZE), np.zeros(SIZE))
+    found = rng.normal(size=(4, SIZE))
+    logs = np.array([SHARPNESS * multivariate_normal(mean, covariance).logpdf(found) for mean in means]).T
+    expected = logs - np.logaddexp.reduce(logs, 1, keepdims=True)
+    np.testing.assert_allclose(one.log_probabilities(found), expected, atol=1e-8)
+    assert one.members("b") == (1,)
+    assert one.members("y") == (1, 2)
+    assert one.members("nobody") == ()
+    assert one.likeness(found[0], (1, 2)) == pytest.approx(np.log(np.exp(expected[0, 1:]).sum()))
+    own = rng.normal(size=SIZE)
+    four = np.append(logs[0], SHARPNESS * multivariate_normal(own, covariance).logpdf(found[0]))
+    assert one.likeness(found[0], own) == pytest.approx(four[-1] - np.logaddexp.reduce(four))
+
+
+def test_performances_tell_nothing_of_beats() -> None:
+    """A mean of performances speaks by its other figures alone, whatever those on beats say."""
+    one, rng = shipped_idioms(), np.random.default_rng(0)
+    played = one.played + rng.normal(size=SIZE) * 0.1
+    other = np.where(ON_BEATS, 9.0, played)
+    assert one.on_beats(played).tolist() == one.on_beats(other).tolist()
+    weights = one.precision @ (one.on_beats(played) - one.centre)
+    np.testing.assert_allclose(weights[ON_BEATS], 0, atol=1e-8)
+    assert np.abs(weights[~ON_BEATS]).max() > 1e-3
+
+
+def test_composers_are_known_by_scores_or_by_performances() -> None:
+    """Two with scores and performances, one with performances alone, who differ by steps of one figure."""
+    rng, names = np.random.default_rng(0), ["bach", "chopin", "debussy"]
+    centres = {name: 2.0 * np.eye(SIZE)[k] for k, name in enumerate(names)}
+
+    def drawn(composers: list[str], shift: float) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+        every = [name for name in composers for _ in range(400)]
+        return np.array([centres[name] + shift + rng.normal(size=SIZE) for name in every]), np.array(every)
+
+    scores, performances = drawn(names[:2], 0.0), drawn(names, 5.0)
+    works = np.array([f"{name}{k % 20}" for k, name in enumerate(scores[1].tolist())])
+    made = recipe.idioms_of(scores, works, performances, enough=20, excerpts=60)
+    assert set(made.labels) == set(names)
+    assert made.eras == tuple({"bach": "baroque", "chopin": "romantic", "debussy": "modern"}[name] for name in made.labels)
+    later, writers = drawn(names, 0.0)
+    told = recipe.told(made.log_probabilities(later), writers, made.labels)
+    assert all(row["taken"] > 0.6 and row["own"] > row["others"] + 1 for row in told["composers"].values())
+
+
+def test_what_ships_knows_its_composers() -> None:
+    one = shipped_idioms()
+    assert {"bach", "mozart", "beethoven", "chopin", "schubert", "debussy"} <= set(one.labels)
+    assert one.log_probabilities(one.means).argmax(1).tolist() == list(range(len(one.labels)))
+    assert {"baroque", "classical", "romantic", "modern"} == set(one.eras)
+    np.testing.assert_allclose(one.precision, one.precision.T, atol=1e-2)
+
+
+def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
+    one = shipped_idioms()
+    assert own_of(find_style("bach")) == (one.labels.index("bach"),)
+    assert [one.eras[k] for k in own_of(find_style("baroque"))] == ["baroque", "baroque"]
+    mine = Style("mine", "user", "baroque", "reserved-0", tmp_path)
+    assert own_of(mine) == ()
+    mean = np.arange(SIZE) / SIZE
+    save_mean(tmp_path / IDIOM, mean)
+    np.testing.assert_allclose(np.asarray(own_of(mine)), mean, atol=1e-6)
+    assert np.asarray(own_of(find_style("chorales"))).shape == (SIZE,)
+    (tmp_path / IDIOM).write_bytes(b"no such thing")
+    with pytest.raises(InputError, match="not the means of a style's figures"):
+        load_mean(tmp_path / IDIOM)
+    save_mean(tmp_path / IDIOM, mean[1:])
+    with pytest.raises(InputError, match="version"):
+        load_mean(tmp_path / IDIOM)
+
+
+def test_a_blend_is_like_its_parts_by_their_weights() -> None:
+    piece = random_arrangement(1)
+    bach, chopin = (likeness(name, [piece])[0] for name in ("bach", "chopin"))
+    assert bach < 0
+    assert likeness("bach:3,chopin:1", [piece, piece]) == [pytest.approx(0.75 * bach + 0.25 * chopin)] * 2
+    assert likeness("bach", [replace(piece, feel="performance", bars=piece.bars[:0])]) == [0.0]
+
+
+def test_the_ranker_weighs_it() -> None:
+    like, unlike = (score(0, 0, TUNE, WALTZ, idiom=value)["total"] for value in (-1.0, -3.0))
+    assert like - unlike == pytest.approx(2 * WEIGHTS["idiom"], abs=1e-3)
+
+
+def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
+    """Of the training pieces alone; drawn to the composers' by as much as these count."""
+    library = Library.load(tiny_data)
+    bach = library.view(library.select(composer="bach", feel="score"))
+    found, pieces = excerpt_figures(bach, bach.select(split="train"))
+    count = len(set(pieces.tolist()))
+    assert count < len(bach)
+    mean, centre = style_mean(bach), shipped_idioms().centre
+    assert mean is not None
+    np.testing.assert_allclose(mean - centre, count / (count + DOUBT) * (found.mean(0) - centre))
+    played = style_mean(library.view(library.select(composer="bach", feel="performance")))
+    assert played is not None
+    assert np.isfinite(played).all()
+    assert style_mean(library.view([])) is None
+
+
+def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chopin is known by four scores, Bach by two performances."""
+    monkeypatch.setattr(recipe, "ENOUGH", 2)
+    monkeypatch.setattr(recipe, "EXCERPTS", 2)
+    monkeypatch.setattr(recipe, "FOLDS", 2)
+    made, found = recipe.report(Library.load(tiny_data))
+    assert made.labels == ("bach", "chopin")
+    row = found["training scores, other works"]
+    assert set(row) == {"chance", "taken", "own", "others", "composers"}
+    assert set(row["composers"]) <= set(made.labels)
