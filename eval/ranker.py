@@ -287,6 +287,13 @@ def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(minimize(loss, np.zeros(len(scale)), jac=True).x / scale, np.float64)
 
 
+def candidates_for(tune: Piece, voices: list[Voice], codec: Codec, count: int) -> list[dict[str, Any]]:
+    """So many arrangements of a melody, as :func:`arrangement` keeps them."""
+    plan = plan_of(codec, codec.grid(tune))
+    made = sample(voices, codec, plan, replace(SamplingConfig(), candidates=count))
+    return [arrangement(assemble(tune, codec, plan, one), one.style, one.plain) for one in made]
+
+
 def make(data: Path, path: Path, split: str, candidates: int) -> None:
     done = {json.loads(line)["id"] for line in path.read_text().splitlines()} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -298,14 +305,12 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
         tune = piece.with_notes(piece.notes[piece.notes["melody"]])
         tempo = piece.tempo.quarters_per_minute()
         voices = voices_in(composer, "score", tempo, SamplingConfig.strength, None)
-        plan = plan_of(codec, codec.grid(tune))
-        made = sample(voices, codec, plan, replace(SamplingConfig(), candidates=candidates))
         row = {
             "id": name,
             "composer": composer,
             "seconds_a_quarter": 60 / tempo,
             "real": arrangement(piece, *likelihoods(voices, codec, piece)),
-            "candidates": [arrangement(assemble(tune, codec, plan, one), one.style, one.plain) for one in made],
+            "candidates": candidates_for(tune, voices, codec, candidates),
         }
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ EXCERPTS = 60
 SHRINKAGE = 0.3
 """The share of the diagonal in the covariance."""
 FOLDS = 5
+Excerpts = tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]
 
 
 def idioms_of(
@@ -87,16 +89,25 @@ def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], la
     return {"chance": round(1 / len(labels), 3), **{k: round(v, 3) for k, v in means.items()}, "composers": rounded}
 
 
+def excerpts(library: Library, split: str | tuple[str, ...], feel: str) -> Excerpts:
+    """Figures of excerpts of a split, (excerpts, SIZE), and composer and content group of each."""
+    found, pieces = excerpt_figures(library, library.select(split=split, feel=feel))
+    names = [(library.pieces[k].composer, library.pieces[k].group) for k in pieces.tolist()]
+    return found, np.array([name for name, _ in names]), np.array([group for _, group in names])
+
+
+def idioms_in(library: Library, wanted: Callable[[str], bool]) -> Idioms:
+    """The composers of those training pieces whose content group is wanted."""
+    scores, performances = (excerpts(library, "train", feel) for feel in ("score", "performance"))
+    kept, heard = (np.array([wanted(group) for group in one[2].tolist()], bool) for one in (scores, performances))
+    found, composers, works = (column[kept] for column in scores)
+    return idioms_of((found, composers), works, (performances[0][heard], performances[1][heard]), ENOUGH // 2, EXCERPTS // 2)
+
+
 def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
     """The composers of a library's training pieces, and what they are worth, as plain data."""
-
-    def of(split: str | tuple[str, ...], feel: str) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]:
-        found, pieces = excerpt_figures(library, library.select(split=split, feel=feel))
-        names = [(library.pieces[k].composer, library.pieces[k].group) for k in pieces.tolist()]
-        return found, np.array([name for name, _ in names]), np.array([group for _, group in names])
-
-    found, composers, works = of("train", "score")
-    heard, players, recitals = of("train", "performance")
+    found, composers, works = excerpts(library, "train", "score")
+    heard, players, recitals = excerpts(library, "train", "performance")
     made = idioms_of((found, composers), works, (heard, players), ENOUGH, EXCERPTS)
     groups = sorted(set(works.tolist()))
     fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
@@ -109,7 +120,7 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
         )
         places = [made.labels.index(label) for label in one.labels]
         logs[np.ix_(held, places)] = one.log_probabilities(found[held])
-    later, writers, _ = of(("validation", "test"), "score")
+    later, writers, _ = excerpts(library, ("validation", "test"), "score")
     return made, {
         "made_by": "finetune.idioms",
         "data": library.hash,

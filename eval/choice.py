@@ -1,0 +1,199 @@
+"""What the choice among candidates does to the style, and to the music.
+
+    export STYLETRANSFER_WEIGHTS=eval/measured
+    python -m eval.choice make runs/choice.jsonl
+    python -m eval.choice tell runs/choice.jsonl --data data/prepared --write eval/results/choice.json
+
+``make`` keeps all candidates of the 40 melodies of ``eval/melodies`` in the styles of the transfer report's composers; it goes
+on where it was interrupted. ``tell`` asks the judges of all of them, and compares one at random with what the ranker chooses,
+with and without its measure of the style (``idiom``). Judge and ranker never know a composer by the same pieces: what a ranker
+with the composers' pieces of one half chooses (half A for even melodies, B for odd ones) is heard by the judge of the other
+half. The adapters have learnt from both; all systems have the same. Nothing was chosen by these melodies or judges: the
+weight is that of :data:`styletransfer.transfer.rank.WEIGHTS`. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.ranker import candidates_for, table_of
+from eval.remedies import heard, music_of, plain
+from eval.results import number
+from eval.systems import Song, songs_in
+from eval.transfer_report import COMPOSERS, JUDGES
+from finetune.idioms import idioms_in
+from styletransfer.data.library import Library
+from styletransfer.errors import InputError
+from styletransfer.evaluation.bootstrap import class_mean
+from styletransfer.evaluation.crossfit import HALVES, halves
+from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.evaluation.markers import fill
+from styletransfer.model.settings import SamplingConfig
+from styletransfer.model.weights import write_atomically
+from styletransfer.score.idiom import Idioms, figures
+from styletransfer.score.notes import Piece
+from styletransfer.transfer import rank
+from styletransfer.transfer.pipeline import measured_model, melody_codec, voices_in
+
+MELODIES = Path("eval/melodies")
+RESULTS = Path("eval/RESULTS.md")
+RANDOM, WITHOUT, WITH, ALONE = "one at random", "chosen without the idiom", "chosen, as it ships", "the idiom alone"
+SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
+    WITHOUT: lambda total, idiom: total - rank.WEIGHTS["idiom"] * idiom,
+    WITH: lambda total, idiom: total,
+    ALONE: lambda total, idiom: idiom,
+}
+"""What is highest in the candidate that is chosen."""
+STYLE = {
+    "accuracy": "J1",
+    "probability": "J1, p(target)",
+    "rest": "J1, without the melody",
+    "second": "J2",
+}
+MUSIC = {
+    "progression": "progressions, nats a chord",
+    "clarity": "clear chords",
+    "fifths": "roots by fifths",
+    "clash": "clashes",
+    "repeated": "repeated",
+    "emptiness": "silence",
+    "notes": "notes a quarter",
+    "idiom": "idiom, nats",
+}
+
+
+def make(path: Path, candidates: int, melodies: int | None) -> None:
+    done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured_model()
+    codec = melody_codec()
+    for song in songs_in(MELODIES)[:melodies]:
+        for style in COMPOSERS:
+            if (song.slug, style) in done:
+                continue
+            voices = voices_in(style, "score", song.melody.tempo.quarters_per_minute(), SamplingConfig.strength, None)
+            row = {"melody": song.slug, "style": style, "candidates": candidates_for(song.melody, voices, codec, candidates)}
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(song.slug, style, flush=True)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, judges: tuple[Judge, Judge]) -> dict[str, float]:
+    """A candidate's measures, by their names in :data:`STYLE` and :data:`MUSIC`, and the ranker's ``total``."""
+    tune = piece.notes["melody"]
+    alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), idioms.members(style))
+    tempo = piece.tempo.quarters_per_minute()
+    found = rank.score(
+        kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo, idiom=alike
+    )
+    first, second = judges
+    whole, rest = heard(first, piece, style, None), heard(first, piece, style, tune)
+    found |= whole | {"rest": rest["accuracy"], "second": heard(second, piece, style, None)["accuracy"]}
+    return found | music_of(piece)
+
+
+def tell(rows: list[dict[str, Any]], songs: dict[str, Song], library: Library) -> dict[str, Any]:
+    """The report, as plain data."""
+    first, second = JUDGES["composers"]
+    dealt = halves(library.pieces)
+    parts: dict[str, tuple[Idioms, tuple[Judge, Judge]]] = {}
+    for half, other in zip(HALVES, HALVES[::-1], strict=True):
+        own = {group for group, where in dealt.items() if where == half}
+        parts[half] = idioms_in(library, own.__contains__), (load_judge(f"{first}-{other.lower()}"), load_judge(second))
+    names = (*STYLE, *MUSIC, "total")
+    values = np.full((len(rows), min(len(row["candidates"]) for row in rows), len(names)), np.nan)
+    for k, row in enumerate(rows):
+        song = songs[row["melody"]]
+        for n, kept in enumerate(row["candidates"][: values.shape[1]]):
+            piece = song.melody.with_notes(table_of(kept))
+            found = measured(piece, kept, row["style"], *parts[song.half])
+            values[k, n] = [found[name] for name in names]
+    total, idiom = (values[..., names.index(name)] for name in ("total", "idiom"))
+    systems = {RANDOM: values.mean(1)}
+    for name, of in SYSTEMS.items():
+        systems[name] = values[np.arange(len(rows)), of(total, idiom).argmax(1)]
+    classes, groups = [row["style"] for row in rows], [row["melody"] for row in rows]
+    means = {
+        name: {key: class_mean(one[:, names.index(key)], classes, groups) for key in (*STYLE, *MUSIC)}
+        for name, one in systems.items()
+    }
+    return {
+        "made_by": "eval.choice tell",
+        "data": library.hash,
+        "melodies": len(set(groups)),
+        "styles": sorted(set(classes)),
+        "candidates": values.shape[1],
+        "systems": {name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()},
+        "with the idiom, than without": {key: plain(means[WITH][key] - means[WITHOUT][key]) for key in (*STYLE, *MUSIC)},
+        "by style": {
+            name: {
+                style: {
+                    key: round(float(one[np.array(classes) == style, names.index(key)].mean()), 3)
+                    for key in ("accuracy", "probability", "second", "notes")
+                }
+                for style in sorted(set(classes))
+            }
+            for name, one in systems.items()
+        },
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    styles = report["styles"]
+    columns = [*STYLE.values(), *MUSIC.values()]
+    lines = [f"{report['melodies']} melodies, {len(styles)} styles, {report['candidates']} candidates each.", ""]
+    lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, one in report["systems"].items():
+        cells = [number(one[key]) if key in STYLE else f"{one[key]['value']:.3f}" for key in (*STYLE, *MUSIC)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    added = report["with the idiom, than without"]
+    lines.append(f"| with the idiom, than without | {' | '.join(number(added[key]) for key in (*STYLE, *MUSIC))} |")
+    lines += ["", f"| J1's accuracy by style | {' | '.join(styles)} |", "|---" * (len(styles) + 1) + "|"]
+    for name, rows in report["by style"].items():
+        shares = [f"{rows[style]['accuracy']:.2f}" for style in styles]
+        lines.append(f"| {name} | {' | '.join(shares)} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("make", "tell"))
+    parser.add_argument("rows", type=Path, help="where the candidates are kept")
+    parser.add_argument("--candidates", type=int, default=8)
+    parser.add_argument("--melodies", type=int, help="only so many, the first by name")
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
+    parser.add_argument("--page", type=Path, default=RESULTS)
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.step == "make":
+            make(arguments.rows, arguments.candidates, arguments.melodies)
+            return 0
+        songs = {song.slug: song for song in songs_in(MELODIES)}
+        report = tell(rows_of(arguments.rows), songs, Library.load(arguments.data))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(table(report))
+    if arguments.write:
+        write_atomically(arguments.write, (json.dumps(report, indent=1) + "\n").encode())
+        page = arguments.page.read_text(encoding="utf-8")
+        write_atomically(arguments.page, fill(page, {"choice": table(report)}).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
