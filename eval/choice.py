@@ -93,7 +93,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, judges: tuple[Judge, Judge]) -> dict[str, float]:
     """A candidate's measures, by their names in :data:`STYLE` and :data:`MUSIC`, and the ranker's ``total``."""
     tune = piece.notes["melody"]
-    alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), idioms.members(style))
+    own = idioms.known(style)
+    assert own is not None
+    alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), own)
     tempo = piece.tempo.quarters_per_minute()
     found = rank.score(
         kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo, idiom=alike

@@ -249,7 +249,8 @@ def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float
     notes = table_of(kept)
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
     idioms = shipped_idioms()
-    alike = idioms.likeness(figures(melody, rest), idioms.members(composer))
+    own = idioms.known(composer)
+    alike = 0.0 if own is None else idioms.likeness(figures(melody, rest), own)
     found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike)
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
     return [found[name] for name in MEASURES]

@@ -14,17 +14,18 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.figures import ENOUGH, excerpt_figures, style_mean
+from styletransfer.data.figures import ENOUGH, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.idiom import SHARPNESS, Idioms, save_mean, shipped_idioms
+from styletransfer.score.idiom import SHARPNESS, Idioms, save_own, shipped_idioms
 from styletransfer.styles import IDIOM, shipped
 from styletransfer.tokens.controls import COMPOSER_ERAS
 
@@ -43,6 +44,7 @@ def idioms_of(
     performances: tuple[NDArray[np.float64], NDArray[np.str_]],
     enough: int,
     excerpts: int,
+    usual: dict[str, float] | None = None,
 ) -> Idioms:
     """The composers of excerpts.
 
@@ -50,6 +52,7 @@ def idioms_of(
         scores: figures (excerpts, SIZE), and composer of each. works: the content group of each.
         performances: the same of performances.
         enough: works whose scores make a composer known. excerpts: of performances, that make known any other.
+        usual: see there.
     """
     found, composers = scores
     written = [name for name in COMPOSER_ERAS if len(set(works[composers == name])) >= enough]
@@ -63,11 +66,11 @@ def idioms_of(
     both = [name for name in playing if name in means]
     # the mean of performances of a composer of the mean kind: those who have both tell how scores and performances differ
     played = np.mean([heard[players == name].mean(0) - means[name] for name in both], 0) + centre
-    one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played)
+    one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played, {})
     means |= {name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means}
     labels = tuple(name for name in COMPOSER_ERAS if name in means)
     eras = tuple(COMPOSER_ERAS[name] for name in labels)
-    return Idioms(labels, eras, np.array([means[name] for name in labels]), one.precision, centre, played)
+    return Idioms(labels, eras, np.array([means[name] for name in labels]), one.precision, centre, played, usual or {})
 
 
 def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]) -> dict[str, Any]:
@@ -101,7 +104,30 @@ def idioms_in(library: Library, wanted: Callable[[str], bool]) -> Idioms:
     scores, performances = (excerpts(library, "train", feel) for feel in ("score", "performance"))
     kept, heard = (np.array([wanted(group) for group in one[2].tolist()], bool) for one in (scores, performances))
     found, composers, works = (column[kept] for column in scores)
-    return idioms_of((found, composers), works, (performances[0][heard], performances[1][heard]), ENOUGH // 2, EXCERPTS // 2)
+    return idioms_of(
+        (found, composers),
+        works,
+        (performances[0][heard], performances[1][heard]),
+        ENOUGH // 2,
+        EXCERPTS // 2,
+        shipped_idioms().usual,
+    )
+
+
+def usual_of(
+    log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], works: dict[str, int], idioms: Idioms
+) -> dict[str, float]:
+    """What composers' excerpts of other works have, and an era's, of it, in the mean (nats); of composers with too few works to
+    tell, the mean of the others."""
+    names = [*idioms.labels, *dict.fromkeys(idioms.eras)]
+    found = {}
+    for name in names:
+        own = [k for k, both in enumerate(zip(idioms.labels, idioms.eras, strict=True)) if name in both]
+        if works.get(name, ENOUGH) >= ENOUGH:
+            written = np.isin(composers, [idioms.labels[k] for k in own])
+            found[name] = float(np.logaddexp.reduce(log_probabilities[written][:, own], 1).mean())
+    mean = float(np.mean([value for name, value in found.items() if name in works]))
+    return {name: found.get(name, mean) for name in names}
 
 
 def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
@@ -120,11 +146,14 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
         )
         places = [made.labels.index(label) for label in one.labels]
         logs[np.ix_(held, places)] = one.log_probabilities(found[held])
+    usual = usual_of(logs, composers, {name: len(set(works[composers == name])) for name in made.labels}, made)
+    made = replace(made, usual=usual)
     later, writers, _ = excerpts(library, ("validation", "test"), "score")
     return made, {
         "made_by": "finetune.idioms",
         "data": library.hash,
         "sharpness": SHARPNESS,
+        "usual": {name: round(value, 3) for name, value in usual.items()},
         "training scores, other works": told(logs, composers, made.labels),
         "validation and test scores": told(made.log_probabilities(later), writers, made.labels),
     }
@@ -144,10 +173,10 @@ def main(argv: list[str] | None = None) -> int:
         made.save(ASSET)
         shipped_idioms.cache_clear()
         for name in OTHERS:
-            mean = style_mean(corpus_of(name, arguments.work))
-            assert mean is not None
+            own = own_figures(corpus_of(name, arguments.work))
+            assert own is not None
             for folder in arguments.styles:
-                save_mean(folder / name / IDIOM, mean)
+                save_own(folder / name / IDIOM, own)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

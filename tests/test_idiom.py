@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import multivariate_normal
 
 from finetune import idioms as recipe
-from styletransfer.data.figures import DOUBT, excerpt_figures, style_mean
+from styletransfer.data.figures import DOUBT, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.score.idiom import (
@@ -20,9 +20,10 @@ from styletransfer.score.idiom import (
     SIZE,
     SIZES,
     Idioms,
+    Own,
     figures,
-    load_mean,
-    save_mean,
+    load_own,
+    save_own,
     shipped_idioms,
 )
 from styletransfer.score.notes import NoteTable, make_notes
@@ -87,18 +88,27 @@ def test_the_discriminant_is_that_of_normal_distributions() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(SIZE, SIZE))
     covariance, means = root @ root.T / SIZE + np.eye(SIZE), rng.normal(size=(3, SIZE))
-    one = Idioms(("a", "b", "c"), ("x", "y", "y"), means, np.linalg.inv(covariance), rng.normal(size=SIZE), np.zeros(SIZE))
+    one = Idioms(
+        ("a", "b", "c"),
+        ("x", "y", "y"),
+        means,
+        np.linalg.inv(covariance),
+        rng.normal(size=SIZE),
+        np.zeros(SIZE),
+        {"b": -1.0, "y": -2.0},
+    )
     found = rng.normal(size=(4, SIZE))
     logs = np.array([SHARPNESS * multivariate_normal(mean, covariance).logpdf(found) for mean in means]).T
     expected = logs - np.logaddexp.reduce(logs, 1, keepdims=True)
     np.testing.assert_allclose(one.log_probabilities(found), expected, atol=1e-8)
-    assert one.members("b") == (1,)
-    assert one.members("y") == (1, 2)
-    assert one.members("nobody") == ()
-    assert one.likeness(found[0], (1, 2)) == pytest.approx(np.log(np.exp(expected[0, 1:]).sum()))
-    own = rng.normal(size=SIZE)
-    four = np.append(logs[0], SHARPNESS * multivariate_normal(own, covariance).logpdf(found[0]))
-    assert one.likeness(found[0], own) == pytest.approx(four[-1] - np.logaddexp.reduce(four))
+    assert (one.known("b"), one.known("y"), one.known("nobody")) == (Own((1,), -1.0), Own((1, 2), -2.0), None)
+    np.testing.assert_allclose(one.probability(found, Own((1, 2), -2.0)), np.log(np.exp(expected[:, 1:]).sum(1)), atol=1e-8)
+    mean = rng.normal(size=SIZE)
+    four = np.append(logs[0], SHARPNESS * multivariate_normal(mean, covariance).logpdf(found[0]))
+    likely = four[-1] - np.logaddexp.reduce(four)
+    assert float(one.probability(found[0], Own(mean, 0.0))) == pytest.approx(likely)
+    assert one.likeness(found[0], Own(mean, likely + 1.5)) == pytest.approx(-1.5)
+    assert one.likeness(found[0], Own(mean, likely - 1.5)) == 0  # more like him than he is himself
 
 
 def test_performances_tell_nothing_of_beats() -> None:
@@ -141,26 +151,31 @@ def test_what_ships_knows_its_composers() -> None:
 
 def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
     one = shipped_idioms()
-    assert own_of(find_style("bach")) == (one.labels.index("bach"),)
-    assert [one.eras[k] for k in own_of(find_style("baroque"))] == ["baroque", "baroque"]
+    assert own_of(find_style("bach")) == Own((one.labels.index("bach"),), one.usual["bach"])
+    assert own_of(find_style("baroque")) == Own(tuple(map(one.labels.index, ("bach", "scarlatti"))), one.usual["baroque"])
     mine = Style("mine", "user", "baroque", "reserved-0", tmp_path)
-    assert own_of(mine) == ()
+    assert own_of(mine) is None
     mean = np.arange(SIZE) / SIZE
-    save_mean(tmp_path / IDIOM, mean)
-    np.testing.assert_allclose(np.asarray(own_of(mine)), mean, atol=1e-6)
-    assert np.asarray(own_of(find_style("chorales"))).shape == (SIZE,)
+    save_own(tmp_path / IDIOM, Own(mean, -1.25))
+    found = own_of(mine)
+    assert found is not None
+    np.testing.assert_allclose(found.who, mean, atol=1e-6)
+    assert found.usual == -1.25
+    chorales = own_of(find_style("chorales"))
+    assert chorales is not None
+    assert np.shape(chorales.who) == (SIZE,)
     (tmp_path / IDIOM).write_bytes(b"no such thing")
     with pytest.raises(InputError, match="not the means of a style's figures"):
-        load_mean(tmp_path / IDIOM)
-    save_mean(tmp_path / IDIOM, mean[1:])
+        load_own(tmp_path / IDIOM)
+    save_own(tmp_path / IDIOM, Own(mean[1:], -1.25))
     with pytest.raises(InputError, match="version"):
-        load_mean(tmp_path / IDIOM)
+        load_own(tmp_path / IDIOM)
 
 
 def test_a_blend_is_like_its_parts_by_their_weights() -> None:
     piece = random_arrangement(1)
     bach, chopin = (likeness(name, [piece])[0] for name in ("bach", "chopin"))
-    assert bach < 0
+    assert min(bach, chopin) < 0
     assert likeness("bach:3,chopin:1", [piece, piece]) == [pytest.approx(0.75 * bach + 0.25 * chopin)] * 2
     assert likeness("bach", [replace(piece, feel="performance", bars=piece.bars[:0])]) == [0.0]
 
@@ -177,13 +192,14 @@ def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
     found, pieces = excerpt_figures(bach, bach.select(split="train"))
     count = len(set(pieces.tolist()))
     assert count < len(bach)
-    mean, centre = style_mean(bach), shipped_idioms().centre
-    assert mean is not None
-    np.testing.assert_allclose(mean - centre, count / (count + DOUBT) * (found.mean(0) - centre))
-    played = style_mean(library.view(library.select(composer="bach", feel="performance")))
+    own, one = own_figures(bach), shipped_idioms()
+    assert own is not None
+    np.testing.assert_allclose(own.who - one.centre, count / (count + DOUBT) * (found.mean(0) - one.centre))
+    assert own.usual < 0
+    played = own_figures(library.view(library.select(composer="bach", feel="performance")))
     assert played is not None
-    assert np.isfinite(played).all()
-    assert style_mean(library.view([])) is None
+    assert np.isfinite(played.who).all()
+    assert own_figures(library.view([])) is None
 
 
 def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,3 +212,5 @@ def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyP
     row = found["training scores, other works"]
     assert set(row) == {"chance", "taken", "own", "others", "composers"}
     assert set(row["composers"]) <= set(made.labels)
+    assert set(made.usual) == {"bach", "baroque", "chopin", "romantic"}
+    assert all(value < 0 for value in made.usual.values())

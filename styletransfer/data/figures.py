@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, spread
-from styletransfer.score.idiom import SIZE, figures, shipped_idioms
+from styletransfer.score.idiom import SIZE, Own, figures, shipped_idioms
 from styletransfer.score.notes import Feel, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
@@ -39,15 +39,24 @@ def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[n
     return np.concatenate(rows), np.array(pieces, np.int64)
 
 
-def style_mean(library: Library) -> NDArray[np.float64] | None:
-    """(SIZE,) the mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are; None
-    where there is nothing to measure."""
+def own_figures(library: Library) -> Own | None:
+    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are, and what the
+    pieces' excerpts usually have by the mean of the others; None where there is nothing to measure."""
     idioms = shipped_idioms()
     scores, played = (library.select(split="train", feel=feel) for feel in ("score", "performance"))
     feel: Feel = "score" if len(scores) >= ENOUGH or not played else "performance"
     found, pieces = excerpt_figures(library, scores if feel == "score" else played)
     if not len(pieces):
         return None
-    count, mean = len(set(pieces.tolist())), found.mean(0)
-    mean = mean if feel == "score" else idioms.on_beats(mean)
-    return np.asarray(idioms.centre + count / (count + DOUBT) * (mean - idioms.centre))
+
+    def mean(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        every, count = found[chosen].mean(0), len(set(pieces[chosen].tolist()))
+        every = every if feel == "score" else idioms.on_beats(every)
+        return np.asarray(idioms.centre + count / (count + DOUBT) * (every - idioms.centre))
+
+    usual = float(np.mean([idioms.usual[label] for label in idioms.labels]))
+    each = sorted(set(pieces.tolist()))
+    if feel == "score" and len(each) > 1:
+        held = [idioms.probability(found[pieces == one], Own(mean(pieces != one), 0.0)).mean() for one in each]
+        usual = float(np.mean(held))
+    return Own(mean(np.ones(len(pieces), bool)), usual)

@@ -13,7 +13,6 @@ read no durations and no beats, and are asked by nothing here. Where the means c
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -104,10 +103,19 @@ def _steps(steps: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Somebody's accompaniments: ``who``, the places of composers in :class:`Idioms`, or a mean of figures (SIZE,); ``usual``,
+    the log-probability (nats) that excerpts of his have in the mean."""
+
+    who: tuple[int, ...] | NDArray[np.float64]
+    usual: float
+
+
+@dataclass(frozen=True)
 class Idioms:
     """Composers to compare with: ``labels`` and ``eras`` of each; ``means`` (labels, SIZE), ``precision`` (SIZE, SIZE), the
     inverse of the covariance within a composer; ``centre`` and ``played`` (SIZE,), the mean of composers' scores, and of their
-    performances."""
+    performances; ``usual``, by composer and by era, the mean log-probability (nats) of their excerpts of other works."""
 
     labels: tuple[str, ...]
     eras: tuple[str, ...]
@@ -115,6 +123,7 @@ class Idioms:
     precision: NDArray[np.float64]
     centre: NDArray[np.float64]
     played: NDArray[np.float64]
+    usual: dict[str, float]
 
     def log_probabilities(self, found: NDArray[np.float64], means: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """(..., means) of figures (..., SIZE): log-probabilities (nats) of the composers, or of other means."""
@@ -123,15 +132,21 @@ class Idioms:
         logits = SHARPNESS * ((found - self.centre) @ weights - (away * weights.T).sum(1) / 2)
         return np.asarray(logits - np.logaddexp.reduce(logits, -1, keepdims=True))
 
-    def members(self, name: str) -> tuple[int, ...]:
-        """The places of a composer, or of an era's composers; none of what it doesn't know."""
-        return tuple(k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names)
+    def known(self, name: str) -> Own | None:
+        """A composer, or an era's composers; None of what it doesn't know."""
+        places = tuple(k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names)
+        return Own(places, self.usual[name]) if places else None
 
-    def likeness(self, found: NDArray[np.float64], own: Sequence[int] | NDArray[np.float64]) -> float:
-        """Log-probability (nats) that figures are of any of some composers (their places), or of one more, by its mean."""
-        if isinstance(own, np.ndarray):
-            return float(self.log_probabilities(found, np.concatenate([self.means, own[None]]))[-1])
-        return float(np.logaddexp.reduce(self.log_probabilities(found)[list(own)]))
+    def likeness(self, found: NDArray[np.float64], own: Own) -> float:
+        """How much less likely figures are somebody's than his own usually are, in nats: 0 or below. What is likelier still is
+        no better: it would be a caricature."""
+        return min(float(self.probability(found, own)) - own.usual, 0.0)
+
+    def probability(self, found: NDArray[np.float64], own: Own) -> NDArray[np.float64]:
+        """(...) log-probability (nats) that figures (..., SIZE) are his."""
+        if isinstance(own.who, np.ndarray):
+            return np.asarray(self.log_probabilities(found, np.concatenate([self.means, own.who[None]]))[..., -1])
+        return np.asarray(np.logaddexp.reduce(self.log_probabilities(found)[..., list(own.who)], -1))
 
     def on_beats(self, played: NDArray[np.float64]) -> NDArray[np.float64]:
         """(SIZE,) a mean of performances as one of scores: moved by what scores differ in, and the figures on beats as they
@@ -145,7 +160,7 @@ class Idioms:
         """Write it as one safetensors file."""
         from safetensors.numpy import save_file
 
-        head = {"version": VERSION, "labels": self.labels, "eras": self.eras}
+        head = {"labels": self.labels, "eras": self.eras, "usual": self.usual}
         arrays = {name: getattr(self, name).astype(np.float32) for name in ("means", "precision", "centre", "played")}
         save_file(arrays, path, metadata={"idioms": json.dumps(head)})
 
@@ -159,18 +174,19 @@ def shipped_idioms() -> Idioms:
     with safe_open(str(path), framework="numpy") as file:
         head = json.loads(file.metadata()["idioms"])
         arrays = {name: file.get_tensor(name).astype(float) for name in ("means", "precision", "centre", "played")}
-    return Idioms(tuple(head["labels"]), tuple(head["eras"]), **arrays)
+    return Idioms(tuple(head["labels"]), tuple(head["eras"]), **arrays, usual=head["usual"])
 
 
-def save_mean(path: Path, mean: NDArray[np.float64]) -> None:
-    """Write a style's own mean, (SIZE,)."""
+def save_own(path: Path, own: Own) -> None:
+    """Write a style's own mean."""
     from safetensors.numpy import save_file
 
-    save_file({"mean": mean.astype(np.float32)}, path, metadata={"version": str(VERSION)})
+    arrays = {"mean": np.asarray(own.who, np.float32), "usual": np.array([own.usual], np.float32)}
+    save_file(arrays, path, metadata={"version": str(VERSION)})
 
 
-def load_mean(path: Path) -> NDArray[np.float64]:
-    """The inverse of :func:`save_mean`.
+def load_own(path: Path) -> Own:
+    """The inverse of :func:`save_own`.
 
     Raises:
         InputError: if the file is none, or of another version.
@@ -179,9 +195,10 @@ def load_mean(path: Path) -> NDArray[np.float64]:
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            version, mean = (file.metadata() or {}).get("version"), file.get_tensor("mean").astype(float)
+            version = (file.metadata() or {}).get("version")
+            mean, usual = (file.get_tensor(name).astype(float) for name in ("mean", "usual"))
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path}: not the means of a style's figures ({error}).") from error
-    if version != str(VERSION) or mean.shape != (SIZE,) or not np.isfinite(mean).all():
+    if version != str(VERSION) or mean.shape != (SIZE,) or usual.shape != (1,) or not np.isfinite([*mean, *usual]).all():
         raise InputError(f"{path}: not the means of a style's figures of version {VERSION}.")
-    return np.asarray(mean)
+    return Own(mean, float(usual[0]))

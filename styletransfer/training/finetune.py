@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.figures import style_mean
+from styletransfer.data.figures import own_figures
 from styletransfer.data.library import Library, Manifest, training_sequences, write_folder
 from styletransfer.data.prepare import prepare
 from styletransfer.data.touch import loudness
@@ -26,7 +26,7 @@ from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_
 from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash, write_atomically
 from styletransfer.score.copies import Copies
-from styletransfer.score.idiom import save_mean
+from styletransfer.score.idiom import save_own
 from styletransfer.score.notes import Feel
 from styletransfer.styles import CARD, COPIES, IDIOM, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
 from styletransfer.tokens.codec import Codec
@@ -204,8 +204,8 @@ def finetune(
         save_adapter(adapted, folder, card, readme_of(card))
         if kind == "user":  # what others learn from is in the index that comes with the package
             Copies.build(training_sequences(library), library.hash).save(folder / COPIES)
-        if kind in ("user", "other") and (mean := style_mean(library)) is not None:  # composers and eras are compared as such
-            save_mean(folder / IDIOM, mean)
+        if kind in ("user", "other") and (own := own_figures(library)) is not None:  # composers and eras are compared as such
+            save_own(folder / IDIOM, own)
 
     _publish(out, write)
     shutil.rmtree(work)

@@ -27,7 +27,7 @@ WEIGHTS = {
     "stretch": -40.0,
     "rush": -4.0,
     "open_end": -1.0,
-    "idiom": 2.0,
+    "idiom": 3.0,
     "copied": -100.0,
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.

@@ -1,0 +1,98 @@
+"""What the choice does to the style: chosen by hand, and judged by the judge that didn't learn from the ranker's pieces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval import choice
+from eval.systems import songs_in
+from styletransfer.data.library import Library
+from styletransfer.score.idiom import figures, shipped_idioms
+from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.transfer import rank
+from tests.test_transfer_report import SONGS, StandIn
+
+
+def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
+    """Random accompaniments, each in a register of its own."""
+    rng, made = np.random.default_rng(seed), []
+    for k in range(count):
+        onset = np.sort(rng.integers(0, 20, 14)) / 2
+        rest = make_notes(onset, np.full(14, 0.5), rng.integers(30 + 8 * k, 40 + 8 * k, 14))
+        notes = np.concatenate([tune, rest])
+        notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
+        columns = {name: notes[name].astype(float).tolist() for name in ("onset", "duration", "pitch")}
+        made.append({"style": -1.0, "plain": -1.1, **columns, "melody": notes["melody"].astype(int).tolist()})
+    return made
+
+
+def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Heard(StandIn):
+        def probabilities(self, piece: Any, removed: Any = None) -> Any:
+            asked.append((self.name, "even" if piece.notes["pitch"][piece.notes["melody"]][0] % 12 == 0 else "odd"))
+            return super().probabilities(piece, removed)
+
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    for name, text in SONGS.items():
+        (folder / f"{name}.abc").write_text(text)
+    songs = {song.slug: song for song in songs_in(folder)}
+    parts: list[set[str]] = []
+
+    def idioms_in(library: Library, wanted: Any) -> Any:
+        parts.append({piece.group for piece in library.pieces if wanted(piece.group)})
+        return shipped_idioms()
+
+    monkeypatch.setattr(choice, "load_judge", Heard)
+    monkeypatch.setattr(choice, "idioms_in", idioms_in)
+    rows = [
+        {"melody": slug, "style": style, "candidates": candidates(song.melody.notes, 3, seed)}
+        for seed, (slug, song) in enumerate(songs.items())
+        for style in ("bach", "chopin")
+    ]
+    report = choice.tell(rows, songs, Library.load(tiny_data))
+    assert len(parts) == 2
+    assert parts[0]
+    assert not parts[0] & parts[1]
+    first, second = choice.JUDGES["composers"]
+    assert {(f"{first}-b", "even"), (f"{first}-a", "odd"), (second, "even"), (second, "odd")} == set(asked)
+
+    chosen, idioms, one = {choice.WITH: [], choice.WITHOUT: []}, shipped_idioms(), StandIn()  # type: ignore[var-annotated]
+    random = []
+    for row in rows:
+        worth, likely = [], []
+        for kept in row["candidates"]:
+            piece = songs[row["melody"]].melody.with_notes(choice.table_of(kept))
+            tune = piece.notes["melody"]
+            own = idioms.known(row["style"])
+            assert own is not None
+            alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), own)
+            tempo = piece.tempo.quarters_per_minute()
+            total = rank.score(-1.0, -1.1, piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo)["total"]
+            worth.append((total, alike))
+            likely.append(one.probabilities(piece)[one.labels.index(row["style"])])
+        plain, alike = np.array(worth).T
+        chosen[choice.WITHOUT].append(likely[plain.argmax()])
+        chosen[choice.WITH].append(likely[(plain + rank.WEIGHTS["idiom"] * alike).argmax()])
+        random.append(np.mean(likely))
+    for name, values in (*chosen.items(), (choice.RANDOM, random)):
+        assert report["systems"][name]["probability"]["value"] == pytest.approx(np.mean(values), abs=1e-3)
+    added = report["with the idiom, than without"]["probability"]["value"]
+    assert added == pytest.approx(np.mean(chosen[choice.WITH]) - np.mean(chosen[choice.WITHOUT]), abs=1e-3)
+
+    page = tmp_path / "page.md"
+    page.write_text("<!-- begin choice -->\n<!-- end choice -->\n")
+    monkeypatch.setattr(choice, "MELODIES", folder)
+    kept = tmp_path / "rows.jsonl"
+    kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call = ["tell", str(kept), "--data", str(tiny_data), "--write", str(tmp_path / "choice.json"), "--page", str(page)]
+    assert choice.main(call) == 0
+    assert json.loads((tmp_path / "choice.json").read_text()) == report
+    assert "chosen, as it ships" in page.read_text()
