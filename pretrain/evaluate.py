@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument("--pieces", type=int, help="so many of each feel, spread evenly; by default all")
     parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
+    parser.add_argument("--context", type=int, help="tokens that the model reads at once, instead of all that it can")
     parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")
     parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
     parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody].json")
@@ -78,7 +79,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
     total = sum(library.pieces[i].count for i in chosen)
-    context = base.model.sizes.context
+    context = min(arguments.context or base.model.sizes.context, base.model.sizes.context)
     begin, done, bits = time.monotonic(), 0, []
     for index in chosen:
         piece = library.pieces[index]
@@ -93,6 +94,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": arguments.name or (folder.parent.name if folder.name == "final" else folder.name),
         "split": arguments.split,
         "with_melody": with_melody,
+        "context": context,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": manifest.get("steps"),
         "tokens": manifest.get("tokens"),

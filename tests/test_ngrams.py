@@ -112,6 +112,14 @@ def test_recipes(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatc
     run = ["--model", str(tiny_package), *data, "--name", "tiny"]
     assert evaluate.main([*run, "--out", str(results / "tiny.json")]) == 0
     assert evaluate.main([*run, "--without-melody", "--pieces", "1", "--out", str(results / "free.json")]) == 0
+    for name, tokens in (("short", 128), ("whole", 9999)):
+        assert evaluate.main([*run, "--context", str(tokens), "--out", str(tmp_path / f"{name}.json")]) == 0
+    whole, short, all_of_it = (
+        json.loads(path.read_text())["results"][0]
+        for path in (results / "tiny.json", tmp_path / "short.json", tmp_path / "whole.json")
+    )
+    assert (whole["context"], short["context"], all_of_it) == (512, 128, whole)
+    assert short["feels"] != whole["feels"]
     assert evaluate.main([*run, "--longest", "1", "--out", str(results / "none.json")]) == 2
 
     log = tmp_path / "log.jsonl"
