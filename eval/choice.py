@@ -4,12 +4,12 @@
     python -m eval.choice make runs/choice.jsonl
     python -m eval.choice tell runs/choice.jsonl --data data/prepared --write eval/results/choice.json
 
-``make`` keeps all candidates of the 40 melodies of ``eval/melodies`` in the styles of the transfer report's composers; it goes
+``make`` keeps all candidates of the melodies of ``eval/melodies`` in the styles of the transfer report's composers; it goes
 on where it was interrupted. ``tell`` asks the judges of all of them, and compares one at random with what the ranker chooses,
-with and without its measure of the style (``idiom``). Judge and ranker never know a composer by the same pieces: what a ranker
-with the composers' pieces of one half chooses (half A for even melodies, B for odd ones) is heard by the judge of the other
-half. The adapters have learnt from both; all systems have the same. Nothing was chosen by these melodies or judges: the
-weight is that of :data:`styletransfer.transfer.rank.WEIGHTS`. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
+with and without its measure of the style (``idiom``; copies aren't looked for). J1 and the ranker never know a composer by the
+same pieces: what a ranker with the composers' pieces of one half chooses (half A for even melodies, B for odd ones) is heard
+by the judge of the other half. J2 has no halves, and the adapters have learnt from both; all systems have the same. The
+example tunes, by which the measure was tried, are left out. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from styletransfer.evaluation.judge import Judge, load_judge
 from styletransfer.evaluation.markers import fill
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.idiom import Idioms, figures
+from styletransfer.score.examples import EXAMPLES
+from styletransfer.score.idiom import Idioms
 from styletransfer.score.notes import Piece
 from styletransfer.transfer import rank
 from styletransfer.transfer.pipeline import measured_model, melody_codec, voices_in
@@ -75,7 +76,7 @@ def make(path: Path, candidates: int, melodies: int | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     measured_model()
     codec = melody_codec()
-    for song in songs_in(MELODIES)[:melodies]:
+    for song in songs()[:melodies]:
         for style in COMPOSERS:
             if (song.slug, style) in done:
                 continue
@@ -95,7 +96,7 @@ def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, jud
     tune = piece.notes["melody"]
     own = idioms.known(style)
     assert own is not None
-    alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), own)
+    alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
     tempo = piece.tempo.quarters_per_minute()
     found = rank.score(
         kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo, idiom=alike
@@ -106,18 +107,25 @@ def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, jud
     return found | music_of(piece)
 
 
-def tell(rows: list[dict[str, Any]], songs: dict[str, Song], library: Library) -> dict[str, Any]:
-    """The report, as plain data."""
+def songs() -> list[Song]:
+    """The melodies, without those that the measure was tried by."""
+    return [song for song in songs_in(MELODIES) if song.slug not in EXAMPLES]
+
+
+def tell(rows: list[dict[str, Any]], melodies: list[Song], library: Library) -> dict[str, Any]:
+    """The report on the arrangements of some melodies, as plain data."""
+    known = {song.slug: song for song in melodies}
+    rows = [row for row in rows if row["melody"] in known]
     first, second = JUDGES["composers"]
     dealt = halves(library.pieces)
     parts: dict[str, tuple[Idioms, tuple[Judge, Judge]]] = {}
     for half, other in zip(HALVES, HALVES[::-1], strict=True):
         own = {group for group, where in dealt.items() if where == half}
-        parts[half] = idioms_in(library, own.__contains__), (load_judge(f"{first}-{other.lower()}"), load_judge(second))
+        parts[half] = idioms_in(library, own), (load_judge(f"{first}-{other.lower()}"), load_judge(second))
     names = (*STYLE, *MUSIC, "total")
     values = np.full((len(rows), min(len(row["candidates"]) for row in rows), len(names)), np.nan)
     for k, row in enumerate(rows):
-        song = songs[row["melody"]]
+        song = known[row["melody"]]
         for n, kept in enumerate(row["candidates"][: values.shape[1]]):
             piece = song.melody.with_notes(table_of(kept))
             found = measured(piece, kept, row["style"], *parts[song.half])
@@ -184,8 +192,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.step == "make":
             make(arguments.rows, arguments.candidates, arguments.melodies)
             return 0
-        songs = {song.slug: song for song in songs_in(MELODIES)}
-        report = tell(rows_of(arguments.rows), songs, Library.load(arguments.data))
+        report = tell(rows_of(arguments.rows), songs(), Library.load(arguments.data))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

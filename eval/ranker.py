@@ -1,7 +1,7 @@
 """Where the ranker's weights come from: its candidates for real melodies beside what the composers wrote under them.
 
     python -m eval.ranker chords --data data/prepared
-    for split in train validation; do
+    for split in train validation test; do
         python -m eval.ranker make --data data/prepared --split $split --arrangements runs/ranker/$split.jsonl
     done
     python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
@@ -14,8 +14,9 @@ each content group, at most twenty of a composer (none of the 40 melodies of the
 melody in its composer's style, and keeps all the candidates and the composer's own accompaniment. It goes on where it was
 interrupted. ``fit`` asks which measures tell the composer's accompaniment from the candidates under the same melody: a
 conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice behavior", 1974), fitted to the melodies of
-the training pieces. What it is worth is measured on those of the validation pieces: how many of the candidates rank behind the
-composer's own, and how near the candidate that it chooses comes to the composer's (:func:`agreement`), which it never saw.
+the training pieces. What it is worth is measured on those of the validation and the test pieces: how many of the candidates
+rank behind the composer's own, and how near the candidate that it chooses comes to the composer's (:func:`agreement`). By
+the validation pieces what is set by hand was chosen (docs/decisions.md); by the test pieces nothing was.
 ``count`` asks the same of the choice among 1, 2, 4 and more of the validation pieces' candidates, whichever these are.
 """
 
@@ -44,7 +45,7 @@ from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import write_atomically
 from styletransfer.score.harmony import SCALES, estimate_key, out_of_key_share
-from styletransfer.score.idiom import figures, shipped_idioms
+from styletransfer.score.idiom import shipped_idioms
 from styletransfer.score.notes import NoteTable, Piece, make_notes
 from styletransfer.styles import shipped
 from styletransfer.tokens.codec import Codec
@@ -158,14 +159,37 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
 
 
 def fit(folder: Path) -> dict[str, Any]:
-    """Weights of the training melodies, and what they are worth on those of validation, as plain data."""
+    """Weights of the training melodies, and what they and those that ship are worth on others, as plain data."""
     learnt, _ = arrangements(folder / "train.jsonl")
-    values, near = arrangements(folder / "validation.jsonl")
-    songs, fitted = len(values), len(FITTED)
-    weights = weights_of(learnt[..., :fitted])
+    weights = weights_of(learnt[..., : len(FITTED)])
+    others = {split: arrangements(folder / f"{split}.jsonl") for split in ("validation", "test")}
+    means = {
+        split: {
+            name: {"composers": round(float(column[:, 0].mean()), 4), "candidates": round(float(column[:, 1:].mean()), 4)}
+            for name, column in zip(MEASURES, np.moveaxis(every, -1, 0), strict=True)
+        }
+        for split, every in (("train", learnt), *((split, values) for split, (values, _) in others.items()))
+    }
+    del means["train"]["idiom"]  # which has seen these pieces
+    return {
+        "made_by": "eval.ranker fit",
+        "melodies": {"train": len(learnt), **{split: len(values) for split, (values, _) in others.items()}},
+        "candidates": learnt.shape[1] - 1,
+        "means": means,
+        "weights": dict(zip(FITTED, np.round(weights, 4).tolist(), strict=True)),
+        "choices": {split: worth(values, near, weights) for split, (values, near) in others.items()},
+    }
+
+
+def worth(values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+    """What choices by fitted weights, by those that ship and by each measure alone are worth: the agreement with the composer's
+    own, what it has more than one at random (``gain``), and how many candidates rank behind the composer's own; of the weights
+    that ship, also what they gain by the style's measure."""
+    totals, idiom = totals_of(values), rank.WEIGHTS["idiom"] * values[..., MEASURES.index("idiom")]
     systems = {
-        "the fitted weights": values[..., :fitted] @ weights,
-        "the weights that ship": totals_of(values),
+        "the fitted weights": values[..., : len(FITTED)] @ weights,
+        "the weights that ship": totals,
+        "these, without the idiom": totals - idiom,
     }
     systems |= {f"{name} alone": values[..., k] * (1 if name in HIGHER else -1) for k, name in enumerate(MEASURES)}
     chance = near.mean(1)
@@ -173,28 +197,17 @@ def fit(folder: Path) -> dict[str, Any]:
         "one at random": {"agreement": chance.mean()},
         "the best there is": {"agreement": near.max(1).mean()},
     }
+    chosen = {name: near[np.arange(len(near)), scores[:, 1:].argmax(1)] for name, scores in systems.items()}
     for name, scores in systems.items():
         behind = (scores[:, :1] > scores[:, 1:]).mean(1) + (scores[:, :1] == scores[:, 1:]).mean(1) / 2
-        gain = near[np.arange(songs), scores[:, 1:].argmax(1)] - chance
         table[name] = {
-            "agreement": (gain + chance).mean(),
-            **interval("gain", gain),
+            "agreement": chosen[name].mean(),
+            **interval("gain", chosen[name] - chance),
             **interval("behind", behind),
         }
-    return {
-        "made_by": "eval.ranker fit",
-        "melodies": {"train": len(learnt), "validation": songs},
-        "candidates": near.shape[1],
-        "means": {
-            split: {
-                name: {"composers": round(float(column[:, 0].mean()), 4), "candidates": round(float(column[:, 1:].mean()), 4)}
-                for name, column in zip(MEASURES, np.moveaxis(every, -1, 0), strict=True)
-            }
-            for split, every in (("train", learnt), ("validation", values))
-        },
-        "weights": dict(zip(FITTED, np.round(weights, 4).tolist(), strict=True)),
-        "choices": {name: {key: round(float(value), 4) for key, value in row.items()} for name, row in table.items()},
-    }
+    added = chosen["the weights that ship"] - chosen["these, without the idiom"]
+    table["the weights that ship"] |= interval("by the idiom", added)
+    return {name: {key: round(float(value), 4) for key, value in row.items()} for name, row in table.items()}
 
 
 def count(path: Path) -> dict[str, Any]:
@@ -250,7 +263,7 @@ def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
     idioms = shipped_idioms()
     own = idioms.known(composer)
-    alike = 0.0 if own is None else idioms.likeness(figures(melody, rest), own)
+    alike = 0.0 if own is None else idioms.likeness(melody, rest, own)
     found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike)
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
     return [found[name] for name in MEASURES]

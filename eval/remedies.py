@@ -42,7 +42,7 @@ from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.read import read_score, read_tunes
 from styletransfer.styles import style_at
 from styletransfer.transfer import rank
-from styletransfer.transfer.likeness import likeness
+from styletransfer.transfer.likeness import likeness, parts_of
 from styletransfer.transfer.pipeline import find_melody
 
 ONE = SamplingConfig(candidates=1)
@@ -183,7 +183,7 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
         melody = piece.notes["melody"]
         tune = piece.notes[melody]
         tempo = piece.tempo.quarters_per_minute()
-        alike = likeness(job[2].name, [piece])[0] if job[2] else 0.0
+        alike = likeness(parts_of(job[2].name), tune, piece.notes[~melody]) if job[2] else 0.0
         scores = rank.score(
             candidate.style, candidate.plain, tune, piece.notes[~melody], quarters_per_minute=tempo, idiom=alike
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from styletransfer.data.figures import ENOUGH, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.idiom import SHARPNESS, Idioms, save_own, shipped_idioms
+from styletransfer.score.idiom import LEAST, Idioms, save_own, shipped_idioms
 from styletransfer.styles import IDIOM, shipped
 from styletransfer.tokens.controls import COMPOSER_ERAS
 
@@ -38,45 +37,64 @@ FOLDS = 5
 Excerpts = tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]
 
 
-def idioms_of(
-    scores: tuple[NDArray[np.float64], NDArray[np.str_]],
-    works: NDArray[np.str_],
-    performances: tuple[NDArray[np.float64], NDArray[np.str_]],
-    enough: int,
-    excerpts: int,
-    usual: dict[str, float] | None = None,
-) -> Idioms:
-    """The composers of excerpts.
-
-    Args:
-        scores: figures (excerpts, SIZE), and composer of each. works: the content group of each.
-        performances: the same of performances.
-        enough: works whose scores make a composer known. excerpts: of performances, that make known any other.
-        usual: see there.
-    """
-    found, composers = scores
+def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> Idioms:
+    """The composers of excerpts, without what theirs usually have: those with scores of ``enough`` works, and those with so
+    many ``excerpts`` of performances."""
+    found, composers, works = scores
     written = [name for name in COMPOSER_ERAS if len(set(works[composers == name])) >= enough]
     means = {name: found[composers == name].mean(0) for name in written}
     apart = np.concatenate([found[composers == name] - means[name] for name in written])
     covariance = apart.T @ apart / len(apart)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(len(covariance))
     centre = np.mean([means[name] for name in written], 0)
-    heard, players = performances
+    heard, players, _ = performances
     playing = [name for name in COMPOSER_ERAS if (players == name).sum() >= excerpts]
     both = [name for name in playing if name in means]
-    # the mean of performances of a composer of the mean kind: those who have both tell how scores and performances differ
+    # composers who have both tell how performances differ from scores, and so where the mean of all composers' would be
     played = np.mean([heard[players == name].mean(0) - means[name] for name in both], 0) + centre
     one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played, {})
     means |= {name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means}
     labels = tuple(name for name in COMPOSER_ERAS if name in means)
     eras = tuple(COMPOSER_ERAS[name] for name in labels)
-    return Idioms(labels, eras, np.array([means[name] for name in labels]), one.precision, centre, played, usual or {})
+    return replace(one, labels=labels, eras=eras, means=np.array([means[name] for name in labels]))
+
+
+def learnt(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> tuple[Idioms, NDArray[np.float64]]:
+    """The composers of excerpts; and log-probabilities of the scores' excerpts, (excerpts, labels), by the means of other
+    content groups, in five folds. What composers' excerpts usually have is of these (of composers with too few works to tell,
+    the mean of the others)."""
+    made = means_of(scores, performances, enough, excerpts)
+    found, composers, works = scores
+    groups = sorted(set(works.tolist()))
+    fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
+    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), np.nan)
+    for number in range(FOLDS):
+        held = folds == number
+        others = ~np.isin(performances[2], works[held])
+        one = means_of(some(scores, ~held), some(performances, others), max(enough // 2, 1), max(excerpts // 2, 1))
+        places = [one.labels.index(label) if label in one.labels else -1 for label in made.labels]
+        if -1 in places:
+            raise InputError(f"{made.labels[places.index(-1)]}: all that is known of him lies in one fold.")
+        away = replace(one, labels=made.labels, eras=made.eras, means=one.means[places])
+        logs[held] = away.log_probabilities(found[held])
+    names, known, usual = (*made.labels, *dict.fromkeys(made.eras)), [], {}
+    for name in names:
+        own = [k for k, both in enumerate(zip(made.labels, made.eras, strict=True)) if name in both]
+        rows = np.isin(composers, [made.labels[k] for k in own])
+        if len(set(works[rows])) >= enough:
+            usual[name] = float(np.logaddexp.reduce(logs[rows][:, own], 1).mean())
+            known += [usual[name]] if name in made.labels else []
+    usual |= {name: float(np.mean(known)) for name in names if name not in usual}
+    return replace(made, usual=usual), logs
+
+
+def some(excerpts: Excerpts, rows: NDArray[np.bool_]) -> Excerpts:
+    return excerpts[0][rows], excerpts[1][rows], excerpts[2][rows]
 
 
 def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]) -> dict[str, Any]:
     """How well composers are told: of each, excerpts, the share that is taken for his, the mean log-probability of him (nats),
-    and that of others' excerpts; and their means over composers; nothing where
-    all are of one."""
+    and that of others' excerpts; and their means over composers; nothing where all are of one."""
     best, rows = np.array(labels)[log_probabilities.argmax(1)], {}
     for k, name in enumerate(labels):
         own = composers == name
@@ -92,69 +110,32 @@ def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], la
     return {"chance": round(1 / len(labels), 3), **{k: round(v, 3) for k, v in means.items()}, "composers": rounded}
 
 
-def excerpts(library: Library, split: str | tuple[str, ...], feel: str) -> Excerpts:
+def excerpts_of(library: Library, split: str | tuple[str, ...], feel: str) -> Excerpts:
     """Figures of excerpts of a split, (excerpts, SIZE), and composer and content group of each."""
     found, pieces = excerpt_figures(library, library.select(split=split, feel=feel))
     names = [(library.pieces[k].composer, library.pieces[k].group) for k in pieces.tolist()]
     return found, np.array([name for name, _ in names]), np.array([group for _, group in names])
 
 
-def idioms_in(library: Library, wanted: Callable[[str], bool]) -> Idioms:
-    """The composers of those training pieces whose content group is wanted."""
-    scores, performances = (excerpts(library, "train", feel) for feel in ("score", "performance"))
-    kept, heard = (np.array([wanted(group) for group in one[2].tolist()], bool) for one in (scores, performances))
-    found, composers, works = (column[kept] for column in scores)
-    return idioms_of(
-        (found, composers),
-        works,
-        (performances[0][heard], performances[1][heard]),
-        ENOUGH // 2,
-        EXCERPTS // 2,
-        shipped_idioms().usual,
-    )
-
-
-def usual_of(
-    log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], works: dict[str, int], idioms: Idioms
-) -> dict[str, float]:
-    """What composers' excerpts of other works have, and an era's, of it, in the mean (nats); of composers with too few works to
-    tell, the mean of the others."""
-    names = [*idioms.labels, *dict.fromkeys(idioms.eras)]
-    found = {}
-    for name in names:
-        own = [k for k, both in enumerate(zip(idioms.labels, idioms.eras, strict=True)) if name in both]
-        if works.get(name, ENOUGH) >= ENOUGH:
-            written = np.isin(composers, [idioms.labels[k] for k in own])
-            found[name] = float(np.logaddexp.reduce(log_probabilities[written][:, own], 1).mean())
-    mean = float(np.mean([value for name, value in found.items() if name in works]))
-    return {name: found.get(name, mean) for name in names}
+def idioms_in(library: Library, groups: set[str]) -> Idioms:
+    """The composers of the training pieces of some content groups, which may be half as many."""
+    scores, performances = (excerpts_of(library, "train", feel) for feel in ("score", "performance"))
+    own = [some(one, np.isin(one[2], sorted(groups))) for one in (scores, performances)]
+    return learnt(own[0], own[1], ENOUGH // 2, EXCERPTS // 2)[0]
 
 
 def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
     """The composers of a library's training pieces, and what they are worth, as plain data."""
-    found, composers, works = excerpts(library, "train", "score")
-    heard, players, recitals = excerpts(library, "train", "performance")
-    made = idioms_of((found, composers), works, (heard, players), ENOUGH, EXCERPTS)
-    groups = sorted(set(works.tolist()))
-    fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
-    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), np.nan)
-    for number in range(FOLDS):
-        held = folds == number
-        others = ~np.isin(recitals, works[held])
-        one = idioms_of(
-            (found[~held], composers[~held]), works[~held], (heard[others], players[others]), ENOUGH // 2, EXCERPTS // 2
-        )
-        places = [made.labels.index(label) for label in one.labels]
-        logs[np.ix_(held, places)] = one.log_probabilities(found[held])
-    usual = usual_of(logs, composers, {name: len(set(works[composers == name])) for name in made.labels}, made)
-    made = replace(made, usual=usual)
-    later, writers, _ = excerpts(library, ("validation", "test"), "score")
+    scores = excerpts_of(library, "train", "score")
+    made, logs = learnt(scores, excerpts_of(library, "train", "performance"), ENOUGH, EXCERPTS)
+    later, writers, _ = excerpts_of(library, ("validation", "test"), "score")
+    short = [logs[k, made.labels.index(name)] - made.usual[name] for k, name in enumerate(scores[1]) if name in made.labels]
     return made, {
         "made_by": "finetune.idioms",
         "data": library.hash,
-        "sharpness": SHARPNESS,
-        "usual": {name: round(value, 3) for name, value in usual.items()},
-        "training scores, other works": told(logs, composers, made.labels),
+        "usual": {name: round(value, 3) for name, value in made.usual.items()},
+        "own excerpts below the least": round(float((np.array(short) < LEAST).mean()), 4),
+        "training scores, other works": told(logs, scores[1], made.labels),
         "validation and test scores": told(made.log_probabilities(later), writers, made.labels),
     }
 
@@ -181,9 +162,9 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     text = json.dumps(found, indent=1)
-    print(text)
     if arguments.write:
         write_atomically(arguments.write, (text + "\n").encode())
+    print(text)
     return 0
 
 

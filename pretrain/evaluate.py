@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+FEWEST = 64
+"""Tokens that a model has to read at once, at the least: the controls, a bar of melody, and a bar."""
+
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,11 +25,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument("--pieces", type=int, help="so many of each feel, spread evenly; by default all")
     parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
-    parser.add_argument("--context", type=int, help="tokens that the model reads at once, instead of all that it can")
+    parser.add_argument(
+        "--context", type=int, metavar="TOKENS", help="tokens that the model reads at once, instead of all that it can"
+    )
     parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")
     parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
-    parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody].json")
+    parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody][-TOKENS].json")
     arguments = parser.parse_args(argv)
+    if arguments.context is not None and arguments.context < FEWEST:
+        parser.error(f"--context {arguments.context}: give at least {FEWEST}.")
 
     from styletransfer.errors import InputError
 
@@ -37,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     from styletransfer.model.weights import write_atomically
 
-    kind = "-without-melody" if arguments.without_melody else ""
+    kind = "-without-melody" * arguments.without_melody + (f"-{arguments.context}" if arguments.context else "")
     name = report["results"][0]["model"]
     out = arguments.out or Path(f"pretrain/results/{name}-{arguments.split}{kind}.json")
     out.parent.mkdir(parents=True, exist_ok=True)

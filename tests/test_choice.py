@@ -12,7 +12,7 @@ import pytest
 from eval import choice
 from eval.systems import songs_in
 from styletransfer.data.library import Library
-from styletransfer.score.idiom import figures, shipped_idioms
+from styletransfer.score.idiom import shipped_idioms
 from styletransfer.score.notes import NoteTable, make_notes
 from styletransfer.transfer import rank
 from tests.test_transfer_report import SONGS, StandIn
@@ -46,8 +46,8 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
     songs = {song.slug: song for song in songs_in(folder)}
     parts: list[set[str]] = []
 
-    def idioms_in(library: Library, wanted: Any) -> Any:
-        parts.append({piece.group for piece in library.pieces if wanted(piece.group)})
+    def idioms_in(library: Library, groups: set[str]) -> Any:
+        parts.append(groups)
         return shipped_idioms()
 
     monkeypatch.setattr(choice, "load_judge", Heard)
@@ -57,7 +57,7 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for seed, (slug, song) in enumerate(songs.items())
         for style in ("bach", "chopin")
     ]
-    report = choice.tell(rows, songs, Library.load(tiny_data))
+    report = choice.tell(rows, list(songs.values()), Library.load(tiny_data))
     assert len(parts) == 2
     assert parts[0]
     assert not parts[0] & parts[1]
@@ -73,7 +73,7 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
             tune = piece.notes["melody"]
             own = idioms.known(row["style"])
             assert own is not None
-            alike = idioms.likeness(figures(piece.notes[tune], piece.notes[~tune]), own)
+            alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
             tempo = piece.tempo.quarters_per_minute()
             total = rank.score(-1.0, -1.1, piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo)["total"]
             worth.append((total, alike))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
@@ -24,12 +25,14 @@ from styletransfer.errors import InputError
 from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash
 from styletransfer.score.copies import match_of
+from styletransfer.score.idiom import SIZE
 from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.styles import find_style, home
 from styletransfer.training import finetune as module
 from styletransfer.training.finetune import FinetuneConfig, finetune, finetune_source, pieces_of
 from styletransfer.training.trainer import last_checkpoint
+from styletransfer.transfer.likeness import own_of
 from styletransfer.transfer.pipeline import indexes_for
 from tests.tiny import codec, random_piece
 
@@ -101,6 +104,9 @@ def test_a_folder_becomes_a_style_that_plays(
     assert {path.name for path in own_home.iterdir()} == {"mine"}
     assert (own_home / "mine" / "sample.mid").stat().st_size > 100
     assert len(indexes_for("mine,bach")) == 2
+    own = own_of(style)
+    assert own is not None
+    assert np.shape(own.who) == (SIZE,)
     known = [match_of(read_song(path), indexes_for("mine")).notes >= 20 for path in sorted(songs.glob("*/?.mid"))]
     assert known.count(True) == 7  # what it learnt from, of eight; none is in the index that ships
     listed = json.loads(CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output)

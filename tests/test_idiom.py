@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from scipy.stats import multivariate_normal
 
 from finetune import idioms as recipe
+from finetune import train
 from styletransfer.data.figures import DOUBT, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.idiom import (
+    FEWEST,
+    LEAST,
     ON_BEATS,
     SHARPNESS,
     SIZE,
@@ -27,16 +31,26 @@ from styletransfer.score.idiom import (
     shipped_idioms,
 )
 from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.score.write import write_midi
 from styletransfer.styles import IDIOM, Style, find_style
-from styletransfer.transfer.likeness import likeness, own_of
+from styletransfer.transfer.likeness import likeness, own_of, parts_of
+from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.rank import WEIGHTS, score
+from styletransfer.transfer.request import Request
 from tests.arrangements import random_arrangement
+from tests.tiny import random_piece
 
 
 def notes(*rows: tuple[float, float, int], melody: bool = False) -> NoteTable:
     """Notes of (onset, duration, pitch)."""
     onset, duration, pitch = zip(*rows, strict=True)
     return make_notes(onset, duration, pitch, melody=melody)
+
+
+def arranged(seed: int) -> tuple[NoteTable, NoteTable]:
+    """A melody and an accompaniment."""
+    piece = random_arrangement(seed)
+    return piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
 
 
 TUNE = notes((0, 1, 72), (1, 1, 76), (2, 1, 79), (3, 1, 72), melody=True)
@@ -107,8 +121,35 @@ def test_the_discriminant_is_that_of_normal_distributions() -> None:
     four = np.append(logs[0], SHARPNESS * multivariate_normal(mean, covariance).logpdf(found[0]))
     likely = four[-1] - np.logaddexp.reduce(four)
     assert float(one.probability(found[0], Own(mean, 0.0))) == pytest.approx(likely)
-    assert one.likeness(found[0], Own(mean, likely + 1.5)) == pytest.approx(-1.5)
-    assert one.likeness(found[0], Own(mean, likely - 1.5)) == 0  # more like him than he is himself
+
+
+def test_likeness_has_a_floor_and_a_ceiling() -> None:
+    one, tune, rest = shipped_idioms(), *arranged(3)
+    mean = figures(tune, rest)
+    likely = float(one.probability(mean, Own(mean, 0.0)))
+    found = [one.likeness(tune, rest, Own(mean, likely + short)) for short in (1.5, -1.5, 99.0)]
+    assert found == [pytest.approx(-1.5), 0, LEAST]  # more like him than he is himself is no better
+    assert one.likeness(tune, rest[: FEWEST - 1], Own(mean, -99.0)) == LEAST
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_silence_is_nobodys_manner(seed: int) -> None:
+    """The discriminant took nothing at all for Bartók, and two notes for more of him than a whole accompaniment."""
+    one, (tune, rest) = shipped_idioms(), arranged(seed)
+    every = [one.known(name) for name in (*one.labels, *one.eras)]
+    every += [own_of(find_style(name)) for name in ("chorales", "palestrina")]
+    for own in every:
+        assert own is not None
+        assert one.likeness(tune, NOTHING, own) == one.likeness(tune, rest[:2], own) == LEAST <= one.likeness(tune, rest, own)
+
+
+def test_what_is_saved_is_read(tmp_path: Path) -> None:
+    one = shipped_idioms()
+    one.save(tmp_path / "idioms.safetensors")
+    read = Idioms.load(tmp_path / "idioms.safetensors")
+    assert (read.labels, read.eras, read.usual) == (one.labels, one.eras, one.usual)
+    for name in ("means", "precision", "centre", "played"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(one, name))
 
 
 def test_performances_tell_nothing_of_beats() -> None:
@@ -127,18 +168,28 @@ def test_composers_are_known_by_scores_or_by_performances() -> None:
     rng, names = np.random.default_rng(0), ["bach", "chopin", "debussy"]
     centres = {name: 2.0 * np.eye(SIZE)[k] for k, name in enumerate(names)}
 
-    def drawn(composers: list[str], shift: float) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    def drawn(composers: list[str], shift: float) -> recipe.Excerpts:
         every = [name for name in composers for _ in range(400)]
-        return np.array([centres[name] + shift + rng.normal(size=SIZE) for name in every]), np.array(every)
+        found = np.array([centres[name] + shift + rng.normal(size=SIZE) for name in every])
+        return found, np.array(every), np.array([f"{name}{k % 20}" for k, name in enumerate(every)])
 
     scores, performances = drawn(names[:2], 0.0), drawn(names, 5.0)
-    works = np.array([f"{name}{k % 20}" for k, name in enumerate(scores[1].tolist())])
-    made = recipe.idioms_of(scores, works, performances, enough=20, excerpts=60)
+    made, logs = recipe.learnt(scores, performances, 20, 60)
     assert set(made.labels) == set(names)
     assert made.eras == tuple({"bach": "baroque", "chopin": "romantic", "debussy": "modern"}[name] for name in made.labels)
-    later, writers = drawn(names, 0.0)
+    later, writers, _ = drawn(names, 0.0)
     told = recipe.told(made.log_probabilities(later), writers, made.labels)
     assert all(row["taken"] > 0.6 and row["own"] > row["others"] + 1 for row in told["composers"].values())
+    own = {name: float(logs[scores[1] == name, made.labels.index(name)].mean()) for name in ("bach", "chopin")}
+    mean = pytest.approx(np.mean(list(own.values())))
+    assert made.usual == own | {"debussy": mean, "baroque": own["bach"], "romantic": own["chopin"], "modern": mean}
+    # no excerpt of a fold is in the means that it is held against, nor a performance of the same work
+    folds = dict(zip(sorted(set(scores[2].tolist())), np.random.default_rng(0).permutation(40) % recipe.FOLDS, strict=True))
+    held = np.array([folds[work] == folds["bach7"] for work in scores[2].tolist()])
+    alone = recipe.means_of(
+        recipe.some(scores, ~held), recipe.some(performances, ~np.isin(performances[2], scores[2][held])), 10, 30
+    )
+    np.testing.assert_allclose(logs[held], alone.log_probabilities(scores[0][held]))
 
 
 def test_what_ships_knows_its_composers() -> None:
@@ -173,11 +224,30 @@ def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
 
 
 def test_a_blend_is_like_its_parts_by_their_weights() -> None:
-    piece = random_arrangement(1)
-    bach, chopin = (likeness(name, [piece])[0] for name in ("bach", "chopin"))
-    assert min(bach, chopin) < 0
-    assert likeness("bach:3,chopin:1", [piece, piece]) == [pytest.approx(0.75 * bach + 0.25 * chopin)] * 2
-    assert likeness("bach", [replace(piece, feel="performance", bars=piece.bars[:0])]) == [0.0]
+    tune, rest = arranged(1)
+    bach, chopin = (likeness(parts_of(name), tune, rest) for name in ("bach", "chopin"))
+    assert bach != chopin
+    assert likeness(parts_of("bach:3,chopin:1"), tune, rest) == pytest.approx(0.75 * bach + 0.25 * chopin)
+
+
+def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
+    """Of a score, by style; of a performance nothing is known."""
+    told = {}
+    for style in ("bach", "chopin"):
+        result = apply(Request("twinkle", style, SamplingConfig(candidates=3), model=tiny_package))
+        told[style] = [one["idiom"] for one in result.report["candidates"]]
+        rests = [piece.notes[~piece.notes["melody"]] for piece in result.candidates]
+        assert result.melody is not None
+        expected = [likeness(parts_of(style), result.melody.notes, rest) for rest in rests]
+        np.testing.assert_allclose(told[style], expected, atol=0.15)  # as they were before the grid of the file
+    assert told["bach"] != told["chopin"]
+    assert min(told["bach"]) < 0
+
+
+def test_a_performance_has_no_idiom(tiny_package: Path, tmp_path: Path) -> None:
+    write_midi(random_piece(1, "performance"), tmp_path / "played.mid")
+    request = Request(str(tmp_path / "played.mid"), "bach", SamplingConfig(candidates=1), model=tiny_package)
+    assert apply(request).report["candidates"][0]["idiom"] == 0
 
 
 def test_the_ranker_weighs_it() -> None:
@@ -195,22 +265,54 @@ def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
     own, one = own_figures(bach), shipped_idioms()
     assert own is not None
     np.testing.assert_allclose(own.who - one.centre, count / (count + DOUBT) * (found.mean(0) - one.centre))
-    assert own.usual < 0
     played = own_figures(library.view(library.select(composer="bach", feel="performance")))
     assert played is not None
     assert np.isfinite(played.who).all()
     assert own_figures(library.view([])) is None
 
 
-def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_usual_is_of_other_pieces(tiny_data: Path) -> None:
+    library, one = Library.load(tiny_data), shipped_idioms()
+    chopin = library.view(library.select(composer="chopin", feel="score"))
+    found, pieces = excerpt_figures(chopin, chopin.select(split="train"))
+    each, held = sorted(set(pieces.tolist())), []
+    for piece in each:
+        others = found[pieces != piece].mean(0) - one.centre
+        mean = one.centre + (len(each) - 1) / (len(each) - 1 + DOUBT) * others
+        held.append(one.probability(found[pieces == piece], Own(mean, 0.0)).mean())
+    own = own_figures(chopin)
+    assert own is not None
+    assert own.usual == pytest.approx(np.mean(held))
+
+
+def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Chopin is known by four scores, Bach by two performances."""
     monkeypatch.setattr(recipe, "ENOUGH", 2)
     monkeypatch.setattr(recipe, "EXCERPTS", 2)
     monkeypatch.setattr(recipe, "FOLDS", 2)
-    made, found = recipe.report(Library.load(tiny_data))
+    monkeypatch.setattr(recipe, "ASSET", tmp_path / "idioms.safetensors")
+    monkeypatch.setattr(train, "OTHERS", {})
+    out = tmp_path / "idioms.json"
+    assert recipe.main(["--data", str(tiny_data), "--write", str(out)]) == 0
+    made, found = Idioms.load(recipe.ASSET), json.loads(out.read_text())
     assert made.labels == ("bach", "chopin")
     row = found["training scores, other works"]
     assert set(row) == {"chance", "taken", "own", "others", "composers"}
     assert set(row["composers"]) <= set(made.labels)
     assert set(made.usual) == {"bach", "baroque", "chopin", "romantic"}
-    assert all(value < 0 for value in made.usual.values())
+    assert {name: pytest.approx(value, abs=1e-3) for name, value in made.usual.items()} == found["usual"]
+
+
+def test_half_the_works_make_other_means(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "ENOUGH", 2)
+    monkeypatch.setattr(recipe, "EXCERPTS", 2)
+    monkeypatch.setattr(recipe, "FOLDS", 2)
+    library = Library.load(tiny_data)
+    groups = {Path(piece.file).stem: piece.group for piece in library.pieces}
+    parts = [{groups[number] for number in half} for half in (("2", "5", "8"), ("4", "7", "10"))]
+    halves = [recipe.idioms_in(library, part) for part in parts]
+    assert halves[0].labels == halves[1].labels == ("chopin",)
+    assert np.abs(halves[0].means - halves[1].means).max() > 1e-3
+    scores = recipe.excerpts_of(library, "train", "score")
+    own = scores[0][np.isin(scores[2], sorted(parts[0]))]
+    np.testing.assert_allclose(halves[0].means[0], own.mean(0))

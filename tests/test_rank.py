@@ -214,6 +214,29 @@ def test_the_choice_among_so_many_is_the_mean_over_all_choices(monkeypatch: pyte
     assert found["composers"]["fifths"] == pytest.approx(values[:, 0, 2].mean(), abs=1e-4)
 
 
+def test_what_choices_are_worth_by_hand() -> None:
+    rng = np.random.default_rng(1)
+    values, near, weights = (
+        rng.normal(size=(4, 6, len(ranker.MEASURES))),
+        rng.random((4, 5)),
+        rng.normal(size=len(ranker.FITTED)),
+    )
+    found = ranker.worth(values, near, weights)
+    totals = values @ np.array([WEIGHTS.get(name, 0.0) for name in ranker.MEASURES])
+    idiom = WEIGHTS["idiom"] * values[..., ranker.MEASURES.index("idiom")]
+
+    def chosen(scores: np.ndarray) -> float:
+        return float(np.mean([near[song, scores[song, 1:].argmax()] for song in range(4)]))
+
+    ships, without = found["the weights that ship"], found["these, without the idiom"]
+    assert ships["agreement"] == pytest.approx(chosen(totals), abs=1e-4)
+    assert without["agreement"] == pytest.approx(chosen(totals - idiom), abs=1e-4)
+    assert ships["by the idiom"] == pytest.approx(chosen(totals) - chosen(totals - idiom), abs=1e-4)
+    assert ships["gain"] == pytest.approx(chosen(totals) - near.mean(), abs=1e-4)
+    assert ships["behind"] == pytest.approx(np.mean(totals[:, :1] > totals[:, 1:]), abs=1e-4)
+    assert found["clash alone"]["agreement"] == pytest.approx(chosen(-values[..., ranker.MEASURES.index("clash")]), abs=1e-4)
+
+
 def test_what_is_repeated_is_a_drone() -> None:
     moving = notes(*((k, 1, 48 + k) for k in range(4)))
     drone = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55)))

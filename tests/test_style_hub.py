@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from styletransfer.errors import InputError
-from styletransfer.styles import CARD, CONFIG, WEIGHTS, find_style, parse_style
+from styletransfer.styles import CARD, CONFIG, COPIES, IDIOM, WEIGHTS, find_style, parse_style
 from tests.style_folders import GOOD, adapter, empty_place, in_hub, sentence
 
 NO_ANSWER: Any = SimpleNamespace(headers={}, request=None)
@@ -71,7 +71,7 @@ def test_the_hub_is_asked_once_and_only_for_ids(here: Path, tmp_path: Path, monk
     folder, asked = adapter(tmp_path / "fetched/x"), []
 
     def fetch(name: str, *, allow_patterns: list[str]) -> str:
-        assert {CARD, WEIGHTS, CONFIG, "README.md"} <= set(allow_patterns)
+        assert {CARD, WEIGHTS, CONFIG, COPIES, IDIOM, "README.md"} <= set(allow_patterns)
         asked.append(name)
         return str(folder)
 

@@ -26,7 +26,7 @@ from styletransfer.evaluation.measures import Reference, beside, measure, set_me
 from styletransfer.score.notes import Piece
 from styletransfer.styles import find_style
 from styletransfer.transfer import rank
-from styletransfer.transfer.likeness import likeness
+from styletransfer.transfer.likeness import likeness, parts_of
 from tests.conftest import prepared
 from tests.style_folders import adapter
 from tests.tiny import random_piece
@@ -207,7 +207,8 @@ def test_remedies_beside_what_ships(
         made, piece = sampler.candidate(job), sampler.read(job)[1]
         melody = piece.notes["melody"]
         tempo = piece.tempo.quarters_per_minute()
-        notes, alike = (piece.notes[melody], piece.notes[~melody]), likeness("bach", [piece])[0]
+        notes = (piece.notes[melody], piece.notes[~melody])
+        alike = likeness(parts_of("bach"), *notes)
         scores = rank.score(made.style, made.plain, *notes, quarters_per_minute=tempo, idiom=alike)
         worth.append(scores["total"])
     chosen = remedies.best(sampler, jobs)

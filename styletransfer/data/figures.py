@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, spread
-from styletransfer.score.idiom import SIZE, Own, figures, shipped_idioms
+from styletransfer.score.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
 from styletransfer.score.notes import Feel, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
@@ -16,8 +16,6 @@ WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
 TOGETHER: dict[Feel, float] = {"score": 1 / 48, "performance": 0.03}
 """How far apart notes of one onset begin."""
 MOST_A_PIECE = 6
-FEWEST = 8
-"""Notes of the melody and of the accompaniment in an excerpt that counts."""
 ENOUGH = 10
 """Scores by which a style is known; with fewer, performances are asked, if there are any."""
 DOUBT = 3
@@ -25,7 +23,8 @@ DOUBT = 3
 
 
 def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Figures of excerpts of pieces, (excerpts, SIZE), at most :data:`MOST_A_PIECE` of each, and the piece of each."""
+    """Figures of excerpts of pieces, (excerpts, SIZE), at most :data:`MOST_A_PIECE` of each, and the piece of each. An excerpt
+    has :data:`~styletransfer.score.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
     rows, pieces = [np.zeros((0, SIZE))], []
     for index in indices:
         notes, feel = library.notes(index), library.pieces[index].feel
@@ -40,8 +39,8 @@ def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[n
 
 
 def own_figures(library: Library) -> Own | None:
-    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are, and what the
-    pieces' excerpts usually have by the mean of the others; None where there is nothing to measure."""
+    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are, and what
+    excerpts usually have by the mean of other content groups; None where there is nothing to measure."""
     idioms = shipped_idioms()
     scores, played = (library.select(split="train", feel=feel) for feel in ("score", "performance"))
     feel: Feel = "score" if len(scores) >= ENOUGH or not played else "performance"
@@ -55,8 +54,9 @@ def own_figures(library: Library) -> Own | None:
         return np.asarray(idioms.centre + count / (count + DOUBT) * (every - idioms.centre))
 
     usual = float(np.mean([idioms.usual[label] for label in idioms.labels]))
-    each = sorted(set(pieces.tolist()))
-    if feel == "score" and len(each) > 1:
-        held = [idioms.probability(found[pieces == one], Own(mean(pieces != one), 0.0)).mean() for one in each]
+    groups = np.array([library.pieces[one].group for one in pieces.tolist()])
+    if feel == "score" and len(set(groups.tolist())) > 1:
+        each = np.unique(groups)
+        held = [idioms.probability(found[groups == one], Own(mean(groups != one), 0.0)).mean() for one in each]
         usual = float(np.mean(held))
     return Own(mean(np.ones(len(pieces), bool)), usual)

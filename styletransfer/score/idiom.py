@@ -1,10 +1,11 @@
 """Whose hand is it? How a composer's accompaniments are made, and how like them another one is.
 
-An accompaniment's *figures* are thirteen histograms: what is struck together, which intervals above its lowest note and under
-the melody, the steps of its lowest and highest notes, degrees of the melody's key, register and room under the melody, onsets
-in the quarter and between each other, durations, notes a quarter. Composers are compared by linear discriminant analysis
-(R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936): one covariance for all, a mean for each. No
-probability comes from more than the notes of the accompaniment, under the melody that it was given.
+An accompaniment's *figures* are eleven histograms and two numbers: what is struck together, which intervals above its lowest
+note and under the melody, the steps of its lowest and highest notes, degrees of the melody's key, register and room under the
+melody, whether it begins with the melody's notes, onsets in the quarter and between each other, durations, notes a quarter.
+Composers are compared by linear discriminant analysis (R. A. Fisher, "The use of multiple measurements in taxonomic problems",
+1936): one covariance for all, a mean for each. No probability comes from more than the notes of the accompaniment, under the
+melody that it was given.
 
 These are the ranker's own measures. The judges that report style (:mod:`styletransfer.evaluation.judge_features`) have others,
 read no durations and no beats, and are asked by nothing here. Where the means come from: ``finetune.idioms``.
@@ -49,15 +50,19 @@ GAPS = (4, 7, 9, 13, 19, 25, 49)
 LENGTHS = (0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.9, 3.1)
 """The same of durations, in quarters."""
 SHARPNESS = 0.35
-"""What logits are multiplied by, so that the probabilities of excerpts of other pieces are right: figures aren't normal, nor
-are there enough pieces to tell their covariance (``finetune.idioms`` chooses it)."""
+"""What logits are multiplied by: figures aren't normal, nor are there enough pieces to tell their covariance. Of .1 to 1 the
+likeliest in five folds of content groups of 14 composers' training scores (lab log, 28 November)."""
+FEWEST = 8
+"""Notes of an accompaniment that figures tell something of; means know no excerpts with fewer."""
+LEAST = -6.0
+"""Nats: nothing is less like a style. Two in a thousand of composers' own excerpts are (``finetune.idioms``)."""
 VERSION = 1
 
 
 def figures(melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 48) -> NDArray[np.float64]:
     """(SIZE,) the figures of an accompaniment as far as its melody goes, histograms as square roots of shares; those of nothing
-    are 0. ``together``: how far apart notes of one onset begin, in the unit of the onsets (quarters; seconds, of which
-    :data:`ON_BEATS` is no use)."""
+    are 0, and its rate that of half a note. ``together``: how far apart notes of one onset begin, in the unit of the onsets
+    (quarters; seconds, of which :data:`ON_BEATS` is no use)."""
     end = float((melody["onset"] + melody["duration"]).max(initial=0.0))
     notes = accompaniment[accompaniment["onset"] < end]
     notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
@@ -137,10 +142,12 @@ class Idioms:
         places = tuple(k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names)
         return Own(places, self.usual[name]) if places else None
 
-    def likeness(self, found: NDArray[np.float64], own: Own) -> float:
-        """How much less likely figures are somebody's than his own usually are, in nats: 0 or below. What is likelier still is
-        no better: it would be a caricature."""
-        return min(float(self.probability(found, own)) - own.usual, 0.0)
+    def likeness(self, melody: NoteTable, accompaniment: NoteTable, own: Own) -> float:
+        """How much less likely an accompaniment is somebody's than his own usually are: nats, from :data:`LEAST` to 0. What is
+        likelier still is no better: it would be a caricature. One of fewer than :data:`FEWEST` notes is nobody's."""
+        if len(accompaniment) < FEWEST:
+            return LEAST
+        return float(np.clip(self.probability(figures(melody, accompaniment), own) - own.usual, LEAST, 0.0))
 
     def probability(self, found: NDArray[np.float64], own: Own) -> NDArray[np.float64]:
         """(...) log-probability (nats) that figures (..., SIZE) are his."""
@@ -164,17 +171,21 @@ class Idioms:
         arrays = {name: getattr(self, name).astype(np.float32) for name in ("means", "precision", "centre", "played")}
         save_file(arrays, path, metadata={"idioms": json.dumps(head)})
 
+    @classmethod
+    def load(cls, path: Path) -> Idioms:
+        """The inverse of :meth:`save`."""
+        from safetensors import safe_open
+
+        with safe_open(str(path), framework="numpy") as file:
+            head = json.loads(file.metadata()["idioms"])
+            arrays = {name: file.get_tensor(name).astype(float) for name in ("means", "precision", "centre", "played")}
+        return cls(tuple(head["labels"]), tuple(head["eras"]), **arrays, usual=head["usual"])
+
 
 @lru_cache(maxsize=1)
 def shipped_idioms() -> Idioms:
     """The composers that come with the package."""
-    from safetensors import safe_open
-
-    path = resources.files("styletransfer") / "assets" / "idioms.safetensors"
-    with safe_open(str(path), framework="numpy") as file:
-        head = json.loads(file.metadata()["idioms"])
-        arrays = {name: file.get_tensor(name).astype(float) for name in ("means", "precision", "centre", "played")}
-    return Idioms(tuple(head["labels"]), tuple(head["eras"]), **arrays, usual=head["usual"])
+    return Idioms.load(Path(str(resources.files("styletransfer"))) / "assets" / "idioms.safetensors")
 
 
 def save_own(path: Path, own: Own) -> None:
@@ -197,8 +208,12 @@ def load_own(path: Path) -> Own:
         with safe_open(str(path), framework="numpy") as file:
             version = (file.metadata() or {}).get("version")
             mean, usual = (file.get_tensor(name).astype(float) for name in ("mean", "usual"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{path}: not the means of a style's figures ({error}).") from error
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:  # types that numpy doesn't have, too
+        raise InputError(
+            f"{path}: not the means of a style's figures ({error}); learn the style again, or delete it."
+        ) from error
     if version != str(VERSION) or mean.shape != (SIZE,) or usual.shape != (1,) or not np.isfinite([*mean, *usual]).all():
-        raise InputError(f"{path}: not the means of a style's figures of version {VERSION}.")
+        raise InputError(
+            f"{path}: not the means of a style's figures of version {VERSION}; learn the style again, or delete it."
+        )
     return Own(mean, float(usual[0]))

@@ -204,8 +204,8 @@ def finetune(
         save_adapter(adapted, folder, card, readme_of(card))
         if kind == "user":  # what others learn from is in the index that comes with the package
             Copies.build(training_sequences(library), library.hash).save(folder / COPIES)
-        if kind in ("user", "other") and (own := own_figures(library)) is not None:  # composers and eras are compared as such
-            save_own(folder / IDIOM, own)
+            if (own := own_figures(library)) is not None:  # as are their accompaniments' figures
+                save_own(folder / IDIOM, own)
 
     _publish(out, write)
     shutil.rmtree(work)

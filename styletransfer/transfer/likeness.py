@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from styletransfer.score.idiom import Own, figures, load_own, shipped_idioms
-from styletransfer.score.notes import Piece
+from styletransfer.score.idiom import Own, load_own, shipped_idioms
+from styletransfer.score.notes import NoteTable
 from styletransfer.styles import IDIOM, Style, parse_style
+
+Parts = Sequence[tuple[Own, float]]
+"""A style or a blend, as the ranker knows it: whose accompaniments, and their weights."""
+
+
+def parts_of(style: str) -> Parts:
+    """The parts of a style or a blend that anything is known of.
+
+    Raises:
+        InputError: where a style's file is damaged.
+    """
+    return [(own, weight) for one, weight in parse_style(style) if (own := own_of(one)) is not None]
 
 
 def own_of(style: Style) -> Own | None:
@@ -16,12 +28,7 @@ def own_of(style: Style) -> Own | None:
     return shipped_idioms().known({"composer": style.composer, "era": style.era}.get(style.kind, ""))
 
 
-def likeness(style: str, arranged: Sequence[Piece]) -> list[float]:
-    """Of each arrangement, its melody marked, how much less likely its accompaniment is the style's than the style's own pieces
-    usually are (nats, 0 or below); of a blend, the weighted mean. 0 for styles that nothing is known of, and without beats."""
-    parts = [(own, weight) for one, weight in parse_style(style) if (own := own_of(one)) is not None]
-    if arranged[0].feel != "score" or not parts:
-        return [0.0] * len(arranged)
-    tunes = [piece.notes["melody"] for piece in arranged]
-    found = [figures(piece.notes[tune], piece.notes[~tune]) for piece, tune in zip(arranged, tunes, strict=True)]
-    return [sum(weight * shipped_idioms().likeness(one, own) for own, weight in parts) for one in found]
+def likeness(parts: Parts, melody: NoteTable, accompaniment: NoteTable) -> float:
+    """How much less likely an accompaniment on beats is the style's than the style's own usually are: nats, 0 or below; the
+    weighted mean of a blend's parts."""
+    return sum(weight * shipped_idioms().likeness(melody, accompaniment, own) for own, weight in parts)

@@ -28,7 +28,7 @@ from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of
 from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
-from styletransfer.transfer.likeness import likeness
+from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.pianist import performed
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
@@ -77,6 +77,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     tempo = melody.tempo.quarters_per_minute()
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
+    indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
     candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
     done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
@@ -91,7 +92,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         arranged = [spliced(earlier, piece, new) for piece in arranged]
     elif done < wanted:
         arranged = [cut(piece, plan, done) for piece in arranged]
-    scores, best = ranked(candidates, melody, arranged, request.style)
+    scores, best = ranked(candidates, melody, arranged, indexes, parts)
     if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
         tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))
@@ -100,7 +101,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
         if done < wanted:
             arranged = [cut(piece, plan, done) for piece in arranged]
-        scores, best = ranked(candidates, melody, arranged, request.style)
+        scores, best = ranked(candidates, melody, arranged, indexes, parts)
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
@@ -341,10 +342,11 @@ def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
     return replace(piece, notes=notes, bars=piece.bars[:bars])
 
 
-def ranked(candidates: list[Candidate], melody: Piece, arranged: list[Piece], style: str) -> tuple[list[dict[str, float]], int]:
+def ranked(
+    candidates: list[Candidate], melody: Piece, arranged: list[Piece], indexes: list[Copies], parts: Parts
+) -> tuple[list[dict[str, float]], int]:
     """The ranker's measures of all candidates, and the number of the best."""
-    indexes, alike = indexes_for(style), likeness(style, arranged)
-    scores = [rank_of(one, melody, piece, indexes, like) for one, piece, like in zip(candidates, arranged, alike, strict=True)]
+    scores = [rank_of(one, melody, piece, indexes, parts) for one, piece in zip(candidates, arranged, strict=True)]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
@@ -354,10 +356,11 @@ def indexes_for(style: str) -> list[Copies]:
     return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
-def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], alike: float) -> dict[str, float]:
-    """The ranker's measures of one candidate; ``alike``: its likeness to the style."""
+def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], parts: Parts) -> dict[str, float]:
+    """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
     tempo = melody.tempo.quarters_per_minute()
+    alike = likeness(parts, melody.notes, accompaniment) if piece.feel == "score" else 0.0
     return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes), tempo, alike)
 
 

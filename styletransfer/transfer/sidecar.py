@@ -23,7 +23,7 @@ from styletransfer.errors import InputError
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.read import MAX_BYTES
 from styletransfer.score.write import midi_bytes
-from styletransfer.styles import CONFIG, WEIGHTS, parse_style, with_absolute_folders
+from styletransfer.styles import CONFIG, IDIOM, WEIGHTS, parse_style, with_absolute_folders
 from styletransfer.transfer.inspection import melody_rows
 from styletransfer.transfer.request import Request, Result
 from styletransfer.transfer.touch import touch_of
@@ -92,6 +92,7 @@ def provenance_of(request: Request, base: Base) -> Provenance:
             ingredients[f"the file of --{name.replace('_', '-')}"] = digest(_bytes(path))
     for number, (style, _) in enumerate(parse_style(request.style)):
         files = [_bytes(style.path / file) for file in (WEIGHTS, CONFIG)] if style.path else []
+        files += [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
         name = f"the adapter of {style.name}"
         name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
         ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
