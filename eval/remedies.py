@@ -7,8 +7,9 @@
 melodies of ``eval.ranker``, excerpts of validation scores. They are arranged in the styles of the report's composers, once with
 each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the
 report, beside what the music could lose: notes outside the melody's key, dissonance under its notes, clashes, silence, notes a
-quarter, notes that were struck just before, and onsets apart from the melody's. Outputs are kept in ``--work``, so that the
-same command goes on. Writes a JSON and its table, which goes into the lab log.
+quarter, notes that were struck just before, and onsets apart from the melody's. The ranker and the judge know composers by the
+same pieces: what its choice is worth is told by ``eval.choice``. Outputs are kept in ``--work``, so that the same command goes
+on. Writes a JSON and its table, which goes into the lab log.
 """
 
 from __future__ import annotations

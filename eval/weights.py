@@ -7,7 +7,8 @@
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
 the transfer report, by the defaults, and keeps the ranker's measures of the chosen candidate and what J1 says of it; it goes
 on where it was interrupted. ``compare`` writes the means, and the second's less the first's with an interval: a bootstrap
-over melodies, into the part ``weights`` of ``eval/RESULTS.md``, too.
+over melodies, into the part ``weights`` of ``eval/RESULTS.md``, too. J1 and the ranker have learnt from the same train pieces,
+for both: what the ranker's choice adds to J1's opinion is told by ``eval.choice``.
 """
 
 from __future__ import annotations

@@ -61,31 +61,34 @@ def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: in
 
 def learnt(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> tuple[Idioms, NDArray[np.float64]]:
     """The composers of excerpts; and log-probabilities of the scores' excerpts, (excerpts, labels), by the means of other
-    content groups, in five folds. What composers' excerpts usually have is of these (of composers with too few works to tell,
-    the mean of the others)."""
+    content groups, in five folds (-inf for a composer whom the other folds don't know). What composers' excerpts usually have
+    is of these (of composers with too few works to tell, the mean of the others)."""
     made = means_of(scores, performances, enough, excerpts)
     found, composers, works = scores
     groups = sorted(set(works.tolist()))
     fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
-    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), np.nan)
+    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), -np.inf)
     for number in range(FOLDS):
         held = folds == number
         others = ~np.isin(performances[2], works[held])
         one = means_of(some(scores, ~held), some(performances, others), max(enough // 2, 1), max(excerpts // 2, 1))
-        places = [one.labels.index(label) if label in one.labels else -1 for label in made.labels]
-        if -1 in places:
-            raise InputError(f"{made.labels[places.index(-1)]}: all that is known of him lies in one fold.")
-        away = replace(one, labels=made.labels, eras=made.eras, means=one.means[places])
-        logs[held] = away.log_probabilities(found[held])
+        both = [label for label in one.labels if label in made.labels]
+        columns = [[labels.index(label) for label in both] for labels in (made.labels, one.labels)]
+        logs[np.ix_(held, columns[0])] = one.log_probabilities(found[held])[:, columns[1]]
     names, known, usual = (*made.labels, *dict.fromkeys(made.eras)), [], {}
     for name in names:
-        own = [k for k, both in enumerate(zip(made.labels, made.eras, strict=True)) if name in both]
+        own = [k for k, pair in enumerate(zip(made.labels, made.eras, strict=True)) if name in pair]
         rows = np.isin(composers, [made.labels[k] for k in own])
         if len(set(works[rows])) >= enough:
-            usual[name] = float(np.logaddexp.reduce(logs[rows][:, own], 1).mean())
+            usual[name] = _mean(np.logaddexp.reduce(logs[rows][:, own], 1))
             known += [usual[name]] if name in made.labels else []
     usual |= {name: float(np.mean(known)) for name in names if name not in usual}
     return replace(made, usual=usual), logs
+
+
+def _mean(log_probabilities: NDArray[np.float64]) -> float:
+    """Of those that are known: a fold may lack a composer."""
+    return float(log_probabilities[np.isfinite(log_probabilities)].mean())
 
 
 def some(excerpts: Excerpts, rows: NDArray[np.bool_]) -> Excerpts:
@@ -102,8 +105,8 @@ def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], la
             rows[name] = {
                 "excerpts": int(own.sum()),
                 "taken": float((best[own] == name).mean()),
-                "own": float(log_probabilities[own, k].mean()),
-                "others": float(log_probabilities[~own, k].mean()),
+                "own": _mean(log_probabilities[own, k]),
+                "others": _mean(log_probabilities[~own, k]),
             }
     means = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("taken", "own", "others") if rows}
     rounded = {name: {key: round(value, 3) for key, value in row.items()} for name, row in rows.items()}
