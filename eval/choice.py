@@ -29,23 +29,20 @@ from eval.remedies import heard, music_of, plain
 from eval.results import number
 from eval.systems import Song, songs_in
 from eval.transfer_report import COMPOSERS, JUDGES
+from eval.weights import MELODIES, RESULTS, publish, rows_of
 from finetune.idioms import idioms_in
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.evaluation.judge import Judge, load_judge
-from styletransfer.evaluation.markers import fill
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.model.weights import write_atomically
 from styletransfer.score.examples import EXAMPLES
 from styletransfer.score.idiom import Idioms
 from styletransfer.score.notes import Piece
 from styletransfer.transfer import rank
 from styletransfer.transfer.pipeline import measured_model, melody_codec, voices_in
 
-MELODIES = Path("eval/melodies")
-RESULTS = Path("eval/RESULTS.md")
 RANDOM, WITHOUT, WITH, ALONE = "one at random", "chosen without the idiom", "chosen, as it ships", "the idiom alone"
 SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
     WITHOUT: lambda total, idiom: total - rank.WEIGHTS["idiom"] * idiom,
@@ -85,10 +82,6 @@ def make(path: Path, candidates: int, melodies: int | None) -> None:
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(song.slug, style, flush=True)
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, judges: tuple[Judge, Judge]) -> dict[str, float]:
@@ -196,11 +189,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    print(table(report))
-    if arguments.write:
-        write_atomically(arguments.write, (json.dumps(report, indent=1) + "\n").encode())
-        page = arguments.page.read_text(encoding="utf-8")
-        write_atomically(arguments.page, fill(page, {"choice": table(report)}).encode())
+    publish(report, table(report), "choice", arguments.write, arguments.page)
     return 0
 
 

@@ -117,6 +117,14 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
+    """Print a report's table; with a file to write, write the report there and its table into a part of the page."""
+    print(shown)
+    if write:
+        write_atomically(write, (json.dumps(report, indent=1) + "\n").encode())
+        write_atomically(page, fill(page.read_text(encoding="utf-8"), {part: shown}).encode())
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("make", "compare"))
@@ -131,11 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         make(arguments.rows[0], arguments.melodies)
         return 0
     report = compare(*map(rows_of, arguments.rows))
-    print(table(report))
-    if arguments.write:
-        write_atomically(arguments.write, (json.dumps(report, indent=1) + "\n").encode())
-        page = arguments.page.read_text(encoding="utf-8")
-        write_atomically(arguments.page, fill(page, {"weights": table(report)}).encode())
+    publish(report, table(report), "weights", arguments.write, arguments.page)
     return 0
 
 
