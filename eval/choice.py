@@ -2,14 +2,17 @@
 
     export STYLETRANSFER_WEIGHTS=eval/measured
     python -m eval.choice make runs/choice.jsonl
-    python -m eval.choice tell runs/choice.jsonl --data data/prepared --write eval/results/choice.json
+    python -m eval.choice compose runs/phrases.jsonl --data data/prepared
+    python -m eval.choice tell runs/choice.jsonl runs/phrases.jsonl --data data/prepared --write eval/results/choice.json
 
-``make`` keeps all candidates of the melodies of ``eval/melodies`` in the styles of the transfer report's composers; it goes
-on where it was interrupted. ``tell`` asks the judges of all of them, and compares one at random with what the ranker chooses,
-with and without its measure of the style (``idiom``; copies aren't looked for). J1 and the ranker never know a composer by the
-same pieces: what a ranker with the composers' pieces of one half chooses (half A for even melodies, B for odd ones) is heard
-by the judge of the other half. J2 has no halves, and the adapters have learnt from both; all systems have the same. The
-example tunes, by which the measure was tried, are left out. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
+``make`` keeps all candidates, as whole arrangements, of the melodies of ``eval/melodies`` in the styles of the transfer
+report's composers; ``compose`` those of the last phrase of melodies with several, whose earlier ones were chosen as ``apply``
+does it. Both go on where they were interrupted. ``tell`` asks the judges of all of them, and compares one at random with what
+the ranker chooses among whole ones, with and without its measure of the style (``idiom``; copies aren't looked for), and with
+what it chooses phrase by phrase. J1 and the ranker never know a composer by the same pieces: what a ranker with the composers'
+pieces of one half chooses (half A for even melodies, B for odd ones) is heard by the judge of the other half. J2 has no
+halves, and the adapters have learnt from both; all systems have the same. The example tunes, by which the measure was tried,
+are left out. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.ranker import candidates_for, table_of
+from eval.ranker import arrangement, candidates_for, table_of
 from eval.remedies import heard, music_of, plain
 from eval.results import number
 from eval.systems import Song, songs_in
@@ -36,14 +39,21 @@ from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.model.sampling import Candidate, sample
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import EXAMPLES
 from styletransfer.score.idiom import Idioms
 from styletransfer.score.notes import Piece
+from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import measured_model, melody_codec, voices_in
+from styletransfer.transfer.phrases import by_phrases, ends_of
+from styletransfer.transfer.pipeline import assemble, measured_model, melody_codec, voices_in
+from styletransfer.transfer.steps import cut
 
-RANDOM, WITHOUT, WITH, ALONE = "one at random", "chosen without the idiom", "chosen, as it ships", "the idiom alone"
+RANDOM, WITHOUT, WITH, ALONE = "one at random", "chosen without the idiom", "chosen among whole ones", "the idiom alone"
+IDIOM, PHRASES = "with the idiom, than without", "by phrases, than among whole ones"
+PHRASED = "chosen by phrases, as it ships"
 SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
     WITHOUT: lambda total, idiom: total - rank.WEIGHTS["idiom"] * idiom,
     WITH: lambda total, idiom: total,
@@ -68,7 +78,7 @@ MUSIC = {
 }
 
 
-def make(path: Path, candidates: int, melodies: int | None) -> None:
+def make(path: Path, melodies: int | None) -> None:
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
     measured_model()
@@ -78,10 +88,61 @@ def make(path: Path, candidates: int, melodies: int | None) -> None:
             if (song.slug, style) in done:
                 continue
             voices = voices_in(style, "score", song.melody.tempo.quarters_per_minute(), SamplingConfig.strength, None)
-            row = {"melody": song.slug, "style": style, "candidates": candidates_for(song.melody, voices, codec, candidates)}
+            row = {
+                "melody": song.slug,
+                "style": style,
+                "candidates": candidates_for(song.melody, voices, codec, SamplingConfig.candidates),
+            }
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(song.slug, style, flush=True)
+
+
+def compose(path: Path, library: Library, melodies: int | None) -> None:
+    done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measured_model()
+    codec, known = melody_codec(), idioms_of(library)
+    for song in songs()[:melodies]:
+        plan = plan_of(codec, codec.grid(song.melody))
+        for style in COMPOSERS:
+            if (song.slug, style) in done or len(ends_of(plan)) == 1:
+                continue
+            row = {
+                "melody": song.slug,
+                "style": style,
+                "candidates": phrased(song.melody, style, codec, plan, known[song.half]),
+            }
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(song.slug, style, flush=True)
+
+
+def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> list[dict[str, Any]]:
+    """The candidates of the last phrase, as ``apply`` comes to them, with composers as ``idioms`` has them."""
+    tempo, own = melody.tempo.quarters_per_minute(), idioms.known(style)
+    assert own is not None
+    voices = voices_in(style, "score", tempo, SamplingConfig.strength, None)
+
+    def score(one: Candidate, first: int, end: int) -> float:
+        notes = cut(assemble(melody, codec, plan, one, first=first), plan, end, first).notes
+        tune, rest = notes[notes["melody"]], notes[~notes["melody"]]
+        alike = idioms.likeness(tune, rest, own)
+        likely = one.style, one.plain
+        return rank.score(*likely, tune, rest, quarters_per_minute=tempo, idiom=alike, closes=False)["total"]
+
+    def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
+        totals = [score(one, first, end) for one in found]
+        return int(np.argmax(totals)), max(totals)
+
+    made = by_phrases(plan, lambda part, _: sample(voices, codec, part, SamplingConfig()), choose)[0]
+    return [arrangement(assemble(melody, codec, plan, one), one.style, one.plain) for one in made]
+
+
+def idioms_of(library: Library) -> dict[str, Idioms]:
+    """By half, composers by their pieces of it."""
+    dealt = halves(library.pieces)
+    return {half: idioms_in(library, {group for group, where in dealt.items() if where == half}) for half in HALVES}
 
 
 def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, judges: tuple[Judge, Judge]) -> dict[str, float]:
@@ -105,28 +166,35 @@ def songs() -> list[Song]:
     return [song for song in songs_in(MELODIES) if song.slug not in EXAMPLES]
 
 
-def tell(rows: list[dict[str, Any]], melodies: list[Song], library: Library) -> dict[str, Any]:
-    """The report on the arrangements of some melodies, as plain data."""
+def tell(rows: list[dict[str, Any]], chosen: list[dict[str, Any]], melodies: list[Song], library: Library) -> dict[str, Any]:
+    """The report on the arrangements of some melodies, as plain data: whole ones, and of some of them those that were chosen by
+    phrases."""
     known = {song.slug: song for song in melodies}
     rows = [row for row in rows if row["melody"] in known]
     first, second = JUDGES["composers"]
-    dealt = halves(library.pieces)
-    parts: dict[str, tuple[Idioms, tuple[Judge, Judge]]] = {}
-    for half, other in zip(HALVES, HALVES[::-1], strict=True):
-        own = {group for group, where in dealt.items() if where == half}
-        parts[half] = idioms_in(library, own), (load_judge(f"{first}-{other.lower()}"), load_judge(second))
+    idioms = idioms_of(library)
+    judges: dict[str, tuple[Judge, Judge]] = {
+        half: (load_judge(f"{first}-{other.lower()}"), load_judge(second))
+        for half, other in zip(HALVES, HALVES[::-1], strict=True)
+    }
     names = (*STYLE, *MUSIC, "total")
-    values = np.full((len(rows), min(len(row["candidates"]) for row in rows), len(names)), np.nan)
-    for k, row in enumerate(rows):
+
+    def values_of(row: dict[str, Any]) -> NDArray[np.float64]:
         song = known[row["melody"]]
-        for n, kept in enumerate(row["candidates"][: values.shape[1]]):
-            piece = song.melody.with_notes(table_of(kept))
-            found = measured(piece, kept, row["style"], *parts[song.half])
-            values[k, n] = [found[name] for name in names]
+        pieces = [(song.melody.with_notes(table_of(kept)), kept) for kept in row["candidates"]]
+        found = [measured(piece, kept, row["style"], idioms[song.half], judges[song.half]) for piece, kept in pieces]
+        return np.array([[one[name] for name in names] for one in found])
+
+    values = np.array([values_of(row) for row in rows])
     total, idiom = (values[..., names.index(name)] for name in ("total", "idiom"))
     systems = {RANDOM: values.mean(1)}
     for name, of in SYSTEMS.items():
         systems[name] = values[np.arange(len(rows)), of(total, idiom).argmax(1)]
+    several = {(row["melody"], row["style"]): values_of(row) for row in chosen if row["melody"] in known}
+    systems[PHRASED] = systems[WITH].copy()  # where there is but one phrase
+    for k, row in enumerate(rows):
+        if (found := several.get((row["melody"], row["style"]))) is not None:
+            systems[PHRASED][k] = found[found[:, names.index("total")].argmax()]
     classes, groups = [row["style"] for row in rows], [row["melody"] for row in rows]
     means = {
         name: {key: class_mean(one[:, names.index(key)], classes, groups) for key in (*STYLE, *MUSIC)}
@@ -139,7 +207,9 @@ def tell(rows: list[dict[str, Any]], melodies: list[Song], library: Library) -> 
         "styles": sorted(set(classes)),
         "candidates": values.shape[1],
         "systems": {name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()},
-        "with the idiom, than without": {key: plain(means[WITH][key] - means[WITHOUT][key]) for key in (*STYLE, *MUSIC)},
+        "arrangements of several phrases": len(several),
+        IDIOM: {key: plain(means[WITH][key] - means[WITHOUT][key]) for key in (*STYLE, *MUSIC)},
+        PHRASES: {key: plain(means[PHRASED][key] - means[WITH][key]) for key in (*STYLE, *MUSIC)},
         "by style": {
             name: {
                 style: {
@@ -157,13 +227,14 @@ def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     styles = report["styles"]
     columns = [*STYLE.values(), *MUSIC.values()]
-    lines = [f"{report['melodies']} melodies, {len(styles)} styles, {report['candidates']} candidates each.", ""]
+    several = f"{report['arrangements of several phrases'] / len(styles):g} of them of several phrases"
+    lines = [f"{report['melodies']} melodies, {several}, {len(styles)} styles, {report['candidates']} candidates each.", ""]
     lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name, one in report["systems"].items():
         cells = [number(one[key]) if key in STYLE else f"{one[key]['value']:.3f}" for key in (*STYLE, *MUSIC)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    added = report["with the idiom, than without"]
-    lines.append(f"| with the idiom, than without | {' | '.join(number(added[key]) for key in (*STYLE, *MUSIC))} |")
+    for name in (IDIOM, PHRASES):
+        lines.append(f"| {name} | {' | '.join(number(report[name][key]) for key in (*STYLE, *MUSIC))} |")
     lines += ["", f"| J1's accuracy by style | {' | '.join(styles)} |", "|---" * (len(styles) + 1) + "|"]
     for name, rows in report["by style"].items():
         shares = [f"{rows[style]['accuracy']:.2f}" for style in styles]
@@ -173,19 +244,24 @@ def table(report: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("make", "tell"))
-    parser.add_argument("rows", type=Path, help="where the candidates are kept")
-    parser.add_argument("--candidates", type=int, default=8)
+    parser.add_argument("step", choices=("make", "compose", "tell"))
+    parser.add_argument("rows", type=Path, nargs="+", help="where the candidates are kept; for tell, what both others kept")
     parser.add_argument("--melodies", type=int, help="only so many, the first by name")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
     parser.add_argument("--page", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
+    if len(arguments.rows) != (1 + (arguments.step == "tell")):
+        parser.error(f"{arguments.step} takes {'two files' if arguments.step == 'tell' else 'one file'}")
     try:
         if arguments.step == "make":
-            make(arguments.rows, arguments.candidates, arguments.melodies)
+            make(arguments.rows[0], arguments.melodies)
             return 0
-        report = tell(rows_of(arguments.rows), songs(), Library.load(arguments.data))
+        library = Library.load(arguments.data)
+        if arguments.step == "compose":
+            compose(arguments.rows[0], library, arguments.melodies)
+            return 0
+        report = tell(rows_of(arguments.rows[0]), rows_of(arguments.rows[1]), songs(), library)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -116,6 +116,9 @@ def apply(
         str, typer.Option(help="exact (every melody note) or ornamented (ornaments between the main ones).")
     ] = "exact",
     chords: Annotated[str, typer.Option(help="new, or keep: hold it to the harmony of the song's own accompaniment.")] = "new",
+    choose: Annotated[
+        str, typer.Option(help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all).")
+    ] = "phrases",
     seconds: Annotated[float | None, typer.Option(help="With --mode continue: of music after the tune.")] = None,
     bars: Annotated[
         str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
@@ -138,7 +141,8 @@ def apply(
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords)
-    request = Request(songs[0], style[0], *settings)  # type: ignore[arg-type]
+    choose = "whole" if every else choose
+    request = Request(songs[0], style[0], *settings, choose)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,16 @@ import pytest
 from eval import choice
 from eval.systems import songs_in
 from styletransfer.data.library import Library
+from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.idiom import shipped_idioms
 from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.score.write import write_midi
+from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import rank
+from styletransfer.transfer.pipeline import apply, melody_codec
+from styletransfer.transfer.request import Request
 from tests.test_transfer_report import SONGS, StandIn
+from tests.tiny import tune_of
 
 
 def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
@@ -57,7 +64,8 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for seed, (slug, song) in enumerate(songs.items())
         for style in ("bach", "chopin")
     ]
-    report = choice.tell(rows, list(songs.values()), Library.load(tiny_data))
+    phrased = [row | {"candidates": candidates(songs[row["melody"]].melody.notes, 2, 9)} for row in rows[:1]]
+    report = choice.tell(rows, phrased, list(songs.values()), Library.load(tiny_data))
     assert len(parts) == 2
     assert parts[0]
     assert not parts[0] & parts[1]
@@ -65,8 +73,8 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {(f"{first}-b", "even"), (f"{first}-a", "odd"), (second, "even"), (second, "odd")} == set(asked)
 
     chosen, idioms, one = {choice.WITH: [], choice.WITHOUT: []}, shipped_idioms(), StandIn()  # type: ignore[var-annotated]
-    random = []
-    for row in rows:
+    random, of_phrases = [], []
+    for row in [*rows, *phrased]:
         worth, likely = [], []
         for kept in row["candidates"]:
             piece = songs[row["melody"]].melody.with_notes(choice.table_of(kept))
@@ -79,12 +87,20 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
             worth.append((total, alike))
             likely.append(one.probabilities(piece)[one.labels.index(row["style"])])
         plain, alike = np.array(worth).T
+        if row in phrased:
+            of_phrases.append(likely[(plain + rank.WEIGHTS["idiom"] * alike).argmax()])
+            continue
         chosen[choice.WITHOUT].append(likely[plain.argmax()])
         chosen[choice.WITH].append(likely[(plain + rank.WEIGHTS["idiom"] * alike).argmax()])
         random.append(np.mean(likely))
+    chosen[choice.PHRASED] = [*of_phrases, *chosen[choice.WITH][1:]]
     for name, values in (*chosen.items(), (choice.RANDOM, random)):
         assert report["systems"][name]["probability"]["value"] == pytest.approx(np.mean(values), abs=1e-3)
-    added = report["with the idiom, than without"]["probability"]["value"]
+    assert report["arrangements of several phrases"] == 1
+    assert of_phrases[0] != chosen[choice.WITH][0]
+    added = report[choice.PHRASES]["probability"]["value"]
+    assert added == pytest.approx(np.mean(chosen[choice.PHRASED]) - np.mean(chosen[choice.WITH]), abs=1e-3)
+    added = report[choice.IDIOM]["probability"]["value"]
     assert added == pytest.approx(np.mean(chosen[choice.WITH]) - np.mean(chosen[choice.WITHOUT]), abs=1e-3)
 
     page = tmp_path / "page.md"
@@ -92,7 +108,40 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(choice, "MELODIES", folder)
     kept = tmp_path / "rows.jsonl"
     kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    call = ["tell", str(kept), "--data", str(tiny_data), "--write", str(tmp_path / "choice.json"), "--page", str(page)]
+    by_phrases = tmp_path / "phrases.jsonl"
+    by_phrases.write_text("".join(json.dumps(row) + "\n" for row in phrased))
+    call = [
+        "tell",
+        str(kept),
+        str(by_phrases),
+        "--data",
+        str(tiny_data),
+        "--write",
+        str(tmp_path / "choice.json"),
+        "--page",
+        str(page),
+    ]
     assert choice.main(call) == 0
     assert json.loads((tmp_path / "choice.json").read_text()) == report
-    assert "chosen, as it ships" in page.read_text()
+    assert choice.PHRASED in page.read_text()
+
+
+@dataclass(frozen=True)
+class Two(SamplingConfig):
+    candidates: int = 2
+
+
+def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the composers that ship, what the recipe composes is what the command writes."""
+    monkeypatch.setattr(choice, "SamplingConfig", Two)
+    song = tmp_path / "song.mid"
+    write_midi(tune_of(12), song)
+    codec, result = melody_codec(), apply(Request(str(song), "chopin", Two()))
+    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8]]
+    melody = result.melody
+    assert melody is not None
+    made = choice.phrased(melody, "chopin", codec, plan_of(codec, codec.grid(melody)), shipped_idioms())
+    for kept, piece in zip(made, result.candidates, strict=True):
+        tables = choice.table_of(kept), piece.notes
+        first, second = (sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True)) for one in tables)
+        assert first == second

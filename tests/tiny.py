@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,13 @@ def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
     notes = make_notes(onset, np.full(len(onset), 0.25), pitch, rng.integers(30, 110, len(onset)), ~melody, melody)
     bars = bars_of([(0.0, 3, 4)], float(onset.max()) + 0.25)
     return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Bass"))
+
+
+def tune_of(bars: int, upbeat: int = 0, silent: Collection[int] = ()) -> Piece:
+    """A melody of quarters in 3/4, of so many bars and the quarters of a pick-up before them; some bars are silent."""
+    onset = np.array([k for k in range(-upbeat, 3 * bars) if k // 3 not in silent], float)
+    notes = make_notes(onset - onset[0], np.full(len(onset), 0.9), 72 + np.arange(len(onset)) % 7, melody=True)
+    return Piece(notes, "score", bars_of([(upbeat - 3.0 if upbeat else 0.0, 3, 4)], float(3 * bars + upbeat)))
 
 
 def short_song(path: Path) -> Path:

@@ -53,6 +53,10 @@ class _Row:
     style: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
 
+    def bars(self) -> list[list[int]]:
+        """The tokens of all bars."""
+        return [*map(list, self.line.plan.given[: self.line.first]), *self.line.bars]
+
     def without_choice(self) -> list[int]:
         """Take what is forced, and what is the only token to be allowed, up to the next choice or the end."""
         taken: list[int] = []
@@ -104,9 +108,10 @@ def sample_songs(
 ) -> list[list[Candidate]]:
     """Decode ``config.candidates`` sequences for each song, all in one batch; the songs' voices differ in controls alone.
 
-    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k). When the context is full, every sequence
-    starts anew with its last bars, as many as fill half of it, as the windows in training do. ``progress`` gets the share
-    done of the sequence that is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in all sequences.
+    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k, bars that are given). When the context is
+    full, every sequence starts anew with its last bars, as many as fill half of it, as the windows in training do. ``progress``
+    gets the share done of the sequence that is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in
+    all sequences.
 
     Raises:
         ValueError: where the songs are voiced by different models or weights.
@@ -114,12 +119,12 @@ def sample_songs(
     voices = songs[0][0]
     if any([(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices] for rest, _ in songs):
         raise ValueError("songs of one batch have the same models and weights")
+    context = voices[0].model.sizes.context
     rows = [
-        _Row(own, Line(codec, plan), np.random.default_rng((config.seed, k)))
+        _Row(own, Line(codec, plan, _unread(plan, context)), np.random.default_rng((config.seed, k, len(plan.given))))
         for own, plan in songs
         for k in range(config.candidates)
     ]
-    context = voices[0].model.sizes.context
     limit = (context - len(voices[0].controls.tokens())) // 2
     decoder = Decoder([voice.model for voice in voices], len(rows))
 
@@ -157,11 +162,11 @@ def sample_songs(
                 else:
                     logits, ends = decoder.step(tokens * len(voices)), np.cumsum([len(ids) for ids in tokens]) - 1
     except KeyboardInterrupt:
-        whole = min(len(row.line.bars) - (not row.line.done) for row in rows)
+        whole = min(len(row.bars()) - (not row.line.done) for row in rows)
         if not partial or not whole:
             raise
     means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
-    found = [Candidate(row.line.bars[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
+    found = [Candidate(row.bars()[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 
@@ -224,6 +229,15 @@ def _share(line: Line) -> float:
     """How much of its plan a sequence has done."""
     first, plan = len(line.plan.given), line.plan
     return (line.bar + line.done - first) / ((plan.bars if plan.stop is None else plan.stop) - first)
+
+
+def _unread(plan: Plan, context: int) -> int:
+    """How many of the bars that are given lie farther back than a context reaches."""
+    for bar in reversed(range(len(plan.given))):
+        context -= len(plan.given[bar])
+        if context < 0:
+            return bar
+    return 0
 
 
 def _recent(line: Line, limit: int) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,11 +29,12 @@ from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
+from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of
-from styletransfer.transfer.steps import decoded, edge_of, in_quarters, plan_steps
+from styletransfer.transfer.steps import cut, decoded, edge_of, in_quarters, plan_steps
 from styletransfer.transfer.touch import USUAL, Touch, touch_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
-Progress = Callable[[float], None]
 
 
 def apply(request: Request, progress: Progress | None = None, *, partial: bool = False) -> Result:
@@ -79,7 +78,20 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
     indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
-    candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
+
+    def compose(part: Plan, share: Progress | None) -> list[Candidate]:
+        return sample(voices, codec, part, request.sampling, share, partial=partial)
+
+    def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
+        phrases = [cut(assemble(melody, codec, plan, one, touch, first), plan, end, first) for one in found]
+        scores, best = ranked(found, cut(melody, plan, end, first), phrases, indexes, parts, closes=False)
+        return best, scores[best]["total"]
+
+    chosen: list[dict[str, Any]] = []
+    if request.choose == "phrases" and request.sampling.candidates > 1:
+        candidates, chosen = by_phrases(plan, compose, choose, whole)
+    else:
+        candidates = compose(plan, whole)
     done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
     arranged = [assemble(melody, codec, plan, candidate, touch) for candidate in candidates]
     window = None  # of what is new, in quarters; None: everything
@@ -96,7 +108,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
         tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))
-        candidates = sample(voices, codec, plan, request.sampling, whole, partial=partial)
+        candidates = compose(plan, whole)
         done, wanted = len(candidates[0].bars), plan.bars
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
         if done < wanted:
@@ -105,7 +117,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
-    piece = arranged[best]
+    piece, number = arranged[best], first_number(plan)
     report = {
         "style": request.style,
         "feel": "performance" if played else melody.feel,
@@ -130,7 +142,8 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "copied": bool(scores[best]["copied"]),
         "candidate": best,
         "candidates": scores,
-        "stopped_after_bar": done - 1 + first_number(plan) if done < wanted else None,
+        "phrases": [one | {"bars": [one["bars"][0] + number, one["bars"][1] + number - 1]} for one in chosen],
+        "stopped_after_bar": done - 1 + number if done < wanted else None,
         "remarks": list(source.remarks),
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
@@ -303,11 +316,12 @@ def shipped_model() -> Path:
     return weights_folder() / "base"
 
 
-def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touch: Touch = USUAL) -> Piece:
+def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touch: Touch = USUAL, first: int = 0) -> Piece:
     """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched.
 
-    ``touch``: how a score is played; a performance has the velocities that the model gave it."""
-    bar, step, duration, pitch, loud = decoded(codec, candidate.bars)
+    ``touch``: how a score is played; a performance has the velocities that the model gave it. ``first``: the bar with which the
+    accompaniment begins."""
+    bar, step, duration, pitch, loud = decoded(codec, candidate.bars, first)
     onset_steps = plan.bar_start[bar] + step
     told = plan.melody if plan.held is None else plan.held
     locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(told or ()) for e in events}
@@ -333,20 +347,17 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touc
     return melody.with_notes(notes)
 
 
-def cut(piece: Piece, plan: Plan, bars: int) -> Piece:
-    """The first bars of a piece: what sounds at their end ends there."""
-    end = int(plan.bar_start[bars])
-    edge = edge_of(piece, plan, end)
-    notes = piece.notes[plan_steps(piece, plan) < end].copy()
-    notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
-    return replace(piece, notes=notes, bars=piece.bars[:bars])
-
-
 def ranked(
-    candidates: list[Candidate], melody: Piece, arranged: list[Piece], indexes: list[Copies], parts: Parts
+    candidates: list[Candidate],
+    melody: Piece,
+    arranged: list[Piece],
+    indexes: list[Copies],
+    parts: Parts,
+    *,
+    closes: bool = True,
 ) -> tuple[list[dict[str, float]], int]:
-    """The ranker's measures of all candidates, and the number of the best."""
-    scores = [rank_of(one, melody, piece, indexes, parts) for one, piece in zip(candidates, arranged, strict=True)]
+    """The ranker's measures of all candidates, and the number of the best. ``closes``: whether the piece ends with them."""
+    scores = [rank_of(one, melody, piece, indexes, parts, closes) for one, piece in zip(candidates, arranged, strict=True)]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
@@ -356,12 +367,15 @@ def indexes_for(style: str) -> list[Copies]:
     return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
 
 
-def rank_of(candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], parts: Parts) -> dict[str, float]:
+def rank_of(
+    candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], parts: Parts, closes: bool = True
+) -> dict[str, float]:
     """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
     tempo = melody.tempo.quarters_per_minute()
     alike = likeness(parts, melody.notes, accompaniment) if piece.feel == "score" else 0.0
-    return rank.score(candidate.style, candidate.plain, melody.notes, accompaniment, match_of(piece, indexes), tempo, alike)
+    match, likely = match_of(piece, indexes), (candidate.style, candidate.plain)
+    return rank.score(*likely, melody.notes, accompaniment, match, tempo, alike, closes=closes)
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:

@@ -229,6 +229,8 @@ def score(
     match: Match = NO_MATCH,
     quarters_per_minute: float = 100.0,
     idiom: float = 0.0,
+    *,
+    closes: bool = True,
 ) -> dict[str, float]:
     """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
     is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
@@ -240,7 +242,8 @@ def score(
 
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
     ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
-    ``idiom``: as :func:`styletransfer.transfer.likeness.likeness` has it.
+    ``idiom``: as :func:`styletransfer.transfer.likeness.likeness` has it. ``closes``: whether the piece ends here, so that an
+    open end is one.
     """
     notes = np.concatenate([melody, accompaniment])
     roll, key = piano_roll(notes), estimate_key(melody)
@@ -256,7 +259,7 @@ def score(
         "crowding": crowding(melody, accompaniment, quarters_per_minute),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
-        "open_end": open_end(melody, accompaniment, key),
+        "open_end": open_end(melody, accompaniment, key) if closes else 0.0,
         "idiom": idiom,
         "copied": float(match.is_copy(len(notes))),
     }

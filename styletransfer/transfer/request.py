@@ -34,6 +34,7 @@ class Request:
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``chords``: whether the accompaniment is held to the harmony of the song's own (``keep``).
+    ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
@@ -49,6 +50,7 @@ class Request:
     keep: Literal["exact", "ornamented"] = "exact"
     seconds: float | None = None
     chords: Literal["new", "keep"] = "new"
+    choose: Literal["phrases", "whole"] = "phrases"
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance") and not (self.feel == "played" and self.bars is not None):
@@ -65,6 +67,8 @@ class Request:
             raise InputError("--mode regenerate keeps no notes; leave out --keep.")
         if self.chords not in ("new", "keep"):
             raise InputError(f"--chords {self.chords}: give new or keep.")
+        if self.choose not in ("phrases", "whole"):
+            raise InputError(f"--choose {self.choose}: give phrases or whole.")
         if self.bars is not None:
             bar_range(self.bars)
             if self.melody_track is not None:
@@ -113,8 +117,9 @@ def request_of(song: str | Path, style: str, model: Path | None = None, **chosen
 class Result:
     """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
 
-    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them. ``request``:
-    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
+    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them.
+    Where the choice is made phrase by phrase, they differ in the last phrase alone. ``request``: what was asked for;
+    ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
     ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
     """
 

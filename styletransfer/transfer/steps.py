@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,3 +41,12 @@ def in_quarters(
     steps = plan.bar_start[bar] + step
     onset = piece.tempo.to_quarters(steps / STEPS_PER_SECOND)
     return onset, piece.tempo.to_quarters((steps + duration) / STEPS_PER_SECOND) - onset
+
+
+def cut(piece: Piece, plan: Plan, bars: int, first: int = 0) -> Piece:
+    """The first bars of a piece, or those from another one on: what sounds at their end ends there."""
+    end, steps = int(plan.bar_start[bars]), plan_steps(piece, plan)
+    edge = edge_of(piece, plan, end)
+    notes = piece.notes[(steps < end) & (steps >= plan.bar_start[first])].copy()
+    notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
+    return replace(piece, notes=notes, bars=piece.bars[first:bars])
