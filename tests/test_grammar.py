@@ -231,23 +231,48 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     assert all(0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close)  # the nearest there is
 
 
-def test_a_close_has_a_low_bass() -> None:
-    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its triad may come."""
+def line_at_close() -> Line:
+    """A tune in C major alone, up to its last note, a C6."""
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
     line = Line(codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0)))))
     first = codec().first_pitch - LOWEST_PITCH
-
-    def pitches_allowed() -> set[int]:
-        return {int(k) - first for k in np.flatnonzero(line.allowed()[: codec().first_pitch + 88]) if k >= codec().first_pitch}
-
-    while len(line.bars) < 2 or line.forced or line._step < 6 * 24:  # the tune alone, up to its last note
+    while len(line.bars) < 2 or line.forced or line._step < 6 * 24:
         allowed = np.flatnonzero(line.allowed()) if not line.forced else [line.forced[0]]
         line.push(int(max(allowed, key=lambda k: (codec().kind_of(int(k))[0] == "shift", k - first in pitches))))
-    assert pitches_allowed() == {24, 36, 48, 84}
-    line.push(first + 48)
+    return line
+
+
+def pitches_allowed(line: Line) -> set[int]:
+    return {int(k) + LOWEST_PITCH for k in np.flatnonzero(line.allowed()[codec().first_pitch :][:88])}
+
+
+def strike(line: Line, pitch: int) -> None:
+    """A note of the longest duration that it may have."""
+    line.push(codec().first_pitch + pitch - LOWEST_PITCH)
     line.push(int(np.flatnonzero(line.allowed())[-1]))
-    assert pitches_allowed() == {52, 55, 60, 64, 67, 72, 76, 79, 84}
+
+
+def test_a_close_has_a_low_bass() -> None:
+    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its triad may come, a fifth
+    where a third fits between it and the tune."""
+    line = line_at_close()
+    assert pitches_allowed(line) == {24, 36, 48, 84}
+    strike(line, 48)
+    assert pitches_allowed(line) == {52, 55, 60, 64, 67, 72, 76, 84}
+
+
+@pytest.mark.parametrize(
+    ("struck", "then"), [([55], {64, 76}), ([55, 64], {67, 72, 76, 79, 84}), ([52, 55], {60, 64, 67, 72, 76, 79, 84})]
+)
+def test_a_close_has_no_bare_fifth(struck: list[int], then: set[int]) -> None:
+    """One in seven closed so, of composers' scores one in twenty-six: after a fifth the third has to come."""
+    line = line_at_close()
+    for pitch in (48, *struck):
+        strike(line, pitch)
+    assert pitches_allowed(line) == then
+    codes = set(np.flatnonzero(line.allowed()).tolist())
+    assert codes == {pitch + codec().first_pitch - LOWEST_PITCH for pitch in then}  # the tune's note is due, too
 
 
 def test_minor_seconds_and_ninths_are_made_less_likely() -> None:

@@ -5,8 +5,8 @@ metre) is queued as forced tokens; between those, ``allowed`` marks every token 
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
 their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
-a low root lowest, and is held as long as the tune's note; nothing begins in its second half or after it. Music without a
-tune may close in the same way, with a full chord on its last bar.
+a low root lowest, no fifth without the third, and is held as long as the tune's note; nothing begins in its second half or
+after it. Music without a tune may close in the same way, with a full chord on its last bar.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ CLOSE_BASS = 57
 ORNAMENT_BIAS = 4.0
 """Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
 none by itself. See the lab log."""
+PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 CLASHES = np.array([-13, -1, 1, 13])
 """Semitones from a note that sounds to those that clash with it: minor seconds and ninths."""
 CLASH_BIAS = -1.0
@@ -136,6 +137,17 @@ class Line:
         """(locked notes,) which of them sound now."""
         return (self._melody_onset <= self._step) & (self._melody_end > self._step)
 
+    def _heard(self) -> set[int]:
+        """The pitch classes that sound now."""
+        now = self._step
+        sampled = [pitch for pitch, end in self._sounding if end > now]
+        return {int(pitch) % 12 for pitch in (*sampled, *self._melody_pitch[self._tune()])}
+
+    def _bare(self, key: Key) -> bool:
+        """Whether a fifth sounds without the third."""
+        heard = self._heard()
+        return key.triad[2] in heard and key.triad[1] not in heard
+
     def _ceiling(self) -> int:
         """Notes that begin now must lie below this pitch."""
         if not self._locked or not len(self._melody_onset):
@@ -187,6 +199,11 @@ class Line:
         pending = self._pending
         here = pending is not None and pending.step == self._now
         self._allow_pitches(mask, pending if here else None)
+        if self._key and now >= self._close and self._last >= 0 and self._bare(self._key):
+            thirds = codec.first_pitch + np.flatnonzero(np.isin(PITCH_CLASSES, self._key.triad[1]))
+            if mask[thirds].any():
+                mask[np.setdiff1d(np.arange(codec.size), thirds)] = False
+                return mask
         if self.plan.closes and now == self._close and self._count < FULL_CHORD and mask.any():
             return mask
         if not here and self._state != "shift":
@@ -233,6 +250,9 @@ class Line:
                 if lowest:
                     pitch = pitch[(pitch % 12 == self._key.tonic) & (pitch <= CLOSE_BASS)]
                 pitch = pitch[np.isin(pitch % 12, self._key.triad)]
+                if not lowest and self._key.triad[1] not in self._heard():  # a fifth leaves room for a third above it
+                    third = pitch[pitch % 12 == self._key.triad[1]].max(initial=0)
+                    pitch = pitch[(pitch % 12 != self._key.triad[2]) | (pitch < third)]
             mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
         if pending is not None:
             mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
