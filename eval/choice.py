@@ -6,13 +6,13 @@
     python -m eval.choice tell runs/choice.jsonl runs/phrases.jsonl --data data/prepared --write eval/results/choice.json
 
 ``make`` keeps all candidates, as whole arrangements, of the melodies of ``eval/melodies`` in the styles of the transfer
-report's composers; ``compose`` those of the last phrase of melodies with several, whose earlier ones were chosen as ``apply``
-does it. Both go on where they were interrupted. ``tell`` asks the judges of all of them, and compares one at random with what
-the ranker chooses among whole ones, with and without its measure of the style (``idiom``; copies aren't looked for), and with
-what it chooses phrase by phrase. J1 and the ranker never know a composer by the same pieces: what a ranker with the composers'
-pieces of one half chooses (half A for even melodies, B for odd ones) is heard by the judge of the other half. J2 has no
-halves, and the adapters have learnt from both; all systems have the same. The example tunes, by which the measure was tried,
-are left out. Writes the part ``choice`` of ``eval/RESULTS.md``, too.
+report's composers; ``compose`` what is chosen phrase by phrase, as ``apply`` does it, of melodies with several. Both go on
+where they were interrupted. ``tell`` asks the judges of all of them, and compares one at random with what the ranker chooses
+among whole ones, with and without its measure of the style (``idiom``; copies aren't looked for), and with what it chooses
+phrase by phrase. J1 and the ranker never know a composer by the same pieces: what a ranker with the composers' pieces of one
+half chooses (half A for even melodies, B for odd ones) is heard by the judge of the other half. J2 has no halves, and the
+adapters have learnt from both; all systems have the same. The example tunes, by which the measure was tried, are left out.
+Writes the part ``choice`` of ``eval/RESULTS.md``, too.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def compose(path: Path, library: Library, melodies: int | None) -> None:
             print(song.slug, style, flush=True)
 
 
-def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> list[dict[str, Any]]:
-    """The candidates of the last phrase, as ``apply`` comes to them, with composers as ``idioms`` has them."""
+def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> dict[str, Any]:
+    """What is chosen phrase by phrase, as ``apply`` does it, with composers as ``idioms`` has them."""
     tempo, own = melody.tempo.quarters_per_minute(), idioms.known(style)
     assert own is not None
     voices = voices_in(style, "score", tempo, SamplingConfig.strength, None)
@@ -129,14 +129,15 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
         tune, rest = notes[notes["melody"]], notes[~notes["melody"]]
         alike = idioms.likeness(tune, rest, own)
         likely = one.style, one.plain
-        return rank.score(*likely, tune, rest, quarters_per_minute=tempo, idiom=alike, closes=False)["total"]
+        return rank.score(*likely, tune, rest, quarters_per_minute=tempo, idiom=alike, closes=end == plan.bars)["total"]
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
         totals = [score(one, first, end) for one in found]
         return int(np.argmax(totals)), max(totals)
 
-    made = by_phrases(plan, lambda part, _: sample(voices, codec, part, SamplingConfig()), choose)[0]
-    return [arrangement(assemble(melody, codec, plan, one), one.style, one.plain) for one in made]
+    made, chosen = by_phrases(plan, lambda part, _: sample(voices, codec, part, SamplingConfig()), choose)
+    best = made[chosen[-1]["candidate"]]
+    return arrangement(assemble(melody, codec, plan, best), best.style, best.plain)
 
 
 def idioms_of(library: Library) -> dict[str, Idioms]:
@@ -190,11 +191,14 @@ def tell(rows: list[dict[str, Any]], chosen: list[dict[str, Any]], melodies: lis
     systems = {RANDOM: values.mean(1)}
     for name, of in SYSTEMS.items():
         systems[name] = values[np.arange(len(rows)), of(total, idiom).argmax(1)]
-    several = {(row["melody"], row["style"]): values_of(row) for row in chosen if row["melody"] in known}
+    several = {(row["melody"], row["style"]): values_of(row)[0] for row in chosen if row["melody"] in known}
+    codec = melody_codec()
+    long = {slug for slug, song in known.items() if len(ends_of(plan_of(codec, codec.grid(song.melody)))) > 1}
     systems[PHRASED] = systems[WITH].copy()  # where there is but one phrase
     for k, row in enumerate(rows):
-        if (found := several.get((row["melody"], row["style"]))) is not None:
-            systems[PHRASED][k] = found[found[:, names.index("total")].argmax()]
+        if row["melody"] in long and (row["melody"], row["style"]) not in several:
+            raise InputError(f"{row['melody']} after {row['style']} was not composed by phrases: run `compose` to its end.")
+        systems[PHRASED][k] = several.get((row["melody"], row["style"]), systems[PHRASED][k])
     classes, groups = [row["style"] for row in rows], [row["melody"] for row in rows]
     means = {
         name: {key: class_mean(one[:, names.index(key)], classes, groups) for key in (*STYLE, *MUSIC)}

@@ -38,7 +38,9 @@ def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
     return made
 
 
-def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path) -> None:
+def test_the_chosen_and_their_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
     asked: list[tuple[str, str]] = []
 
     class Heard(StandIn):
@@ -64,7 +66,7 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for seed, (slug, song) in enumerate(songs.items())
         for style in ("bach", "chopin")
     ]
-    phrased = [row | {"candidates": candidates(songs[row["melody"]].melody.notes, 2, 9)} for row in rows[:1]]
+    phrased = [row | {"candidates": candidates(songs[row["melody"]].melody.notes, 1, 9)} for row in rows[:1]]
     report = choice.tell(rows, phrased, list(songs.values()), Library.load(tiny_data))
     assert len(parts) == 2
     assert parts[0]
@@ -88,7 +90,7 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
             likely.append(one.probabilities(piece)[one.labels.index(row["style"])])
         plain, alike = np.array(worth).T
         if row in phrased:
-            of_phrases.append(likely[(plain + rank.WEIGHTS["idiom"] * alike).argmax()])
+            of_phrases += likely
             continue
         chosen[choice.WITHOUT].append(likely[plain.argmax()])
         chosen[choice.WITH].append(likely[(plain + rank.WEIGHTS["idiom"] * alike).argmax()])
@@ -110,20 +112,14 @@ def test_the_chosen_and_their_judges(tmp_path: Path, monkeypatch: pytest.MonkeyP
     kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
     by_phrases = tmp_path / "phrases.jsonl"
     by_phrases.write_text("".join(json.dumps(row) + "\n" for row in phrased))
-    call = [
-        "tell",
-        str(kept),
-        str(by_phrases),
-        "--data",
-        str(tiny_data),
-        "--write",
-        str(tmp_path / "choice.json"),
-        "--page",
-        str(page),
-    ]
+    out = tmp_path / "choice.json"
+    call = ["tell", str(kept), str(by_phrases), *("--data", str(tiny_data), "--write", str(out), "--page", str(page))]
     assert choice.main(call) == 0
-    assert json.loads((tmp_path / "choice.json").read_text()) == report
+    assert json.loads(out.read_text()) == report
     assert choice.PHRASED in page.read_text()
+    monkeypatch.setattr(choice, "ends_of", lambda plan: [2, 4])
+    assert choice.main(call) == 2
+    assert "even after chopin was not composed by phrases" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)
@@ -137,11 +133,11 @@ def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.Mo
     song = tmp_path / "song.mid"
     write_midi(tune_of(12), song)
     codec, result = melody_codec(), apply(Request(str(song), "chopin", Two()))
-    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8]]
+    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8], [9, 12]]
     melody = result.melody
     assert melody is not None
-    made = choice.phrased(melody, "chopin", codec, plan_of(codec, codec.grid(melody)), shipped_idioms())
-    for kept, piece in zip(made, result.candidates, strict=True):
-        tables = choice.table_of(kept), piece.notes
-        first, second = (sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True)) for one in tables)
-        assert first == second
+    made = choice.table_of(choice.phrased(melody, "chopin", codec, plan_of(codec, codec.grid(melody)), shipped_idioms()))
+    first, second = (
+        sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True)) for one in (made, result.notes)
+    )
+    assert first == second

@@ -231,6 +231,28 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     assert all(0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close)  # the nearest there is
 
 
+@pytest.mark.parametrize("feel", ["score", "performance"])
+def test_what_is_given_sounds_on(feel: Feel) -> None:
+    """A line that goes on after given bars hears what one hears that has chosen them itself: held notes, dense ones."""
+    heard = 0
+    for seed in range(8):
+        plan = plan_of(codec(), codec().grid(random_piece(seed, feel, 40)))
+        walked, _ = random_line(replace(plan, stop=8), seed)
+        first, fresh = Line(codec(), plan), Line(codec(), replace(plan, given=tuple(tuple(ids) for ids in walked.bars)))
+        left = [*map(list, walked.bars)]
+        while first.bar < 8 or first.forced:
+            if first.forced:
+                first.push(first.forced[0])
+            else:
+                first.push(left[first.bar].pop(0) if left[first.bar] else codec().melody)
+        while fresh.forced:
+            fresh.push(fresh.forced[0])
+        np.testing.assert_array_equal(first.allowed(), fresh.allowed())
+        np.testing.assert_array_equal(first.bias(), fresh.bias())
+        heard += bool(fresh.bias().any())
+    assert heard > 2
+
+
 def line_at_close() -> Line:
     """A tune in C major alone, up to its last note, a C6."""
     pitches = [84, 88, 91, 89, 86, 83, 84]

@@ -63,18 +63,40 @@ def test_the_chosen_phrase_goes_on() -> None:
     candidates, chosen = by_phrases(plan(24), compose, choose, shares.append)
     assert asked == [(0, 8), (8, 16), (16, 24)]
     assert [one.bars for one in candidates] == [[[20]] * 8 + [[30]] * 8 + [[k]] * 8 for k in (10, 20, 30)]
-    assert chosen == [{"bars": [0, 8], "candidate": 1, "total": 2.5}, {"bars": [8, 16], "candidate": 2, "total": 1.5}]
+    assert [(one["bars"], one["candidate"], one["total"]) for one in chosen] == [
+        ([0, 8], 1, 2.5),
+        ([8, 16], 2, 1.5),
+        ([16, 24], 2, 1.5),
+    ]
     np.testing.assert_allclose(shares, [1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1])
 
 
-def test_what_is_stopped_is_the_last() -> None:
+@pytest.mark.parametrize("done", [11, 16])
+def test_what_is_stopped_is_the_last(done: int) -> None:
+    """Also where Ctrl-C came with the last note of a phrase."""
+
     def compose(part: Plan, progress: Any) -> list[Candidate]:
-        done = 8 if not part.given else 11
-        return [Candidate([[k]] * done, 0.0, 0.0) for k in (10, 20)]
+        return [Candidate([[k]] * (done if part.given else 8), 0.0, 0.0, bool(part.given)) for k in (10, 20)]
 
     candidates, chosen = by_phrases(plan(24), compose, lambda found, first, end: (0, 0.0))
-    assert [len(one.bars) for one in candidates] == [11, 11]
+    assert [len(one.bars) for one in candidates] == [done, done]
     assert len(chosen) == 1
+
+
+def test_ctrl_c_while_a_phrase_is_chosen() -> None:
+    def compose(part: Plan, progress: Any) -> list[Candidate]:
+        return [Candidate([[k]] * (part.stop or 0), 0.0, 0.0) for k in (10, 20)]
+
+    def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
+        if first:
+            raise KeyboardInterrupt
+        return 0, 0.0
+
+    candidates, chosen = by_phrases(plan(24), compose, choose, partial=True)
+    assert [len(one.bars) for one in candidates] == [16, 16]
+    assert len(chosen) == 1
+    with pytest.raises(KeyboardInterrupt):
+        by_phrases(plan(24), compose, choose)
 
 
 def arranged(song: Path, package: Path, **more: Any) -> Result:
@@ -106,11 +128,15 @@ def test_each_phrase_is_the_best_of_its_candidates(
     first = [inside(one.notes, 0, edge) for one in whole.candidates]
     best = max(range(3), key=lambda k: len(first[k]))
     bars = [0, 8] if upbeat else [1, 8]
-    assert result.report["phrases"] == [{"bars": bars, "candidate": best, "total": len(first[best])}]
     last = [inside(one.notes, edge, 99) for one in result.candidates]
+    fullest_last = max(range(3), key=lambda k: len(last[k]))
+    assert result.report["phrases"] == [
+        {"bars": bars, "candidate": best, "total": len(first[best])},
+        {"bars": [9, 16], "candidate": fullest_last, "total": len(last[fullest_last])},
+    ]
     assert all(inside(one.notes, 0, edge) == first[best] for one in result.candidates)
     assert len({str(one) for one in last}) == 3
-    assert result.report["candidate"] == max(range(3), key=lambda k: len(last[k]))
+    assert result.report["candidate"] == fullest_last
     assert result.report["melody_notes_kept"] == 48 + upbeat
     assert midi_bytes(arranged(tmp_path / "song.mid", tiny_package).piece) == midi_bytes(result.piece)
 
@@ -121,7 +147,7 @@ def test_an_end_is_open_only_at_the_end(tiny_package: Path, tmp_path: Path, monk
     monkeypatch.setattr(rank, "score", lambda *parts, **more: told.append(more["closes"]) or true(*parts, **more))
     write_midi(tune_of(16), tmp_path / "song.mid")
     arranged(tmp_path / "song.mid", tiny_package)
-    assert told == [False] * 3 + [True] * 3
+    assert told == [False] * 3 + [True] * 3 + [True] * 3  # the last phrase, and the whole for the report
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
@@ -130,7 +156,7 @@ def test_every_mode(feel: Any, settings: dict[str, Any], tiny_package: Path, tmp
     song = random_piece(5, feel, 42 if feel == "score" else 50)
     write_midi(song, tmp_path / "song.mid")
     result = arranged(tmp_path / "song.mid", tiny_package, feel=feel, **settings)
-    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8]]
+    assert [one["bars"] for one in result.report["phrases"]][:1] == [[1, 8]]
     if settings.get("mode") != "regenerate" and "keep" not in settings:
         assert result.report["melody_notes_kept"] == result.report["melody_notes"]
 
@@ -138,7 +164,7 @@ def test_every_mode(feel: Any, settings: dict[str, Any], tiny_package: Path, tmp
 def test_a_silent_phrase(tiny_package: Path, tmp_path: Path) -> None:
     write_midi(tune_of(28, silent=range(7, 18)), tmp_path / "song.mid")
     result = arranged(tmp_path / "song.mid", tiny_package)
-    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8], [9, 16], [17, 24]]
+    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8], [9, 16], [17, 24], [25, 28]]
     assert result.report["melody_notes_kept"] == 51
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from styletransfer import cli
+from styletransfer.score.notes import NoteTable
 from styletransfer.score.read import read_score
 from styletransfer.score.write import write_midi
 from tests.command import ONE, Run, refused
@@ -60,6 +61,27 @@ def test_what_is_done_stays(run: Run, interrupt: Interrupt, tiny_package: Path, 
         assert starts(ranks[0][candidate]) == starts(ranks[1][candidate])
         assert (part.notes["onset"] + part.notes["duration"]).max() <= 12 + 1e-6
     refused(run("replay", "part.json"), "part.json", "stopped after bar 4", "can't be made again")
+
+
+def test_what_is_done_of_a_later_phrase_stays(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+    """Eighteen of 24 bars: the phrases that were chosen, and two bars of the third."""
+    song = random_piece(7, "score", 72)
+    write_midi(song, tmp_path / "song.mid")
+    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2", "--strength", "1")
+    assert run(*common, "-o", "whole.mid").code == 0
+    interrupt(0.75)
+    outcome = run(*common, "-o", "part.mid", "--json")
+    assert outcome.code == 130
+    report = json.loads(outcome.out)
+    assert report["stopped_after_bar"] == 18
+    assert [one["bars"] for one in report["phrases"]] == [[1, 8], [9, 16]]
+    whole, part = (read_score(tmp_path / f"{name}.mid").notes for name in ("whole", "part"))
+
+    def starts(notes: NoteTable) -> set[tuple[float, int]]:
+        return set(notes[notes["onset"] < 48 - 1e-6][["onset", "pitch"]].tolist())
+
+    assert starts(part) == starts(whole)
+    assert 48 < part["onset"].max() < 54
 
 
 def test_nothing_done_leaves_nothing(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:

@@ -37,11 +37,13 @@ class Voice:
 class Candidate:
     """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the tokens that were chosen among
     several, under the style (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask.
-    ``plain`` is 0 where the base without the style isn't asked: at strength 1."""
+    ``plain`` is 0 where the base without the style isn't asked: at strength 1. Bars that were given are among ``bars``, and not
+    in the means. ``stopped``: by Ctrl-C, at the last of its bars."""
 
     bars: list[list[int]]
     style: float
     plain: float
+    stopped: bool = False
 
 
 @dataclass
@@ -166,7 +168,7 @@ def sample_songs(
         if not partial or not whole:
             raise
     means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
-    found = [Candidate(row.bars()[:whole], *mean) for row, mean in zip(rows, means, strict=True)]
+    found = [Candidate(row.bars()[:whole], *mean, whole is not None) for row, mean in zip(rows, means, strict=True)]
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 

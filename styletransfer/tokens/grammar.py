@@ -12,6 +12,7 @@ after it. Music without a tune may close in the same way, with a full chord on i
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,7 +100,20 @@ class Line:
         for ids in self.plan.given[self.first :]:
             self.bars[-1].extend(ids)
             self.forced.extend(ids)
+            self._take(self.bar, self.codec.decode_events(ids))
             self._open(self.bar + 1)
+        now = self._step
+        self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
+
+    def _take(self, bar: int, events: Iterable[Event]) -> None:
+        """Remember what of the notes of a bar that is given sounds on, and when its accompaniment was struck."""
+        start, locks = int(self.plan.bar_start[bar]), self.plan.locks
+        own = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
+        for event in events:
+            now = start + event.step
+            self._sounding.append((event.pitch, now + event.duration))
+            if (event.step, event.pitch) not in own and event.pitch not in self.plan.ornaments_at(now):
+                self._struck.append(now)
 
     def melody_segment(self, bar: int) -> list[int]:
         """The forced tokens that tell the melody of a bar; see :meth:`Codec.melody_segment`."""

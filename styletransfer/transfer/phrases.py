@@ -29,11 +29,14 @@ def by_phrases(
     compose: Callable[[Plan, Progress | None], list[Candidate]],
     choose: Callable[[list[Candidate], int, int], tuple[int, float]],
     progress: Progress | None = None,
+    *,
+    partial: bool = False,
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """The candidates of a plan's last phrase, each with what was chosen before it, and the choices.
+    """The candidates of a plan's last phrase, each with what was chosen before it, and the choices: one of each phrase, where
+    there are several.
 
-    ``compose`` makes the candidates of a plan, or some whole bars of them where it is stopped: then these are the last.
-    ``choose`` tells the best one of those between two bars, and its score.
+    ``compose`` makes the candidates of a plan, or some whole bars of them where it is stopped: then these are the last. So are
+    those of which Ctrl-C doesn't let ``choose`` tell the best one between two bars, and its score, with ``partial``.
     """
     ends, chosen = ends_of(plan), []
     begin = first = len(plan.given)
@@ -44,9 +47,14 @@ def by_phrases(
             progress((first - begin + share * (end - first)) / (ends[-1] - begin))
 
         candidates = compose(replace(plan, stop=end), progress and shared)
-        if end == ends[-1] or len(candidates[0].bars) < end:
+        if len(ends) == 1 or candidates[0].stopped:
             break
-        best, total = choose(candidates, first, end)
+        try:
+            best, total = choose(candidates, first, end)
+        except KeyboardInterrupt:
+            if not partial:
+                raise
+            break
         chosen.append({"bars": [first, end], "candidate": best, "total": total})
         plan, first = replace(plan, given=tuple(tuple(ids) for ids in candidates[best].bars)), end
     return candidates, chosen

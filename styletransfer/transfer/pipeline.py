@@ -84,12 +84,13 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
         phrases = [cut(assemble(melody, codec, plan, one, touch, first), plan, end, first) for one in found]
-        scores, best = ranked(found, cut(melody, plan, end, first), phrases, indexes, parts, closes=False)
+        tune = cut(melody, plan, end, first)
+        scores, best = ranked(found, tune, phrases, indexes, parts, closes=end == plan.bars)
         return best, scores[best]["total"]
 
     chosen: list[dict[str, Any]] = []
     if request.choose == "phrases" and request.sampling.candidates > 1:
-        candidates, chosen = by_phrases(plan, compose, choose, whole)
+        candidates, chosen = by_phrases(plan, compose, choose, whole, partial=partial)
     else:
         candidates = compose(plan, whole)
     done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
@@ -105,6 +106,8 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     elif done < wanted:
         arranged = [cut(piece, plan, done) for piece in arranged]
     scores, best = ranked(candidates, melody, arranged, indexes, parts)
+    if chosen and chosen[-1]["bars"][1] == wanted:
+        best = int(chosen[-1]["candidate"])
     if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
         tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))

@@ -94,9 +94,11 @@ def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
-    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a quarter, to the last end."""
+    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a quarter, from the first onset's
+    pair of quarters to the last end."""
+    begin = 2 * int(notes["onset"].min() // 2) if len(notes) else 0
     end = float((notes["onset"] + notes["duration"]).max()) if len(notes) else 0.0
-    probes = (np.arange(int(np.ceil(end - 1e-6)) * PROBES) + 0.5) / PROBES
+    probes = begin + (np.arange(int(np.ceil(end - begin - 1e-6)) * PROBES) + 0.5) / PROBES
     change = np.zeros((128, len(probes) + 1), np.int32)
     np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"])), 1)
     np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"] + notes["duration"])), -1)

@@ -44,9 +44,13 @@ def in_quarters(
 
 
 def cut(piece: Piece, plan: Plan, bars: int, first: int = 0) -> Piece:
-    """The first bars of a piece, or those from another one on: what sounds at their end ends there."""
-    end, steps = int(plan.bar_start[bars]), plan_steps(piece, plan)
+    """The first bars of a piece, or those from another one on: what sounds at their end ends there, but at the plan's end."""
+    steps = plan_steps(piece, plan)
+    chosen = steps >= plan.bar_start[first]
+    if bars == plan.bars:
+        return replace(piece, notes=piece.notes[chosen], bars=piece.bars[first:])
+    end = int(plan.bar_start[bars])
     edge = edge_of(piece, plan, end)
-    notes = piece.notes[(steps < end) & (steps >= plan.bar_start[first])].copy()
+    notes = piece.notes[chosen & (steps < end)].copy()
     notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
     return replace(piece, notes=notes, bars=piece.bars[first:bars])
