@@ -126,7 +126,7 @@ def test_what_goes_on_closes_in_the_tunes_key(feel: Feel, tiny_package: Path, tm
         sounding = more.notes["pitch"][more.onset_seconds + more.duration_seconds > end - 0.02].astype(int)
         assert len(sounding) >= 3
         assert sounding.min() % 12 == 0
-        assert set(sounding % 12) <= {0, 4, 7}
+        assert set(sounding % 12) in ({0}, {0, 4}, {0, 4, 7})
         last = more.onset_seconds.max()
         assert (more.onset_seconds > last - 0.02).sum() >= 3
         assert end - last > 0.4

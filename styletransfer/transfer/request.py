@@ -118,8 +118,8 @@ class Result:
     """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
 
     ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them.
-    Where the choice is made phrase by phrase, they differ in the last phrase alone. ``request``: what was asked for;
-    ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
+    Where the choice is made phrase by phrase, they differ in the last phrase, and in what goes on after the tune. ``request``:
+    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
     ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
     """
 
