@@ -111,7 +111,7 @@ def compose(path: Path, library: Library, melodies: int | None) -> None:
             row = {
                 "melody": song.slug,
                 "style": style,
-                "candidates": phrased(song.melody, style, codec, plan, known[song.half]),
+                "candidates": [phrased(song.melody, style, codec, plan, known[song.half])],
             }
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import pytest
 from eval import choice
 from eval.systems import songs_in
 from styletransfer.data.library import Library
+from styletransfer.model.sampling import Candidate
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.idiom import shipped_idioms
 from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import apply, melody_codec
+from styletransfer.transfer.pipeline import apply, find_melody, melody_codec
 from styletransfer.transfer.request import Request
 from tests.test_transfer_report import SONGS, StandIn
 from tests.tiny import tune_of
@@ -141,3 +143,30 @@ def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.Mo
         sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True)) for one in (made, result.notes)
     )
     assert first == second
+
+
+def test_compose_keeps_rows_that_tell_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path) -> None:
+    """Of the songs with several phrases alone; what is there already isn't made again."""
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    (folder / "short.abc").write_text(SONGS["even"])
+    write_midi(tune_of(12), folder / "long.mid")
+    (song,) = [replace(one, melody=find_melody(read_song(str(folder / "long.mid")))[0]) for one in songs_in(folder)]
+    asked: list[str] = []
+
+    def by_phrases(plan: Any, compose: Any, choose: Any) -> Any:
+        asked.append("made")
+        return [Candidate([[]] * plan.bars, -1.0, -1.0)], [{"candidate": 0}]
+
+    monkeypatch.setattr(choice, "songs", lambda: [*songs_in(folder), replace(song, slug="long")])
+    monkeypatch.setattr(choice, "idioms_in", lambda library, groups: shipped_idioms())
+    monkeypatch.setattr(choice, "measured_model", lambda: None)
+    monkeypatch.setattr(choice, "by_phrases", by_phrases)
+    monkeypatch.setattr(choice, "COMPOSERS", ("bach", "chopin"))
+    for _ in range(2):
+        assert choice.main(["compose", str(tmp_path / "rows.jsonl"), "--data", str(tiny_data)]) == 0
+        assert len(asked) == 2
+    rows = choice.rows_of(tmp_path / "rows.jsonl")
+    assert [(row["melody"], row["style"]) for row in rows] == [("long", "bach"), ("long", "chopin")]
+    (kept,) = rows[0]["candidates"]
+    np.testing.assert_array_equal(choice.table_of(kept)["pitch"], song.melody.notes["pitch"])
