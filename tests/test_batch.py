@@ -122,11 +122,11 @@ def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
     """The others are made; the traceback is shown, and the exit code is not that of a user's mistake."""
     score, calls = rank.score, []
 
-    def faulty(*arguments: Any) -> dict[str, float]:
+    def faulty(*arguments: Any, **more: Any) -> dict[str, float]:
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError("planted")
-        return score(*arguments)
+        return score(*arguments, **more)
 
     monkeypatch.setattr(rank, "score", faulty)
     outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE)
