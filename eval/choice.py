@@ -79,43 +79,37 @@ MUSIC = {
 
 
 def make(path: Path, melodies: int | None) -> None:
-    done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    measured_model()
     codec = melody_codec()
-    for song in songs()[:melodies]:
-        for style in COMPOSERS:
-            if (song.slug, style) in done:
-                continue
-            voices = voices_in(style, "score", song.melody.tempo.quarters_per_minute(), SamplingConfig.strength, None)
-            row = {
-                "melody": song.slug,
-                "style": style,
-                "candidates": candidates_for(song.melody, voices, codec, SamplingConfig.candidates),
-            }
-            with path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(song.slug, style, flush=True)
+
+    def made(song: Song, style: str) -> list[dict[str, Any]]:
+        voices = voices_in(style, "score", song.melody.tempo.quarters_per_minute(), SamplingConfig.strength, None)
+        return candidates_for(song.melody, voices, codec, SamplingConfig.candidates)
+
+    keep(path, songs()[:melodies], made)
 
 
 def compose(path: Path, library: Library, melodies: int | None) -> None:
+    codec, known, asked = melody_codec(), idioms_of(library), songs()[:melodies]
+    plans = {song.slug: plan_of(codec, codec.grid(song.melody)) for song in asked}
+
+    def made(song: Song, style: str) -> list[dict[str, Any]]:
+        return [phrased(song.melody, style, codec, plans[song.slug], known[song.half])]
+
+    keep(path, [song for song in asked if len(ends_of(plans[song.slug])) > 1], made)
+
+
+def keep(path: Path, melodies: list[Song], made: Callable[[Song, str], list[dict[str, Any]]]) -> None:
+    """Append what is made of the melodies in the styles of :data:`COMPOSERS`, but for what is there."""
+    measured_model()
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
-    measured_model()
-    codec, known = melody_codec(), idioms_of(library)
-    for song in songs()[:melodies]:
-        plan = plan_of(codec, codec.grid(song.melody))
+    for song in melodies:
         for style in COMPOSERS:
-            if (song.slug, style) in done or len(ends_of(plan)) == 1:
-                continue
-            row = {
-                "melody": song.slug,
-                "style": style,
-                "candidates": [phrased(song.melody, style, codec, plan, known[song.half])],
-            }
-            with path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(song.slug, style, flush=True)
+            if (song.slug, style) not in done:
+                row = {"melody": song.slug, "style": style, "candidates": made(song, style)}
+                with path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(song.slug, style, flush=True)
 
 
 def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> dict[str, Any]:

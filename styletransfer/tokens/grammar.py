@@ -216,8 +216,9 @@ class Line:
         if self._key and now >= self._close and self._last >= 0 and self._bare(self._key):
             thirds = codec.first_pitch + np.flatnonzero(np.isin(PITCH_CLASSES, self._key.triad[1]))
             if mask[thirds].any():
-                mask[np.setdiff1d(np.arange(codec.size), thirds)] = False
-                return mask
+                only = np.zeros(codec.size, bool)
+                only[thirds] = mask[thirds]
+                return only
         if self.plan.closes and now == self._close and self._count < FULL_CHORD and mask.any():
             return mask
         if not here and self._state != "shift":
