@@ -1,4 +1,4 @@
-"""Two sets of weights beside each other: what ``apply`` makes of the same tunes with either.
+"""Sets of weights beside each other: what ``apply`` makes of the same tunes with each.
 
     STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl --melodies 14
     python -m eval.weights make runs/weights/shipped.jsonl --melodies 14
@@ -6,9 +6,9 @@
 
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
 the transfer report, by the defaults, and keeps the ranker's measures of the chosen candidate and what J1 says of it; it goes
-on where it was interrupted. ``compare`` writes the means, and the second's less the first's with an interval: a bootstrap
-over melodies, into the part ``weights`` of ``eval/RESULTS.md``, too. J1 and the ranker have learnt from the same train pieces,
-for both: what the ranker's choice adds to J1's opinion is told by ``eval.choice``.
+on where it was interrupted. ``compare`` writes the means of each file, and each one's less the first's with an interval: a
+bootstrap over melodies, into the part ``weights`` of ``eval/RESULTS.md`` (or another page), too. J1 and the ranker have learnt
+from the same train pieces, for all: what the ranker's choice adds to J1's opinion is told by ``eval.choice``.
 """
 
 from __future__ import annotations
@@ -88,33 +88,46 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means of what both have arranged, and the differences."""
-    first, second = ({(row["melody"], row["style"]): row for row in rows} for rows in (before, after))
-    both = sorted(first.keys() & second.keys())
-    measures = {}
-    for name in TOLD:
-        old, new = (np.array([rows[key][name] for key in both], float) for rows in (first, second))
-        found = ratio_interval(new - old, np.ones(len(both)), [key[0] for key in both], np.random.default_rng(0))
-        measures[name] = {"before": old.mean(), "after": new.mean(), "difference": [found.value, found.low, found.high]}
+def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Means of what all have arranged, by name of the weights, and how each differs from the first."""
+    by_key = {name: {(row["melody"], row["style"]): row for row in rows} for name, rows in made.items()}
+    common = sorted(set.intersection(*(set(rows) for rows in by_key.values())))
+    melodies = [melody for melody, _ in common]
+    measures: dict[str, Any] = {}
+    for measure in TOLD:
+        values = {name: np.array([rows[key][measure] for key in common], float) for name, rows in by_key.items()}
+        first = next(iter(values.values()))
+        measures[measure] = {}
+        for name, found in values.items():
+            row = measures[measure][name] = {"mean": found.mean()}
+            if found is not first:
+                less = ratio_interval(found - first, np.ones(len(common)), melodies, np.random.default_rng(0))
+                row["difference"] = [less.value, less.low, less.high]
     return {
         "made_by": "eval.weights compare",
-        "arrangements": len(both),
-        "melodies": len({melody for melody, _ in both}),
-        "bases": [rows[both[0]]["base"] for rows in (first, second)],
+        "arrangements": len(common),
+        "melodies": len(set(melodies)),
+        "bases": {name: rows[common[0]]["base"] for name, rows in by_key.items()},
         "measures": measures,
     }
 
 
 def table(report: dict[str, Any]) -> str:
-    """The comparison as Markdown."""
-    lines = [f"{report['arrangements']} arrangements of {report['melodies']} melodies.", ""]
-    lines += ["| | before | after | difference |", "|---|---|---|---|"]
-    for name, told in TOLD.items():
-        one = report["measures"][name]
-        value, low, high = one["difference"]
-        lines.append(f"| {told} | {one['before']:.3f} | {one['after']:.3f} | {value:+.3f} ({low:+.3f} to {high:+.3f}) |")
+    """The comparison as Markdown: means, and in brackets what they differ by from the first's."""
+    names = list(report["bases"])
+    lines = [f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from *{names[0]}*.", ""]
+    lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for measure, told in TOLD.items():
+        cells = [_cell(report["measures"][measure][name]) for name in names]
+        lines.append(f"| {told} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(one: dict[str, Any]) -> str:
+    if "difference" not in one:
+        return f"{one['mean']:.3f}"
+    value, low, high = one["difference"]
+    return f"{one['mean']:.3f}, {value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
@@ -128,17 +141,17 @@ def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, p
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("make", "compare"))
-    parser.add_argument("rows", type=Path, nargs="+", help="a file for make; the one before and the one after for compare")
+    parser.add_argument("rows", type=Path, nargs="+", help="a file for make; for compare two or more, told by their names")
     parser.add_argument("--melodies", type=int, help="only so many, the first by name")
     parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
     parser.add_argument("--page", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
-    if len(arguments.rows) != {"make": 1, "compare": 2}[arguments.step]:
-        parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files'}")
+    if (len(arguments.rows) == 1) != (arguments.step == "make"):
+        parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files or more'}")
     if arguments.step == "make":
         make(arguments.rows[0], arguments.melodies)
         return 0
-    report = compare(*map(rows_of, arguments.rows))
+    report = compare({path.stem: rows_of(path) for path in arguments.rows})
     publish(report, table(report), "weights", arguments.write, arguments.page)
     return 0
 

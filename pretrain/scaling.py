@@ -31,8 +31,16 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "small": {},
         "larger": {"model.width": 384, "model.layers": 6, "model.heads": 6, "model.hidden": 1032},
     },
-    "context": {"384": {"model.context": 384, "batch": 16}, "768": {}, "1,536": {"model.context": 1536, "batch": 4}},
-    "scores": {"a quarter": {"mixture.score_share": 0.25}, "a half": {}, "three quarters": {"mixture.score_share": 0.75}},
+    "context": {
+        "384": SMALLER | {"model.context": 384, "batch": 16},
+        "768": SMALLER,
+        "1,536": SMALLER | {"model.context": 1536, "batch": 4},
+    },
+    "scores": {
+        "a quarter": SMALLER | {"mixture.score_share": 0.25},
+        "a half": SMALLER,
+        "three quarters": SMALLER | {"mixture.score_share": 0.75},
+    },
     "tokens": {
         "with bars, the default": SMALLER | {"mixture.melody_share": 0.0},
         "TSD": SMALLER | {"tokens": PLAIN},
@@ -43,7 +51,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's settings."""
-FLOPS = {"sizes": 9e13, "context": 3e13, "scores": 3e13, "tokens": 2.5e13}
+FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "tokens": 2.5e13}
 """Of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
 FEELS = ("score", "performance")
