@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,9 @@ Model = Annotated[Path | None, typer.Option(help="A folder of weights made by pr
 
 def main() -> None:
     """The console script: a user's mistake is one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # file names that can't be printed are escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:
@@ -296,7 +300,8 @@ def finetune(
 
     check_name(name)
     from styletransfer.configuration import load_config
-    from styletransfer.training.finetune import FinetuneConfig, finetune_source
+    from styletransfer.training.finetune import FinetuneConfig
+    from styletransfer.training.user_style import finetune_source
     from styletransfer.transfer.pipeline import apply as run
     from styletransfer.transfer.pipeline import shipped_model
     from styletransfer.transfer.request import Request

@@ -30,6 +30,10 @@ def test_loads(path: Path) -> None:
     assert isinstance(load_config(kind, path), kind)
 
 
+def test_a_style_of_a_users_is_learnt_by_the_settings_that_are_written_down() -> None:
+    assert load_config(FinetuneConfig, CONFIGS / "finetune" / "default.yaml") == FinetuneConfig()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -39,6 +43,9 @@ def test_loads(path: Path) -> None:
         ("batch: true", "True, not a int"),
         ("batch: 0", "positive"),
         ("log_every: 0", "positive"),
+        ("learning_rate: -1", "positive"),
+        ("evaluate_pieces: -1", "negative"),
+        ("mixture: {transpose: -1}", "negative"),
         ("mixture: {score_share: 2}", "between 0 and 1"),
         ("model: {width: 10, heads: 4}", "multiple of the heads"),
         ("- a list", "keys with values"),

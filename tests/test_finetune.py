@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
+from transformers import TrainerControl, TrainerState, TrainingArguments
 from typer.testing import CliRunner
 
 from styletransfer.cli import app
@@ -30,8 +31,10 @@ from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.styles import find_style, home
 from styletransfer.training import finetune as module
-from styletransfer.training.finetune import FinetuneConfig, finetune, finetune_source, pieces_of
-from styletransfer.training.trainer import last_checkpoint
+from styletransfer.training.finetune import FinetuneConfig, finetune
+from styletransfer.training.optimizer import WarmupStableDecay
+from styletransfer.training.trainer import TimeBudget, last_checkpoint
+from styletransfer.training.user_style import finetune_source, pieces_of
 from styletransfer.transfer.likeness import own_of
 from styletransfer.transfer.pipeline import indexes_for
 from tests.tiny import codec, random_piece
@@ -229,6 +232,7 @@ def test_what_cannot_be_is_refused_before_any_work(songs: Path, tiny_package: Pa
         (songs, "mine", {"era": "stone age"}, "--era"),
         (empty, "mine", {}, "no piece could be read"),
         (tmp_path / "none", "mine", {}, "no such folder"),
+        ("", "mine", {}, "give a folder"),
         (songs, "aux.1", {}, "small letters"),
     ):
         with pytest.raises(InputError, match=message):
@@ -289,13 +293,44 @@ def test_two_at_once_and_a_home_that_cannot_be(
         finetune_source(str(songs), "mine", settings(), tiny_package)
 
 
-def test_what_a_killed_run_left_beside_its_style_is_cleared(songs: Path, tiny_package: Path, own_home: Path) -> None:
-    """A run killed between writing the style and removing its checkpoints left them for ever."""
+def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_home: Path) -> None:
+    """Neither what an interrupted run with --force has, nor what a process that reads has, nor a folder of something else."""
     (own_home / "mine").mkdir(parents=True)
-    (own_home / ".mine.work" / "run").mkdir(parents=True)
+    (own_home / "mine" / "style.json").write_text("{}")
+    checkpoint = own_home / ".mine.work" / "run" / "checkpoint"
+    checkpoint.mkdir(parents=True)
     with pytest.raises(InputError, match="there is a style of that name"):
         finetune_source(str(songs), "mine", settings(), tiny_package)
-    assert [path.name for path in own_home.iterdir()] == ["mine"]
+    assert checkpoint.exists()
+    reading = own_home / ".new.work"
+    reading.mkdir()
+    with FileLock(reading / "lock"), pytest.raises(InputError, match="another process"):
+        finetune_source(str(songs), "new", settings(), tiny_package)
+    assert reading.exists()
+    (own_home / "music").mkdir()
+    for force in (False, True):
+        with pytest.raises(InputError, match="something else"):
+            finetune_source(str(songs), "music", settings(), tiny_package, force=force)
+    assert not (own_home / ".music.work").exists()
+
+
+def test_a_melody_alone_teaches_silence_and_it_says_so(tiny_data: Path) -> None:
+    library = Library.load(tiny_data)
+    assert not any("a melody alone" in sentence for sentence in pieces_of(library))
+    alone = replace(library, _notes=library._notes.copy())
+    alone._notes["melody"] = True
+    assert any(f"{len(library.select(split='train'))} of them are a melody alone" in one for one in pieces_of(alone))
+
+
+def test_more_minutes_make_a_decay_longer() -> None:
+    run = settings().run
+    state, control = TrainerState(global_step=5), TrainerControl()
+    for before, now, end in ((1.0, 2.0, 10), (2.0, 1.0, 6), (1.0, 9.0, 12), (None, 2.0, 6)):
+        schedule = WarmupStableDecay(2, 2, 4)
+        schedule.minutes = before
+        budget = TimeBudget(schedule, run, now, keep=False)
+        budget.on_train_begin(TrainingArguments(), state, control)
+        assert schedule.end == end
 
 
 @pytest.mark.parametrize(
@@ -324,7 +359,7 @@ def test_no_feel_is_learnt_by_heart(
 def test_few_pieces_are_learnt_without_any_held_out(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
     library = Library.load(tiny_data)
     pieces = library.view([i for i, one in enumerate(library.pieces) if one.split == "train"][:2], composer="reserved-0")
-    assert any("too few pieces" in sentence for sentence in pieces_of(pieces.manifest))
+    assert any("too few pieces" in sentence for sentence in pieces_of(pieces))
     card = finetune(pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out")
     assert (card.held_out, card.gain, card.pieces) == (0, None, 2)
     assert 1 <= card.steps <= 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -260,6 +261,49 @@ def test_a_train_piece_with_a_twin_in_test_is_moved_and_named(tmp_path: Path) ->
     assert "moved" in manifest.summary()
 
 
+def test_a_piece_in_another_key_stays_with_its_twin(tmp_path: Path) -> None:
+    """Training transposes: held out, it would have been learnt from."""
+    folder = tmp_path / "mine"
+    for seed in range(6):
+        onset, pitch, hand = tune(seed)
+        write(folder / f"{seed}.mid", (onset, pitch, hand))
+        write(folder / f"{seed} higher.mid", (onset, pitch + 2, hand))
+    manifest = prepare([folder], tmp_path / "out")
+    assert len(manifest.pieces) == 12
+    splits = {piece.file: piece.split for piece in manifest.pieces}
+    assert set(splits.values()) == {"train", "validation"}
+    assert all(splits[f"{seed}.mid"] == splits[f"{seed} higher.mid"] for seed in range(6))
+
+
+def test_a_copy_may_have_other_tracks(tmp_path: Path) -> None:
+    onset, pitch, hand = tune(3)
+    write(tmp_path / "mine" / "a.mid", (onset, pitch, hand))
+    write(tmp_path / "mine" / "b.mid", (onset, pitch, np.zeros_like(hand)))
+    manifest = prepare([tmp_path / "mine"], tmp_path / "out", feel="performance")
+    assert manifest.left_out == (("mine/b.mid", "duplicate: of mine/a.mid"),)
+
+
+def test_a_table_below_speaks_for_all_music_or_not_at_all(tmp_path: Path) -> None:
+    """A folder with some other collection in it was taken for that collection, and the rest passed over."""
+    folder = tmp_path / "mine"
+    write(folder / "other" / "0.mid", tune(0))
+    write(folder / "other" / "1.mid", tune(1))
+    table(folder / "other" / "metadata.csv", [{"file": "0.mid", "composer": "grieg"}])
+    assert [piece.file for piece in prepare([folder], tmp_path / "out").pieces] == ["0.mid"]
+    write(folder / "2.mid", tune(2))
+    assert [piece.file for piece in prepare([folder], tmp_path / "out").pieces] == ["2.mid", "other/0.mid", "other/1.mid"]
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mid")
+    try:
+        write(tmp_path / "mine" / name, tune(0))
+    except OSError:
+        pytest.skip("no such names here")
+    prepare([tmp_path / "mine"], tmp_path / "out")
+    assert [piece.file for piece in Library.load(tmp_path / "out").pieces] == [name]
+
+
 def test_the_check_fails_where_a_twin_crosses() -> None:
     onset, pitch, _ = tune(0)
     prints = [fingerprint(onset / 4, pitch, "score")] * 2
@@ -327,6 +371,23 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"not a zip")
     with pytest.raises(InputError, match="can't be unpacked"):
         prepare([tmp_path / "bad.zip"], tmp_path / "out")
+    for damaged in (b"\0", b"\x63", b"\1"):  # a byte of: the data, the compression's number, the flag of a password
+        with zipfile.ZipFile(tmp_path / "damaged.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.mid", bytes(1000))
+        data = (tmp_path / "damaged.zip").read_bytes()
+        entry = data.index(b"PK\1\2")
+        places = {b"\0": (40,), b"\x63": (8, entry + 10), b"\1": (6, entry + 8)}[damaged]
+        (tmp_path / "damaged.zip").write_bytes(bytes(damaged[0] if k in places else one for k, one in enumerate(data)))
+        with pytest.raises(InputError, match="can't be unpacked"):
+            prepare([tmp_path / "damaged.zip"], tmp_path / "out")
+    with tarfile.open(tmp_path / "cut.tar", "w", format=tarfile.USTAR_FORMAT) as packed:
+        packed.add(maestro, "a")
+    data = bytearray((tmp_path / "cut.tar").read_bytes())
+    header = data.rindex(b"ustar")
+    data[header - 100 : header] = bytes(range(100))
+    (tmp_path / "cut.tar").write_bytes(data)
+    with pytest.raises(InputError, match="breaks off"):
+        prepare([tmp_path / "cut.tar"], tmp_path / "out")
     table(tmp_path / "empty" / "maestro-v3.0.0.csv", [{"composer": "x"}])
     with pytest.raises(InputError, match="lacks the column"):
         prepare([tmp_path / "empty"], tmp_path / "out")

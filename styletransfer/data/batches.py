@@ -32,7 +32,7 @@ class MixtureConfig:
 
     score_share: float = 0.5
     melody_share: float = 0.75
-    plain_share: float = 0.0
+    plain_share: float = 0.4
     drop_style: float = 0.15
     drop_composer: float = 0.15
     start_share: float = 0.25
@@ -52,6 +52,8 @@ class MixtureConfig:
         )
         if not all(0 <= share <= 1 for share in shares) or self.drop_style + self.drop_composer > 1:
             raise ValueError("shares lie between 0 and 1")
+        if self.transpose < 0 or self.loudness < 0:
+            raise ValueError("transpose and loudness aren't negative")
 
 
 def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0) -> Grid:

@@ -17,6 +17,10 @@ none       53.0 %            .001             3
 =========  ================  ===============  =============================================
 
 Shorter n-grams and n-grams of the top or bottom voice alone find no more true pairs, and more false ones.
+
+A piece in another key, which training's transpositions would make the same, is found by n-grams of the intervals, which
+other pieces share more often: among the 2,036 pieces of all three sources no pair beyond those above has more than .06,
+while Bach's chorales in two keys have .2 to .98 (401 of them; other of the same hymns have up to .19).
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from styletransfer.score.ngrams import MIN_DISTINCT, TOLERANCE, N
 from styletransfer.score.notes import Feel
 
 SAME_PIECE = 0.05  # containment from which two files are the same piece
+SAME_SHAPE = 0.2  # and from which they are the same in another key, by n-grams of intervals
 
 Fingerprint = NDArray[np.uint64]
 
@@ -40,7 +45,13 @@ _SHIFT = np.uint64(29)
 
 
 def fingerprint(
-    onset: NDArray[np.floating], pitch: NDArray[np.integer], feel: Feel, n: int = N, distinct: int = MIN_DISTINCT
+    onset: NDArray[np.floating],
+    pitch: NDArray[np.integer],
+    feel: Feel,
+    n: int = N,
+    distinct: int = MIN_DISTINCT,
+    *,
+    intervals: bool = False,
 ) -> Fingerprint:
     """The sorted hashes of a piece's n-grams, (n-grams,), each once.
 
@@ -50,6 +61,7 @@ def fingerprint(
         feel: the unit of the onsets, and with it the tolerance.
         n: notes in an n-gram.
         distinct: pitches that an n-gram needs at least.
+        intervals: from note to note in place of the pitches, so that the key doesn't matter.
 
     Music that is too short or too monotonous for any n-gram gets one hash of all its pitches, so that copies of it are
     still found.
@@ -61,8 +73,12 @@ def fingerprint(
         windows = np.lib.stride_tricks.sliding_window_view(sequence, n)
         windows = windows[(np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1 >= distinct]
         if len(windows):
-            return np.unique(_hash(windows))
-    return _hash(sequence[None])
+            return np.unique(_hash(_told(windows, intervals)))
+    return _hash(_told(sequence[None], intervals))
+
+
+def _told(windows: NDArray[np.uint8], intervals: bool) -> NDArray[np.uint8]:
+    return windows[:, 1:] - windows[:, :-1] if intervals else windows  # modulo 256: each interval is another number
 
 
 def pitch_sequence(onset: NDArray[np.floating], pitch: NDArray[np.integer], tolerance: float) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.data.catalogue import composer_id, era_of
-from styletransfer.data.fingerprint import Fingerprint, fingerprint, similar_pairs
+from styletransfer.data.fingerprint import SAME_SHAPE, Fingerprint, fingerprint, similar_pairs
 from styletransfer.data.library import (
     PACKED_BAR_DTYPE,
     PACKED_NOTE_DTYPE,
@@ -38,6 +38,9 @@ from styletransfer.score.read import read_score
 # versions, .09 and .03. Two performances, in contrast, are copies only if they agree in every onset and velocity.
 SAME_ENGRAVING = 0.2
 
+_HEARD = ["onset", "duration", "pitch", "velocity"]
+"""What two copies of a performance have in common; their tracks may differ."""
+
 CHUNK = 8  # files a worker takes at a time
 
 Progress = Callable[[int, int], None]
@@ -45,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PreparedPiece:
-    """One file, read: packed arrays, fingerprint, and what the manifest wants to know."""
+    """One file, read: packed arrays, fingerprints of pitches and of intervals, and what the manifest wants to know."""
 
     notes: NoteTable
     bars: BarTable
@@ -53,6 +56,7 @@ class PreparedPiece:
     quarters_per_minute: float
     seconds: float
     print: Fingerprint
+    shape: Fingerprint
 
 
 def prepare(
@@ -101,7 +105,7 @@ def prepare(
     copies = _copies(kept, pairs)
     left_out += [(kept[copy][0].id, f"duplicate: of {kept[first][0].id}") for copy, first in sorted(copies.items())]
     stay = [index for index in range(len(kept)) if index not in copies]
-    pairs = _inherited(pairs, copies, stay)
+    pairs = sorted({*_inherited(pairs, copies, stay), *similar_pairs([kept[index][1].shape for index in stay], SAME_SHAPE)})
     for copy, first in copies.items():
         if splits := [split for index in (copy, first) if (split := kept[index][0].split) is not None]:
             kept[first] = (replace(kept[first][0], split=max(splits, key=SPLITS.index)), kept[first][1])
@@ -120,6 +124,7 @@ def _finish(
     ids = [file.id for file, _ in kept]
     plan = assign_splits(ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs)
     check_splits([one.print for _, one in kept], plan.splits, ids)
+    check_splits([one.shape for _, one in kept], plan.splits, ids, threshold=SAME_SHAPE)
     note_stops = np.cumsum([len(one.notes) for _, one in kept]).tolist()
     bar_stops = np.cumsum([len(one.bars) for _, one in kept]).tolist()
     pieces = tuple(
@@ -162,7 +167,8 @@ def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> M
         np.save(partial / "notes.npy", notes)
         np.save(partial / "bars.npy", bars)
         written = replace(manifest, hash=content_hash(partial, manifest.pieces))
-        (partial / "manifest.json").write_text(written.to_json(), encoding="utf-8")
+        # names that aren't UTF-8 as JSON escapes
+        (partial / "manifest.json").write_text(written.to_json(), encoding="utf-8", errors="backslashreplace")
 
     write_folder(out, write)
     return written
@@ -186,8 +192,8 @@ def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None) ->
     if len(bars):
         for name in ("start", "length", "numerator", "denominator"):
             bars[name] = piece.bars[name]
-    marks = fingerprint(notes["onset"], notes["pitch"], piece.feel)
-    return PreparedPiece(notes, bars, piece.feel, piece.tempo.quarters_per_minute(), piece.length_seconds, marks)
+    marks, shape = (fingerprint(notes["onset"], notes["pitch"], piece.feel, intervals=one) for one in (False, True))
+    return PreparedPiece(notes, bars, piece.feel, piece.tempo.quarters_per_minute(), piece.length_seconds, marks, shape)
 
 
 def _read_one(job: tuple[Path, Feel | None, int | None]) -> PreparedPiece | str:
@@ -244,7 +250,7 @@ def _copies(kept: list[tuple[SourceFile, PreparedPiece]], pairs: list[Pair]) -> 
             continue
         shared = value * min(len(a.print), len(b.print))
         jaccard = shared / (len(a.print) + len(b.print) - shared)
-        if np.array_equal(a.notes, b.notes) or (a.feel == "score" and jaccard >= SAME_ENGRAVING):
+        if np.array_equal(a.notes[_HEARD], b.notes[_HEARD]) or (a.feel == "score" and jaccard >= SAME_ENGRAVING):
             copies[j] = i
     return copies
 

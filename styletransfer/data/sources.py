@@ -18,10 +18,12 @@ from __future__ import annotations
 import csv
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,6 +35,9 @@ from styletransfer.score.read import SCORE_SUFFIXES, read_tunes
 
 CORPUS = "corpus:"
 """Prefix of a source that is a folder of music21's corpus."""
+
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError)
+"""What unpacking raises; a password that is asked for and an unknown compression are a ``RuntimeError``."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
@@ -80,7 +85,7 @@ def opened(source: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="styletransfer-") as folder:
         try:
             _extract(source, Path(folder))
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        except _BROKEN as error:
             raise InputError(f"{source}: the archive can't be unpacked ({error}).") from error
         yield Path(folder)
 
@@ -117,6 +122,10 @@ def _extract(archive: Path, folder: Path) -> None:
     else:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
+            assert tar.fileobj is not None
+            tar.fileobj.seek(tar.offset)  # a broken header in the middle is taken for the end, without a word
+            if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
+                raise tarfile.ReadError("it breaks off in the middle")
 
 
 def source_name(source: Path) -> str:
@@ -162,9 +171,14 @@ def _tunes(file: SourceFile) -> list[SourceFile]:
 def _listed(folder: Path, name: str, composers_csv: Path | None, feel: Feel | None) -> list[SourceFile]:
     if composers_csv is not None:
         return _from_table(composers_csv, folder, name, feel)
-    for table in sorted([*folder.glob("maestro-v*.csv"), *folder.glob("*/maestro-v*.csv")]):
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES and not _hidden(path.relative_to(folder))
+    ]
+    if table := _table(folder, "maestro-v*.csv", paths):
         return _from_maestro(table, feel or "performance")
-    for table in sorted([*folder.glob("metadata.csv"), *folder.glob("*/metadata.csv")]):
+    if table := _table(folder, "metadata.csv", paths):
         columns = set(next(iter(_rows(table)), {}))
         if "midi_score" in columns:
             return _from_asap(table, feel or "score")
@@ -173,13 +187,17 @@ def _listed(folder: Path, name: str, composers_csv: Path | None, feel: Feel | No
             if exact:
                 return _from_table(table, table.parent, "keyboard-scores", feel or "score")
             return _from_table(table, table.parent, name, feel)
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES)
-    files = [path.relative_to(folder).as_posix() for path in paths]
-    return [
-        SourceFile(path, name, file, "", path.stem, None, feel)
-        for path, file in zip(paths, files, strict=True)
-        if not any(part.startswith((".", "__MACOSX")) for part in Path(file).parts)
-    ]
+    return [SourceFile(path, name, path.relative_to(folder).as_posix(), "", path.stem, None, feel) for path in paths]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _table(folder: Path, pattern: str, music: list[Path]) -> Path | None:
+    """A folder's table, or that of a folder in it which has all of its music."""
+    below = [table for table in sorted(folder.glob(f"*/{pattern}")) if all(table.parent in path.parents for path in music)]
+    return next(iter([*sorted(folder.glob(pattern)), *below]), None)
 
 
 def _rows(table: Path, *columns: str) -> list[dict[str, str]]:

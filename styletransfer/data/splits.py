@@ -84,7 +84,7 @@ def _threshold(value: float) -> Split:
 
 def _uniform(text: str) -> float:
     """A number in [0, 1) that depends on the text only."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
 
 
 def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.figures import own_figures
-from styletransfer.data.library import Library, Manifest, training_sequences, write_folder
-from styletransfer.data.prepare import prepare
+from styletransfer.data.library import Library, training_sequences, write_folder
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
-from styletransfer.model.adapters import LoraSettings, attach, begin_as, era_to_begin_with, save_adapter, style_token
+from styletransfer.model.adapters import LoraSettings, attach, begin_as, save_adapter, style_token
 from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash, write_atomically
 from styletransfer.score.copies import Copies
 from styletransfer.score.idiom import save_own
 from styletransfer.score.notes import Feel
-from styletransfer.styles import CARD, COPIES, IDIOM, WEIGHTS, Card, Kind, Style, check_name, home, shipped, style_at
+from styletransfer.styles import CARD, COPIES, IDIOM, WEIGHTS, Card, Kind, Style
 from styletransfer.tokens.codec import Codec
-from styletransfer.tokens.controls import ERAS, UNKNOWN
+from styletransfer.tokens.controls import UNKNOWN
 from styletransfer.training.likelihood import Bits, bits_per_note
 from styletransfer.training.optimizer import WarmupStableDecay
 from styletransfer.training.trainer import (
@@ -46,7 +42,6 @@ from styletransfer.training.trainer import (
 )
 
 USER_SLOT = "reserved-0"  # one slot does for all styles of users: a style's row is in its adapter, not in the base
-LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
 MOST_PASSES = 12.0  # over pieces without any held out to tell when to stop, or of the feel that a style has little of
 Progress = Callable[[float], None]
 
@@ -212,114 +207,6 @@ def finetune(
     return card
 
 
-def finetune_source(
-    source: str,
-    name: str,
-    config: FinetuneConfig,
-    base: Path,
-    *,
-    era: str = UNKNOWN,
-    minutes: float | None = None,
-    force: bool = False,
-    say: Callable[[str], None] = print,
-    progress: Callable[[str], AbstractContextManager[Progress]] | None = None,
-) -> Style:
-    """A user's style from a folder, an archive or music21's corpus; killed and called again, it goes on.
-
-    Args:
-        source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which is written to
-            :func:`styletransfer.styles.home`. era: its era's control token, if it has one.
-        force: write over a style of that name. say: gets sentences for the user. progress: makes a progress bar of a title.
-
-    Raises:
-        InputError: where the name is taken or impossible, or nothing in the source can be read.
-    """
-    check_name(name)
-    if era not in (*ERAS, UNKNOWN):
-        raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
-    out, work = home() / name, home() / f".{name}.work"
-    if out.exists() and not force:
-        if work.is_dir():  # a run that was killed after its style was whole
-            with suppress(Timeout), FileLock(work / "lock", timeout=0):
-                shutil.rmtree(work)
-        raise InputError(f"{out}: there is a style of that name; choose another, or write over it with --force.")
-    bar = progress or (lambda _: nullcontext(lambda _: None))
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with FileLock(work / "lock", timeout=0):
-            _learn(source, name, config, base, out, work, era, minutes, say, bar)
-        shutil.rmtree(work)
-    except Timeout as error:
-        raise InputError(f"{work}: another process is learning a style of that name; wait for it, or name another.") from error
-    except OSError as error:
-        raise InputError(f"{work}: can't be written ({error.strerror or error}).") from error
-    finally:
-        if work.is_dir() and not (work / "source").exists():  # nothing was read
-            shutil.rmtree(work, ignore_errors=True)
-    return style_at(out)
-
-
-def _learn(
-    source: str,
-    name: str,
-    config: FinetuneConfig,
-    base: Path,
-    out: Path,
-    work: Path,
-    era: str,
-    minutes: float | None,
-    say: Callable[[str], None],
-    bar: Callable[[str], AbstractContextManager[Progress]],
-) -> None:
-    """The work of :func:`finetune_source`, in a folder that is this process's."""
-    library = _prepared(source, work / "data", bar)
-    for file, reason in library.manifest.left_out:
-        say(f"left out: {file}: {reason}")
-    if not library.select(split="train"):
-        raise InputError(f"{source}: its table leaves no piece to learn from.")
-    for sentence in pieces_of(library.manifest):
-        say(sentence)
-    style = library.view(range(len(library)), era=era, composer=USER_SLOT)
-    start = era_to_begin_with(shipped(), era, weights_hash(load_package(base)[2]), config.lora)
-    with bar(f"learning {name}") as shown:
-        finetune(
-            style, base, name, "user", config, work / "run", out, start=start, minutes=minutes, data=source, progress=shown
-        )
-
-
-def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
-    """The source's pieces, prepared; what an earlier call prepared from the same files is taken as it is."""
-    paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
-    facts = [(str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths]  # size and time of change
-    mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
-    seen = folder.with_name("source")
-    if seen.is_file() and seen.read_text() == mark:
-        with suppress(InputError):  # of an older version, or damaged
-            return Library.load(folder)
-    with bar("reading") as shown:
-        prepare([source], folder, progress=lambda done, total: shown(done / max(total, 1)))
-    write_atomically(seen, mark.encode())
-    return Library.load(folder)
-
-
-def pieces_of(manifest: Manifest) -> Sequence[str]:
-    """Sentences on what a user's folder holds, for the user to read before the training."""
-    counts = {split: [one for one in manifest.pieces if one.split == split] for split in ("train", "validation", "test")}
-    minutes = sum(one.seconds for one in counts["train"]) / 60
-    lines = [
-        f"{len(counts['train'])} pieces to learn from ({minutes:.0f} minutes), "
-        f"{len(counts['validation']) + len(counts['test'])} held out"
-    ]
-    if minutes < LITTLE_MINUTES:
-        lines.append(
-            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: the style will be a hint rather than a hand, and what "
-            "it writes may repeat what it learnt"
-        )
-    if not counts["validation"]:
-        lines.append("too few pieces to hold one out: nothing tells when to stop, or what the style has learnt")
-    return lines
-
-
 def readme_of(card: Card, *, measured: bool = False) -> str:
     """The card for people, in the form that model hubs show; ``measured``: what the card says of held-out pieces was said by
     the same recipe without them."""
@@ -389,9 +276,18 @@ def _own_work(work: Path, identity: dict[str, Any]) -> None:
 
 def _publish(out: Path, write: Callable[[Path], None]) -> None:
     """Write a style's folder whole, in place of an older style and of nothing else."""
-    if out.exists() and not (out / CARD).exists():
-        raise InputError(f"{out}: holds something else than a style; name another folder.")
+    replaceable(out)
     write_folder(out, write)
+
+
+def replaceable(out: Path) -> None:
+    """Refuse a folder of something else than a style.
+
+    Raises:
+        InputError: where ``out`` is one.
+    """
+    if out.exists() and not (out / CARD).exists():
+        raise InputError(f"{out}: holds something else than a style; choose another name.")
 
 
 def _mean(found: Bits) -> float | None:

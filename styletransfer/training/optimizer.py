@@ -105,13 +105,14 @@ class WarmupStableDecay:
     """The learning rate as a share of its peak, by step.
 
     ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed in the middle of its
-    decay goes on with it.
+    decay goes on with it. ``minutes``: of the run that began the decay, where these decided on it.
     """
 
     def __init__(self, warmup: int, decay_start: int | None = None, decay_steps: int = 1) -> None:
         self.warmup = warmup
         self.decay_start = decay_start
         self.decay_steps = decay_steps
+        self.minutes: float | None = None
 
     def __call__(self, step: int) -> float:
         rise = min(1.0, (step + 1) / max(self.warmup, 1))

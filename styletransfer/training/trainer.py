@@ -62,6 +62,8 @@ class TrainConfig:
         counts = (self.batch, self.accumulate, self.steps, self.save_every, self.evaluate_every, self.log_every)
         if min(counts) < 1 or not 0 < self.decay_share <= 1:
             raise ValueError("batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]")
+        if self.learning_rate <= 0 or min(self.weight_decay, self.warmup, self.evaluate_pieces, self.seed) < 0:
+            raise ValueError("learning_rate is positive; weight_decay, warmup, evaluate_pieces and seed aren't negative")
 
 
 class WindowTrainer(Trainer):
@@ -99,7 +101,8 @@ class TimeBudget(TrainerCallback):
     """Starts the decay when so much time is left as it needs, and stops the run at its end.
 
     A checkpoint is written at the decay's start, and kept: the one from which a later run goes on. Without ``keep``, the run
-    ends with the minutes even where the steps have become slower, and its last step is validated like the others.
+    ends with the minutes even where the steps have become slower, and its last step is validated like the others; a run that
+    goes on with more minutes than its decay was begun with decays so much more slowly.
     """
 
     def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None, *, keep: bool = True) -> None:
@@ -113,6 +116,11 @@ class TimeBudget(TrainerCallback):
             self.schedule.decay_start = None
             if self.minutes is None:
                 self._perhaps_decay(args, state, control)
+        start, before = self.schedule.decay_start, self.schedule.minutes
+        if start is not None and not self.keep and before and self.minutes and self.minutes > before:
+            longer = round(self.schedule.decay_steps * self.minutes / before)
+            self.schedule.decay_steps = max(min(longer, self.run.steps - start), 1)
+            self.schedule.minutes = self.minutes
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.schedule.decay_start is None:
@@ -137,6 +145,7 @@ class TimeBudget(TrainerCallback):
             whole = left + step - self.first[0]
         if left <= whole * self.run.decay_share:
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
+            self.schedule.minutes = self.minutes
             if self.keep:
                 # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
                 state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")

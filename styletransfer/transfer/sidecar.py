@@ -122,7 +122,8 @@ def sidecar_of(result: Result, files: list[tuple[str, int]], report: dict[str, A
         "melody": taken_melody(result),
         "report": report,
     }
-    return (json.dumps(data, ensure_ascii=False, indent=1, default=str) + "\n").encode()
+    text = json.dumps(data, ensure_ascii=False, indent=1, default=str) + "\n"
+    return text.encode(errors="backslashreplace")  # file names that aren't UTF-8 as JSON escapes
 
 
 def taken_melody(result: Result) -> list[dict[str, Any]]:
