@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +57,7 @@ def apply_all(
     """
     if len(songs) == len(styles) == 1 and not os.path.isdir(songs[0]):
         outputs = replace(outputs, midi=out or Path(f"{Path(songs[0]).stem}-{short_name(styles[0])}.mid"))
-        report, result = run(Job(request, outputs), bar)
+        report, result = run(Job(request, outputs), bar, songs)
         if as_json:
             print(json.dumps(report, ensure_ascii=False))
         else:
@@ -67,16 +67,13 @@ def apply_all(
     return _several(request, songs, styles, replace(outputs, midi=out or Path()), bar, as_json)
 
 
-def run(job: Job, bar: Bar, title: str = "") -> tuple[dict[str, Any], Result]:
-    """Make one arrangement and write its files; the report and the result.
+def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict[str, Any], Result]:
+    """Make one arrangement and write its files, over none of the songs; the report and the result.
 
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
     """
-    song = job.request.song
-    job.outputs.check(job.request)
-    if clash := [path for path in job.outputs.paths if path.exists() and os.path.exists(song) and path.samefile(song)]:
-        raise InputError(f"{clash[0]}: that is the song itself; name another file to write.")
+    job.outputs.check(job.request, songs)
     from styletransfer.transfer.pipeline import apply
 
     with bar(title or job.request.style) as progress:
@@ -126,7 +123,7 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
             try:
                 for folder in {path.parent for path in job.outputs.paths}:
                     folder.mkdir(parents=True, exist_ok=True)
-                report, _ = run(job, bar, f"{number}/{len(jobs)} {Path(song).name} in the style of {style}")
+                report, _ = run(job, bar, found, f"{number}/{len(jobs)} {Path(song).name} in the style of {style}")
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))
             except Exception as error:  # one song must not cost the others; the exit code tells

@@ -15,7 +15,7 @@ import typer
 
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.outputs import Outputs
+from styletransfer.outputs import Outputs, spare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -217,6 +217,8 @@ def inspect(
     from styletransfer.score.read import read_song
     from styletransfer.transfer.inspection import describe
 
+    if plot is not None:
+        spare([plot], [song])
     source = read_song(song)
     report, marked = describe(source, melody_track)
     if plot is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,15 +34,16 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     """A dataclass from plain data; unknown keys and wrong types raise ``TypeError``."""
     if not isinstance(data, dict):
         raise TypeError(f"{kind.__name__} takes keys with values")
-    types = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind)
     names = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(data) - names):
         raise TypeError(f"unknown key {unknown[0]!r}; {kind.__name__} has {', '.join(sorted(names))}")
     values = {}
     for name, value in data.items():
-        wanted = types[name]
+        wanted = hints[name]
         if value is not None:  # of "one of these or None", the one
-            wanted = next((kind for kind in typing.get_args(wanted) if dataclasses.is_dataclass(kind)), wanted)
+            kinds = typing.get_args(wanted) if typing.get_origin(wanted) in (typing.Union, types.UnionType) else ()
+            wanted = next((kind for kind in kinds if dataclasses.is_dataclass(kind) or kind in (int, float, str, bool)), wanted)
         if dataclasses.is_dataclass(wanted):
             value = from_dict(wanted, value)  # type: ignore[arg-type]
         elif wanted is float and isinstance(value, int) and not isinstance(value, bool):

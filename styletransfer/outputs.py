@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,26 @@ if TYPE_CHECKING:
     from styletransfer.transfer.request import Request, Result
 
 MIDI_SUFFIXES = (".mid", ".midi")
+
+
+def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
+    """Refuse to write over what was given to work with, by whatever name.
+
+    Raises:
+        InputError: saying what.
+    """
+    kept = {_place(Path(one)) for one in given} - {None}
+    for path in paths:
+        if _place(path) in kept:
+            raise InputError(f"{path}: that is what was given to work with; name another file to write.")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 @dataclass(frozen=True)
@@ -58,8 +80,9 @@ class Outputs:
         audio, plot, score = (folder and folder / f"{name}{suffix}" for folder, suffix in kinds)
         return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot, score=score)
 
-    def check(self, request: Request | None = None) -> None:
-        """Refuse now what would fail later: unwritable places, existing files, a missing soundfont, a score without beats.
+    def check(self, request: Request | None = None, given: Iterable[str | Path] = ()) -> None:
+        """Refuse now what would fail later, or lose a file that was ``given`` to work with: unwritable places, existing
+        files, a missing soundfont, a score without beats.
 
         Raises:
             InputError: saying which.
@@ -68,18 +91,26 @@ class Outputs:
 
         if not self.midi.name:
             raise InputError(f"{self.midi}: it is no file name; name the file to write.")
-        for path in self.paths:
+        spare(self.paths, given)
+        places = [os.path.realpath(path) for path in self.paths]
+        for path, place in zip(self.paths, places, strict=True):
             check_writable(path, self.force)
-            if self.paths.count(path) > 1:
+            if places.count(place) > 1:
                 raise InputError(f"{path}: two outputs would be written to it; give them different names.")
+        for file, suffix, kind in ((self.audio, ".wav", "sound"), (self.plot, ".png", "a picture")):
+            if file is not None and file.suffix.lower() != suffix:
+                raise InputError(f"{file}: {kind} is written as {suffix}; name such a file.")
         if self.audio is not None:
             from styletransfer.score.render import find_soundfont
 
             find_soundfont(self.soundfont)
         if self.score is not None and request is not None:
             from styletransfer.score.engrave import check_score
+            from styletransfer.transfer.redo import feel_of
 
-            check_score(self.score, request.song, request.feel, self.force)
+            # Of an earlier output the sidecar tells; played, its notes lie beside the beats.
+            feel = request.feel if request.bars is None else feel_of(request.song, request.feel)
+            check_score(self.score, request.song, "score" if feel == "played" else feel, self.force)
 
     def told(self, result: Result) -> dict[str, Any]:
         """What a report says of the files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +188,48 @@ def test_the_song_itself_is_never_written_over(run: Run, tiny_package: Path, tmp
     before = (tmp_path / "song.mid").read_bytes()
     for out in ("song.mid", tmp_path / "." / "song.mid"):
         outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force")
-        refused(outcome, "the song itself")
+        refused(outcome, "given to work with")
+    for command in (("inspect", "song.mid", "--plot", "song.mid"), ("apply", "song.mid", "-s", "bach", "--plot", "song.mid")):
+        refused(run(*command, "--force"), "given to work with")
+    assert run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
+    for out in ("song.mid", "song-bach.json"):
+        refused(run("replay", "song-bach.json", "-o", out, "--force"), "given to work with")
     assert (tmp_path / "song.mid").read_bytes() == before
+
+
+def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    for name in ("a.mid", "a-bach.mid"):
+        short_song(tmp_path / "songs" / name)
+    before = (tmp_path / "songs" / "a-bach.mid").read_bytes()
+    outcome = run("apply", "songs", "-s", "bach", "--model", tiny_package, *ONE, "-o", "songs", "--force")
+    assert outcome.code == 2
+    assert "given to work with" in outcome.err
+    assert (tmp_path / "songs" / "a-bach.mid").read_bytes() == before
+
+
+def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """A picture over the MIDI file by another of its names, sound as MP3, and no soundfont: all told before the work."""
+    short_song(tmp_path / "song.mid")
+    (tmp_path / "text.sf2").write_text("no sound")
+    for more, message in (
+        (("--plot", tmp_path / "song-bach.mid"), "two outputs"),
+        (("--audio", "song.mp3"), "written as .wav"),
+        (("--plot", "song.jpg"), "written as .png"),
+        (("--audio", "song.wav", "--soundfont", "text.sf2"), "not a soundfont"),
+    ):
+        refused(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *more), message)
+    assert not list(tmp_path.glob("song-bach*"))
+
+
+def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        short_song(tmp_path / f"{name}.mid")
+    except OSError:
+        pytest.skip("no such names here")
+    assert run("apply", f"{name}.mid", "-s", "bach", "--model", tiny_package, *ONE, "--plot", "x.png").code == 0
+    assert run("replay", f"{name}-bach.json", "--check").code == 0
 
 
 def test_scores_of_several_songs_lie_in_a_folder(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:

@@ -114,6 +114,32 @@ def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> No
     assert result.piece.melody["pitch"].tolist() == [72, 74, 76, 72]
     with pytest.raises(InputError, match="1 Flute, 2 Horn"):
         arranged(song, tiny_package, tmp_path, melody_track="3")
+    numbered = ("Violin 2", "Horn")
+    write_midi(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=numbered), song, force=True)
+    for track, first in (("2", 72), ("violin", 84)):
+        result = apply(Request(str(song), "chopin", ONE, model=tiny_package, melody_track=track))
+        assert result.piece.melody["pitch"][0] == first
+
+
+@pytest.mark.parametrize("first", [3.998, 0.99, 2.99])
+def test_a_first_bar_of_odd_length(first: float, tiny_package: Path, tmp_path: Path) -> None:
+    """A pick-up between two steps put notes before the beginning, and the file was never done."""
+    notes = make_notes(np.arange(12) * 1.0, np.ones(12), np.tile([72, 74, 76, 77], 3))
+    bars = bars_of([(0.0, 4, 4), (round(first * 480) / 480, 4, 4)], 12.0)
+    write_midi(Piece(notes, "score", bars, parts=("Tune",)), tmp_path / "song.mid")
+    result, _ = arranged(tmp_path / "song.mid", tiny_package, tmp_path)
+    assert result.report["melody_notes_kept"] == 12
+    assert result.piece.notes["onset"].min() == 0
+
+
+def test_a_coarse_file_gets_the_ticks_that_an_accompaniment_needs(tiny_package: Path, tmp_path: Path) -> None:
+    notes = make_notes(np.arange(8) * 1.0, np.ones(8), np.tile([72, 74, 76, 77], 2))
+    song = Piece(notes, "score", bars_of([(0.0, 4, 4)], 8.0), ticks_per_quarter=1, parts=("Tune",))
+    write_midi(song, tmp_path / "song.mid")
+    result, written = arranged(tmp_path / "song.mid", tiny_package, tmp_path)
+    assert written.ticks_per_quarter == 96
+    assert result.report["melody_notes_kept"] == 8
+    assert (written.notes["onset"] % 1 > 0).any()
 
 
 def sings(piece: Piece) -> float:

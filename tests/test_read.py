@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -72,6 +73,15 @@ def test_smpte_division_is_time_in_seconds(tmp_path: Path, frames: int, ticks: i
 def test_drop_frame_smpte_is_slower_than_30_frames(tmp_path: Path) -> None:
     piece = read_bytes(tmp_path, midi(scale(2, 300), division=(256 - 29) << 8 | 10))
     assert piece.onset_seconds.tolist() == pytest.approx([0, 1.001])
+
+
+def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
+    data = midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"later", wait=960))
+    piece = read_bytes(tmp_path, data)
+    assert piece.notes["pitch"].tolist()[-1] == 72
+    assert piece.notes["duration"].tolist()[-1] == 2
+    assert piece.remarks == ("1 note that never ends was ended with the track",)
+    assert not read_bytes(tmp_path, midi(scale(3))).remarks
 
 
 def test_zero_length_notes_last_a_tick_and_names_are_cleaned(tmp_path: Path) -> None:
@@ -240,6 +250,16 @@ def test_musicxml(tmp_path: Path, kind: str) -> None:
     assert piece.key_signatures == ((0.0, -1, True),)
     assert piece.tempo.quarters_per_minute() == pytest.approx(90, rel=1e-4)
     assert piece.remarks == ("the unpitched notes of 1 part were left out",)
+
+
+def test_musicxml_without_names_and_with_a_metre_that_midi_lacks(tmp_path: Path) -> None:
+    """music21 names such parts by their place in memory, so that they had other names each time."""
+    data = re.sub("<part-name>.*?</part-name>", "<part-name/>", MUSICXML)
+    data = data.replace("<beat-type>4</beat-type>", "<beat-type>3</beat-type>", 1)
+    assert data.count("<part-name/>") == 2
+    piece = read_bytes(tmp_path, data.encode(), "song.musicxml")
+    assert piece.parts == ("part 1", "part 2")
+    assert set(piece.bars["denominator"].tolist()) == {4}
 
 
 def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:

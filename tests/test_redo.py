@@ -58,6 +58,19 @@ def test_only_these_bars_change(feel: Any, bars: str, run: Run, tiny_package: Pa
     refused(run("replay", "new.json", "--check"), "the song (")
 
 
+def test_what_was_played_on_beats_stays_on_them(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """With the option of the first run repeated, all was read as seconds: bars, pedal and other notes were gone."""
+    write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
+    common = ("-s", "bach", "--model", tiny_package, *ONE)
+    assert run("apply", "song.mid", *common, "--feel", "performance").code == 0
+    for number, more in enumerate(((), ("--feel", "performance"), ("--feel", "score"), ("--score", "x.musicxml"))):
+        outcome = run("apply", "song-bach.mid", *common, "--bars", "2", "--seed", "5", "-o", f"{number}.mid", *more)
+        assert (outcome.code, outcome.err) == (0, "")
+    first, *others = ((tmp_path / f"{number}.mid").read_bytes() for number in range(4))
+    assert all(other == first for other in others)
+    assert (tmp_path / "x.musicxml").stat().st_size > 1000
+
+
 def test_what_is_no_earlier_output_is_refused(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     short_song(tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)

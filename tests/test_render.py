@@ -48,6 +48,9 @@ def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match="cannot be read"):
         render_audio(tmp_path / "missing.mid", out)
     monkeypatch.setenv("STYLETRANSFER_SOUNDFONT", str(tmp_path / "fake.sf2"))
+    with pytest.raises(InputError, match="not a soundfont"):
+        find_soundfont()
+    (tmp_path / "fake.sf2").write_bytes(b"RIFF\0\0\0\0sfbk")
     assert find_soundfont().name == "fake.sf2"
     monkeypatch.delenv("STYLETRANSFER_SOUNDFONT")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

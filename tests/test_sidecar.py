@@ -68,7 +68,7 @@ def test_replay_makes_the_same_bytes_from_anywhere(
     assert (elsewhere / "new.mid").read_bytes() == original
     assert sorted(path.name for path in elsewhere.iterdir()) == ["new.mid", "song-bach-replay.mid"]
     refused(run("replay", "../song-bach.json"), "song-bach-replay.mid", "exists already")
-    refused(run("replay", "../song-bach.json", "-o", "../song.mid"), "song.mid", "exists already")
+    refused(run("replay", "../song-bach.json", "-o", "../song.mid"), "song.mid", "given to work with")
     (tmp_path / "song-bach.mid").write_bytes(b"edited")
     assert "changed since" in run("replay", "../song-bach.json", "--check").out
 
@@ -212,6 +212,7 @@ def test_a_style_in_a_folder_is_found_from_elsewhere(
         lambda data: data["settings"].update(unheard=1),
         lambda data: data["settings"].update(song=None),
         lambda data: data["settings"].update(model=5),
+        lambda data: data["settings"].update(melody_track=3),
         lambda data: data["settings"].update(feel="sleepy"),
         lambda data: data["settings"]["sampling"].update(top_p=9),
         lambda data: data["settings"].update(style="xyzzy"),

@@ -1,8 +1,8 @@
 """MIDI bytes to pieces, through symusic.
 
 symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are refused before they
-reach it, a time division in frames (SMPTE) is rewritten as beats of one second, and of a type 2 file, whose tracks are
-independent pieces, the first one with notes is taken.
+reach it, a time division in frames (SMPTE) is rewritten as beats of one second, of a type 2 file, whose tracks are
+independent pieces, the first one with notes is taken, and a song's notes that never end do so with their track.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     if not division:
         raise InputError(f"{name}: its header has no time division, so it cannot be timed; export it again.")
     score, remarks = _open(kind, division, tracks, name)
+    if feel != "performance":  # recordings are left as they are
+        score = _ended(score, kind, division, tracks, name, remarks)
     sounding = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     drums = sum(bool(track.is_drum and len(track.notes)) for track in score.tracks)
     if not sounding:
@@ -190,6 +192,22 @@ def _open(kind: int, division: int, tracks: list[bytes], name: str) -> tuple[Any
     pitched = [score for score in scores if any(len(t.notes) and not t.is_drum for t in score.tracks)]
     remark = f"a type 2 file holds {len(tracks)} separate pieces; the first with notes was taken"
     return (pitched or scores)[0], [remark]
+
+
+def _ended(score: Any, kind: int, division: int, tracks: list[bytes], name: str, remarks: list[str]) -> Any:
+    """The score with the notes that never end, if there are any; symusic leaves them out."""
+    whole, _ = _open(kind, division, [_with_all_off(track) for track in tracks], name)
+    if more := whole.note_num() - score.note_num():
+        remarks.append(f"{more} note{'s that never end were' if more > 1 else ' that never ends was'} ended with the track")
+        return whole
+    return score
+
+
+def _with_all_off(track: bytes) -> bytes:
+    """A track's events that ends every key of every channel with the track; what doesn't sound isn't changed by it."""
+    end = b"\xff\x2f\x00"
+    off = b"\x00".join(bytes((0x80 | channel, pitch, 0)) for channel in range(16) for pitch in range(128))
+    return track[: -len(end)] + off + b"\x00" + end if track.endswith(end) else track
 
 
 def _symusic(division: int, tracks: list[bytes], name: str) -> Any:

@@ -160,7 +160,8 @@ def _sounds(score: Any) -> tuple[list[Sound], tuple[str, ...], int]:
         if not found:
             continue
         sounds += found
-        label = str(part.partName or part.id or f"part {len(names) + 1}").strip()[:80]
+        own = part.id if isinstance(part.id, str) else ""  # of a part without one, music21 has its place in memory
+        label = (str(part.partName or own).strip() or f"part {len(names) + 1}")[:80]
         staves = [p for p in players if isinstance(p, stream.PartStaff) and p.partName == part.partName]
         if len(staves) == 2 and part in staves:
             label = f"{label}, {'right' if part is staves[0] else 'left'} hand"

@@ -285,7 +285,8 @@ def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[t
     rows: list[tuple[float, int, int]] = []
     metre, expected = (0, 0), Fraction(0)
     for position, new in measures:
-        if (new != metre or position != expected) and position <= MAX_QUARTERS and new[1] <= 128 and new[0] <= 255:
+        known = new[0] <= 255 and new[1] <= 128 and not new[1] & (new[1] - 1)  # what MIDI can say
+        if (new != metre or position != expected) and position <= MAX_QUARTERS and known:
             rows.append((round(position * tpq) / tpq, *new))
         metre, expected = new, position + Fraction(4 * new[0], new[1])
     return rows

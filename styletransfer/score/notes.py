@@ -165,13 +165,18 @@ def make_notes(
     return sort_notes(notes)
 
 
+INEXACT = 1 / 32
+"""Quarters by which a bar may miss its length: less than any note lasts, and more than files round."""
+
+
 def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTable:
     """Bars from time signatures, each (quarter, numerator, denominator), up to at least ``end`` quarters.
 
     The last signature has a bar even where the music ends before it, so that bars written to a file and read again
     stay. Bars before a change of metre that doesn't fall on a bar line are cut short there. A first signature that
     lasts exactly one bar shorter than the bars of the one after it (1/4 and then 3/4) is a pick-up: its bar is laid at
-    the *end* of a full bar of the metre to come, so that it starts before 0.
+    the *end* of a full bar of the metre to come, so that it starts before 0. A bar that a file has rounded to less than
+    :data:`INEXACT` short of its metre isn't one.
     """
     if any(numerator < 1 or denominator < 1 for _, numerator, denominator in time_signatures):
         raise ValueError("a time signature needs a positive numerator and denominator")
@@ -193,6 +198,6 @@ def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTab
         _, numerator, denominator = changes[1]
         full = 4.0 * numerator / denominator
         one_bar = len(rows) == 1 or (len(rows) > 1 and abs(rows[1][0] - changes[1][0]) < 1e-6)
-        if changes[1][0] < full - 1e-6 and one_bar:
+        if changes[1][0] < full - INEXACT and one_bar:
             rows[0] = (changes[1][0] - full, full, numerator, denominator)
     return np.array(rows, BAR_DTYPE)

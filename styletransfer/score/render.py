@@ -41,13 +41,18 @@ def find_soundfont(soundfont: str | Path | None = None) -> Path:
     """The soundfont to play with: the one named, ``$STYLETRANSFER_SOUNDFONT``, the system's, pretty_midi's.
 
     Raises:
-        InputError: where the named one is missing, or none is found.
+        InputError: where the named one is missing or is none, or none is found.
     """
     named = str(soundfont) if soundfont else os.environ.get(SOUNDFONT_VARIABLE, "")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
             raise InputError(f"{path}: there is no such soundfont; name an .sf2 file.")
+        try:
+            with path.open("rb") as file:
+                _check_soundfont(file.read(12), path)
+        except OSError as error:
+            raise InputError(f"{path}: the soundfont cannot be read ({error.strerror}); name another.") from None
         return path
     for folder in map(Path, SOUNDFONT_FOLDERS):
         found = sorted(folder.glob("*.sf2")) if folder.is_dir() else []
@@ -59,6 +64,11 @@ def find_soundfont(soundfont: str | Path | None = None) -> Path:
         if found:
             return found[0]
     raise InputError(f"no soundfont found to make audio with; name an .sf2 file with --soundfont or in ${SOUNDFONT_VARIABLE}.")
+
+
+def _check_soundfont(head: bytes, path: Path) -> None:
+    if head[:4] != b"RIFF" or head[8:12] != b"sfbk":
+        raise InputError(f"{path}: it is not a soundfont; name an .sf2 file.")
 
 
 def render_audio(midi_path: str | Path, wav_path: str | Path, soundfont: str | Path | None = None, force: bool = False) -> Path:
@@ -91,8 +101,7 @@ def play(midi: bytes, font: Path, name: str) -> bytes:
         font_bytes = font.read_bytes()
     except OSError as error:
         raise InputError(f"{font}: the soundfont cannot be read ({error.strerror}); name another.") from None
-    if font_bytes[:4] != b"RIFF" or font_bytes[8:12] != b"sfbk":
-        raise InputError(f"{font}: it is not a soundfont; name an .sf2 file.")
+    _check_soundfont(font_bytes[:12], font)
     try:
         return _loud(bytes(midirenderer.render_wave_from(font_bytes, _released(midi))))
     except Exception as error:  # the renderer raises whatever its parsers met

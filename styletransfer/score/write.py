@@ -210,6 +210,8 @@ def _tick(quarter: float, tpq: int) -> int:
 
 def _variable(number: int) -> bytes:
     """A number in MIDI's variable-length form, seven bits a byte."""
+    if number < 0:
+        raise ValueError(f"time goes forward only, not by {number}")
     groups = [number & 0x7F]
     while number := number >> 7:
         groups.append(0x80 | (number & 0x7F))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
+FINE_TICKS = 96  # a quarter; at fewer, what is written may miss its place by more than 3 ms
 
 
 def apply(request: Request, progress: Progress | None = None, *, partial: bool = False) -> Result:
@@ -57,7 +59,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     begin = time.monotonic()
     earlier: Piece | None = None
     if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
-        request = replace(request, feel=feel_of(request.song) if request.feel == "auto" else request.feel)
+        request = replace(request, feel=feel_of(request.song, request.feel))
         source, melody = read_earlier(request.song, "performance" if request.feel == "performance" else "score")
         earlier, octaves, played = source, 0, request.feel == "played"
     else:
@@ -241,7 +243,9 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
     notes["pitch"] += 12 * octaves
     end = float((notes["onset"] + notes["duration"]).max())
     bars = source.bars[source.bars["start"] < end - 1e-6] if source.feel == "score" else source.bars
-    return replace(source, notes=notes, bars=bars, parts=PARTS, pedals=()), octaves
+    ticks = source.ticks_per_quarter  # of a coarse file more, so that sixteenths and triplets have their places
+    ticks = ticks if ticks >= FINE_TICKS else math.lcm(ticks, FINE_TICKS)
+    return replace(source, notes=notes, bars=bars, parts=PARTS, pedals=(), ticks_per_quarter=ticks), octaves
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,10 @@ class Result:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """What it is, in words; a song's name that isn't UTF-8 has question marks."""
         style = f"in the style of {self.report['style']}"
-        return f"{Path(self.request.song).stem} {style}" if self.request else style
+        name = Path(self.request.song).stem.encode(errors="replace").decode() if self.request else ""
+        return f"{name} {style}" if name else style
 
     @property
     def ranking(self) -> list[int]:

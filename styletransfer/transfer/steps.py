@@ -36,8 +36,8 @@ def in_quarters(
     piece: Piece, plan: Plan, bar: NDArray[np.int64], step: NDArray[np.int64], duration: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(notes,) onsets and durations in quarters of notes that are given by bar and step."""
-    if plan.feel == "score":
-        return piece.bars["start"][bar] + step / STEPS_PER_QUARTER, duration / STEPS_PER_QUARTER
+    if plan.feel == "score":  # a pick-up that lies between two steps mustn't put a note before the beginning
+        return np.maximum(piece.bars["start"][bar] + step / STEPS_PER_QUARTER, 0.0), duration / STEPS_PER_QUARTER
     steps = plan.bar_start[bar] + step
     onset = piece.tempo.to_quarters(steps / STEPS_PER_SECOND)
     return onset, piece.tempo.to_quarters((steps + duration) / STEPS_PER_SECOND) - onset
