@@ -124,7 +124,7 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
             for name in part["systems"]
             if name in reported["systems"]
         ]
-        note = f"Judge {first}, {half}; Wilson intervals."
+        note = f"Judge {first}, {half}. Where all outputs agree, the bootstrap has no width to show, which is no certainty."
         yield Table("Accuracy by style", note, ("system", *part["targets"]), tuple(rows))
     seeds = part["by_seed"][first]
     if (count := max(map(len, seeds.values()), default=0)) > 1:

@@ -23,6 +23,7 @@ import numpy as np
 
 from eval.ranker import notes_a_quarter
 from eval.transfer_report import COMPOSERS
+from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess
 from styletransfer.evaluation.bootstrap import ratio_interval
 from styletransfer.evaluation.markers import fill
@@ -72,7 +73,10 @@ def arranged(melody: Path, style: str) -> dict[str, Any]:
 
 
 def make(path: Path, melodies: int | None) -> None:
-    done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
+    before = rows_of(path) if path.exists() else []
+    if any(row["base"] != load_model().weights_hash for row in before):
+        raise InputError(f"{path}: has arrangements by other weights; name another file.")
+    done = {(row["melody"], row["style"]) for row in before}
     path.parent.mkdir(parents=True, exist_ok=True)
     for melody in sorted(MELODIES.glob("*.abc"))[:melodies]:
         for style in COMPOSERS:
@@ -149,7 +153,11 @@ def main(argv: list[str] | None = None) -> int:
     if (len(arguments.rows) == 1) != (arguments.step == "make"):
         parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files or more'}")
     if arguments.step == "make":
-        make(arguments.rows[0], arguments.melodies)
+        try:
+            make(arguments.rows[0], arguments.melodies)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 2
         return 0
     report = compare({path.stem: rows_of(path) for path in arguments.rows})
     publish(report, table(report), "weights", arguments.write, arguments.page)

@@ -17,12 +17,11 @@ from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess, label_of, with_melody
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.read import read_song
+from styletransfer.score.read import SCORE_SUFFIXES, read_song
 from styletransfer.styles import find_style
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 
-SUFFIXES = (".mid", ".midi", ".abc", ".krn", ".musicxml", ".xml", ".mxl")
 SYSTEMS = ("the melody alone", "no style", "the style")
 
 
@@ -36,7 +35,8 @@ def trial(
     """Try a style on every melody of a folder.
 
     Args:
-        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders too.
+        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders too; of a
+            tune book the first tune.
         sampling: strength, temperature and seed; a single candidate is made, whatever it says.
         model: as :class:`~styletransfer.transfer.request.Request` has it. progress: called with the share done.
 
@@ -50,11 +50,12 @@ def trial(
         InputError: where there is no such style or no readable melody.
     """
     asked = find_style(style)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SYSTEMS}
     left_out: list[tuple[str, str]] = []
     used: list[str] = []
     for number, file in enumerate(files):
+        name = file.relative_to(folder).as_posix()
         try:
             song = with_melody(read_song(str(file)))
             tune = song.with_notes(song.melody)
@@ -63,11 +64,11 @@ def trial(
                 settings = replace(sampling, candidates=1, strength=strength)
                 found.append(assess(apply(Request(str(file), style, settings, model=model)).piece, original=song))
         except InputError as error:
-            left_out.append((file.name, str(error)))
+            left_out.append((name, str(error)))
             continue
-        used.append(file.name)
-        for name, one in zip(SYSTEMS, found, strict=True):
-            rows[name].append({"composers": one.composers, "eras": one.eras, "melody_f1": one.melody_f1})
+        used.append(name)
+        for system, one in zip(SYSTEMS, found, strict=True):
+            rows[system].append({"composers": one.composers, "eras": one.eras, "melody_f1": one.melody_f1})
         if progress:
             progress((number + 1) / len(files))
     if not used:

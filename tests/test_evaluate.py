@@ -135,14 +135,15 @@ def test_mistakes(
 def test_a_style_is_tried_on_melodies(run: Run, tmp_path: Path, tiny_package: Path) -> None:
     folder = tmp_path / "melodies"
     folder.mkdir()
-    for number in range(2):
-        write_midi(random_piece(number, "score", 9), folder / f"{number}.mid")
+    for number, name in enumerate(("a/tune.mid", "b/tune.mid")):  # two melodies, though of one name
+        (folder / name).parent.mkdir()
+        write_midi(random_piece(number, "score", 9), folder / name)
     (folder / "broken.mid").write_bytes(b"MThd")
     code, out, err = run("--style", "chopin", "--melodies", folder, "--model", tiny_package, "--strength", "1", "--json")
     assert code == 0, err
     report = json.loads(out)
     assert report["target"] == "chopin"
-    assert report["melodies"] == ["0.mid", "1.mid"]
+    assert report["melodies"] == ["a/tune.mid", "b/tune.mid"]
     assert report["left_out"][0][0] == "broken.mid"
     assert set(report["systems"]) == {"the melody alone", "no style", "the style"}
     assert report["systems"]["the style"]["melody_f1"][0] == 1

@@ -64,3 +64,5 @@ def test_what_is_there_is_not_arranged_again(tmp_path: Path, monkeypatch: pytest
     again, second = weights.rows_of(out)
     assert again == first
     assert second["melody"] == "two"
+    out.write_text(json.dumps(first | {"base": "another"}) + "\n")
+    assert weights.main(["make", str(out)]) == 2

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,17 +119,6 @@ def class_mean(
     means = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
     present = np.maximum((below > 0).sum(axis=1), 1)  # a draw of few melodies may lack a class
     return Resampled(value, np.nansum(means, axis=1) / present, len(names))
-
-
-def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
-    """The score interval of a share (E. B. Wilson, "Probable inference", JASA 22, 1927), of independent trials."""
-    if trials < 1:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, square = hits / trials, z * z / trials
-    centre = (share + square / 2) / (1 + square)
-    half = z / (1 + square) * float(np.sqrt(share * (1 - share) / trials + square / (4 * trials)))
-    return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0), trials)
 
 
 def confusion_draws(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.bootstrap import DRAWS, Interval, Resampled, class_mean, wilson
+from styletransfer.evaluation.bootstrap import DRAWS, Interval, Resampled, class_mean
 
 REAL_SEED = 1
 """Of the draws of real pieces' content groups, which are independent of those of the melodies (seed 0)."""
@@ -91,6 +91,15 @@ class Comparison:
             return float(rank < 2)
         return found[place] - (before if measure == "gain" else 0.0)
 
+    def taken(self, system: str, target: str, part: str = "whole") -> Resampled:
+        """The share of a system's outputs for one style that the judge takes for it; what it can't judge isn't counted."""
+        rows = [one for one in self.systems.get(system, []) if one.target == target]
+        found = [one.whole if part == "whole" else one.rest for one in rows]
+        place = self.labels.index(target)
+        values = np.array([np.nan if one is None else float(np.argmax(one) == place) for one in found])
+        seed = REAL_SEED if rows and rows[0].real else 0
+        return class_mean(values, [target] * len(rows), [one.group for one in rows], seed, self.draws)
+
     def confusion(self, system: str, part: str = "whole") -> dict[str, list[int]]:
         """By target, how many outputs the judge takes for each label, (labels,); what it can't judge isn't counted."""
         table: dict[str, list[int]] = {}
@@ -115,8 +124,7 @@ class Comparison:
             }
             tables = {part: self.confusion(name, part) for part in ("whole", "rest")}
             cells = {
-                part: {target: plain(wilson(row[self.labels.index(target)], sum(row))) for target, row in tables[part].items()}
-                for part in tables
+                part: {target: plain(self.taken(name, target, part).interval()) for target in tables[part]} for part in tables
             }
             systems[name] = {"outputs": len(rows), "style": both, "confusion": tables, "cells": cells}
         differences = [

@@ -20,7 +20,7 @@ from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.voice import best_line, chords, covered_by_higher
 
 MELODY_NAMES = (
-    re.compile(r"(?i)melod|\bcantus\b|\btune\b"),
+    re.compile(r"(?i)m[eé]lod|\bcantus\b|\btune\b"),
     re.compile(r"(?i)\bvocals?\b|\blead\b|\bvox\b|\bsing(er|ing)?\b|\bgesang\b|\bchant\b|\bcanto\b"),
     re.compile(r"(?i)\bsopran|\bdescant\b|\bdiscant"),
     re.compile(r"(?i)\bvoices?\b|\bvoix\b|\bvoz\b|\bvoce\b|\bstimme\b|\bsolo\b"),
