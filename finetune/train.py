@@ -179,14 +179,15 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
     Raises:
         ValueError: if one of those is a held-out piece.
     """
-    from styletransfer.data.fingerprint import fingerprint
+    from styletransfer.data.fingerprint import SAME_PIECE, SAME_SHAPE, fingerprint
     from styletransfer.data.splits import check_splits
 
     corpus, first = corpus_of(name, work), pieces.pieces[0]
     both = pieces.joined(corpus.view(corpus.select(split="train"), era=first.era, composer=first.composer))
-    notes = [both.notes(i) for i in range(len(both))]
-    prints = [fingerprint(n["onset"], n["pitch"], one.feel) for n, one in zip(notes, both.pieces, strict=True)]
-    check_splits(prints, [one.split for one in both.pieces], [one.id for one in both.pieces])
+    rows = [(both.notes(i), one.feel) for i, one in enumerate(both.pieces)]
+    for intervals, threshold in ((False, SAME_PIECE), (True, SAME_SHAPE)):
+        prints = [fingerprint(notes["onset"], notes["pitch"], feel, intervals=intervals) for notes, feel in rows]
+        check_splits(prints, [one.split for one in both.pieces], [one.id for one in both.pieces], threshold=threshold)
     return both
 
 
