@@ -137,7 +137,7 @@ def test_the_schedule_is_saved_with_the_scheduler() -> None:
     first, second = scheduler(), scheduler()
     first.lr_lambdas[0].decay_start, first.lr_lambdas[0].decay_steps = 50, 7  # type: ignore[attr-defined]
     second.load_state_dict(first.state_dict())
-    assert vars(second.lr_lambdas[0]) == {"warmup": 2, "decay_start": 50, "decay_steps": 7}
+    assert vars(second.lr_lambdas[0]) == {"warmup": 2, "decay_start": 50, "decay_steps": 7, "minutes": None}
 
 
 @pytest.mark.parametrize(("dtype", "turned"), [(torch.float32, 1e-3), (torch.bfloat16, 0.03)])

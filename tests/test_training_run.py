@@ -294,15 +294,21 @@ def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert [path.name for path in folder.iterdir()] == ["precision"]
 
 
-def test_two_processes_train_to_the_losses_of_one(whole: Path, config: Path, tiny_data: Path, tmp_path: Path) -> None:
-    """A window each, where the one process has two. (``--multi_gpu`` starts processes; without a GPU they talk by gloo.)"""
-    halved, out = tmp_path / "halved.yaml", tmp_path / "run"
+def test_two_processes_train_to_the_losses_of_one(config: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """A window each, where the one process has two. (``--multi_gpu`` starts processes; without a GPU they talk by gloo.)
+
+    In float32: Muon makes much of what bfloat16 rounds, and a tiny model at this rate goes another way after twenty steps.
+    """
+    halved, out, single = tmp_path / "halved.yaml", tmp_path / "run", tmp_path / "single"
+    for folder in (out, single):
+        folder.mkdir()
+        (folder / "precision").write_text("float32")
+    assert main(arguments(config, tiny_data, single, "--steps", str(STEPS))) == 0
     halved.write_text(CONFIG.replace("batch: 2", "batch: 1"))
     launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
     own = ["-m", "pretrain.train", *arguments(halved, tiny_data, out, "--steps", str(STEPS))]
     subprocess.run([sys.executable, *launch.split(), *own], check=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    one, two = ([loss for _, loss, *_ in losses(log(path))] for path in (whole, out))
-    one = one[:STEPS]  # other tests go on with it
+    one, two = ([loss for _, loss, *_ in losses(log(path))] for path in (single, out))
     assert len(one) == len(two) == STEPS
-    assert two == pytest.approx(one, rel=1e-3)
+    assert two == pytest.approx(one, rel=1e-5)
     assert [row["tokens"] for row in log(out) if "loss" in row] == [192 * step for step in range(1, STEPS + 1)]
