@@ -92,8 +92,10 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    plot(report["studies"]["sizes"], arguments.plot)
-    print(f"{arguments.out}\n{arguments.plot}")
+    print(arguments.out)
+    if "sizes" in report["studies"]:
+        plot(report["studies"]["sizes"], arguments.plot)
+        print(arguments.plot)
     return 0
 
 

@@ -257,6 +257,8 @@ def test_sizes_learn_for_the_same_compute(
     out.write_text(json.dumps(report | {"studies": {"sizes": report["studies"]["sizes"]}}))
     assert scaling.main([*call, "--only", "context"]) == 0
     assert list(json.loads(out.read_text())["studies"]) == ["sizes", "context"]
+    out.unlink()
+    assert scaling.main([*call, "--only", "context"]) == 0  # there is nothing to draw
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])
