@@ -117,7 +117,7 @@ def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The comparison as Markdown: means, and in brackets what they differ by from the first's."""
+    """The comparison as Markdown: means, by what they differ from the first's, and in brackets the interval of that."""
     names = list(report["bases"])
     lines = [f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from *{names[0]}*.", ""]
     lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -159,6 +159,8 @@ def main(argv: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 2
         return 0
+    if len({path.stem for path in arguments.rows}) < len(arguments.rows):
+        parser.error("two files have one name, by which the table tells them")
     report = compare({path.stem: rows_of(path) for path in arguments.rows})
     publish(report, table(report), "weights", arguments.write, arguments.page)
     return 0

@@ -179,15 +179,16 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
     Raises:
         ValueError: if one of those is a held-out piece.
     """
-    from styletransfer.data.fingerprint import SAME_PIECE, SAME_SHAPE, fingerprint
+    from styletransfer.data.fingerprint import fingerprint, same_pieces
     from styletransfer.data.splits import check_splits
 
     corpus, first = corpus_of(name, work), pieces.pieces[0]
     both = pieces.joined(corpus.view(corpus.select(split="train"), era=first.era, composer=first.composer))
     rows = [(both.notes(i), one.feel) for i, one in enumerate(both.pieces)]
-    for intervals, threshold in ((False, SAME_PIECE), (True, SAME_SHAPE)):
-        prints = [fingerprint(notes["onset"], notes["pitch"], feel, intervals=intervals) for notes, feel in rows]
-        check_splits(prints, [one.split for one in both.pieces], [one.id for one in both.pieces], threshold=threshold)
+    pitches, intervals = (
+        [fingerprint(notes["onset"], notes["pitch"], feel, intervals=told) for notes, feel in rows] for told in (False, True)
+    )
+    check_splits(same_pieces(pitches, intervals), [one.split for one in both.pieces], [one.id for one in both.pieces])
     return both
 
 

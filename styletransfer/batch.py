@@ -59,7 +59,7 @@ def apply_all(
         outputs = replace(outputs, midi=out or Path(f"{Path(songs[0]).stem}-{short_name(styles[0])}.mid"))
         report, result = run(Job(request, outputs), bar, songs)
         if as_json:
-            print(json.dumps(report, ensure_ascii=False))
+            print(json.dumps(report))
         else:
             print_report(report)
             outputs.announce(result)
@@ -73,7 +73,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
     """
-    job.outputs.check(job.request, songs)
+    job.outputs.check(job.request, [*songs, *_sidecar(job.request)])
     from styletransfer.transfer.pipeline import apply
 
     with bar(title or job.request.style) as progress:
@@ -81,6 +81,16 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     report = {"input": job.request.song} | job.outputs.told(result) | result.report
     job.outputs.write(result, report)
     return report, result
+
+
+def _sidecar(request: Request) -> list[Path]:
+    """The sidecar that tells of an earlier output some of whose bars are made anew."""
+    if request.bars is None:
+        return []
+    from styletransfer.transfer.sidecar import sidecar_beside
+
+    found = sidecar_beside(Path(request.song))
+    return [found] if found else []
 
 
 def print_report(report: dict[str, Any]) -> None:
@@ -154,7 +164,7 @@ def _stopped(report: dict[str, Any]) -> bool:
 
 def _sum_up(reports: list[dict[str, Any]], failures: Failures, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([*reports, *failures.rows], ensure_ascii=False))
+        print(json.dumps([*reports, *failures.rows]))
         return
     print(f"{len(reports)} done, {len(failures.rows)} failed")
     for reason in dict.fromkeys(row["error"] for row in failures.rows):

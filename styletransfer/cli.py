@@ -15,7 +15,7 @@ import typer
 
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.outputs import Outputs, spare
+from styletransfer.outputs import Outputs, check_file, spare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -190,7 +190,7 @@ def generate(
 
     target = out or Path(f"generated-{short_name(style)}.mid")
     outputs = Outputs(target, audio, plot, soundfont, force)
-    outputs.check()
+    outputs.check(None, ())
     from styletransfer.transfer.pipeline import generate as run
 
     with progress_bar(f"{style}", as_json) as progress:
@@ -198,7 +198,7 @@ def generate(
     outputs.write(result)
     report = {"output": str(target)} | result.report
     if as_json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json.dumps(report))
         return
     print_copied(report)
     print(f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s")
@@ -214,19 +214,20 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be taken as melody, and the key, metre, tempo and length."""
-    from styletransfer.score.read import read_song
+    from styletransfer.score.read import legible, read_song
     from styletransfer.transfer.inspection import describe
 
     if plot is not None:
         spare([plot], [song])
+        check_file(plot, ".png", force)
     source = read_song(song)
     report, marked = describe(source, melody_track)
     if plot is not None:
         from styletransfer.score.render import plot_piano_roll
 
-        plot_piano_roll(marked, plot, title=Path(song).stem, force=force)
+        plot_piano_roll(marked, plot, title=legible(Path(song).stem), force=force)
     if as_json:
-        print(json.dumps({"input": song} | report, ensure_ascii=False))
+        print(json.dumps({"input": song} | report))
         return
     for line in report["remarks"]:
         print(line)

@@ -36,13 +36,13 @@ def print_assessments(files: list[str], style: str | None, original: str | None,
         if not as_json:
             _print(report)
     if as_json:
-        print(json.dumps(reports[0] if len(reports) == 1 else reports, ensure_ascii=False))
+        print(json.dumps(reports[0] if len(reports) == 1 else reports))
 
 
 def print_trial(report: dict[str, Any], as_json: bool) -> None:
     """Print what :func:`styletransfer.trial.trial` found."""
     if as_json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json.dumps(report))
         return
     for file, reason in report["left_out"]:
         print(f"left out: {file}: {reason}")

@@ -28,6 +28,19 @@ def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
             raise InputError(f"{path}: that is what was given to work with; name another file to write.")
 
 
+def check_file(path: Path, suffix: str, force: bool) -> None:
+    """Refuse a name that says something else than what is written, or that can't be written.
+
+    Raises:
+        InputError: saying which.
+    """
+    from styletransfer.score.write import check_writable
+
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path}: it is written as {suffix}; name such a file.")
+    check_writable(path, force)
+
+
 def _place(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -80,7 +93,7 @@ class Outputs:
         audio, plot, score = (folder and folder / f"{name}{suffix}" for folder, suffix in kinds)
         return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot, score=score)
 
-    def check(self, request: Request | None = None, given: Iterable[str | Path] = ()) -> None:
+    def check(self, request: Request | None, given: Iterable[str | Path]) -> None:
         """Refuse now what would fail later, or lose a file that was ``given`` to work with: unwritable places, existing
         files, a missing soundfont, a score without beats.
 
@@ -97,9 +110,9 @@ class Outputs:
             check_writable(path, self.force)
             if places.count(place) > 1:
                 raise InputError(f"{path}: two outputs would be written to it; give them different names.")
-        for file, suffix, kind in ((self.audio, ".wav", "sound"), (self.plot, ".png", "a picture")):
-            if file is not None and file.suffix.lower() != suffix:
-                raise InputError(f"{file}: {kind} is written as {suffix}; name such a file.")
+        for file, suffix in ((self.audio, ".wav"), (self.plot, ".png")):
+            if file is not None:
+                check_file(file, suffix, self.force)
         if self.audio is not None:
             from styletransfer.score.render import find_soundfont
 

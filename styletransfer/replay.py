@@ -67,7 +67,7 @@ def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force:
     several = len(sidecar.outputs) > 1
     outputs = Outputs(out or Path(f"{path.stem}-replay.mid"), force=force, every=len(sidecar.outputs) if several else 0)
     if not check:
-        outputs.check(given=(path, sidecar.provenance.request.song))
+        outputs.check(None, (path, sidecar.provenance.request.song))
     different = differences(sidecar)
     if different and not anyway:
         raise InputError(f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them.")

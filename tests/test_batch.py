@@ -220,6 +220,7 @@ def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: 
     ):
         refused(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *more), message)
     assert not list(tmp_path.glob("song-bach*"))
+    refused(run("inspect", "song.mid", "--plot", "song.jpg"), "written as .png")
 
 
 def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -> None:
@@ -230,6 +231,7 @@ def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -
         pytest.skip("no such names here")
     assert run("apply", f"{name}.mid", "-s", "bach", "--model", tiny_package, *ONE, "--plot", "x.png").code == 0
     assert run("replay", f"{name}-bach.json", "--check").code == 0
+    assert run("inspect", f"{name}.mid", "--plot", "y.png").code == 0
 
 
 def test_scores_of_several_songs_lie_in_a_folder(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:

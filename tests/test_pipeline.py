@@ -126,8 +126,10 @@ def test_a_first_bar_of_odd_length(first: float, tiny_package: Path, tmp_path: P
     """A pick-up between two steps put notes before the beginning, and the file was never done."""
     notes = make_notes(np.arange(12) * 1.0, np.ones(12), np.tile([72, 74, 76, 77], 3))
     bars = bars_of([(0.0, 4, 4), (round(first * 480) / 480, 4, 4)], 12.0)
+    assert (bars["start"][0] < 0) == (first < 3.9)  # a tick short of its metre is no pick-up
     write_midi(Piece(notes, "score", bars, parts=("Tune",)), tmp_path / "song.mid")
-    result, _ = arranged(tmp_path / "song.mid", tiny_package, tmp_path)
+    result, _ = arranged(tmp_path / "song.mid", tiny_package, tmp_path, feel="score")
+    assert result.report["on_beats"]
     assert result.report["melody_notes_kept"] == 12
     assert result.piece.notes["onset"].min() == 0
 

@@ -318,15 +318,20 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"not a zip")
     with pytest.raises(InputError, match="can't be unpacked"):
         prepare([tmp_path / "bad.zip"], tmp_path / "out")
-    for damaged in (b"\0", b"\x63", b"\1"):  # a byte of: the data, the compression's number, the flag of a password
-        with zipfile.ZipFile(tmp_path / "damaged.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("a.mid", bytes(1000))
-        data = (tmp_path / "damaged.zip").read_bytes()
-        entry = data.index(b"PK\1\2")
-        places = {b"\0": (40,), b"\x63": (8, entry + 10), b"\1": (6, entry + 8)}[damaged]
-        (tmp_path / "damaged.zip").write_bytes(bytes(damaged[0] if k in places else one for k, one in enumerate(data)))
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.mid", bytes(1000))
+    data = (tmp_path / "whole.zip").read_bytes()
+    entry, contents = data.index(b"PK\1\2"), 30 + len("a.mid")
+    for value, places in ((0xFF, (contents,)), (99, (8, entry + 10)), (1, (6, entry + 8))):  # data, compression, a password
+        (tmp_path / "damaged.zip").write_bytes(bytes(value if k in places else one for k, one in enumerate(data)))
         with pytest.raises(InputError, match="can't be unpacked"):
             prepare([tmp_path / "damaged.zip"], tmp_path / "out")
+    with tarfile.open(tmp_path / "damaged.tar.xz", "w:xz") as packed:
+        packed.add(maestro, "a")
+    data = (tmp_path / "damaged.tar.xz").read_bytes()
+    (tmp_path / "damaged.tar.xz").write_bytes(data[:60] + bytes(len(data) - 60))
+    with pytest.raises(InputError, match="can't be unpacked"):
+        prepare([tmp_path / "damaged.tar.xz"], tmp_path / "out")
     with tarfile.open(tmp_path / "cut.tar", "w", format=tarfile.USTAR_FORMAT) as packed:
         packed.add(maestro, "a")
     data = bytearray((tmp_path / "cut.tar").read_bytes())

@@ -76,12 +76,21 @@ def test_drop_frame_smpte_is_slower_than_30_frames(tmp_path: Path) -> None:
 
 
 def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
-    data = midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"later", wait=960))
-    piece = read_bytes(tmp_path, data)
-    assert piece.notes["pitch"].tolist()[-1] == 72
-    assert piece.notes["duration"].tolist()[-1] == 2
-    assert piece.remarks == ("1 note that never ends was ended with the track",)
-    assert not read_bytes(tmp_path, midi(scale(3))).remarks
+    """Its last notes alone: one further in is a mistake, and would sound to the end."""
+    last = b"\x00\x90\x48\x40" + meta(1, b"later", wait=960)
+    for data in (midi(scale(3) + last), midi(scale(3) + last, scale(3), kind=2)):
+        piece = read_bytes(tmp_path, data)
+        assert piece.notes["pitch"].tolist()[-1] == 72
+        assert piece.notes["duration"].tolist()[-1] == 2
+        assert piece.remarks[-1] == "1 last note that never ends was ended with the track"
+    assert (
+        read_bytes(tmp_path, midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"much later", wait=96000))).notes["duration"][-1]
+        == 4
+    )
+    for data in (scale(3), b"\x00\x90\x54\x40" + scale(3), scale(3) + b"\x00\x99\x23\x40"):
+        piece = read_bytes(tmp_path, midi(data))
+        assert len(piece.notes) == 3
+        assert not [remark for remark in piece.remarks if "never end" in remark]
 
 
 def test_zero_length_notes_last_a_tick_and_names_are_cleaned(tmp_path: Path) -> None:
@@ -260,6 +269,7 @@ def test_musicxml_without_names_and_with_a_metre_that_midi_lacks(tmp_path: Path)
     piece = read_bytes(tmp_path, data.encode(), "song.musicxml")
     assert piece.parts == ("part 1", "part 2")
     assert set(piece.bars["denominator"].tolist()) == {4}
+    assert any("the metre 3/3" in remark for remark in piece.remarks)
 
 
 def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:

@@ -69,6 +69,9 @@ def test_what_was_played_on_beats_stays_on_them(run: Run, tiny_package: Path, tm
     first, *others = ((tmp_path / f"{number}.mid").read_bytes() for number in range(4))
     assert all(other == first for other in others)
     assert (tmp_path / "x.musicxml").stat().st_size > 1000
+    before = (tmp_path / "song-bach.json").read_bytes()
+    refused(run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "song-bach.midi", "--force"), "given to work with")
+    assert (tmp_path / "song-bach.json").read_bytes() == before
 
 
 def test_what_is_no_earlier_output_is_refused(run: Run, tiny_package: Path, tmp_path: Path) -> None:

@@ -43,8 +43,9 @@ def test_what_all_have_arranged_is_compared(tmp_path: Path, capsys: pytest.Captu
     assert "| copies | 0.000 | 2.000, +2.000 (+2.000 to +2.000) | -1.000, -1.000 (-1.000 to -1.000) |" in page.read_text()
     assert "old" not in page.read_text()
     assert "2 arrangements of 2 melodies; differences from *before*." in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="2"):
-        weights.main(["compare", str(before)])
+    for files in ([before], [before, before]):
+        with pytest.raises(SystemExit, match="2"):
+            weights.main(["compare", *map(str, files)])
 
 
 def test_what_is_there_is_not_arranged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

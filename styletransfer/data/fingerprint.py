@@ -125,6 +125,11 @@ def similar_pairs(prints: Sequence[Fingerprint], threshold: float = SAME_PIECE) 
     return [(int(row[k]), int(column[k]), float(value[k])) for k in keep]
 
 
+def same_pieces(pitches: Sequence[Fingerprint], intervals: Sequence[Fingerprint]) -> list[tuple[int, int, float]]:
+    """The pairs (i, j, containment) that are the same piece, by fingerprints of pitches or, in any key, of intervals."""
+    return sorted({*similar_pairs(pitches, SAME_PIECE), *similar_pairs(intervals, SAME_SHAPE)})
+
+
 def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
     """How many n-grams each pair of pieces shares, as a sparse symmetric matrix (pieces, pieces)."""
     owner = np.repeat(np.arange(len(prints)), [len(one) for one in prints])

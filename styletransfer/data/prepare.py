@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.data.catalogue import composer_id, era_of
-from styletransfer.data.fingerprint import SAME_SHAPE, Fingerprint, fingerprint, similar_pairs
+from styletransfer.data.fingerprint import SAME_SHAPE, Fingerprint, fingerprint, same_pieces, similar_pairs
 from styletransfer.data.library import (
     PACKED_BAR_DTYPE,
     PACKED_NOTE_DTYPE,
@@ -123,8 +123,7 @@ def _finish(
     """Split, check, and write."""
     ids = [file.id for file, _ in kept]
     plan = assign_splits(ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs)
-    check_splits([one.print for _, one in kept], plan.splits, ids)
-    check_splits([one.shape for _, one in kept], plan.splits, ids, threshold=SAME_SHAPE)
+    check_splits(same_pieces([one.print for _, one in kept], [one.shape for _, one in kept]), plan.splits, ids)
     note_stops = np.cumsum([len(one.notes) for _, one in kept]).tolist()
     bar_stops = np.cumsum([len(one.bars) for _, one in kept]).tolist()
     pieces = tuple(

@@ -143,7 +143,7 @@ def source_files(folder: Path, name: str, *, composers_csv: Path | None = None, 
     """All files of an unpacked source, in the order of its table, or by path where there is none; each tune of a book.
 
     Args:
-        folder: the source's folder; the table may lie in it or one level below.
+        folder: the source's folder; the table may lie in it, or in a folder in it that has all of its music.
         name: the source's name, for folders that aren't recognised; MAESTRO and ASAP have their own.
         composers_csv: a table (columns file, composer, perhaps title and split) to use instead of one in the folder.
         feel: overrules the feel that the source implies.

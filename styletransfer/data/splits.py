@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from styletransfer.data.fingerprint import SAME_PIECE, Fingerprint, groups, similar_pairs
+from styletransfer.data.fingerprint import groups
 from styletransfer.data.library import SPLITS, Split
 
 VALIDATION_SHARE = 0.04
@@ -99,20 +99,13 @@ def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
     return sorted(moved)
 
 
-def check_splits(
-    prints: Sequence[Fingerprint],
-    splits: Sequence[Split],
-    ids: Sequence[str],
-    pairs: Sequence[Pair] | None = None,
-    threshold: float = SAME_PIECE,
-) -> None:
-    """Fail if any two pieces of different splits are the same piece.
+def check_splits(pairs: Sequence[Pair], splits: Sequence[Split], ids: Sequence[str]) -> None:
+    """Fail if any two of the pieces that are the same piece are in different splits.
 
     Raises:
-        ValueError: naming the pair with the highest containment at or above ``threshold``.
+        ValueError: naming the pair with the highest containment.
     """
-    found = similar_pairs(prints, threshold) if pairs is None else pairs
-    crossing = [(value, i, j) for i, j, value in found if splits[i] != splits[j] and value >= threshold]
+    crossing = [(value, i, j) for i, j, value in pairs if splits[i] != splits[j]]
     if crossing:
         value, i, j = max(crossing)
         raise ValueError(

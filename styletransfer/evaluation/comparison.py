@@ -14,6 +14,7 @@ arrange the same melodies, differences are paired.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,11 +72,14 @@ class Comparison:
             accuracy, before = self.statistic(system, "accuracy", part), self.statistic(self.melody, "accuracy", part)
             return (accuracy - before).over(self.statistic(self.ceiling, "accuracy", part) - before)
         rows = self.systems.get(system, [])
+        return self._resampled(rows, [self._value(one, measure, part) for one in rows])
+
+    def _resampled(self, rows: Sequence[Judged], values: Sequence[float]) -> Resampled:
         if not rows:
             return _nothing(self.draws)
-        values = np.array([self._value(one, measure, part) for one in rows])
         seed = REAL_SEED if rows[0].real else 0
-        return class_mean(values, [one.target for one in rows], [one.group for one in rows], seed, self.draws)
+        groups = [one.group for one in rows]
+        return class_mean(np.array(values), [one.target for one in rows], groups, seed, self.draws)
 
     def _value(self, one: Judged, measure: str, part: str) -> float:
         chance = 1 / len(self.labels)
@@ -96,9 +100,7 @@ class Comparison:
         rows = [one for one in self.systems.get(system, []) if one.target == target]
         found = [one.whole if part == "whole" else one.rest for one in rows]
         place = self.labels.index(target)
-        values = np.array([np.nan if one is None else float(np.argmax(one) == place) for one in found])
-        seed = REAL_SEED if rows and rows[0].real else 0
-        return class_mean(values, [target] * len(rows), [one.group for one in rows], seed, self.draws)
+        return self._resampled(rows, [math.nan if one is None else float(np.argmax(one) == place) for one in found])
 
     def confusion(self, system: str, part: str = "whole") -> dict[str, list[int]]:
         """By target, how many outputs the judge takes for each label, (labels,); what it can't judge isn't counted."""

@@ -96,7 +96,8 @@ def part_called(piece: Piece, track: str) -> int:
     found = [i for i, name in enumerate(names) if name == wanted]
     if len(found) != 1 and wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         found = [int(wanted) - 1]
-    found = found or [i for i, name in enumerate(names) if wanted and wanted in name]
+    if not found and not wanted.isdecimal():
+        found = [i for i, name in enumerate(names) if wanted and wanted in name]
     if len(found) != 1:
         listed = ", ".join(f"{i + 1} {name}" for i, name in enumerate(piece.parts))
         raise InputError(

@@ -2,7 +2,7 @@
 
 symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are refused before they
 reach it, a time division in frames (SMPTE) is rewritten as beats of one second, of a type 2 file, whose tracks are
-independent pieces, the first one with notes is taken, and a song's notes that never end do so with their track.
+independent pieces, the first one with notes is taken, and where the last notes of a song's track never end, they do so with it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         division, clock = _frames(division, name)
     if not division:
         raise InputError(f"{name}: its header has no time division, so it cannot be timed; export it again.")
-    score, remarks = _open(kind, division, tracks, name)
-    if feel != "performance":  # recordings are left as they are
-        score = _ended(score, kind, division, tracks, name, remarks)
+    score, tracks, remarks = _open(kind, division, tracks, name)
+    if feel != "performance":  # what is said to be recorded stays as it was
+        remarks += _end_last_notes(score, division, tracks, name)
     sounding = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     drums = sum(bool(track.is_drum and len(track.notes)) for track in score.tracks)
     if not sounding:
@@ -184,23 +184,37 @@ def _frames(division: int, name: str) -> tuple[int, float]:
     return (30 if frames == 29 else frames) * (division & 0xFF), 1.001 if frames == 29 else 1.0
 
 
-def _open(kind: int, division: int, tracks: list[bytes], name: str) -> tuple[Any, list[str]]:
-    """symusic's score, in ticks, and remarks; of the separate pieces of a type 2 file the first with notes."""
+def _open(kind: int, division: int, tracks: list[bytes], name: str) -> tuple[Any, list[bytes], list[str]]:
+    """symusic's score, in ticks, its tracks, and remarks; of the separate pieces of a type 2 file the first with notes."""
     if kind != 2 or len(tracks) < 2:
-        return _symusic(division, tracks, name), []
-    scores = [_symusic(division, [track], name) for track in tracks]
-    pitched = [score for score in scores if any(len(t.notes) and not t.is_drum for t in score.tracks)]
+        return _symusic(division, tracks, name), tracks, []
+    pieces = [(_symusic(division, [track], name), [track]) for track in tracks]
+    pitched = [piece for piece in pieces if any(len(t.notes) and not t.is_drum for t in piece[0].tracks)]
     remark = f"a type 2 file holds {len(tracks)} separate pieces; the first with notes was taken"
-    return (pitched or scores)[0], [remark]
+    return *(pitched or pieces)[0], [remark]
 
 
-def _ended(score: Any, kind: int, division: int, tracks: list[bytes], name: str, remarks: list[str]) -> Any:
-    """The score with the notes that never end, if there are any; symusic leaves them out."""
-    whole, _ = _open(kind, division, [_with_all_off(track) for track in tracks], name)
-    if more := whole.note_num() - score.note_num():
-        remarks.append(f"{more} note{'s that never end were' if more > 1 else ' that never ends was'} ended with the track")
-        return whole
-    return score
+def _end_last_notes(score: Any, tpq: int, tracks: list[bytes], name: str) -> list[str]:
+    """Add the notes with which a pitched track ends and which never end, one to four quarters long; a remark if there are any.
+
+    symusic leaves notes without an end out. Those further in are mistakes, and stay out.
+    """
+    count = 0
+    whole = _symusic(tpq, [_with_all_off(track) for track in tracks], name)
+    if len(whole.tracks) != len(score.tracks):
+        return []  # a track that has nothing else
+    for track, ended in zip(score.tracks, whole.tracks, strict=True):
+        if track.is_drum or len(ended.notes) == len(track.notes) or not len(track.notes):
+            continue
+        last = max(note.time for note in track.notes)
+        known = {(note.time, note.pitch) for note in track.notes}
+        for note in ended.notes:
+            if note.time >= last and (note.time, note.pitch) not in known:
+                note.duration = min(max(note.duration, tpq), 4 * tpq)
+                track.notes.append(note)
+                count += 1
+    ended = "s that never end were" if count > 1 else " that never ends was"
+    return [f"{count} last note{ended} ended with the track"] if count else []
 
 
 def _with_all_off(track: bytes) -> bytes:

@@ -87,6 +87,8 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
     if written.drums:
         remarks.append(f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} were left out")
+    for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
+        remarks.append(f"the metre {top}/{bottom}, which MIDI can't say, was left out: its bars are of the one before")
     if early:
         remarks.append(f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out")
 
@@ -280,13 +282,17 @@ def _tempo_map(changes: dict[Fraction, float], runs: list[Run], tpq: int) -> Tem
     return TempoMap(np.array(kept) / tpq, np.array([tempos[t] for t in kept]))
 
 
+def _in_midi(metre: Metre) -> bool:
+    """Whether MIDI can say a metre, whose denominators are powers of two."""
+    return metre[0] <= 255 and metre[1] <= 128 and not metre[1] & (metre[1] - 1)
+
+
 def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[tuple[float, int, int]]:
     """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer than its metre."""
     rows: list[tuple[float, int, int]] = []
     metre, expected = (0, 0), Fraction(0)
     for position, new in measures:
-        known = new[0] <= 255 and new[1] <= 128 and not new[1] & (new[1] - 1)  # what MIDI can say
-        if (new != metre or position != expected) and position <= MAX_QUARTERS and known:
+        if (new != metre or position != expected) and position <= MAX_QUARTERS and _in_midi(new):
             rows.append((round(position * tpq) / tpq, *new))
         metre, expected = new, position + Fraction(4 * new[0], new[1])
     return rows

@@ -166,7 +166,7 @@ def make_notes(
 
 
 INEXACT = 1 / 32
-"""Quarters by which a bar may miss its length: less than any note lasts, and more than files round."""
+"""Quarters by which a bar may miss its length: a 128th note."""
 
 
 def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTable:

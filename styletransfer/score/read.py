@@ -11,7 +11,7 @@ from styletransfer.score.abctune import Tune, parse_abc, tunes
 from styletransfer.score.midi import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
 from styletransfer.score.notes import Feel, Piece
 
-__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "on_beats", "read_score", "read_song", "read_tunes"]
+__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "legible", "on_beats", "read_score", "read_song", "read_tunes"]
 
 MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 MUSICXML_SUFFIXES = {".xml", ".musicxml", ".mxl"}
@@ -47,6 +47,11 @@ def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = No
         return parse_abc(data, str(path), feel, tune)
     known = ", ".join(sorted(SCORE_SUFFIXES))
     raise InputError(f"{path}: it is neither MIDI nor MusicXML, kern or ABC; give a file that ends in one of {known}.")
+
+
+def legible(name: str) -> str:
+    """A file's name for a page or a picture: what isn't UTF-8 in it as question marks."""
+    return name.encode(errors="replace").decode()
 
 
 def read_tunes(path: Path) -> tuple[Tune, ...]:

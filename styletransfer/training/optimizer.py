@@ -105,7 +105,7 @@ class WarmupStableDecay:
     """The learning rate as a share of its peak, by step.
 
     ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed in the middle of its
-    decay goes on with it. ``minutes``: of the run that began the decay, where these decided on it.
+    decay goes on with it. ``minutes``: of the run that began the decay, if it had such.
     """
 
     def __init__(self, warmup: int, decay_start: int | None = None, decay_steps: int = 1) -> None:

@@ -16,8 +16,8 @@ from styletransfer.data.library import SPLITS, Library
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
 from styletransfer.model.adapters import era_to_begin_with
-from styletransfer.model.base import load_package
-from styletransfer.model.weights import weights_hash, write_atomically
+from styletransfer.model.weights import load_weights, weights_hash, write_atomically
+from styletransfer.score.read import legible
 from styletransfer.styles import Style, check_name, home, shipped, style_at
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.finetune import USER_SLOT, FinetuneConfig, Progress, finetune, replaceable
@@ -52,7 +52,7 @@ def finetune_source(
         raise InputError("give a folder or an archive to learn from.")
     if era not in (*ERAS, UNKNOWN):
         raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
-    load_package(base)  # or say what is wrong with it before anything is read
+    start = era_to_begin_with(shipped(), era, weights_hash(load_weights(base)[2]), config.lora)
     out, work = home() / name, home() / f".{name}.work"
     replaceable(out)
     if out.exists() and not force:
@@ -62,9 +62,9 @@ def finetune_source(
         work.mkdir(parents=True, exist_ok=True)
         with FileLock(work / "lock", timeout=0):
             try:
-                _learn(source, name, config, base, out, work, era, minutes, say, bar)
+                _learn(source, name, config, base, out, work, era, start, minutes, say, bar)
             except BaseException:
-                if not (work / "source").exists():  # nothing was read
+                if not (work / "run").exists():  # nothing was learnt
                     shutil.rmtree(work, ignore_errors=True)
                 raise
             shutil.rmtree(work, ignore_errors=True)
@@ -83,6 +83,7 @@ def _learn(
     out: Path,
     work: Path,
     era: str,
+    start: Style | None,
     minutes: float | None,
     say: Callable[[str], None],
     bar: Callable[[str], AbstractContextManager[Progress]],
@@ -96,10 +97,19 @@ def _learn(
     for sentence in pieces_of(library):
         say(sentence)
     style = library.view(range(len(library)), era=era, composer=USER_SLOT)
-    start = era_to_begin_with(shipped(), era, weights_hash(load_package(base)[2]), config.lora)
     with bar(f"learning {name}") as shown:
         finetune(
-            style, base, name, "user", config, work / "run", out, start=start, minutes=minutes, data=source, progress=shown
+            style,
+            base,
+            name,
+            "user",
+            config,
+            work / "run",
+            out,
+            start=start,
+            minutes=minutes,
+            data=legible(source),
+            progress=shown,
         )
 
 
@@ -134,7 +144,7 @@ def pieces_of(library: Library) -> Sequence[str]:
     lines_alone = sum(bool(library.notes(i)["melody"].all()) for i in library.select(split="train"))
     if lines_alone:
         lines.append(
-            f"{lines_alone} of them are a melody alone: what they teach is to leave a tune alone, so give pieces with an "
+            f"pieces that are a melody alone: {lines_alone}; what they teach is to leave a tune alone, so give pieces with an "
             "accompaniment"
         )
     if not counts["validation"]:

@@ -19,7 +19,7 @@ from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.steps import edge_of, plan_steps
 
 
-def feel_of(midi: str, asked: str = "auto") -> Feel | Literal["played"]:
+def feel_of(midi: str, asked: Feel | Literal["auto", "played"] = "auto") -> Feel | Literal["played"]:
     """The feel of an earlier arrangement, which its sidecar tells; ``played``: it was made on beats and played afterwards.
 
     ``asked`` is that of a file of which no sidecar tells.
@@ -29,8 +29,8 @@ def feel_of(midi: str, asked: str = "auto") -> Feel | Literal["played"]:
     """
     report = report_beside(Path(midi))
     if report is None or report.get("feel") not in ("score", "performance"):
-        if asked in ("score", "performance", "played"):
-            return asked  # type: ignore[return-value]  # which mypy doesn't see
+        if asked != "auto":
+            return asked
         raise InputError(f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one.")
     if report["feel"] == "score":
         return "score"

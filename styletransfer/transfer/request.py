@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, NoteTable, Piece
+from styletransfer.score.read import legible
 from styletransfer.styles import parse_style
 
 if TYPE_CHECKING:
@@ -137,10 +138,9 @@ class Result:
 
     @property
     def title(self) -> str:
-        """What it is, in words; a song's name that isn't UTF-8 has question marks."""
+        """What it is, in words."""
         style = f"in the style of {self.report['style']}"
-        name = Path(self.request.song).stem.encode(errors="replace").decode() if self.request else ""
-        return f"{name} {style}" if name else style
+        return f"{legible(Path(self.request.song).stem)} {style}" if self.request else style
 
     @property
     def ranking(self) -> list[int]:

@@ -163,23 +163,28 @@ def read_sidecar(path: Path) -> Sidecar:
 
 def outputs_beside(folder: Path) -> set[str]:
     """The names of the MIDI files in a folder that sidecars there tell of."""
-    return {name for names, _ in _sidecars_in(folder) for name in names}
+    return {name for _, names, _ in _sidecars_in(folder) for name in names}
 
 
 def report_beside(midi: Path) -> dict[str, Any] | None:
     """The report of the run that wrote a MIDI file, from the sidecar beside it; None where no sidecar tells of the file."""
-    return next((report for names, report in _sidecars_in(midi.parent) if midi.name in names), None)
+    return next((report for _, names, report in _sidecars_in(midi.parent) if midi.name in names), None)
 
 
-def _sidecars_in(folder: Path) -> Iterator[tuple[set[str], dict[str, Any]]]:
-    """The names of the MIDI files and the report of every sidecar in a folder."""
+def sidecar_beside(midi: Path) -> Path | None:
+    """The sidecar from which :func:`report_beside` has it."""
+    return next((path for path, names, _ in _sidecars_in(midi.parent) if midi.name in names), None)
+
+
+def _sidecars_in(folder: Path) -> Iterator[tuple[Path, set[str], dict[str, Any]]]:
+    """Every sidecar in a folder, with the names of its MIDI files and its report."""
     for path in sorted(folder.glob("*.json")):
         try:
             with path.open("rb") as file:
                 if FORMAT.encode() not in file.read(2 * len(FORMAT) + 20):
                     continue
             data = json.loads(path.read_bytes())
-            told = {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
+            told = path, {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue  # not ours, or damaged: it tells of nothing
         yield told
