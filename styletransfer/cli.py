@@ -364,8 +364,10 @@ def download(
 
 @data_app.command()
 def prepare(
-    sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar.xz archives of MIDI or MusicXML files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("data/prepared"),
+    sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder; prepared data in it is replaced.")] = Path(
+        "data/prepared"
+    ),
     composers: Annotated[Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""
@@ -374,7 +376,7 @@ def prepare(
     with progress_bar("reading", False) as progress:
         manifest = run(sources, out, composers_csv=composers, progress=lambda done, total: progress(done / max(total, 1)))
     for file, reason in manifest.left_out:
-        if "duplicate" not in reason and "copy" not in reason:
+        if not reason.startswith("duplicate:"):
             print(f"left out: {file}: {reason}")
     print(manifest.summary())
     print(f"{out}: {len(manifest.pieces)} pieces, hash {manifest.hash[:16]}")

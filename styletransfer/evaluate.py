@@ -30,7 +30,10 @@ def print_assessments(files: list[str], style: str | None, original: str | None,
         piece = read_song(file)
         played = song is not None and song.feel == "score" and piece.feel == "performance"
         on_beats = read_song(file, "score") if played else None
-        found = assess(piece, original=song, on_beats=on_beats, index=index, label=label)
+        try:
+            found = assess(piece, original=song, on_beats=on_beats, index=index, label=label)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         report = _report(file, found, label)
         reports.append(report)
         if not as_json:
@@ -92,9 +95,9 @@ def _likeliest(probabilities: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.0%}" for name, value in rows)
 
 
-def _interval(found: tuple[float, float, float]) -> str:
+def _interval(found: tuple[float, float | None, float | None]) -> str:
     value, low, high = found
-    return f"{value:.2f}" if low != low else f"{value:.2f} ({low:.2f} to {high:.2f})"  # NaN: a single melody
+    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"  # of a single melody there is none
 
 
 def _label(style: str) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from styletransfer.transfer.request import Request, Result
 
 MIDI_SUFFIXES = (".mid", ".midi")
+OTHER_SUFFIXES = (".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".musicxml", ".mxl", ".xml", ".svg", ".pdf", ".json")
+"""Of files that are no MIDI files, whatever is in them."""
 
 
 def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
@@ -104,6 +106,8 @@ class Outputs:
 
         if not self.midi.name:
             raise InputError(f"{self.midi}: it is no file name; name the file to write.")
+        if self.midi.suffix.lower() in OTHER_SUFFIXES:
+            raise InputError(f"{self.midi}: -o names the MIDI file; what else is wanted, --audio, --plot and --score name.")
         spare(self.paths, given)
         places = [os.path.realpath(path) for path in self.paths]
         for path, place in zip(self.paths, places, strict=True):

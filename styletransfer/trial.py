@@ -82,9 +82,9 @@ def trial(
 
 
 def _summary(rows: list[dict[str, Any]], names: list[str], label: str | None) -> dict[str, Any]:
-    def interval(values: list[float]) -> tuple[float, float, float]:
+    def interval(values: list[float]) -> tuple[float, float | None, float | None]:
         found: Interval = ratio_interval(np.array(values), np.ones(len(values)), names, np.random.default_rng(0))
-        return found.value, found.low, found.high
+        return (found.value, found.low, found.high) if found.groups > 1 else (found.value, None, None)
 
     told: dict[str, Any] = {
         group: {one: float(np.mean([row[group][one] for row in rows])) for one in sorted(rows[0][group])}

@@ -159,6 +159,7 @@ def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     written = read_score(tmp_path / "generated-debussy.mid", "performance")
     assert report["notes"] == len(written.notes) > 0
     assert written.onset_seconds.max() < 6
+    assert read_score(tmp_path / "generated-debussy.mid").feel == "performance"  # not on beats, which it hasn't
     refused(run("generate", "-s", "debussy", "--seconds", "0", "-o", "x.mid", "--model", tiny_package), "--seconds")
 
 

@@ -75,6 +75,16 @@ def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
     assert performed(piece, replace(USUAL, pedal=0.0), 0).pedals == ()
 
 
+def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
+    """A last chord of half of the time fits into no tenth of it, and nothing after it was asked."""
+    piece = waltz(8)
+    last = piece.notes["onset"] >= 21
+    piece.notes["duration"][last] += 24
+    played = performed(piece, FEW, 0)
+    edges = played.tempo.to_seconds(np.array(played.pedals).reshape(-1, 2))
+    assert np.diff(edges).sum() / played.length_seconds == pytest.approx(FEW.pedal, abs=0.05)
+
+
 def test_what_would_blur_is_played_without_pedal() -> None:
     """Half of the bars have a chromatic run in them: the other half has the pedal."""
     run = make_notes(np.arange(0, 24, 0.5), [0.5] * 48, [60 + k % 12 for k in range(48)], part=1)

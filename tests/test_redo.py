@@ -81,7 +81,7 @@ def test_what_is_no_earlier_output_is_refused(run: Run, tiny_package: Path, tmp_
     refused(run("apply", "song.mid", *common, "--bars", "1", "--feel", "score"), "song.mid", "isn't an arrangement")
     assert run("apply", "song.mid", *common).code == 0
     for bars in ("0", "2", "1-2"):
-        refused(run("apply", "song-bach.mid", *common, "--bars", bars), f"--bars {bars}", "bars 1 to 1")
+        refused(run("apply", "song-bach.mid", *common, "--bars", bars), f"--bars {bars}", "the bars 1 to 1")
     for bars in ("two", "3-2", "-1", "1-", ""):
         refused(run("apply", "song-bach.mid", *common, f"--bars={bars}"), "give one bar")
 

@@ -118,9 +118,16 @@ def _beam(measure: Any, signature: Any) -> None:
             beams = signature.getBeams(elements, measureStartOffset=padding)
         except Music21Exception:  # a bar that is longer or shorter than its metre
             continue
+        open_beams: set[int] = set()
         for element, found in zip(elements, beams, strict=True):
-            if found is not None and not element.isRest:
-                element.beams = found
+            if found is None or element.isRest:
+                continue
+            for beam in list(found):
+                if beam.type in {"stop", "continue"} and beam.number not in open_beams:
+                    found.beamsList.remove(beam)  # in a bar cut short, music21 ends beams that never began
+                elif beam.type in {"start", "stop"}:
+                    open_beams ^= {beam.number}
+            element.beams = found
 
 
 class _Spelling:

@@ -58,6 +58,17 @@ def performed(piece: Piece, touch: Touch, seed: int, window: tuple[float, float]
     return replace(piece.with_notes(notes), tempo=tempo, pedals=tuple(sorted(stay + pedals)))
 
 
+def notated(piece: Piece, tempo: TempoMap | None) -> Piece:
+    """What was played, for a page: the accompaniment on its steps again, in the song's own tempo, or that of most beats."""
+    notes = piece.notes.copy()
+    last = notes["onset"] + notes["duration"]
+    step = np.floor(notes["onset"] * STEPS_PER_QUARTER + (1 - LATEST) / 2) / STEPS_PER_QUARTER
+    notes["onset"] = np.where(notes["melody"], notes["onset"], np.minimum(step, notes["onset"]))
+    notes["duration"] = last - notes["onset"]
+    usual = TempoMap(np.zeros(1), np.array([np.median(piece.tempo.seconds_per_quarter)]))
+    return replace(piece.with_notes(notes), tempo=tempo or usual)
+
+
 def _rubato(piece: Piece, touch: Touch) -> TempoMap:
     """The piece's tempo, half a quarter at a time, longer or shorter."""
     tpq, freedom = piece.ticks_per_quarter, touch.spread / USUAL.spread
@@ -80,12 +91,16 @@ def _pedals(piece: Piece, touch: Touch, tempo: TempoMap) -> list[tuple[float, fl
     """When the pedal is down, in quarters: in the harmonies that it blurs least, for the style's share of time."""
     edges = _harmonies(piece)
     seconds = np.diff(tempo.to_seconds(edges))
+    change = np.minimum(CHANGE, seconds / 4)
     blur = np.array([_blur(piece.notes, begin, end) for begin, end in pairwise(edges)])
-    order = np.lexsort((-seconds, blur))
     down = np.zeros(len(seconds), bool)
-    down[order] = np.cumsum(seconds[order]) <= touch.pedal * seconds.sum() + 1e-6
+    left = touch.pedal * seconds.sum()
+    for index in np.lexsort((-seconds, blur)):
+        held = seconds[index] - change[index]
+        if held < 2 * left:  # nearer to the share with it than without
+            down[index], left = True, left - held
     tpq = piece.ticks_per_quarter
-    begin = tempo.to_quarters(tempo.to_seconds(edges[:-1]) + np.minimum(CHANGE, seconds / 4))
+    begin = tempo.to_quarters(tempo.to_seconds(edges[:-1]) + change)
     rows = np.round(np.stack([begin, edges[1:]], 1) * tpq) / tpq
     return [(float(start), float(stop)) for start, stop in rows[down] if start < stop]
 

@@ -16,7 +16,7 @@ from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Feel, NoteTable, Piece, make_notes
+from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.score.write import as_written
 from styletransfer.styles import COPIES, Style, parse_style, weights_folder
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 LOWEST_MEDIAN = 65  # a melody whose median pitch is lower leaves too little room below it, and moves up by octaves
 HIGHEST_MIDI = 127
+FREE_TEMPO = 125.0  # quarters a minute of what has none: at 120, every step would lie on a subdivision of one
 FINE_TICKS = 96  # a quarter; at fewer, what is written may miss its place by more than 3 ms
 
 
@@ -202,7 +203,8 @@ def free_pieces(
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    nothing = Piece(make_notes([], [], []), "performance", parts=PARTS)
+    tempo = TempoMap(np.zeros(1), np.array([60 / FREE_TEMPO]))
+    nothing = Piece(make_notes([], [], []), "performance", tempo=tempo, parts=PARTS)
     return [(one, assemble(nothing, codec, plan, one)) for one in sample(voices, codec, plan, sampling, progress)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.score.notes import Feel, Piece, sort_notes
+from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, sort_notes
 from styletransfer.score.read import read_score
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
@@ -38,7 +38,7 @@ def feel_of(midi: str, asked: Feel | Literal["auto", "played"] = "auto") -> Feel
 
 
 def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
-    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone.
+    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone, with the bars that it has.
 
     Raises:
         InputError: where the file can't be read or has other parts.
@@ -50,10 +50,13 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
     melody = notes[notes["melody"]]
-    end = float((melody["onset"] + melody["duration"]).max())
-    bars = piece.bars[piece.bars["start"] < end - 1e-6] if feel == "score" else piece.bars
-    whole = replace(piece, notes=notes, bars=bars, parts=PARTS)
-    return whole, whole.with_notes(melody)
+
+    def bars_under(sounding: NoteTable) -> BarTable:
+        end = float((sounding["onset"] + sounding["duration"]).max())
+        return piece.bars[piece.bars["start"] < end - 1e-6]
+
+    whole = replace(piece, notes=notes, bars=bars_under(notes), parts=PARTS)  # music may go on after the tune
+    return whole, replace(whole.with_notes(melody), bars=bars_under(melody))
 
 
 def first_number(plan: Plan) -> int:
@@ -70,7 +73,7 @@ def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     first, last = bar_range(bars)
     lowest = first_number(plan)
     if not lowest <= first <= last < plan.bars + lowest:
-        raise InputError(f"--bars {bars}: this arrangement has the bars {lowest} to {plan.bars + lowest - 1}.")
+        raise InputError(f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1}, which can be made anew.")
     grid = codec.grid(earlier)
     given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(first - lowest))
     return replace(plan, given=given, stop=last - lowest + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from styletransfer.errors import InputError
 from styletransfer.score.render import find_soundfont, piano_roll, play
 from styletransfer.score.write import check_writable, midi_bytes, write_bytes
+from styletransfer.transfer.pianist import notated
 from styletransfer.transfer.request import Result
 from styletransfer.transfer.sidecar import sidecar_of
 
@@ -26,13 +27,18 @@ def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
     if result.request is None:
         raise InputError(f"{path}: a free composition has no beats to write a score of.")
     check_format(path, force=True)
-    performed = result.piece.feel == "performance"  # over beats that the song alone tells
+    piece = result.piece
+    performed = piece.feel == "performance"  # over beats that the song alone tells
     beats = check_score(path, result.request.song, result.request.feel, force=True) if performed else None
-    return score_bytes(result.piece, path, result.title, beats=beats)
+    if piece.feel == "score" and result.report["feel"] == "performance":  # a page doesn't show how it is played
+        earlier = result.request.bars is not None  # whose song's own tempo nobody tells
+        piece = notated(piece, None if earlier or result.melody is None else result.melody.tempo)
+    return score_bytes(piece, path, result.title, beats=beats)
 
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     ".mid": lambda result, path, soundfont: midi_bytes(result.piece),
+    ".midi": lambda result, path, soundfont: midi_bytes(result.piece),
     ".wav": _sound,
     ".png": lambda result, path, soundfont: piano_roll(result.piece, result.title),
     ".json": _sidecar,
@@ -45,7 +51,7 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
 
 
 def save(result: Result, path: str | Path, force: bool = False, soundfont: str | Path | None = None) -> Path:
-    """Write a result as what the file's suffix says: ``.mid``, ``.wav``, ``.png``, a score (``.musicxml``,
+    """Write a result as what the file's suffix says: ``.mid`` (or ``.midi``), ``.wav``, ``.png``, a score (``.musicxml``,
     ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name.
 
     Returns:
