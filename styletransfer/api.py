@@ -22,6 +22,10 @@ class StyleTransfer:
 
     model: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            object.__setattr__(self, "model", Path(self.model))  # a frozen dataclass; a name will do, too
+
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> StyleTransfer:
         """Load a model's folder, as ``--model`` takes it, or the one that comes with the package.

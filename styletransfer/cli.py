@@ -365,9 +365,7 @@ def download(
 @data_app.command()
 def prepare(
     sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder; prepared data in it is replaced.")] = Path(
-        "data/prepared"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Prepared data in it is replaced.")] = Path("data/prepared"),
     composers: Annotated[Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""

@@ -127,6 +127,8 @@ class Outputs:
 
             # Of an earlier output the sidecar tells; played, its notes lie beside the beats.
             feel = request.feel if request.bars is None else feel_of(request.song, request.feel)
+            if request.bars is not None and feel == "performance":
+                raise InputError(f"{request.song}: its notes lie on no beats, so it cannot become a score; leave --score out.")
             check_score(self.score, request.song, "score" if feel == "played" else feel, self.force)
 
     def told(self, result: Result) -> dict[str, Any]:

@@ -159,6 +159,8 @@ def left_out() -> list[str]:
 
 
 def _package_styles() -> dict[str, Style]:
+    if not weights_folder().is_dir():
+        raise InputError(f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS names.")
     known = {name: Style(name, "composer", era, name) for name, era in COMPOSER_ERAS.items()}
     known |= {era: Style(era, "era", era, UNKNOWN) for era in ERAS}
     known |= {style.name: style for style in _read(shipped())[0]}

@@ -75,6 +75,33 @@ def test_mistakes(tiny_package: Path, tmp_path: Path) -> None:
         StyleTransfer.from_pretrained(tmp_path)
 
 
+def test_values_of_wrong_types_are_sentences(tiny_package: Path) -> None:
+    music = StyleTransfer(str(tiny_package))  # type: ignore[arg-type]  # a name does as well
+    for name, value in {
+        "candidates": "2",
+        "temperature": "1",
+        "seed": 1.5,
+        "seconds": "30",
+        "keep_register": "no",
+        "melody_track": 1.5,
+    }.items():
+        with pytest.raises(InputError, match=name):
+            music.apply("frere-jacques", "bach", **{name: value})
+    with pytest.raises(InputError, match="style"):
+        music.apply("frere-jacques", None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="no option 'model'"):
+        music.apply("frere-jacques", "bach", model="x")
+    found = music.apply("frere-jacques", "bach", candidates=np.int64(1), strength=1.0, melody_track=1)
+    assert found.request is not None
+    assert found.request.melody_track == "1"
+
+
+def test_the_song_is_not_saved_over(music: Result) -> None:
+    assert music.request is not None
+    with pytest.raises(InputError, match="given to work with"):
+        music.save(music.request.song, force=True)
+
+
 def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
     for name in ("x.mid", "x.WAV", "x.png", "x.json"):
         music.save(tmp_path / name)
@@ -88,7 +115,7 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text())["outputs"][0]["file"] == "x.mid"
     assert run("replay", "x.json", "--check") == (0, "the same bytes as x.mid\n", "")
     for name in ("x.mp3", "x"):
-        with pytest.raises(InputError, match=r"ends in one of \.mid, \.wav"):
+        with pytest.raises(InputError, match=r"ends in one of \.mid, \.midi, \.wav"):
             music.save(tmp_path / name)
 
 

@@ -192,8 +192,8 @@ def test_the_song_itself_is_never_written_over(run: Run, tiny_package: Path, tmp
     for command in (("inspect", "song.mid", "--plot", "song.mid"), ("apply", "song.mid", "-s", "bach", "--plot", "song.mid")):
         refused(run(*command, "--force"), "given to work with")
     assert run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
-    for out in ("song.mid", "song-bach.json"):
-        refused(run("replay", "song-bach.json", "-o", out, "--force"), "given to work with")
+    refused(run("replay", "song-bach.json", "-o", "song.mid", "--force"), "given to work with")
+    refused(run("replay", "song-bach.json", "-o", "song-bach.json", "--force"), "-o names the MIDI file")
     assert (tmp_path / "song.mid").read_bytes() == before
 
 
@@ -215,6 +215,7 @@ def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: 
     for more, message in (
         (("--plot", tmp_path / "song-bach.mid"), "two outputs"),
         (("--audio", "song.mp3"), "written as .wav"),
+        (("-o", "song.wav"), "-o names the MIDI file"),
         (("--plot", "song.jpg"), "written as .png"),
         (("--audio", "song.wav", "--soundfont", "text.sf2"), "not a soundfont"),
     ):

@@ -10,7 +10,7 @@ import pytest
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
-from styletransfer.score.symbols import chord_tones
+from styletransfer.score.symbols import chord_tones, looks_like_a_chord
 from styletransfer.score.write import write_midi
 from styletransfer.tokens.chords import PASSING
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
@@ -107,6 +107,9 @@ def test_a_tune_alone_has_none(run: Run, tiny_package: Path, tmp_path: Path) -> 
         ("B♭maj7", {10, 2, 5, 9}),
         ("CM7", {0, 4, 7, 11}),
         ("CΔ", {0, 4, 7, 11}),
+        ("C△", {0, 4, 7, 11}),
+        ("C^7", {0, 4, 7, 11}),
+        ("C7alt", {0, 4, 6, 10, 1, 3, 8}),
         ("Cm(maj7)", {0, 3, 7, 11}),
         ("Am7b5", {9, 0, 3, 7}),
         ("Bø", {11, 2, 5, 9}),
@@ -131,6 +134,15 @@ def test_chord_symbols(symbol: str, tones: set[int]) -> None:
 @pytest.mark.parametrize("text", ["Fine", "D.C.", "Coda", "Allegro", "H", "", "Chorus", "cantabile", "7", "Verse 1", "C major"])
 def test_words_are_no_chords(text: str) -> None:
     assert chord_tones(text) is None
+    assert not looks_like_a_chord(text)
+
+
+def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_told(tmp_path: Path) -> None:
+    """The chord before it held on, without a word."""
+    (tmp_path / "odd.abc").write_text('X:1\nM:4/4\nL:1/4\nK:C\n"C"cege|"Fm7/11"fagf|"Coda"c4|]\n')
+    piece = read_score(tmp_path / "odd.abc")
+    assert piece.chords == ((0.0, (0, 4, 7)), (4.0, ()))
+    assert any("Fm7/11" in remark for remark in piece.remarks)
 
 
 LEAD_SHEET = """X:1

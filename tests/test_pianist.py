@@ -18,7 +18,7 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
-from styletransfer.score.write import midi_bytes
+from styletransfer.score.write import midi_bytes, write_midi
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.transfer.dynamics import SINGING, arch, velocities
 from styletransfer.transfer.pianist import performed
@@ -83,6 +83,15 @@ def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
     played = performed(piece, FEW, 0)
     edges = played.tempo.to_seconds(np.array(played.pedals).reshape(-1, 2))
     assert np.diff(edges).sum() / played.length_seconds == pytest.approx(FEW.pedal, abs=0.05)
+
+
+def test_a_page_does_not_show_how_it_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    write_midi(waltz(), tmp_path / "waltz.mid")
+    for name, more in (("plain", ()), ("played", ("--feel", "performance"))):
+        command = ("apply", "waltz.mid", "-s", "chopin", "--model", tiny_package, *ONE, *more)
+        assert run(*command, "-o", f"{name}.mid", "--score", f"{name}.musicxml").code == 0
+    assert (tmp_path / "plain.mid").read_bytes() != (tmp_path / "played.mid").read_bytes()
+    assert (tmp_path / "plain.musicxml").read_bytes() == (tmp_path / "played.musicxml").read_bytes()
 
 
 def test_what_would_blur_is_played_without_pedal() -> None:

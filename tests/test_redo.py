@@ -74,6 +74,17 @@ def test_what_was_played_on_beats_stays_on_them(run: Run, tiny_package: Path, tm
     assert (tmp_path / "song-bach.json").read_bytes() == before
 
 
+def test_what_goes_on_after_the_tune_stays_on_the_page(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """The page ended with the tune, and all notes after it were heaped on its last beat."""
+    write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
+    common = ("-s", "bach", "--model", tiny_package, *ONE)
+    assert run("apply", "song.mid", *common, "--mode", "continue", "--seconds", "6", "--score", "a.musicxml").code == 0
+    assert run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "new.mid", "--score", "b.musicxml").code == 0
+    pages = [(tmp_path / name).read_text().count("<measure ") for name in ("a.musicxml", "b.musicxml")]
+    assert pages[0] == pages[1] > 4
+    refused(run("apply", "song-bach.mid", *common, "--bars", "5", "-o", "x.mid"), "the tune has the bars 1 to 4")
+
+
 def test_what_is_no_earlier_output_is_refused(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     short_song(tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Signs, Sound
-from styletransfer.score.symbols import chord_tones
+from styletransfer.score.symbols import chord_tones, looks_like_a_chord
 
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
@@ -56,6 +56,7 @@ class Voice:
     accidentals: dict[str, int] = field(default_factory=dict)
     graces: list[int] = field(default_factory=list)
     chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)  # the pitch classes of chord symbols
+    unread: list[str] = field(default_factory=list)  # what looks like a chord symbol and isn't understood
     words: list[tuple[str, int, Fraction]] = field(default_factory=list)  # as in Signs; measure, place
     open_ties: dict[tuple[str, str], int] = field(default_factory=dict)  # letter and octave as written -> pitch
     last: tuple[int, Fraction] = (0, Fraction(0))  # first sound and place of the last note, chord or rest
@@ -153,6 +154,9 @@ class Voice:
         segno, To Coda."""
         if text[0] == '"' and (tones := chord_tones(text[1:-1])) is not None:
             self.chords[self.place] = tones
+        elif text[0] == '"' and looks_like_a_chord(text[1:-1]):
+            self.chords[self.place] = ()  # free, not the chord before
+            self.unread.append(text[1:-1].strip())
         plain = re.sub(r"[^a-z]", "", text.lower())
         for pattern, word in _WORDS.items():
             if re.fullmatch(pattern, plain):

@@ -13,10 +13,11 @@ _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NONE = re.compile(r"(?i)n\.?\s?c\.?|no chord|tacet")
 _QUALITY = re.compile(
-    r"(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5)|(?P<major>(?:maj|Maj|MAJ|ma|Ma|M|Δ|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
+    r"(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5)|(?P<major>(?:maj|Maj|MAJ|ma|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
     r"|(?P<aug>aug|\+)|(?P<minor>min|mi|m|-)|(?P<sus>sus(?P<step>[24]?))|(?P<add>add(?P<added>9|2|4|11|6))"
-    r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
+    r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<alt>alt)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
 )
+_LIKE_ONE = re.compile(r"[A-G][#b♯♭]?\S*[\d△Δ^+°ø]\S*")
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
 MINOR_THIRD, THIRD, FIFTH, SEVENTH, MAJOR_SEVENTH = 3, 4, 7, 10, 11
 
@@ -38,6 +39,11 @@ def chord_tones(text: str) -> tuple[int, ...] | None:
     return tuple(sorted(tones))
 
 
+def looks_like_a_chord(text: str) -> bool:
+    """Whether a text that isn't understood is a chord symbol rather than a word, as Coda or D.C."""
+    return _LIKE_ONE.fullmatch(text.strip()) is not None
+
+
 def _intervals(quality: str) -> set[int] | None:
     """Semitones above the root, from what follows it; None where it isn't understood."""
     third, fifth, more = THIRD, FIFTH, set[int]()
@@ -50,7 +56,7 @@ def _intervals(quality: str) -> set[int] | None:
         if found["half"]:
             third, fifth, more = MINOR_THIRD, 6, more | {SEVENTH}
         elif found["major"]:
-            seventh = found["seventh"] or ("7" if found["major"] == "Δ" else "")
+            seventh = found["seventh"] or ("7" if found["major"] in "Δ△^" else "")
             more |= {MAJOR_SEVENTH, *_above(seventh)} if seventh else set()
         elif found["dim"]:
             third, fifth, diminished = MINOR_THIRD, 6, True
@@ -68,6 +74,8 @@ def _intervals(quality: str) -> set[int] | None:
             fifth, more = (step, more) if degree == "5" else (fifth, more | {step})
         elif found["six"]:
             more |= {9, 2} if found["nine"] else {9}
+        elif found["alt"]:
+            fifth, more = 6, more | {1, 3, 8}
         elif found["power"]:
             return {0, FIFTH}
         elif found["extended"]:

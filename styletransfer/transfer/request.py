@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, NoteTable, Piece
@@ -100,7 +103,7 @@ def options() -> dict[str, Any]:
     return {item.name: item.default for item in (*fields(SamplingConfig), *named)}
 
 
-def request_of(song: str | Path, style: str, model: Path | None = None, **chosen: Any) -> Request:
+def request_of(song: str | Path, style: str, model: Path | None = None, /, **chosen: Any) -> Request:
     """A request from keywords, as :func:`options` names them.
 
     Raises:
@@ -110,8 +113,15 @@ def request_of(song: str | Path, style: str, model: Path | None = None, **chosen
     known = options()
     if unknown := [name for name in chosen if name not in known]:
         raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(known)}")
+    chosen = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
+    if type(chosen.get("melody_track")) is int:
+        chosen["melody_track"] = str(chosen["melody_track"])
     sampling = {item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen}
-    return Request(str(song), style, SamplingConfig(**sampling), model=model, **chosen)
+    try:
+        request = from_dict(Request, {"song": str(song), "style": style, "sampling": sampling} | chosen)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{error}.") from error
+    return replace(request, model=model)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styletransfer.errors import InputError
+from styletransfer.outputs import spare
 from styletransfer.score.render import find_soundfont, piano_roll, play
 from styletransfer.score.write import check_writable, midi_bytes, write_bytes
 from styletransfer.transfer.pianist import notated
@@ -65,6 +66,8 @@ def save(result: Result, path: str | Path, force: bool = False, soundfont: str |
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise InputError(f"{path}: give a name that ends in one of {', '.join(WRITERS)}.")
+    if result.request is not None:
+        spare([path], [result.request.song])
     check_writable(path, force)
     write_bytes(path, writer(result, path, soundfont), force)
     return path
