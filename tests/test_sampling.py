@@ -120,6 +120,23 @@ class Checked(Decoder):
         return logits
 
 
+@pytest.mark.parametrize(
+    ("cpus", "has", "pays"),
+    [
+        ("vendor_id\t: GenuineIntel", True, True),
+        ("vendor_id\t: GenuineIntel", False, False),
+        ("vendor_id : AuthenticAMD", True, False),
+    ],
+)
+def test_halves_are_for_who_gains_by_them(cpus: str, has: bool, pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\n{cpus}\n")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    decoder._maker.cache_clear()
+    assert decoder.halves_pay(torch.device("cpu")) == pays
+    assert not decoder.halves_pay(torch.device("meta"))
+    decoder._maker.cache_clear()
+
+
 @pytest.fixture(params=["float32", "bfloat16"])
 def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Checked]:
     halves = request.param == "bfloat16"

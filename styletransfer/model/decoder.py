@@ -8,7 +8,12 @@ adapter) go step by step together: their weights are stacked, and each reads its
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -184,9 +189,19 @@ class _Attention:
 
 
 def halves_pay(device: torch.device) -> bool:
-    """Whether keys and values are kept in bfloat16: where a CPU multiplies it, as reading them is what most of a step waits for
-    with many candidates (docs/lab-log.md)."""
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    """Whether keys and values are kept in bfloat16: where an Intel CPU multiplies it, as reading them is what most of a step
+    waits for with many candidates. AMD's CPUs have the instructions, too, but attention is slower with them (docs/lab-log.md).
+    It isn't tried out, as a busy machine would decide otherwise, and make other bytes."""
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() and _maker() == "GenuineIntel"
+
+
+@cache
+def _maker() -> str:
+    """Who made the CPU, as it says itself; "" where that isn't known."""
+    with suppress(OSError):
+        found = re.search(r"vendor_id\s*:\s*(\w+)", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
+        return found[1] if found else ""
+    return "GenuineIntel" if "GenuineIntel" in platform.processor() else ""
 
 
 def _norm(x: Tensor) -> Tensor:
