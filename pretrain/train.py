@@ -20,6 +20,8 @@ def main(argv: list[str] | None = None) -> int:
 
     import dataclasses
 
+    from torch import distributed
+
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
@@ -39,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(f"finished: {final}")
+    if distributed.is_initialized():  # else its threads may abort the process as it ends
+        distributed.destroy_process_group()
     return 0
 
 
