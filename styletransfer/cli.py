@@ -15,7 +15,7 @@ import typer
 
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.outputs import Outputs, check_file, spare
+from styletransfer.outputs import Outputs, check_suffix, spare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -215,11 +215,13 @@ def inspect(
 ) -> None:
     """Show what would be taken as melody, and the key, metre, tempo and length."""
     from styletransfer.score.read import legible, read_song
+    from styletransfer.score.write import check_writable
     from styletransfer.transfer.inspection import describe
 
     if plot is not None:
         spare([plot], [song])
-        check_file(plot, ".png", force)
+        check_suffix(plot, ".png")
+        check_writable(plot, force)
     source = read_song(song)
     report, marked = describe(source, melody_track)
     if plot is not None:
@@ -231,19 +233,8 @@ def inspect(
         return
     for line in report["remarks"]:
         print(line)
-    for name in (
-        "feel",
-        "key",
-        "metre",
-        "tempo",
-        "bars",
-        "seconds",
-        "parts",
-        "notes",
-        "chord_symbols",
-        "melody_notes",
-        "melody_tracks",
-    ):
+    shown = "feel key metre tempo bars seconds parts notes chord_symbols melody_notes melody_tracks"
+    for name in shown.split():
         value = report[name]
         if name == "parts":
             value = [f"{number} {part}" for number, part in enumerate(value, start=1)]

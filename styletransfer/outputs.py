@@ -30,17 +30,14 @@ def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
             raise InputError(f"{path}: that is what was given to work with; name another file to write.")
 
 
-def check_file(path: Path, suffix: str, force: bool) -> None:
-    """Refuse a name that says something else than what is written, or that can't be written.
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse a name that says something else than what is written.
 
     Raises:
-        InputError: saying which.
+        InputError: saying what is.
     """
-    from styletransfer.score.write import check_writable
-
     if path.suffix.lower() != suffix:
         raise InputError(f"{path}: it is written as {suffix}; name such a file.")
-    check_writable(path, force)
 
 
 def _place(path: Path) -> tuple[int, int] | None:
@@ -116,7 +113,7 @@ class Outputs:
                 raise InputError(f"{path}: two outputs would be written to it; give them different names.")
         for file, suffix in ((self.audio, ".wav"), (self.plot, ".png")):
             if file is not None:
-                check_file(file, suffix, self.force)
+                check_suffix(file, suffix)
         if self.audio is not None:
             from styletransfer.score.render import find_soundfont
 

@@ -46,7 +46,7 @@ def library_piece(library: Library, index: int) -> Piece:
     parts = tuple(f"part {number + 1}" for number in range(int(packed["part"].max(initial=0)) + 1))
     if info.feel == "performance":
         return Piece(notes, "performance", parts=parts)
-    tempo = TempoMap(np.zeros(1), np.array([60.0 / info.quarters_per_minute]))
+    tempo = TempoMap.steady(60.0 / info.quarters_per_minute)
     return Piece(notes, "score", library.bars(index).astype(BAR_DTYPE), tempo, parts=parts)
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.evaluation.chroma import sounding_time, tonal_distance
-from styletransfer.score.notes import BarTable, NoteTable, Piece
+from styletransfer.score.notes import BarTable, NoteTable, Piece, bars_under
 
 QUALITIES = {"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6), "augmented": (0, 4, 8)}
 CHORDS = [(quality, root) for quality in QUALITIES for root in range(12)]
@@ -106,12 +106,11 @@ def segments(piece: Piece) -> NDArray[np.float64]:
     """
     if not len(piece.notes):
         return np.zeros(1)
-    end = float((piece.notes["onset"] + piece.notes["duration"]).max())
     if piece.feel == "performance":
         begin, end = float(piece.onset_seconds.min()), piece.length_seconds
         count = int(np.ceil((end - begin) / PERFORMED_SEGMENT - 1e-9))
         return np.asarray(begin + PERFORMED_SEGMENT * np.arange(count + 1), np.float64)
-    bars = piece.bars[piece.bars["start"] < end - 1e-6]
+    bars = bars_under(piece.bars, piece.notes)
     return np.concatenate([bars["start"][:1] + 0.0, *(_parts(bar) for bar in bars)])
 
 

@@ -140,7 +140,7 @@ def example(name: str, feel: Feel = "score") -> Piece:
         notes=notes,
         feel=feel,
         bars=bars if feel == "score" else bars[:0],
-        tempo=TempoMap(np.zeros(1), np.array([round(60e6 / tune.tempo) / 1e6])),
+        tempo=TempoMap.steady(round(60e6 / tune.tempo) / 1e6),
         ticks_per_quarter=480,
         parts=("melody",),
         key_signatures=((0.0, *tune.key),) if feel == "score" else (),

@@ -50,6 +50,11 @@ class TempoMap:
     quarters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     seconds_per_quarter: NDArray[np.float64] = field(default_factory=lambda: np.full(1, 0.5))
 
+    @classmethod
+    def steady(cls, seconds: float) -> TempoMap:
+        """One tempo, of so many seconds a quarter."""
+        return cls(np.zeros(1), np.array([seconds]))
+
     def __post_init__(self) -> None:
         if len(self.quarters) != len(self.seconds_per_quarter) or not len(self.quarters):
             raise ValueError("a tempo map needs as many positions as tempos, at least one")
@@ -163,6 +168,12 @@ def make_notes(
     for name, value in columns.items():
         notes[name] = value
     return sort_notes(notes)
+
+
+def bars_under(bars: BarTable, notes: NoteTable) -> BarTable:
+    """The bars that begin before the last of some notes has ended."""
+    end = float((notes["onset"] + notes["duration"]).max())
+    return bars[bars["start"] < end - 1e-6]
 
 
 INEXACT = 1 / 32

@@ -217,7 +217,7 @@ class MidiTokCodec:
             return Piece(notes, "performance", ticks_per_quarter=TICKS_PER_QUARTER)
         metres = [(row.time / ticks, row.numerator, row.denominator) for row in score.time_signatures]
         end = float((onset + duration).max()) if len(notes) else 1.0
-        tempo = TempoMap(np.zeros(1), np.array([60.0 / score.tempos[0].tempo]))
+        tempo = TempoMap.steady(60.0 / score.tempos[0].tempo)
         return Piece(notes, "score", bars_of(metres, end), tempo, TICKS_PER_QUARTER)
 
     # --- what a sampler needs --------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def notated(piece: Piece, tempo: TempoMap | None) -> Piece:
     step = np.floor(notes["onset"] * STEPS_PER_QUARTER + (1 - LATEST) / 2) / STEPS_PER_QUARTER
     notes["onset"] = np.where(notes["melody"], notes["onset"], np.minimum(step, notes["onset"]))
     notes["duration"] = last - notes["onset"]
-    usual = TempoMap(np.zeros(1), np.array([np.median(piece.tempo.seconds_per_quarter)]))
+    usual = TempoMap.steady(float(np.median(piece.tempo.seconds_per_quarter)))
     return replace(piece.with_notes(notes), tempo=tempo or usual)
 
 

@@ -16,7 +16,7 @@ from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, make_notes
+from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, bars_under, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.score.write import as_written
 from styletransfer.styles import COPIES, Style, parse_style, weights_folder
@@ -203,8 +203,7 @@ def free_pieces(
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    tempo = TempoMap(np.zeros(1), np.array([60 / FREE_TEMPO]))
-    nothing = Piece(make_notes([], [], []), "performance", tempo=tempo, parts=PARTS)
+    nothing = Piece(make_notes([], [], []), "performance", tempo=TempoMap.steady(60 / FREE_TEMPO), parts=PARTS)
     return [(one, assemble(nothing, codec, plan, one)) for one in sample(voices, codec, plan, sampling, progress)]
 
 
@@ -243,8 +242,7 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
     octaves = 0 if keep_register else max(0, -(-(LOWEST_MEDIAN - int(np.median(notes["pitch"]))) // 12))
     octaves = min(octaves, (HIGHEST_MIDI - int(notes["pitch"].max())) // 12)
     notes["pitch"] += 12 * octaves
-    end = float((notes["onset"] + notes["duration"]).max())
-    bars = source.bars[source.bars["start"] < end - 1e-6] if source.feel == "score" else source.bars
+    bars = bars_under(source.bars, notes)
     ticks = source.ticks_per_quarter  # of a coarse file more, so that sixteenths and triplets have their places
     ticks = ticks if ticks >= FINE_TICKS else math.lcm(ticks, FINE_TICKS)
     return replace(source, notes=notes, bars=bars, parts=PARTS, pedals=(), ticks_per_quarter=ticks), octaves

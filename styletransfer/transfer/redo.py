@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, sort_notes
+from styletransfer.score.notes import Feel, Piece, bars_under, sort_notes
 from styletransfer.score.read import read_score
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
@@ -50,13 +50,8 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
     melody = notes[notes["melody"]]
-
-    def bars_under(sounding: NoteTable) -> BarTable:
-        end = float((sounding["onset"] + sounding["duration"]).max())
-        return piece.bars[piece.bars["start"] < end - 1e-6]
-
-    whole = replace(piece, notes=notes, bars=bars_under(notes), parts=PARTS)  # music may go on after the tune
-    return whole, replace(whole.with_notes(melody), bars=bars_under(melody))
+    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS)  # music may go on after the tune
+    return whole, replace(whole.with_notes(melody), bars=bars_under(piece.bars, melody))
 
 
 def first_number(plan: Plan) -> int:

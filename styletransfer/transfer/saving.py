@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from styletransfer.errors import InputError
-from styletransfer.outputs import spare
+from styletransfer.outputs import MIDI_SUFFIXES, spare
 from styletransfer.score.render import find_soundfont, piano_roll, play
 from styletransfer.score.write import check_writable, midi_bytes, write_bytes
 from styletransfer.transfer.pianist import notated
@@ -38,8 +38,7 @@ def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
 
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
-    ".mid": lambda result, path, soundfont: midi_bytes(result.piece),
-    ".midi": lambda result, path, soundfont: midi_bytes(result.piece),
+    **dict.fromkeys(MIDI_SUFFIXES, lambda result, path, soundfont: midi_bytes(result.piece)),
     ".wav": _sound,
     ".png": lambda result, path, soundfont: piano_roll(result.piece, result.title),
     ".json": _sidecar,
