@@ -119,7 +119,10 @@ def apply(
     keep: Annotated[
         str, typer.Option(help="exact (every melody note) or ornamented (ornaments between the main ones).")
     ] = "exact",
-    chords: Annotated[str, typer.Option(help="new, or keep: hold it to the harmony of the song's own accompaniment.")] = "new",
+    chords: Annotated[
+        str, typer.Option(help="new, keep (the song's own harmony), or chords bar by bar: 'F C7 | F', or a file of them.")
+    ] = "new",
+    on_top: Annotated[bool, typer.Option("--on-top", help="Keep the accompaniment below the tune throughout.")] = False,
     choose: Annotated[
         str, typer.Option(help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all).")
     ] = "phrases",
@@ -144,7 +147,7 @@ def apply(
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords)
+    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords, on_top)
     choose = "whole" if every else choose
     request = Request(songs[0], style[0], *settings, choose)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
@@ -358,12 +361,21 @@ def prepare(
     sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Prepared data in it is replaced.")] = Path("data/prepared"),
     composers: Annotated[Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--chord-labels", metavar="FOLDER", help="Experts' chords, a CSV a movement.")
+    ] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""
     from styletransfer.data.prepare import prepare as run
 
     with progress_bar("reading", False) as progress:
-        manifest = run(sources, out, composers_csv=composers, progress=lambda done, total: progress(done / max(total, 1)))
+        manifest = run(
+            sources,
+            out,
+            composers_csv=composers,
+            progress=lambda done, total: progress(done / max(total, 1)),
+            labels=labels,
+        )
     for file, reason in manifest.left_out:
         if not reason.startswith("duplicate:"):
             print(f"left out: {file}: {reason}")

@@ -1,50 +1,161 @@
-"""What a token can know from those before it: for whole sequences in training, token by token in decoding."""
+"""What every token knows from the tokens before it, and that a model without plans knows less."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from tests.tiny import codec, random_piece, tiny_model
 
-from styletransfer.model.features import DISTANCES, STEPS, FeatureEmbedding, TokenValues
-from styletransfer.score.notes import Feel
-from styletransfer.tokens.controls import Controls
-from tests.tiny import codec, random_piece
+from styletransfer.model.decoder import Decoder
+from styletransfer.model.features import FeatureEmbedding, followed
+from styletransfer.model.weights import ModelConfig, Weights
+from styletransfer.tokens.codec import FROM_FIGURE, Chord, Event, Grid
+from styletransfer.tokens.controls import CHORDS, Controls
+from styletransfer.tokens.figures import figures_of, references_of
+from styletransfer.tokens.follower import DISTANCES, NEW, UNTOLD, Follower, TokenLists
 
-
-@pytest.mark.parametrize("feel", ["score", "performance"])
-def test_the_last_tokens_have_what_whole_sequences_tell(feel: Feel) -> None:
-    """By tensors, and token by token: with a melody and without, padded or not."""
-    values = TokenValues(sorted(codec().vocabulary, key=codec().vocabulary.__getitem__))
-    seen = set()
-    for seed in range(6):
-        controls = Controls(feel, "romantic", "chopin", key="C-major")
-        ids, _ = codec().encode(codec().grid(random_piece(seed, feel, 60)), (), with_melody=seed % 3 > 0)
-        row = [codec().pad] * seed + [codec().vocabulary[name] for name in controls.tokens()] + ids
-        whole = torch.stack(values.features(torch.tensor([row, row]), len(row)), -1)
-        last = torch.stack(values.features(torch.tensor([row]), len(row) - 1), -1)
-        np.testing.assert_array_equal(whole[0, 1:], last[0])
-        np.testing.assert_array_equal(whole[0], whole[1])
-        told = whole[0]
-        seen |= {(one[1] > 0, one[3] > 0, one[4] > 0) for one in told.tolist()}
-        assert told[:, 0].max() < STEPS
-        assert told[:, 2].max() < DISTANCES
-        assert told[-1, 5:].min() > 0
-    assert {(True, False, False), (True, True, True), (False, False, False)} <= seen
+NAMES = (
+    *("step", "next_pitch", "distance", "last_pitch", "last_duration", "key", "era", "composer", "tune"),
+    *("chord", "bass", "next_chord", "chord_distance", "offset", "left", "again", "duration"),
+)
+HEAD = Controls("score", "baroque", "bach", key="C-major", tune="part").tokens()
 
 
-def test_embeddings_are_the_sum_of_their_rows() -> None:
-    """As each table by itself has them, and their gradients."""
-    embedding = FeatureEmbedding(8, 20)
-    rng = torch.Generator().manual_seed(0)
-    tables = embedding.tables()
-    features = tuple(torch.randint(0, len(table.weight), (2, 7), generator=rng) for table in tables)
-    found = embedding(features)
-    expected = sum(table(feature) for table, feature in zip(tables, features, strict=True))
-    torch.testing.assert_close(found, expected)
-    grads = []
-    for result in (found, expected):
-        embedding.zero_grad()
-        result.square().sum().backward()
-        grads.append([parameter.grad.clone() for parameter in embedding.parameters()])
-    torch.testing.assert_close(grads[0], grads[1])
+def lists() -> TokenLists:
+    return TokenLists.of(sorted(codec().vocabulary, key=codec().vocabulary.__getitem__))
+
+
+def told(ids: list[int]) -> list[dict[str, int]]:
+    """The features after each token, by name."""
+    follower = Follower(lists())
+    return [dict(zip(NAMES, follower.push(index), strict=True)) for index in ids]
+
+
+def song() -> Grid:
+    """Two bars of 4/4: a tune of two notes a bar over a bass and an offbeat, the same figure in both, C and then G7."""
+    rows = [(0, 48, 72, True), (0, 24, 48, False), (24, 24, 55, False), (48, 48, 74, True)]
+    rows += [(96, 48, 71, True), (96, 24, 43, False), (120, 24, 53, False), (144, 48, 72, True)]
+    onset, duration, pitch, melody = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    chords = ((Chord(0, 0, 0, 0),), (Chord(0, 7, 4, 7), Chord(48, 0, 0, 0)))
+    bars = np.array([0, 96]), np.array([96, 96]), ("BAR_4/4", "BAR_4/4")
+    return Grid("score", onset, duration, pitch, np.full(8, 15), melody.astype(bool), *bars, chords, (0, 1))
+
+
+def test_place_melody_and_style_follow_from_the_tokens() -> None:
+    """By hand, on the first bar."""
+    ids, _ = codec().encode(song(), HEAD, with_melody=True)
+    bar = ids.index(codec().bar_ids["BAR_4/4"])
+    after = told(ids)
+    assert (after[bar]["next_pitch"], after[bar]["distance"], after[bar]["step"]) == (72, 0, 0)
+    assert after[bar]["composer"] == codec().vocabulary["COMPOSER_bach"]
+    assert after[bar]["tune"] == codec().vocabulary["TUNE_part"]
+
+    shift = next(k for k in range(bar, len(ids)) if codec().kind_of(ids[k]) == ("shift", 24))
+    assert (after[shift]["step"], after[shift]["next_pitch"], after[shift]["distance"]) == (24, 74, 24)
+    assert (after[shift]["last_pitch"], after[shift]["last_duration"]) == (72, 48)
+
+
+def test_chords_are_known_where_they_sound_and_before_they_come() -> None:
+    """The chord now, the next one, and the steps to it, over the bar line too; nothing before the first bar."""
+    ids, _ = codec().encode(song(), HEAD, with_melody=True)
+    after = told(ids)
+    first, second = (k for k, index in enumerate(ids) if index == codec().bar_ids["BAR_4/4"])
+    c_major, g_seventh = CHORDS.index("CHORD_0:major") + 1, CHORDS.index("CHORD_7:dominant-seventh") + 1
+
+    assert (after[0]["chord"], after[0]["chord_distance"]) == (0, DISTANCES - 1)
+    assert (after[first]["chord"], after[first]["bass"]) == (c_major, 1)
+    assert (after[first]["next_chord"], after[first]["chord_distance"]) == (g_seventh, 96)
+    assert (after[second]["chord"], after[second]["bass"]) == (g_seventh, 8)
+    assert (after[second]["next_chord"], after[second]["chord_distance"]) == (c_major, 48)
+    half = next(k for k in range(second, len(ids)) if after[k]["step"] == 48)
+    assert (after[half]["chord"], after[half]["next_chord"]) == (c_major, 0)
+
+
+def test_the_bar_that_is_followed_is_known_note_by_note() -> None:
+    """The second bar follows the first: a bass on the beat, and a note seven semitones above it after a quarter."""
+    ids, _ = codec().encode(song(), HEAD, with_melody=True)
+    after = told(ids)
+    first, second = (k for k, index in enumerate(ids) if index == codec().bar_ids["BAR_4/4"])
+    assert (after[first]["left"], after[first]["again"]) == (NEW, DISTANCES - 1)
+    assert (after[second]["offset"], after[second]["left"], after[second]["again"]) == (1, 1, 24)
+    assert after[second]["duration"] == 24
+
+    pitch = second + 1  # the bass: nothing of the bar that is followed is left at this place
+    assert codec().kind_of(ids[pitch]) == ("pitch", 43)
+    assert (after[pitch]["offset"], after[pitch]["left"], after[pitch]["duration"]) == (0, 0, 24)
+    shift = next(k for k in range(second, len(ids)) if after[k]["step"] == 24)
+    assert (after[shift]["offset"], after[shift]["left"], after[shift]["again"]) == (8, 1, DISTANCES - 1)
+
+
+def test_a_figure_at_the_head_can_be_followed() -> None:
+    """Its notes are known to a bar that follows it; without references nothing is told."""
+    figure = (Event(0, 12, 40, -1), Event(0, 12, 52, -1), Event(36, 12, 47, -1))
+    ids, scored = codec().encode(replace(song(), references=(FROM_FIGURE, 1), figure=figure), HEAD, with_melody=True)
+    after = told(ids)
+    first = ids.index(codec().bar_ids["BAR_4/4"])
+    assert (after[first]["offset"], after[first]["left"], after[first]["again"]) == (1, 2, 36)
+    assert [codec().names[index] for index, one in zip(ids, scored, strict=True) if one][:3] != []
+    assert codec().decode(ids) == codec().decode(codec().encode(song(), HEAD, with_melody=True)[0])
+
+    ids, _ = codec().encode(replace(song(), references=(), chords=()), HEAD, with_melody=True)
+    assert {row["left"] for row in told(ids)} == {UNTOLD}
+    assert {row["chord"] for row in told(ids)} == {0}
+
+
+def test_plan_and_reference_are_learnt_and_the_melody_is_not() -> None:
+    """The loss has chords, basses and references, and neither the melody nor the mark of a plan."""
+    ids, scored = codec().encode(song(), HEAD, with_melody=True)
+    names = [codec().names[index] for index in ids]
+    counted = {name.split("_")[0] for name, one in zip(names, scored, strict=True) if one}
+    assert {"CHORD", "BASS", "REF", "Pitch", "Duration", "EOS"} <= counted
+    assert not {"PLAN", "FEEL", "KEY", "FINAL"} & counted
+    first_bar = names.index("BAR_4/4")
+    chords = [k for k, name in enumerate(names) if name.startswith("CHORD_")]
+    assert [scored[k] for k in chords] == [False, *[True] * (len(chords) - 1)], "the first bar's chords are told"
+    assert not any(scored[: names.index("MELODY")])
+    assert first_bar < names.index("Duration_1.0.24", first_bar)
+
+
+def test_likeness_of_figures() -> None:
+    """The same figure a fifth lower is followed, another rhythm isn't; of equals the nearest."""
+    grid = song()
+    assert references_of(figures_of(codec(), grid)) == (0, 1)
+    other = replace(grid, onset=np.where(grid.onset == 120, 114, grid.onset))
+    figures = figures_of(codec(), other)
+    assert references_of(figures) == (0, 0)
+    assert references_of([figures[0], figures[1], figures[0], figures[0]]) == (0, 0, 2, 1)
+
+
+@pytest.mark.parametrize("groups", [0, 1])
+def test_decoding_knows_what_training_knows(groups: int) -> None:
+    """The decoder's logits are the model's, with heads that share their keys and values, too."""
+    grid = codec().grid(random_piece(3, "score"))
+    chords = tuple((Chord(0, bar % 12, bar % 9, bar % 12),) for bar in range(grid.bars))
+    grid = replace(grid, chords=chords, references=references_of(figures_of(codec(), grid)))
+    ids = codec().encode(grid, HEAD, with_melody=True)[0][:200]
+    model = tiny_model(groups=groups)
+    weights = Weights(model.sizes, model.names)
+    weights.load_state_dict(model.state_dict())
+    decoder = Decoder([weights], 1)
+    with torch.inference_mode():
+        whole = model(input_ids=torch.tensor([ids])).logits[0]
+        found = torch.cat([decoder.start([ids[:100]]), *(decoder.step([[index]]) for index in ids[100:])])
+    torch.testing.assert_close(found, whole[99:], atol=0.05, rtol=0.02)
+
+
+def test_a_vocabulary_without_plans_has_no_tables_for_them() -> None:
+    """Models before plans load as they are, and read the features that they know."""
+    names = [name for name in lists_names() if not name.startswith(("PLAN", "FIGURE", "TUNE", "CHORD", "BASS", "REF"))]
+    embedding = FeatureEmbedding(8, names)
+    assert not embedding.plans
+    assert len(embedding.tables()) == 8
+    assert embedding(followed(torch.tensor([[1, 5, 200]]), embedding.lists)).shape == (1, 3, 8)
+    assert FeatureEmbedding(8, lists_names()).plans
+    assert ModelConfig(groups=2).groups == 2
+
+
+def lists_names() -> list[str]:
+    return sorted(codec().vocabulary, key=codec().vocabulary.__getitem__)

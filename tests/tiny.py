@@ -52,7 +52,7 @@ def short_song(path: Path) -> Path:
     return path
 
 
-def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
+def tiny_model(context: int = 512, seed: int = 0, width: int = 32, groups: int = 0) -> Any:
     """Random weights, large enough that every token's logits depend on all of the past."""
     import torch
 
@@ -60,7 +60,7 @@ def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
 
     tokens = codec()
     torch.manual_seed(seed)
-    model = build_model(tiny_sizes(context, width), tokens.vocabulary).eval()
+    model = build_model(tiny_sizes(context, width, groups), tokens.vocabulary).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:
@@ -68,10 +68,10 @@ def tiny_model(context: int = 512, seed: int = 0, width: int = 32) -> Any:
     return model
 
 
-def tiny_sizes(context: int = 512, width: int = 32) -> Any:
+def tiny_sizes(context: int = 512, width: int = 32, groups: int = 0) -> Any:
     from styletransfer.model.weights import ModelConfig
 
-    return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context)
+    return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context, groups=groups)
 
 
 def save_tiny_package(folder: Path, seed: int = 0) -> Path:

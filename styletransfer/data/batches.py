@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.library import Library
+from styletransfer.data.library import Library, doublings
 from styletransfer.score.notes import Feel
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Grid
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
 from styletransfer.tokens.controls import UNKNOWN, Controls
+from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, references_of
 
 PLAINER = 0.8  # of the notes that may go
 STEP = 2  # semitones; a melody that moves down by more makes a leap
@@ -23,15 +24,22 @@ IGNORE = -100  # the label that PyTorch's cross entropy passes over
 class MixtureConfig:
     """What a training window is drawn from.
 
-    ``score_share``: windows of scores, the rest are performances. ``melody_share``: windows with a melody to accompany, of
-    which ``plain_share`` have a plainer one (:func:`plainer`).
+    ``score_share``: windows of scores, the rest are performances; ``song_share``: of these, windows of pieces whose tune is a
+    part of its own (as many as they have notes, where it is 0). ``melody_share``: windows with a melody to accompany, of
+    which ``plain_share`` have a plainer one (:func:`plainer`; but for songs, whose tunes are plain). ``plan_share`` and
+    ``reference_share``: windows of scores that are told chords, and which bars follow which; ``figure_share``: of the
+    latter, windows with a figure at their head.
     ``drop_style`` and ``drop_composer``: windows without any style token, and with the era only. ``start_share``: windows
     that begin where the piece does. ``transpose``: up to so many semitones either way. ``stretch``: performances are up
     to this share faster or slower. ``loudness``: their velocities move by up to so many bins.
     """
 
     score_share: float = 0.5
+    song_share: float = 0.0
     melody_share: float = 0.75
+    plan_share: float = 0.0
+    reference_share: float = 0.0
+    figure_share: float = 0.0
     plain_share: float = 0.4
     drop_style: float = 0.15
     drop_composer: float = 0.15
@@ -43,7 +51,11 @@ class MixtureConfig:
     def __post_init__(self) -> None:
         shares = (
             self.score_share,
+            self.song_share,
             self.melody_share,
+            self.plan_share,
+            self.reference_share,
+            self.figure_share,
             self.plain_share,
             self.drop_style,
             self.drop_composer,
@@ -57,14 +69,20 @@ class MixtureConfig:
 
 
 def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0) -> Grid:
-    """A piece of the library on the codec's steps; ``stretch`` multiplies a performance's times."""
+    """A piece of the library on the codec's steps, with the chords that it has; ``stretch`` multiplies a performance's times.
+
+    Where the tune is a part of its own, what the accompaniment plays in unison with it is left out.
+    """
     piece = library.pieces[index]
     notes = library.notes(index)
+    if piece.tune == "part":
+        notes = notes[~doublings(notes)]
     if stretch != 1.0 and piece.feel == "performance":
         notes = notes.copy()
         notes["onset"] *= stretch
         notes["duration"] *= stretch
-    return codec.grid_of(piece.feel, notes, library.bars(index))
+    chords = library.chords(index)
+    return codec.grid_of(piece.feel, notes, library.bars(index), chords if len(chords) and codec.plans else None)
 
 
 def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 32) -> Grid:
@@ -74,6 +92,8 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
     fields = {name: getattr(grid, name) for name in grid.__dataclass_fields__}
     fields["pitch"] = grid.pitch + semitones
     fields["velocity"] = np.clip(grid.velocity + loudness, 0, velocities - 1)
+    fields["chords"] = tuple(tuple(chord.moved(semitones) for chord in bar) for bar in grid.chords)
+    fields["figure"] = tuple(event._replace(pitch=event.pitch + semitones) for event in grid.figure)
     return Grid(**fields)
 
 
@@ -110,8 +130,10 @@ class PieceWindows(ABC):
     """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
 
     ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
-    A subclass says what a sequence of a piece is.
+    A subclass says what a sequence of a piece is. ``plans``: whether its tokens can tell what a tune is.
     """
+
+    plans = False
 
     def __init__(
         self, library: Library, pad: int, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
@@ -125,6 +147,10 @@ class PieceWindows(ABC):
         self.weights = {}
         for feel, pool in self.pools.items():
             counts = np.array([library.pieces[i].count for i in pool], dtype=float)
+            songs = np.array([library.pieces[i].tune == "part" for i in pool])
+            if mixture.song_share and feel == "score" and songs.any() and not songs.all():
+                counts[songs] *= mixture.song_share / counts[songs].sum()
+                counts[~songs] *= (1 - mixture.song_share) / counts[~songs].sum()
             self.weights[feel] = np.cumsum(counts / counts.sum())
 
     def __len__(self) -> int:
@@ -154,7 +180,8 @@ class PieceWindows(ABC):
             era, composer = piece.era, UNKNOWN
         else:
             era, composer = piece.era, piece.composer
-        return Controls(piece.feel, era, composer, piece.quarters_per_minute)
+        tune = piece.tune if self.plans and piece.feel == "score" else ""
+        return Controls(piece.feel, era, composer, piece.quarters_per_minute, tune=tune)
 
 
 class Windows(PieceWindows):
@@ -164,7 +191,7 @@ class Windows(PieceWindows):
         self, library: Library, codec: Codec, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
     ) -> None:
         super().__init__(library, codec.pad, mixture, context, seed, split)
-        self.codec = codec
+        self.codec, self.plans = codec, codec.plans
 
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
         mixture = self.mixture
@@ -173,16 +200,39 @@ class Windows(PieceWindows):
         loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
         grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
         with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
-        if with_melody and mixture.plain_share and rng.random() < mixture.plain_share:
+        texture = self.library.pieces[index].tune == "texture"
+        if with_melody and mixture.plain_share and rng.random() < mixture.plain_share and texture:
             grid = plainer(grid, self.codec, rng)
         first = 0
         if rng.random() >= mixture.start_share:
             # A start so late that little of the context would be filled is no use: a note is about three tokens.
             enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
             first = int(rng.integers(0, max(int(enough), 0) + 1))
+        if self.plans and grid.feel == "score":
+            grid = self.planned(grid, first, rng)
         key = self.codec.melody_key(grid, first) if with_melody else UNKNOWN
         controls = replace(self.controls(index, rng), key=key)
         return self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
+
+    def planned(self, grid: Grid, first: int, rng: np.random.Generator) -> Grid:
+        """A grid with as much of a plan as a window from bar ``first`` on is told.
+
+        Chords, references, and a figure from anywhere in the piece.
+        """
+        mixture, codec = self.mixture, self.codec
+        chords = grid.chords if rng.random() < mixture.plan_share else ()
+        if rng.random() >= mixture.reference_share:
+            return replace(grid, chords=chords)
+        head: tuple[Event, ...] = ()
+        if rng.random() < mixture.figure_share:
+            bar = int(rng.integers(0, grid.bars))
+            head = tuple(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
+        enough = int(grid.bar_slices[first]) + self.context // 2  # a note is two tokens at the least
+        last = int(np.searchsorted(grid.bar_slices, enough, side="right"))
+        figures = figures_of(codec, grid, range(first, min(last + 1, grid.bars)))
+        references = (0,) * first + references_of(figures, figure_of(head) if head else None)
+        references += (0,) * (grid.bars - len(references))
+        return replace(grid, chords=chords, references=references, figure=head)
 
 
 def padded(ids: list[int], scored: list[bool], context: int, pad: int) -> dict[str, NDArray[np.int64]]:

@@ -1,9 +1,10 @@
 """A prepared data set: every note of every piece in one file, with a manifest that says what is what.
 
-A folder of three files, written by :mod:`styletransfer.data.prepare`:
+A folder of four files, written by :mod:`styletransfer.data.prepare`:
 
 - ``notes.npy``: all notes, ``PACKED_NOTE_DTYPE``, piece after piece, each sorted by onset, then pitch;
 - ``bars.npy``: all bars of the scores, ``PACKED_BAR_DTYPE``;
+- ``chords.npy``: all chords of the scores, ``CHORD_DTYPE`` of :mod:`styletransfer.score.chords`;
 - ``manifest.json``: version, sources, hash, one row a piece (:class:`PieceInfo`), and the files that were left out.
 
 Time is **seconds for performances and quarters for scores**: ``PieceInfo.feel`` says which.
@@ -22,16 +23,19 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from styletransfer.data.catalogue import Era
 from styletransfer.errors import InputError
+from styletransfer.score.chords import ChordTable
 from styletransfer.score.ngrams import NoteSequence, packed_sequence
 from styletransfer.score.notes import BarTable, Feel, NoteTable
 
-VERSION = 1
+VERSION = 2
 KIND = "styletransfer-prepared-data"
 
 Split = Literal["train", "validation", "test"]
+Tune = Literal["part", "texture"]
 T = TypeVar("T")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -54,9 +58,10 @@ class PieceInfo:
     """One row of the manifest.
 
     ``id`` is source/file, ``file`` the path inside its source, ``title`` and ``composer`` (an id of the catalogue or
-    ``unknown``) what the source's table says. ``group`` is the id of the first piece with the same content. ``notes``
-    and ``bars`` are (start, stop) rows of the two arrays; ``quarters_per_minute`` is the tempo at the start of the file
-    (meaningless for a performance), ``seconds`` the length.
+    ``unknown``) what the source's table says. ``group`` is the id of the first piece with the same content. ``notes``,
+    ``bars`` and ``chords`` are (start, stop) rows of the arrays; ``quarters_per_minute`` is the tempo at the start of
+    the file (meaningless for a performance), ``seconds`` the length. ``tune`` is ``part`` where the melody is a part of
+    its own that others accompany (a song), ``texture`` where it was found in what two hands play, or is all there is.
     """
 
     id: str
@@ -72,6 +77,8 @@ class PieceInfo:
     bars: tuple[int, int]
     quarters_per_minute: float
     seconds: float
+    tune: Tune = "texture"
+    chords: tuple[int, int] = (0, 0)
 
     @property
     def count(self) -> int:
@@ -105,7 +112,8 @@ class Manifest:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Manifest:
         """The inverse of :meth:`to_json`, from the parsed JSON."""
-        pieces = tuple(PieceInfo(**{**row, "notes": tuple(row["notes"]), "bars": tuple(row["bars"])}) for row in data["pieces"])
+        rows = ("notes", "bars", "chords")
+        pieces = tuple(PieceInfo(**{**row, **{name: tuple(row[name]) for name in rows}}) for row in data["pieces"])
         return cls(
             pieces=pieces,
             hash=data["hash"],
@@ -153,6 +161,7 @@ class Library:
     manifest: Manifest
     _notes: NoteTable
     _bars: BarTable
+    _chords: ChordTable
 
     @classmethod
     def load(cls, path: str | Path, *, verify: bool = True) -> Library:
@@ -177,11 +186,12 @@ class Library:
             found = content_hash(path, manifest.pieces) if verify else manifest.hash
             notes = np.load(path / "notes.npy", mmap_mode="r")
             bars = np.load(path / "bars.npy")
+            chords = np.load(path / "chords.npy")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: damaged prepared data ({error}); prepare it again from its sources.") from error
         if found != manifest.hash:
             raise InputError(f"{path}: its files don't match its manifest's hash; prepare it again from its sources.")
-        return cls(path, manifest, notes, bars)
+        return cls(path, manifest, notes, bars, chords)
 
     @property
     def pieces(self) -> tuple[PieceInfo, ...]:
@@ -190,7 +200,7 @@ class Library:
 
     @property
     def hash(self) -> str:
-        """The content hash: the same for the same notes, bars and piece rows."""
+        """The content hash: the same for the same notes, bars, chords and piece rows."""
         return self.manifest.hash
 
     def __len__(self) -> int:
@@ -205,6 +215,11 @@ class Library:
         """Bars of piece ``i`` in quarters, ``PACKED_BAR_DTYPE``; empty for a performance."""
         start, stop = self.pieces[i].bars
         return self._bars[start:stop]
+
+    def chords(self, i: int) -> ChordTable:
+        """Chords of piece ``i`` in quarters, ``CHORD_DTYPE``; empty for a performance."""
+        start, stop = self.pieces[i].chords
+        return self._chords[start:stop]
 
     def view(
         self, indices: Iterable[int], *, era: str | None = None, composer: str | None = None, split: str | None = None
@@ -221,21 +236,21 @@ class Library:
 
     def joined(self, other: Library) -> Library:
         """The pieces of both, in memory, this library's first."""
-        notes, bars, pieces = [], [], []
-        note_stop = bar_stop = 0
+        tables: dict[str, list[NDArray[np.void]]] = {"notes": [], "bars": [], "chords": []}
+        stops = dict.fromkeys(tables, 0)
+        pieces = []
         for library in (self, other):
             for i, piece in enumerate(library.pieces):
-                notes.append(library.notes(i))
-                bars.append(library.bars(i))
-                rows = {
-                    "notes": (note_stop, note_stop + len(notes[-1])),
-                    "bars": (bar_stop, bar_stop + len(bars[-1])),
-                }
-                note_stop, bar_stop = rows["notes"][1], rows["bars"][1]
+                own = {"notes": library.notes(i), "bars": library.bars(i), "chords": library.chords(i)}
+                rows = {name: (stops[name], stops[name] + len(table)) for name, table in own.items()}
+                for name, table in own.items():
+                    tables[name].append(table)
+                    stops[name] = rows[name][1]
                 pieces.append(replace(piece, **rows))  # type: ignore[arg-type]  # of its kind
         both = hashlib.sha256(f"{self.hash} {other.hash}".encode()).hexdigest()
         manifest = replace(self.manifest, pieces=tuple(pieces), hash=both)
-        return replace(self, manifest=manifest, _notes=np.concatenate(notes), _bars=np.concatenate(bars))
+        notes, bars, chords = (np.concatenate(table) for table in tables.values())
+        return replace(self, manifest=manifest, _notes=notes, _bars=bars, _chords=chords)
 
     def select(
         self,
@@ -292,15 +307,27 @@ def is_prepared(path: Path) -> bool:
 
 
 def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
-    """SHA-256 over the two array files and the piece rows."""
+    """SHA-256 over the array files and the piece rows."""
     digest = hashlib.sha256()
-    for name in ("notes.npy", "bars.npy"):
+    for name in ("notes.npy", "bars.npy", "chords.npy"):
         with (path / name).open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     for piece in pieces:
         digest.update(json.dumps(asdict(piece), sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
+    """Mark the notes of the accompaniment that double the melody, as a mask over a score's notes (notes,).
+
+    Such a note begins with a note of the melody and has its pitch, or, with ``octaves``, its pitch class.
+    """
+    melody = notes["melody"]
+    pitch = notes["pitch"].astype(np.int64) % (12 if octaves else 128)
+    _, moment = np.unique(notes["onset"], return_inverse=True)
+    key = moment * 128 + pitch
+    return np.asarray(~melody & np.isin(key, key[melody]))
 
 
 def training_sequences(library: Library) -> Iterator[NoteSequence]:

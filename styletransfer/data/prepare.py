@@ -13,15 +13,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
-from styletransfer.data.catalogue import composer_id, era_of
-from styletransfer.data.fingerprint import SAME_SHAPE, Fingerprint, fingerprint, same_pieces, similar_pairs
+from styletransfer.data.catalogue import UNKNOWN, composer_id, era_of
+from styletransfer.data.chord_labels import FITS, fit, label_file, read_labels
+from styletransfer.data.fingerprint import (
+    SAME_SHAPE,
+    SHORT,
+    Fingerprint,
+    containment,
+    fingerprint,
+    is_transcription,
+    same_pieces,
+    same_tunes,
+    similar_pairs,
+    tune_print,
+)
 from styletransfer.data.library import (
     PACKED_BAR_DTYPE,
     PACKED_NOTE_DTYPE,
     SPLITS,
     Manifest,
     PieceInfo,
+    Tune,
     content_hash,
     is_prepared,
     write_folder,
@@ -29,8 +44,9 @@ from styletransfer.data.library import (
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
 from styletransfer.errors import InputError
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import BarTable, Feel, NoteTable
+from styletransfer.score.chords import CHORD_DTYPE, ChordTable, recognise
+from styletransfer.score.melody import MELODY_NAMES, NOT_MELODY_NAMES, extract_melody
+from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece
 from styletransfer.score.read import read_score
 
 # Two scores are engravings of the same movement if they share this much of all their n-grams (Jaccard). Measured on the
@@ -48,7 +64,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PreparedPiece:
-    """One file, read: packed arrays, fingerprints of pitches and of intervals, and what the manifest wants to know."""
+    """One file, read: packed arrays, fingerprints of pitches, of intervals, and of a score's tune, and what the manifest
+    wants to know.
+
+    ``fits`` says how well the experts' labels fit, where there are any (:func:`styletransfer.data.chord_labels.fit`);
+    where they do, ``chords`` are theirs.
+    """
 
     notes: NoteTable
     bars: BarTable
@@ -57,6 +78,10 @@ class PreparedPiece:
     seconds: float
     print: Fingerprint
     shape: Fingerprint
+    melody: Fingerprint
+    tune: Tune
+    chords: ChordTable
+    fits: float | None = None
 
 
 def prepare(
@@ -67,6 +92,7 @@ def prepare(
     feel: Feel | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    labels: Path | None = None,
 ) -> Manifest:
     """Prepare sources for training, as one folder that :class:`~styletransfer.data.library.Library` opens.
 
@@ -78,6 +104,8 @@ def prepare(
         feel: overrules the feel that a source implies, or that a file's onsets suggest.
         progress: called with (files done, files in all).
         workers: processes; by default one for each core.
+        labels: a folder of experts' harmony (see :mod:`styletransfer.data.chord_labels`); the chords of all other scores
+            are recognised.
 
     Raises:
         InputError: where a source can't be read, no file is usable, or ``out`` is something else's folder.
@@ -89,13 +117,15 @@ def prepare(
     paths = [Path(source) for source in sources]
     if composers_csv is not None and len(paths) != 1:
         raise InputError(f"{composers_csv}: a table of composers goes with a single source, not {len(paths)}.")
+    if labels is not None and not labels.is_dir():
+        raise InputError(f"{labels}: no such folder of chord labels.")
     with ExitStack() as stack:
         files: list[SourceFile] = []
         for path in paths:
             folder = stack.enter_context(opened(path))
             files += source_files(folder, source_name(path), composers_csv=composers_csv, feel=feel)
         files = _unique_ids(files)
-        results = _read_all(files, progress, workers)
+        results = _read_all(files, progress, workers, labels)
     left_out = [(file.id, result) for file, result in zip(files, results, strict=True) if isinstance(result, str)]
     kept = [(file, one) for file, one in zip(files, results, strict=True) if not isinstance(one, str)]
     if not kept:
@@ -105,12 +135,27 @@ def prepare(
     copies = _copies(kept, pairs)
     left_out += [(kept[copy][0].id, f"duplicate: of {kept[first][0].id}") for copy, first in sorted(copies.items())]
     stay = [index for index in range(len(kept)) if index not in copies]
-    pairs = sorted({*_inherited(pairs, copies, stay), *similar_pairs([kept[index][1].shape for index in stay], SAME_SHAPE)})
+    left = [kept[index][1] for index in stay]
+    shapes = similar_pairs([one.shape for one in left], SAME_SHAPE)
+    tunes = same_tunes([one.melody for one in left], [one.tune == "part" for one in left])
+    arranged = _transcriptions([kept[index] for index in stay])
+    pairs = sorted({*_inherited(pairs, copies, stay), *shapes, *tunes, *arranged})
     for copy, first in copies.items():
         if splits := [split for index in (copy, first) if (split := kept[index][0].split) is not None]:
             kept[first] = (replace(kept[first][0], split=max(splits, key=SPLITS.index)), kept[first][1])
     kept = [kept[index] for index in stay]
-    return _finish(kept, pairs, out, [source_name(path) for path in paths], left_out)
+    remarks = [] if labels is None else _about_labels(labels, kept)
+    return _finish(kept, pairs, out, [source_name(path) for path in paths], left_out, remarks)
+
+
+def _about_labels(labels: Path, kept: list[tuple[SourceFile, PreparedPiece]]) -> list[str]:
+    """What became of the experts' labels, in a sentence or two."""
+    given = [(file.id, one.fits) for file, one in kept if one.fits is not None]
+    refused = [f"{name} ({share:.2f})" for name, share in given if share < FITS]
+    remarks = [f"{labels}: chords of {len(given) - len(refused)} pieces are the experts'; all others are recognised."]
+    if refused:
+        remarks.append(f"{labels}: not used, since they don't fit the notes: {', '.join(refused)}.")
+    return remarks
 
 
 def _finish(
@@ -119,13 +164,22 @@ def _finish(
     out: Path,
     sources: list[str],
     left_out: list[tuple[str, str]],
+    remarks: list[str],
 ) -> Manifest:
     """Split, check, and write."""
     ids = [file.id for file, _ in kept]
     plan = assign_splits(ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs)
-    check_splits(same_pieces([one.print for _, one in kept], [one.shape for _, one in kept]), plan.splits, ids)
+    read = [one for _, one in kept]
+    same = same_pieces(
+        [one.print for one in read],
+        [one.shape for one in read],
+        [one.melody for one in read],
+        [one.tune == "part" for one in read],
+    )
+    check_splits(same, plan.splits, ids)
     note_stops = np.cumsum([len(one.notes) for _, one in kept]).tolist()
     bar_stops = np.cumsum([len(one.bars) for _, one in kept]).tolist()
+    chord_stops = np.cumsum([len(one.chords) for _, one in kept]).tolist()
     pieces = tuple(
         PieceInfo(
             id=file.id,
@@ -133,7 +187,7 @@ def _finish(
             source=file.source,
             title=file.title,
             composer=composer_id(file.label),
-            era=era_of(file.label),
+            era=era if (era := era_of(file.label)) != UNKNOWN else file.era,
             feel=one.feel,
             split=plan.splits[index],
             group=ids[plan.groups[index]],
@@ -141,6 +195,8 @@ def _finish(
             bars=(bar_stops[index] - len(one.bars), bar_stops[index]),
             quarters_per_minute=round(one.quarters_per_minute, 3),
             seconds=round(one.seconds, 3),
+            tune=one.tune,
+            chords=(chord_stops[index] - len(one.chords), chord_stops[index]),
         )
         for index, (file, one) in enumerate(kept)
     )
@@ -150,13 +206,15 @@ def _finish(
         sources=tuple(sources),
         left_out=tuple(left_out),
         moved=tuple(ids[index] for index in plan.moved),
+        remarks=tuple(remarks),
     )
     notes = np.concatenate([one.notes for _, one in kept])
     bars = np.concatenate([one.bars for _, one in kept])
-    return _write(out, manifest, notes, bars)
+    chords = np.concatenate([one.chords for _, one in kept])
+    return _write(out, manifest, notes, bars, chords)
 
 
-def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> Manifest:
+def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chords: ChordTable) -> Manifest:
     """Write the folder under a temporary name, then rename it into place."""
     written = manifest
 
@@ -165,6 +223,7 @@ def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> M
         partial.mkdir()
         np.save(partial / "notes.npy", notes)
         np.save(partial / "bars.npy", bars)
+        np.save(partial / "chords.npy", chords)
         written = replace(manifest, hash=content_hash(partial, manifest.pieces))
         # names that aren't UTF-8 as JSON escapes
         (partial / "manifest.json").write_text(written.to_json(), encoding="utf-8", errors="backslashreplace")
@@ -173,8 +232,10 @@ def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable) -> M
     return written
 
 
-def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None) -> PreparedPiece:
-    """Read one file, or one tune of a book: pedal, melody, fingerprint, packed.
+def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None, labels: Path | None = None) -> PreparedPiece:
+    """Read one file, or one tune of a book: pedal, melody, chords, fingerprint, packed.
+
+    ``labels`` is the table of an expert's chords, used where it fits the notes.
 
     Raises:
         InputError: where it can't be read.
@@ -191,29 +252,70 @@ def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None) ->
     if len(bars):
         for name in ("start", "length", "numerator", "denominator"):
             bars[name] = piece.bars[name]
+
+    chords, fits = np.zeros(0, CHORD_DTYPE), None
+    if not performed:
+        if labels is not None:
+            chords = read_labels(labels, bars)
+            fits = fit(chords, notes)
+        if fits is None or fits < FITS:
+            chords = recognise(notes, bars)
+
     marks, shape = (fingerprint(notes["onset"], notes["pitch"], piece.feel, intervals=one) for one in (False, True))
-    return PreparedPiece(notes, bars, piece.feel, piece.tempo.quarters_per_minute(), piece.length_seconds, marks, shape)
+    melody = notes[notes["melody"]]
+    return PreparedPiece(
+        notes=notes,
+        bars=bars,
+        feel=piece.feel,
+        quarters_per_minute=piece.tempo.quarters_per_minute(),
+        seconds=piece.length_seconds,
+        print=marks,
+        shape=shape,
+        melody=np.zeros(0, np.uint64) if performed else tune_print(melody["onset"], melody["pitch"]),
+        tune=tune_kind(piece, notes["melody"]),
+        chords=chords,
+        fits=fits,
+    )
 
 
-def _read_one(job: tuple[Path, Feel | None, int | None]) -> PreparedPiece | str:
+def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Tune:
+    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that others accompany."""
+    parts = np.unique(piece.notes["part"][melody])
+    if piece.feel != "score" or len(parts) != 1:
+        return "texture"
+    name = piece.parts[int(parts[0])]
+    called = any(pattern.search(name) for pattern in MELODY_NAMES) and not NOT_MELODY_NAMES.search(name)
+    accompanied = bool((piece.notes["part"] != parts[0]).any())
+    return "part" if called and accompanied else "texture"
+
+
+Job = tuple[Path, Feel | None, int | None, Path | None]
+
+
+def _read_one(job: Job) -> PreparedPiece | str:
     """A piece, or the reason why there is none: a broken file must not stop the other two thousand."""
-    path, feel, tune = job
+    path, feel, tune, labels = job
     if not path.is_file():
         return "missing: the source's table names it, but it isn't there"
     try:
-        return read_piece(path, feel, tune)
+        return read_piece(path, feel, tune, labels)
     except InputError as error:
         return f"unusable: {str(error).removeprefix(f'{path}: ')}"
     except Exception as error:  # parsers raise anything on broken bytes
         return f"broken: {type(error).__name__}: {error}"
 
 
-def _read_all(files: list[SourceFile], progress: Progress | None, workers: int | None) -> list[PreparedPiece | str]:
-    jobs = [(file.path, file.feel, file.tune) for file in files]
+def _read_all(
+    files: list[SourceFile], progress: Progress | None, workers: int | None, labels: Path | None
+) -> list[PreparedPiece | str]:
+    jobs: list[Job] = [
+        (file.path, file.feel, file.tune, label_file(labels, file.source, file.file) if labels else None) for file in files
+    ]
     workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // CHUNK))
     if workers <= 1:
-        return _collect(map(_read_one, jobs), len(jobs), progress)
-    with ProcessPoolExecutor(workers) as pool:
+        with threadpool_limits(1):
+            return _collect(map(_read_one, jobs), len(jobs), progress)
+    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
         return _collect(pool.map(_read_one, jobs, chunksize=CHUNK), len(jobs), progress)
 
 
@@ -252,6 +354,31 @@ def _copies(kept: list[tuple[SourceFile, PreparedPiece]], pairs: list[Pair]) -> 
         if np.array_equal(a.notes[_HEARD], b.notes[_HEARD]) or (a.feel == "score" and jaccard >= SAME_ENGRAVING):
             copies[j] = i
     return copies
+
+
+def _transcriptions(kept: list[tuple[SourceFile, PreparedPiece]]) -> list[Pair]:
+    """Pairs of a song and an arrangement of it ("Franz Schubert / Franz Liszt")."""
+
+    def short(index: int) -> Fingerprint:
+        one = kept[index][1]
+        return fingerprint(one.notes["onset"], one.notes["pitch"], one.feel, SHORT, 5)
+
+    songs: dict[str, list[int]] = {}
+    for index, (file, one) in enumerate(kept):
+        if one.tune == "part" and (composer := composer_id(file.label)) != UNKNOWN:
+            songs.setdefault(composer, []).append(index)
+    prints: dict[int, Fingerprint] = {}
+    pairs = []
+    for index, (file, _) in enumerate(kept):
+        arranged, slash, _ = file.label.partition("/")
+        for song in songs.get(composer_id(arranged), []) if slash else []:
+            for piece in (index, song):
+                if piece not in prints:
+                    prints[piece] = short(piece)
+            if is_transcription(prints[index], prints[song]):
+                first, second = sorted((index, song))
+                pairs.append((first, second, containment(prints[index], prints[song])))
+    return pairs
 
 
 def _inherited(pairs: list[Pair], copies: dict[int, int], stay: list[int]) -> list[Pair]:

@@ -3,7 +3,8 @@ files with labels.
 
 A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the table inside:
 ``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with ``file`` and ``composer`` (the keyboard
-scores, or a user's own table). Of a tune book each tune is a file of its own: ``book.abc#12``.
+scores, or a user's own table, of which title, split, era, born and died are read, too, where it has them). Of a tune
+book each tune is a file of its own: ``book.abc#12``.
 
 ``corpus:bach`` and the like are folders of the scores that are installed with music21. **They are not all free:** "Some
 encodings included in the corpus may not be used for commercial uses or have other restrictions: please see the licenses
@@ -27,7 +28,7 @@ from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from styletransfer.data.catalogue import corrected_label
+from styletransfer.data.catalogue import Era, corrected_label, era_of_years
 from styletransfer.data.library import SPLITS, Split
 from styletransfer.errors import InputError
 from styletransfer.score.notes import Feel
@@ -47,7 +48,8 @@ class SourceFile:
     """A file to prepare: where it lies, and what its source says about it.
 
     ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the official split where
-    there is one, ``feel`` the feel where the source implies it, ``tune`` the place in its book where it is one of many.
+    there is one, ``feel`` the feel where the source implies it, ``tune`` the place in its book where it is one of many,
+    ``era`` what the source's table says of the composer's time, for a composer whom the catalogue doesn't know.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class SourceFile:
     split: Split | None
     feel: Feel | None
     tune: int | None = None
+    era: Era = "unknown"
 
     @property
     def id(self) -> str:
@@ -240,7 +243,9 @@ def _from_table(table: Path, folder: Path, name: str, feel: Feel | None) -> list
             raise InputError(f"{table}: {row['file']} lies outside of {folder}.")
         split = _split(row.get("split") or "", table)
         title = row.get("title") or path.stem
-        files.append(SourceFile(path, name, Path(row["file"]).as_posix(), row["composer"], title, split, feel))
+        era = era_of_years(row.get("era") or "", row.get("born") or "", row.get("died") or "")
+        file = Path(row["file"]).as_posix()
+        files.append(SourceFile(path, name, file, row["composer"], title, split, feel, era=era))
     return files
 
 

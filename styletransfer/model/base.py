@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from styletransfer.model.features import FeatureEmbedding, TokenValues
+from styletransfer.model.features import FeatureEmbedding, followed
 from styletransfer.model.weights import ModelConfig, Weights, load_weights, write_atomically
+from styletransfer.tokens.follower import TokenLists
 
 SHARD_BYTES = 15_000_000
 CAUSAL = "causal"
@@ -35,8 +36,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         super().__init__(config)
         self.loss_type = "ForCausalLM"  # transformers would guess it from the class's name
         self.names = names
-        self.values = TokenValues(names)
-        self.features = FeatureEmbedding(config.hidden_size, config.vocab_size)
+        self.features = FeatureEmbedding(config.hidden_size, names)
         for table in self.features.parameters():
             nn.init.normal_(table, std=config.initializer_range)
 
@@ -44,17 +44,32 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
     def sizes(self) -> ModelConfig:
         config = self.config
         width, hidden, context = config.hidden_size, config.intermediate_size, config.max_position_embeddings
-        return ModelConfig(width, config.num_hidden_layers, config.num_attention_heads, hidden, context)
+        heads, groups = config.num_attention_heads, config.num_key_value_heads
+        return ModelConfig(width, config.num_hidden_layers, heads, hidden, context, 0 if groups == heads else groups)
 
-    def forward(self, input_ids: Tensor, inputs_embeds: None = None, **rest: Any) -> Any:  # PEFT names inputs_embeds
+    def forward(
+        self,
+        input_ids: Tensor,
+        inputs_embeds: None = None,  # PEFT names it
+        features: Tensor | None = None,
+        **rest: Any,
+    ) -> Any:
+        """As a Llama does; ``features`` (batch, time, features) may be given where the data's workers followed the tokens."""
         assert inputs_embeds is None
-        embedded = self.embed(input_ids, *self.values.features(input_ids, input_ids.shape[1]))
-        return super().forward(inputs_embeds=embedded, **rest)
+        if features is None:
+            features = _followed(input_ids, self.features.lists)
+        return super().forward(inputs_embeds=self.embed(input_ids, features), **rest)
 
-    def embed(self, ids: Tensor, *features: Tensor) -> Tensor:
-        """(batch, time, width) of tokens and their features (:meth:`TokenValues.features`), each (batch, time)."""
+    def embed(self, ids: Tensor, features: Tensor) -> Tensor:
+        """(batch, time, width) of tokens (batch, time) and their features (:func:`followed`)."""
         embedded: Tensor = self.model.embed_tokens(ids) + self.features(features)
         return embedded
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _followed(ids: Tensor, lists: TokenLists) -> Tensor:
+    """Outside what is compiled: a compiler would unroll it, token by token."""
+    return followed(ids, lists)
 
 
 def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
@@ -64,7 +79,7 @@ def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
         hidden_size=config.width,
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
+        num_key_value_heads=config.groups or config.heads,
         intermediate_size=config.hidden,
         max_position_embeddings=config.context,
         tie_word_embeddings=True,

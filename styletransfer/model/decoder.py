@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from styletransfer.model.features import Follower
 from styletransfer.model.weights import Weights
+from styletransfer.tokens.follower import Follower
 
 THETA = 10_000.0
 """The base of the rotary positions' frequencies: a Llama's usual one."""
@@ -38,20 +38,21 @@ class Decoder:
         sizes = models[0].sizes
         self.rows, self.batch = rows, rows * len(models)
         self.heads, self.context, self.width = sizes.heads, sizes.context, sizes.width
+        self.groups = sizes.groups or sizes.heads
         if all(model is models[0] for model in models):
             models = models[:1]
         self.models = models
         self.device = models[0].lm_head.weight.device
         half = sizes.width // sizes.heads // 2
-        turned = torch.arange(sizes.width, device=self.device).view(sizes.heads, 2, half).mT.flatten()
+        every = torch.arange(sizes.width, device=self.device)
+        turned = [every[: 2 * half * heads].view(heads, 2, half).mT.flatten() for heads in (self.heads, self.groups)]
 
-        def stacked(parts: Sequence[str], norm: str | None = None, order: Tensor | None = None) -> Tensor:
-            """(models, in, out) of weights that share their input, side by side; ``order``: of the rows of the first two."""
+        def stacked(parts: Sequence[str], norm: str | None = None, order: Sequence[Tensor] = ()) -> Tensor:
+            """(models, in, out) of weights that share their input, side by side; ``order``: of the rows of the first."""
             found = []
             for model in models:
                 rows: list[Tensor] = [model.get_parameter(part) for part in parts]
-                if order is not None:
-                    rows[:2] = [one[order] for one in rows[:2]]
+                rows[: len(order)] = [one[places] for one, places in zip(rows, order, strict=False)]
                 scale = model.get_parameter(norm)[:, None] * sizes.width**0.5 if norm else 1.0
                 found.append(torch.cat(rows).mT * scale)
             return torch.stack(found)
@@ -73,10 +74,10 @@ class Decoder:
         angles = torch.arange(sizes.context, device=self.device)[:, None] / THETA ** (
             torch.arange(half, device=self.device) / half
         )
-        self.turns = torch.polar(torch.ones_like(angles), angles)[:, None, None]  # (context, 1, 1, half)
+        self.turns = torch.polar(torch.ones_like(angles), angles)[:, None]  # (context, 1, half)
         self.columns = torch.arange(sizes.context, device=self.device)
         kept = torch.bfloat16 if halves_pay(self.device) else self.table.dtype
-        shape = (2, self.batch, self.heads, sizes.context, 2 * half)  # keys, then values
+        shape = (2, self.batch, self.groups, sizes.context, 2 * half)  # keys, then values
         self.past = [torch.zeros(shape, device=self.device, dtype=kept) for _ in range(sizes.layers)]
         self.lengths = [0] * self.batch
         self.followers: list[Follower] = []
@@ -92,7 +93,7 @@ class Decoder:
         Under each model there are as many tokens.
         """
         self.lengths = [0] * self.batch
-        lists = self.models[0].values.lists()
+        lists = self.models[0].features.lists
         self.followers = [Follower(lists) for _ in range(self.batch)]
         ends = torch.tensor([len(ids) for ids in sequences], device=self.device).cumsum(0) - 1
         return self._logits(self._forward(sequences).flatten(0, 1)[ends])
@@ -112,11 +113,11 @@ class Decoder:
         attention = _Attention(before, counts, self.rows, self.columns, self.past[0].dtype)
         x = functional.embedding_bag(self._entries(tokens), self.table, mode="sum").view(len(self.models), -1, self.width)
         for (qkv, out, gate_up, down), past in zip(self.layers, self.past, strict=True):
-            mixed = (_norm(x) @ qkv).view(len(places), 3, self.heads, -1)
-            torch.view_as_complex(mixed.view(*mixed.shape[:3], -1, 2)[:, :2]).mul_(turns)
+            mixed = (_norm(x) @ qkv).view(len(places), self.heads + 2 * self.groups, -1)
+            torch.view_as_complex(mixed.view(*mixed.shape[:2], -1, 2)[:, : self.heads + self.groups]).mul_(turns)
             mixed = mixed.to(past.dtype)
-            past.permute(1, 3, 0, 2, 4)[row, column] = mixed[:, 1:]
-            seen = attention(mixed[:, 0], past)
+            past.permute(1, 3, 0, 2, 4)[row, column] = mixed[:, self.heads :].view(len(places), 2, self.groups, -1)
+            seen = attention(mixed[:, : self.heads], past)
             x = torch.baddbmm(x, seen.view(x.shape).to(x.dtype), out)
             gate, up = (_norm(x) @ gate_up).chunk(2, -1)
             x = torch.baddbmm(x, functional.silu(gate) * up, down)
@@ -128,7 +129,8 @@ class Decoder:
         for r, (ids, follower) in enumerate(zip(tokens, self.followers, strict=True)):
             first = r // of_model * self.offsets[-1]
             offsets = [first + offset for offset in self.offsets[:-1]]
-            rows += [[o + entry for o, entry in zip(offsets, (index, *follower.push(index)), strict=True)] for index in ids]
+            for index in ids:  # a model without plans has no tables for the last features
+                rows.append([o + entry for o, entry in zip(offsets, (index, *follower.push(index)), strict=False)])
         return torch.tensor(rows, device=self.device)
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -176,14 +178,18 @@ class _Attention:
                 asked = query.new_zeros(past.shape[1], *query.shape[1:])
                 asked[self.single_rows] = query[self.single_at]
             keys, values = past[..., : self.longest, :]
-            seen = functional.scaled_dot_product_attention(asked[:, :, None], keys, values, self.bias)[:, :, 0]
+            shared = asked.shape[1] != keys.shape[1]
+            seen = functional.scaled_dot_product_attention(asked[:, :, None], keys, values, self.bias, enable_gqa=shared)[
+                :, :, 0
+            ]
             if self.all_single:
                 return seen.contiguous()
             found[self.single_at] = seen[self.single_rows]
         for row, at, length, bias in self.several:
             keys, values = past[:, row :: self.rows, :, :length]
             asked = query[at].transpose(1, 2)
-            seen = functional.scaled_dot_product_attention(asked, keys, values, bias, is_causal=bias is None)
+            shared = asked.shape[1] != keys.shape[1]
+            seen = functional.scaled_dot_product_attention(asked, keys, values, bias, is_causal=bias is None, enable_gqa=shared)
             found[at] = seen.transpose(1, 2)
         return found
 

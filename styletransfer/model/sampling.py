@@ -132,7 +132,7 @@ def sample_songs(
 
     def start() -> torch.Tensor:
         backs = [_recent(row.line, limit) for row in rows]
-        recent = [row.line.context(back)[-limit:] for row, back in zip(rows, backs, strict=True)]
+        recent = [[*row.line.figure_ids(), *row.line.context(back)[-limit:]] for row, back in zip(rows, backs, strict=True)]
         keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
         return decoder.start(with_heads([row.voices for row in rows], codec.vocabulary, keys, recent))
 

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,28 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from styletransfer.errors import InputError
-from styletransfer.model.features import FeatureEmbedding, TokenValues
+from styletransfer.model.features import FeatureEmbedding
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of SwiGLU, ``context``."""
+    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of SwiGLU, ``context``.
+
+    ``groups``: heads of keys and values, each shared by as many heads of queries (0: every head has its own).
+    """
 
     width: int = 256
     layers: int = 6
     heads: int = 4
     hidden: int = 688
     context: int = 768
+    groups: int = 0
 
     def __post_init__(self) -> None:
-        if self.width % self.heads or min(asdict(self).values()) < 1:
+        if self.width % self.heads or min(self.width, self.layers, self.heads, self.hidden, self.context) < 1:
             raise ValueError("the width must be a multiple of the heads, and every size positive")
+        if self.groups < 0 or (self.groups and self.heads % self.groups):
+            raise ValueError("the heads must be a multiple of the groups")
 
 
 class Norm(nn.Module):
@@ -52,7 +58,9 @@ class Layer(nn.Module):
     def __init__(self, sizes: ModelConfig) -> None:
         super().__init__()
         width, hidden = sizes.width, sizes.hidden
-        self.self_attn = nn.ModuleDict({f"{name}_proj": _matrix(width, width) for name in "qkvo"})
+        shared = width // sizes.heads * (sizes.groups or sizes.heads)
+        self.self_attn = nn.ModuleDict({f"{name}_proj": _matrix(width, width) for name in "qo"})
+        self.self_attn.update({f"{name}_proj": _matrix(width, shared) for name in "kv"})
         self.mlp = nn.ModuleDict({f"{name}_proj": _matrix(width, hidden) for name in ("gate", "up")})
         self.mlp["down_proj"] = _matrix(hidden, width)
         self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
@@ -72,8 +80,7 @@ class Weights(nn.Module):
             }
         )
         self.lm_head = _matrix(sizes.width, len(names))
-        self.values = TokenValues(names)
-        self.features = FeatureEmbedding(sizes.width, len(names))
+        self.features = FeatureEmbedding(sizes.width, names)
         self.tie_weights()
 
     def tie_weights(self) -> None:
@@ -82,8 +89,8 @@ class Weights(nn.Module):
         assert isinstance(table, nn.Embedding)
         self.lm_head.weight = table.weight
 
-    def embed(self, ids: Tensor, *features: Tensor) -> Tensor:
-        """(batch, time, width) of tokens and their features (:meth:`TokenValues.features`), each (batch, time)."""
+    def embed(self, ids: Tensor, features: Tensor) -> Tensor:
+        """(batch, time, width) of tokens (batch, time) and their features (:func:`.features.followed`)."""
         embedded: Tensor = self.model["embed_tokens"](ids) + self.features(features)
         return embedded
 

@@ -2,10 +2,12 @@
 
 A sequence is ``BOS feel [tempo] key era composer`` and then bar after bar. With a melody, each bar is
 
-    MELODY <melody of the *next* bar> BAR_<metre> <every note of this bar>
+    MELODY <melody of the *next* bar> [PLAN <chords of the next bar>] [REF_<bars back>] BAR_<metre> <every note of this bar>
 
-(the first bar is preceded by its own melody as well), so that the model reads one bar ahead, and a song of any length is
-one stream. Without a melody a bar is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS``
+(the first bar is preceded by its own melody and chords as well), so that the model reads one bar ahead, and a song of any
+length is one stream. A plan's chords stand at their places, the first at the bar's start; the reference says which bar
+before (or the figure ``FIGURE <notes>`` at the head of the sequence) the accompaniment of this one follows. Both may be
+missing. Without a melody a bar is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS``
 ends the piece. Time is counted in steps: 24 a quarter in a score, 48 a second in a performance, whose bars are two seconds.
 Notes carry their velocity in performances only: the scores that the model learns from have none.
 """
@@ -23,16 +25,47 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.chords import NONE, QUALITIES, ChordTable
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, make_notes
-from styletransfer.tokens.controls import FINAL, MELODY, METRES, SPECIAL_TOKENS, UNKNOWN, metre_token
+from styletransfer.tokens.controls import (
+    BASSES,
+    CHORDS,
+    FARTHEST,
+    FIGURE,
+    FINAL,
+    MELODY,
+    METRES,
+    PLAN,
+    REFERENCES,
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    metre_token,
+)
 
 STEPS_PER_QUARTER = 24
 STEPS_PER_SECOND = 48
 KEY_BARS = 24  # of melody, from which the key at the head of a sequence is taken
 FEWEST_KEY_NOTES = 5
 FREE_BAR_STEPS = 2 * STEPS_PER_SECOND
+FROM_FIGURE = FARTHEST + 1
+"""The reference of a bar that follows the figure at the head of the sequence."""
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
+
+
+class Chord(NamedTuple):
+    """A chord of a plan inside a bar: its step, root and quality (index of ``QUALITIES``) and bass; -1: no chord."""
+
+    step: int
+    root: int
+    quality: int
+    bass: int
+
+    def moved(self, semitones: int) -> Chord:
+        """The chord transposed."""
+        if self.quality == NONE:
+            return self
+        return self._replace(root=(self.root + semitones) % 12, bass=(self.bass + semitones) % 12)
 
 
 class Event(NamedTuple):
@@ -46,7 +79,11 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the first may start below 0."""
+    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the first may start below 0.
+
+    ``chords`` are the plan of each bar, the first at the bar's start; ``references`` say which bar each follows (0: none,
+    k: k bars back, :data:`FROM_FIGURE`: the ``figure``). They are empty where a sequence is to have none.
+    """
 
     feel: Feel
     onset: NDArray[np.int64]
@@ -57,6 +94,9 @@ class Grid:
     bar_start: NDArray[np.int64]
     bar_length: NDArray[np.int64]
     bar_metre: tuple[str, ...]
+    chords: tuple[tuple[Chord, ...], ...] = ()
+    references: tuple[int, ...] = ()
+    figure: tuple[Event, ...] = ()
 
     @cached_property
     def bar_slices(self) -> NDArray[np.int64]:
@@ -111,6 +151,11 @@ class Codec:
         self.hash = hashlib.sha256(json.dumps(self.vocabulary).encode()).hexdigest()[:16]
         self.pad, self.bos, self.eos = (self.vocabulary[name] for name in ("PAD", "BOS", "EOS"))
         self.melody, self.final = self.vocabulary[MELODY], self.vocabulary[FINAL]
+        self.plans = PLAN in self.vocabulary  # models before plans know nothing of them
+        self.plan, self.figure = (self.vocabulary.get(name, -1) for name in (PLAN, FIGURE))
+        self.chord_ids, self.bass_ids, self.reference_ids = (
+            [self.vocabulary[name] for name in names if self.plans] for names in (CHORDS, BASSES, REFERENCES)
+        )
         self.bar_ids = {f"BAR_{metre}": self.vocabulary[f"BAR_{metre}"] for metre in METRES}
         values = sorted((steps_of(name), index) for name, index in self.vocabulary.items() if name.startswith("Dur"))
         self.durations = np.array([steps for steps, _ in values])
@@ -144,8 +189,11 @@ class Codec:
         notes["onset"], notes["duration"] = piece.onset_seconds, piece.duration_seconds
         return self.grid_of("performance", notes, piece.bars)
 
-    def grid_of(self, feel: Feel, notes: NoteTable, bars: BarTable) -> Grid:
-        """The same from a bare table whose onsets and durations are quarters (score) or seconds (performance)."""
+    def grid_of(self, feel: Feel, notes: NoteTable, bars: BarTable, chords: ChordTable | None = None) -> Grid:
+        """The same from a bare table whose onsets and durations are quarters (score) or seconds (performance).
+
+        ``chords``: a plan for its bars (scores), in quarters.
+        """
         scale = STEPS_PER_QUARTER if feel == "score" else STEPS_PER_SECOND
         onset = np.floor(notes["onset"].astype(float) * scale + 0.5).astype(np.int64)
         duration = self.nearest_duration(notes["duration"].astype(float) * scale)
@@ -178,6 +226,7 @@ class Codec:
             start,
             length,
             metre,
+            chords_by_bar(chords, start, length) if chords is not None and feel == "score" else (),
         )
 
     def nearest_duration(self, steps: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -237,12 +286,55 @@ class Codec:
 
     def melody_segment(self, grid: Grid, bar: int) -> list[int]:
         """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty one after it."""
-        ids = [self.melody, *self.encode_events(self.melody_events(grid, bar))]
-        return [*ids, self.final] if bar >= grid.bars - 1 else ids
+        return self.told(self.melody_events(grid, bar), last=bar >= grid.bars - 1)
+
+    def told(self, events: Iterable[Event], *, last: bool) -> list[int]:
+        """``MELODY`` and the melody of a bar, and ``FINAL`` where none comes after it."""
+        ids = [self.melody, *self.encode_events(events)]
+        return [*ids, self.final] if last else ids
+
+    def plan_segment(self, chords: Sequence[Chord]) -> list[int]:
+        """``PLAN`` and the chords of a bar at their places."""
+        ids, now = [self.plan], 0
+        for step, root, quality, bass in chords:
+            if step > now:
+                ids += self.encode_shift(step - now)
+                now = step
+            ids.append(self.chord_ids[-1 if quality == NONE else root * len(QUALITIES) + quality])
+            ids.append(self.bass_ids[bass])  # -1: the last one, none
+        return ids
 
     def bar_segment(self, grid: Grid, bar: int) -> list[int]:
         """``BAR_<metre>`` and every note of a bar."""
         return [self.bar_ids[grid.bar_metre[bar]], *self.encode_events(self.bar_events(grid, bar))]
+
+    def before_bar(self, grid: Grid, bar: int, first: int, *, with_melody: bool) -> tuple[list[int], list[bool]]:
+        """What stands before ``BAR`` in a sequence from bar ``first`` on, and which of it belongs to the loss.
+
+        The melody of the next bar is told; its chords and the reference are the model's own to plan.
+        """
+        ids: list[int] = self.melody_segment(grid, bar + 1) if with_melody else []
+        scored = [bar > first] + [False] * (len(ids) - 1) if ids else []
+        if with_melody and bar + 1 < len(grid.chords):
+            plan = self.plan_segment(grid.chords[bar + 1])
+            ids += plan
+            scored += [False] + [True] * (len(plan) - 1)
+        if grid.references:
+            reference = grid.references[bar]
+            if reference != FROM_FIGURE and reference > bar - first:
+                reference = 0
+            ids.append(self.reference_ids[reference])
+            scored.append(True)
+        return ids, scored
+
+    def head(self, grid: Grid, first: int, *, with_melody: bool) -> list[int]:
+        """What stands before everything in a sequence from bar ``first`` on: the figure, its first bar's melody and chords."""
+        ids = [self.figure, *self.encode_events(grid.figure)] if grid.figure else []
+        if with_melody:
+            ids += self.melody_segment(grid, first)
+            if first < len(grid.chords):
+                ids += self.plan_segment(grid.chords[first])
+        return ids
 
     def encode(
         self, grid: Grid, controls: Sequence[str], first: int = 0, *, with_melody: bool, limit: int | None = None
@@ -252,23 +344,17 @@ class Codec:
         Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes and whatever ends a bar, but
         neither the controls nor what a caller would know beforehand (the melody and the metre of a bar with a melody).
         """
-        ids = [self.vocabulary[name] for name in controls]
+        ids = [self.vocabulary[name] for name in controls] + self.head(grid, first, with_melody=with_melody)
         scored = [False] * len(ids)
-
-        def put(segment: list[int], counts: bool, head: bool) -> None:
-            ids.extend(segment)
-            scored.extend([head] + [counts] * (len(segment) - 1))
-
-        if with_melody:
-            put(self.melody_segment(grid, first), False, False)
         for bar in range(first, grid.bars):
-            if with_melody:
-                put(self.melody_segment(grid, bar + 1), False, bar > first)
-            put(self.bar_segment(grid, bar), True, not with_melody and bar > first)
+            before, counts = self.before_bar(grid, bar, first, with_melody=with_melody)
+            notes = self.bar_segment(grid, bar)
+            ids += before + notes
+            ends = not before and bar > first  # the bar's own token ends the one before it
+            scored += counts + [ends] + [True] * (len(notes) - 1)
             if limit is not None and len(ids) >= limit:
                 return ids, scored
-        put([self.eos], True, True)
-        return ids, scored
+        return [*ids, self.eos], [*scored, True]
 
     # --- tokens to notes ------------------------------------------------------------------------------------------------
 
@@ -312,9 +398,31 @@ class Codec:
                 inside = True
             elif index in (self.melody, self.eos):
                 inside = False
-            elif inside:
+            elif inside and index not in self.reference_ids:
                 bars[-1].append(index)
         return [self.decode_events(bar) for bar in bars]
+
+
+def chords_by_bar(
+    chords: ChordTable, bar_start: NDArray[np.int64], bar_length: NDArray[np.int64]
+) -> tuple[tuple[Chord, ...], ...]:
+    """A chord table (in quarters) as the plan of each bar: the chord at its start, and those that begin inside it."""
+    start = np.floor(chords["start"].astype(float) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
+    rows = list(zip(start.tolist(), *(chords[name].tolist() for name in ("root", "quality", "bass")), strict=True))
+    found = []
+    for first, length in zip(bar_start.tolist(), bar_length.tolist(), strict=True):
+        here = max(int(np.searchsorted(start, first, side="right")) - 1, 0)
+        plan: list[Chord] = []
+        for begin, root, quality, bass in rows[here:]:
+            if plan and begin >= first + length:
+                break
+            chord = Chord(max(begin - first, 0), root, quality, bass)
+            if plan and plan[-1].step == chord.step:
+                plan[-1] = chord
+            elif not plan or plan[-1][1:] != chord[1:]:
+                plan.append(chord)
+        found.append(tuple(plan) or (Chord(0, NONE, NONE, NONE),))
+    return tuple(found)
 
 
 def _vocabulary(config: CodecConfig) -> dict[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from styletransfer.score.chords import QUALITIES
+
 if TYPE_CHECKING:
     from styletransfer.score.notes import Feel
 
@@ -29,6 +31,45 @@ COMPOSERS = (
     "schumann",
     "scriabin",
     "tchaikovsky",
+    # since 0.2
+    "bizet",
+    "chaminade",
+    "cornelius",
+    "czerny",
+    "faisst",
+    "franz",
+    "handel",
+    "hensel",
+    "hertz",
+    "holmes",
+    "jc-bach",
+    "joplin",
+    "joteyko",
+    "kinkel",
+    "kozeluh",
+    "lang",
+    "lehmann",
+    "lodwigowski",
+    "moniuszko",
+    "noskowski",
+    "paderewski",
+    "reichardt",
+    "rozycki",
+    "satie",
+    "schroter",
+    "smietanski",
+    "sowinski",
+    "stefani",
+    "stojowski",
+    "szymanowska",
+    "szymanowski",
+    "troschel",
+    "verdi",
+    "viardot",
+    "warlock",
+    "wolf",
+    "wysocki",
+    "zelenski",
 )
 COMPOSER_ERAS = dict.fromkeys(COMPOSERS, "romantic") | {
     "bach": "baroque",
@@ -39,6 +80,16 @@ COMPOSER_ERAS = dict.fromkeys(COMPOSERS, "romantic") | {
     "beethoven": "classical",
     "bartok": "modern",
     "debussy": "modern",
+    "handel": "baroque",
+    "jc-bach": "classical",
+    "joplin": "modern",
+    "kozeluh": "classical",
+    "reichardt": "classical",
+    "rozycki": "modern",
+    "satie": "modern",
+    "schroter": "classical",
+    "szymanowski": "modern",
+    "warlock": "modern",
 }
 RESERVED_SLOTS = 16
 UNKNOWN = "unknown"
@@ -62,6 +113,21 @@ KEYS = tuple(
 
 MELODY = "MELODY"
 FINAL = "FINAL"
+PLAN = "PLAN"
+FIGURE = "FIGURE"
+
+# What the tune is: a part of its own (sung, or played by another), above which the piano may go, or the top of the texture.
+TUNES = ("part", "texture")
+
+# The chords of a plan by root and quality, and their basses: pitch classes, 0 is C.
+CHORDS = (*(f"CHORD_{root}:{quality}" for root in range(12) for quality in QUALITIES), "CHORD_none")
+BASSES = (*(f"BASS_{bass}" for bass in range(12)), "BASS_none")
+
+# Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the sequence, or none (0).
+REFERENCES = ("REF_0", "REF_1", "REF_2", "REF_3", "REF_4", "REF_figure")
+FARTHEST = 4
+"""Bars back that a reference may lie."""
+
 SPECIAL_TOKENS = (
     "PAD",
     "BOS",
@@ -76,27 +142,38 @@ SPECIAL_TOKENS = (
     *(f"COMPOSER_{composer}" for composer in (*COMPOSERS, UNKNOWN)),
     *(f"COMPOSER_reserved-{slot}" for slot in range(RESERVED_SLOTS)),
     *(f"KEY_{key}" for key in (*KEYS, UNKNOWN)),
+    PLAN,
+    FIGURE,
+    *(f"TUNE_{tune}" for tune in TUNES),
+    *CHORDS,
+    *BASSES,
+    *REFERENCES,
 )
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What a sequence begins with: the feel, for scores the tempo, the key of the melody to come, the era and the composer
-    (or a reserved slot's name)."""
+    """What a sequence begins with.
+
+    The feel, for scores the tempo, the key of the melody to come, the era and the composer (or a reserved slot's name), and
+    for scores what the tune is (one of :data:`TUNES`; "": untold, as models without plans know nothing of it).
+    """
 
     feel: Feel
     era: str = UNKNOWN
     composer: str = UNKNOWN
     quarters_per_minute: float = 100.0
     key: str = UNKNOWN
+    tune: str = ""
 
     def tokens(self) -> list[str]:
-        """Token names in their fixed order: ``BOS feel [tempo] key era composer``."""
+        """Token names in their fixed order: ``BOS feel [tempo] key era composer [tune]``."""
         tempo = next(bound for bound in TEMPO_BOUNDS if self.quarters_per_minute <= bound or bound == TEMPO_BOUNDS[-1])
         names = ["BOS", f"FEEL_{self.feel}"]
         if self.feel == "score":
             names.append(f"TEMPO_{tempo}")
-        return [*names, f"KEY_{self.key}", f"ERA_{self.era}", f"COMPOSER_{self.composer}"]
+        names += [f"KEY_{self.key}", f"ERA_{self.era}", f"COMPOSER_{self.composer}"]
+        return [*names, f"TUNE_{self.tune}"] if self.tune else names
 
     def without_style(self) -> Controls:
         """The same controls with neither era nor composer: the base's own taste."""

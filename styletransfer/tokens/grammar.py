@@ -4,7 +4,8 @@ A :class:`Line` follows one sequence while it is decoded, bar after bar. What th
 metre) is queued as forced tokens; between those, ``allowed`` marks every token that keeps the sequence well-formed and the
 melody whole: time never passes a melody onset, at which its pitch must come, with its duration, as the highest note; other
 notes lie below the melody that sounds with them, in ascending order at one onset, and end before a melody note at or below
-their pitch begins. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or later,
+their pitch begins. Under a plan that says so, notes may lie above the melody, too, but not on its pitch. The tune's last
+note is a close: where it is of the tonic triad, so is what begins with it or later,
 a low root lowest, no fifth without the third, and is held as long as the tune's note; nothing begins in its second half or
 after it. Music without a tune may close in the same way, with a full chord on its last bar.
 """
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from styletransfer.score.harmony import Key
 from styletransfer.tokens.codec import (
+    FROM_FIGURE,
     HIGHEST_PITCH,
     KEY_BARS,
     LOWEST_PITCH,
@@ -30,6 +32,8 @@ from styletransfer.tokens.codec import (
     key_of_events,
     key_token,
 )
+from styletransfer.tokens.controls import FARTHEST
+from styletransfer.tokens.figures import Figure, accompaniment, figure_of, reference_of
 from styletransfer.tokens.plan import Plan
 
 MOST_NOTES_AT_ONCE = 10  # as many as fingers
@@ -65,7 +69,9 @@ class Line:
     bars: list[list[int]] = field(default_factory=list)
     forced: deque[int] = field(default_factory=deque)
     _now: int = 0
-    _state: str = "bar"  # bar: nothing yet, note: after a whole note, shift: after a time shift, pitch, velocity
+    references: list[int] = field(default_factory=list)  # which bar each bar follows
+    _figures: list[Figure] = field(default_factory=list)  # of the bars that are done
+    _state: str = "bar"  # bar: nothing yet, note: after a whole note, shift: after a time shift, pitch, velocity, reference
     _pitch: int = -1
     _last: int = -1  # the last pitch at this onset
     _count: int = 0
@@ -116,11 +122,11 @@ class Line:
                 self._struck.append(now)
 
     def melody_segment(self, bar: int) -> list[int]:
-        """The forced tokens that tell the melody of a bar; see :meth:`Codec.melody_segment`."""
-        assert self.plan.melody is not None
-        events = self.plan.melody[bar] if bar < self.plan.bars else ()
-        final = [self.codec.final] if bar >= self.plan.bars - 1 else []
-        return [self.codec.melody, *self.codec.encode_events(events), *final]
+        """The forced tokens that tell the melody of a bar, and its chords; see :meth:`Codec.melody_segment`."""
+        plan = self.plan
+        assert plan.melody is not None
+        ids = self.codec.told(plan.melody[bar] if bar < plan.bars else (), last=bar >= plan.bars - 1)
+        return [*ids, *self.codec.plan_segment(plan.chords[bar])] if bar < len(plan.chords) else ids
 
     def _open(self, bar: int, ended: bool = False) -> None:
         """Queue what stands before a bar's notes; ``ended``: the token that ends the bar before was sampled already."""
@@ -129,9 +135,24 @@ class Line:
         if self.plan.melody is not None:
             segment = self.melody_segment(bar + 1)
             self.forced.extend(segment[1:] if ended else segment)
+        self._now, self._state, self._last, self._count, self._pointer = 0, "bar", -1, 0, 0
+        if self.plan.references:
+            if bar > self.first:
+                self._figures.append(self._figure(bar - 1, self.bars[-2]))
+            if bar >= len(self.plan.given):
+                self._state = "reference"
+                return
+            figure = self._figure(bar, self.plan.given[bar])
+            head = figure_of(self.plan.figure) if self.plan.figure else None
+            self.references.append(reference_of(figure, self._figures[::-1], head))
+            self.forced.append(self.codec.reference_ids[self.references[-1]])
         if self.plan.melody is not None or not ended:
             self.forced.append(self.codec.bar_ids[self.plan.bar_metre[bar]])
-        self._now, self._state, self._last, self._count, self._pointer = 0, "bar", -1, 0, 0
+
+    def _figure(self, bar: int, ids: Iterable[int]) -> Figure:
+        """The figure of the accompaniment of a bar's tokens."""
+        tune = self.plan.melody[bar] if self.plan.melody is not None else ()
+        return figure_of(accompaniment(self.codec.decode_events(list(ids)), tune))
 
     # --- the melody of this bar ------------------------------------------------------------------------------------------
 
@@ -164,7 +185,7 @@ class Line:
 
     def _ceiling(self) -> int:
         """Notes that begin now must lie below this pitch."""
-        if not self._locked or not len(self._melody_onset):
+        if self.plan.above or not self._locked or not len(self._melody_onset):
             return HIGHEST_PITCH + 1
         now = self._step
         sounding = self._melody_pitch[self._tune()]
@@ -179,7 +200,8 @@ class Line:
         now = self._step
         limit = self.codec.longest if self.plan.harmony is None else self.plan.harmony.longest(now, pitch)
         if self._locked:
-            later = (self._melody_onset > now) & (self._melody_pitch <= pitch)
+            met = self._melody_pitch == pitch if self.plan.above else self._melody_pitch <= pitch
+            later = (self._melody_onset > now) & met
             limit = min(limit, int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest)
         if self._key and now < self._close and (self.plan.closes or pitch % 12 not in self._key.triad):
             return min(limit, self._close - now)  # a dissonance held into the close would never be resolved
@@ -191,6 +213,10 @@ class Line:
         """(vocabulary,) tokens that may come next; only to be asked when nothing is forced and the line isn't done."""
         codec = self.codec
         mask = np.zeros(codec.size, bool)
+        if self._state == "reference":
+            mask[codec.reference_ids[: min(len(self._figures), FARTHEST) + 1]] = True
+            mask[codec.reference_ids[FROM_FIGURE]] = bool(self.plan.figure)
+            return mask
         if self._state == "pitch" and self.plan.feel == "performance":
             mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
             return mask
@@ -256,6 +282,8 @@ class Line:
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
             pitch = np.arange(low, high)
             now = self._step
+            if self.plan.above:
+                pitch = pitch[~np.isin(pitch, self._melody_pitch[self._tune()])]
             if self.plan.harmony is not None:
                 pitch = pitch[self.plan.harmony.allows(now)[pitch % 12]]
             if self._key and now >= self._close:
@@ -283,7 +311,7 @@ class Line:
             near = np.add.outer(np.array(heard, np.int64), CLASHES)
             near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
             added[codec.first_pitch + near] = CLASH_BIAS
-        elif plan.feel == "score" and not self._is_melody:
+        elif plan.feel == "score" and not self._is_melody and self._state != "reference":
             met = self._melody_onset[(self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)]
             if len(met):
                 longer = np.flatnonzero(codec.durations > met[0] - now)
@@ -342,6 +370,11 @@ class Line:
             return
         codec = self.codec
         kind, value = codec.kind_of(index)
+        if self._state == "reference":
+            self.references.append(codec.reference_ids.index(index))
+            self.forced.append(codec.bar_ids[self.plan.bar_metre[self.bar]])
+            self._state = "bar"
+            return
         if kind == "special":
             if index == codec.eos or self.bar + 1 == self.plan.stop:
                 self.done = True
@@ -368,8 +401,13 @@ class Line:
             if not on_top:
                 self._struck.append(self._step)
             self._count += 1
-            self._last = HIGHEST_PITCH + 1 if on_top else self._pitch
+            self._last = HIGHEST_PITCH + 1 if on_top and not self.plan.above else self._pitch
             self._pointer += self._is_melody
+
+    def figure_ids(self) -> list[int]:
+        """The tokens of the figure, which stand before those of :meth:`context`."""
+        figure = self.plan.figure
+        return [self.codec.figure, *self.codec.encode_events(figure)] if figure else []
 
     def melody_key(self, back: int) -> str:
         """The key that the controls tell for the sequence of :meth:`context`."""
@@ -384,5 +422,10 @@ class Line:
         for k in range(begin, len(self.bars)):
             if self.plan.melody is not None:
                 ids += self.melody_segment(self.first + k + 1)
+            if self.plan.references:
+                if k == len(self.references):  # to be chosen now
+                    break
+                back = self.references[k]
+                ids.append(self.codec.reference_ids[back if back == FROM_FIGURE or back <= k - begin else 0])
             ids += [self.codec.bar_ids[self.plan.bar_metre[self.first + k]], *self.bars[k]]
         return ids[: len(ids) - len(self.forced)] if self.forced else ids

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Feel
 from styletransfer.tokens.chords import Harmony
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Chord, Codec, Event, Grid
 
 ORNAMENT_REACH = 3
 """Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""
@@ -27,6 +27,9 @@ class Plan:
     ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
     the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
     ``harmony``: the chords that are to be kept. ``closes``: the key in which music without a melody ends, on its last bar.
+    ``chords``: the chords of each bar that the model is told (none: it isn't told any). ``references``: whether the model says
+    which bar each bar follows. ``figure``: the accompaniment of a bar that it may follow. ``above``: whether accompaniment may
+    lie above the tune.
     """
 
     feel: Feel
@@ -42,6 +45,10 @@ class Plan:
     stop: int | None = None
     harmony: Harmony | None = None
     closes: Key | None = None
+    chords: tuple[tuple[Chord, ...], ...] = ()
+    references: bool = False
+    figure: tuple[Event, ...] = ()
+    above: bool = False
 
     @property
     def bars(self) -> int:

@@ -23,6 +23,7 @@ from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table
 from styletransfer.tokens.codec import Codec, Grid
 from styletransfer.tokens.controls import Controls
+from styletransfer.tokens.figures import figures_of, references_of
 from styletransfer.tokens.loading import AnyCodec
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 
@@ -53,22 +54,23 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
     """Windows over a whole piece in which every token of the loss is counted exactly once."""
     head = [codec.vocabulary[name] for name in controls.tokens()]
     segments: list[list[int]] = []  # of each bar, what stands before its notes (the next bar's melody, BAR) and its notes
-    fixed: list[int] = []  # how many tokens of that come before the notes
+    counts: list[list[bool]] = []  # which of that belongs to the loss
     for bar in range(grid.bars):
         notes = codec.bar_segment(grid, bar)
-        before = codec.melody_segment(grid, bar + 1) if with_melody else []
+        before, known = codec.before_bar(grid, bar, 0, with_melody=with_melody)
         segments.append([*before, *notes])
-        fixed.append(len(before) + 1)
+        counts.append([*known, not before and bar > 0, *[True] * (len(notes) - 1)])
     segments[-1].append(codec.eos)
+    counts[-1].append(True)
     windows: list[ScoredWindow] = []
     counted = 0
     while counted < grid.bars:
         first = counted
         past = 0
         while first > 0:
-            known = len(head) + (len(codec.melody_segment(grid, first - 1)) if with_melody else 0)
+            room = len(head) + len(codec.head(grid, first - 1, with_melody=with_melody))
             # a bar of past always, if what is counted still fits after it; more, up to a quarter of the context
-            room = context - known - len(segments[counted]) if first == counted else context // 4
+            room = context - room - len(segments[counted]) if first == counted else context // 4
             if past + len(segments[first - 1]) > room:
                 break
             first -= 1
@@ -76,13 +78,13 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
         if with_melody:
             told = replace(controls, key=codec.melody_key(grid, first))
             head = [codec.vocabulary[name] for name in told.tokens()]
-        ids = [*head, *(codec.melody_segment(grid, first) if with_melody else [])]
+        ids = [*head, *codec.head(grid, first, with_melody=with_melody)]
         keep = [False] * len(ids)
         bar = first
         while bar < grid.bars and (bar <= counted or len(ids) + len(segments[bar]) <= context):
             ids += segments[bar]
             # the first token of a bar's segment is what ends the bar before it: it counts, unless there is none
-            keep += [bar >= counted and (i >= fixed[bar] or (i == 0 and bar > 0)) for i in range(len(segments[bar]))]
+            keep += [bar >= counted and one for one in counts[bar]]
             bar += 1
         row = padded(ids, keep, context, codec.pad)
         windows.append(ScoredWindow(row["input_ids"], row["labels"], sum(keep[context:])))
@@ -134,9 +136,13 @@ def bits_per_note(
     context: int,
     *,
     with_melody: bool,
+    with_plan: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Bits:
     """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
+
+    A model that plans is told, of scores with a melody, their chords and which bar follows which; both are counted, too.
+    ``with_plan``: without them, as any other.
 
     Raises:
         ValueError: if a melody is to be given to a model with a plain tokenizer.
@@ -149,6 +155,11 @@ def bits_per_note(
         controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
         if isinstance(codec, Codec):
             grid = piece_grid(library, codec, index)
+            if codec.plans and piece.feel == "score":
+                controls = replace(controls, tune=piece.tune)
+                planned = with_plan and with_melody
+                references = references_of(figures_of(codec, grid)) if planned else ()
+                grid = replace(grid, chords=grid.chords if planned else (), references=references)
             windows = windows_of(codec, grid, controls, context, with_melody=with_melody)
         else:
             head = [codec.vocabulary[name] for name in controls.tokens()]

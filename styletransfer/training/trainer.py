@@ -315,11 +315,13 @@ def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainCon
     token begins at zero, so that the model predicts what it did.
     """
     other, vocabulary, manifest = load_package(folder)
-    if set(vocabulary) - set(codec.vocabulary) or manifest["model"] != asdict(run.model):
+    if set(vocabulary) - set(codec.vocabulary) or ModelConfig(**manifest["model"]) != run.model:
         raise InputError(f"{folder}: its tokens or its sizes are not those of this run; give another --from folder")
     theirs = torch.tensor(list(vocabulary.values()))
     ours = torch.tensor([codec.vocabulary[name] for name in vocabulary])
     state = other.state_dict()
+    for name, table in model.features.named_parameters():  # of features that the other model doesn't know
+        state.setdefault(f"features.{name}", torch.zeros_like(table))
     for name in ("model.embed_tokens.weight", "features.style.weight"):
         rows = (
             torch.zeros_like(model.get_parameter(name)) if name.startswith("features") else model.get_parameter(name).detach()

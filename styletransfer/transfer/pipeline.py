@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
+from styletransfer.score.chords import ChordTable, recognise
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
@@ -25,16 +26,18 @@ from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.chords import harmony_of
+from styletransfer.transfer.chords import harmony_of as kept_harmony
+from styletransfer.transfer.chords import without_melody
 from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
+from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
-from styletransfer.transfer.sidecar import provenance_of
+from styletransfer.transfer.sidecar import provenance_of, report_beside
 from styletransfer.transfer.steps import cut, decoded, edge_of, in_quarters, plan_steps
 from styletransfer.transfer.touch import USUAL, Touch, touch_of
 
@@ -58,6 +61,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         InputError: where the song can't be read or has no melody.
     """
     begin = time.monotonic()
+    request = replace(request, chords=with_text(request.chords))
     earlier: Piece | None = None
     if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
         request = replace(request, feel=feel_of(request.song, request.feel))
@@ -75,9 +79,16 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
     if request.chords == "keep":
-        plan = replace(plan, harmony=harmony_of(source, melody, octaves, codec, plan))
-    tempo = melody.tempo.quarters_per_minute()
-    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model)
+        plan = replace(plan, harmony=kept_harmony(source, melody, octaves, codec, plan))
+    chords = None
+    if codec.plans and melody.feel == "score":
+        chords = chords_for(request, source, melody, octaves, first_number(plan))
+        plan = planned(plan, chords, above=not request.on_top)
+    elif request.chords not in ("new", "keep"):
+        raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
+    tempo, tune = melody.tempo.quarters_per_minute(), "part" if plan.above else "texture"
+    tune = tune if plan.references else ""
+    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, tune)
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
     indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
@@ -123,16 +134,18 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
-    piece, number = arranged[best], first_number(plan)
+    piece, number, key = arranged[best], first_number(plan), estimate_key(melody.notes)
     report = {
         "style": request.style,
         "feel": "performance" if played else melody.feel,
         "on_beats": melody.feel == "score",
-        "key": estimate_key(melody.notes).name,
+        "key": key.name,
         "octaves_moved": octaves,
         "mode": request.mode,
         "keep": request.keep,
         "chords": request.chords,
+        "on_top": request.on_top,
+        "harmony": [] if chords is None else harmony_rows(chords, melody.bars, key, number),
         "bars": request.bars,
         "seconds": request.seconds,
         "melody_notes": len(melody.notes),
@@ -154,6 +167,15 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
     return Result(piece, report, request, melody, tuple(arranged), provenance)
+
+
+def chords_for(request: Request, source: Piece, melody: Piece, octaves: int, first: int) -> ChordTable:
+    """The harmony of an arrangement: of some bars of an earlier one, what its sidecar says, else what is heard in it."""
+    if request.bars is not None and request.chords == "new":
+        rows = (report_beside(Path(request.song)) or {}).get("harmony")
+        return table_of(rows, melody.bars, first) if rows else recognise(source.notes, melody.bars)
+    own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
+    return harmony_of(request, melody, own)
 
 
 def generate(
@@ -298,11 +320,16 @@ def melody_codec(folder: Path | None = None) -> Codec:
     return codec
 
 
-def voices_in(style: str, feel: Feel, quarters_per_minute: float, strength: float, folder: Path | None) -> list[Voice]:
-    """The predictions that make up a style or a blend, for the sampler."""
+def voices_in(
+    style: str, feel: Feel, quarters_per_minute: float, strength: float, folder: Path | None, tune: str = ""
+) -> list[Voice]:
+    """The predictions that make up a style or a blend, for the sampler; ``tune``: what the model is told that the tune is."""
     from styletransfer.model.sampling import voices_of
 
-    styles = [(load_style(one, folder), one.controls(feel, quarters_per_minute), weight) for one, weight in parse_style(style)]
+    styles = [
+        (load_style(one, folder), replace(one.controls(feel, quarters_per_minute), tune=tune), weight)
+        for one, weight in parse_style(style)
+    ]
     return voices_of(load_model(folder).model, styles, strength)
 
 

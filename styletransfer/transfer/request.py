@@ -37,7 +37,9 @@ class Request:
     ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
-    ``chords``: whether the accompaniment is held to the harmony of the song's own (``keep``).
+    ``chords``: ``new`` harmony, that of the song's own accompaniment or symbols (``keep``), or a line of chord symbols, bar by
+    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one. ``on_top``: the accompaniment stays
+    below the tune, as in a piano piece; by default it may go above, as under a singer.
     ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
@@ -53,7 +55,8 @@ class Request:
     mode: Literal["reharmonize", "regenerate", "continue"] = "reharmonize"
     keep: Literal["exact", "ornamented"] = "exact"
     seconds: float | None = None
-    chords: Literal["new", "keep"] = "new"
+    chords: str = "new"
+    on_top: bool = False
     choose: Literal["phrases", "whole"] = "phrases"
 
     def __post_init__(self) -> None:
@@ -69,8 +72,8 @@ class Request:
             raise InputError(f"--keep {self.keep}: give exact or ornamented.")
         if self.mode == "regenerate" and self.keep != "exact":
             raise InputError("--mode regenerate keeps no notes; leave out --keep.")
-        if self.chords not in ("new", "keep"):
-            raise InputError(f"--chords {self.chords}: give new or keep.")
+        if not self.chords.strip():
+            raise InputError("--chords: give new, keep, or chords, as 'F C7 | F'.")
         if self.choose not in ("phrases", "whole"):
             raise InputError(f"--choose {self.choose}: give phrases or whole.")
         if self.bars is not None:

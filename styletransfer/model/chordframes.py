@@ -1,0 +1,196 @@
+"""A melody in frames of an eighth, as the harmoniser reads it, and chords in the same frames.
+
+A frame is an eighth long and lies within one bar: the last one of a bar is shorter where the bar is no whole number of
+eighths. All of it is numpy; pitch classes are absolute here, the network's batches count them from the tonic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable
+from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.tokens.controls import METRES
+
+FRAME = 0.5
+"""Quarters of a frame."""
+PLACES = 17
+"""Places in a bar that are told apart, in frames; the last stands for all beyond."""
+REST = 12
+"""The tone of a frame in which the melody rests."""
+FAR = 16.0
+"""Bars, or quarters, beyond which distances count as equal."""
+NUMBERS = 20
+"""Columns of :attr:`Frames.numbers`."""
+NO_ROOT, NO_QUALITY, NO_BASS = 12, 9, 12
+"""A frame without a chord, as indices."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A melody in frames; every array is (frames,) but ``numbers`` and ``sound``.
+
+    ``start`` and ``length`` in quarters, ``bar`` the row of the bars, ``place`` frames from the bar's start, ``metre`` an
+    index into ``METRES``, ``strength`` 3 on the bar line, 2 in its middle, 1 on other beats, else 0; ``tone`` the pitch
+    class that sounds as the frame begins, or else begins in it, :data:`REST` for none; ``sound`` (frames, 12) how much
+    of the frame each pitch class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
+    """
+
+    start: NDArray[np.float64]
+    length: NDArray[np.float64]
+    bar: NDArray[np.int64]
+    place: NDArray[np.int64]
+    metre: NDArray[np.int64]
+    strength: NDArray[np.int64]
+    tone: NDArray[np.int64]
+    sound: NDArray[np.float32]
+    numbers: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def end(self) -> float:
+        """Quarters at which the last frame ends."""
+        return float(self.start[-1] + self.length[-1])
+
+    def at(self, quarter: float) -> int:
+        """The frame in which a position lies; the nearest one outside."""
+        index = int(np.searchsorted(self.start, quarter + 1e-3, side="right")) - 1
+        return min(max(index, 0), len(self) - 1)
+
+
+def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> Frames:
+    """The frames of a melody over some bars; onsets and durations in quarters, one note at a time or several."""
+    counts = np.maximum(np.ceil(bars["length"].astype(float) / FRAME - 1e-3).astype(int), 1)
+    bar = np.repeat(np.arange(len(bars)), counts)
+    place = np.arange(len(bar)) - np.repeat(np.cumsum(counts) - counts, counts)
+    start = bars["start"].astype(float)[bar] + FRAME * place
+    stop = np.minimum(start + FRAME, (bars["start"].astype(float) + bars["length"])[bar])
+    names = [f"{row['numerator']}/{row['denominator']}" for row in bars]
+    metre = np.array([METRES.index(name if name in METRES else "other") for name in names])[bar]
+    full = 4.0 * bars["numerator"].astype(float) / np.maximum(bars["denominator"], 1)
+    full = np.where((full > 0) & (full < 64), full, bars["length"])
+    short = np.where(np.arange(len(bars)) == 0, np.maximum(full - bars["length"], 0.0), 0.0)  # a pick-up
+    place = place + np.round(short / FRAME).astype(int)[bar]
+    strength = _strength(bars, bar, place)
+
+    count = len(start)
+    sound, top = np.zeros((count, 12), np.float32), np.full(count, -1.0)
+    tone, begins = np.full(count, REST), np.zeros((count, 2), np.float32)
+    lasts, left, since = (np.zeros(count, np.float32) for _ in range(3))
+    onset = melody["onset"].astype(float)
+    end = onset + melody["duration"]
+    first = np.clip(np.searchsorted(start, onset + 1e-3, side="right") - 1, 0, None)
+    last = np.maximum(np.searchsorted(start, end - 1e-3, side="left"), first + 1)
+    for pitch, one, two, at, until in zip(
+        melody["pitch"].tolist(), onset.tolist(), end.tolist(), first.tolist(), last.tolist(), strict=True
+    ):
+        rows = slice(at, until)
+        overlap = np.minimum(stop[rows], two) - np.maximum(start[rows], one)
+        sound[rows, pitch % 12] += (np.maximum(overlap, 0.0) / FRAME).astype(np.float32)
+        begins[at : at + 1, int(one > start[min(at, count - 1)] + 0.05)] = 1.0
+        open_ = (tone[rows] == REST) | ((start[rows] >= one - 0.05) & (pitch > top[rows]))
+        chosen = np.arange(at, min(until, count))[open_]
+        tone[chosen], top[chosen] = pitch % 12, pitch
+        lasts[chosen] = two - one
+        left[chosen] = np.maximum(two - start[chosen], 0.0)
+        since[chosen] = np.maximum(start[chosen] - one, 0.0)
+    following = np.searchsorted(onset, start + 1e-3, side="right")
+    after = np.where(following < len(onset), np.append(onset, FAR + 1e6)[following] - start, FAR)
+    onwards = np.append(melody["pitch"].astype(float), 0.0)[following]
+    leap = np.where((top >= 0) & (following < len(onset)), onwards - top, 0.0)
+    mean = float(melody["pitch"].mean()) if len(melody) else 0.0
+    remains = np.clip((end.max() if len(end) else 0.0) - start, -1.0, FAR)
+    bars_left, bars_gone = len(bars) - 1 - bar, bar
+    numbers = np.stack(
+        [
+            begins[:, 0],
+            begins[:, 1],
+            tone == REST,
+            np.log1p(lasts) / 2,
+            np.log1p(left) / 2,
+            np.log1p(since) / 2,
+            np.log1p(np.clip(after, 0, FAR)) / 3,
+            np.where(top >= 0, (top - mean) / 12, 0.0),
+            np.clip(leap / 12, -1, 1),
+            (start - bars["start"][bar]) / np.maximum(bars["length"][bar], 0.25),
+            strength == 3,
+            strength == 2,
+            strength == 1,
+            (bars["start"] + bars["length"])[bar] / 4 - start / 4,
+            np.minimum(bars_left, FAR) / FAR,
+            bars_left == 0,
+            np.minimum(bars_gone, FAR) / FAR,
+            np.full(count, np.log(max(quarters_per_minute, 20.0) / 100)),
+            bars["length"][bar] / 4,
+            np.sign(remains) * np.log1p(np.abs(remains)) / 3,
+        ],
+        axis=1,
+    ).astype(np.float32)
+    return Frames(
+        start, stop - start, bar, np.minimum(place, PLACES - 1), metre, strength, tone, sound, np.clip(numbers, -4, 4)
+    )
+
+
+def _strength(bars: BarTable, bar: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """3 on the bar line, 2 in the middle of a bar of an even number of beats, 1 on other beats, else 0; (frames,)."""
+    result = np.zeros(len(bar), np.int64)
+    top, bottom = bars["numerator"].astype(int)[bar], bars["denominator"].astype(int)[bar]
+    compound = (bottom == 8) & (top % 3 == 0) & (top > 3)
+    beat = np.where(compound, 3.0, np.where(bottom > 0, 4.0 / np.maximum(bottom, 1) / FRAME, 2.0))
+    beat = np.maximum(np.where((bottom == 2) & (top == 2), 2.0, beat), 1.0)
+    result[place % beat == 0] = 1
+    beats = np.round(bars["length"][bar] / FRAME / beat).astype(int)
+    result[(beats % 2 == 0) & (beats > 2) & (place == beats * beat / 2)] = 2
+    result[(beats == 2) & (place == beat) & (beat >= 2)] = 2
+    result[place == 0] = 3
+    return result
+
+
+def chord_frames(table: ChordTable, frames: Frames) -> NDArray[np.int64]:
+    """The chord of each frame, (frames, 3): root, quality, bass; the one that sounds longest in it.
+
+    Where there is none, :data:`NO_ROOT`, :data:`NO_QUALITY`, :data:`NO_BASS`.
+    """
+    result = np.tile([NO_ROOT, NO_QUALITY, NO_BASS], (len(frames), 1)).astype(np.int64)
+    most = np.full(len(frames), 1e-3)
+    stop = frames.start + frames.length
+    for row in table:
+        begin, end = float(row["start"]), float(row["start"] + row["length"])
+        first = max(int(np.searchsorted(frames.start, begin + 1e-3, side="right")) - 1, 0)
+        last = int(np.searchsorted(frames.start, end - 1e-3, side="left"))
+        span = np.arange(first, last)
+        overlap = np.minimum(stop[span], end) - np.maximum(frames.start[span], begin)
+        better = span[overlap > most[span]]
+        most[span] = np.maximum(most[span], overlap)
+        if row["quality"] != NONE and row["root"] >= 0:
+            bass = int(row["bass"]) if row["bass"] >= 0 else int(row["root"])
+            result[better] = int(row["root"]), int(row["quality"]), bass
+        else:
+            result[better] = NO_ROOT, NO_QUALITY, NO_BASS
+    return result
+
+
+def changes_of(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a chord begins in a frame, (frames,), given (frames, 3)."""
+    result = np.ones(len(chords), bool)
+    result[1:] = (chords[1:] != chords[:-1]).any(axis=1)
+    return result
+
+
+def chord_table(chords: NDArray[np.int64], frames: Frames) -> ChordTable:
+    """The spans of equal chords, as a table from the first frame to the last; the inverse of :func:`chord_frames`."""
+    begin = np.flatnonzero(changes_of(chords))
+    table = np.zeros(len(begin), CHORD_DTYPE)
+    table["start"] = frames.start[begin]
+    table["length"] = np.diff(np.append(frames.start[begin], frames.end))
+    root, quality, bass = chords[begin].T
+    named = root != NO_ROOT
+    table["root"] = np.where(named, root, -1)
+    table["quality"] = np.where(named, quality, NONE)
+    table["bass"] = np.where(named, bass, -1)
+    return table

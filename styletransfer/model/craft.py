@@ -1,0 +1,146 @@
+"""Rules of craft by which proposed chords are ranked: what a teacher of harmony would strike out.
+
+Chords are (frames, 3): root, quality, bass, counted from the tonic (:mod:`styletransfer.model.chordframes`). Each rule gives a
+share from 0 (kept) to 1; :data:`RULES` says what it costs, in nats a frame beside a spread of about .05 between samples of
+one tune. The prices are set by ear, on tunes that no test names.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.model.chordframes import NO_ROOT, Frames, changes_of
+from styletransfer.score.chords import INTERVALS, QUALITIES
+from styletransfer.score.harmony import Key
+from styletransfer.score.notes import NoteTable
+
+RULES = {"cadence": 0.12, "contradiction": 0.4, "foreign": 0.25, "accidental": 0.15, "standstill": 0.3}
+"""What each rule costs where it is broken throughout."""
+FITS = 0.4
+"""Of a bar's tune, the share that must be of a chord which is held through it."""
+STRONG = 1.0
+"""Quarters from which a note on a beat counts as strong."""
+STEP = 2
+"""Semitones by which a foreign note may be left."""
+STILL = 2
+"""Bars on one root that are no standstill."""
+
+MAJOR, MINOR, DIMINISHED, DOMINANT_SEVENTH = (
+    QUALITIES.index(name) for name in ("major", "minor", "diminished", "dominant-seventh")
+)
+HALF_DIMINISHED, FULL_DIMINISHED = QUALITIES.index("half-diminished"), QUALITIES.index("diminished-seventh")
+
+TONES = np.zeros((len(QUALITIES) + 1, 12), bool)
+"""[quality, semitones above the root]; the last row, of no chord, has every tone."""
+for _quality, _steps in enumerate(INTERVALS):
+    TONES[_quality, list(_steps)] = True
+TONES[-1] = True
+
+
+def tones_at(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The pitch classes of each chord, counted from the tonic, (n, 12); all where there is no chord."""
+    root = np.where(chords[:, 0] < NO_ROOT, chords[:, 0], 0)
+    tones: NDArray[np.bool_] = TONES[np.minimum(chords[:, 1], len(QUALITIES))[:, None], (np.arange(12) - root[:, None]) % 12]
+    return tones
+
+
+def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
+    """The frame from which the last note can lie on the tonic: its own or the next beat's; None where it can't."""
+    last = notes[notes["onset"] >= notes["onset"].max() - 1e-6]
+    if int(last["pitch"].max()) % 12 not in key.triad:
+        return None
+    first = frames.at(float(last["onset"][0]))
+    beats = np.flatnonzero(frames.strength[first:] > 0)
+    return first + int(beats[0]) if len(beats) else first
+
+
+def opening_chords(frames: Frames, key: Key) -> NDArray[np.bool_] | None:
+    """Which chords may come first, (12 x qualities,): tonic, or dominant; None where neither has the first strong tone."""
+    rows = np.flatnonzero((frames.strength == 3) & (frames.tone < 12))
+    if not len(rows):
+        return None
+    tone = (int(frames.tone[rows[0]]) - key.tonic) % 12
+    choices = [(0, MINOR if key.mode == "minor" else MAJOR), (7, MAJOR), (7, DOMINANT_SEVENTH)]
+    if tone not in {(root + step) % 12 for root, quality in choices for step in INTERVALS[quality]}:
+        return None
+    allowed = np.zeros(12 * len(QUALITIES), bool)
+    allowed[[root * len(QUALITIES) + quality for root, quality in choices]] = True
+    return allowed
+
+
+def penalties(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> float:
+    """What the rules take off a proposal, nats a frame."""
+    return sum(RULES[name] * value for name, value in broken(chords, notes, frames, key).items())
+
+
+def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> dict[str, float]:
+    """How far each rule is broken, from 0 to 1."""
+    tones = tones_at(chords)
+    foreign, accidental = _notes(tones, notes, frames, key)
+    return {
+        "cadence": _cadence(chords) if settles(notes, frames, key) is not None else 0.0,
+        "contradiction": _contradiction(chords, tones, frames, key),
+        "foreign": foreign,
+        "accidental": accidental,
+        "standstill": _standstill(chords, frames),
+    }
+
+
+def _cadence(chords: NDArray[np.int64]) -> float:
+    """0 for a dominant in root position, or a diminished chord on the leading tone, before the last tonic; 1 for neither."""
+    if chords[-1, 0] != 0:
+        return 1.0
+    other = np.flatnonzero(chords[:, 0] != 0)
+    if not len(other):
+        return 1.0
+    root, quality, bass = chords[other[-1]].tolist()
+    if root == 7 and quality in (MAJOR, DOMINANT_SEVENTH):
+        return 0.0 if bass == 7 else 0.4
+    leading = quality in (DIMINISHED, HALF_DIMINISHED) and root == 11
+    if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
+        return 0.2 if bass in (11, 2) else 0.5
+    return 0.7 if root in (5, 2) else 1.0
+
+
+def _contradiction(chords: NDArray[np.int64], tones: NDArray[np.bool_], frames: Frames, key: Key) -> float:
+    """The share of bars into which a chord is held that has too little of their tune."""
+    sound = np.roll(frames.sound, -key.tonic, axis=1)
+    inside, every = (sound * tones).sum(1), sound.sum(1)
+    changed = changes_of(chords)
+    bad = count = 0
+    for bar in range(int(frames.bar[0]) + 1, int(frames.bar[-1]) + 1):
+        rows = np.flatnonzero(frames.bar == bar)
+        stop = rows[changed[rows]][0] if changed[rows].any() else rows[-1] + 1
+        held = slice(rows[0], stop)
+        count += 1
+        if stop > rows[0] + len(rows) // 2 and every[held].sum() > 1e-3:
+            bad += bool(inside[held].sum() < FITS * every[held].sum())
+    return bad / max(count, 1)
+
+
+def _notes(tones: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key) -> tuple[float, float]:
+    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the chord denies."""
+    onset, end = notes["onset"].astype(float), notes["onset"].astype(float) + notes["duration"]
+    pitch = notes["pitch"].astype(int)
+    at = np.array([frames.at(value) for value in onset.tolist()])
+    late = np.array([frames.at(value) for value in (end - 0.3).tolist()])
+    tone = (pitch - key.tonic) % 12
+    member = tones[at, tone] | tones[np.maximum(late, at), tone]
+    after = np.append(pitch[1:], -99)
+    by_step = np.abs(after - pitch) <= STEP
+    strong = (frames.strength[at] > 0) & (notes["duration"] >= STRONG - 1e-3)
+    foreign = strong & ~member & ~by_step
+    home = np.isin(pitch % 12, sorted(key.pitch_classes))
+    told = ~home & (notes["duration"] >= 0.45)
+    near = tones[at, (tone + 1) % 12] | tones[at, (tone - 1) % 12]
+    denied = told & ~member & near
+    return float(foreign.sum() / max(strong.sum(), 1)), float(denied.sum() / max(told.sum(), 1))
+
+
+def _standstill(chords: NDArray[np.int64], frames: Frames) -> float:
+    """The share of bars that begin on a root which has stood for :data:`STILL` bars already."""
+    begin = np.flatnonzero(np.append(True, chords[1:, 0] != chords[:-1, 0]))
+    last = np.append(begin[1:], len(chords)) - 1
+    bars = frames.bar[last] - frames.bar[begin] + 1
+    return float(np.maximum(bars - STILL, 0).sum() / max(int(frames.bar[-1]) + 1, 1))

@@ -1,0 +1,80 @@
+"""How alike the accompaniments of two bars are: which bar a bar follows.
+
+A figure is when the accompaniment of a bar begins notes, how many, and how high above the bar's lowest: what stays when the
+harmony changes. Two are as alike as the onsets that both have, each counted by how much of its thickness and height agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from styletransfer.tokens.codec import FROM_FIGURE, Codec, Event, Grid
+from styletransfer.tokens.controls import FARTHEST
+
+ALIKE = 0.5
+"""The least likeness of a bar that is said to follow another. Of composers' songs .42 of the bars follow one of the four
+before by a measure of this kind (evaluation: ``figure like one of the four bars before``)."""
+NEAR = 3
+"""Semitones by which the height above the bass may differ: a third of another chord."""
+
+Figure = dict[int, tuple[int, int]]
+"""By step: the notes that begin there, and how far the lowest lies above the bar's lowest."""
+
+
+def accompaniment(events: Iterable[Event], melody: Iterable[Event]) -> list[Event]:
+    """The notes of a bar that aren't its melody's."""
+    tune = {(event.step, event.pitch) for event in melody}
+    return [event for event in events if (event.step, event.pitch) not in tune]
+
+
+def figure_of(events: Sequence[Event]) -> Figure:
+    """The figure of the accompaniment of a bar."""
+    lowest = min((event.pitch for event in events), default=0)
+    found: Figure = {}
+    for event in events:
+        count, above = found.get(event.step, (0, 128))
+        found[event.step] = count + 1, min(above, event.pitch - lowest)
+    return found
+
+
+def likeness(one: Figure, other: Figure) -> float:
+    """From 0 to 1, 1 for the same figure; two empty bars are alike."""
+    if not one and not other:
+        return 1.0
+    total = 0.0
+    for step, (count, above) in one.items():
+        if step in other:
+            theirs, height = other[step]
+            total += 0.5 + 0.25 * (count == theirs) + 0.25 * (abs(above - height) <= NEAR)
+    return total / len(one.keys() | other.keys())
+
+
+def reference_of(figure: Figure, before: Sequence[Figure], head: Figure | None = None) -> int:
+    """Which figure another follows: the most alike of those before it, the nearest of equals.
+
+    Args:
+        figure: of the bar.
+        before: of the bars before it, the nearest first.
+        head: the figure at the head of the sequence, if there is one.
+
+    Returns:
+        How many bars back, :data:`~styletransfer.tokens.codec.FROM_FIGURE`, or 0 where nothing is :data:`ALIKE`.
+    """
+    found = [(likeness(figure, one), -k, k) for k, one in enumerate(before[:FARTHEST], 1)]
+    if head:
+        found.append((likeness(figure, head), -FROM_FIGURE, FROM_FIGURE))
+    best = max(found, default=(0.0, 0, 0))
+    return best[2] if best[0] >= ALIKE else 0
+
+
+def figures_of(codec: Codec, grid: Grid, bars: Iterable[int] | None = None) -> list[Figure]:
+    """The figure of the accompaniment of each bar, or of some."""
+    return [
+        figure_of(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
+        for bar in (range(grid.bars) if bars is None else bars)
+    ]
+
+
+def references_of(figures: Sequence[Figure], head: Figure | None = None) -> tuple[int, ...]:
+    """Which bar each bar follows; see :func:`reference_of`."""
+    return tuple(reference_of(figure, figures[max(bar - FARTHEST, 0) : bar][::-1], head) for bar, figure in enumerate(figures))
