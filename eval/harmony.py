@@ -59,8 +59,7 @@ LABELS = {
 }
 """All measures, in the order of the table."""
 
-WINDOW = 8
-"""Bars of the windows that the forest judges."""
+WINDOW = 8  # bars that the forest judges at a time
 
 SAME = 0.05
 """Quarters by which the tune of a version may be off: its ticks may be rounded."""

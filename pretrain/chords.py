@@ -274,10 +274,13 @@ def frame_scores(recogniser: Recogniser, pool: list[Example], answers: list[Scor
 
 
 def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDArray[np.float64]]:
-    """Choose the weights of bass, changes and their price: the best mean of the four scores."""
+    """Choose the weights of bass, changes and their price: the best mean of the four scores.
+
+    Changes weigh the most that is tried here; a wider grid (3.0, with the bass at 0.25) gained .0015 on the same pieces.
+    """
     best, best_scores = recogniser, np.zeros(4)
     answers = [recogniser.scores(one.frames) for one in pool]
-    for bass, change, price in product((0.25, 0.5, 1.0), (1.0, 1.5, 2.0, 3.0), (0.0, 0.7, 1.5)):
+    for bass, change, price in product((0.5, 1.0), (0.6, 1.0, 1.5, 2.0), (-0.5, 0.0, 0.7)):
         tried = replace(recogniser, bass=bass, change=change, price=price)
         scores = frame_scores(tried, pool, answers)
         if scores.mean() > best_scores.mean():
@@ -293,7 +296,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/chords.safetensors"))
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--span", type=int, default=128, help="frames of an example")
     parser.add_argument("--rate", type=float, default=3e-3)

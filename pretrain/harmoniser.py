@@ -11,248 +11,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from styletransfer.data.batches import piece_grid, plainer
+from pretrain.harmoniser_data import BATCH, SHARES, Example, Window, examples, tensors, whole, window
 from styletransfer.data.library import Library
-from styletransfer.model.chordframes import (
-    NO_ROOT,
-    Frames,
-    changes_of,
-    chord_frames,
-    frames_of,
-)
-from styletransfer.score.harmony import key_scores
-from styletransfer.score.notes import BarTable, NoteTable, make_notes
-from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
+from styletransfer.tokens.codec import Codec
 
 if TYPE_CHECKING:
-    from styletransfer.model.harmoniser import Harmoniser, HarmoniserConfig, History, MelodyBatch
+    from styletransfer.model.harmoniser import Harmoniser
 
-HYMNS = ("bach-chorales", "open-hymnal")
-SHARES = {"song": 0.6, "hymn": 0.15, "keyboard": 0.25}
-"""Of the windows, by genre."""
-WHOLE, ALONE, PLAINER = 0.35, 0.35, 0.3
-"""Of the windows: with the bars before and after the tune, without them, and a plainer tune without them."""
-HINTED, RATED = 0.4, 0.5
-"""Of the windows: in which some chords are shown, and in which the harmonic rhythm is told."""
-NO_STYLE, ERA_ALONE, NO_GENRE = 0.15, 0.15, 0.1
-OTHER_KEY = 0.1
-"""Of the windows: told in a key that is but likely."""
-KEY_SPREAD = 0.06
-"""The temperature of such a key's choice, in correlations."""
-WINDOW, BATCH = 256, 32
-"""Frames of a window, windows of a step."""
 RATE, WEIGHT_DECAY, WARMUP = 2.5e-3, 0.05, 100
-
-
-@dataclass(frozen=True)
-class Telling:
-    """One way to tell a melody: its frames, their place among the chords' frames, and how likely each key is, (24,)."""
-
-    frames: Frames
-    first: int
-    keys: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Example:
-    """A piece: its ways to be told (whole, alone, plainer), the chords of all its frames (frames, 3), and its labels."""
-
-    piece: int
-    tellings: tuple[Telling, ...]
-    chords: NDArray[np.int64]
-    composer: str
-    era: str
-    genre: str
-
-    @property
-    def sung(self) -> bool:
-        """Whether its melody is a part of its own."""
-        return self.genre != "keyboard"
-
-
-def genre_of(library: Library, index: int) -> str:
-    """Song or hymn where the tune is a part of its own, by the source; else keyboard."""
-    piece = library.pieces[index]
-    if piece.tune != "part":
-        return "keyboard"
-    return "hymn" if piece.source in HYMNS else "song"
-
-
-def examples(library: Library, split: str, codec: Codec, genres: Sequence[str] = tuple(SHARES)) -> Iterator[Example]:
-    """The scores of a split that have a melody and chords."""
-    for index in library.select(split=split, feel="score"):
-        notes, bars, piece = library.notes(index), library.bars(index), library.pieces[index]
-        if notes["melody"].sum() < 8 or len(bars) < 4 or genre_of(library, index) not in genres:
-            continue
-        melody = notes[notes["melody"]]
-        tempo = piece.quarters_per_minute
-        whole = frames_of(melody, bars, tempo)
-        rng = np.random.default_rng(index)
-        tellings = [Telling(whole, 0, key_scores(melody).ravel())]
-        grid = plainer(piece_grid(library, codec, index), codec, rng)
-        at = np.flatnonzero(grid.melody)
-        plain = make_notes(
-            grid.onset[at] / STEPS_PER_QUARTER, grid.duration[at] / STEPS_PER_QUARTER, grid.pitch[at], melody=True
-        )
-        for tune in (melody, plain):
-            own = tune_bars(tune, bars)
-            frames = frames_of(tune, own, tempo)
-            tellings.append(Telling(frames, whole.at(float(own["start"][0])), key_scores(tune).ravel()))
-        chords = chord_frames(library.chords(index), whole)
-        if (chords[:, 0] < NO_ROOT).mean() > 0.5:
-            yield Example(index, tuple(tellings), chords, piece.composer, piece.era, genre_of(library, index))
-
-
-def tune_bars(tune: NoteTable, bars: BarTable) -> BarTable:
-    """The bars from a tune's first note to its last."""
-    end = float((tune["onset"] + tune["duration"]).max())
-    stop = bars["start"].astype(float) + bars["length"]
-    inside: BarTable = bars[(stop > tune["onset"].min() + 1e-3) & (bars["start"] < end - 1e-3)]
-    return inside
-
-
-@dataclass(frozen=True)
-class Window:
-    """Some frames of a telling, in a key, with the style, rate and hints that are told."""
-
-    example: Example
-    telling: Telling
-    first: int
-    stop: int
-    key: int
-    style: tuple[int, int, int]
-    rate: int
-    shown: NDArray[np.bool_]
-
-
-def window(pool: Sequence[Example], weights: NDArray[np.float64], config: HarmoniserConfig, rng: np.random.Generator) -> Window:
-    """Draw a window of a pool, whose weights are summed up."""
-    from styletransfer.model.harmoniser import rate_class
-
-    example = pool[min(int(np.searchsorted(weights, rng.random() * weights[-1])), len(pool) - 1)]
-    telling = example.tellings[int(np.searchsorted(np.cumsum([WHOLE, ALONE]), rng.random()))]
-    bars = telling.frames.bar
-    last = max(int(bars[-1]) - round(WINDOW / max(len(bars) / (int(bars[-1]) + 1), 1)) + 2, 1)
-    place = rng.random()
-    bar = 0 if place < 0.25 else last - 1 if place < 0.5 else int(rng.integers(0, last))
-    first = int(np.searchsorted(bars, bars[0] + min(bar, int(bars[-1]))))
-    stop = min(first + WINDOW, len(bars))
-    key = int(telling.keys.argmax())
-    if rng.random() < OTHER_KEY:
-        chance = np.exp((telling.keys - telling.keys.max()) / KEY_SPREAD)
-        key = int(rng.choice(24, p=chance / chance.sum()))
-    composer, era, genre = config.style_ids(example.composer, example.era, example.genre)
-    drop = rng.random()
-    if drop < NO_STYLE + ERA_ALONE:
-        composer, era = 0, 0 if drop < NO_STYLE else era
-    if rng.random() < NO_GENRE:
-        genre = 0
-    own = example.chords[telling.first + first : telling.first + stop]
-    rate = 0
-    if rng.random() < RATED:
-        rate = rate_class(float(changes_of(own).sum()) / max(int(bars[stop - 1] - bars[first]) + 1, 1))
-    shown = hints(own, rng) if rng.random() < HINTED else np.zeros(len(own), bool)
-    return Window(example, telling, first, stop, key, (composer, era, genre), rate, shown)
-
-
-def hints(chords: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Frames whose chord is told, (frames,): the last one, the beginning, or some spans, each from somewhere to its end."""
-    begin = np.flatnonzero(changes_of(chords))
-    span = np.cumsum(changes_of(chords)) - 1
-    kind = rng.random()
-    told = np.zeros(len(begin), bool)
-    if kind < 0.4:
-        told[-1] = True
-        told[0] = rng.random() < 0.5
-    elif kind < 0.55:
-        told[: int(rng.integers(1, len(begin) + 1))] = True
-    else:
-        told[:] = rng.random(len(begin)) < rng.random() * 0.7
-    shown: NDArray[np.bool_] = told[span]
-    length = np.diff(np.append(begin, len(chords)))
-    late = np.where(rng.random(len(begin)) < 0.3, (rng.random(len(begin)) * length).astype(int), 0)
-    told_late: NDArray[np.bool_] = np.arange(len(chords)) >= (begin + late)[span]
-    return np.asarray(shown & told_late)
-
-
-def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
-    """A batch of windows: the melodies, the chords before each frame, and a dict of what is to be told."""
-    import torch
-
-    from styletransfer.model.harmoniser import (
-        HIDDEN,
-        HIDDEN_QUALITY,
-        START,
-        START_QUALITY,
-        History,
-        MelodyBatch,
-        class_of,
-        since_class,
-    )
-
-    time = max(w.stop - w.first for w in windows)
-    count = len(windows)
-    sound, numbers = np.zeros((count, time, 12), np.float32), None
-    ints = {name: np.zeros((count, time), np.int64) for name in ("tone", "place", "metre", "since")}
-    ints["tone"][:] = 12
-    shown = np.tile([HIDDEN, HIDDEN_QUALITY, HIDDEN], (count, time, 1))
-    chords = np.tile([12, 9, 12], (count, time, 1))
-    change, inside = np.zeros((count, time), bool), np.zeros((count, time), bool)
-    for row, w in enumerate(windows):
-        f, rows, n = w.telling.frames, slice(w.first, w.stop), w.stop - w.first
-        tonic = w.key % 12
-        if numbers is None:
-            numbers = np.zeros((count, time, f.numbers.shape[1]), np.float32)
-        sound[row, :n] = np.roll(f.sound[rows], -tonic, axis=1)
-        numbers[row, :n] = f.numbers[rows]
-        ints["tone"][row, :n] = np.where(f.tone[rows] < 12, (f.tone[rows] - tonic) % 12, 12)
-        ints["place"][row, :n], ints["metre"][row, :n] = f.place[rows], f.metre[rows]
-        own = from_tonic(w.example.chords[w.telling.first + w.first : w.telling.first + w.stop], tonic)
-        chords[row, :n] = own
-        change[row, :n] = changes_of(own)
-        inside[row, :n] = True
-        shown[row, :n][w.shown] = own[w.shown]
-        at = np.flatnonzero(change[row, :n])
-        ints["since"][row, 1:n] = (np.arange(n) - at[np.cumsum(change[row, :n]) - 1])[:-1] + 1
-    before = np.concatenate([np.tile([START, START_QUALITY, START], (count, 1, 1)), chords[:, :-1]], 1)
-    t = {name: torch.from_numpy(value) for name, value in ints.items()}
-    melody = MelodyBatch(
-        torch.from_numpy(sound),
-        torch.from_numpy(numbers),
-        t["tone"],
-        t["place"],
-        t["metre"],
-        torch.tensor([w.style for w in windows]),
-        torch.tensor([w.key // 12 for w in windows]),
-        torch.tensor([int(w.example.sung) for w in windows]),
-        torch.tensor([w.rate for w in windows]),
-        torch.from_numpy(shown),
-    )
-    root, quality, bass = torch.from_numpy(before).unbind(-1)
-    target = torch.from_numpy(chords)
-    goal = {
-        "chord": class_of(target[..., 0], target[..., 1]),
-        "bass": torch.where(target[..., 0] < 12, (target[..., 2] - target[..., 0]) % 12, -100),
-        "change": torch.from_numpy(change),
-        "inside": torch.from_numpy(inside),
-    }
-    return melody, History(root, quality, bass, since_class(t["since"])), goal
-
-
-def from_tonic(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:
-    """Chords (frames, 3) with root and bass counted from a tonic."""
-    result = chords.copy()
-    for column in (0, 2):
-        result[:, column] = np.where(chords[:, column] < 12, (chords[:, column] - tonic) % 12, 12)
-    return result
 
 
 def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
@@ -285,14 +57,6 @@ def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
         "chords": int(at.sum()),
         "roots": int((torch.div(logits.argmax(-1), 9, rounding_mode="floor") == goal["chord"][at] // 9).sum()),
     }
-
-
-def whole(example: Example, config: HarmoniserConfig, telling: int = 0) -> Window:
-    """All frames of a piece, with its style."""
-    told = example.tellings[telling]
-    style = config.style_ids(example.composer, example.era, example.genre)
-    count = len(told.frames)
-    return Window(example, told, 0, count, int(told.keys.argmax()), (style[0], style[1], style[2]), 0, np.zeros(count, bool))
 
 
 def validate(model: Harmoniser, pool: Sequence[Example], telling: int = 0) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,9 +54,10 @@ def made(
     bars: int = 2,
     metre: tuple[int, int] = (4, 4),
 ) -> Passage:
-    """A passage in C major."""
+    """A passage, in C major whatever is in it."""
     table = bars_of([(0.0, *metre)], bars * 4.0 * metre[0] / metre[1])
-    return passage(notes(tune), notes(rest), table, spans(chords), C_MAJOR)
+    one = passage(notes(tune), notes(rest), table, spans(chords))
+    return replace(one, key=C_MAJOR, home=C_MAJOR)
 
 
 def block(start: float, *pitches: int, length: float = 4.0) -> Rows:
@@ -168,7 +170,7 @@ def test_contradictions_in_minor() -> None:
     bars = bars_of([(0.0, 4, 4)], 8.0)
     for onset, expected in ((0.0, [True]), (4.0, [False])):
         rest = notes(block(onset, 45, 55, 60))
-        one = passage(tune, rest, bars, spans([]), Key(9, "minor"))
+        one = replace(passage(tune, rest, bars, spans([])), key=Key(9, "minor"))
         assert contradictions(one)[0] == expected
 
 
@@ -292,13 +294,23 @@ def test_only_bars_under_the_tune_count() -> None:
     assert measures(short) == pytest.approx(measures(long), nan_ok=True)
 
 
+def test_keys() -> None:
+    """E D C G with E minor under it is in E minor; the tune's own key is C major in any version."""
+    tune: Rows = [(0, 1, E5), (1, 1, D5), (2, 1, C5), (3, 1, G5), (4, 4, C5)]
+    bars = bars_of([(0.0, 4, 4)], 8.0)
+    for under, home in (([40, 55, 59, 64], Key(4, "minor")), ([36, 52, 60, 64], Key(0, "major"))):
+        rest = notes([*block(0, *under), *block(4, *under)])
+        one = passage(notes(tune), rest, bars, spans([]))
+        assert (one.key, one.home) == (C_MAJOR, home)
+
+
 def test_windows() -> None:
     """Of five bars two windows of two; the second, without tune, is none. The key is the song's."""
     tune: Rows = [(0, 4, C5), (4, 4, FIS5), (16, 4, C5)]
     one = made(tune, block(0, 48, 55, length=20.0), [(0, 20, 0, "major", 0)], bars=5)
     parts = list(windows(one, 2))
     assert [part.edges.tolist() for part in parts] == [[0.0, 4.0, 8.0]]
-    assert parts[0].key == C_MAJOR
+    assert parts[0].key == parts[0].home == C_MAJOR
     assert parts[0].spans["length"].tolist() == [8.0]
 
 
@@ -320,9 +332,8 @@ def test_transposed_music_measures_the_same(shift: int) -> None:
     def up(rows: Rows, by: int) -> NoteTable:
         return notes([(at, length, pitch + by) for at, length, pitch in rows])
 
-    a = measures(passage(up(tune, 0), up(rest, 0), table, spans(first), Key(2, "major")))
-    key = Key((2 + shift) % 12, "major")
-    b = measures(passage(up(tune, shift), up(rest, shift), table, spans(second), key))
+    a = measures(passage(up(tune, 0), up(rest, 0), table, spans(first)))
+    b = measures(passage(up(tune, shift), up(rest, shift), table, spans(second)))
     for name in a.keys() - {"without_bass", "naturals_in_bar", "naturals_in_chord"}:
         assert a[name] == pytest.approx(b[name], nan_ok=True), name
 

@@ -193,7 +193,7 @@ def close_measures(one: Passage) -> dict[str, float]:
 
     ``dominant_before``: phrase ends (:func:`styletransfer.evaluation.passage.phrase_ends`) under
     whose last chord's start stands a dominant of that chord. ``ends_on_dominant``: those whose last
-    chord is the major chord, or seventh, on the fifth of the tune's key. ``cadence_…``: 1 for the
+    chord is the major chord, or seventh, on the fifth of the home key. ``cadence_…``: 1 for the
     kind of the final cadence (:func:`cadence`), 0 for the others.
     """
     led: list[bool] = []
@@ -203,7 +203,7 @@ def close_measures(one: Passage) -> dict[str, float]:
         if index >= 0:
             goal = one.chords[index]
             led.append(index > 0 and one.chords[index - 1].is_dominant_of(goal))
-            fifth = (goal.root - one.key.tonic) % 12 == 7
+            fifth = (goal.root - one.home.tonic) % 12 == 7
             open_.append(fifth and goal.quality in ("major", "dominant-seventh"))
     found = cadence(one)
     kinds = {f"cadence_{kind}": float(kind == found) for kind in CADENCES}
@@ -215,7 +215,7 @@ def cadence(one: Passage) -> str:
 
     ``root``: V(7)-I, both in root position. ``inverted``: a dominant of the last chord in another
     position, or on the leading tone. Both hold for any degree: the excerpt may end in another key
-    than it began. ``plagal``: IV-I in the tune's key. ``other``: all else, half closes too.
+    than it began. ``plagal``: IV-I in the home key. ``other``: all else, half closes too.
     """
     last = one.chord_at(float((one.tune["onset"] + one.tune["duration"]).max()) - 2 * TOGETHER)
     if last < 1:
@@ -225,7 +225,7 @@ def cadence(one: Passage) -> str:
     if before.is_dominant_of(goal):
         at_root = above == 7 and before.bass == before.root and goal.bass == goal.root
         return "root" if at_root else "inverted"
-    at_home = goal.root == one.key.tonic and goal.quality in GOALS
+    at_home = goal.root == one.home.tonic and goal.quality in GOALS
     return "plagal" if at_home and above == 5 and before.quality in GOALS else "other"
 
 

@@ -77,7 +77,9 @@ class Passage:
     """A tune with an accompaniment. Make it by :func:`passage`, which cuts all to the same bars.
 
     ``tune`` and ``every`` (all accompaniment notes) are note tables, ``bars`` those under the tune,
-    ``spans`` a chord table of the accompaniment, ``key`` the tune's.
+    ``spans`` a chord table of the accompaniment. ``key`` is the tune's, the same in all versions,
+    ``home`` that of tune and accompaniment together: a tune alone leaves open whether it is in
+    G major or E minor.
     """
 
     tune: NoteTable
@@ -85,6 +87,7 @@ class Passage:
     bars: BarTable
     spans: ChordTable
     key: Key
+    home: Key
 
     @cached_property
     def rest(self) -> NoteTable:
@@ -157,7 +160,7 @@ def passage(
     accompaniment: NoteTable,
     bars: BarTable,
     spans: ChordTable,
-    key: Key | None = None,
+    whole: Passage | None = None,
 ) -> Passage:
     """Cut a tune and its accompaniment to the bars up to the tune's last note.
 
@@ -166,7 +169,7 @@ def passage(
         accompaniment: all other notes.
         bars: of the song, from the first one that counts.
         spans: chords of the accompaniment without doublings.
-        key: of the whole tune, where this is a part of it; by default it is estimated.
+        whole: what this is a part of, whose keys it takes; by default they are estimated.
     """
     under = bars_under(bars, tune)
     start, end = float(under["start"][0]), float(under["start"][-1] + under["length"][-1])
@@ -180,7 +183,10 @@ def passage(
     kept["start"] = np.maximum(kept["start"], start)
     kept["length"] = stop - kept["start"]
     kept = kept[kept["length"] > 1e-3]
-    return Passage(inside(tune), inside(accompaniment), under, kept, key or estimate_key(tune))
+    tune, accompaniment = inside(tune), inside(accompaniment)
+    key = whole.key if whole else estimate_key(tune)
+    home = whole.home if whole else estimate_key(np.concatenate([tune, accompaniment]))
+    return Passage(tune, accompaniment, under, kept, key, home)
 
 
 def windows(whole: Passage, bars: int) -> Iterator[Passage]:
@@ -191,7 +197,7 @@ def windows(whole: Passage, bars: int) -> Iterator[Passage]:
         onset = whole.tune["onset"]
         tune = whole.tune[(onset >= start - TOGETHER / 2) & (onset < end - TOGETHER / 2)]
         if len(tune):
-            found = passage(tune, whole.every, part, whole.spans, whole.key)
+            found = passage(tune, whole.every, part, whole.spans, whole)
             if len(found.rest):
                 yield found
 

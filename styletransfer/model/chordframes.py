@@ -1,7 +1,8 @@
-"""A melody in frames of an eighth, as the harmoniser reads it, and chords in the same frames.
+"""A melody in frames of a beat, as the harmoniser reads it, and chords in the same frames.
 
-A frame is an eighth long and lies within one bar: the last one of a bar is shorter where the bar is no whole number of
-eighths. All of it is numpy; pitch classes are absolute here, the network's batches count them from the tonic.
+A frame is a quarter long, a dotted quarter in 6/8 and the like, an eighth in 3/8, and lies within one bar: the last one of a
+bar is shorter where need be. All of it is numpy; pitch classes are absolute here, the network's batches count them from the
+tonic.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable
 from styletransfer.score.notes import BarTable, NoteTable
 from styletransfer.tokens.controls import METRES
 
-FRAME = 0.5
-"""Quarters of a frame."""
-PLACES = 17
+PLACES = 13
 """Places in a bar that are told apart, in frames; the last stands for all beyond."""
 REST = 12
 """The tone of a frame in which the melody rests."""
@@ -34,9 +33,9 @@ class Frames:
     """A melody in frames; every array is (frames,) but ``numbers`` and ``sound``.
 
     ``start`` and ``length`` in quarters, ``bar`` the row of the bars, ``place`` frames from the bar's start, ``metre`` an
-    index into ``METRES``, ``strength`` 3 on the bar line, 2 in its middle, 1 on other beats, else 0; ``tone`` the pitch
-    class that sounds as the frame begins, or else begins in it, :data:`REST` for none; ``sound`` (frames, 12) how much
-    of the frame each pitch class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
+    index into ``METRES``, ``strength`` 3 on the bar line, 2 in its middle, else 1; ``tone`` the pitch class that sounds as
+    the frame begins, or else begins in it, :data:`REST` for none; ``sound`` (frames, 2, 12) how much of each half of the
+    frame each pitch class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
     """
 
     start: NDArray[np.float64]
@@ -65,21 +64,24 @@ class Frames:
 
 def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> Frames:
     """The frames of a melody over some bars; onsets and durations in quarters, one note at a time or several."""
-    counts = np.maximum(np.ceil(bars["length"].astype(float) / FRAME - 1e-3).astype(int), 1)
+    step = frame_lengths(bars)
+    counts = np.maximum(np.ceil(bars["length"].astype(float) / step - 1e-3).astype(int), 1)
     bar = np.repeat(np.arange(len(bars)), counts)
     place = np.arange(len(bar)) - np.repeat(np.cumsum(counts) - counts, counts)
-    start = bars["start"].astype(float)[bar] + FRAME * place
-    stop = np.minimum(start + FRAME, (bars["start"].astype(float) + bars["length"])[bar])
+    start = bars["start"].astype(float)[bar] + step[bar] * place
+    stop = np.minimum(start + step[bar], (bars["start"].astype(float) + bars["length"])[bar])
     names = [f"{row['numerator']}/{row['denominator']}" for row in bars]
     metre = np.array([METRES.index(name if name in METRES else "other") for name in names])[bar]
     full = 4.0 * bars["numerator"].astype(float) / np.maximum(bars["denominator"], 1)
     full = np.where((full > 0) & (full < 64), full, bars["length"])
     short = np.where(np.arange(len(bars)) == 0, np.maximum(full - bars["length"], 0.0), 0.0)  # a pick-up
-    place = place + np.round(short / FRAME).astype(int)[bar]
-    strength = _strength(bars, bar, place)
+    place = place + np.round(short / step).astype(int)[bar]
+    beats = np.round(bars["length"].astype(float) / step).astype(int)[bar]
+    strength = np.where(place == 0, 3, np.where((beats % 2 == 0) & (place * 2 == beats), 2, 1))
 
     count = len(start)
-    sound, top = np.zeros((count, 12), np.float32), np.full(count, -1.0)
+    sound, top = np.zeros((count, 2, 12), np.float32), np.full(count, -1.0)
+    middle, half = (start + stop) / 2, np.maximum(stop - start, 1e-3) / 2
     tone, begins = np.full(count, REST), np.zeros((count, 2), np.float32)
     lasts, left, since = (np.zeros(count, np.float32) for _ in range(3))
     onset = melody["onset"].astype(float)
@@ -90,8 +92,9 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
         melody["pitch"].tolist(), onset.tolist(), end.tolist(), first.tolist(), last.tolist(), strict=True
     ):
         rows = slice(at, until)
-        overlap = np.minimum(stop[rows], two) - np.maximum(start[rows], one)
-        sound[rows, pitch % 12] += (np.maximum(overlap, 0.0) / FRAME).astype(np.float32)
+        for part, (begin, finish) in enumerate(((start, middle), (middle, stop))):
+            overlap = np.minimum(finish[rows], two) - np.maximum(begin[rows], one)
+            sound[rows, part, pitch % 12] += (np.maximum(overlap, 0.0) / half[rows]).astype(np.float32)
         begins[at : at + 1, int(one > start[min(at, count - 1)] + 0.05)] = 1.0
         open_ = (tone[rows] == REST) | ((start[rows] >= one - 0.05) & (pitch > top[rows]))
         chosen = np.arange(at, min(until, count))[open_]
@@ -136,19 +139,12 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     )
 
 
-def _strength(bars: BarTable, bar: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
-    """3 on the bar line, 2 in the middle of a bar of an even number of beats, 1 on other beats, else 0; (frames,)."""
-    result = np.zeros(len(bar), np.int64)
-    top, bottom = bars["numerator"].astype(int)[bar], bars["denominator"].astype(int)[bar]
-    compound = (bottom == 8) & (top % 3 == 0) & (top > 3)
-    beat = np.where(compound, 3.0, np.where(bottom > 0, 4.0 / np.maximum(bottom, 1) / FRAME, 2.0))
-    beat = np.maximum(np.where((bottom == 2) & (top == 2), 2.0, beat), 1.0)
-    result[place % beat == 0] = 1
-    beats = np.round(bars["length"][bar] / FRAME / beat).astype(int)
-    result[(beats % 2 == 0) & (beats > 2) & (place == beats * beat / 2)] = 2
-    result[(beats == 2) & (place == beat) & (beat >= 2)] = 2
-    result[place == 0] = 3
-    return result
+def frame_lengths(bars: BarTable) -> NDArray[np.float64]:
+    """Quarters of the frames of each bar, (bars,)."""
+    top, bottom = bars["numerator"].astype(int), bars["denominator"].astype(int)
+    compound = (top % 3 == 0) & (top > 3)
+    fine = np.where(compound, 6.0 * 2 / np.maximum(bottom, 8), 0.5)
+    return np.where(bottom >= 8, fine, 1.0)
 
 
 def chord_frames(table: ChordTable, frames: Frames) -> NDArray[np.int64]:

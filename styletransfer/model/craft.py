@@ -20,7 +20,7 @@ RULES = {"cadence": 0.12, "contradiction": 0.4, "foreign": 0.25, "accidental": 0
 FITS = 0.4
 """Of a bar's tune, the share that must be of a chord which is held through it."""
 STRONG = 1.0
-"""Quarters from which a note on a beat counts as strong."""
+"""Quarters from which a note that begins on a beat counts as strong."""
 STEP = 2
 """Semitones by which a foreign note may be left."""
 STILL = 2
@@ -50,23 +50,22 @@ def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
     last = notes[notes["onset"] >= notes["onset"].max() - 1e-6]
     if int(last["pitch"].max()) % 12 not in key.triad:
         return None
-    first = frames.at(float(last["onset"][0]))
-    beats = np.flatnonzero(frames.strength[first:] > 0)
-    return first + int(beats[0]) if len(beats) else first
+    later = np.flatnonzero(frames.start >= float(last["onset"][0]) - 1e-3)
+    return int(later[0]) if len(later) else len(frames) - 1
 
 
 def opening_chords(frames: Frames, key: Key) -> NDArray[np.bool_] | None:
-    """Which chords may come first, (12 x qualities,): tonic, or dominant; None where neither has the first strong tone."""
+    """Which chords may come first, (12 x qualities,): tonic and dominant, of those that have :data:`FITS` of the tune's first
+    full bar; None where none has."""
     rows = np.flatnonzero((frames.strength == 3) & (frames.tone < 12))
     if not len(rows):
         return None
-    tone = (int(frames.tone[rows[0]]) - key.tonic) % 12
-    choices = [(0, MINOR if key.mode == "minor" else MAJOR), (7, MAJOR), (7, DOMINANT_SEVENTH)]
-    if tone not in {(root + step) % 12 for root, quality in choices for step in INTERVALS[quality]}:
-        return None
+    sound = np.roll(frames.sound[frames.bar == frames.bar[rows[0]]].sum((0, 1)), -key.tonic)
     allowed = np.zeros(12 * len(QUALITIES), bool)
-    allowed[[root * len(QUALITIES) + quality for root, quality in choices]] = True
-    return allowed
+    for root, quality in ((0, MINOR if key.mode == "minor" else MAJOR), (7, MAJOR), (7, DOMINANT_SEVENTH)):
+        inside = sum(float(sound[(root + step) % 12]) for step in INTERVALS[quality])
+        allowed[root * len(QUALITIES) + quality] = inside >= FITS * float(sound.sum())
+    return allowed if allowed.any() else None
 
 
 def penalties(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> float:
@@ -105,7 +104,7 @@ def _cadence(chords: NDArray[np.int64]) -> float:
 
 def _contradiction(chords: NDArray[np.int64], tones: NDArray[np.bool_], frames: Frames, key: Key) -> float:
     """The share of bars into which a chord is held that has too little of their tune."""
-    sound = np.roll(frames.sound, -key.tonic, axis=1)
+    sound = np.roll(frames.sound.mean(1), -key.tonic, axis=1)
     inside, every = (sound * tones).sum(1), sound.sum(1)
     changed = changes_of(chords)
     bad = count = 0
@@ -129,7 +128,8 @@ def _notes(tones: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key)
     member = tones[at, tone] | tones[np.maximum(late, at), tone]
     after = np.append(pitch[1:], -99)
     by_step = np.abs(after - pitch) <= STEP
-    strong = (frames.strength[at] > 0) & (notes["duration"] >= STRONG - 1e-3)
+    on_beat = np.abs(frames.start[at] - onset) < 0.05
+    strong = on_beat & (notes["duration"] >= STRONG - 1e-3)
     foreign = strong & ~member & ~by_step
     home = np.isin(pitch % 12, sorted(key.pitch_classes))
     told = ~home & (notes["duration"] >= 0.45)

@@ -1,6 +1,6 @@
 """A network that reads a whole melody in both directions and tells which chords may go with it, frame after frame.
 
-The encoder is a bidirectional GRU over frames of an eighth (:mod:`styletransfer.model.chordframes`); the decoder a GRU that
+The encoder is a bidirectional GRU over frames of a beat (:mod:`styletransfer.model.chordframes`); the decoder a GRU that
 knows the chords so far and says at each frame whether another begins, which (root and quality) and over which bass. All
 pitch classes are counted from the tonic. Beside the state, each of the 12 roots is judged by one small network that sees the
 melody from that root, so that what was learnt about a dominant holds for every chord's own dominant.
@@ -38,12 +38,13 @@ HIDDEN_QUALITY = 10
 NO_CHORD = 12 * len(QUALITIES)
 """The class of a frame without a chord; of others it is root x 9 + quality."""
 CHORDS = NO_CHORD + 1
-SINCE = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32)
+SINCE = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
 """Frames since a chord began, as upper bounds of classes."""
 RATES = (0.6, 0.9, 1.2, 1.6, 2.2, 3.2)
 """Chords a bar, as upper bounds of classes; class 0 says that they aren't told."""
-WINDOWS = ((0, 1), (1, 2), (2, 4), (4, 8), (-2, 0))
-"""Frames, from the present one, over which a root is judged."""
+WINDOWS = ((0, 1), (1, 2), (2, 4), (-1, 0))
+"""Frames, from the present one, over which a root is judged, beside the first half of the present one."""
+HEARD = 12 * (len(WINDOWS) + 1)
 GENRES = ("song", "hymn", "keyboard")
 
 
@@ -74,7 +75,7 @@ class HarmoniserConfig:
 class MelodyBatch:
     """Melodies, pitch classes counted from the tonic: what the encoder reads.
 
-    ``sound`` (batch, time, 12), ``numbers`` (batch, time, NUMBERS) floats; ``tone``, ``place``, ``metre`` (batch, time);
+    ``sound`` (batch, time, 2, 12), ``numbers`` (batch, time, NUMBERS) floats; ``tone``, ``place``, ``metre`` (batch, time);
     ``style`` (batch, 3) composer, era, genre; ``mode`` (batch,) 0 major, 1 minor; ``sung`` (batch,) whether the tune is a
     part of its own; ``rate`` (batch,) chords a bar; ``hints`` (batch, time, 3) root, quality, bass.
     """
@@ -124,7 +125,7 @@ class Harmoniser(nn.Module):
         self.hint_root, self.hint_quality, self.hint_bass = (nn.Embedding(14, 24), nn.Embedding(11, 16), nn.Embedding(14, 24))
         sizes = (len(c.composers), len(c.eras), len(c.genres), 1, 1, len(RATES) + 1)
         self.styles = nn.ModuleList(nn.Embedding(size + 1, c.style) for size in sizes)
-        inputs = 12 + NUMBERS + 32 + 16 + 16 + 64 + c.style
+        inputs = 24 + NUMBERS + 32 + 16 + 16 + 64 + c.style
         self.encoder = nn.GRU(
             inputs, c.encoder, c.layers, batch_first=True, bidirectional=True, dropout=c.dropout if c.layers > 1 else 0.0
         )
@@ -134,10 +135,10 @@ class Harmoniser(nn.Module):
             nn.Embedding(14, 24),
         )
         self.since = nn.Embedding(len(SINCE) + 1, 16)
-        self.decoder = nn.GRU(2 * c.encoder + 64 + 16 + 12 * len(WINDOWS) + c.style, c.decoder, batch_first=True)
+        self.decoder = nn.GRU(2 * c.encoder + 64 + 16 + HEARD + c.style, c.decoder, batch_first=True)
         self.change = nn.Sequential(nn.Linear(c.decoder, 64), nn.ReLU(), nn.Linear(64, 1))
         self.chord = nn.Linear(c.decoder, CHORDS)
-        self.fit_melody = nn.Linear(12 * len(WINDOWS), c.fit)
+        self.fit_melody = nn.Linear(HEARD, c.fit)
         self.fit_state = nn.Linear(c.decoder, c.fit, bias=False)
         self.fit_root = nn.Embedding(13 * 11, c.fit)
         self.fit_bass = nn.Embedding(13, c.fit)
@@ -163,7 +164,7 @@ class Harmoniser(nn.Module):
         hints.append(self.hint_bass(melody.hints[..., 2]))
         time = melody.tone.shape[1]
         told = [self.tone(melody.tone), self.place(melody.place), self.metre(melody.metre), *hints]
-        x = torch.cat([melody.sound, melody.numbers, *told, style[:, None].expand(-1, time, -1)], -1)
+        x = torch.cat([melody.sound.flatten(2), melody.numbers, *told, style[:, None].expand(-1, time, -1)], -1)
         states = self.encoder(x)[0]
         return Encoded(self.drop(states), windows_of(melody.sound), style)
 
@@ -219,14 +220,13 @@ class Harmoniser(nn.Module):
 
 
 def windows_of(sound: Tensor) -> Tensor:
-    """How much each pitch class sounds over :data:`WINDOWS`, as shares, (batch, time, 12 x windows)."""
+    """How much each pitch class sounds over :data:`WINDOWS`, as shares, (batch, time, HEARD), from (batch, time, 2, 12)."""
     time = sound.shape[1]
-    total = F.pad(sound.cumsum(1), (0, 0, 1, 0))
+    total = F.pad(sound.mean(2).cumsum(1), (0, 0, 1, 0))
     at = torch.arange(time, device=sound.device)
-    parts = [
-        (total[:, (at + stop).clamp(0, time)] - total[:, (at + start).clamp(0, time)]) / (stop - start)
-        for start, stop in WINDOWS
-    ]
+    parts = [sound[:, :, 0]]
+    for start, stop in WINDOWS:
+        parts.append((total[:, (at + stop).clamp(0, time)] - total[:, (at + start).clamp(0, time)]) / (stop - start))
     return torch.cat(parts, -1)
 
 

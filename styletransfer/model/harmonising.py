@@ -2,10 +2,10 @@
 
 What is decided before the chords are sampled (where ``guarded``):
 
-- *opening*: the first chord is the tonic or the dominant of the tune's key, where one of them holds its first long note;
+- *opening*: the first chord is the tonic or the dominant of the tune's key, where the first bar has enough of one;
 - *end*: where the tune's last note belongs to the tonic triad, the last chord is the tonic triad in root position, from that
   note on; the network is shown it beforehand, so that it leads there;
-- *places*: chords begin on beats; no chord is only where the tune rests, or before the first full bar.
+- *places*: no chord is only where the tune rests, or before the first full bar.
 
 What the ranking takes off (:data:`RULES`): an end without a dominant before the tonic; a chord that is held though the tune
 contradicts it; strong notes of the tune that are foreign and aren't left by step; a bar whose accidental the chord denies;
@@ -117,7 +117,7 @@ def propose(
         harmoniser: another one than the package's.
 
     Returns:
-        Pairs of a chord table from the first bar to the last, and its score: nats a frame of an eighth, less what the
+        Pairs of a chord table from the first bar to the last, and its score: nats a beat, less what the
         rules take off; equal tables once. Same arguments, same result.
 
     Raises:
@@ -133,7 +133,7 @@ def propose(
     parts = [part for part in (prefix, constraints) if part is not None and len(part)]
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
     fixed = _fixed(given, frames, key.tonic)
-    plan = _Plan(fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _places(frames))
+    plan = _Plan(fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _silence(frames))
     if settings.guarded:
         plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
     chords, nats = sample(own, frames, key, plan, settings)
@@ -170,12 +170,12 @@ def _score(scores: NDArray[np.float64], key: Key) -> float:
 
 @dataclass(frozen=True)
 class _Plan:
-    """``fixed`` (frames, 3) root, quality, bass from the tonic, or FREE; ``opening`` (CHORDS,) what may come first;
-    ``places`` (frames,) where a chord may begin, and ``silence`` where there may be none."""
+    """``fixed`` (frames, 3) root, quality, bass from the tonic, or FREE; ``opening`` (12 x qualities,) what may come first;
+    ``silence`` (frames,) where there may be none."""
 
     fixed: NDArray[np.int64]
     opening: NDArray[np.bool_] | None
-    places: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    silence: NDArray[np.bool_]
 
 
 def _fixed(given: ChordTable, frames: Frames, tonic: int) -> NDArray[np.int64]:
@@ -197,12 +197,12 @@ def _opening(frames: Frames, key: Key, fixed: NDArray[np.int64]) -> NDArray[np.b
     return None if fixed[0, 0] != FREE else opening_chords(frames, key)
 
 
-def _places(frames: Frames) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where a chord may begin: on beats; and where there may be none: where the tune rests, or in a pick-up."""
+def _silence(frames: Frames) -> NDArray[np.bool_]:
+    """Where there may be no chord: where the tune rests, or in a pick-up."""
     pickup = (frames.bar == 0) & (frames.place[0] > 0)
-    sounds = frames.sound.sum(1) > 0
+    sounds = frames.sound.sum((1, 2)) > 0
     before = (np.cumsum(sounds) == 0) & (frames.bar == 0)
-    return frames.strength > 0, (frames.tone == REST) & (frames.sound.sum(1) == 0) | pickup | before
+    return np.asarray(((frames.tone == REST) & ~sounds) | pickup | before)
 
 
 def _with_end(fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key) -> NDArray[np.int64]:
@@ -248,7 +248,7 @@ def melody_batch(
     shown = np.where(hints == FREE, [net.HIDDEN, net.HIDDEN_QUALITY, net.HIDDEN], hints)
     tone = np.where(frames.tone < REST, (frames.tone - key.tonic) % 12, REST)
     return net.MelodyBatch(
-        torch.from_numpy(np.roll(frames.sound, -key.tonic, axis=1))[None],
+        torch.from_numpy(np.roll(frames.sound, -key.tonic, axis=2))[None],
         torch.from_numpy(frames.numbers)[None],
         torch.from_numpy(tone)[None],
         torch.from_numpy(frames.place)[None],
@@ -324,8 +324,7 @@ def sample(
     now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
     since = torch.zeros(count, dtype=torch.long)
     result = torch.zeros(time, count, 3, dtype=torch.long)
-    nats = torch.zeros(count)
-    may_begin, may_rest = plan.places
+    nats, begun = torch.zeros(count), torch.zeros(count, dtype=torch.bool)
     tones = _bass_mask()
     for frame in range(time):
         before = net.History(now[:, 0], now[:, 1], now[:, 2], net.since_class(since))
@@ -337,11 +336,9 @@ def sample(
             change = torch.ones(count, dtype=torch.bool)
         elif root != FREE:
             change = (now[:, 0] != root) | (now[:, 1] != quality) | ((bass != FREE) & (now[:, 2] != bass))
-        elif may_begin[frame] or plan.fixed[frame - 1, 0] != FREE:
-            change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
         else:
-            change = torch.zeros(count, dtype=torch.bool)
-        if frame and (root != FREE or may_begin[frame]):
+            change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
+        if frame:
             nats += torch.where(change, F.logsigmoid(odds), F.logsigmoid(-odds))
         since += 1
         rows = torch.nonzero(change)[:, 0]
@@ -351,11 +348,11 @@ def sample(
                 chord = torch.full((len(rows),), root * 9 + quality if root < NO_ROOT else net.NO_CHORD)
                 nats[rows] += logits.log_softmax(1).gather(1, chord[:, None])[:, 0]
             else:
-                allowed = torch.ones(net.CHORDS, dtype=torch.bool)
-                allowed[net.NO_CHORD] = bool(may_rest[frame])
-                if plan.opening is not None and not (result[:frame, 0, 0] < NO_ROOT).any():
-                    allowed[: net.NO_CHORD] &= torch.from_numpy(plan.opening)[: net.NO_CHORD]
-                chord = _draw(logits, allowed.expand(len(rows), -1), settings, rng)
+                allowed = torch.ones(len(rows), net.CHORDS, dtype=torch.bool)
+                allowed[:, net.NO_CHORD] = bool(plan.silence[frame])
+                if plan.opening is not None:
+                    allowed[:, : net.NO_CHORD] &= torch.from_numpy(plan.opening) | begun[rows, None]
+                chord = _draw(logits, allowed, settings, rng)
                 nats[rows] += logits.log_softmax(1).gather(1, chord[:, None])[:, 0]
             named = chord < net.NO_CHORD
             low = mixed([s.basses(frame, before, rows, chord) for s in steppers])
@@ -365,6 +362,7 @@ def sample(
                 above = (bass - new_root) % 12
             nats[rows] += torch.where(named, low.log_softmax(1).gather(1, above[:, None])[:, 0], 0.0)
             now = now.clone()
+            begun[rows] |= named
             now[rows, 0] = new_root
             now[rows, 1] = torch.where(named, chord % 9, NO_QUALITY)
             now[rows, 2] = torch.where(named, (new_root + above) % 12, NO_BASS)
