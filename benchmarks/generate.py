@@ -29,6 +29,7 @@ from styletransfer.model.sampling import Voice, sample
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.examples import example
 from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.follower import Follower
 from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer.pipeline import find_melody, melody_codec, voices_in
@@ -38,7 +39,9 @@ STREAMED = 256 << 20  # bytes of the tensor that measures the bandwidth
 
 
 class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """The model with what ``generate`` asks for: a step with a cache gets the whole history beside the newest tokens."""
+    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens alone, and followers know the rest."""
+
+    followers: Sequence[Follower] = ()
 
     def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)
@@ -52,8 +55,12 @@ class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers'
         **kwargs: Any,
     ) -> Any:
         kwargs.pop("inputs_embeds", None)
-        history = input_ids if history is None else history
-        embedded = self.embed(input_ids, *self.values.features(history, input_ids.shape[1]))
+        if history is None or history.shape == input_ids.shape:
+            self.followers = [Follower(self.features.lists) for _ in input_ids]
+        rows = [
+            [follower.push(index) for index in row] for row, follower in zip(input_ids.tolist(), self.followers, strict=True)
+        ]
+        embedded = self.embed(input_ids, torch.tensor(rows))
         return LlamaForCausalLM.forward(self, inputs_embeds=embedded, attention_mask=attention_mask, **kwargs)
 
     @classmethod

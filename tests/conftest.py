@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Run, console
+from tests.source_folders import table, tune, write
 from tests.tiny import random_piece, save_tiny_package
 
 
@@ -51,3 +52,16 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """The console script, in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return console(monkeypatch, capsys)
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    """The scores of tunes 0, 1, 2 and of one that isn't performed, in the form of the keyboard scores."""
+    folder = tmp_path / "scores"
+    rows: list[dict[str, object]] = []
+    for seed in (0, 1, 2, 9):
+        write(folder / f"chopin/{seed}.mid", tune(seed))
+        row = {"file": f"chopin/{seed}.mid", "composer": "Frédéric Chopin", "title": f"op. {seed}"}
+        rows.append(row | {"downbeats_on_bars": 1.0})
+    table(folder / "metadata.csv", rows)
+    return folder

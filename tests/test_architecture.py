@@ -67,5 +67,6 @@ def test_threads_sleep_while_they_wait() -> None:
 
 
 def test_files_are_short() -> None:
+    """Long enough for paragraphs: a limit of 400 was met by leaving out blank lines."""
     lengths = {path: len(path.read_text().splitlines()) for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
-    assert not {str(path): length for path, length in lengths.items() if length > 400}
+    assert not {str(path): length for path, length in lengths.items() if length > 500}

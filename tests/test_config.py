@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 KINDS = {"pretrain": TrainConfig, "tokenizer": TokenizerConfig, "finetune": FinetuneConfig}
 """The dataclass of each folder under ``configs``."""
 FILES = sorted(CONFIGS.rglob("*.y*ml"))
-COUNT = 8
+COUNT = 9
 """How many files there are: a test that finds none passes too easily."""
 
 

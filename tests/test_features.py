@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.tiny import codec, random_piece, tiny_model
 
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.features import FeatureEmbedding, followed
@@ -16,6 +15,7 @@ from styletransfer.tokens.codec import FROM_FIGURE, Chord, Event, Grid
 from styletransfer.tokens.controls import CHORDS, Controls
 from styletransfer.tokens.figures import figures_of, references_of
 from styletransfer.tokens.follower import DISTANCES, NEW, UNTOLD, Follower, TokenLists
+from tests.tiny import codec, random_piece, tiny_model
 
 NAMES = (
     *("step", "next_pitch", "distance", "last_pitch", "last_duration", "key", "era", "composer", "tune"),

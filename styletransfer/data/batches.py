@@ -37,9 +37,9 @@ class MixtureConfig:
     score_share: float = 0.5
     song_share: float = 0.0
     melody_share: float = 0.75
-    plan_share: float = 0.0
-    reference_share: float = 0.0
-    figure_share: float = 0.0
+    plan_share: float = 0.8
+    reference_share: float = 0.8
+    figure_share: float = 0.3
     plain_share: float = 0.4
     drop_style: float = 0.15
     drop_composer: float = 0.15

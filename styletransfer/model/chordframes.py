@@ -80,28 +80,34 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     strength = np.where(place == 0, 3, np.where((beats % 2 == 0) & (place * 2 == beats), 2, 1))
 
     count = len(start)
-    sound, top = np.zeros((count, 2, 12), np.float32), np.full(count, -1.0)
-    middle, half = (start + stop) / 2, np.maximum(stop - start, 1e-3) / 2
-    tone, begins = np.full(count, REST), np.zeros((count, 2), np.float32)
-    lasts, left, since = (np.zeros(count, np.float32) for _ in range(3))
     onset = melody["onset"].astype(float)
     end = onset + melody["duration"]
     first = np.clip(np.searchsorted(start, onset + 1e-3, side="right") - 1, 0, None)
-    last = np.maximum(np.searchsorted(start, end - 1e-3, side="left"), first + 1)
-    for pitch, one, two, at, until in zip(
-        melody["pitch"].tolist(), onset.tolist(), end.tolist(), first.tolist(), last.tolist(), strict=True
-    ):
-        rows = slice(at, until)
-        for part, (begin, finish) in enumerate(((start, middle), (middle, stop))):
-            overlap = np.minimum(finish[rows], two) - np.maximum(begin[rows], one)
-            sound[rows, part, pitch % 12] += (np.maximum(overlap, 0.0) / half[rows]).astype(np.float32)
-        begins[at : at + 1, int(one > start[min(at, count - 1)] + 0.05)] = 1.0
-        open_ = (tone[rows] == REST) | ((start[rows] >= one - 0.05) & (pitch > top[rows]))
-        chosen = np.arange(at, min(until, count))[open_]
-        tone[chosen], top[chosen] = pitch % 12, pitch
-        lasts[chosen] = two - one
-        left[chosen] = np.maximum(two - start[chosen], 0.0)
-        since[chosen] = np.maximum(start[chosen] - one, 0.0)
+    last = np.clip(np.searchsorted(start, end - 1e-3, side="left"), first + 1, count)
+    note = np.repeat(np.arange(len(melody)), last - first)  # each with all frames that it sounds in
+    frame = first[note] + np.arange(len(note)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+    pitch = melody["pitch"].astype(np.int64)
+
+    sound = np.zeros((count, 2, 12), np.float32)
+    middle, half = (start + stop) / 2, np.maximum(stop - start, 1e-3) / 2
+    for part, (begin, finish) in enumerate(((start, middle), (middle, stop))):
+        overlap = np.minimum(finish[frame], end[note]) - np.maximum(begin[frame], onset[note])
+        share = np.maximum(overlap, 0.0) / half[frame]
+        sound[:, part] = np.bincount(frame * 12 + pitch[note] % 12, share, count * 12).reshape(count, 12)
+    begins = np.zeros((count, 2), np.float32)
+    begins[first, (onset > start[first] + 0.05).astype(int)] = 1.0
+
+    # the tone of a frame: the highest of those that sound as it begins, or else what begins first
+    there = onset[note] <= start[frame] + 0.05
+    order = np.lexsort((np.where(there, -pitch[note], note), ~there, frame))
+    heard, at = np.unique(frame[order], return_index=True)
+    chosen = note[order][at]
+    tone, top = np.full(count, REST), np.full(count, -1.0)
+    lasts, left, since = np.zeros(count), np.zeros(count), np.zeros(count)
+    tone[heard], top[heard] = pitch[chosen] % 12, pitch[chosen]
+    lasts[heard] = end[chosen] - onset[chosen]
+    left[heard] = np.maximum(end[chosen] - start[heard], 0.0)
+    since[heard] = np.maximum(start[heard] - onset[chosen], 0.0)
     following = np.searchsorted(onset, start + 1e-3, side="right")
     after = np.where(following < len(onset), np.append(onset, FAR + 1e6)[following] - start, FAR)
     onwards = np.append(melody["pitch"].astype(float), 0.0)[following]
