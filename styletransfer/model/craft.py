@@ -23,6 +23,8 @@ STRONG = 1.0
 """Quarters from which a note that begins on a beat counts as strong."""
 STEP = 2
 """Semitones by which a foreign note may be left."""
+EARLY = 0.75
+"""Beats of foreign tones under which the last tonic may not have come yet."""
 STILL = 2
 """Bars on one root that are no standstill."""
 
@@ -77,8 +79,9 @@ def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
     """How far each rule is broken, from 0 to 1."""
     tones = tones_at(chords)
     foreign, accidental = _notes(tones, notes, frames, key)
+    last = settles(notes, frames, key)
     return {
-        "cadence": _cadence(chords) if settles(notes, frames, key) is not None else 0.0,
+        "cadence": 0.0 if last is None else _cadence(chords, frames, key, last),
         "contradiction": _contradiction(chords, tones, frames, key),
         "foreign": foreign,
         "accidental": accidental,
@@ -86,19 +89,23 @@ def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
     }
 
 
-def _cadence(chords: NDArray[np.int64]) -> float:
-    """0 for a dominant in root position, or a diminished chord on the leading tone, before the last tonic; 1 for neither."""
+def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> float:
+    """0 for a dominant in root position before the last tonic, .2 for a diminished chord on the leading tone, 1 for neither;
+    half at least where the tonic comes before the tune does, under a tone that isn't its own."""
     if chords[-1, 0] != 0:
         return 1.0
     other = np.flatnonzero(chords[:, 0] != 0)
     if not len(other):
         return 1.0
+    early = np.roll(frames.sound[other[-1] + 1 : last].mean(1), -key.tonic, axis=1)
+    foreign = early[:, ~TONES[chords[-1, 1]]].sum() if len(early) else 0.0
+    least = 0.5 if foreign >= EARLY else 0.0
     root, quality, bass = chords[other[-1]].tolist()
     if root == 7 and quality in (MAJOR, DOMINANT_SEVENTH):
-        return 0.0 if bass == 7 else 0.4
+        return max(0.0 if bass == 7 else 0.4, least)
     leading = quality in (DIMINISHED, HALF_DIMINISHED) and root == 11
     if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
-        return 0.2 if bass in (11, 2) else 0.5
+        return max(0.2 if bass in (11, 2) else 0.5, least)
     return 0.7 if root in (5, 2) else 1.0
 
 
