@@ -122,7 +122,10 @@ def apply(
     chords: Annotated[
         str, typer.Option(help="new, keep (the song's own harmony), or chords bar by bar: 'F C7 | F', or a file of them.")
     ] = "new",
-    on_top: Annotated[bool, typer.Option("--on-top", help="Keep the accompaniment below the tune throughout.")] = False,
+    on_top: Annotated[
+        bool | None,
+        typer.Option("--on-top/--not-on-top", help="Keep the accompaniment below the tune, or let it go above; by the style."),
+    ] = None,
     choose: Annotated[
         str, typer.Option(help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all).")
     ] = "phrases",

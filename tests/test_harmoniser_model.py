@@ -180,7 +180,7 @@ def test_rules() -> None:
     good = rules(piece, key, (0, 4, 7, 0, 7), (4, 4, 2, 4, 2), (8, 4, 9, 0, 9), (12, 4, 2, 4, 2), (16, 4, 7, 0, 7))
     assert good == {"cadence": 0, "contradiction": 0, "foreign": 0, "accidental": 0, "standstill": 0}
     held = rules(piece, key, (0, 8, 7, 0, 7), (8, 4, 9, 1, 9), (12, 4, 0, 0, 0), (16, 4, 7, 0, 7))
-    assert held["contradiction"] == 1 / 4
+    assert held["contradiction"] == 8 / 20
     assert held["accidental"] == 1
     assert held["cadence"] == pytest.approx(0.7)
     assert held["foreign"] > 0

@@ -15,12 +15,15 @@ from styletransfer.score.chords import INTERVALS, QUALITIES
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable
 
-RULES = {"cadence": 0.12, "contradiction": 0.4, "foreign": 0.25, "accidental": 0.15, "standstill": 0.3}
+RULES = {"cadence": 0.12, "contradiction": 0.8, "foreign": 0.4, "accidental": 0.2, "standstill": 0.3}
 """What each rule costs where it is broken throughout."""
 FITS = 0.4
-"""Of a bar's tune, the share that must be of a chord which is held through it."""
+"""Of the tune, the share that must be of a chord that holds for :data:`LONG` beats or more within a bar."""
+LONG = 2
 STRONG = 1.0
 """Quarters from which a note that begins on a beat counts as strong."""
+SOME = 10
+"""Of a tune's notes, one in so many may ask for an accidental before the share of those that are denied counts in full."""
 STEP = 2
 """Semitones by which a foreign note may be left."""
 EARLY = 0.75
@@ -78,11 +81,11 @@ def penalties(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: 
 def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> dict[str, float]:
     """How far each rule is broken, from 0 to 1."""
     tones = tones_at(chords)
-    foreign, accidental = _notes(tones, notes, frames, key)
+    foreign, accidental = _notes(tones, _conflicts(chords, key), notes, frames, key)
     last = settles(notes, frames, key)
     return {
         "cadence": 0.0 if last is None else _cadence(chords, frames, key, last),
-        "contradiction": _contradiction(chords, tones, frames, key),
+        "contradiction": _contradiction(tones, chords, frames, key),
         "foreign": foreign,
         "accidental": accidental,
         "standstill": _standstill(chords, frames),
@@ -106,27 +109,27 @@ def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> 
     leading = quality in (DIMINISHED, HALF_DIMINISHED) and root == 11
     if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
         return max(0.2 if bass in (11, 2) else 0.5, least)
+    if key.mode == "minor" and root == 10 and quality == MAJOR:
+        return max(0.4, least)  # of the modes; a dominant with a natural seventh would deny the tune's own
     return 0.7 if root in (5, 2) else 1.0
 
 
-def _contradiction(chords: NDArray[np.int64], tones: NDArray[np.bool_], frames: Frames, key: Key) -> float:
-    """The share of bars into which a chord is held that has too little of their tune."""
+def _contradiction(tones: NDArray[np.bool_], chords: NDArray[np.int64], frames: Frames, key: Key) -> float:
+    """The share of beats in stretches, each of one chord in one bar and of two beats at least, that have too little of their
+    tune."""
     sound = np.roll(frames.sound.mean(1), -key.tonic, axis=1)
     inside, every = (sound * tones).sum(1), sound.sum(1)
-    changed = changes_of(chords)
-    bad = count = 0
-    for bar in range(int(frames.bar[0]) + 1, int(frames.bar[-1]) + 1):
-        rows = np.flatnonzero(frames.bar == bar)
-        stop = rows[changed[rows]][0] if changed[rows].any() else rows[-1] + 1
-        held = slice(rows[0], stop)
-        count += 1
-        if stop > rows[0] + len(rows) // 2 and every[held].sum() > 1e-3:
-            bad += bool(inside[held].sum() < FITS * every[held].sum())
-    return bad / max(count, 1)
+    edges = np.flatnonzero(changes_of(chords) | (np.diff(frames.bar, prepend=-1) != 0))
+    lengths = np.diff(np.append(edges, len(chords)))
+    fits, all_ = np.add.reduceat(inside, edges), np.add.reduceat(every, edges)
+    return float((lengths * ((lengths >= LONG) & (fits < FITS * all_))).sum() / len(chords))
 
 
-def _notes(tones: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key) -> tuple[float, float]:
-    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the chord denies."""
+def _notes(
+    tones: NDArray[np.bool_], conflicts: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key
+) -> tuple[float, float]:
+    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the chord denies, be they the
+    tune's against the chord's scale or the chord's against the tune's."""
     onset, end = notes["onset"].astype(float), notes["onset"].astype(float) + notes["duration"]
     pitch = notes["pitch"].astype(int)
     at = np.array([frames.at(value) for value in onset.tolist()])
@@ -138,11 +141,29 @@ def _notes(tones: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key)
     on_beat = np.abs(frames.start[at] - onset) < 0.05
     strong = on_beat & (notes["duration"] >= STRONG - 1e-3)
     foreign = strong & ~member & ~by_step
-    home = np.isin(pitch % 12, sorted(key.pitch_classes))
+    home = np.isin(pitch % 12, key.scale)
     told = ~home & (notes["duration"] >= 0.45)
     near = tones[at, (tone + 1) % 12] | tones[at, (tone - 1) % 12]
     denied = told & ~member & near
-    return float(foreign.sum() / max(strong.sum(), 1)), float(denied.sum() / max(told.sum(), 1))
+    against = conflicts[at, tone] & ~member & (notes["duration"] >= 0.45)
+    share = (denied | against).sum() / max(told.sum(), len(notes) / SOME, 1)
+    return float(foreign.sum() / max(strong.sum(), 1)), float(min(share, 1.0))
+
+
+def _conflicts(chords: NDArray[np.int64], key: Key) -> NDArray[np.bool_]:
+    """The scale's tones that each chord alters, (frames, 12): raised by its major third, augmented fifth or diminished root,
+    lowered by its minor third or seventh."""
+    result = np.zeros((len(chords), 12), bool)
+    home = {(pitch_class - key.tonic) % 12 for pitch_class in key.scale}
+    for root, quality in {(int(one), int(two)) for one, two in chords[:, :2] if one < NO_ROOT}:
+        steps = INTERVALS[quality]
+        raised = [step for step in (4, 8) if step in steps] + [0] * (steps[1:3] == (3, 6))
+        lowered = [step for step in (3, 10) if step in steps and steps[1:3] != (3, 6)]
+        altered = [((root + step) % 12, -1) for step in raised] + [((root + step) % 12, 1) for step in lowered]
+        for tone, turn in altered:
+            if tone not in home and (tone + turn) % 12 in home:
+                result[(chords[:, 0] == root) & (chords[:, 1] == quality), (tone + turn) % 12] = True
+    return result
 
 
 def _standstill(chords: NDArray[np.int64], frames: Frames) -> float:

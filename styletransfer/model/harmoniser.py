@@ -219,6 +219,47 @@ class Harmoniser(nn.Module):
         return logits
 
 
+class Stepper:
+    """The decoder, frame by frame, for one melody and many samples."""
+
+    def __init__(self, model: Harmoniser, melody: MelodyBatch, count: int) -> None:
+        self.model, c = model, model.config
+        encoded = model.encode(melody)
+        self.weight, self.bias = model.get_parameter("decoder.weight_hh_l0"), model.get_parameter("decoder.bias_hh_l0")
+        weight = model.get_parameter("decoder.weight_ih_l0")
+        told = weight.shape[1] - 2 * c.encoder - c.style
+        before, self.told, style = torch.split(weight, [2 * c.encoder, told, c.style], 1)
+        self.fixed = encoded.states[0] @ before.T + encoded.style[0] @ style.T + model.get_parameter("decoder.bias_ih_l0")
+        self.windows = encoded.windows[0]
+        roots = torch.arange(12).expand(len(self.windows), 12)
+        self.fit = model.fit_melody(rolled(self.windows[:, None].expand(-1, 12, -1), roots))
+        self.states = torch.zeros(count, c.decoder)
+
+    def step(self, frame: int, before: History) -> None:
+        """Go on by a frame."""
+        model = self.model
+        root = before.root.clamp(max=NO_ROOT)
+        heard = rolled(self.windows[frame].expand(len(root), -1), root) * (root < NO_ROOT)[:, None]
+        told = [model.chord_root(before.root), model.chord_quality(before.quality), model.chord_bass(before.bass)]
+        x = torch.cat([*told, model.since(before.since), heard], 1)
+        given = (self.fixed[frame] + x @ self.told.T).chunk(3, 1)
+        own = (self.states @ self.weight.T + self.bias).chunk(3, 1)
+        reset, update = torch.sigmoid(given[0] + own[0]), torch.sigmoid(given[1] + own[1])
+        new = torch.tanh(given[2] + reset * own[2])
+        self.states = new + update * (self.states - new)
+
+    def chords(self, frame: int, before: History, rows: Tensor) -> Tensor:
+        """Scores of new chords, for some of the samples."""
+        old = History(before.root[rows], before.quality[rows], before.bass[rows], before.since[rows])
+        melody = self.fit[frame].expand(len(rows), -1, -1)
+        return self.model.chord_scores(self.states[rows], melody, old)
+
+    def basses(self, frame: int, before: History, rows: Tensor, chord: Tensor) -> Tensor:
+        """Scores of the new chords' basses."""
+        old = History(before.root[rows], before.quality[rows], before.bass[rows], before.since[rows])
+        return self.model.bass_logits(self.states[rows], self.windows[frame].expand(len(rows), -1), old, chord)
+
+
 def windows_of(sound: Tensor) -> Tensor:
     """How much each pitch class sounds over :data:`WINDOWS`, as shares, (batch, time, HEARD), from (batch, time, 2, 12)."""
     time = sound.shape[1]

@@ -40,6 +40,8 @@ FREE = -2
 """Marks a frame, or a bass, that isn't fixed."""
 SIGNATURE = 0.15
 """How much better another key has to fit than those of the key signature, in correlations."""
+NAMES, CLEAN = 0.2, 0.6
+"""The weight of chords' likelihood, nats a chord, against that of their rhythm, nats a beat; and how much of it counts."""
 ENOUGH = 5
 """Pieces of a composer or an era that make a genre theirs."""
 
@@ -58,7 +60,7 @@ class Settings:
     era: str = "unknown"
     genre: str | None = None
     sung: bool = True
-    count: int = 32
+    count: int = 48
     temperature: float = 0.85
     top: float = 0.95
     strength: float = 1.0
@@ -136,17 +138,23 @@ def propose(
     plan = _Plan(fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _silence(frames))
     if settings.guarded:
         plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
-    chords, nats = sample(own, frames, key, plan, settings)
+    sampled = sample(own, frames, key, plan, settings)
     found: dict[bytes, tuple[ChordTable, float]] = {}
-    for one, value in zip(chords, nats, strict=True):
+    for index, one in enumerate(sampled.chords):
+        value = float(sampled.nats[index])
         if settings.guarded:
-            value = value - penalties(one, melody.notes, frames, key)
+            value = _typical(sampled, index) - penalties(one, melody.notes, frames, key)
         absolute = one.copy()
         for column, none in ((0, NO_ROOT), (2, NO_BASS)):
             absolute[:, column] = np.where(one[:, column] < none, (one[:, column] + key.tonic) % 12, none)
         table = overlaid(chord_table(absolute, frames), given)
-        found.setdefault(table.tobytes(), (table, float(value)))
+        found.setdefault(table.tobytes(), (table, value))
     return sorted(found.values(), key=lambda pair: -pair[1])
+
+
+def _typical(sampled: Sampled, index: int) -> float:
+    """How good a sample is by its chances: what is as lively as is to be expected, and in its chords likelier than that."""
+    return min(float(sampled.names[index]), CLEAN) * NAMES - abs(float(sampled.rhythm[index]))
 
 
 def key_of(melody: Piece) -> Key:
@@ -261,52 +269,20 @@ def melody_batch(
     )
 
 
-class _Stepper:
-    """The decoder, frame by frame, for one melody and many samples."""
+@dataclass(frozen=True)
+class Sampled:
+    """Samples: ``chords`` (count, frames, 3) from the tonic; ``nats`` (count,) log probability a frame; how much likelier than
+    to be expected ``rhythm`` is, nats a frame, and how much ``names`` are, nats a chord, both (count,)."""
 
-    def __init__(self, model: net.Harmoniser, melody: net.MelodyBatch, count: int) -> None:
-        self.model, c = model, model.config
-        encoded = model.encode(melody)
-        self.weight, self.bias = model.get_parameter("decoder.weight_hh_l0"), model.get_parameter("decoder.bias_hh_l0")
-        weight = model.get_parameter("decoder.weight_ih_l0")
-        told = weight.shape[1] - 2 * c.encoder - c.style
-        before, self.told, style = torch.split(weight, [2 * c.encoder, told, c.style], 1)
-        self.fixed = encoded.states[0] @ before.T + encoded.style[0] @ style.T + model.get_parameter("decoder.bias_ih_l0")
-        self.windows = encoded.windows[0]
-        roots = torch.arange(12).expand(len(self.windows), 12)
-        self.fit = model.fit_melody(net.rolled(self.windows[:, None].expand(-1, 12, -1), roots))
-        self.states = torch.zeros(count, c.decoder)
-
-    def step(self, frame: int, before: net.History) -> None:
-        """Go on by a frame."""
-        model = self.model
-        root = before.root.clamp(max=NO_ROOT)
-        heard = net.rolled(self.windows[frame].expand(len(root), -1), root) * (root < NO_ROOT)[:, None]
-        told = [model.chord_root(before.root), model.chord_quality(before.quality), model.chord_bass(before.bass)]
-        x = torch.cat([*told, model.since(before.since), heard], 1)
-        given = (self.fixed[frame] + x @ self.told.T).chunk(3, 1)
-        own = (self.states @ self.weight.T + self.bias).chunk(3, 1)
-        reset, update = torch.sigmoid(given[0] + own[0]), torch.sigmoid(given[1] + own[1])
-        new = torch.tanh(given[2] + reset * own[2])
-        self.states = new + update * (self.states - new)
-
-    def chords(self, frame: int, before: net.History, rows: Tensor) -> Tensor:
-        """Scores of new chords, for some of the samples."""
-        old = net.History(before.root[rows], before.quality[rows], before.bass[rows], before.since[rows])
-        melody = self.fit[frame].expand(len(rows), -1, -1)
-        return self.model.chord_scores(self.states[rows], melody, old)
-
-    def basses(self, frame: int, before: net.History, rows: Tensor, chord: Tensor) -> Tensor:
-        """Scores of the new chords' basses."""
-        old = net.History(before.root[rows], before.quality[rows], before.bass[rows], before.since[rows])
-        return self.model.bass_logits(self.states[rows], self.windows[frame].expand(len(rows), -1), old, chord)
+    chords: NDArray[np.int64]
+    nats: NDArray[np.float64]
+    rhythm: NDArray[np.float64]
+    names: NDArray[np.float64]
 
 
 @torch.inference_mode()
-def sample(
-    own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settings
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Sample chords from the tonic, (count, frames, 3), and their log probability, nats a frame, (count,)."""
+def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settings) -> Sampled:
+    """Sample chords, frame by frame."""
     count, time, config = settings.count, len(frames), own.model.config
     rng = torch.Generator().manual_seed(settings.seed)
     genre = own.genre(settings)
@@ -315,7 +291,7 @@ def sample(
         styles.append(config.style_ids("unknown", "unknown", genre))
     rate = net.rate_class(settings.rate)
     steppers = [
-        _Stepper(own.model, melody_batch(frames, key, style, settings.sung, rate, plan.fixed), count) for style in styles
+        net.Stepper(own.model, melody_batch(frames, key, style, settings.sung, rate, plan.fixed), count) for style in styles
     ]
 
     def mixed(logits: list[Tensor]) -> Tensor:
@@ -324,7 +300,8 @@ def sample(
     now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
     since = torch.zeros(count, dtype=torch.long)
     result = torch.zeros(time, count, 3, dtype=torch.long)
-    nats, begun = torch.zeros(count), torch.zeros(count, dtype=torch.bool)
+    begun = torch.zeros(count, dtype=torch.bool)
+    rhythm, names, chords = (torch.zeros(count, 2) for _ in range(3))
     tones = _bass_mask()
     for frame in range(time):
         before = net.History(now[:, 0], now[:, 1], now[:, 2], net.since_class(since))
@@ -339,28 +316,29 @@ def sample(
         else:
             change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
         if frame:
-            nats += torch.where(change, F.logsigmoid(odds), F.logsigmoid(-odds))
+            both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
+            rhythm += _told(both, change.long())
         since += 1
         rows = torch.nonzero(change)[:, 0]
         if len(rows):
             logits = mixed([s.chords(frame, before, rows) for s in steppers])
             if root != FREE:
                 chord = torch.full((len(rows),), root * 9 + quality if root < NO_ROOT else net.NO_CHORD)
-                nats[rows] += logits.log_softmax(1).gather(1, chord[:, None])[:, 0]
             else:
                 allowed = torch.ones(len(rows), net.CHORDS, dtype=torch.bool)
                 allowed[:, net.NO_CHORD] = bool(plan.silence[frame])
                 if plan.opening is not None:
                     allowed[:, : net.NO_CHORD] &= torch.from_numpy(plan.opening) | begun[rows, None]
                 chord = _draw(logits, allowed, settings, rng)
-                nats[rows] += logits.log_softmax(1).gather(1, chord[:, None])[:, 0]
+            names[rows] += _told(logits.log_softmax(1), chord)
+            chords[rows] += 1
             named = chord < net.NO_CHORD
             low = mixed([s.basses(frame, before, rows, chord) for s in steppers])
             above = _draw(low, tones[torch.where(named, chord % 9, 0)], settings, rng)
             new_root = torch.where(named, chord // 9, NO_ROOT)
             if bass != FREE and root < NO_ROOT:
                 above = (bass - new_root) % 12
-            nats[rows] += torch.where(named, low.log_softmax(1).gather(1, above[:, None])[:, 0], 0.0)
+            names[rows] += _told(low.log_softmax(1), above) * named[:, None]
             now = now.clone()
             begun[rows] |= named
             now[rows, 0] = new_root
@@ -368,7 +346,15 @@ def sample(
             now[rows, 2] = torch.where(named, (new_root + above) % 12, NO_BASS)
             since[rows] = 1
         result[frame] = now
-    return result.transpose(0, 1).numpy(), (nats / time).double().numpy()
+    nats = (rhythm + names)[:, 0] / time
+    surprise = rhythm.sum(1) / time, names.sum(1) / chords[:, 0].clamp(min=1)
+    return Sampled(result.transpose(0, 1).numpy(), *(value.double().numpy() for value in (nats, *surprise)))
+
+
+def _told(logs: Tensor, chosen: Tensor) -> Tensor:
+    """The log probability of what was chosen of each row, and the entropy of the row, (n, 2), from its log chances."""
+    entropy = -(logs.exp() * logs).nan_to_num(0.0).sum(1)
+    return torch.stack([logs.gather(1, chosen[:, None])[:, 0], entropy], 1)
 
 
 def _bass_mask() -> Tensor:

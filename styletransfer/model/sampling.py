@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import Weights
-from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.codec import Codec, Event
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan
@@ -38,12 +38,13 @@ class Candidate:
     """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the tokens that were chosen among
     several, under the style (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask.
     ``plain`` is 0 where the base without the style isn't asked: at strength 1. Bars that were given are among ``bars``, and not
-    in the means. ``stopped``: by Ctrl-C, at the last of its bars."""
+    in the means. ``stopped``: by Ctrl-C, at the last of its bars. ``figure``: the one that it was told."""
 
     bars: list[list[int]]
     style: float
     plain: float
     stopped: bool = False
+    figure: tuple[Event, ...] = ()
 
 
 @dataclass
@@ -123,7 +124,11 @@ def sample_songs(
         raise ValueError("songs of one batch have the same models and weights")
     context = voices[0].model.sizes.context
     rows = [
-        _Row(own, Line(codec, plan, _unread(plan, context)), np.random.default_rng((config.seed, k, len(plan.given))))
+        _Row(
+            own,
+            Line(codec, plan.of_candidate(k), _unread(plan, context)),
+            np.random.default_rng((config.seed, k, len(plan.given))),
+        )
         for own, plan in songs
         for k in range(config.candidates)
     ]
@@ -168,7 +173,10 @@ def sample_songs(
         if not partial or not whole:
             raise
     means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
-    found = [Candidate(row.bars()[:whole], *mean, whole is not None) for row, mean in zip(rows, means, strict=True)]
+    found = [
+        Candidate(row.bars()[:whole], *mean, whole is not None, row.line.plan.figure)
+        for row, mean in zip(rows, means, strict=True)
+    ]
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 

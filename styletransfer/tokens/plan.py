@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,8 +28,8 @@ class Plan:
     the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
     ``harmony``: the chords that are to be kept. ``closes``: the key in which music without a melody ends, on its last bar.
     ``chords``: the chords of each bar that the model is told (none: it isn't told any). ``references``: whether the model says
-    which bar each bar follows. ``figure``: the accompaniment of a bar that it may follow. ``above``: whether accompaniment may
-    lie above the tune.
+    which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one for each candidate in turn
+    (an empty one is none). ``above``: whether accompaniment may lie above the tune.
     """
 
     feel: Feel
@@ -47,8 +47,17 @@ class Plan:
     closes: Key | None = None
     chords: tuple[tuple[Chord, ...], ...] = ()
     references: bool = False
-    figure: tuple[Event, ...] = ()
+    figures: tuple[tuple[Event, ...], ...] = ()
     above: bool = False
+
+    def of_candidate(self, number: int) -> Plan:
+        """The plan with the figure of one candidate alone."""
+        return replace(self, figures=(self.figures[number % len(self.figures)],)) if self.figures else self
+
+    @property
+    def figure(self) -> tuple[Event, ...]:
+        """The figure that may be followed, of a plan of one candidate."""
+        return self.figures[0] if self.figures else ()
 
     @property
     def bars(self) -> int:

@@ -56,5 +56,6 @@ def by_phrases(
                 raise
             break
         chosen.append({"bars": [first, end], "candidate": best, "total": total})
-        plan, first = replace(plan, given=tuple(tuple(ids) for ids in candidates[best].bars)), end
+        own = candidates[best]
+        plan, first = replace(plan, given=tuple(map(tuple, own.bars)), figures=(own.figure,) if own.figure else ()), end
     return candidates, chosen

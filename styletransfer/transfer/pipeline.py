@@ -34,7 +34,7 @@ from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
-from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
+from styletransfer.transfer.planning import figures_for, harmony_of, harmony_rows, on_top, planned, table_of, with_text
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of, report_beside
@@ -82,8 +82,10 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         plan = replace(plan, harmony=kept_harmony(source, melody, octaves, codec, plan))
     chords = None
     if codec.plans and melody.feel == "score":
+        request = replace(request, on_top=on_top(request))
         chords = chords_for(request, source, melody, octaves, first_number(plan))
-        plan = planned(plan, chords, above=not request.on_top)
+        figures = figures_for(request, melody, plan) if earlier is None else ()
+        plan = planned(plan, chords, above=not request.on_top, figures=figures)
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
     tempo, tune = melody.tempo.quarters_per_minute(), "part" if plan.above else "texture"

@@ -1,8 +1,9 @@
-"""The harmony of an arrangement, planned before its notes: proposed by the harmoniser, kept from the song, or given.
+"""The harmony of an arrangement, planned before its notes: proposed by the harmoniser, kept from
+the song, or given.
 
-The harmoniser (:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions; what a user fixes stands as it
-is, and it proposes the rest. The plan is told to the model bar by bar, and stands in the report, from which some of it may be
-changed before bars are made again.
+The harmoniser (:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions; what
+a user fixes stands as it is, and it proposes the rest. The plan is told to the model bar by bar, and
+stands in the report, from which some of it may be changed before bars are made again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chord_of_symbol, chord_of_tones, chords_of_line, roman, symbol
-from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, recognise
+from styletransfer.score import chord_names
+from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, recognise
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import BarTable, Piece
 from styletransfer.styles import parse_style
@@ -26,24 +27,31 @@ from styletransfer.tokens.plan import Plan
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
 
-DOMINANTS = ("V", "vii")
-"""How the numerals of dominant-function chords begin."""
+DECIMALS = 3
+"""Of a chord's place in a report: as many as a chord table still tells after hours of music."""
 
 
 def with_text(chords: str) -> str:
-    """Give what ``--chords`` says: ``new``, ``keep``, a line of symbols, or the line that a file of that name holds.
+    """Give what ``--chords`` says: ``new``, ``keep``, a line of symbols, or what a file holds.
+
+    What can be read as one bar of a line is one, even where a file has that name.
 
     Raises:
-        InputError: where the file can't be read.
+        InputError: where it is nothing of that, or the file can't be read.
     """
-    if chords in ("new", "keep") or "|" in chords or "\n" in chords:
+    if chords in ("new", "keep") or "|" in chords or "\n" in chords or chord_names.is_bar(chords):
         return chords
+    path = Path(chords)
     try:
-        if not Path(chords).is_file():
-            return chords
-        return Path(chords).read_text(encoding="utf-8")
+        if path.is_dir():
+            raise InputError(f"--chords {chords}: it is a folder; name a file, or give chords.")
+        if path.is_file():
+            return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"--chords {chords}: can't be read as text ({error}).") from error
+    if len(chords.split()) == 1:
+        raise InputError(f"--chords {chords}: neither a chord symbol, as Am7 or G/B, nor a file.")
+    return chords
 
 
 def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
@@ -73,7 +81,8 @@ def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable
         assert own is not None
         fixed = _kept(own, melody.bars)
     elif request.chords != "new":
-        fixed, _ = chords_of_line(request.chords, melody.bars)
+        fixed = chord_names.chords_of_line(request.chords, melody.bars)
+
     style = max(parse_style(request.style), key=lambda one: one[1])[0]
     settings = Settings(
         style.composer,
@@ -89,14 +98,16 @@ def _kept(own: Piece, bars: BarTable) -> ChordTable:
     """The chords of a song's symbols, else of what accompanies its tune."""
     if not own.chords:
         if not len(own.notes):
-            raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
+            raise InputError(
+                "--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out."
+            )
         return recognise(own.notes, bars)
     end = float(bars["start"][-1] + bars["length"][-1])
     starts = [quarter for quarter, _ in own.chords]
     rows = []
     for start, stop, (_, tones) in zip(starts, [*starts[1:], end], own.chords, strict=True):
-        if tones and stop > start:
-            rows.append((start, stop - start, *chord_of_tones(tones), NONE))  # the bass is the harmoniser's
+        if tones and stop > start:  # the bass is the harmoniser's
+            rows.append((start, stop - start, *chord_names.chord_of_tones(tones), NONE))
     return np.array(rows, CHORD_DTYPE)
 
 
@@ -110,37 +121,31 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
         first: the number of the first bar.
 
     Returns:
-        Of each bar its number, its chords (``quarter`` from the bar's start, ``symbol``, ``roman``), and its ``cadence`` where
-        a dominant leads to the tonic at a bar's beginning (``authentic``), to the submediant (``deceptive``), or the last chord
-        of four bars is a dominant (``half``).
+        Of each bar its number ``bar``, its ``chords`` (``quarter`` from the start of the bar, of a
+        whole one where it is a pick-up, ``symbol``, ``roman``), and where a cadence comes in it, its
+        kind as ``cadence``; see :func:`~styletransfer.score.chord_names.cadences`.
     """
-    ends = np.append(chords["start"][1:], np.inf)
+    found = chord_names.cadences(chords, bars, key)
     rows: list[dict[str, Any]] = []
-    before = ""
-    for number, bar in enumerate(bars):
-        start = float(bar["start"])
-        inside = (chords["start"] < start + float(bar["length"]) - 1e-6) & (ends > start + 1e-6)
-        told = []
-        for chord in chords[inside]:
-            named = int(chord["root"]), int(chord["quality"]), int(chord["bass"])
-            at = round(max(float(chord["start"]) - start, 0.0), 4)
-            told.append({"quarter": at, "symbol": symbol(*named, key), "roman": roman(*named, key)})
-        row: dict[str, Any] = {"bar": number + first, "chords": told}
-        numerals = [one["roman"] for one in told]
-        if numerals and before.startswith(DOMINANTS) and numerals[0].lower().strip("%o+").startswith(("i", "vi")):
-            landed = numerals[0].rstrip("o+%64253")
-            cadence = {"I": "authentic", "i": "authentic", "vi": "deceptive", "VI": "deceptive"}.get(landed)
-            if cadence and (number % 4 == 3 or number == len(bars) - 1):
-                row["cadence"] = cadence
-        if number % 4 == 3 and numerals and numerals[-1].startswith("V") and not numerals[-1].startswith("VI"):
-            row["cadence"] = "half"
-        before = numerals[-1] if numerals else before
-        rows.append(row)
+    for index, bar in enumerate(bars):
+        told = [
+            {
+                "quarter": round(place, DECIMALS),
+                "symbol": chord_names.symbol(*chord, key),
+                "roman": chord_names.roman(*chord, key),
+            }
+            for place, chord in chord_names.bar_chords(chords, bar)
+        ]
+        cadence = {"cadence": found[index]} if index in found else {}
+        rows.append({"bar": index + first, "chords": told} | cadence)
     return rows
 
 
 def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> ChordTable:
     """Read a report's harmony again, edited or not.
+
+    A bar without chords has those before it on; what is told of bars that there aren't, as in the
+    report of an arrangement that was stopped, is left out.
 
     Args:
         rows: what :func:`harmony_rows` told.
@@ -150,17 +155,20 @@ def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> Chor
     Raises:
         InputError: where a symbol isn't understood, or a row isn't as it was written.
     """
-    found: list[tuple[float, int, int, int]] = []
+    named = {float(bars["start"][0]): (NONE, NONE, NONE)}
     try:
         for row in rows:
-            bar = bars[int(row["bar"]) - first]
-            for chord in row["chords"]:
-                named = chord_of_symbol(str(chord["symbol"]))
-                found.append((float(bar["start"]) + float(chord["quarter"]), *named))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"the sidecar's harmony can't be read ({error!r}); give --chords.") from error
-    found.sort()
+            index = int(row["bar"]) - first
+            if index < 0:
+                raise ValueError(f"there is no bar {row['bar']}")
+            for chord in row["chords"] if index < len(bars) else ():
+                place, bar = float(chord["quarter"]), bars[index]
+                if not 0 <= place < bar["length"]:
+                    raise ValueError(f"bar {row['bar']} has no quarter {place:g}")
+                named[float(bar["start"]) + place] = chord_names.chord_of_symbol(str(chord["symbol"]))
+    except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise InputError(f"the sidecar's harmony can't be read ({reason}); mend it, or give --chords.") from error
+    starts = sorted(named)
     end = float(bars["start"][-1] + bars["length"][-1])
-    stops = [*(start for start, *_ in found[1:]), end]
-    table = [(start, stop - start, *named) for (start, *named), stop in zip(found, stops, strict=True) if stop > start]
-    return np.array(table, CHORD_DTYPE)
+    return chord_table(np.array(starts), end, np.array([named[start] for start in starts]))

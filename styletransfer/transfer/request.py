@@ -38,8 +38,8 @@ class Request:
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``chords``: ``new`` harmony, that of the song's own accompaniment or symbols (``keep``), or a line of chord symbols, bar by
-    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one. ``on_top``: the accompaniment stays
-    below the tune, as in a piano piece; by default it may go above, as under a singer.
+    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one. ``on_top``: whether the accompaniment stays
+    below the tune, as in a piano piece, or may go above, as under a singer; None: as most of the style's pieces have it.
     ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
@@ -56,7 +56,7 @@ class Request:
     keep: Literal["exact", "ornamented"] = "exact"
     seconds: float | None = None
     chords: str = "new"
-    on_top: bool = False
+    on_top: bool | None = None
     choose: Literal["phrases", "whole"] = "phrases"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,107 @@
+"""The library of figures that an arrangement may begin with: ``python -m finetune.figures --data data/prepared``.
+
+Of every training score on beats, the bar of accompaniment that most other bars are like, and a second one that is unlike it;
+each with its composer, era, metre, tempo and key. Written to ``styletransfer/assets/figures.safetensors``
+(:mod:`styletransfer.transfer.figures` reads it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from styletransfer.data.library import Library
+    from styletransfer.tokens.codec import Codec, Event
+
+LIKE = 0.75
+"""Likeness of bars that are said to have the same figure."""
+FEWEST_BARS = 4
+"""Bars of a piece that must have a figure for it to be taken: one that is carried on, not an accident."""
+FEWEST_ONSETS, FEWEST_NOTES = 2, 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/figures.safetensors"))
+    arguments = parser.parse_args(argv)
+
+    from safetensors.numpy import save
+
+    from styletransfer.data.library import Library
+    from styletransfer.errors import InputError
+    from styletransfer.model.weights import write_atomically
+    from styletransfer.tokens.codec import Codec
+
+    try:
+        library = Library.load(arguments.data)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    rows: list[dict[str, Any]] = []
+    notes: list[tuple[int, int, int, int]] = []
+    for row, events in figures(library, Codec()):
+        notes += [(len(rows), event.step, event.duration, event.pitch) for event in events]
+        rows.append(row)
+
+    head = {"made_by": "finetune.figures", "data_hash": library.hash, "figures": rows}
+    data = save({"notes": np.array(notes, np.int16)}, metadata={"figures": json.dumps(head)})
+    write_atomically(arguments.out, data)
+    sources = Counter(row["source"] for row in rows)
+    print(f"{arguments.out}: {len(rows):,} figures, {len(data) / 1e6:.2f} MB; {dict(sources.most_common())}")
+    return 0
+
+
+def figures(library: Library, codec: Codec) -> Iterator[tuple[dict[str, Any], list[Event]]]:
+    """Give the figures of all training scores, each with what is known of its piece."""
+    from styletransfer.data.batches import piece_grid
+    from styletransfer.score.harmony import estimate_key
+    from styletransfer.tokens.figures import accompaniment, figures_of, likeness
+
+    for index in library.select(split="train", feel="score"):
+        piece = library.pieces[index]
+        grid = piece_grid(library, codec, index)
+        found = figures_of(codec, grid)
+        rich = [
+            bar
+            for bar, figure in enumerate(found)
+            if len(figure) >= FEWEST_ONSETS and sum(count for count, _ in figure.values()) >= FEWEST_NOTES
+        ][:400]
+        table = np.array([[likeness(found[a], found[b]) for b in rich] for a in rich])
+        if not len(rich):
+            continue
+
+        key = estimate_key(library.notes(index))
+        taken: list[int] = []
+        for place in np.argsort(-(table >= LIKE).sum(1), kind="stable").tolist():
+            if (table[place] >= LIKE).sum() < FEWEST_BARS or len(taken) == 2:
+                break
+            if all(table[place, other] < 0.5 for other in taken):
+                taken.append(place)
+        for place in taken:
+            bar = rich[place]
+            events = accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar))
+            row = {
+                "source": piece.source,
+                "composer": piece.composer,
+                "era": piece.era,
+                "tune": piece.tune,
+                "metre": grid.bar_metre[bar],
+                "length": int(grid.bar_length[bar]),
+                "quarters_per_minute": round(piece.quarters_per_minute),
+                "tonic": key.tonic,
+            }
+            yield row, events
+
+
+if __name__ == "__main__":
+    sys.exit(main())
