@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from styletransfer.model.harmoniser import Harmoniser
 
 RATE, WEIGHT_DECAY, WARMUP = 2.5e-3, 0.05, 100
+"""The learning rate's peak, its weight decay, and the steps in which it rises."""
 
 
 def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
@@ -129,7 +130,8 @@ def main(argv: list[str] | None = None) -> int:
     data: dict[str, list[Example]] = {genre: [] for genre in SHARES}
     for example in examples(library, "train", codec):
         data[example.genre].append(example)
-    held = list(examples(library, "validation", codec, ("song",)))
+    held = list(examples(library, "validation", codec))
+    held = [example for example in held if example.genre == "song"] or held
     print({genre: len(pool) for genre, pool in data.items()}, len(held), flush=True)
     config = HarmoniserConfig(COMPOSERS, tuple(era for era in ERAS if era != UNKNOWN))
     model = Harmoniser(config)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from pretrain.harmoniser import losses
+from pretrain.harmoniser import losses, main
 from pretrain.harmoniser_data import Example, Telling, whole
 from styletransfer.errors import InputError
 from styletransfer.model import harmoniser as net
@@ -248,6 +248,16 @@ def test_a_folder_is_checked(tiny: Shipped, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"version": 0}))
     with pytest.raises(InputError, match="not a harmoniser of this version"):
         net.load_harmoniser(tmp_path)
+
+
+def test_the_recipe(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second of training writes a folder that proposes chords, and names in it what it was made of."""
+    assert main(["--data", str(tiny_data), "--out", str(tmp_path / "made"), "--minutes", "0.02"]) == 0
+    model, manifest = net.load_harmoniser(tmp_path / "made")
+    assert manifest["pieces"]["chopin"]["keyboard"] > 0
+    assert 0 < manifest["validation"]["nats"] < 10
+    assert "validation nats" in capsys.readouterr().out
+    assert propose(example("twinkle"), replace(FEW, composer="chopin"), harmoniser=Shipped(model, manifest))
 
 
 def test_the_shipped_one_leads_home() -> None:

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.harmony import Key
+from styletransfer.score.harmony import Key, estimate_key
+from styletransfer.score.notes import Piece
+from styletransfer.styles import Style, parse_style
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, Event
 from styletransfer.tokens.controls import UNKNOWN
+from styletransfer.tokens.plan import Plan
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.request import Request
 
 ENOUGH = 24
 """Figures from which is drawn, at the least, where there are as many."""
@@ -110,3 +116,34 @@ def chosen_figures(
         up = (key.tonic - own.rows[pool[place]]["tonic"] + 6) % 12 - 6
         found.append(own.events(pool[place], up))
     return tuple(found[k % len(found)] for k in range(count))
+
+
+def main_style(text: str) -> Style:
+    """The style of a blend that weighs most."""
+    return max(parse_style(text), key=lambda one: one[1])[0]
+
+
+def on_top(request: Request) -> bool:
+    """Tell whether the accompaniment stays below the tune: as asked for, else as most of the style's pieces have it."""
+    if request.on_top is not None:
+        return request.on_top
+    style = main_style(request.style)
+    return not writes_songs(style.composer, style.era)
+
+
+def figures_for(request: Request, melody: Piece, plan: Plan) -> tuple[tuple[Event, ...], ...]:
+    """Draw the figures of the candidates: every other one has one of the style's, the rest begin as the model likes."""
+    metre = max(set(plan.bar_metre), key=plan.bar_metre.count)
+    style = main_style(request.style)
+    count = request.sampling.candidates
+    drawn = chosen_figures(
+        style.composer,
+        style.era,
+        "texture" if request.on_top else "part",
+        metre,
+        melody.tempo.quarters_per_minute(),
+        estimate_key(melody.notes),
+        max(count // 2, 1),
+        request.sampling.seed,
+    )
+    return tuple(drawn[k // 2] if k % 2 else () for k in range(count)) if drawn else ()

@@ -29,12 +29,13 @@ from styletransfer.transfer import rank
 from styletransfer.transfer.chords import harmony_of as kept_harmony
 from styletransfer.transfer.chords import without_melody
 from styletransfer.transfer.dynamics import sung, velocities
+from styletransfer.transfer.figures import figures_for, on_top
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
-from styletransfer.transfer.planning import figures_for, harmony_of, harmony_rows, on_top, planned, table_of, with_text
+from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result
 from styletransfer.transfer.sidecar import provenance_of, report_beside
@@ -85,7 +86,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         request = replace(request, on_top=on_top(request))
         chords = chords_for(request, source, melody, octaves, first_number(plan))
         figures = figures_for(request, melody, plan) if earlier is None else ()
-        plan = planned(plan, chords, above=not request.on_top, figures=figures)
+        plan = replace(planned(plan, chords, above=not request.on_top), figures=figures)
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
     tempo, tune = melody.tempo.quarters_per_minute(), "part" if plan.above else "texture"

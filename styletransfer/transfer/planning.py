@@ -8,6 +8,7 @@ stands in the report, from which some of it may be changed before bars are made 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,12 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.score import chord_names
 from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, recognise
-from styletransfer.score.harmony import Key
+from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import BarTable, Piece
-from styletransfer.styles import parse_style
-from styletransfer.tokens.codec import chords_by_bar
+from styletransfer.styles import Style, parse_style
+from styletransfer.tokens.codec import Event, chords_by_bar
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.figures import chosen_figures, writes_songs
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
@@ -54,10 +56,46 @@ def with_text(chords: str) -> str:
     return chords
 
 
-def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
-    """Add chords (in quarters) to a plan; ``above``: the accompaniment may lie above the tune."""
+def planned(plan: Plan, chords: ChordTable, *, above: bool, figures: tuple[tuple[Event, ...], ...] = ()) -> Plan:
+    """Add to a plan what is planned of the accompaniment.
+
+    Args:
+        plan: the plan that holds the tune.
+        chords: the harmony, in quarters.
+        above: whether the accompaniment may lie above the tune.
+        figures: those that the candidates may follow, in turn.
+    """
     told = chords_by_bar(chords, plan.bar_start, plan.bar_length)
-    return replace(plan, chords=told, references=True, above=above and plan.locked)
+    above = above and plan.locked
+    return replace(plan, chords=told, references=True, above=above, figures=figures)
+
+
+def on_top(request: Request) -> bool:
+    """Tell whether the accompaniment stays below the tune: as is asked for, else as the style has it."""
+    if request.on_top is not None:
+        return request.on_top
+    style = _main_style(request)
+    return not writes_songs(style.composer, style.era)
+
+
+def figures_for(request: Request, melody: Piece, plan: Plan) -> tuple[tuple[Event, ...], ...]:
+    """Choose the figures with which the candidates of an arrangement may begin, in its usual metre."""
+    style = _main_style(request)
+    return chosen_figures(
+        style.composer,
+        style.era,
+        "texture" if request.on_top else "part",
+        Counter(plan.bar_metre).most_common(1)[0][0],
+        melody.tempo.quarters_per_minute(),
+        estimate_key(melody.notes),
+        request.sampling.candidates,
+        request.sampling.seed,
+    )
+
+
+def _main_style(request: Request) -> Style:
+    """The style that weighs most."""
+    return max(parse_style(request.style), key=lambda one: one[1])[0]
 
 
 def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable:
@@ -83,7 +121,7 @@ def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable
     elif request.chords != "new":
         fixed = chord_names.chords_of_line(request.chords, melody.bars)
 
-    style = max(parse_style(request.style), key=lambda one: one[1])[0]
+    style = _main_style(request)
     settings = Settings(
         style.composer,
         style.era,
@@ -98,9 +136,7 @@ def _kept(own: Piece, bars: BarTable) -> ChordTable:
     """The chords of a song's symbols, else of what accompanies its tune."""
     if not own.chords:
         if not len(own.notes):
-            raise InputError(
-                "--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out."
-            )
+            raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
         return recognise(own.notes, bars)
     end = float(bars["start"][-1] + bars["length"][-1])
     starts = [quarter for quarter, _ in own.chords]
