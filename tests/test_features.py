@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from styletransfer.data.batches import MixtureConfig, Windows
+from styletransfer.data.library import Library
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.features import FeatureEmbedding, followed
 from styletransfer.model.weights import ModelConfig, Weights
@@ -155,6 +158,19 @@ def test_a_vocabulary_without_plans_has_no_tables_for_them() -> None:
     assert embedding(followed(torch.tensor([[1, 5, 200]]), embedding.lists)).shape == (1, 3, 8)
     assert FeatureEmbedding(8, lists_names()).plans
     assert ModelConfig(groups=2).groups == 2
+
+
+def test_windows_can_bring_their_features(tiny_data: Path) -> None:
+    """They are those that the model would find, and so are its logits."""
+    model = tiny_model(context=96)
+    windows = Windows(Library.load(tiny_data), codec(), MixtureConfig(score_share=1.0), 96, 0)
+    assert "features" not in windows[0]
+    windows.lists = model.features.lists
+    row = {name: torch.from_numpy(value)[None] for name, value in windows[0].items()}
+    torch.testing.assert_close(row["features"], followed(row["input_ids"], windows.lists))
+    with torch.inference_mode():
+        given = model(input_ids=row["input_ids"], features=row["features"]).logits
+        torch.testing.assert_close(given, model(input_ids=row["input_ids"]).logits)
 
 
 def lists_names() -> list[str]:

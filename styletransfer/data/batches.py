@@ -13,6 +13,7 @@ from styletransfer.score.notes import Feel
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
 from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, references_of
+from styletransfer.tokens.follower import Follower, TokenLists
 
 PLAINER = 0.8  # of the notes that may go
 STEP = 2  # semitones; a melody that moves down by more makes a leap
@@ -130,10 +131,12 @@ class PieceWindows(ABC):
     """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
 
     ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
-    A subclass says what a sequence of a piece is. ``plans``: whether its tokens can tell what a tune is.
+    A subclass says what a sequence of a piece is. ``plans``: whether its tokens can tell what a tune is. Given ``lists``, a
+    window also has its ``features``, (context, features), so that an accelerator needn't wait for them.
     """
 
     plans = False
+    lists: TokenLists | None = None
 
     def __init__(
         self, library: Library, pad: int, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
@@ -164,7 +167,11 @@ class PieceWindows(ABC):
         pool, weights = self.pools[feel], self.weights[feel]
         index = int(pool[min(int(np.searchsorted(weights, rng.random(), side="right")), len(pool) - 1)])
         ids, scored = self.sequence(index, rng)
-        return padded(ids, scored, self.context, self.pad)
+        row = padded(ids, scored, self.context, self.pad)
+        if self.lists is not None:
+            follower = Follower(self.lists)
+            row["features"] = np.array([follower.push(index) for index in row["input_ids"].tolist()])
+        return row
 
     @abstractmethod
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:

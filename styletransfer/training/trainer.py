@@ -224,6 +224,8 @@ def train(
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
     kind = Windows if isinstance(codec, Codec) else PlainWindows
     windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
+    if torch.cuda.is_available():
+        windows.lists = model.features.lists
     world = max(int(arguments.world_size), 1)
     log = RunLog(out / "log.jsonl", run.batch * run.accumulate * run.model.context * world)
     trainer = WindowTrainer(

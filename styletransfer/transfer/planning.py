@@ -1,14 +1,13 @@
 """The harmony of an arrangement, planned before its notes: proposed by the harmoniser, kept from
 the song, or given.
 
-The harmoniser (:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions; what
-a user fixes stands as it is, and it proposes the rest. The plan is told to the model bar by bar, and
-stands in the report, from which some of it may be changed before bars are made again.
+The harmoniser (:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions;
+what a user fixes stands as it is, and it proposes the rest. The plan is told to the model bar by
+bar, and stands in the report, from which some of it may be changed before bars are made again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +18,11 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.score import chord_names
 from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, recognise
-from styletransfer.score.harmony import Key, estimate_key
+from styletransfer.score.harmony import Key
 from styletransfer.score.notes import BarTable, Piece
-from styletransfer.styles import Style, parse_style
-from styletransfer.tokens.codec import Event, chords_by_bar
+from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.figures import chosen_figures, writes_songs
+from styletransfer.transfer.figures import main_style
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
@@ -56,46 +54,10 @@ def with_text(chords: str) -> str:
     return chords
 
 
-def planned(plan: Plan, chords: ChordTable, *, above: bool, figures: tuple[tuple[Event, ...], ...] = ()) -> Plan:
-    """Add to a plan what is planned of the accompaniment.
-
-    Args:
-        plan: the plan that holds the tune.
-        chords: the harmony, in quarters.
-        above: whether the accompaniment may lie above the tune.
-        figures: those that the candidates may follow, in turn.
-    """
+def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
+    """Add chords (in quarters) to a plan; ``above``: the accompaniment may lie above the tune."""
     told = chords_by_bar(chords, plan.bar_start, plan.bar_length)
-    above = above and plan.locked
-    return replace(plan, chords=told, references=True, above=above, figures=figures)
-
-
-def on_top(request: Request) -> bool:
-    """Tell whether the accompaniment stays below the tune: as is asked for, else as the style has it."""
-    if request.on_top is not None:
-        return request.on_top
-    style = _main_style(request)
-    return not writes_songs(style.composer, style.era)
-
-
-def figures_for(request: Request, melody: Piece, plan: Plan) -> tuple[tuple[Event, ...], ...]:
-    """Choose the figures with which the candidates of an arrangement may begin, in its usual metre."""
-    style = _main_style(request)
-    return chosen_figures(
-        style.composer,
-        style.era,
-        "texture" if request.on_top else "part",
-        Counter(plan.bar_metre).most_common(1)[0][0],
-        melody.tempo.quarters_per_minute(),
-        estimate_key(melody.notes),
-        request.sampling.candidates,
-        request.sampling.seed,
-    )
-
-
-def _main_style(request: Request) -> Style:
-    """The style that weighs most."""
-    return max(parse_style(request.style), key=lambda one: one[1])[0]
+    return replace(plan, chords=told, references=True, above=above and plan.locked)
 
 
 def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable:
@@ -121,7 +83,7 @@ def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable
     elif request.chords != "new":
         fixed = chord_names.chords_of_line(request.chords, melody.bars)
 
-    style = _main_style(request)
+    style = main_style(request.style)
     settings = Settings(
         style.composer,
         style.era,
@@ -136,7 +98,8 @@ def _kept(own: Piece, bars: BarTable) -> ChordTable:
     """The chords of a song's symbols, else of what accompanies its tune."""
     if not own.chords:
         if not len(own.notes):
-            raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
+            alone = "this song is a melody alone, it has no harmony to keep; leave the option out"
+            raise InputError(f"--chords keep: {alone}.")
         return recognise(own.notes, bars)
     end = float(bars["start"][-1] + bars["length"][-1])
     starts = [quarter for quarter, _ in own.chords]
@@ -157,9 +120,9 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
         first: the number of the first bar.
 
     Returns:
-        Of each bar its number ``bar``, its ``chords`` (``quarter`` from the start of the bar, of a
-        whole one where it is a pick-up, ``symbol``, ``roman``), and where a cadence comes in it, its
-        kind as ``cadence``; see :func:`~styletransfer.score.chord_names.cadences`.
+        Of each bar its number ``bar``, its ``chords`` (``quarter`` from the bar's start, or where a
+        pick-up would have it, ``symbol``, ``roman``), and where a cadence comes in it, ``cadence``;
+        see :func:`~styletransfer.score.chord_names.cadences`.
     """
     found = chord_names.cadences(chords, bars, key)
     rows: list[dict[str, Any]] = []
@@ -201,10 +164,12 @@ def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> Chor
                 place, bar = float(chord["quarter"]), bars[index]
                 if not 0 <= place < bar["length"]:
                     raise ValueError(f"bar {row['bar']} has no quarter {place:g}")
-                named[float(bar["start"]) + place] = chord_names.chord_of_symbol(str(chord["symbol"]))
+                at = float(bar["start"]) + place
+                named[at] = chord_names.chord_of_symbol(str(chord["symbol"]))
     except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
-        raise InputError(f"the sidecar's harmony can't be read ({reason}); mend it, or give --chords.") from error
+        message = f"the sidecar's harmony can't be read ({reason}); mend it, or give --chords."
+        raise InputError(message) from error
     starts = sorted(named)
     end = float(bars["start"][-1] + bars["length"][-1])
     return chord_table(np.array(starts), end, np.array([named[start] for start in starts]))
