@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Fetch and prepare training data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+COLUMNS = 100
+"""Of what `inspect` prints."""
 styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_command=True)
 app.add_typer(styles_app, name="styles")
 
@@ -51,6 +53,9 @@ MelodyTrack = Annotated[
     str | None, typer.Option(help="The track or part with the melody, by its name or its number; found, where it isn't given.")
 ]
 Score = Annotated[Path | None, typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file.")]
+ChordSymbols = Annotated[
+    bool, typer.Option("--chord-symbols", help="With --score: the harmony as symbols above the upper staff.")
+]
 SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
@@ -136,6 +141,7 @@ def apply(
     audio: Audio = None,
     plot: Plot = None,
     score: Score = None,
+    chord_symbols: ChordSymbols = False,
     soundfont: SoundFont = None,
     model: Model = None,
     force: Force = False,
@@ -153,7 +159,7 @@ def apply(
     settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords, on_top)
     choose = "whole" if every else choose
     request = Request(songs[0], style[0], *settings, choose)  # type: ignore[arg-type]
-    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, with_sidecar=True, score=score)
+    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, True, score, chord_symbols)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)
 
@@ -219,7 +225,7 @@ def inspect(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what would be taken as melody, and the key, metre, tempo and length."""
+    """Show what would be taken as melody, and the key, metre, tempo, length and chords."""
     from styletransfer.score.read import legible, read_song
     from styletransfer.score.write import check_writable
     from styletransfer.transfer.inspection import describe
@@ -245,8 +251,11 @@ def inspect(
         if name == "parts":
             value = [f"{number} {part}" for number, part in enumerate(value, start=1)]
         print(f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}")
-    from styletransfer.transfer.inspection import melody_text
+    from styletransfer.transfer.inspection import melody_text, wrapped
 
+    if report["chords"]:
+        for number, line in enumerate(wrapped(report["chords"], COLUMNS - 14)):
+            print(f"{'' if number else 'chords':<13} {line}")
     print(f"{'melody':<13} {melody_text(report['melody'])}")
 
 

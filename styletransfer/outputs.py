@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MIDI_SUFFIXES = (".mid", ".midi")
 OTHER_SUFFIXES = (".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".musicxml", ".mxl", ".xml", ".svg", ".pdf", ".json")
 """Of files that are no MIDI files, whatever is in them."""
+NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf file for it."
 
 
 def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
@@ -50,7 +51,8 @@ def _place(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is for the audio.
+    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is for the audio, ``symbols``
+    puts the harmony above the score.
 
     ``every``: with more than 0, so many candidates get a MIDI file each, by their rank. ``with_sidecar``: whether a sidecar
     is written beside the MIDI file.
@@ -64,6 +66,11 @@ class Outputs:
     every: int = 0
     with_sidecar: bool = False
     score: Path | None = None
+    symbols: bool = False
+
+    def __post_init__(self) -> None:
+        if self.symbols and self.score is None:
+            raise InputError(f"--chord-symbols without --score: {NO_SCORE}")
 
     @property
     def midis(self) -> list[Path]:
@@ -155,7 +162,7 @@ class Outputs:
             if self.plot is not None:
                 plot_piano_roll(result.piece, self.plot, title=result.title, force=self.force)
         if self.score is not None:
-            result.save(self.score, force=self.force)
+            result.save(self.score, force=self.force, symbols=self.symbols)
 
     def announce(self, result: Result) -> None:
         """Print the names of all files; of several candidates their scores as well."""

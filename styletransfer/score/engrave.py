@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from styletransfer.errors import InputError
+from styletransfer.score.chords import ChordTable
 from styletransfer.score.notes import Piece
 from styletransfer.score.read import on_beats, read_song
 from styletransfer.score.write import check_writable
@@ -27,6 +28,8 @@ LONGEST_PAGE = 60_000
 """The highest page that verovio makes, in the same unit: an SVG file is one page as high as the music needs."""
 SVG = "http://www.w3.org/2000/svg"
 _FONT = ("font-size", "font-family", "font-style", "font-weight")
+_ACCIDENTALS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯"}
+"""The accidentals of chord symbols in verovio's font (SMuFL's of figured basses), and as any font has them."""
 
 
 def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> Piece:
@@ -64,11 +67,14 @@ def check_format(path: str | Path, force: bool = False) -> None:
         )
 
 
-def score_bytes(piece: Piece, path: Path, title: str = "", *, beats: Piece | None = None) -> bytes:
+def score_bytes(
+    piece: Piece, path: Path, title: str = "", *, beats: Piece | None = None, chords: ChordTable | None = None
+) -> bytes:
     """A piece with beats as a score for piano, for a path that :func:`check_format` took: MusicXML, one tall page of SVG, or
     PDF in A4 pages.
 
-    ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played.
+    ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played; ``chords`` stand above the
+    upper staff.
 
     Raises:
         InputError: where the piece has no beats, or is too long for one page of SVG.
@@ -78,7 +84,7 @@ def score_bytes(piece: Piece, path: Path, title: str = "", *, beats: Piece | Non
 
     if beats is not None and not len(piece.bars):
         piece = replace(piece, bars=beats.bars, key_signatures=beats.key_signatures)
-    data = musicxml_bytes(lay_out(piece), _as_heading(title))
+    data = musicxml_bytes(lay_out(piece, chords), _as_heading(title))
     if path.suffix.lower() == ".svg":
         pages = engraved(data, tall=True)
         if len(pages) > 1:
@@ -152,6 +158,9 @@ def _plain_text(text: Any, resources: Path) -> Any:
         size = float(style["font-size"].removesuffix("px"))
         if (style.get("x", "0"), style.get("y", "0")) != place:
             place, shift, line = (style.get("x", "0"), style.get("y", "0")), 0.0, None
+        if line is not None and words in _ACCIDENTALS:  # where the words before it end isn't known
+            line[-1].text += _ACCIDENTALS[words]
+            continue
         if style.get("font-family") == "Leipzig":
             for sign in words:
                 outline, advance = _sign(f"{ord(sign):04X}", resources)

@@ -3,19 +3,34 @@
 The melody has the first voice of the upper staff to itself, stems up. The accompaniment's right hand is the second voice
 there, its left hand the lower staff, in one voice or two; notes go over to the other staff where their register wants it.
 Onsets and pitches are the piece's own, on the subdivisions that notation has signs for; the melody's durations are too, the
-accompaniment's are made readable: short rests are filled, what overlaps within a voice is tied or ends.
+accompaniment's are made readable: short rests are filled, what overlaps within a voice is tied or ends. Chord symbols may stand
+above the upper staff.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from styletransfer.score.chord_names import spelled
+from styletransfer.score.chords import NONE, ChordTable
 from styletransfer.score.hands import LEFT, cheapest_path, split_hands
 from styletransfer.score.harmony import Key, estimate_key, out_of_key_share
 from styletransfer.score.notes import NoteTable, Piece, make_notes
-from styletransfer.score.sheet_grid import APART, LEAST, PLAYED_APART, QUARTER, Bar, Tone, page_bars, quantise, raw_tones
+from styletransfer.score.sheet_grid import (
+    APART,
+    LEAST,
+    PLAYED_APART,
+    QUARTER,
+    Bar,
+    Tone,
+    page_bars,
+    quantise,
+    raw_tones,
+    ticks,
+)
 from styletransfer.score.sheet_voices import Sound, lower_staff, sounds, two_voices
 from styletransfer.score.spelling import spell
 
@@ -41,11 +56,21 @@ class Staff:
     clefs: list[int]
 
 
+class Symbol(NamedTuple):
+    """A chord symbol: its tick, quality (-1: no chord), and root and bass on the line of fifths."""
+
+    start: int
+    quality: int
+    root: int
+    bass: int
+
+
 @dataclass(frozen=True)
 class Page:
     """What is on the page. ``keys`` are (bar, fifths, minor); ``tempos`` (bar, quarters a minute); ``names`` the spelling.
 
-    ``names`` maps (tick, pitch) of each note's begin to its place on the line of fifths.
+    ``names`` maps (tick, pitch) of each note's begin to its place on the line of fifths. ``symbols``
+    are the chords above the upper staff, ascending, each where it comes.
     """
 
     bars: list[Bar]
@@ -55,10 +80,13 @@ class Page:
     tempos: list[tuple[int, float]]
     names: dict[tuple[int, int], int]
     has_melody: bool
+    symbols: list[Symbol]
 
 
-def lay_out(piece: Piece) -> Page:
+def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     """The page of a piece with beats; what was played freely over them is put on them.
+
+    ``chords`` are what stands above it as symbols.
 
     Raises:
         InputError: where it has none.
@@ -93,6 +121,7 @@ def lay_out(piece: Piece) -> Page:
         _tempos(piece, bars),
         _names([*melody, *above, *under], bars, keys),
         bool(melody),
+        [] if chords is None else _symbols(chords, bars, keys),
     )
 
 
@@ -142,6 +171,23 @@ def _names(tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
     at = np.searchsorted([bars[bar].start for bar, _, _ in keys], start, side="right") - 1
     fifths, minor = np.array([key[1] for key in keys])[at], np.array([key[2] for key in keys])[at]
     return dict(zip(places, spell(notes, fifths, minor).tolist(), strict=True))
+
+
+def _symbols(chords: ChordTable, bars: list[Bar], keys: list[tuple[int, int, bool]]) -> list[Symbol]:
+    """The symbols of chords, spelled in the key that holds; one that comes before the page is at its beginning."""
+    found: list[Symbol] = []
+    for chord in chords[chords["start"] < bars[-1].end / QUARTER - 1e-3]:
+        tick = max(ticks(chord["start"]), bars[0].start)
+        _, fifths, minor = next(key for key in reversed(keys) if bars[key[0]].start <= tick)
+        named = int(chord["root"]), int(chord["quality"]), int(chord["bass"])
+        symbol = Symbol(tick, NONE, 0, 0)
+        if named[1] != NONE:
+            symbol = Symbol(tick, named[1], *spelled(*named, fifths, minor))
+        while found and found[-1].start == tick:
+            found.pop()
+        if not found or found[-1][1:] != symbol[1:]:
+            found.append(symbol)
+    return found
 
 
 def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list[int]:

@@ -6,7 +6,9 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from styletransfer.score.sheet import TREBLE, Page, Staff
+from styletransfer.score.chord_names import NO_CHORD, SUFFIXES
+from styletransfer.score.chords import NONE, QUALITIES
+from styletransfer.score.sheet import TREBLE, Page, Staff, Symbol
 from styletransfer.score.sheet_grid import QUARTER, Bar
 from styletransfer.score.sheet_values import Value, written_values
 from styletransfer.score.spelling import letter_and_alter
@@ -14,6 +16,8 @@ from styletransfer.score.spelling import letter_and_alter
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
 VOICES = (("1", "2"), ("5", "6"))
 """MusicXML's numbers of each staff's voices, as most programs give them."""
+KINDS = tuple("half-diminished-seventh" if name == "half-diminished" else name for name in QUALITIES)
+"""music21's names of the qualities of chords."""
 _Sign = tuple[str, int]  # letter and octave
 
 
@@ -72,6 +76,9 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
             metre = (bar.numerator, bar.denominator)
         if not number and index in tempos:
             measure.insert(0, _tempo_mark(tempos[index], bar))
+        for symbol in () if number else page.symbols:
+            if bar.start <= symbol.start < bar.end:
+                measure.insert(Fraction(symbol.start - bar.start, QUARTER), _chord_symbol(symbol))
         values = [written_values(voice, bar) for voice in staff.voices]
         _fill(measure, values, bar, spelling, VOICES[number], page.has_melody and not number)
         _beam(measure, signature)
@@ -91,6 +98,15 @@ def _tempo_mark(rate: float, bar: Bar) -> Any:
     music21 = _music21()
     beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
     return music21.tempo.MetronomeMark(number=round(rate / float(beat.quarterLength)), referent=beat)
+
+
+def _chord_symbol(symbol: Symbol) -> Any:
+    """A chord symbol that sounds nothing."""
+    harmony = _music21().harmony
+    if symbol.quality == NONE:
+        return harmony.NoChord(NO_CHORD)
+    root, bass = (letter + ("-", "", "#")[alter + 1] for letter, alter in map(letter_and_alter, (symbol.root, symbol.bass)))
+    return harmony.ChordSymbol(root=root, kind=KINDS[symbol.quality], kindStr=SUFFIXES[symbol.quality], bass=bass)
 
 
 def _fill(measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling, names: tuple[str, str], melody: bool) -> None:

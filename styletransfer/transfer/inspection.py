@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from styletransfer.score.harmony import estimate_key
+from styletransfer.score.chord_names import line_of
+from styletransfer.score.chords import recognise
+from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.melody import marked
 from styletransfer.score.notes import Piece
+from styletransfer.transfer.planning import harmony_rows
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -15,15 +18,18 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     """A report of plain values, and the piece with its melody marked.
 
     ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of ``{onset_quarters, onset_seconds,
-    duration_quarters, pitch}``, by :func:`melody_rows`.
+    duration_quarters, pitch}``, by :func:`melody_rows`; ``harmony`` is as
+    :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that ``--chords`` takes.
     """
     piece = marked(source, track)
     melody = piece.melody
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
+    key = estimate_key(source.notes)
+    chords, harmony = heard(piece, key)
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
     report = {
         "feel": source.feel,
-        "key": estimate_key(source.notes).name,
+        "key": key.name,
         "metre": list(metres) or "none",
         "tempo": f"{tempos[0]:g} quarters a minute" + (f", {len(tempos)} changes" if len(tempos) > 1 else ""),
         "bars": len(source.bars),
@@ -34,12 +40,36 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         "parts": list(source.parts),
         "notes": len(source.notes),
         "chord_symbols": len(source.chords),
+        "chords": chords,
+        "harmony": harmony,
         "melody_notes": len(melody),
         "melody_tracks": [source.parts[part] for part in sorted(set(melody["part"].tolist()))],
         "melody": melody_rows(piece),
         "remarks": list(source.remarks),
     }
     return report, piece
+
+
+def heard(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
+    """The chords of a piece that has beats and more than a melody: as a line, and bar by bar."""
+    if not len(piece.bars) or piece.notes["melody"].all():
+        return "", []
+    chords, first = recognise(piece.notes, piece.bars), 0 if piece.bars["start"][0] < 0 else 1
+    line = " | ".join(line_of(chords, piece.bars, key))
+    return line, harmony_rows(chords, piece.bars, key, first)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line of chords as several, none of them wider if a bar isn't; each goes on after a bar line."""
+    lines = [""]
+    for bar in line.split(" | "):
+        longer = f"{lines[-1]} | {bar}" if lines[-1] else bar
+        if lines[-1] and len(longer) + 2 > width:
+            lines[-1] += " |"
+            longer = bar
+            lines.append("")
+        lines[-1] = longer
+    return lines
 
 
 def melody_rows(piece: Piece) -> list[dict[str, Any]]:

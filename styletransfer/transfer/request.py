@@ -161,11 +161,18 @@ class Result:
         scores, best = self.report["candidates"], self.report["candidate"]
         return sorted(range(len(self.candidates)), key=lambda k: (k != best, -scores[k]["total"]))
 
-    def save(self, path: str | Path, *, force: bool = False, soundfont: str | Path | None = None) -> Path:
-        """Write it, as MIDI, sound, picture or sidecar by the file's suffix; see :mod:`.saving`."""
+    def save(
+        self,
+        path: str | Path,
+        *,
+        force: bool = False,
+        soundfont: str | Path | None = None,
+        symbols: bool = False,
+    ) -> Path:
+        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see :mod:`.saving`."""
         from styletransfer.transfer.saving import save
 
-        return save(self, path, force, soundfont)
+        return save(self, path, force, soundfont, symbols)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the piano roll and a player."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from styletransfer.errors import InputError
-from styletransfer.outputs import MIDI_SUFFIXES, spare
+from styletransfer.outputs import MIDI_SUFFIXES, NO_SCORE, spare
+from styletransfer.score.chords import ChordTable, recognise
+from styletransfer.score.notes import BarTable, Piece
 from styletransfer.score.render import find_soundfont, piano_roll, play
 from styletransfer.score.write import check_writable, midi_bytes, write_bytes
 from styletransfer.transfer.pianist import notated
+from styletransfer.transfer.planning import table_of
 from styletransfer.transfer.request import Result
 from styletransfer.transfer.sidecar import sidecar_of
 
@@ -22,7 +28,7 @@ def _sidecar(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
     return sidecar_of(result, [(path.with_suffix(".mid").name, result.report.get("candidate", 0))], result.report)
 
 
-def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
+def _score(result: Result, path: Path, soundfont: str | Path | None, *, symbols: bool = False) -> bytes:
     from styletransfer.score.engrave import check_format, check_score, score_bytes
 
     if result.request is None:
@@ -34,7 +40,21 @@ def _score(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
     if piece.feel == "score" and result.report["feel"] == "performance":  # a page doesn't show how it is played
         earlier = result.request.bars is not None  # whose song's own tempo nobody tells
         piece = notated(piece, None if earlier or result.melody is None else result.melody.tempo)
-    return score_bytes(piece, path, result.title, beats=beats)
+    bars = beats.bars if beats is not None and not len(piece.bars) else piece.bars
+    chords = _chords(result, piece, bars) if symbols else None
+    return score_bytes(piece, path, result.title, beats=beats, chords=chords)
+
+
+def _chords(result: Result, piece: Piece, bars: BarTable) -> ChordTable:
+    """The harmony of the report; where it tells of none, as after the tune, what is heard."""
+    rows = result.report.get("harmony")
+    if not rows or result.melody is None:
+        return recognise(piece.notes, bars)
+    told = table_of(rows, result.melody.bars, int(rows[0]["bar"]))
+    end = told["start"][-1] + told["length"][-1]
+    later = bars[bars["start"] > end - 1e-3]
+    after = piece.notes[piece.notes["onset"] > end - 1e-3]
+    return np.concatenate([told, recognise(after, later)])
 
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
@@ -50,21 +70,32 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
 """The bytes of each kind of file: of a result, for a path, with a soundfont. A new kind is one more line."""
 
 
-def save(result: Result, path: str | Path, force: bool = False, soundfont: str | Path | None = None) -> Path:
+def save(
+    result: Result,
+    path: str | Path,
+    force: bool = False,
+    soundfont: str | Path | None = None,
+    symbols: bool = False,
+) -> Path:
     """Write a result as what the file's suffix says: ``.mid`` (or ``.midi``), ``.wav``, ``.png``, a score (``.musicxml``,
-    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name.
+    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With ``symbols``, a score has the
+    harmony as chord symbols above it.
 
     Returns:
         The path.
 
     Raises:
-        InputError: where the suffix isn't known, the file exists (without ``force``) or can't be written, or no soundfont is
-            found.
+        InputError: where the suffix isn't known, or no score's with ``symbols``, the file exists (without ``force``) or can't
+            be written, or no soundfont is found.
     """
     path = Path(path)
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise InputError(f"{path}: give a name that ends in one of {', '.join(WRITERS)}.")
+    if symbols:
+        if writer is not _score:
+            raise InputError(f"{path}: {NO_SCORE}")
+        writer = partial(_score, symbols=True)
     if result.request is not None:
         spare([path], [result.request.song])
     check_writable(path, force)

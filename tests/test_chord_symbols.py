@@ -1,0 +1,262 @@
+"""Chords that are shown: as symbols above a score (``--chord-symbols``), and by ``inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from styletransfer import StyleTransfer
+from styletransfer.errors import InputError
+from styletransfer.outputs import Outputs
+from styletransfer.score.chord_names import chords_of_line
+from styletransfer.score.chords import NONE, ChordTable, chord_table, recognise, tones_of
+from styletransfer.score.musicxml import parse_musicxml
+from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.score.read import read_score
+from styletransfer.score.sheet import lay_out
+from styletransfer.score.sheet_xml import musicxml_bytes
+from styletransfer.score.write import write_midi
+from styletransfer.transfer.inspection import describe, wrapped
+from styletransfer.transfer.planning import table_of
+from tests.arrangements import arrangement, bars_equal, elements, onsets, random_arrangement
+from tests.command import ONE, Run, refused
+from tests.tiny import random_piece, short_song
+
+Told = tuple[tuple[float, tuple[int, ...]], ...]
+
+
+def as_read(chords: ChordTable) -> Told:
+    """What a reader makes of a chord table: where other tones come, and which; at 0 what holds there."""
+    found: dict[float, tuple[int, ...]] = {}
+    for start, root, quality, bass in zip(
+        *(chords[name].tolist() for name in ("start", "root", "quality", "bass")), strict=True
+    ):
+        tones = {*tones_of(root, quality), bass} if quality != NONE else set()
+        found[max(start, 0.0)] = tuple(sorted(tones))
+    told = list(found.items())
+    return tuple(one for one, before in zip(told, [(), *told], strict=False) if one[1:] != before[1:])
+
+
+def shown(data: bytes) -> list[tuple[str, float, str]]:
+    """The number of the measure, the quarter in it and the name of each symbol, from the file itself."""
+    found = []
+    divisions = int(elements(data, "divisions")[0].text)
+    for part in ElementTree.fromstring(data).iter("part"):
+        for measure in part.iter("measure"):
+            place = 0
+            for element in measure:
+                length = int(element.findtext("duration", "0"))
+                if element.tag == "harmony":
+                    kind = element.find("kind")
+                    assert kind is not None
+                    name = _note(element, "root") + kind.get("text", "")
+                    name += "/" + _note(element, "bass") if element.find("bass") is not None else ""
+                    name = name if kind.text != "none" else kind.get("text", "")
+                    found.append((measure.get("number", ""), place / divisions, name))
+                if element.tag in ("note", "forward") and element.find("chord") is None:
+                    place += length
+                place -= length * (element.tag == "backup")
+    return found
+
+
+def _note(harmony: Any, kind: str) -> str:
+    return harmony.findtext(f"{kind}/{kind}-step") + {"-1": "b", "1": "#"}.get(harmony.findtext(f"{kind}/{kind}-alter"), "")
+
+
+# --- on the page --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(11))
+def test_symbols_stand_where_the_chords_come(seed: int) -> None:
+    """In eleven metres, some after a pick-up; nothing else on the page changes."""
+    piece, rng = random_arrangement(seed), np.random.default_rng(seed)
+    first, end = float(piece.bars["start"][0]), float(piece.bars["start"][-1] + piece.bars["length"][-1])
+    starts = np.array([first, *sorted(rng.choice(np.arange(first + 0.5, end, 0.5), 12, replace=False))])
+    starts[3] += 1 / 3
+    named = [(NONE, NONE, NONE)]
+    for index in range(1, len(starts)):
+        root, quality = int(rng.integers(12)), int(rng.integers(9))
+        bass = int(rng.choice([*tones_of(root, quality), (root + 1) % 12]))
+        named.append((root, quality, bass) if index != 7 else (NONE, NONE, NONE))
+    chords = chord_table(starts, end, np.array(named))
+
+    data = musicxml_bytes(lay_out(piece, chords), "A title")
+    again, expected = parse_musicxml(data, "page"), as_read(chords)
+    assert [place for place, _ in again.chords] == pytest.approx([place for place, _ in expected])
+    assert [tones for _, tones in again.chords] == [tones for _, tones in expected]
+    assert onsets(again.notes) == onsets(piece.notes)
+    assert bars_equal(again.bars, piece.bars)
+    assert musicxml_bytes(lay_out(piece, chords), "A title") == data
+    assert not elements(musicxml_bytes(lay_out(piece), "A title"), "harmony")
+
+
+def test_symbols_are_named_as_musicians_write_them() -> None:
+    """By the signature of the page; in a pick-up, in a bar cut short, and under a note that is held."""
+    metres = [(0.0, 1, 4), (1.0, 3, 4), (4.0, 5, 8), (6.0, 4, 4)]  # the third bar is cut short
+    piece = arrangement([(0.0, 1.0, 77), (1.0, 5.0, 76), (6.0, 4.0, 77)], metres=metres, keys=((0.0, -1, False),))
+    chords = chords_of_line("C7/E | F A7/C# Dm | F#dim7 Gm7/Bb | N.C. Bbmaj7 Cm7b5 -", piece.bars)
+    assert shown(musicxml_bytes(lay_out(piece, chords), "A title")) == [
+        ("0", 0.0, "C7/E"),
+        ("1", 0.0, "F"),
+        ("1", 1.0, "A7/C#"),
+        ("1", 2.0, "Dm"),
+        ("2", 0.0, "F#dim7"),
+        ("2", 1.0, "Gm7/Bb"),
+        ("3", 0.0, "N.C."),
+        ("3", 1.0, "Bbmaj7"),
+        ("3", 2.0, "Cm7b5"),
+    ]
+    flats, sharps = (arrangement([(0.0, 4.0, 78)], keys=((0.0, fifths, False),)) for fifths in (-6, 6))
+    table = chords_of_line("F#/A# C#7", flats.bars)
+    assert [name for *_, name in shown(musicxml_bytes(lay_out(flats, table), ""))] == ["Gb/Bb", "Db7"]
+    assert [name for *_, name in shown(musicxml_bytes(lay_out(sharps, table), ""))] == ["F#/A#", "C#7"]
+
+
+def test_what_holds_is_not_told_again() -> None:
+    """Nor what comes before the page or after it."""
+    piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
+    rows = [(-3.0, (0, 0, 0)), (-1.0, (5, 0, 5)), (0.5, (7, 0, 7)), (5.0, (7, 0, 7)), (9.0, (0, 0, 0))]
+    chords = chord_table(np.array([start for start, _ in rows]), 13.0, np.array([named for _, named in rows]))
+    assert shown(musicxml_bytes(lay_out(piece, chords), "")) == [("0", 0.0, "F"), ("0", 0.5, "G")]
+
+
+def test_engraved_symbols_are_whole_words_above_the_staff() -> None:
+    """Verovio's own accidentals were drawn over the letters around them."""
+    engrave = pytest.importorskip("styletransfer.score.engrave")
+    pytest.importorskip("verovio", reason="the extra [score] isn't installed")
+    piece = arrangement([(0.0, 4.0, 76), (4.0, 4.0, 77)], left=[(0.0, 4.0, 48)])
+    chords = chords_of_line("Bbm F#dim7/Eb | C", piece.bars)
+    page = engrave.engraved(musicxml_bytes(lay_out(piece, chords), "A title"), tall=True)[0]
+    root = ElementTree.fromstring(page)
+    svg = "{" + engrave.SVG + "}"
+    symbols = [group for group in root.iter(f"{svg}g") if group.get("class") == "harm"]
+    words = ["".join(text.itertext()) for group in symbols for text in group.iter(f"{svg}text")]
+    assert words == ["B♭m", "F♯dim7/E♭", "C"]
+    assert not [path for group in symbols for path in group.iter(f"{svg}path")]
+    staff = next(group for group in root.iter(f"{svg}g") if group.get("class") == "staff")
+    top = min(float(line.get("d", "").split()[1]) for line in staff.findall(f"{svg}path"))
+    assert all(float(text.get("y", "")) < top for group in symbols for text in group.iter(f"{svg}text"))
+
+
+# --- with apply ---------------------------------------------------------------------------------
+
+
+def told(page: Path, report: dict[str, Any]) -> None:
+    """The symbols on a page are the harmony of the report."""
+    rows = report["harmony"]
+    piece = read_score(page)
+    table = table_of(rows, piece.bars, rows[0]["bar"])
+    assert [tones for _, tones in piece.chords] == [tones for _, tones in as_read(table)]
+    assert [place for place, _ in piece.chords] == pytest.approx([place for place, _ in as_read(table)], abs=0.03)
+    assert len(piece.chords) > 1
+
+
+@pytest.mark.parametrize("more", [(), ("--feel", "performance")])
+def test_the_harmony_of_the_report_is_above_the_score(
+    more: tuple[str, ...], run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
+    """After a pick-up, and where it is played: the page lies on the beats. Off by default."""
+    common = ("apply", "happy-birthday", "-s", "bach", "--model", tiny_package, *ONE, "--json", *more)
+    line = ("--chords", "F | C7/E - Gm7 | C | F | . | Bb | F C7 | F")
+    outcome = run(*common, *line, "--score", "page.musicxml", "--chord-symbols")
+    assert (outcome.code, outcome.err) == (0, "")
+    report = json.loads(outcome.out)
+    told(tmp_path / "page.musicxml", report)
+    names = [name for *_, name in shown((tmp_path / "page.musicxml").read_bytes())]
+    assert names[names.index("C7/E") :][:4] == ["C7/E", "Gm7", "C", "F"]
+
+    assert run(*common, *line, "--score", "plain.musicxml", "-f").code == 0
+    assert "<harmony" not in (tmp_path / "plain.musicxml").read_text()
+
+
+def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Path) -> None:
+    refused(run("apply", "twinkle", "-s", "bach", "--chord-symbols"), "--chord-symbols without --score")
+    refused(run("apply", "twinkle", "happy-birthday", "-s", "bach", "--chord-symbols"), "--score")
+    assert list(tmp_path.iterdir()) == []
+    assert Outputs(Path("a"), score=Path("b.svg"), symbols=True).named("c").symbols
+
+
+def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    """Also what goes on after the tune, of which the report tells no harmony."""
+    music = StyleTransfer(tiny_package).apply("twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8)
+    rows = music.report["harmony"]
+    music.save(tmp_path / "plain.musicxml")
+    music.save(tmp_path / "page.musicxml", symbols=True)
+    assert "<harmony" not in (tmp_path / "plain.musicxml").read_text()
+    symbols = shown((tmp_path / "page.musicxml").read_bytes())
+    assert len(music.piece.bars) > len(rows)
+    assert symbols[0] == ("1", 0.0, rows[0]["chords"][0]["symbol"])
+    later = music.piece.bars[len(rows) :]
+    after = recognise(music.notes[music.notes["onset"] > later["start"][0] - 1e-3], later)
+    end = float(later["start"][0]) + 1e-3
+    found = [one for one in read_score(tmp_path / "page.musicxml").chords if one[0] > end]
+    assert found == [one for one in as_read(after) if one[0] > end]
+    for name in ("a.mid", "a.png", "a.json"):
+        with pytest.raises(InputError, match="chord symbols stand above a score"):
+            music.save(tmp_path / name, symbols=True)
+        assert not (tmp_path / name).exists()
+
+
+# --- with inspect -------------------------------------------------------------------------------
+
+
+def song(path: Path) -> Path:
+    """A tune over C, F, G7 and C in 3/4, eight bars of it."""
+    onset, pitch = np.arange(24.0), [72, 76, 79, 77, 81, 77, 79, 77, 74, 72, 76, 72] * 2
+    roots = [(48, 52, 55), (41, 57, 60), (43, 59, 65), (48, 52, 55)] * 2
+    rows = [(3.0 * bar, low) for bar, three in enumerate(roots) for low in three]
+    notes = np.concatenate(
+        [
+            make_notes(onset, np.full(24, 1.0), pitch, part=0),
+            make_notes([start for start, _ in rows], np.full(24, 3.0), [low for _, low in rows], part=1),
+        ]
+    )
+    bars = bars_of([(0.0, 3, 4)], 24.0)
+    write_midi(Piece(notes, "score", bars, parts=("Melody", "Piano")).with_notes(notes), path)
+    return path
+
+
+def test_inspect_tells_the_chords(run: Run, tmp_path: Path) -> None:
+    """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a performance."""
+    song(tmp_path / "song.mid")
+    text = run("inspect", "song.mid").out
+    assert "\nchords        C | F | G7 | C | C | F | G7 | C\nmelody" in text
+    report = json.loads(run("inspect", "song.mid", "--json").out)
+    source = read_score(tmp_path / "song.mid")
+    heard = recognise(source.notes, source.bars)
+    np.testing.assert_array_equal(chords_of_line(report["chords"], source.bars), heard)
+    np.testing.assert_array_equal(table_of(report["harmony"], source.bars, 1), heard)
+    assert [row["chords"][0]["roman"] for row in report["harmony"]] == ["I", "IV", "V7", "I"] * 2
+    assert [row["bar"] for row in report["harmony"] if row.get("cadence") == "authentic"] == [4, 8]
+
+    short_song(tmp_path / "tune.mid")
+    write_midi(random_piece(1, "performance"), tmp_path / "played.mid")
+    for name in ("tune.mid", "played.mid"):
+        assert "chords  " not in run("inspect", name).out
+        report = json.loads(run("inspect", name, "--json").out)
+        assert (report["chords"], report["harmony"]) == ("", [])
+
+
+def test_a_pick_up_is_bar_0_of_what_is_heard() -> None:
+    piece = random_arrangement(3)
+    assert piece.bars["start"][0] < 0
+    report, _ = describe(piece)
+    assert [row["bar"] for row in report["harmony"]] == list(range(len(piece.bars)))
+    assert report["chords"].count("|") == len(piece.bars) - 1
+
+
+def test_long_lines_are_wrapped_at_bar_lines() -> None:
+    line = " | ".join(["C", "F - - G7"] * 20)
+    lines = wrapped(line, 40)
+    assert max(map(len, lines)) <= 40
+    assert min(map(len, lines[:-1])) > 25
+    assert all(one.endswith(" |") for one in lines[:-1])
+    bars = bars_of([(0.0, 4, 4)], 160.0)
+    np.testing.assert_array_equal(chords_of_line("\n".join(lines), bars), chords_of_line(line, bars))
+    assert wrapped("C " * 30, 20) == ["C " * 30]
+    assert wrapped("", 20) == [""]
