@@ -39,7 +39,7 @@ STREAMED = 256 << 20  # bytes of the tensor that measures the bandwidth
 
 
 class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens alone, and followers know the rest."""
+    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens, followers know the rest."""
 
     followers: Sequence[Follower] = ()
 

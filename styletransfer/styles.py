@@ -224,7 +224,7 @@ def find_style(name: str) -> Style:
         return style_at(Path(os.path.abspath(name)))
     if HUB_ID.fullmatch(name) and not os.path.exists(name):
         return replace(style_at(_from_hub(name)), name=name.split("/")[1])  # its folder's name is a commit's hash
-    near = get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
+    near = [] if "/" in name else get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "."
     raise InputError(f"{name}: there is no such style{hint} The styles are {', '.join(styles)}.")
 

@@ -109,7 +109,7 @@ def test_copies_are_looked_for_in_prepared_data(run: Run, song: Path, tiny_data:
     ("arguments", "words"),
     [
         ((), "files to evaluate"),
-        (("song.mid", "--style", "satie"), "no such style"),
+        (("song.mid", "--style", "sorabji"), "no such style"),
         (("song.mid", "--style", "grieg"), None),
         (("song.mid", "--melodies", "."), "--melodies takes"),
         (("--melodies", ".", "--style", "bach"), "no melody"),

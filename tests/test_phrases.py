@@ -22,7 +22,7 @@ from styletransfer.transfer.phrases import by_phrases, ends_of
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request, Result
 from tests.command import Run, refused
-from tests.tiny import codec, random_piece, tiny_model, tune_of
+from tests.tiny import codec, random_piece, save_tiny_package, tiny_model, tune_of
 
 THREE = SamplingConfig(candidates=3, strength=1.0)
 
@@ -110,10 +110,12 @@ def inside(notes: NoteTable, begin: float, end: float) -> list[tuple[float, int]
 
 
 @pytest.mark.parametrize("upbeat", [0, 1])
-def test_each_phrase_is_the_best_of_its_candidates(
-    upbeat: int, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a ranker that loves notes, whole arrangements show what there was to choose from in the first phrase."""
+def test_each_phrase_is_the_best_of_its_candidates(upbeat: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a ranker that loves notes, whole arrangements show what there was to choose from in the first phrase.
+
+    The context holds all of it: a window slides for all candidates when the longest one is full.
+    """
+    tiny_package = save_tiny_package(tmp_path / "package", context=2048)
     true = rank.score
 
     def fullest(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, *rest: Any, **more: Any) -> Any:

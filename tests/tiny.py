@@ -74,7 +74,7 @@ def tiny_sizes(context: int = 512, width: int = 32, groups: int = 0) -> Any:
     return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context, groups=groups)
 
 
-def save_tiny_package(folder: Path, seed: int = 0) -> Path:
+def save_tiny_package(folder: Path, seed: int = 0, context: int = 512) -> Path:
     """An untrained package in the form of the shipped one, which writes few notes.
 
     All embeddings have their first coordinate in common, and so have the hidden states; the pitches have none of it, and
@@ -84,7 +84,7 @@ def save_tiny_package(folder: Path, seed: int = 0) -> Path:
 
     from styletransfer.model.base import save_package
 
-    tokens, model = codec(), tiny_model(seed=seed)
+    tokens, model = codec(), tiny_model(context, seed)
     with torch.no_grad():
         weight = model.model.embed_tokens.weight
         weight[:, 0] = 2.0
@@ -93,6 +93,6 @@ def save_tiny_package(folder: Path, seed: int = 0) -> Path:
         for name, parameter in model.named_parameters():
             if any(part in name for part in ("o_proj", "down_proj", "features")):
                 parameter.mul_(0.1)
-    manifest = {"model": asdict(tiny_sizes()), "tokenizer_hash": tokens.hash}
+    manifest = {"model": asdict(tiny_sizes(context)), "tokenizer_hash": tokens.hash}
     save_package(model, folder, tokens.vocabulary, manifest)
     return folder

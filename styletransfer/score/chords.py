@@ -23,12 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.score.qualities import QUALITIES as QUALITIES
 
 Floats = NDArray[np.float32]
-
-QUALITIES = ("major", "minor", "diminished", "augmented", "dominant-seventh", "major-seventh", "minor-seventh",
-             "half-diminished", "diminished-seventh")  # fmt: skip
-"""Names of the qualities by their index."""
 
 INTERVALS: tuple[tuple[int, ...], ...] = (
     (0, 4, 7),

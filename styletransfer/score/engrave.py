@@ -159,7 +159,7 @@ def _plain_text(text: Any, resources: Path) -> Any:
         if (style.get("x", "0"), style.get("y", "0")) != place:
             place, shift, line = (style.get("x", "0"), style.get("y", "0")), 0.0, None
         if line is not None and words in _ACCIDENTALS:  # where the words before it end isn't known
-            line[-1].text += _ACCIDENTALS[words]
+            line[-1].text = f"{line[-1].text}{_ACCIDENTALS[words]}"
             continue
         if style.get("font-family") == "Leipzig":
             for sign in words:

@@ -73,6 +73,11 @@ class Key:
         return tuple((self.tonic + step) % 12 for step in SCALES[self.mode])
 
     @property
+    def tonic_chords(self) -> tuple[tuple[int, int], ...]:
+        """Root and quality (of :mod:`.chords`) of the chords that can close: the tonic triad, in minor the major one too."""
+        return ((self.tonic, 0),) if self.mode == "major" else ((self.tonic, 1), (self.tonic, 0))
+
+    @property
     def triad(self) -> tuple[int, int, int]:
         """Pitch classes of the tonic triad: root, third, fifth."""
         return self.scale[0], self.scale[2], self.scale[4]

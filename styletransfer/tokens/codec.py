@@ -433,7 +433,7 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
     return {name.removesuffix("_None"): index for name, index in names.items()}
 
 
-def miditok_config(config: CodecConfig, **uses: Any) -> Any:
+def miditok_config(config: CodecConfig, special: Sequence[str] = SPECIAL_TOKENS, **uses: Any) -> Any:
     """The ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
 
     Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what ``uses`` turns on or sets,
@@ -446,7 +446,7 @@ def miditok_config(config: CodecConfig, **uses: Any) -> Any:
         pitch_range=(LOWEST_PITCH, HIGHEST_PITCH + 1),
         beat_res=dict(config.beat_res),
         num_velocities=config.velocities,
-        special_tokens=list(SPECIAL_TOKENS),
+        special_tokens=list(special),
         use_programs=False,
         use_pitchdrum_tokens=False,
         **switches,

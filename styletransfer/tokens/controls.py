@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from styletransfer.score.chords import QUALITIES
+from styletransfer.score.qualities import QUALITIES
 
 if TYPE_CHECKING:
     from styletransfer.score.notes import Feel
@@ -128,7 +128,7 @@ REFERENCES = ("REF_0", "REF_1", "REF_2", "REF_3", "REF_4", "REF_figure")
 FARTHEST = 4
 """Bars back that a reference may lie."""
 
-SPECIAL_TOKENS = (
+PLAIN_TOKENS = (
     "PAD",
     "BOS",
     "EOS",
@@ -142,6 +142,11 @@ SPECIAL_TOKENS = (
     *(f"COMPOSER_{composer}" for composer in (*COMPOSERS, UNKNOWN)),
     *(f"COMPOSER_reserved-{slot}" for slot in range(RESERVED_SLOTS)),
     *(f"KEY_{key}" for key in (*KEYS, UNKNOWN)),
+)
+"""The special tokens of a plain MidiTok tokenizer."""
+
+SPECIAL_TOKENS = (
+    *PLAIN_TOKENS,
     PLAN,
     FIGURE,
     *(f"TUNE_{tune}" for tune in TUNES),
@@ -149,6 +154,7 @@ SPECIAL_TOKENS = (
     *BASSES,
     *REFERENCES,
 )
+"""Those of the default one."""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ class Line:
             self._key = key if key and self._melody_pitch[-1] % 12 in key.triad else None
             if self._key and plan.harmony and not plan.harmony.allows(self._close)[list(self._key.triad)].all():
                 self._key = None  # the song's own last chord is another one
+            if self._key and plan.chords and plan.chord_at(self._close)[1:3] not in self._key.tonic_chords:
+                self._key = None  # the plan closes otherwise
         elif plan.closes:
             self._key, self._close = plan.closes, int(plan.bar_start[-1])
             self._end, self._until = self._close + 1, self._close + int(plan.bar_length[-1])

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from styletransfer.errors import InputError
 from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
-from styletransfer.tokens.controls import SPECIAL_TOKENS
+from styletransfer.tokens.controls import PLAIN_TOKENS
 
 TICKS_PER_QUARTER = 480
 QUARTERS_PER_SECOND = 2
@@ -225,7 +225,7 @@ class MidiTokCodec:
     @cached_property
     def is_special(self) -> NDArray[np.bool_]:
         """(size,) control tokens."""
-        return np.array([names[0] in SPECIAL_TOKENS for names in self.parts])
+        return np.array([names[0] in PLAIN_TOKENS for names in self.parts])
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
@@ -266,6 +266,7 @@ class MidiTokCodec:
 def _tokenizer_config(config: MidiTokConfig) -> Any:
     return miditok_config(
         CodecConfig(config.beat_res, config.velocities),
+        PLAIN_TOKENS,
         use_chords=config.chords,
         use_tempos=config.tempos,
         use_time_signatures=config.time_signatures,
@@ -275,7 +276,7 @@ def _tokenizer_config(config: MidiTokConfig) -> Any:
 
 
 def _name(parts: tuple[str, ...]) -> str:
-    return parts[0] if parts[0] in SPECIAL_TOKENS else f"[{' '.join(parts)}]"
+    return parts[0] if parts[0] in PLAIN_TOKENS else f"[{' '.join(parts)}]"
 
 
 def _metre(bar: Any) -> tuple[int, int]:

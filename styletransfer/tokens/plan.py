@@ -63,6 +63,12 @@ class Plan:
     def bars(self) -> int:
         return len(self.bar_start)
 
+    def chord_at(self, now: int) -> Chord:
+        """The chord of the plan at a step from the start, or the one that comes first."""
+        bar = max(int(np.searchsorted(self.bar_start, now, side="right")) - 1, 0)
+        begun = [chord for chord in self.chords[bar] if self.bar_start[bar] + chord.step <= now]
+        return begun[-1] if begun else self.chords[bar][0]
+
     @property
     def locks(self) -> tuple[tuple[Event, ...], ...] | None:
         """The locked notes of each bar."""

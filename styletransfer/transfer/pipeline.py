@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chords import ChordTable, recognise
+from styletransfer.score.chord_names import line_of
+from styletransfer.score.chords import recognise
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
@@ -83,15 +84,18 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         plan = replace(plan, harmony=kept_harmony(source, melody, octaves, codec, plan))
     chords = None
     if codec.plans and melody.feel == "score":
+        if earlier is not None:
+            request = as_before(request, earlier, melody, first_number(plan))
         request = replace(request, on_top=on_top(request))
-        chords = chords_for(request, source, melody, octaves, first_number(plan))
+        own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
+        chords = harmony_of(request, melody, own)
         figures = figures_for(request, melody, plan) if earlier is None else ()
         plan = replace(planned(plan, chords, above=not request.on_top), figures=figures)
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
-    tempo, tune = melody.tempo.quarters_per_minute(), "part" if plan.above else "texture"
-    tune = tune if plan.references else ""
-    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, tune)
+    tempo = melody.tempo.quarters_per_minute()
+    told = ("part" if plan.above else "texture") if plan.references else ""
+    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, told)
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
     indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
     whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
@@ -172,13 +176,16 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     return Result(piece, report, request, melody, tuple(arranged), provenance)
 
 
-def chords_for(request: Request, source: Piece, melody: Piece, octaves: int, first: int) -> ChordTable:
-    """The harmony of an arrangement: of some bars of an earlier one, what its sidecar says, else what is heard in it."""
-    if request.bars is not None and request.chords == "new":
-        rows = (report_beside(Path(request.song)) or {}).get("harmony")
-        return table_of(rows, melody.bars, first) if rows else recognise(source.notes, melody.bars)
-    own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
-    return harmony_of(request, melody, own)
+def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> Request:
+    """The request with the harmony and the place of the accompaniment that an earlier arrangement's sidecar tells, if no other
+    is asked for; without a sidecar's, the harmony that is heard in it."""
+    report = report_beside(Path(request.song)) or {}
+    if request.chords == "new":
+        rows = report.get("harmony")
+        chords = table_of(rows, melody.bars, first) if rows else recognise(earlier.notes, melody.bars)
+        request = replace(request, chords=" | ".join(line_of(chords, melody.bars, estimate_key(melody.notes))))
+    told = report.get("on_top")
+    return replace(request, on_top=told) if request.on_top is None and isinstance(told, bool) else request
 
 
 def generate(

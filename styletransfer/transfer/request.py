@@ -38,8 +38,9 @@ class Request:
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``chords``: ``new`` harmony, that of the song's own accompaniment or symbols (``keep``), or a line of chord symbols, bar by
-    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one. ``on_top``: whether the accompaniment stays
-    below the tune, as in a piano piece, or may go above, as under a singer; None: as most of the style's pieces have it.
+    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one.
+    ``on_top``: whether the accompaniment stays below the tune, as in a piano piece, or may go above, as under a singer; None:
+    as most of the style's pieces have it.
     ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
     ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """

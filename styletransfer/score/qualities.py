@@ -1,0 +1,14 @@
+"""Names of the qualities of chords; their intervals are in :mod:`styletransfer.score.chords`."""
+
+QUALITIES = (
+    "major",
+    "minor",
+    "diminished",
+    "augmented",
+    "dominant-seventh",
+    "major-seventh",
+    "minor-seventh",
+    "half-diminished",
+    "diminished-seventh",
+)
+"""By their index, which chord tables hold."""
