@@ -1,14 +1,15 @@
-"""How pianists play the shipped styles, into their cards: ``python -m finetune.touch MAESTRO --data data/prepared``.
+"""How pianists play the styles: ``python -m finetune.touch MAESTRO --data data/prepared``.
 
 Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is trained, and the share of the
 time with the sustain pedal down: the median of the style's training performances, from their files (in the prepared data the
-notes last as long as the pedal holds them). Nothing is trained and no weights change. The last row is of all performances:
-``styletransfer.transfer.touch.USUAL``.
+notes last as long as the pedal holds them). Written to ``styletransfer/assets/touch.json``, and into the cards of styles that
+have one. Nothing is trained and no weights change. The last row is of all performances: ``styletransfer.transfer.touch.USUAL``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,9 +21,13 @@ import numpy as np
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
+from styletransfer.model.weights import write_atomically
 from styletransfer.score.read import read_score
 from styletransfer.styles import CARD, TOUCH, shipped, style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
+
+FEWEST = 10
+"""Performances by which a style's touch is known."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,20 +35,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--styles", type=Path, default=shipped(), help="whose cards are written")
+    parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/touch.json"))
     arguments = parser.parse_args(argv)
     try:
         library = Library.load(arguments.data)
         played = library.select(split="train", feel="performance")
+        styles: dict[str, dict[str, float]] = {}
         print(f"{'':<14}" + "".join(f"{column:>15}" for column in TOUCH))
         for name in (*COMPOSER_ERAS, *ERAS, "all"):
             card_path = arguments.styles / name / CARD
-            if name != "all" and not card_path.is_file():
-                continue
             own = [i for i in played if name in ("all", library.pieces[i].composer, library.pieces[i].era)]
+            if len(own) < FEWEST:
+                continue
             touch = loudness(library.view(own)) | {"pedal": pedal(arguments.maestro, [library.pieces[i] for i in own])}
             print(f"{name:<14}" + "".join(f"{touch[column]:>15}" for column in TOUCH), flush=True)
-            if name != "all" and (card := style_at(card_path.parent).card):
+            if name != "all":
+                styles[name] = touch
+            if name != "all" and card_path.is_file() and (card := style_at(card_path.parent).card):
                 card_path.write_text(replace(card, touch=touch).to_json(), encoding="utf-8")
+        table = {"made_by": "finetune.touch", "styles": styles}
+        write_atomically(arguments.out, (json.dumps(table, indent=1) + "\n").encode())
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -29,7 +29,7 @@ from styletransfer.transfer.request import Request
 from tests.tiny import random_piece
 
 ROOT = Path(__file__).parents[1]
-VOCABULARY = 445
+VOCABULARY = 483
 STEP = {"performance": 1 / 16, "score": 1 / 8}  # seconds, quarters
 
 

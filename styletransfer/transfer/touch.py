@@ -1,8 +1,15 @@
-"""How pianists play a style: how loudly, how much the melody sings, with how much pedal; measured, and in the style's card."""
+"""How pianists play a style: how loudly, how much the melody sings, with how much pedal; measured in MAESTRO's performances.
+
+Composers and eras are in ``assets/touch.json`` (``finetune.touch``), a style that was trained has its own in its card.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
 
 from styletransfer.styles import Style, find_style, parse_style
 from styletransfer.tokens.controls import ERAS
@@ -34,8 +41,18 @@ def touch_of(style: str) -> Touch:
 
 
 def _own(style: Style) -> Touch:
-    cards = [style.card, find_style(style.era).card if style.era in ERAS else None]
-    usual = {item.name: getattr(USUAL, item.name) for item in fields(Touch)}
-    for card in reversed(cards):
-        usual |= card.touch if card else {}
-    return Touch(**usual)
+    own = {item.name: getattr(USUAL, item.name) for item in fields(Touch)}
+    era = find_style(style.era) if style.era in ERAS else None
+    for known in (era, style):
+        if known is not None:
+            own |= _measured().get(known.name, {})
+            own |= known.card.touch if known.card else {}
+    return Touch(**own)
+
+
+@lru_cache(maxsize=1)
+def _measured() -> dict[str, dict[str, float]]:
+    """The touch of composers and eras, by name."""
+    path = Path(str(resources.files("styletransfer"))) / "assets" / "touch.json"
+    styles: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["styles"]
+    return styles

@@ -1,0 +1,117 @@
+"""The library of figures: which are drawn for a style, in which key, and for which candidates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.figures import figures
+from styletransfer.data.library import Library as Data
+from styletransfer.model.sampling import Candidate
+from styletransfer.score.harmony import Key
+from styletransfer.score.write import write_midi
+from styletransfer.styles import weights_folder
+from styletransfer.tokens.codec import Event
+from styletransfer.tokens.plan import Plan, free_plan
+from styletransfer.transfer.figures import Library, chosen_figures, shipped_figures, writes_songs
+from styletransfer.transfer.phrases import by_phrases
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.request import Request
+from tests.command import Run
+from tests.tiny import codec, tune_of
+
+C, D_MINOR = Key(0, "major"), Key(2, "minor")
+
+
+def library(*rows: tuple[str, str, str, str, float, int]) -> Library:
+    """Figures of one note each, whose pitch is 50 and their number."""
+    names = ("composer", "era", "tune", "metre", "quarters_per_minute", "tonic")
+    notes = np.array([(k, 0, 12, 50 + k) for k in range(len(rows))], np.int16)
+    return Library([dict(zip(names, row, strict=True)) for row in rows], notes, np.arange(len(rows) + 1))
+
+
+def pitches(found: tuple[tuple[Event, ...], ...]) -> set[int]:
+    return {event.pitch for figure in found for event in figure}
+
+
+def test_a_composers_own_figures_come_first() -> None:
+    """Then those of the era; another metre's never."""
+    own = library(
+        *[("wolf", "romantic", "part", "BAR_3/4", 80.0, 0)] * 24,
+        ("liszt", "romantic", "part", "BAR_3/4", 80.0, 0),
+        ("wolf", "romantic", "part", "BAR_4/4", 80.0, 0),
+    )
+    drawn = chosen_figures("wolf", "romantic", "part", "BAR_3/4", 80.0, C, 24, 0, own)
+    assert pitches(drawn) == set(range(50, 74))
+    drawn = chosen_figures("nobody", "romantic", "part", "BAR_3/4", 80.0, C, 25, 0, own)
+    assert pitches(drawn) == set(range(50, 75))
+    assert chosen_figures("wolf", "romantic", "part", "BAR_6/8", 80.0, C, 4, 0, own) == ()
+
+
+def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
+    """By the nearest way; of twice the tempo one in sixteen is drawn."""
+    own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11))
+    assert pitches(chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, D_MINOR, 2, 0, own)) == {52, 54}
+    own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 120.0, 0))
+    drawn = [chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
+    assert np.mean(np.array(drawn) == 51) == pytest.approx(1 / 17, abs=0.03)
+    assert drawn == [chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
+
+
+def test_the_shipped_library_knows_who_writes_songs() -> None:
+    assert len(shipped_figures().rows) > 5000
+    assert writes_songs("schubert", "romantic")
+    assert writes_songs("unknown", "romantic")
+    assert not writes_songs("bach", "baroque")
+    assert not writes_songs("chopin", "romantic")
+    assert not writes_songs("unknown", "unknown")
+
+
+def test_the_chosen_candidates_figure_goes_on() -> None:
+    """Each candidate has its own; the next phrase has the one of the best."""
+    bar = (Event(0, 12, 40, -1),), (Event(0, 12, 41, -1),)
+    plan = Plan(**{**vars(free_plan("score", 16, 96, "BAR_4/4")), "figures": ((), *bar)})
+    assert [plan.of_candidate(k).figure for k in range(4)] == [(), *bar, ()]
+    told: list[tuple[tuple[Event, ...], ...]] = []
+
+    def compose(part: Plan, progress: object) -> list[Candidate]:
+        told.append(part.figures)
+        return [Candidate([[k]] * (part.stop or 0), 0.0, 0.0, figure=part.of_candidate(k).figure) for k in range(3)]
+
+    by_phrases(plan, compose, lambda found, first, end: (2, 0.0))
+    assert told == [((), *bar), (bar[1],)]
+
+
+def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
+    """Bars that others are like, with what is known of their pieces; of training scores alone."""
+    data = Data.load(tiny_data)
+    for row, events in figures(data, codec()):
+        assert row["metre"] == "BAR_3/4"
+        assert len({event.step for event in events}) >= 2
+        assert len(events) >= 3
+
+
+def test_a_chord_that_is_edited_in_the_sidecar_is_taken(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """The bars that are made again have it, and the run that makes them says so."""
+    write_midi(tune_of(8), tmp_path / "song.mid")
+    model = ("--model", str(tiny_package), "--candidates", "2")
+    assert run("apply", "song.mid", "--style", "bach", "-o", "one.mid", *model).code == 0
+    sidecar = tmp_path / "one.json"
+    data = json.loads(sidecar.read_text())
+    data["report"]["harmony"][4]["chords"] = [{"quarter": 0.0, "symbol": "Abdim7", "roman": ""}]
+    sidecar.write_text(json.dumps(data))
+    assert run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
+    harmony = json.loads((tmp_path / "two.json").read_text())["report"]["harmony"]
+    assert harmony[4]["chords"][0]["symbol"] in ("Abdim7", "G#dim7")
+    assert [row["chords"] for row in harmony[:4]] == [row["chords"] for row in data["report"]["harmony"][:4]]
+
+
+def test_an_older_base_does_not_know_newer_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_midi(tune_of(2), tmp_path / "song.mid")
+    measured = Path(__file__).parents[1] / "eval" / "measured" / "base"
+    with pytest.raises(Exception, match="older than that name"):
+        apply(Request(str(tmp_path / "song.mid"), "wolf", model=measured))
+    assert weights_folder().is_dir()
