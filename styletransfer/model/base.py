@@ -44,7 +44,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
     def sizes(self) -> ModelConfig:
         config = self.config
         width, hidden, context = config.hidden_size, config.intermediate_size, config.max_position_embeddings
-        heads, groups = config.num_attention_heads, config.num_key_value_heads
+        heads, groups = config.num_attention_heads, config.num_key_value_heads or 0
         return ModelConfig(width, config.num_hidden_layers, heads, hidden, context, 0 if groups == heads else groups)
 
     def forward(

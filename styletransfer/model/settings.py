@@ -17,7 +17,7 @@ class SamplingConfig:
     """
 
     candidates: int = 8
-    temperature: float = 1.0
+    temperature: float = 0.9
     top_p: float = 0.98
     strength: float = 1.5
     seed: int = 0

@@ -64,7 +64,8 @@ def writes_songs(composer: str, era: str, library: Library | None = None) -> boo
     rows = (library or shipped_figures()).rows
     own = [row for row in rows if row["composer"] == composer != UNKNOWN]
     own = own or [row for row in rows if row["era"] == era != UNKNOWN]
-    return 2 * sum(row["tune"] == "part" for row in own) > len(own)
+    songs = [row for row in own if row["tune"] == "part"]
+    return 2 * len(songs) > len(own)
 
 
 def chosen_figures(
@@ -96,7 +97,7 @@ def chosen_figures(
     def tier(index: int) -> int:
         row = own.rows[index]
         style = 0 if row["composer"] == composer != UNKNOWN else 2 if row["era"] == era != UNKNOWN else 4
-        return style + (row["tune"] != tune)
+        return style + int(row["tune"] != tune)
 
     tiers = np.array([tier(index) for index in fits])
     pool: list[int] = []
