@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         "--context", type=int, metavar="TOKENS", help="tokens that the model reads at once, instead of all that it can"
     )
     parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")
+    parser.add_argument("--without-plan", action="store_true", help="a model that plans is told no chords and references")
     parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
     parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody][-TOKENS].json")
     arguments = parser.parse_args(argv)
@@ -90,7 +91,15 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     begin, done, bits = time.monotonic(), 0, []
     for index in chosen:
         piece = library.pieces[index]
-        found = bits_per_note(model, codec, library, [index], context, with_melody=with_melody)
+        found = bits_per_note(
+            model,
+            codec,
+            library,
+            [index],
+            context,
+            with_melody=with_melody,
+            with_plan=not arguments.without_plan,
+        )
         bits.append(float(found.bits[0]))
         done += piece.count
         left = (time.monotonic() - begin) / done * (total - done) / 60
@@ -101,6 +110,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": arguments.name or (folder.parent.name if folder.name == "final" else folder.name),
         "split": arguments.split,
         "with_melody": with_melody,
+        "with_plan": with_melody and not arguments.without_plan and isinstance(codec, Codec) and codec.plans,
         "context": context,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": manifest.get("steps"),
