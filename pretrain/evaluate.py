@@ -98,7 +98,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             [index],
             context,
             with_melody=with_melody,
-            with_plan=not arguments.without_plan,
+            with_chords=not arguments.without_plan,
+            with_references=not arguments.without_plan,
         )
         bits.append(float(found.bits[0]))
         done += piece.count

@@ -41,6 +41,12 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "a half": SMALLER,
         "three quarters": SMALLER | {"mixture.score_share": 0.75},
     },
+    "plans": {
+        "neither": SMALLER | {"mixture.plan_share": 0.0, "mixture.reference_share": 0.0},
+        "chords": SMALLER | {"mixture.reference_share": 0.0},
+        "references": SMALLER | {"mixture.plan_share": 0.0},
+        "both": SMALLER,
+    },
     "tokens": {
         "with bars, the default": SMALLER | {"mixture.melody_share": 0.0},
         "TSD": SMALLER | {"tokens": PLAIN},
@@ -51,7 +57,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's settings."""
-FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "tokens": 2.5e13}
+FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "plans": 4.5e13, "tokens": 2.5e13}
 """Of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
 FEELS = ("score", "performance")

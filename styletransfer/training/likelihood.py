@@ -22,7 +22,7 @@ from styletransfer.data.batches import IGNORE, padded, piece_grid
 from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table
 from styletransfer.tokens.codec import Codec, Grid
-from styletransfer.tokens.controls import Controls
+from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import figures_of, references_of
 from styletransfer.tokens.loading import AnyCodec
 from styletransfer.tokens.miditok_codec import MidiTokCodec
@@ -136,13 +136,14 @@ def bits_per_note(
     context: int,
     *,
     with_melody: bool,
-    with_plan: bool = True,
+    with_chords: bool = True,
+    with_references: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Bits:
     """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
 
-    A model that plans is told, of scores with a melody, their chords and which bar follows which; both are counted, too.
-    ``with_plan``: without them, as any other.
+    A model that plans is told, of scores with a melody, their chords and which bar follows which, unless it is to be without
+    one of them; both are counted, too.
 
     Raises:
         ValueError: if a melody is to be given to a model with a plain tokenizer.
@@ -152,14 +153,17 @@ def bits_per_note(
     bits, notes = [], []
     for index in pieces:
         piece = library.pieces[index]
-        controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
+        known = f"COMPOSER_{piece.composer}" in codec.vocabulary  # an older model's has fewer names
+        composer = piece.composer if known else UNKNOWN
+        controls = Controls(piece.feel, piece.era, composer, piece.quarters_per_minute)
         if isinstance(codec, Codec):
             grid = piece_grid(library, codec, index)
             if codec.plans and piece.feel == "score":
                 controls = replace(controls, tune=piece.tune)
-                planned = with_plan and with_melody
-                references = references_of(figures_of(codec, grid)) if planned else ()
-                grid = replace(grid, chords=grid.chords if planned else (), references=references)
+                told = with_references and with_melody
+                references = references_of(figures_of(codec, grid)) if told else ()
+                chords = grid.chords if with_chords and with_melody else ()
+                grid = replace(grid, chords=chords, references=references)
             windows = windows_of(codec, grid, controls, context, with_melody=with_melody)
         else:
             head = [codec.vocabulary[name] for name in controls.tokens()]

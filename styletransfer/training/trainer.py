@@ -88,7 +88,16 @@ class WindowTrainer(Trainer):
         melody = isinstance(self.codec, Codec) and windows.mixture.melody_share > 0
         metrics, bits, notes = {}, 0.0, 0
         for feel, pieces in self.validation.items():
-            result = bits_per_note(model, self.codec, self.library, pieces, context, with_melody=melody)
+            result = bits_per_note(
+                model,
+                self.codec,
+                self.library,
+                pieces,
+                context,
+                with_melody=melody,
+                with_chords=windows.mixture.plan_share > 0,
+                with_references=windows.mixture.reference_share > 0,
+            )
             metrics[f"eval_bits_per_note_{feel}"] = round(result.mean, 4)
             bits, notes = bits + float(result.bits.sum()), notes + int(result.notes.sum())
         metrics["eval_bits_per_note"] = round(bits / max(notes, 1), 4)

@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from styletransfer.transfer.pipeline import Base
 
 FORMAT = "styletransfer sidecar 1"
+PLANNERS = ("harmoniser/model.safetensors", "chords.safetensors", "figures.safetensors")
+"""The assets on which chords and figures depend."""
 SHOWN = 12  # characters of a hash in a message
 
 
@@ -96,6 +99,9 @@ def provenance_of(request: Request, base: Base) -> Provenance:
         name = f"the adapter of {style.name}"
         name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
         ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
+    if getattr(base.codec, "plans", False):
+        assets = Path(str(resources.files("styletransfer"))) / "assets"
+        ingredients["what plans the harmony"] = digest(*(_bytes(assets / name) for name in PLANNERS))
     ingredients["how the style is played"] = digest(repr(touch_of(request.style)).encode())
     ingredients |= {
         "styletransfer": styletransfer.__version__,
