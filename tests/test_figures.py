@@ -23,14 +23,16 @@ from styletransfer.transfer.request import Request
 from tests.command import Run
 from tests.tiny import codec, tune_of
 
+LENGTHS = {"BAR_2/4": 48, "BAR_3/4": 72, "BAR_4/4": 96, "BAR_6/8": 72}
 C, D_MINOR = Key(0, "major"), Key(2, "minor")
 
 
 def library(*rows: tuple[str, str, str, str, float, int]) -> Library:
     """Figures of one note each, whose pitch is 50 and their number."""
     names = ("composer", "era", "tune", "metre", "quarters_per_minute", "tonic")
+    rows_of = [dict(zip(names, row, strict=True)) | {"length": LENGTHS[row[3]]} for row in rows]
     notes = np.array([(k, 0, 12, 50 + k) for k in range(len(rows))], np.int16)
-    return Library([dict(zip(names, row, strict=True)) for row in rows], notes, np.arange(len(rows) + 1))
+    return Library(rows_of, notes, np.arange(len(rows) + 1))
 
 
 def pitches(found: tuple[tuple[Event, ...], ...]) -> set[int]:
@@ -44,21 +46,22 @@ def test_a_composers_own_figures_come_first() -> None:
         ("liszt", "romantic", "part", "BAR_3/4", 80.0, 0),
         ("wolf", "romantic", "part", "BAR_4/4", 80.0, 0),
     )
-    drawn = chosen_figures("wolf", "romantic", "part", "BAR_3/4", 80.0, C, 24, 0, own)
+    drawn = chosen_figures("wolf", "romantic", "part", "BAR_3/4", 72, 80.0, C, 24, 0, own)
     assert pitches(drawn) == set(range(50, 74))
-    drawn = chosen_figures("nobody", "romantic", "part", "BAR_3/4", 80.0, C, 25, 0, own)
+    drawn = chosen_figures("nobody", "romantic", "part", "BAR_3/4", 72, 80.0, C, 25, 0, own)
     assert pitches(drawn) == set(range(50, 75))
-    assert chosen_figures("wolf", "romantic", "part", "BAR_6/8", 80.0, C, 4, 0, own) == ()
+    assert chosen_figures("wolf", "romantic", "part", "BAR_6/8", 72, 80.0, C, 4, 0, own) == ()
 
 
 def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
     """By the nearest way; of twice the tempo one in sixteen is drawn."""
     own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11))
-    assert pitches(chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, D_MINOR, 2, 0, own)) == {52, 54}
+    assert pitches(chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, D_MINOR, 2, 0, own)) == {52, 54}
     own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 120.0, 0))
-    drawn = [chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
+    drawn = [chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
     assert np.mean(np.array(drawn) == 51) == pytest.approx(1 / 17, abs=0.03)
-    assert drawn == [chosen_figures("a", "modern", "part", "BAR_2/4", 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
+    again = chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, 7, own)
+    assert again[0][0].pitch == drawn[7]
 
 
 def test_the_shipped_library_knows_who_writes_songs() -> None:
@@ -106,6 +109,12 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(tiny_package: Path, tmp_
     assert run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
     harmony = json.loads((tmp_path / "two.json").read_text())["report"]["harmony"]
     assert harmony[4]["chords"][0]["symbol"] in ("Abdim7", "G#dim7")
+    assert run("apply", "one.mid", "--style", "bach", "--bars", "7", "--chords", "Dm7", "-o", "three.mid", *model).code == 0
+    third = json.loads((tmp_path / "three.json").read_text())["report"]["harmony"]
+    assert [chord["symbol"] for chord in third[6]["chords"]] == ["Dm7"]
+    assert third[:4] == harmony[:4]
+    sidecar.unlink()
+    assert run("replay", "three.json", "--check").code == 0
     assert [row["chords"] for row in harmony[:4]] == [row["chords"] for row in data["report"]["harmony"][:4]]
 
 

@@ -215,7 +215,7 @@ class Windows(PieceWindows):
             # A start so late that little of the context would be filled is no use: a note is about three tokens.
             enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
             first = int(rng.integers(0, max(int(enough), 0) + 1))
-        if self.plans and grid.feel == "score":
+        if self.plans and with_melody and grid.feel == "score":
             grid = self.planned(grid, first, rng)
         key = self.codec.melody_key(grid, first) if with_melody else UNKNOWN
         controls = replace(self.controls(index, rng), key=key)

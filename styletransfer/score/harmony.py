@@ -74,8 +74,8 @@ class Key:
 
     @property
     def tonic_chords(self) -> tuple[tuple[int, int], ...]:
-        """Root and quality (of :mod:`.chords`) of the chords that can close: the tonic triad, in minor the major one too."""
-        return ((self.tonic, 0),) if self.mode == "major" else ((self.tonic, 1), (self.tonic, 0))
+        """Root and quality (of :mod:`.chords`) of the chord that closes as :attr:`triad` does."""
+        return ((self.tonic, 0 if self.mode == "major" else 1),)
 
     @property
     def triad(self) -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its ids.
 
-A sequence is ``BOS feel [tempo] key era composer`` and then bar after bar. With a melody, each bar is
+A sequence is ``BOS feel [tempo] key era composer [tune] [FIGURE <notes>]`` and then bar after bar. With a melody, each bar is
 
     MELODY <melody of the *next* bar> [PLAN <chords of the next bar>] [REF_<bars back>] BAR_<metre> <every note of this bar>
 
@@ -341,8 +341,9 @@ class Codec:
     ) -> tuple[list[int], list[bool]]:
         """The sequence from bar ``first`` on, until the end or at least ``limit`` tokens.
 
-        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes and whatever ends a bar, but
-        neither the controls nor what a caller would know beforehand (the melody and the metre of a bar with a melody).
+        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes, whatever ends a bar, chords
+        and references, but neither the controls nor what a caller would know beforehand (the melody and the metre of a bar
+        with a melody).
         """
         ids = [self.vocabulary[name] for name in controls] + self.head(grid, first, with_melody=with_melody)
         scored = [False] * len(ids)

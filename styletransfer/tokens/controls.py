@@ -1,4 +1,4 @@
-"""Control tokens: what the model is told before the music. Their order is fixed; new ones go to reserved slots."""
+"""Control tokens: what the model is told before the music. A vocabulary is saved with its model, which keeps its order."""
 
 from __future__ import annotations
 

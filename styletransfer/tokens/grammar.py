@@ -186,7 +186,7 @@ class Line:
         return key.triad[2] in heard and key.triad[1] not in heard
 
     def _ceiling(self) -> int:
-        """Notes that begin now must lie below this pitch."""
+        """Notes that begin now must lie below this pitch: the melody's, unless the plan lets them lie above it."""
         if self.plan.above or not self._locked or not len(self._melody_onset):
             return HIGHEST_PITCH + 1
         now = self._step
@@ -403,7 +403,8 @@ class Line:
             if not on_top:
                 self._struck.append(self._step)
             self._count += 1
-            self._last = HIGHEST_PITCH + 1 if on_top and not self.plan.above else self._pitch
+            highest = self._is_ornament or (self._is_melody and not self.plan.above)
+            self._last = HIGHEST_PITCH + 1 if highest else self._pitch
             self._pointer += self._is_melody
 
     def figure_ids(self) -> list[int]:

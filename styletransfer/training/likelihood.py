@@ -82,7 +82,8 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
         keep = [False] * len(ids)
         bar = first
         while bar < grid.bars and (bar <= counted or len(ids) + len(segments[bar]) <= context):
-            ids += segments[bar]
+            before, _ = codec.before_bar(grid, bar, first, with_melody=with_melody)  # its reference lies in the window
+            ids += [*before, *segments[bar][len(before) :]]
             # the first token of a bar's segment is what ends the bar before it: it counts, unless there is none
             keep += [bar >= counted and one for one in counts[bar]]
             bar += 1

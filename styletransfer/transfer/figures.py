@@ -73,26 +73,27 @@ def chosen_figures(
     era: str,
     tune: str,
     metre: str,
+    length: int,
     quarters_per_minute: float,
     key: Key,
     count: int,
     seed: int,
     library: Library | None = None,
 ) -> tuple[tuple[Event, ...], ...]:
-    """Draw different figures for so many candidates; none where there are none in the metre.
+    """Draw different figures; none where there are none in the metre.
 
     Args:
         composer, era: the style, of which either may be unknown.
         tune: ``part`` or ``texture``: what the tune of the pieces is that are preferred.
-        metre: the bar's token.
+        metre, length: the bar's token, and its steps.
         quarters_per_minute: the tune's tempo.
         key: the tune's.
-        count: of candidates.
+        count: how many.
         seed: the same gives the same.
         library: another one than the package's.
     """
     own = library or shipped_figures()
-    fits = [index for index, row in enumerate(own.rows) if row["metre"] == metre]
+    fits = [index for index, row in enumerate(own.rows) if (row["metre"], row["length"]) == (metre, length)]
 
     def tier(index: int) -> int:
         row = own.rows[index]
@@ -134,14 +135,15 @@ def on_top(request: Request) -> bool:
 
 def figures_for(request: Request, melody: Piece, plan: Plan) -> tuple[tuple[Event, ...], ...]:
     """Draw the figures of the candidates: every other one has one of the style's, the rest begin as the model likes."""
-    metre = max(set(plan.bar_metre), key=plan.bar_metre.count)
+    place = max(range(plan.bars), key=lambda bar: plan.bar_metre.count(plan.bar_metre[bar]))  # of as many the first
     style = main_style(request.style)
     count = request.sampling.candidates
     drawn = chosen_figures(
         style.composer,
         style.era,
         "texture" if request.on_top else "part",
-        metre,
+        plan.bar_metre[place],
+        int(plan.bar_length[place]),
         melody.tempo.quarters_per_minute(),
         estimate_key(melody.notes),
         max(count // 2, 1),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import line_of
-from styletransfer.score.chords import recognise
+from styletransfer.score.chord_names import chords_of_line, line_of
+from styletransfer.score.chords import ChordTable, recognise
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
@@ -38,7 +38,7 @@ from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
 from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
-from styletransfer.transfer.request import PARTS, Request, Result
+from styletransfer.transfer.request import PARTS, Request, Result, bar_range
 from styletransfer.transfer.sidecar import provenance_of, report_beside
 from styletransfer.transfer.steps import cut, decoded, edge_of, in_quarters, plan_steps
 from styletransfer.transfer.touch import USUAL, Touch, touch_of
@@ -82,19 +82,22 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         plan = redo_plan(plan, codec, earlier, str(request.bars))
     if request.chords == "keep":
         plan = replace(plan, harmony=kept_harmony(source, melody, octaves, codec, plan))
-    chords = None
+    chords: ChordTable | None = None
     if codec.plans and melody.feel == "score":
         if earlier is not None:
-            request = as_before(request, earlier, melody, first_number(plan))
+            request, chords = as_before(request, earlier, melody, first_number(plan))
         request = replace(request, on_top=on_top(request))
-        own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
-        chords = harmony_of(request, melody, own)
+        if chords is None:
+            own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
+            chords = harmony_of(request, melody, own)
+        if plan.harmony is not None:  # what the model is told may always be played
+            plan = replace(plan, harmony=plan.harmony.with_told(chords))
         figures = figures_for(request, melody, plan) if earlier is None else ()
         plan = replace(planned(plan, chords, above=not request.on_top), figures=figures)
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
     tempo = melody.tempo.quarters_per_minute()
-    told = ("part" if plan.above else "texture") if plan.references else ""
+    told = ("texture" if request.on_top else "part") if plan.references else ""
     voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, told)
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
     indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
@@ -176,16 +179,32 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     return Result(piece, report, request, melody, tuple(arranged), provenance)
 
 
-def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> Request:
-    """The request with the harmony and the place of the accompaniment that an earlier arrangement's sidecar tells, if no other
-    is asked for; without a sidecar's, the harmony that is heard in it."""
+def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tuple[Request, ChordTable | None]:
+    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its sidecar tells.
+
+    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the first of the bars that are made
+    again, unless there is one for every bar of the song. Returned is also the harmony of all bars (None: it is to be kept from
+    the song); the request has it as a line, where a line can say it.
+    """
+    from styletransfer.model.harmonising import overlaid
+
     report = report_beside(Path(request.song)) or {}
-    if request.chords == "new":
-        rows = report.get("harmony")
-        chords = table_of(rows, melody.bars, first) if rows else recognise(earlier.notes, melody.bars)
-        request = replace(request, chords=" | ".join(line_of(chords, melody.bars, estimate_key(melody.notes))))
     told = report.get("on_top")
-    return replace(request, on_top=told) if request.on_top is None and isinstance(told, bool) else request
+    if request.on_top is None and isinstance(told, bool):
+        request = replace(request, on_top=told)
+    if request.chords == "keep":
+        return request, None
+
+    rows, bars = report.get("harmony"), melody.bars
+    chords = table_of(rows, bars, first) if rows else recognise(earlier.notes, bars)
+    if request.chords != "new":
+        begin, end = bar_range(str(request.bars))
+        some = bars[begin - first : end - first + 1]
+        whole = request.chords.strip().strip("|").count("|") + 1 >= len(bars)
+        chords = overlaid(chords, chords_of_line(request.chords, bars if whole else some))
+    line = " | ".join(line_of(chords, bars, estimate_key(melody.notes)))
+    exact = np.array_equal(chords_of_line(line, bars), chords)
+    return (replace(request, chords=line) if exact else request), chords
 
 
 def generate(

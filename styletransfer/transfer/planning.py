@@ -105,7 +105,7 @@ def _kept(own: Piece, bars: BarTable) -> ChordTable:
     starts = [quarter for quarter, _ in own.chords]
     rows = []
     for start, stop, (_, tones) in zip(starts, [*starts[1:], end], own.chords, strict=True):
-        if tones and stop > start:  # the bass is the harmoniser's
+        if stop > start:  # the bass is the harmoniser's; without tones it is no chord
             rows.append((start, stop - start, *chord_names.chord_of_tones(tones), NONE))
     return np.array(rows, CHORD_DTYPE)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from styletransfer.transfer.pipeline import Base
 
 FORMAT = "styletransfer sidecar 1"
-PLANNERS = ("harmoniser/model.safetensors", "chords.safetensors", "figures.safetensors")
+PLANNERS = ("harmoniser/manifest.json", "harmoniser/model.safetensors", "chords.safetensors", "figures.safetensors")
 """The assets on which chords and figures depend."""
 SHOWN = 12  # characters of a hash in a message
 
