@@ -22,7 +22,7 @@ WEIGHTS = {
     "emptiness": -3.0,
     "late": -1.5,
     "repeated": -4.0,
-    "thinness": -0.5,
+    "thinness": -2.0,
     "crowding": -2.0,
     "stretch": -40.0,
     "rush": -4.0,
@@ -32,7 +32,7 @@ WEIGHTS = {
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
 ``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model repeats
-more and writes less than composers do (docs/decisions.md). ``crowding``, ``rush`` and ``open_end`` are set by hand: scores are
+more and writes less than composers do (docs/decisions.md; ``thinness`` by a blind jury, docs/lab-log.md). ``crowding``, ``rush`` and ``open_end`` are set by hand: scores are
 hardly ever crowded (performances are), the excerpts show no ends, and the model hardly ever asks for faster fingers than there
 are. ``idiom`` is in nats, and so weighs 1: of 187 melodies' candidates it chooses best. Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
