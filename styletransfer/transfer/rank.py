@@ -32,9 +32,9 @@ WEIGHTS = {
 }
 """Log-odds: they tell what composers wrote from what the model writes under the same melodies, by ``eval.ranker``.
 ``repeated`` weighs more than there, and ``emptiness`` and ``thinness`` weigh something, as under plain tunes the model repeats
-more and writes less than composers do (docs/decisions.md); ``thinness`` by a blind jury (docs/lab-log.md). ``crowding``, ``rush``
-and ``open_end`` are set by hand: scores are hardly ever crowded (performances are), the excerpts show no ends, and the model
-hardly ever asks for faster fingers than there are. ``idiom`` is in nats, and so weighs 1: of 187 melodies' candidates it
+more and writes less than composers do (docs/decisions.md); ``thinness`` by a blind jury (docs/lab-log.md). ``crowding``,
+``rush`` and ``open_end`` are set by hand: scores are hardly ever crowded (performances are), the excerpts show no ends, and the
+model hardly ever asks for faster fingers than there are. ``idiom`` is in nats, and so weighs 1: of 187 melodies' candidates it
 chooses best. Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
