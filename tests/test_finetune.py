@@ -164,7 +164,7 @@ def test_it_stops_when_the_held_out_pieces_get_no_better(
 ) -> None:
     """At a rate that ruins the model; what is kept is not the ruin."""
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
-    config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=3.0)
+    config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
     card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
     assert 4 <= card.steps < 60
