@@ -355,13 +355,13 @@ def voices_in(
     """The predictions that make up a style or a blend, for the sampler; ``tune``: what the model is told that the tune is."""
     from styletransfer.model.sampling import voices_of
 
-    names = load_model(folder).codec.vocabulary
-    for one, _ in parse_style(style):
+    names, asked = load_model(folder).codec.vocabulary, parse_style(style)
+    for one, _ in asked:
         if f"COMPOSER_{one.composer}" not in names:
             raise InputError(f"--style {one.name}: this base model is older than that name and doesn't know it.")
+
     styles = [
-        (load_style(one, folder), replace(one.controls(feel, quarters_per_minute), tune=tune), weight)
-        for one, weight in parse_style(style)
+        (load_style(one, folder), replace(one.controls(feel, quarters_per_minute), tune=tune), weight) for one, weight in asked
     ]
     return voices_of(load_model(folder).model, styles, strength)
 
