@@ -19,6 +19,7 @@ from torch import nn
 from styletransfer.data import batches
 from styletransfer.data.batches import IGNORE, MixtureConfig, Windows, padded, piece_grid, transposed
 from styletransfer.data.library import Library
+from styletransfer.model.base import BLOCK, causal_attention
 from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 from styletransfer.tokens.controls import Controls
@@ -301,3 +302,22 @@ def test_padded_rows() -> None:
     assert row["input_ids"].tolist() == [5, 6, 7, 0, 0]
     assert row["labels"].tolist() == [IGNORE, 6, 7, IGNORE, IGNORE]
     assert padded([5, 6, 7], [True] * 3, 2, 0)["labels"].tolist() == [5, 6]
+
+
+def test_attention_in_blocks_is_the_fused_one_and_has_its_gradient() -> None:
+    """Grouped heads in bfloat16, over a time that is no multiple of a block."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    layer = torch.nn.Module()
+    layer.num_key_value_groups, layer.is_causal = 4, True
+    draws = torch.Generator().manual_seed(7)
+    tensors = [torch.randn(2, heads, BLOCK + 53, 16, generator=draws).bfloat16() for heads in (4, 1, 1)]
+    found = []
+    for attend in (causal_attention, sdpa_attention_forward):
+        query, key, value = (tensor.clone().requires_grad_() for tensor in tensors)
+        out, _ = attend(layer, query, key, value, None, scaling=0.3)
+        out.float().square().sum().backward()
+        found.append([out, query.grad, key.grad, value.grad])
+    for ours, fused in zip(*found, strict=True):
+        assert ours.shape == fused.shape
+        assert (ours - fused).abs().max() < 0.03 * fused.abs().max()

@@ -22,7 +22,51 @@ SHARD_BYTES = 15_000_000
 CAUSAL = "causal"
 """Transformers' attention without a mask: where it makes one, a compiled model reads it, and computes what it hides, too, which
 takes twice the time. Sequences are padded at their end only."""
-AttentionInterface.register(CAUSAL, sdpa_attention_forward)
+BLOCK = 192
+"""Queries of a block. What comes after a block's last query is not computed; shorter blocks cost more than they save."""
+
+
+def causal_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """Attend to what came before, as transformers' ``sdpa`` does, with a faster gradient for grouped heads on CPUs.
+
+    PyTorch's fused attention takes five times as long backwards as forwards on a CPU. Matrix products in bfloat16, block by
+    block, take two thirds of the time of both where all heads of a group are one product; else they don't pay.
+
+    Args:
+        query: (batch, heads, time, size).
+        key, value: (batch, groups, time, size), each of which serves heads / groups neighbouring heads.
+
+    Returns:
+        (batch, time, heads, size), and no weights.
+    """
+    batch, heads, time, size = query.shape
+    groups = key.shape[1]
+    narrow = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if not (torch.is_grad_enabled() and narrow and groups < heads and attention_mask is None):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
+
+    scale = size**-0.5 if scaling is None else scaling
+    found = []
+    for first in range(0, time, BLOCK):
+        end = min(first + BLOCK, time)
+        rows = query[:, :, first:end].reshape(batch, groups, -1, size)
+        scores = (rows @ key[:, :, :end].mT).view(batch, heads, end - first, end)
+        later = torch.full((end - first, end), float("-inf"), dtype=scores.dtype).triu(first + 1)
+        weights = (scores.float() * scale + later).softmax(-1).to(value.dtype)
+        mixed = weights.view(batch, groups, -1, end) @ value[:, :, :end]
+        found.append(mixed.view(batch, heads, end - first, size))
+    return torch.cat(found, 2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(CAUSAL, causal_attention)
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
