@@ -345,3 +345,25 @@ def test_what_is_dense_gets_no_denser() -> None:
     line.push(codec().melody)
     take(codec().first_shift + int(np.flatnonzero(codec().durations == STEPS_PER_SECOND)[0]))
     assert set(line.bias()[pitches]) == {0.0}
+
+
+def test_a_close_is_not_piled_up() -> None:
+    """Where nothing may begin later, songs that are cut short closed on ten notes up to C8."""
+    line = line_at_close()
+    for pitch in (48, 64, 84):
+        strike(line, pitch)
+    mask = line.allowed()
+    shifts = codec().first_shift + np.arange(len(codec().durations))
+    late = shifts[codec().durations > 12]  # in the second half of the tune's last note or after it
+    assert not mask[late].any()
+    logits = np.full(codec().size, -90.0)
+    logits[late[3]] = 0.0
+    closed = line.closed(logits, mask)
+    assert closed[codec().eos] == pytest.approx(0.0)
+    rest = np.delete(np.arange(codec().size), codec().eos)
+    np.testing.assert_array_equal(closed[rest], logits[rest])
+
+    begun = Line(codec(), line.plan)  # in the middle of the tune, the bar goes on
+    while begun.forced:
+        begun.push(begun.forced[0])
+    np.testing.assert_array_equal(begun.closed(logits, begun.allowed()), logits)

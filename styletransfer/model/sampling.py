@@ -154,7 +154,8 @@ def sample_songs(
                     ids = []
                     if not row.line.done:
                         assert row.mask is not None
-                        ids = [draw(guided[end] + row.line.bias(), row.mask, config, row.rng, row.line.pitches())]
+                        logits_now = row.line.closed(guided[end], row.mask) + row.line.bias()
+                        ids = [draw(logits_now, row.mask, config, row.rng, row.line.pitches())]
                         row.style.append(float(style[end, ids[0]]))
                         row.plain.append(float(plain[end, ids[0]]))
                         row.line.push(ids[0])

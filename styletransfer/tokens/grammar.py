@@ -355,13 +355,32 @@ class Line:
         return ok | (landing == pending.step) if pending is not None else ok
 
     def _allow_end(self, mask: NDArray[np.bool_]) -> None:
+        mask[self._bar_end] = True
+
+    @property
+    def _bar_end(self) -> int:
+        """The token that ends this bar."""
         codec, plan = self.codec, self.plan
         if self.bar + 1 >= plan.bars:
-            mask[codec.eos] = True
-        elif plan.melody is not None:
-            mask[codec.melody] = True
-        else:
-            mask[codec.bar_ids[plan.bar_metre[self.bar + 1]]] = True
+            return codec.eos
+        return codec.melody if plan.melody is not None else codec.bar_ids[plan.bar_metre[self.bar + 1]]
+
+    def closed(self, logits: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """At the close, the bar ends where the model would go on in time for longer than it may.
+
+        Else of all it would do, only further notes at once, or hard upon these, would be left, and the close be piled up.
+
+        Args:
+            logits: (vocabulary,) of the next choice.
+            mask: what :meth:`allowed` gave for it.
+        """
+        if self._step < self._close or not mask[self._bar_end]:
+            return logits
+        shifts = self.codec.first_shift + np.arange(len(self.codec.durations))
+        barred = shifts[~mask[shifts]]
+        moved = logits.copy()
+        moved[self._bar_end] = np.logaddexp.reduce([logits[self._bar_end], *logits[barred]])
+        return moved
 
     def push(self, index: int) -> None:
         """Take the next token, forced or sampled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from styletransfer.score.copies import NO_MATCH, Match
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.notes import NoteTable
+from styletransfer.score.notes import BarTable, NoteTable
 
 WEIGHTS = {
     "progression": 2.5,
@@ -52,6 +53,8 @@ OPENING = 4.0
 """Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
 LOW_CLOSE = 50
 """The lowest pitch under the last melody note of training scores: their upper quartile."""
+LOW, FOURTH = 50, 5
+"""Below which pitch intervals smaller than so many semitones sound muddy."""
 PROBES = 12
 """Moments a quarter at which the music is probed."""
 CHORDS = np.array(
@@ -124,6 +127,61 @@ def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: f
         return 0.0
     rate = len(accompaniment) / (quarters_of(melody) * 60 / quarters_per_minute)
     return float(np.log2(max(rate / FULL_RATE, 1.0)))
+
+
+def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of the tune's quarters in which tune and accompaniment have fewer than three pitch classes."""
+    if not len(melody):
+        return 0.0
+    start, end = float(melody["onset"][0]), float((melody["onset"] + melody["duration"]).max())
+    notes = np.concatenate([melody, accompaniment])
+    heard = []
+    for quarter in np.arange(start, max(end, start + 1) - TOGETHER):
+        sounds = (notes["onset"] < quarter + 1 - TOGETHER) & (notes["onset"] + notes["duration"] > quarter + TOGETHER)
+        heard.append(len(np.unique(notes["pitch"][sounds] % 12)))
+    return float(np.mean(np.array(heard) < 3))
+
+
+def covering(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of the accompaniment's notes that begin above a note of the tune that sounds."""
+    if not len(melody) or not len(accompaniment):
+        return 0.0
+    now = accompaniment["onset"][:, None] + TOGETHER
+    sounds = (melody["onset"] <= now) & (melody["onset"] + melody["duration"] > now)
+    highest = np.where(sounds, melody["pitch"].astype(int), 0).max(1)
+    return float(((highest > 0) & (accompaniment["pitch"] > highest)).mean())
+
+
+def muddy(accompaniment: NoteTable) -> float:
+    """Share of onsets at which notes below :data:`LOW` are struck less than a fourth apart."""
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    found = []
+    for step in np.unique(steps):
+        pitch = np.sort(accompaniment["pitch"][steps == step].astype(int))
+        found.append(bool((np.diff(pitch[pitch < LOW]) < FOURTH).any()))
+    return float(np.mean(found)) if found else 0.0
+
+
+def same_bars(accompaniment: NoteTable, bars: BarTable) -> float:
+    """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like nothing."""
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    edges = np.round(bars["start"] / TOGETHER).astype(np.int64)
+    found: list[set[tuple[int, int]]] = []
+    for begin, end in zip(edges, np.append(edges[1:], np.iinfo(np.int64).max), strict=True):
+        inside = (steps >= begin) & (steps < end)
+        found.append(set(zip((steps[inside] - begin).tolist(), accompaniment["pitch"][inside].tolist(), strict=True)))
+    return float(np.mean([one == other and bool(one) for one, other in pairwise(found)])) if len(found) > 1 else 0.0
+
+
+def still(accompaniment: NoteTable) -> float:
+    """Share of half notes, after the first, in which the lowest pitch that is struck is the one of the half note before."""
+    if not len(accompaniment):
+        return 0.0
+    half = (accompaniment["onset"] // 2).astype(np.int64)
+    lowest = np.full(int(half.max()) + 1, 128)
+    np.minimum.at(lowest, half, accompaniment["pitch"])
+    both = (lowest[1:] < 128) & (lowest[:-1] < 128)
+    return float((lowest[1:] == lowest[:-1])[both].mean()) if both.any() else 0.0
 
 
 def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
@@ -234,6 +292,7 @@ def score(
     idiom: float = 0.0,
     *,
     closes: bool = True,
+    bars: BarTable | None = None,
 ) -> dict[str, float]:
     """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
     is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
@@ -260,6 +319,11 @@ def score(
         "repeated": repeated(accompaniment),
         "thinness": thinness(melody, accompaniment),
         "crowding": crowding(melody, accompaniment, quarters_per_minute),
+        "bare": bare(melody, accompaniment),
+        "covering": covering(melody, accompaniment),
+        "muddy": muddy(accompaniment),
+        "same_bars": 0.0 if bars is None else same_bars(accompaniment, bars),
+        "still": still(accompaniment),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
         "open_end": open_end(melody, accompaniment, key) if closes else 0.0,
