@@ -119,11 +119,11 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
     voices = voices_in(style, "score", tempo, SamplingConfig.strength, None)
 
     def score(one: Candidate, first: int, end: int) -> float:
-        notes = cut(assemble(melody, codec, plan, one, first=first), plan, end, first).notes
-        tune, rest = notes[notes["melody"]], notes[~notes["melody"]]
+        piece = cut(assemble(melody, codec, plan, one, first=first), plan, end, first)
+        tune, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
         alike = idioms.likeness(tune, rest, own)
-        likely = one.style, one.plain
-        return rank.score(*likely, tune, rest, quarters_per_minute=tempo, idiom=alike, closes=end == plan.bars)["total"]
+        more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
+        return rank.score(one.style, one.plain, tune, rest, closes=end == plan.bars, **more)["total"]
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
         totals = [score(one, first, end) for one in found]
@@ -147,9 +147,8 @@ def measured(piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, jud
     assert own is not None
     alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
     tempo = piece.tempo.quarters_per_minute()
-    found = rank.score(
-        kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo, idiom=alike
-    )
+    more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
+    found = rank.score(kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], **more)
     first, second = judges
     whole, rest = heard(first, piece, style, None), heard(first, piece, style, tune)
     found |= whole | {"rest": rest["accuracy"], "second": heard(second, piece, style, None)["accuracy"]}

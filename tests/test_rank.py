@@ -15,7 +15,7 @@ import pytest
 from eval import ranker
 from eval.ranker import chord_counts
 from styletransfer.score.harmony import Key
-from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.score.notes import NoteTable, bars_of, make_notes
 from styletransfer.transfer.rank import (
     FULL_RATE,
     LIKELY,
@@ -23,19 +23,24 @@ from styletransfer.transfer.rank import (
     PRIOR,
     USUAL_NOTES,
     WEIGHTS,
+    bare,
     clarity,
     clash,
+    covering,
     crowding,
     dissonance,
     emptiness,
     fifths,
+    muddy,
     open_end,
     piano_roll,
     progression,
     progressions,
     repeated,
     rush,
+    same_bars,
     score,
+    still,
     stretch,
     thinness,
 )
@@ -71,7 +76,40 @@ def test_an_accompaniment_that_begins_after_the_opening_is_late() -> None:
     assert emptiness(tune, notes((1, 1, 48)), OPENING) == pytest.approx(0.75, abs=0.02)
     soon, late = (score(0, 0, tune, notes((start, 3, 48), (7, 1, 48))) for start in (0, 4))
     assert (soon["late"], late["late"]) == (pytest.approx(0.25, abs=0.02), 1)
-    assert soon["total"] - late["total"] == pytest.approx(-0.75 * WEIGHTS["late"], abs=0.1)
+    assert soon["total"] > late["total"]
+
+
+def test_bare_is_what_has_no_third_tone() -> None:
+    """The tune is C E G C, a quarter each."""
+    assert bare(TUNE, NOTHING) == 1
+    assert bare(TUNE, notes((0, 4, 48))) == 1
+    assert bare(TUNE, notes((0, 2, 48), (0, 2, 55))) == 0.75  # E with C and G
+    assert bare(TUNE, notes((0, 0.5, 52), (0.5, 0.5, 55), (2, 2, 52), (2, 2, 45))) == pytest.approx(0.25)
+    assert bare(NOTHING, NOTHING) == 0
+
+
+def test_covering_is_what_begins_above_the_tune() -> None:
+    assert covering(TUNE, notes((0, 4, 48), (0, 4, 52))) == 0
+    assert covering(TUNE, notes((0, 1, 100), (0.5, 1, 100), (5, 1, 100), (1, 1, 48))) == 0.5  # after the tune there is room
+    assert covering(TUNE, NOTHING) == covering(NOTHING, TUNE) == 0
+
+
+def test_muddy_is_what_is_close_and_low() -> None:
+    assert muddy(notes((0, 1, 36), (0, 1, 43), (1, 1, 60), (1, 1, 61))) == 0
+    assert muddy(notes((0, 1, 36), (0, 1, 40), (1, 1, 60), (2, 1, 48), (2, 1, 51))) == pytest.approx(1 / 3)  # Eb3 is not low
+    assert muddy(NOTHING) == 0
+
+
+def test_same_bars_are_those_before_again() -> None:
+    bars = bars_of([(0.0, 2, 4)], 8.0)
+    assert same_bars(notes(*((k, 1, 48) for k in range(8))), bars) == 1
+    assert same_bars(notes((0, 1, 48), (2, 1, 48), (4, 1, 50), (6, 2, 50)), bars) == pytest.approx(2 / 3)
+    assert same_bars(NOTHING, bars) == same_bars(TUNE, bars[:0]) == 0
+
+
+def test_still_is_a_bass_that_stays() -> None:
+    assert still(notes((0, 1, 48), (1, 1, 60), (2, 1, 48), (4, 1, 50), (6, 1, 52))) == pytest.approx(1 / 3)
+    assert still(notes((0, 1, 48), (8, 1, 48))) == still(NOTHING) == 0
 
 
 @pytest.mark.parametrize(

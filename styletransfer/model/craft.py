@@ -15,15 +15,7 @@ from styletransfer.score.chords import INTERVALS, QUALITIES
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import NoteTable
 
-RULES = {
-    "cadence": 0.12,
-    "contradiction": 0.8,
-    "foreign": 0.4,
-    "accidental": 0.4,
-    "standstill": 0.5,
-    "leaps": 0.1,
-    "six-four": 0.3,
-}
+RULES = {"cadence": 0.12, "contradiction": 0.8, "foreign": 0.4, "accidental": 0.4, "standstill": 0.5}
 """What each rule costs where it is broken throughout."""
 FITS = 0.4
 """Of the tune, the share that must be of a chord that holds for :data:`LONG` beats or more within a bar."""
@@ -38,8 +30,6 @@ EARLY = 0.75
 """Beats of foreign tones under which the last tonic may not have come yet."""
 STILL = 2
 """Bars on one root that are no standstill."""
-STEPWISE = 0.4
-"""The share of chords to which composers' basses move by step."""
 
 MAJOR, MINOR, DIMINISHED, DOMINANT_SEVENTH = (
     QUALITIES.index(name) for name in ("major", "minor", "diminished", "dominant-seventh")
@@ -99,8 +89,6 @@ def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
         "foreign": foreign,
         "accidental": accidental,
         "standstill": _standstill(chords, frames),
-        "leaps": _leaps(chords),
-        "six-four": _six_four(chords),
     }
 
 
@@ -184,35 +172,3 @@ def _standstill(chords: NDArray[np.int64], frames: Frames) -> float:
     last = np.append(begin[1:], len(chords)) - 1
     bars = frames.bar[last] - frames.bar[begin] + 1
     return float(np.maximum(bars - STILL, 0).sum() / max(int(frames.bar[-1]) + 1, 1))
-
-
-def _basses(chords: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first frame of each chord, and by how many semitones its bass lies from the one before (12: there is none)."""
-    begin = np.flatnonzero(changes_of(chords))
-    bass = chords[begin, 2]
-    moves = np.abs((np.diff(bass) + 6) % 12 - 6)
-    named = chords[begin, 0] < NO_ROOT
-    return begin, np.where(named[1:] & named[:-1], moves, 12)
-
-
-def _leaps(chords: NDArray[np.int64]) -> float:
-    """How far the share of basses that move by step falls short of composers', as a share of that."""
-    _, moves = _basses(chords)
-    moves = moves[moves < 12]
-    if not len(moves):
-        return 0.0
-    share = float(((moves > 0) & (moves <= STEP)).mean())
-    return max(STEPWISE - share, 0.0) / STEPWISE
-
-
-def _six_four(chords: NDArray[np.int64]) -> float:
-    """The share of chords that are triads on their fifth whose bass neither stays before or after nor is passed through."""
-    begin, moves = _basses(chords)
-    if not len(begin):
-        return 0.0
-    root, quality, bass = chords[begin].T
-    on_fifth = (root < NO_ROOT) & np.isin(quality, (MAJOR, MINOR)) & ((bass - root) % 12 == 7)
-    before, after = np.append(12, moves), np.append(moves, 12)
-    stays = (before == 0) | (after == 0)
-    passed = (before <= STEP) & (after <= STEP)
-    return float((on_fifth & ~stays & ~passed).mean())

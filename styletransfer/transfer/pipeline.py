@@ -442,7 +442,7 @@ def rank_of(
     tempo = melody.tempo.quarters_per_minute()
     alike = likeness(parts, melody.notes, accompaniment) if piece.feel == "score" else 0.0
     match, likely = match_of(piece, indexes), (candidate.style, candidate.plain)
-    return rank.score(*likely, melody.notes, accompaniment, match, tempo, alike, closes=closes)
+    return rank.score(*likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars)
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
