@@ -6,8 +6,9 @@ The validation and test pieces of a prepared data set for which the DCML corpora
 was learnt from. Scores: the share of the labelled time in which the root, the root and quality, and the bass are the label's
 (as in mir_eval.chord, weighed by time); and for where chords begin, F1 of the starts inside labelled time, each start matched
 at most once and within an eighth of a quarter (mir_eval.segment's with that tolerance, less the pieces' own edges). Ratios of
-sums over movements, with 95 % bootstrap intervals over movements. The templates are the Viterbi of
-:mod:`styletransfer.transfer.chords` on beats, and as its bass the one that is lowest in most of a chord's beats.
+sums over movements, with 95 % bootstrap intervals over movements. The templates are 0.1.0's:
+triads and sevenths on beats, how much of what sounds is theirs, and a price on changes (Viterbi's algorithm); a chord's bass is
+the lowest note of most of its beats.
 
 Known limits: labels start between eighths in 4 % of cases, and no frame does there; a movement has the labels of
 one expert, and how far two would agree isn't measured here.
@@ -28,13 +29,22 @@ from numpy.typing import NDArray
 from pretrain.chords import Labelled, labelled_pieces
 from styletransfer.data.library import Library
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
-from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table, recognise
+from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table, recognise, tones_of
 from styletransfer.score.hands import cheapest_path
 from styletransfer.score.notes import BarTable, NoteTable
-from styletransfer.transfer.chords import CHANGE, CHORDS, QUALITIES, ROOTS, _fit
 
 TOLERANCE = 0.125
 """Quarters by which a chord's start may be beside the label's."""
+
+CHORDS = [(root, quality) for quality in range(len(INTERVALS)) for root in range(12)]
+TEMPLATES = np.array([[tone in tones_of(*chord) for tone in range(12)] for chord in CHORDS], float)
+ROOTS, QUALITIES = np.array(CHORDS).T
+SEVENTH = 0.15
+"""By how much a template of four tones has to fit better."""
+ROOT = 0.1
+"""What a template gains whose root is the lowest note."""
+CHANGE = 0.3
+"""The price of another template than the beat before; a fit is 1 where all tones are its own."""
 
 COLUMNS = ("root", "root and quality", "bass", "starts, F1")
 Method = Callable[[NoteTable, BarTable], ChordTable]
@@ -42,7 +52,7 @@ Floats = NDArray[np.float64]
 
 
 def templates(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """Name each beat's chord by templates and a price on changes, as ``--chords keep`` does."""
+    """Name each beat's chord by templates and a price on changes."""
     compound = (bars["numerator"] % 3 == 0) & (bars["numerator"] > 3) & (bars["denominator"] >= 8)
     beats: list[float] = []
     for bar, long in zip(bars, compound, strict=True):
@@ -61,8 +71,19 @@ def templates(notes: NoteTable, bars: BarTable) -> ChordTable:
         scores.append(_fit(np.bincount(pitch[sounding] % 12, heard[sounding], minlength=12).astype(float), bass))
 
     path = cheapest_path(-np.array(scores), CHANGE * (1 - np.eye(len(CHORDS))))
-    quality = np.repeat([INTERVALS.index(steps) for steps in QUALITIES], 12)[path]
-    return chord_table(np.array(beats), edges[-1], np.column_stack([ROOTS[path], quality, _steady(path, np.array(basses))]))
+    return chord_table(
+        np.array(beats), edges[-1], np.column_stack([ROOTS[path], QUALITIES[path], _steady(path, np.array(basses))])
+    )
+
+
+def _fit(sound: Floats, bass: int) -> Floats:
+    """Tell how well each template fits what sounds, (templates,), from how long each pitch class does, (12,)."""
+    total = float(sound.sum())
+    if not total:
+        return np.zeros(len(CHORDS))
+    fit: Floats = 2 * (TEMPLATES @ sound) / total - 1
+    fit += ROOT * (bass == ROOTS) - SEVENTH * (TEMPLATES.sum(1) == 4)
+    return fit
 
 
 def _steady(path: NDArray[np.int64], basses: NDArray[np.int64]) -> NDArray[np.int64]:
