@@ -15,7 +15,6 @@ from styletransfer.errors import InputError
 from styletransfer.score.chord_names import (
     cadences,
     chord_of_symbol,
-    chord_of_tones,
     chords_of_line,
     is_bar,
     line_of,
@@ -111,17 +110,6 @@ def test_richer_symbols_are_read_as_what_they_enrich(text: str, plain: str) -> N
 def test_what_is_no_symbol_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="isn't a chord symbol"):
         chord_of_symbol(text)
-
-
-def test_tones_name_their_chord() -> None:
-    """Exactly where they are one's; the root of a symmetric chord is one of its tones."""
-    for root, quality in CHORDS:
-        named = chord_of_tones(tones_of(root, quality))
-        assert set(tones_of(*named)) == set(tones_of(root, quality))
-        assert named == (root, quality) or quality in (3, 8)
-    assert chord_of_tones((0, 4, 7, 14)) == chord_of_tones((2, 0, 4, 7)) == (0, 0)
-    assert chord_of_tones((2, 5, 7, 11, 0)) == (7, 4)
-    assert chord_of_tones(()) == (NONE, NONE)
 
 
 # --- numerals -----------------------------------------------------------------------------------

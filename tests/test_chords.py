@@ -1,22 +1,27 @@
-"""``--chords keep``: the song's own harmony, found beat by beat, and an accompaniment that is held to it."""
+"""``--chords keep``: a song's own harmony, its symbols or what is recognised, planned and held to; symbols as they are read."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.chord_names import chord_of_symbol, chords_of_line
+from styletransfer.score.chords import NONE, ChordTable
+from styletransfer.score.musicxml import parse_musicxml
 from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
-from styletransfer.score.symbols import chord_tones, looks_like_a_chord
+from styletransfer.score.symbols import looks_like_a_chord, read_symbol
 from styletransfer.score.write import write_midi
-from styletransfer.tokens.chords import PASSING
+from styletransfer.tokens.chords import PASSING, Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
-from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer.chords import harmony_of
+from styletransfer.tokens.plan import Plan, plan_of
+from styletransfer.transfer.chords import own_chords
 from styletransfer.transfer.pipeline import apply, find_melody
+from styletransfer.transfer.planning import harmony_of, planned
 from styletransfer.transfer.request import Request
 from tests.command import ONE, Run, refused
 from tests.tiny import codec, short_song
@@ -38,11 +43,19 @@ def song(feel: Feel = "score") -> Piece:
     return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Chords"))
 
 
-def test_the_chords_of_a_song() -> None:
-    source = song()
+def own(source: Piece) -> tuple[Piece, Plan, ChordTable, Harmony]:
+    """The tune of a song, its plan, and the song's own chords."""
     melody, octaves = find_melody(source)
     plan = plan_of(codec(), codec().grid(melody))
-    harmony = harmony_of(source, melody, octaves, codec(), plan)
+    return melody, plan, *own_chords(source, melody, octaves, plan)
+
+
+def test_the_chords_of_a_song() -> None:
+    """What is recognised is told, and held to; where nothing but the melody sounds there is no chord."""
+    _, _, chords, harmony = own(song())
+    told = list(zip(chords["start"].tolist(), *(chords[name].tolist() for name in ("root", "quality", "bass")), strict=True))
+    names = ("C", "F", "G7", "Am", "N.C.")
+    assert told == [(2.0 * k, *chord_of_symbol(name)) for k, name in enumerate(names)]
     assert harmony.start.tolist() == [STEPS_PER_QUARTER * k for k in range(10)]
     found = [set(np.flatnonzero(row).tolist()) for row in harmony.tones]
     wanted = [{pitch % 12 for pitch in chord} for chord in PROGRESSION for _ in range(2)]
@@ -110,6 +123,9 @@ def test_a_tune_alone_has_none(run: Run, tiny_package: Path, tmp_path: Path) -> 
         ("C△", {0, 4, 7, 11}),
         ("C^7", {0, 4, 7, 11}),
         ("C7alt", {0, 4, 6, 10, 1, 3, 8}),
+        ("Calt", {0, 4, 6, 10, 1, 3, 8}),
+        ("C7(no3)", {0, 7, 10}),
+        ("Gm9 omit5", {7, 10, 5, 9}),
         ("Cm(maj7)", {0, 3, 7, 11}),
         ("Am7b5", {9, 0, 3, 7}),
         ("Bø", {11, 2, 5, 9}),
@@ -126,14 +142,15 @@ def test_a_tune_alone_has_none(run: Run, tiny_package: Path, tmp_path: Path) -> 
     ],
 )
 def test_chord_symbols(symbol: str, tones: set[int]) -> None:
-    found = chord_tones(symbol)
+    found = read_symbol(symbol)
     assert found is not None
-    assert (set(found), len(found)) == (tones, len(tones))
+    assert (set(found.tones), len(found.tones)) == (tones, len(tones))
+    assert found[1:4] == chord_of_symbol(symbol)
 
 
 @pytest.mark.parametrize("text", ["Fine", "D.C.", "Coda", "Allegro", "H", "", "Chorus", "cantabile", "7", "Verse 1", "C major"])
 def test_words_are_no_chords(text: str) -> None:
-    assert chord_tones(text) is None
+    assert read_symbol(text) is None
     assert not looks_like_a_chord(text)
 
 
@@ -141,7 +158,10 @@ def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_told(tmp_path:
     """The chord before it held on, without a word."""
     (tmp_path / "odd.abc").write_text('X:1\nM:4/4\nL:1/4\nK:C\n"C"cege|"Fm7/11"fagf|"Coda"c4|]\n')
     piece = read_score(tmp_path / "odd.abc")
-    assert piece.chords == ((0.0, (0, 4, 7)), (4.0, ()))
+    assert [(place, symbol.text, symbol.tones) for place, symbol in piece.chords] == [
+        (0.0, "C", (0, 4, 7)),
+        (4.0, "Fm7/11", ()),
+    ]
     assert any("Fm7/11" in remark for remark in piece.remarks)
 
 
@@ -169,23 +189,21 @@ def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> No
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET)
     piece = read_score(tmp_path / "sheet.abc")
     major, dominant = (0, 4, 7), (2, 5, 7, 11)
-    assert piece.chords == (
+    assert [(place, symbol.tones) for place, symbol in piece.chords] == [
         *((0.0, major), (6.0, dominant), (8.0, major), (14.0, dominant)),
         *((16.0, ()), (20.0, (0, 4, 9)), (23.0, (0, 5, 9))),
-    )
+    ]
     assert set(piece.notes["pitch"].tolist()) == {72, 74, 76, 77, 79, 81}
     (tmp_path / "sheet.musicxml").write_text(MUSICXML)
     piece = read_score(tmp_path / "sheet.musicxml")
-    assert piece.chords == ((0.0, (0, 5, 9)), (2.0, (0, 4, 7, 10)), (4.0, ()))
+    assert [(place, symbol.text) for place, symbol in piece.chords] == [(0.0, "F"), (2.0, "C7"), (4.0, "N.C.")]
     assert piece.notes["pitch"].tolist() == [69, 67, 65]
 
 
 def test_an_accompaniment_is_held_to_chord_symbols(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     """Also where a chord changes within a beat; under "no chord" all is allowed."""
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET.replace('"F"f', '"F"f/2 "G"e/2'))
-    source = read_score(tmp_path / "sheet.abc")
-    melody, octaves = find_melody(source)
-    harmony = harmony_of(source, melody, octaves, codec(), plan_of(codec(), codec().grid(melody)))
+    *_, harmony = own(read_score(tmp_path / "sheet.abc"))
     quarters = (harmony.start / STEPS_PER_QUARTER).tolist()
     assert quarters == [*map(float, range(24)), 23.5]
     named = {quarter: set(np.flatnonzero(row).tolist()) for quarter, row in zip(quarters, harmony.tones, strict=True)}
@@ -196,3 +214,151 @@ def test_an_accompaniment_is_held_to_chord_symbols(run: Run, tiny_package: Path,
     assert done.code == 0
     told = run("inspect", "sheet.abc", "--json")
     assert '"chord_symbols": 8' in told.out
+
+
+# --- a lead sheet as musicians write them ---------------------------------------------------------
+
+SHEET = """X:1
+T:Many kinds
+M:4/4
+L:1/4
+K:C
+G|:"C6"c e g e|"Gsus4"d2 "G/B"g2|1 "Bm7b5"f d "E7"e2:|2 "Am/G"a e "N.C."c2|"F9"f a "C5"c2|"Cadd9"c2 "Cadd9"e2|]
+"""
+TUNE = "G3 | C4 E4 G4 E4 | D4:2 G4:2 | F4 D4 E4:2 | A4 E4 C4:2 | F4 A4 C4:2 | C4:2 E4:2"
+NINTH = "<degree><degree-value>9</degree-value><degree-alter>0</degree-alter><degree-type>add</degree-type></degree>"
+HARMONIES = {  # by bar and note: root, kind, what is printed, bass, degrees
+    (1, 0): ("C", "major-sixth", "6", "", ""),
+    (2, 0): ("G", "suspended-fourth", "sus4", "", ""),
+    (2, 1): ("G", "major", "", "B", ""),
+    (3, 0): ("B", "half-diminished", "m7b5", "", ""),
+    (3, 2): ("E", "dominant", "7", "", ""),
+    (4, 0): ("A", "minor", "m", "G", ""),
+    (4, 2): ("", "none", "N.C.", "", ""),
+    (5, 0): ("F", "dominant-ninth", "9", "", ""),
+    (5, 2): ("C", "power", "5", "", ""),
+    (6, 0): ("C", "major", "add9", "", NINTH),
+    (6, 1): ("C", "major", "", "", NINTH),
+}
+TIME = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+START, STOP = '<ending number="{}" type="start"/>', '<ending number="{}" type="stop"/>'
+SIGNS = {
+    "left": {1: '<repeat direction="forward"/>', 3: START.format(1), 4: START.format(2)},
+    "right": {3: STOP.format(1) + '<repeat direction="backward"/>', 4: STOP.format(2)},
+}
+HEAD = '<?xml version="1.0"?><score-partwise version="4.0"><part-list><score-part id="P1"><part-name>Lead</part-name>'
+PAGE = HEAD + '</score-part></part-list><part id="P1">{}</part></score-partwise>'
+AS_PLAYED = [
+    *((1.0, "C6"), (5.0, "Gsus4"), (7.0, "G/B"), (9.0, "Bm7b5"), (11.0, "E7")),
+    *((13.0, "C6"), (17.0, "Gsus4"), (19.0, "G/B"), (21.0, "Am/G"), (23.0, "N.C.")),
+    *((25.0, "F9"), (27.0, "C5"), (29.0, "Cadd9"), (31.0, "Cadd9")),
+]
+
+
+def _harmony(root: str, kind: str, text: str, bass: str, degrees: str) -> str:
+    low = f"<bass><bass-step>{bass}</bass-step></bass>" if bass else ""
+    printed = f' text="{text}"' if text else ""
+    return f"<harmony><root><root-step>{root or 'C'}</root-step></root><kind{printed}>{kind}</kind>{low}{degrees}</harmony>"
+
+
+def _bar(number: int, tune: str) -> str:
+    """A bar of MusicXML: notes as letter, octave and quarters, and what stands above and beside them."""
+    text = "" if number else TIME
+    for index, note in enumerate(tune.split()):
+        text += _harmony(*HARMONIES[number, index]) if (number, index) in HARMONIES else ""
+        length = note.partition(":")[2] or "1"
+        text += f"<note><pitch><step>{note[0]}</step><octave>{note[1]}</octave></pitch><duration>{length}</duration></note>"
+    left, right = (f'<barline location="{side}">{signs.get(number, "")}</barline>' for side, signs in SIGNS.items())
+    return f'<measure number="{number}">{left}{text}{right}</measure>'
+
+
+def sheet(kind: str, folder: Path) -> Path:
+    """A lead sheet with a pick-up, a repeat with two endings and chords of many kinds, in one of two formats."""
+    path = folder / f"sheet.{kind}"
+    measures = "".join(_bar(number, tune) for number, tune in enumerate(TUNE.split("|")))
+    path.write_text(SHEET if kind == "abc" else PAGE.format(measures))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["abc", "musicxml"])
+def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_path: Path) -> None:
+    """Gsus4 was told as C, C6 as Am7, and G/B without its bass; a pick-up got a chord that nobody wrote."""
+    source = read_score(sheet(kind, tmp_path))
+    assert [(place, symbol.text) for place, symbol in source.chords] == AS_PLAYED
+    melody, plan, chords, _ = own(source)
+    assert float(melody.bars["start"][0]) == -3.0
+
+    told = planned(plan, harmony_of(Request("song.abc", "bach", chords="keep"), melody, chords), above=False)
+    as_planned = {"C6": "C", "Gsus4": "G", "F9": "F7", "C5": "C", "Cadd9": "C"}
+    for place, name in AS_PLAYED:
+        chord = told.chord_at(round(place * STEPS_PER_QUARTER))
+        if name == "N.C.":
+            assert chord.quality != NONE, "the harmoniser proposes"
+        else:
+            assert chord[1:] == chord_of_symbol(as_planned.get(name, name)), name
+    assert [len(bar) for bar in told.chords[:4]] == [1, 1, 2, 2]
+    assert told.chord_at(0).quality == NONE, "a pick-up has no chord before the first symbol"
+
+
+def test_accompaniment_is_held_to_what_a_symbol_names(tmp_path: Path) -> None:
+    """The fourth of a sus4 and not its third, the sixth, the ninth, no third of a power chord, the bass after a stroke."""
+    *_, harmony = own(read_score(sheet("abc", tmp_path)))
+    wanted = {0.0: range(12), 1.0: (0, 4, 7, 9), 6.0: (0, 2, 7), 8.0: (2, 7, 11), 22.0: (0, 4, 7, 9), 24.0: range(12)}
+    wanted |= {25.0: (5, 9, 0, 3, 7), 28.0: (0, 7), 32.0: (0, 2, 4, 7)}
+    for quarter, tones in wanted.items():
+        assert set(np.flatnonzero(harmony.allows(round(quarter * STEPS_PER_QUARTER))).tolist()) == set(tones), quarter
+
+
+def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
+    """And one that comes late leaves the bars before it to the harmoniser."""
+    (tmp_path / "sheet.abc").write_text('X:1\nM:3/4\nL:1/4\nK:G\n"D7"d|"G"g2 b|"Em"e3|]\n')
+    melody, plan, chords, harmony = own(read_score(tmp_path / "sheet.abc"))
+    request = Request("song.abc", "bach", chords="keep")
+    kept = harmony_of(request, melody, chords)
+    assert kept["start"].tolist() == [-2.0, 1.0, 4.0]
+    assert [chord_of_symbol(name) for name in ("D7", "G", "Em")] == [tuple(row)[2:] for row in kept.tolist()]
+    assert set(np.flatnonzero(harmony.allows(0)).tolist()) == {0, 2, 6, 9}
+
+    (tmp_path / "late.abc").write_text('X:1\nM:3/4\nL:1/4\nK:G\nd|g2 b|a2 f|"Em"e3|]\n')
+    melody, plan, chords, _ = own(read_score(tmp_path / "late.abc"))
+    told = planned(plan, harmony_of(request, melody, chords), above=False)
+    assert [bar[0].quality == NONE for bar in told.chords] == [True, False, False, False]
+    assert told.chords[3] == ((0, *chord_of_symbol("Em")),)
+
+
+@pytest.mark.parametrize("kind", ["abc", "musicxml"])
+def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Path) -> None:
+    """Of a tune alone, too; as the file spells them, at their places, as a line that --chords takes."""
+    line = ". | C6 | Gsus4 G/B | Bm7b5 E7 | C6 | Gsus4 G/B | Am/G N.C. | F9 C5 | Cadd9 Cadd9"
+    sheet(kind, tmp_path)
+    assert f"chords        {line}"[:70] in run("inspect", f"sheet.{kind}").out
+    report = json.loads(run("inspect", f"sheet.{kind}", "--json").out)
+    assert report["chords"] == line
+    assert [(one["quarter"], one["symbol"]) for one in report["symbols"]] == AS_PLAYED
+    rows = report["harmony"]
+    assert [row["bar"] for row in rows] == list(range(9))
+    assert rows[0]["chords"] == []
+    assert rows[2]["chords"][1] == {"quarter": 2.0, "symbol": "G/B", "roman": "V6"}
+    bars = read_score(f"sheet.{kind}").bars
+    named = chords_of_line(report["chords"], bars)
+    assert (named["root"].tolist()[:3], named["bass"].tolist()[:3]) == ([0, 7, 7], [0, 7, 11])
+
+
+def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
+    """MusicXML's kinds count where the text is none, or another chord; a kind that says nothing leaves it to the text."""
+    flat = "<degree><degree-value>9</degree-value><degree-alter>-1</degree-alter><degree-type>add</degree-type></degree>"
+    rows = [
+        *(("C", "dominant", "7", "", flat), ("C", "dominant", "7b9", "", flat), ("C", "dominant", "", "", flat)),
+        *(("C", "other", "7sus4", "", ""), ("C", "minor", "", "G", ""), ("C", "minor", "Refrain", "", "")),
+        *(("C", "German", "", "", ""), ("C", "other", "?", "", ""), ("C", "none", "", "", "")),
+    ]
+    note = "<note><pitch><step>C</step><octave>5</octave></pitch><duration>1</duration></note>"
+    text = "".join(_harmony(*row) + note for row in rows)
+    time = TIME.replace("<beats>4", "<beats>9")
+    data = PAGE.format(f'<measure number="1">{time}{text}</measure>')
+    piece = parse_musicxml(data.encode(), "sheet")
+    found = [symbol for _, symbol in piece.chords]
+    assert [one.text for one in found] == ["C7b9", "C7b9", "C7b9", "C7sus4", "Cm/G", "Cm", "CGr+6", "C?", "N.C."]
+    assert [one.quality for one in found] == [4, 4, 4, 4, 1, 1, found[6].quality, NONE, NONE]
+    assert (found[4].bass, found[6].tones, found[8].tones) == (7, (0, 3, 6, 8), ())
+    assert piece.remarks == ("chord symbols that aren't understood, under which harmony is free: C?",)

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chord_of_symbol, chords_of_line
+from styletransfer.score.chord_names import chord_of_symbol, chords_of_line, chords_of_symbols
 from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table
 from styletransfer.score.harmony import Key
-from styletransfer.score.notes import BarTable, Piece, bars_of, make_notes
+from styletransfer.score.notes import BarTable, bars_of
+from styletransfer.score.symbols import ChordSymbol
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
@@ -226,23 +227,11 @@ def test_given_chords_stand_and_the_rest_is_proposed() -> None:
 
 
 def test_the_harmony_of_symbols_is_kept() -> None:
-    """Their qualities, and roots where a chord has one, and no chord where a symbol says so."""
+    """Their roots, qualities and basses; what has no chord is proposed."""
     melody = tune_of(6)
-    symbols = ((3.0, (0, 4, 8)), (9.0, ()), (12.0, (2, 5, 8, 11)), (15.0, (1, 5, 8)))
-    own = replace(melody, notes=melody.notes[:0], chords=symbols)
-    chords = harmony_of(request("keep"), melody, own)
-    assert [sounding(chords, quarter)[1] for quarter in (3.0, 6.0, 8.5)] == [3, 3, 3]
-    assert [sounding(chords, quarter)[1] for quarter in (12.0, 14.5)] == [8, 8]
-    assert [sounding(chords, quarter)[:2] for quarter in (15.0, 17.5)] == [(1, 0), (1, 0)]
-    assert sounding(chords, 9.0) == sounding(chords, 11.5) == (NONE, NONE, NONE)
-
-
-def test_the_harmony_of_an_accompaniment_is_kept() -> None:
-    melody = tune_of(4)
-    onset = np.repeat(np.arange(0.0, 12.0, 3.0), 3)
-    notes = make_notes(onset, np.full(12, 3.0), [48, 52, 55, 41, 57, 60, 43, 59, 62, 48, 52, 55])
-    chords = harmony_of(request("keep"), melody, Piece(notes, "score", melody.bars))
-    wanted = ((0.0, "C"), (3.0, "F"), (6.0, "G"), (9.0, "C"))
-    assert [sounding(chords, quarter) for quarter, _ in wanted] == [chord_of_symbol(name) for _, name in wanted]
-    with pytest.raises(InputError, match="a melody alone"):
-        harmony_of(request("keep"), melody, replace(melody, notes=melody.notes[:0]))
+    symbols = [(3.0, "Caug/E"), (9.0, "N.C."), (12.0, "Bdim7"), (15.0, "Db/Eb")]
+    named = [(quarter, ChordSymbol(name, *chord_of_symbol(name))) for quarter, name in symbols]
+    chords = harmony_of(request("keep"), melody, chords_of_symbols(named, melody.bars))
+    for quarters, name in (((3.0, 6.0, 8.5), "Caug/E"), ((12.0, 14.5), "Bdim7"), ((15.0, 17.5), "Db/Eb")):
+        assert [sounding(chords, quarter) for quarter in quarters] == [chord_of_symbol(name)] * len(quarters)
+    assert NONE not in [sounding(chords, quarter)[1] for quarter in (0.0, 2.5, 9.0, 11.5)]

@@ -165,9 +165,7 @@ class _Reader:
         order = self.playing_order([measure.signs for measure in written], starts)
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
         sounds = [sound for voice in voices for sound in voice.sounds]
-        chords = {place: tones for voice in voices for place, tones in voice.chords.items()}
-        if unread := list(dict.fromkeys(text for voice in voices for text in voice.unread)):
-            self.remarks.append(f"chord symbols that aren't understood, under which harmony is free: {', '.join(unread)[:80]}")
+        chords = {place: symbol for voice in voices for place, symbol in voice.chords.items()}
         return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks))
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:

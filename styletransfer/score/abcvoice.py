@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Signs, Sound
-from styletransfer.score.symbols import chord_tones, looks_like_a_chord
+from styletransfer.score.symbols import ChordSymbol, looks_like_a_chord, read_symbol
 
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
@@ -55,8 +55,7 @@ class Voice:
     measures: list[Measure] = field(default_factory=list)
     accidentals: dict[str, int] = field(default_factory=dict)
     graces: list[int] = field(default_factory=list)
-    chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)  # the pitch classes of chord symbols
-    unread: list[str] = field(default_factory=list)  # what looks like a chord symbol and isn't understood
+    chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
     words: list[tuple[str, int, Fraction]] = field(default_factory=list)  # as in Signs; measure, place
     open_ties: dict[tuple[str, str], int] = field(default_factory=dict)  # letter and octave as written -> pitch
     last: tuple[int, Fraction] = (0, Fraction(0))  # first sound and place of the last note, chord or rest
@@ -152,11 +151,10 @@ class Voice:
     def word(self, text: str) -> None:
         """A decoration or a text over the staff: a chord symbol, or what may send the player elsewhere, as D.C. al Fine,
         segno, To Coda."""
-        if text[0] == '"' and (tones := chord_tones(text[1:-1])) is not None:
-            self.chords[self.place] = tones
+        if text[0] == '"' and (symbol := read_symbol(text[1:-1])) is not None:
+            self.chords[self.place] = symbol
         elif text[0] == '"' and looks_like_a_chord(text[1:-1]):
-            self.chords[self.place] = ()  # free, not the chord before
-            self.unread.append(text[1:-1].strip())
+            self.chords[self.place] = ChordSymbol(text[1:-1].strip())  # it isn't understood; none, not the chord before
         plain = re.sub(r"[^a-z]", "", text.lower())
         for pattern, word in _WORDS.items():
             if re.fullmatch(pattern, plain):

@@ -4,7 +4,7 @@ cadences, and a line of symbols as a user types it (``F C7 | F``)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,13 +13,12 @@ from styletransfer.score.chords import CHORD_DTYPE, INTERVALS, NONE, QUALITIES, 
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import BarTable
 from styletransfer.score.spelling import letter_and_alter
-from styletransfer.score.symbols import chord_tones
+from styletransfer.score.symbols import NO_CHORD, ChordSymbol, read_symbol
 
 Chord = tuple[int, int, int]  # root, quality, bass
 
 SUFFIXES = ("", "m", "dim", "aug", "7", "maj7", "m7", "m7b5", "dim7")
 """What follows the root in a symbol, by quality."""
-NO_CHORD = "N.C."
 PHRASE_BARS = 4
 """Bars after which a phrase may end, a pick-up apart."""
 NEAR = 0.01
@@ -198,23 +197,6 @@ def _function(chord: np.void, key: Key) -> str:
 # --- what is read -------------------------------------------------------------------------------
 
 
-def chord_of_tones(tones: Sequence[int]) -> tuple[int, int]:
-    """Name the root and quality that fit pitch classes best.
-
-    Most of its tones are among them, then fewest of them are left over; (-1, -1) for no tones.
-    """
-    if not tones:
-        return NONE, NONE
-    given = {tone % 12 for tone in tones}
-
-    def fit(root: int, quality: int) -> tuple[float, int]:
-        own = set(tones_of(root, quality))
-        return len(own & given) - len(own - given) - 0.5 * len(given - own), -quality
-
-    every = [(root, quality) for root in range(12) for quality in range(len(INTERVALS))]
-    return max(every, key=lambda one: fit(*one))
-
-
 def chord_of_symbol(text: str) -> Chord:
     """Read a symbol as root, quality and bass; a richer chord as the triad or seventh in it.
 
@@ -224,35 +206,34 @@ def chord_of_symbol(text: str) -> Chord:
     Raises:
         InputError: where it isn't understood.
     """
-    plain = re.sub(r"[\s(),]", "", text).replace("6/9", "69")
-    tones = chord_tones(plain)
-    if tones is None:
+    found = read_symbol(text)
+    if found is None:
         raise InputError(f"{text!r} isn't a chord symbol; write them as C, Am7, G/B or N.C.")
-    if not tones:
-        return NONE, NONE, NONE
-    upper, _, lower = plain.partition("/")
-    root = _pitch_class(upper)
-    above = {(tone - root) % 12 for tone in chord_tones(upper) or ()}
-    return root, _quality(above), _pitch_class(lower) if lower else root
+    return found[1:4]
 
 
-def _pitch_class(text: str) -> int:
-    """The note that a text begins with."""
-    sign = (text[1:2] in ("#", "♯")) - (text[1:2] in ("b", "♭"))
-    return ("C D EF G A B".index(text[0].upper()) + sign) % 12
+def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTable) -> ChordTable:
+    """Lay a file's chord symbols over the bars of its song.
 
+    Args:
+        symbols: pairs of the quarter from which one holds, ascending, and the symbol.
+        bars: the song's bars; the music begins at quarter 0, and a pick-up's bar before it.
 
-def _quality(above: set[int]) -> int:
-    """The quality of a chord whose tones lie so many semitones above its root."""
-    if 3 in above and 4 not in above:
-        if 6 in above and 7 not in above:
-            return _HALF if 10 in above else _DIMINISHED7 if 9 in above else _DIMINISHED
-        return _MINOR7 if 10 in above else _MINOR
-    if 10 in above:
-        return _SEVENTH
-    if 11 in above:
-        return _MAJOR7
-    return _AUGMENTED if 8 in above and 7 not in above else _MAJOR
+    Returns:
+        A chord table from the first bar to the last, a row for each symbol in them, even where it is the one before again;
+        before the first symbol, and where one names no chord, there is none.
+    """
+    first, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
+    told = {first: (NONE, NONE, NONE)}
+    told |= {quarter if quarter > NEAR else first: symbol[1:4] for quarter, symbol in symbols if quarter < end - NEAR}
+    starts = np.array(list(told))
+    return np.array(
+        [
+            (start, length, *chord)
+            for start, length, chord in zip(starts, np.diff(starts, append=end), told.values(), strict=True)
+        ],
+        CHORD_DTYPE,
+    )
 
 
 # --- lines of symbols ---------------------------------------------------------------------------
@@ -332,13 +313,14 @@ def line_of(chords: ChordTable, bars: BarTable, key: Key) -> list[str]:
     >>> line_of(chords_of_line("C - - G7 | F C", bars), bars, key)
     ['C - - G7', 'F C']
     """
-    return [_bar_of_line(bar_chords(chords, bar), bar, key) for bar in bars]
+    return [bar_of_line({place: symbol(*chord, key) for place, chord in bar_chords(chords, bar)}, bar) for bar in bars]
 
 
-def _bar_of_line(chords: list[tuple[float, Chord]], bar: np.void, key: Key) -> str:
+def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
+    """Write one bar of a line, as :func:`line_of` does, from symbols by their quarters from the bar's start."""
     begin = max(-float(bar["start"]), 0.0)  # of a pick-up, the part that is on the page
     length = float(bar["length"]) - begin
-    names = {max(place - begin, 0.0): symbol(*chord, key) for place, chord in chords}
+    names = {max(place - begin, 0.0): name for place, name in named.items()}
     for count in range(max(len(names), 1), FINEST + 1):
         shares = {round(place / length * count): name for place, name in names.items()}
         off = (abs(place - round(place / length * count) * length / count) for place in names)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.score.qualities import NONE as NONE
 from styletransfer.score.qualities import QUALITIES as QUALITIES
 
 Floats = NDArray[np.float32]
@@ -39,9 +40,6 @@ INTERVALS: tuple[tuple[int, ...], ...] = (
     (0, 3, 6, 9),
 )
 """Semitones above the root of each quality's tones."""
-
-NONE = -1
-"""The quality, root and bass of a span without a chord."""
 
 CHORD_DTYPE = np.dtype(
     [

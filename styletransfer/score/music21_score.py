@@ -31,6 +31,7 @@ from styletransfer.score.notation import (
     unfolded,
 )
 from styletransfer.score.notes import Feel, Piece
+from styletransfer.score.symbols import NO_CHORD, ChordSymbol, quality_of, read_symbol
 
 
 def through_music21(load: Callable[[], Any], name: str, format: str, feel: Feel | None) -> Piece:
@@ -223,13 +224,48 @@ def _keys(score: Any) -> dict[Fraction, tuple[int, bool]]:
     }
 
 
-def _chords(score: Any) -> dict[Fraction, tuple[int, ...]]:
-    """The pitch classes of chord symbols, by written place; none for "no chord"."""
+def _chords(score: Any) -> dict[Fraction, ChordSymbol]:
+    """The chord symbols, by written place."""
     from music21 import harmony
 
-    found: dict[Fraction, tuple[int, ...]] = {}
-    for symbol in score.flatten().getElementsByClass(harmony.Harmony):
-        tones = tuple(sorted({pitch.pitchClass for pitch in symbol.pitches}))
-        if tones or isinstance(symbol, harmony.NoChord):
-            found[Fraction(symbol.offset)] = tones
-    return found
+    return {Fraction(element.offset): _symbol(element) for element in score.flatten().getElementsByClass(harmony.Harmony)}
+
+
+def _symbol(element: Any) -> ChordSymbol:
+    """A chord symbol at sounding pitch, spelled as the file spells it.
+
+    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is the symbol, if it is
+    understood as the same tones; else the kind's usual spelling, if that is; else root, bass and tones count by themselves.
+    A kind that says nothing leaves it to what is printed.
+    """
+    from music21 import harmony
+
+    printed = str(getattr(element, "chordKindStr", None) or "")
+    if isinstance(element, harmony.NoChord):
+        return ChordSymbol(printed if read_symbol(printed) else NO_CHORD)
+    if not element.pitches:
+        return ChordSymbol(str(element.figure or printed))
+    root, bass = element.root(), element.bass()
+    name, low = (one.simplifyEnharmonic().name.replace("-", "b") for one in (root, bass))
+    slash = f"/{low}" if bass.pitchClass != root.pitchClass else ""
+    degrees = "".join(_degree(one) for one in element.getChordStepModifications())
+    usual = {"power": ["5"]}.get(element.chordKind, harmony.CHORD_TYPES.get(element.chordKind, ("", []))[1])
+
+    tones = tuple(sorted({pitch.pitchClass for pitch in element.pitches}))
+    for suffix in [*([printed, printed + degrees] if printed else []), *(one + degrees for one in usual)]:
+        read = read_symbol(name + suffix + slash)
+        if read is not None and (read.tones == tones or len(tones) < 2):
+            return read
+    text = f"{name}{printed}{slash}" if printed else str(element.figure).replace("-", "b")
+    if len(tones) < 2:
+        return ChordSymbol(text)
+    quality = quality_of({(tone - root.pitchClass) % 12 for tone in tones})
+    return ChordSymbol(text, root.pitchClass, quality, bass.pitchClass, tones)
+
+
+def _degree(change: Any) -> str:
+    """A degree that a MusicXML chord adds, alters or leaves out, as it is printed: b9, add9, no3."""
+    semitones = 0 if change.interval is None else round(change.interval.semitones)
+    if change.modType == "subtract":
+        return f"no{change.degree}"
+    return ("#" * semitones or "b" * -semitones or ("add" if change.modType == "add" else "")) + str(change.degree)

@@ -17,6 +17,8 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.score.midi import MAX_HOURS, MAX_QUARTERS, without_doubles
 from styletransfer.score.notes import Feel, Piece, TempoMap, bars_of, make_notes, sort_notes
+from styletransfer.score.qualities import NONE
+from styletransfer.score.symbols import ChordSymbol, read_symbol
 
 GRACE_QUARTERS = Fraction(1, 8)
 """Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""
@@ -57,7 +59,7 @@ class Written:
     """Music as it is written.
 
     ``measures`` are (place as played, metre), in the order of playing, which ``runs`` give too. ``tempos`` are seconds a
-    quarter, ``keys`` (fifths, minor) and ``chords`` pitch classes of chord symbols, all by written place. ``drums`` is how
+    quarter, ``keys`` (fifths, minor) and ``chords`` the chord symbols, all by written place. ``drums`` is how
     many parts have unpitched notes.
     """
 
@@ -67,7 +69,7 @@ class Written:
     runs: list[Run]
     tempos: dict[Fraction, float] = field(default_factory=dict)
     keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
-    chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)
+    chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
     drums: int = 0
     remarks: tuple[str, ...] = ()
 
@@ -91,6 +93,10 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         remarks.append(f"the metre {top}/{bottom}, which MIDI can't say, was left out: its bars are of the one before")
     if early:
         remarks.append(f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out")
+
+    free = dict.fromkeys(one.text for one in written.chords.values() if one.quality == NONE and read_symbol(one.text) is None)
+    if free:
+        remarks.append(f"chord symbols that aren't understood, under which harmony is free: {', '.join(free)[:80]}")
 
     tpq = _ticks_per_quarter(rows)
     onset = np.array([round(row.onset * tpq) for row in rows])
@@ -118,7 +124,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         ticks_per_quarter=tpq,
         parts=written.parts,
         key_signatures=_key_signatures(written.keys, written.runs, tpq) if found == "score" else (),
-        chords=tuple((round(place * tpq) / tpq, tones) for place, tones in _in_force(written.chords, written.runs)),
+        chords=tuple((round(place * tpq) / tpq, symbol) for place, symbol in _in_force(written.chords, written.runs)),
         remarks=tuple(remarks),
     )
 
@@ -257,16 +263,18 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
 
 
 def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:
-    """Changes, by written position, at the positions where they are played; each run begins with what holds there."""
+    """Changes, by written position, at the positions where they are played; each run begins with what holds there, unless
+    that holds already."""
     positions = sorted(changes)
     rows: list[tuple[Fraction, _Value]] = []
     for run in runs:
         before = bisect_left(positions, run.start)
         inside = [(p - run.start + run.played, changes[p]) for p in positions[before:] if p < run.stop]
         if before and not (inside and inside[0][0] == run.played):
-            inside.insert(0, (run.played, changes[positions[before - 1]]))
+            held = changes[positions[before - 1]]
+            rows += [(run.played, held)] if not rows or rows[-1][1] != held else []
         rows += inside
-    return [row for i, row in enumerate(rows) if not i or row[1] != rows[i - 1][1]]
+    return rows
 
 
 def _ticks_per_quarter(rows: list[Sound]) -> int:
@@ -301,4 +309,5 @@ def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[t
 def _key_signatures(keys: dict[Fraction, tuple[int, bool]], runs: list[Run], tpq: int) -> tuple[tuple[float, int, bool], ...]:
     """Key signatures as (quarter, fifths, minor)."""
     rows = _in_force({place: key for place, key in keys.items() if -7 <= key[0] <= 7}, runs)
-    return tuple((round(place * tpq) / tpq, *key) for place, key in rows)
+    new = [row for i, row in enumerate(rows) if not i or row[1] != rows[i - 1][1]]
+    return tuple((round(place * tpq) / tpq, *key) for place, key in new)

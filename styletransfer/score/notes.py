@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.symbols import ChordSymbol
+
 Feel = Literal["performance", "score"]
 
 NOTE_DTYPE = np.dtype(
@@ -92,7 +94,7 @@ class Piece:
     gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the two it is.
     ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it exactly), ``parts``
     the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a notated input carries,
-    ``chords`` its chord symbols, each (quarter from which it holds, pitch classes; none: no chord), ``pedals`` the quarters at
+    ``chords`` its chord symbols, each (quarter from which it holds, symbol), ``pedals`` the quarters at
     which the sustain pedal goes down and comes up (a performance that was read has none: its notes last as long as the pedal
     holds them), and ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left out").
     """
@@ -104,7 +106,7 @@ class Piece:
     ticks_per_quarter: int = 480
     parts: tuple[str, ...] = ("piano",)
     key_signatures: tuple[tuple[float, int, bool], ...] = ()
-    chords: tuple[tuple[float, tuple[int, ...]], ...] = ()
+    chords: tuple[tuple[float, ChordSymbol], ...] = ()
     pedals: tuple[tuple[float, float], ...] = ()
     remarks: tuple[str, ...] = ()
 

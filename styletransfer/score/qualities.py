@@ -12,3 +12,6 @@ QUALITIES = (
     "diminished-seventh",
 )
 """By their index, which chord tables hold."""
+
+NONE = -1
+"""The quality, root and bass of a span without a chord."""

@@ -6,12 +6,13 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from styletransfer.score.chord_names import NO_CHORD, SUFFIXES
+from styletransfer.score.chord_names import SUFFIXES
 from styletransfer.score.chords import NONE, QUALITIES
 from styletransfer.score.sheet import TREBLE, Page, Staff, Symbol
 from styletransfer.score.sheet_grid import QUARTER, Bar
 from styletransfer.score.sheet_values import Value, written_values
 from styletransfer.score.spelling import letter_and_alter
+from styletransfer.score.symbols import NO_CHORD
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
 VOICES = (("1", "2"), ("5", "6"))

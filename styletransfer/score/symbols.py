@@ -1,4 +1,4 @@
-"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``) as pitch classes.
+"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``): root, quality, bass and tones.
 
 The spellings that are in use for one chord are many; those of K. Brandt and C. Roemer, "Standardized Chord Symbol Notation"
 (1976), and of the ABC standard 2.1, section 4.18, are understood.
@@ -7,36 +7,78 @@ The spellings that are in use for one chord are many; those of K. Brandt and C. 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
+
+from styletransfer.score.qualities import NONE, QUALITIES
+
+NO_CHORD = "N.C."
 
 _SYMBOL = re.compile(r"([A-G])([#b♯♭]?)([^/]*)(?:/([A-Ga-g])([#b♯♭]?))?")
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NONE = re.compile(r"(?i)n\.?\s?c\.?|no chord|tacet")
 _QUALITY = re.compile(
-    r"(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5)|(?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
+    r"(?P<less>(?:no|omit)[35])|(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5)|(?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
     r"|(?P<aug>aug|\+)|(?P<minor>min|mi|m|-)|(?P<sus>sus(?P<step>[24]?))|(?P<add>add(?P<added>9|2|4|11|6))"
     r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<alt>alt)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
 )
 _LIKE_ONE = re.compile(r"[A-G][#b♯♭]?\S*[\d△Δ^+°ø]\S*")
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
 MINOR_THIRD, THIRD, FIFTH, SEVENTH, MAJOR_SEVENTH = 3, 4, 7, 10, 11
+_MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(len(QUALITIES))
 
 
-def chord_tones(text: str) -> tuple[int, ...] | None:
-    """The pitch classes of a chord symbol, ascending; none for "no chord"; None where the text is no chord symbol."""
-    text = "".join(text.split()).replace("(", "").replace(")", "").replace(",", "")
-    if _NONE.fullmatch(text):
-        return ()
-    text = text.replace("6/9", "69")
-    found = _SYMBOL.fullmatch(text)
-    steps = None if found is None else _intervals(found[3])
-    if found is None or steps is None:
+class ChordSymbol(NamedTuple):
+    """A chord symbol: its ``text`` as a file spells it, and what it says.
+
+    ``root`` and ``bass`` are pitch classes, ``quality`` is an index into ``QUALITIES``, see :func:`quality_of`; all three are
+    -1 for "no chord" and for what isn't understood. ``tones`` are all pitch classes that it names, ascending, its bass too;
+    none where there is no chord.
+    """
+
+    text: str
+    root: int = NONE
+    quality: int = NONE
+    bass: int = NONE
+    tones: tuple[int, ...] = ()
+
+
+def read_symbol(text: str) -> ChordSymbol | None:
+    """Read a chord symbol; None where the text is none.
+
+    >>> read_symbol("Gsus4/D")
+    ChordSymbol(text='Gsus4/D', root=7, quality=0, bass=2, tones=(0, 2, 7))
+    """
+    spelled = " ".join(text.split())
+    plain = re.sub(r"[\s(),]", "", text)
+    if _NONE.fullmatch(plain):
+        return ChordSymbol(spelled)
+    found = _SYMBOL.fullmatch(plain.replace("6/9", "69"))
+    above = None if found is None else _intervals(found[3])
+    if found is None or above is None:
         return None
-    root = _SEMITONES[found[1]] + _SIGNS[found[2]]
-    tones = {(root + step) % 12 for step in steps}
-    if found[4]:
-        tones.add((_SEMITONES[found[4].upper()] + _SIGNS[found[5]]) % 12)
-    return tuple(sorted(tones))
+    root = (_SEMITONES[found[1]] + _SIGNS[found[2]]) % 12
+    bass = (_SEMITONES[found[4].upper()] + _SIGNS[found[5]]) % 12 if found[4] else root
+    tones = {(root + step) % 12 for step in above} | {bass}
+    return ChordSymbol(spelled, root, quality_of(above), bass, tuple(sorted(tones)))
+
+
+def quality_of(above: set[int]) -> int:
+    """Name the quality, an index into ``QUALITIES``, of a chord whose tones lie so many semitones above its root.
+
+    It is the triad or the seventh chord in a richer one. A sixth, and what is added without a seventh (6, 6/9, add9), leave
+    the triad; 9, 11 and 13 the seventh chord, altered or not; a minor chord with a major seventh is minor. What has no third
+    (sus2, sus4, a power chord) is major, and a dominant seventh where it has a minor seventh (7sus4).
+    """
+    if MINOR_THIRD in above and THIRD not in above:
+        if 6 in above and FIFTH not in above:
+            return _HALF if SEVENTH in above else _DIMINISHED7 if 9 in above else _DIMINISHED
+        return _MINOR7 if SEVENTH in above else _MINOR
+    if SEVENTH in above:
+        return _SEVENTH
+    if MAJOR_SEVENTH in above:
+        return _MAJOR7
+    return _AUGMENTED if 8 in above and FIFTH not in above else _MAJOR
 
 
 def looks_like_a_chord(text: str) -> bool:
@@ -46,7 +88,7 @@ def looks_like_a_chord(text: str) -> bool:
 
 def _intervals(quality: str) -> set[int] | None:
     """Semitones above the root, from what follows it; None where it isn't understood."""
-    third, fifth, more = THIRD, FIFTH, set[int]()
+    third, fifth, more, less = THIRD, FIFTH, set[int](), ""
     place, diminished = 0, False
     while place < len(quality):
         found = _QUALITY.match(quality, place)
@@ -75,14 +117,18 @@ def _intervals(quality: str) -> set[int] | None:
         elif found["six"]:
             more |= {9, 2} if found["nine"] else {9}
         elif found["alt"]:
-            fifth, more = 6, more | {1, 3, 8}
+            fifth, more = 6, more | {1, 3, 8, SEVENTH}
+        elif found["less"]:
+            less += found["less"][-1]
         elif found["power"]:
             return {0, FIFTH}
         elif found["extended"]:
             more |= {9 if diminished else SEVENTH, *_above(found["extended"])}
         else:
             more.add(_DEGREES[found["degree2"]])
-    return {0, third, fifth, *more}
+    bare = {third} if "3" in less else set()
+    bare |= {fifth} if "5" in less else set()
+    return {0, third, fifth, *more} - bare
 
 
 def _above(seventh: str) -> set[int]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.chords import NONE, ChordTable, tones_of
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
 
 PASSING = STEPS_PER_QUARTER // 2
@@ -24,16 +23,6 @@ class Harmony:
 
     start: NDArray[np.int64]
     tones: NDArray[np.bool_]
-
-    def with_told(self, chords: ChordTable) -> Harmony:
-        """The same with the tones of the chords that a plan tells (in quarters), while these last."""
-        start = np.floor(chords["start"].astype(float) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
-        starts = np.union1d(self.start, start)
-        tones = self.tones[np.clip(np.searchsorted(self.start, starts, side="right") - 1, 0, None)].copy()
-        for row, place in zip(tones, np.searchsorted(start, starts, side="right") - 1, strict=True):
-            if place >= 0 and chords["quality"][place] != NONE:
-                row[list(tones_of(int(chords["root"][place]), int(chords["quality"][place])))] = True
-        return Harmony(starts, tones)
 
     def allows(self, now: int) -> NDArray[np.bool_]:
         """(12,) the pitch classes that may begin at a step."""

@@ -1,46 +1,27 @@
-"""A song's own harmony, beat by beat, to which a new accompaniment can be held: its chord symbols, or what it plays itself.
+"""A song's own harmony, to which a new accompaniment can be held: its chord symbols, or what is recognised in its notes.
 
-A beat's chord is a triad or seventh: of what sounds in the beat, the share of its tones less that of others, where a seventh
-has to be the better by some and a chord whose root is the lowest note is preferred a little. The chords of all beats are chosen
-together, with a price on every change (Viterbi's algorithm), so that a broken chord stays one. Where nothing but the melody
-sounds in a bar there is no chord, and every tone is one of it.
+It is told to a model that knows plans, and every model's notes are held to its tones by the grammar. What a symbol names is
+held to as it is written: the fourth of a sus4 and not its third, the ninth beside the seventh. Where there is no chord, every
+tone is one of it: before the first symbol, under "N.C." and what isn't understood, and in bars in which nothing but the melody
+sounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.score.hands import cheapest_path
-from styletransfer.score.notes import NoteTable, Piece, make_notes
+from styletransfer.score.chord_names import chords_of_symbols
+from styletransfer.score.chords import NONE, ChordTable, chord_table, recognise, tones_of
+from styletransfer.score.notes import BAR_DTYPE, BarTable, NoteTable, Piece
 from styletransfer.tokens.chords import Harmony
-from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
+from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND
 from styletransfer.tokens.plan import Plan
 
-QUALITIES = (
-    (0, 4, 7),
-    (0, 3, 7),
-    (0, 3, 6),
-    (0, 4, 8),
-    (0, 4, 7, 10),
-    (0, 3, 7, 10),
-    (0, 4, 7, 11),
-    (0, 3, 6, 10),
-    (0, 3, 6, 9),
-)
-CHORDS = [tuple(sorted((root + step) % 12 for step in quality)) for quality in QUALITIES for root in range(12)]
-ROOTS = np.tile(np.arange(12), len(QUALITIES))
-TEMPLATES = np.array([[tone in chord for tone in range(12)] for chord in CHORDS], float)
-SEVENTH = 0.15
-"""By how much a chord of four tones has to fit better."""
-ROOT = 0.1
-"""What a chord gains whose root is the lowest note."""
-CHANGE = 0.3
-"""The price of another chord than the beat before, set by hand: a fit is 1 where all tones are of the chord."""
+TOUCH = 1 / 16
+"""Quarters that a note has to sound in a bar, so that the bar isn't silent: less is the end of one that was held too long."""
 
 
 def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
@@ -51,65 +32,83 @@ def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
     return notes
 
 
-def harmony_of(source: Piece, melody: Piece, octaves: int, codec: Codec, plan: Plan) -> Harmony:
-    """A song's harmony, on the beats of a plan (half seconds in a performance) and wherever a chord symbol stands.
+def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[ChordTable, Harmony]:
+    """Tell a song's own chords.
+
+    Args:
+        source: the song.
+        melody: its tune, moved by octaves.
+        octaves: by how many.
+        plan: its bars; in a performance they are no bars of the music, and a quarter is half a second.
+
+    Returns:
+        A chord table in the plan's quarters, from the first bar to the last, and what the accompaniment is held to: chords on
+        every beat, and wherever one begins.
 
     Raises:
-        InputError: where it has none.
+        InputError: where it has neither symbols nor anything beside its melody.
     """
     if source.chords:
-        return _of_symbols(source.chords, melody, codec, plan)
-    notes = without_melody(source, melody, octaves)
-    if not len(notes):
+        named = [(quarter, symbol.tones) for quarter, symbol in source.chords]
+        return chords_of_symbols(source.chords, melody.bars), _held(named, plan)
+
+    if not len(without_melody(source, melody, octaves)):
         raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
-    grid = codec.grid(melody.with_notes(notes))
-    end = grid.onset + grid.duration
-    starts, scores, silent = [], [], []
-    for first, length, beats in _beats(plan):
-        nothing = not _sound(grid.onset, end, grid.pitch, first, first + length).any()
-        for start, stop in pairwise([*beats, first + length]):
-            inside = grid.pitch[(grid.onset < stop) & (end > start)]
-            starts.append(start)
-            scores.append(_fit(_sound(grid.onset, end, grid.pitch, start, stop), int(inside.min()) % 12 if len(inside) else -1))
-            silent.append(nothing)
-    tones = (TEMPLATES[cheapest_path(-np.array(scores), CHANGE * (1 - np.eye(len(CHORDS))))] > 0) | np.array(silent)[:, None]
-    return Harmony(np.array(starts), tones)
+    bars = melody.bars if plan.feel == "score" else _bars_of(plan)
+    whole, rest = (_in_quarters(source, notes, plan) for notes in (source.notes, without_melody(source, melody, octaves)))
+    chords = _without_silence(recognise(whole, bars), bars, rest)
+    return chords, _held([(float(row["start"]), _tones(row)) for row in chords], plan)
 
 
-def _of_symbols(chords: tuple[tuple[float, tuple[int, ...]], ...], melody: Piece, codec: Codec, plan: Plan) -> Harmony:
-    """The chords that symbols name; before the first and under "no chord" every tone is one of it."""
-    quarters = np.array([quarter for quarter, _ in chords])
-    placed = codec.grid(melody.with_notes(make_notes(quarters, np.ones(len(chords)), [60] * len(chords)))).onset
-    starts = np.unique([*placed, *(beat for _, _, beats in _beats(plan) for beat in beats)])
-    named = np.array([[tone in tones or not tones for tone in range(12)] for tones in [(), *(tones for _, tones in chords)]])
-    return Harmony(starts, named[np.searchsorted(placed, starts, side="right")])
+def _tones(row: np.void) -> tuple[int, ...]:
+    """The pitch classes of a chord table's row; none where it is no chord."""
+    return () if row["quality"] == NONE else tones_of(int(row["root"]), int(row["quality"]))
 
 
-def _beats(plan: Plan) -> Iterator[tuple[int, int, range]]:
-    """The first step, the length and the beats of each bar."""
+def _bars_of(plan: Plan) -> BarTable:
+    """The windows of a plan of a performance, as bars of 4/4."""
+    bars = np.zeros(plan.bars, BAR_DTYPE)
+    bars["start"], bars["length"] = plan.bar_start / STEPS_PER_QUARTER, plan.bar_length / STEPS_PER_QUARTER
+    bars["numerator"] = bars["denominator"] = 4
+    return bars
+
+
+def _in_quarters(source: Piece, notes: NoteTable, plan: Plan) -> NoteTable:
+    """Some of a song's notes, in the plan's quarters."""
+    if plan.feel == "score":
+        return notes
+    timed, scale = source.with_notes(notes), STEPS_PER_SECOND / STEPS_PER_QUARTER
+    found = timed.notes.copy()
+    found["onset"], found["duration"] = timed.onset_seconds * scale, timed.duration_seconds * scale
+    return found
+
+
+def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> ChordTable:
+    """The same without a chord in bars in which none of some notes sounds."""
+    begin = bars["start"].astype(chords["start"].dtype)
+    stop = notes["onset"] + notes["duration"]
+    silent = np.array(
+        [not ((notes["onset"] < bar["start"] + bar["length"] - TOUCH) & (stop > bar["start"] + TOUCH)).any() for bar in bars]
+    )
+    starts = np.union1d(begin, chords["start"])
+    named = np.stack([chords[name] for name in ("root", "quality", "bass")], axis=1).astype(np.int64)
+    named = named[np.searchsorted(chords["start"], starts, side="right") - 1]
+    named[silent[np.searchsorted(begin, starts, side="right") - 1]] = NONE
+    return chord_table(starts, float(bars["start"][-1] + bars["length"][-1]), named)
+
+
+def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> Harmony:
+    """What an accompaniment is held to by chords: the quarter at which each begins, and its tones (none: all)."""
+    steps = np.floor(np.array([quarter for quarter, _ in named]) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
+    starts = np.unique([*steps.tolist(), *_beats(plan)])
+    tones = np.array([[tone in own or not own for tone in range(12)] for own in [(), *(own for _, own in named)]])
+    return Harmony(starts, tones[np.searchsorted(steps, starts, side="right")])
+
+
+def _beats(plan: Plan) -> list[int]:
+    """The steps at which the beats of a plan's bars begin: dotted quarters in 6/8, 9/8 and 12/8."""
+    found: list[int] = []
     for first, length, metre in zip(plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True):
-        yield first, length, range(first, first + max(length, 1), _beat(metre))
-
-
-def _beat(metre: str) -> int:
-    """Steps of a beat: a dotted quarter in 6/8, 9/8 and 12/8."""
-    compound = metre.removeprefix("BAR_") in ("6/8", "9/8", "12/8")
-    return STEPS_PER_QUARTER * 3 // 2 if compound else STEPS_PER_QUARTER
-
-
-def _sound(
-    onset: NDArray[np.int64], end: NDArray[np.int64], pitch: NDArray[np.int64], start: int, stop: int
-) -> NDArray[np.float64]:
-    """(12,) how long each pitch class sounds between two steps."""
-    length = np.minimum(end, stop) - np.maximum(onset, start)
-    return np.bincount(pitch[length > 0] % 12, length[length > 0].astype(float), minlength=12).astype(float)
-
-
-def _fit(sound: NDArray[np.float64], bass: int) -> NDArray[np.float64]:
-    """(chords,) how well each fits what sounds."""
-    total = float(sound.sum())
-    if not total:
-        return np.zeros(len(CHORDS))
-    fit: NDArray[np.float64] = 2 * (TEMPLATES @ sound) / total - 1
-    fit += ROOT * (bass == ROOTS) - SEVENTH * (TEMPLATES.sum(1) == 4)
-    return fit
+        compound = metre.removeprefix("BAR_") in ("6/8", "9/8", "12/8")
+        found += range(first, first + max(length, 1), STEPS_PER_QUARTER * 3 // 2 if compound else STEPS_PER_QUARTER)
+    return found

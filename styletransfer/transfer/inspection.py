@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
-from styletransfer.score.chord_names import line_of
+from styletransfer.score.chord_names import NEAR, bar_of_line, chords_of_symbols, line_of
 from styletransfer.score.chords import recognise
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.melody import marked
 from styletransfer.score.notes import Piece
-from styletransfer.transfer.planning import harmony_rows
+from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -19,13 +20,15 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
 
     ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of ``{onset_quarters, onset_seconds,
     duration_quarters, pitch}``, by :func:`melody_rows`; ``harmony`` is as
-    :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that ``--chords`` takes.
+    :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that ``--chords`` takes. Of a
+    file with chord symbols, both tell these, as it spells them. ``symbols`` is a list of ``{quarter, symbol}``, all of them at
+    their places, repeats played out.
     """
     piece = marked(source, track)
     melody = piece.melody
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
     key = estimate_key(source.notes)
-    chords, harmony = heard(piece, key)
+    chords, harmony = written(piece, key) if len(piece.bars) and piece.chords else heard(piece, key)
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
     report = {
         "feel": source.feel,
@@ -40,6 +43,7 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         "parts": list(source.parts),
         "notes": len(source.notes),
         "chord_symbols": len(source.chords),
+        "symbols": [{"quarter": round(quarter, DECIMALS), "symbol": symbol.text} for quarter, symbol in source.chords],
         "chords": chords,
         "harmony": harmony,
         "melody_notes": len(melody),
@@ -57,6 +61,21 @@ def heard(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
     chords, first = recognise(piece.notes, piece.bars), 0 if piece.bars["start"][0] < 0 else 1
     line = " | ".join(line_of(chords, piece.bars, key))
     return line, harmony_rows(chords, piece.bars, key, first)
+
+
+def written(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
+    """The chord symbols of a piece that has some and has beats: as a line, and bar by bar; before the first there is none."""
+    chords, first = chords_of_symbols(piece.chords, piece.bars), 0 if piece.bars["start"][0] < 0 else 1
+    rows, line = harmony_rows(chords, piece.bars, key, first), []
+    places = [quarter for quarter, _ in piece.chords]
+    for row, bar in zip(rows, piece.bars, strict=True):
+        for chord in row["chords"]:
+            index = bisect_right(places, max(float(bar["start"]) + chord["quarter"], 0.0) + NEAR) - 1
+            chord["symbol"] = piece.chords[index][1].text if index >= 0 else ""
+        named = {chord["quarter"]: "".join(chord["symbol"].split()) or "." for chord in row["chords"]}
+        line.append(bar_of_line(named, bar))
+        row["chords"] = [chord for chord in row["chords"] if chord["symbol"]]
+    return " | ".join(line), rows
 
 
 def wrapped(line: str, width: int) -> list[str]:

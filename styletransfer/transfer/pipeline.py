@@ -27,8 +27,7 @@ from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.chords import harmony_of as kept_harmony
-from styletransfer.transfer.chords import without_melody
+from styletransfer.transfer.chords import own_chords
 from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.figures import figures_for, on_top
 from styletransfer.transfer.going_on import composed, joined, longer
@@ -80,18 +79,17 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
+    own: ChordTable | None = None
     if request.chords == "keep":
-        plan = replace(plan, harmony=kept_harmony(source, melody, octaves, codec, plan))
+        own, held_to = own_chords(source, melody, octaves, plan)
+        plan = replace(plan, harmony=held_to)
     chords: ChordTable | None = None
     if codec.plans and melody.feel == "score":
         if earlier is not None:
             request, chords = as_before(request, earlier, melody, first_number(plan))
         request = replace(request, on_top=on_top(request))
         if chords is None:
-            own = source.with_notes(without_melody(source, melody, octaves)) if request.chords == "keep" else None
             chords = harmony_of(request, melody, own)
-        if plan.harmony is not None:  # what the model is told may always be played
-            plan = replace(plan, harmony=plan.harmony.with_told(chords))
         figures = figures_for(request, melody, plan) if earlier is None else ()
         plan = replace(planned(plan, chords, above=not request.on_top), figures=figures)
     elif request.chords not in ("new", "keep"):

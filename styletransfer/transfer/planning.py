@@ -17,7 +17,7 @@ import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.score import chord_names
-from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, recognise
+from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import BarTable, Piece
 from styletransfer.tokens.codec import chords_by_bar
@@ -60,19 +60,19 @@ def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
     return replace(plan, chords=told, references=True, above=above and plan.locked)
 
 
-def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable:
+def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> ChordTable:
     """Plan the harmony of a tune.
 
     Args:
         request: what is asked for.
         melody: the tune alone, as a piece with beats.
-        own: the song without its tune, where its harmony is kept.
+        own: the song's own chords, where they are kept.
 
     Returns:
         A chord table from the first bar to the last.
 
     Raises:
-        InputError: where chords aren't understood, or the song has none to keep.
+        InputError: where chords aren't understood.
     """
     from styletransfer.model.harmonising import Settings, propose
 
@@ -94,20 +94,16 @@ def harmony_of(request: Request, melody: Piece, own: Piece | None) -> ChordTable
     return propose(melody, settings, constraints=fixed)[0][0]
 
 
-def _kept(own: Piece, bars: BarTable) -> ChordTable:
-    """The chords of a song's symbols, else of what accompanies its tune."""
-    if not own.chords:
-        if not len(own.notes):
-            alone = "this song is a melody alone, it has no harmony to keep; leave the option out"
-            raise InputError(f"--chords keep: {alone}.")
-        return recognise(own.notes, bars)
-    end = float(bars["start"][-1] + bars["length"][-1])
-    starts = [quarter for quarter, _ in own.chords]
-    rows = []
-    for start, stop, (_, tones) in zip(starts, [*starts[1:], end], own.chords, strict=True):
-        if stop > start:  # the bass is the harmoniser's; without tones it is no chord
-            rows.append((start, stop - start, *chord_names.chord_of_tones(tones), NONE))
-    return np.array(rows, CHORD_DTYPE)
+def _kept(own: ChordTable, bars: BarTable) -> ChordTable:
+    """The spans of a song's own chords that stand in its plan: those with a chord, and the pick-up.
+
+    Nobody plays a chord in a pick-up before the first one that is written. Elsewhere, what has none is left to the harmoniser.
+    """
+    fixed = own.copy()
+    pick_up = float(bars["start"][0] + bars["length"][0]) if bars["start"][0] < 0 else float(bars["start"][0])
+    none = fixed["quality"] == NONE
+    fixed["length"][none] = np.minimum(fixed["length"], pick_up - fixed["start"])[none]
+    return fixed[fixed["length"] > 0]
 
 
 def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> list[dict[str, Any]]:
