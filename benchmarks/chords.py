@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 from pretrain.chords import Labelled, labelled_pieces
 from styletransfer.data.library import Library
 from styletransfer.evaluation.bootstrap import Interval, ratio_interval
-from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table, recognise, tones_of
+from styletransfer.score.chords import NONE, ChordTable, chord_table, recognise, tones_of
 from styletransfer.score.hands import cheapest_path
 from styletransfer.score.notes import BarTable, NoteTable
 
 TOLERANCE = 0.125
 """Quarters by which a chord's start may be beside the label's."""
 
-CHORDS = [(root, quality) for quality in range(len(INTERVALS)) for root in range(12)]
+CHORDS = [(root, quality) for quality in (0, 1, 2, 3, 4, 6, 5, 7, 8) for root in range(12)]  # of equals the first
 TEMPLATES = np.array([[tone in tones_of(*chord) for tone in range(12)] for chord in CHORDS], float)
 ROOTS, QUALITIES = np.array(CHORDS).T
 SEVENTH = 0.15

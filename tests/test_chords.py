@@ -20,7 +20,7 @@ from styletransfer.tokens.chords import PASSING, Harmony
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer.chords import own_chords
-from styletransfer.transfer.pipeline import apply, find_melody
+from styletransfer.transfer.pipeline import apply, find_melody, load_model
 from styletransfer.transfer.planning import harmony_of, planned
 from styletransfer.transfer.request import Request
 from tests.command import ONE, Run, refused
@@ -52,10 +52,11 @@ def own(source: Piece) -> tuple[Piece, Plan, ChordTable, Harmony]:
 
 def test_the_chords_of_a_song() -> None:
     """What is recognised is told, and held to; where nothing but the melody sounds there is no chord."""
-    _, _, chords, harmony = own(song())
+    melody, _, chords, harmony = own(song())
     told = list(zip(chords["start"].tolist(), *(chords[name].tolist() for name in ("root", "quality", "bass")), strict=True))
     names = ("C", "F", "G7", "Am", "N.C.")
     assert told == [(2.0 * k, *chord_of_symbol(name)) for k, name in enumerate(names)]
+    np.testing.assert_array_equal(harmony_of(Request("song.mid", "bach", chords="keep"), melody, chords), chords)
     assert harmony.start.tolist() == [STEPS_PER_QUARTER * k for k in range(10)]
     found = [set(np.flatnonzero(row).tolist()) for row in harmony.tones]
     wanted = [{pitch % 12 for pitch in chord} for chord in PROGRESSION for _ in range(2)]
@@ -66,11 +67,13 @@ def test_the_chords_of_a_song() -> None:
     assert harmony.allows(12).all()  # between the beats
 
 
-@pytest.mark.parametrize("feel", ["score", "performance"])
+@pytest.mark.parametrize(("feel", "plans"), [("score", True), ("score", False), ("performance", True)])
 def test_the_accompaniment_is_held_to_them(
-    feel: Feel, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    feel: Feel, plans: bool, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of."""
+    """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of; also where a model knows no
+    plans."""
+    monkeypatch.setattr(load_model(tiny_package).codec, "plans", plans)
     monkeypatch.setattr("styletransfer.score.midi.on_beats", lambda *_: feel == "score")
     path = tmp_path / "song.mid"
     write_midi(song(feel), path)
@@ -78,6 +81,7 @@ def test_the_accompaniment_is_held_to_them(
     request = Request(str(path), "bach", sampling, model=tiny_package, chords="keep")
     result = apply(request)
     assert result.report["feel"] == feel
+    assert bool(result.report["harmony"]) == (plans and feel == "score")
     around = result.piece.notes[~result.piece.notes["melody"]]
     chords = [*PROGRESSION, tuple(range(12))]
     struck = 0

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chord_of_symbol, chords_of_line, chords_of_symbols
+from styletransfer.score.chord_names import chord_of_symbol, chords_of_line
 from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table
 from styletransfer.score.harmony import Key
 from styletransfer.score.notes import BarTable, bars_of
 from styletransfer.score.symbols import ChordSymbol
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
+from styletransfer.transfer.chords import own_chords
 from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.request import Request
 from tests.tiny import codec, tune_of
@@ -231,7 +232,8 @@ def test_the_harmony_of_symbols_is_kept() -> None:
     melody = tune_of(6)
     symbols = [(3.0, "Caug/E"), (9.0, "N.C."), (12.0, "Bdim7"), (15.0, "Db/Eb")]
     named = [(quarter, ChordSymbol(name, *chord_of_symbol(name))) for quarter, name in symbols]
-    chords = harmony_of(request("keep"), melody, chords_of_symbols(named, melody.bars))
+    own, _ = own_chords(replace(melody, chords=tuple(named)), melody, 0, plan_of(codec(), codec().grid(melody)))
+    chords = harmony_of(request("keep"), melody, own)
     for quarters, name in (((3.0, 6.0, 8.5), "Caug/E"), ((12.0, 14.5), "Bdim7"), ((15.0, 17.5), "Db/Eb")):
         assert [sounding(chords, quarter) for quarter in quarters] == [chord_of_symbol(name)] * len(quarters)
     assert NONE not in [sounding(chords, quarter)[1] for quarter in (0.0, 2.5, 9.0, 11.5)]

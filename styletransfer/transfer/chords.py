@@ -42,15 +42,15 @@ def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[
         plan: its bars; in a performance they are no bars of the music, and a quarter is half a second.
 
     Returns:
-        A chord table in the plan's quarters, from the first bar to the last, and what the accompaniment is held to: chords on
-        every beat, and wherever one begins.
+        The spans of the plan that they fix, in its quarters, and what the accompaniment is held to: chords on every beat, and
+        wherever one begins.
 
     Raises:
         InputError: where it has neither symbols nor anything beside its melody.
     """
     if source.chords:
         named = [(quarter, symbol.tones) for quarter, symbol in source.chords]
-        return chords_of_symbols(source.chords, melody.bars), _held(named, plan)
+        return _written(chords_of_symbols(source.chords, melody.bars), melody.bars), _held(named, plan)
 
     if not len(without_melody(source, melody, octaves)):
         raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
@@ -58,6 +58,14 @@ def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[
     whole, rest = (_in_quarters(source, notes, plan) for notes in (source.notes, without_melody(source, melody, octaves)))
     chords = _without_silence(recognise(whole, bars), bars, rest)
     return chords, _held([(float(row["start"]), _tones(row)) for row in chords], plan)
+
+
+def _written(chords: ChordTable, bars: BarTable) -> ChordTable:
+    """The spans that chord symbols fix: those with a chord, and a pick-up, in which nobody plays one before the first."""
+    fixed, pick_up = chords.copy(), bars["start"][0] + (bars["length"][0] if bars["start"][0] < 0 else 0.0)
+    none = fixed["quality"] == NONE
+    fixed["length"][none] = np.minimum(fixed["length"], pick_up - fixed["start"])[none]
+    return fixed[fixed["length"] > 0]
 
 
 def _tones(row: np.void) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> Chord
     Args:
         request: what is asked for.
         melody: the tune alone, as a piece with beats.
-        own: the song's own chords, where they are kept.
+        own: the song's own chords, where they are kept; spans of its bars.
 
     Returns:
         A chord table from the first bar to the last.
@@ -79,7 +79,7 @@ def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> Chord
     fixed = np.zeros(0, CHORD_DTYPE)
     if request.chords == "keep":
         assert own is not None
-        fixed = _kept(own, melody.bars)
+        fixed = own
     elif request.chords != "new":
         fixed = chord_names.chords_of_line(request.chords, melody.bars)
 
@@ -92,18 +92,6 @@ def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> Chord
         seed=request.sampling.seed,
     )
     return propose(melody, settings, constraints=fixed)[0][0]
-
-
-def _kept(own: ChordTable, bars: BarTable) -> ChordTable:
-    """The spans of a song's own chords that stand in its plan: those with a chord, and the pick-up.
-
-    Nobody plays a chord in a pick-up before the first one that is written. Elsewhere, what has none is left to the harmoniser.
-    """
-    fixed = own.copy()
-    pick_up = float(bars["start"][0] + bars["length"][0]) if bars["start"][0] < 0 else float(bars["start"][0])
-    none = fixed["quality"] == NONE
-    fixed["length"][none] = np.minimum(fixed["length"], pick_up - fixed["start"])[none]
-    return fixed[fixed["length"] > 0]
 
 
 def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> list[dict[str, Any]]:
