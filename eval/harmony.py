@@ -26,6 +26,7 @@ from styletransfer.evaluation.passage import Passage, passage, windows, without_
 from styletransfer.evaluation.versions import Row, paired, told_apart
 from styletransfer.model.weights import write_atomically
 from styletransfer.score.chords import recognise
+from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.read import read_score
 
 LABELS = {
@@ -86,14 +87,14 @@ CONVENTIONS = (
 
 def file_of(folder: Path, song: str) -> Path:
     """Find a song's file in a version's folder."""
-    for path in sorted(folder.glob("*.mid")):
-        if path.stem == song or path.stem.startswith(f"{song}-"):
-            return path
+    own = [path for path in folder.glob("*.mid") if f"{path.stem}-".startswith(f"{song}-")]
+    if own:
+        return min(own, key=lambda path: (len(path.stem), path.stem))  # not that of a longer name
     raise InputError(f"{folder}: it has no {song}.mid; arrange that tune for it, too.")
 
 
-def read_version(tunes: Path, folder: Path, song: str) -> Passage:
-    """Read a song's tune with the accompaniment of a version, and recognise its chords.
+def read_version(tunes: Path, folder: Path, song: str) -> tuple[Piece, NoteTable]:
+    """Read a song's tune, and the accompaniment of a version.
 
     Raises:
         InputError: where the version's first track isn't the tune.
@@ -107,7 +108,11 @@ def read_version(tunes: Path, folder: Path, song: str) -> Passage:
     if not alike or np.abs(sung["onset"] - tune.notes["onset"]).max() > SAME:
         raise InputError(f"{path}: its first track isn't the tune; arrange with --keep-register.")
 
-    accompaniment = version.notes[~first]
+    return tune, version.notes[~first]
+
+
+def passage_of(tune: Piece, accompaniment: NoteTable) -> Passage:
+    """Recognise the chords of an accompaniment."""
     spans = recognise(without_doublings(accompaniment, tune.notes), tune.bars)
     return passage(tune.notes, accompaniment, tune.bars, spans)
 
@@ -127,7 +132,7 @@ def compare(tunes: Path, folders: dict[str, Path], songs: list[str]) -> dict[str
     rows: dict[str, list[Row]] = {}
     parts: dict[str, list[list[Row]]] = {}
     for name, folder in folders.items():
-        passages = [read_version(tunes, folder, song) for song in songs]
+        passages = [passage_of(*read_version(tunes, folder, song)) for song in songs]
         rows[name] = [measures(one) for one in passages]
         parts[name] = [[measures(part) for part in windows(one, WINDOW)] for one in passages]
         print(f"{name}: {len(songs)} songs measured", flush=True)

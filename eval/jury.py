@@ -1,0 +1,221 @@
+"""A blind jury: pages on which readers compare versions of songs, and the table of their marks.
+
+    python -m eval.jury pages runs/jury songs/tunes composer=songs/composer before=songs/0.1.0 after=songs/0.2
+    python -m eval.jury table runs/jury --write eval/results/jury.json
+
+``pages`` writes ``pages/1.txt`` and so on, a song each: the tune and every version's accompaniment, bar by bar, versions in an
+order of chance under letters, songs in another key. Notes that double the tune are left out, so that nothing but the music
+tells the versions apart. ``key.json`` says which letter is whose; keep it from the readers. Their brief, and the form of what
+they answer (``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
+
+``table`` prints means of marks and ranks, and each version's difference from the first, paired by song, with a 95 % bootstrap
+interval over songs: songs differ more than versions do, so compare within one jury only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.harmony import read_version, songs_in
+from styletransfer.errors import InputError
+from styletransfer.evaluation.bootstrap import class_mean
+from styletransfer.evaluation.comparison import plain
+from styletransfer.model.weights import write_atomically
+from styletransfer.score.notes import NoteTable, Piece
+
+AXES = ("harmony", "coherence", "texture", "creativity", "musicality")
+LETTERS = "ABCDEFGH"
+NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+SHIFTS = (-3, -2, -1, 1, 2, 3)  # semitones: never the key that a reader may know a song in
+GRID = 48  # positions in a quarter
+MIDDLE_C = 60
+
+Key = dict[str, dict[str, str]]
+"""By page: the song, and by letter the version."""
+
+
+def write_pages(out: Path, tunes: Path, folders: dict[str, Path], songs: list[str], bars: int, seed: int) -> Key:
+    """Write a page a song, and the key."""
+    rng = random.Random(seed)
+    (out / "pages").mkdir(parents=True, exist_ok=True)
+    key: Key = {}
+    for number, song in enumerate(songs, start=1):
+        order = rng.sample(list(folders), len(folders))
+        shift = rng.choice(SHIFTS)
+        page = []
+        for letter, name in zip(LETTERS, order, strict=False):
+            tune, rest = read_version(tunes, folders[name], song)
+            page.append(f"Version {letter}\n{text(tune, rest, bars, shift)}\n")
+        page.insert(0, f"Piece {number}, {heading(tune)}\n")
+        write_atomically(out / "pages" / f"{number}.txt", "\n".join(page).encode())
+        key[str(number)] = {"song": song} | dict(zip(LETTERS, order, strict=False))
+    write_json(out / "key.json", {"versions": list(folders), "pages": key})
+    return key
+
+
+def heading(tune: Piece) -> str:
+    """Metre, tempo, and what the columns are."""
+    bar = tune.bars[0]
+    return (
+        f"{bar['numerator']}/{bar['denominator']}, {tune.tempo.quarters_per_minute():.0f} quarters a minute.\n"
+        "Columns: quarters from the bar's beginning | tune | accompaniment from middle C (C4) up | below. "
+        "After the colon: length in quarters."
+    )
+
+
+def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
+    """Write a version as text, a line an onset; notes that begin with the tune at its pitch are left out."""
+    lines = []
+    for number, bar in enumerate(tune.bars[:bars], start=1):
+        lines.append(f"bar {number}")
+        start, stop = float(bar["start"]), float(bar["start"] + bar["length"])
+        sung, played = (by_onset(notes, start, stop) for notes in (tune.notes, rest))
+        for onset in sorted(sung.keys() | played.keys()):
+            own = sung.get(onset, [])
+            others = [note for note in played.get(onset, []) if note[0] not in {pitch for pitch, _ in own}]
+            if own or others:
+                columns = (own, [n for n in others if n[0] >= MIDDLE_C - shift], [n for n in others if n[0] < MIDDLE_C - shift])
+                said = " | ".join(" ".join(spoken(*note, shift) for note in column) for column in columns)
+                lines.append(f"  {onset / GRID:.3g} | {said}")
+    return "\n".join(lines)
+
+
+def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tuple[int, float]]]:
+    """(Pitch, duration) of the notes of a bar, by their position from its beginning, lowest first."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    position = np.round((notes["onset"] - start) * GRID).astype(int)
+    for row in np.flatnonzero((position >= 0) & (position < round((stop - start) * GRID))):
+        found.setdefault(int(position[row]), []).append((int(notes["pitch"][row]), float(notes["duration"][row])))
+    return found
+
+
+def spoken(pitch: int, duration: float, shift: int) -> str:
+    """A note as ``F#4:1.5``."""
+    return f"{NAMES[(pitch + shift) % 12]}{(pitch + shift) // 12 - 1}:{duration:.3g}"
+
+
+def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Read what a jury answered.
+
+    Returns:
+        The versions; the song of each reading, (readings,); marks, (readings, versions, axes); ranks from 1,
+        (readings, versions).
+
+    Raises:
+        InputError: where there is no key or no reader, or an answer lacks something.
+    """
+    key = read_json(folder / "key.json")
+    versions, answers = key["versions"], sorted(folder.glob("jury-*.json"))
+    if not answers:
+        raise InputError(f"{folder}: it has no jury-*.json; eval/jury.md says what readers write.")
+    songs, marks, ranks = [], [], []
+    for path in answers:
+        answer = read_json(path)
+        for number, names in key["pages"].items():
+            letter_of = {name: letter for letter, name in names.items() if letter != "song"}
+            letters = [letter_of[version] for version in versions]
+            page = answer.get(number, {})
+            try:
+                own = [[float(page[letter][axis]) for axis in AXES] for letter in letters]
+                rank = [page["ranking"].index(letter) + 1 for letter in letters]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{path}: page {number} lacks a mark or a rank ({error}).") from None
+            if not all(1 <= mark <= 5 for row in own for mark in row) or len(page["ranking"]) != len(letters):
+                raise InputError(f"{path}: page {number} has marks outside of 1 to 5, or ranks of other versions.")
+            songs.append(names["song"])
+            marks.append(own)
+            ranks.append(rank)
+    return versions, songs, np.array(marks), np.array(ranks, float)
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    """Means by version and axis, mean ranks, and differences from the first version."""
+    versions, songs, marks, ranks = readings(folder)
+    whole = [class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs) for place in range(len(versions))]
+    rows = {
+        version: {
+            **{axis: float(marks[:, place, k].mean()) for k, axis in enumerate(AXES)},
+            "mean": float(marks[:, place].mean()),
+            "rank": float(ranks[:, place].mean()),
+            "preferred_to_first": int((ranks[:, place] < ranks[:, 0]).sum()),
+        }
+        for place, version in enumerate(versions)
+    }
+    less = {version: plain((whole[place] - whole[0]).interval()) for place, version in enumerate(versions) if place}
+    return {"songs": sorted(set(songs)), "readings": len(songs), "versions": rows, "less_first": less}
+
+
+def table(report: dict[str, Any]) -> Iterator[str]:
+    """The table in Markdown, then a line a difference."""
+    columns = (*AXES, "mean", "rank")
+    yield "| version | " + " | ".join(columns) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for version, row in report["versions"].items():
+        yield f"| {version} | " + " | ".join(f"{row[column]:.2f}" for column in columns) + " |"
+    yield ""
+    first = next(iter(report["versions"]))
+    for version, found in report["less_first"].items():
+        interval = "" if found["low"] is None else f" ({found['low']:+.2f} to {found['high']:+.2f})"
+        preferred = f"{report['versions'][version]['preferred_to_first']} of {report['readings']} readings"
+        yield f"{version} less {first}: {found['value']:+.2f}{interval}; preferred in {preferred}"
+
+
+def read_json(path: Path) -> Any:
+    """Read a file of JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: it can't be read ({error}).") from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a file of JSON."""
+    write_atomically(path, f"{json.dumps(data, ensure_ascii=False, indent=1)}\n".encode())
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m eval.jury", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    pages = commands.add_parser("pages", help="write pages and their key")
+    pages.add_argument("out", type=Path)
+    pages.add_argument("tunes", type=Path)
+    pages.add_argument("versions", nargs="+", metavar="NAME=FOLDER", help="the first is the one to compare with")
+    pages.add_argument("--lists", type=Path, help="a JSON file of lists of songs")
+    pages.add_argument("--part", help="the list to take")
+    pages.add_argument("--bars", type=int, default=12)
+    pages.add_argument("--seed", type=int, default=0)
+    marks = commands.add_parser("table", help="print the table of the marks")
+    marks.add_argument("out", type=Path)
+    marks.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.command == "pages":
+            folders = {v.partition("=")[0]: Path(v.partition("=")[2]) for v in arguments.versions}
+            if not 2 <= len(folders) <= len(LETTERS):
+                raise InputError(f"{len(folders)} versions; a jury compares two to {len(LETTERS)}.")
+            songs = songs_in(arguments.tunes, arguments.lists, arguments.part)
+            key = write_pages(arguments.out, arguments.tunes, folders, songs, arguments.bars, arguments.seed)
+            print(f"{arguments.out}: {len(key)} pages; move key.json away before readers see them")
+        else:
+            report = report_of(arguments.out)
+            print("\n".join(table(report)))
+            if arguments.write:
+                write_json(arguments.write, report)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Songs under whose tunes versions are compared: excerpts of held-out songs, the tune alone and with the composer's own.
+
+    python -m eval.songs --data data/prepared --sources data/lieder-scores data/polish-songs data/mutopia \\
+        --split test --out songs
+
+What a song is says :mod:`styletransfer.evaluation.songs`; its excerpt has ``--bars`` bars, or with ``--fewest`` as many as
+there are. Written are ``tunes/NAME.mid``, ``composer/NAME.mid`` (its first track is the tune) and ``songs.json``: what each
+song is, which of two lists it is in (every third song of a style is *final*, for a last look; the others are for *decisions*),
+and why other pieces were left out. ``--avoid FILE`` leaves out songs that were used before, and their content groups: FILE is a
+``songs.json``, or any other JSON or lines of text with ids of pieces or names of songs. ``--only FILE``, a ``songs.json``,
+makes its songs again, under its names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from styletransfer.data.catalogue import UNKNOWN
+from styletransfer.data.library import SPLITS, Library, PieceInfo, write_folder
+from styletransfer.data.sources import opened, source_files, source_name
+from styletransfer.errors import InputError
+from styletransfer.evaluation.songs import Rule, name_of, numbered, songs_of
+from styletransfer.score.notes import Piece
+from styletransfer.score.write import write_midi
+
+FINAL = 3  # every third song is a final one
+STYLE = "romantic"  # of a song of whose composer neither name nor era is known
+
+
+def about(piece: PieceInfo, found: Piece) -> dict[str, Any]:
+    """What ``songs.json`` tells of a song."""
+    tune, bar = int((found.notes["part"] == 0).sum()), found.bars[0]
+    style = next((one for one in (piece.composer, piece.era) if one != UNKNOWN), STYLE)
+    return {
+        "piece": piece.id,
+        "title": piece.title,
+        "composer": piece.composer,
+        "era": piece.era,
+        "style": style,
+        "metre": f"{bar['numerator']}/{bar['denominator']}",
+        "bars": len(found.bars),
+        "tune_notes": tune,
+        "accompaniment_notes": len(found.notes) - tune,
+    }
+
+
+def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """Deal songs out to two lists: by style, then by the hash of their names, every third to ``final``."""
+    by_style: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(songs, key=lambda one: hashlib.sha256(one.encode()).digest()):
+        by_style[songs[name]["style"]].append(name)
+    ranked = [name for style in sorted(by_style) for name in by_style[style]]
+    final = ranked[FINAL - 1 :: FINAL]
+    return {"decision": sorted(set(ranked) - set(final)), "final": sorted(final)}
+
+
+def write_songs(out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str], head: dict[str, Any]) -> dict[str, Any]:
+    """Write the folder, in place of an older one, and give what ``songs.json`` holds."""
+    songs = {name: about(*one) for name, one in sorted(zip(names, found, strict=True), key=lambda pair: pair[0])}
+    report = head | lists_of(songs) | {"songs": songs}
+
+    def write(folder: Path) -> None:
+        for name in ("tunes", "composer"):
+            (folder / name).mkdir(parents=True)
+        for name, (_, piece) in zip(names, found, strict=True):
+            tune = piece.notes[piece.notes["part"] == 0]
+            write_midi(piece, folder / "composer" / f"{name}.mid")
+            write_midi(replace(piece, notes=tune, parts=piece.parts[:1]), folder / "tunes" / f"{name}.mid")
+        text = json.dumps(report, ensure_ascii=False, indent=1)
+        (folder / "songs.json").write_text(f"{text}\n", encoding="utf-8")
+
+    write_folder(out, write)
+    return report
+
+
+def words_of(path: Path) -> frozenset[str]:
+    """All strings of a JSON file, its keys among them, or the lines of a text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: it can't be read ({error}).") from None
+    try:
+        return frozenset(_strings(json.loads(text)))
+    except ValueError:
+        return frozenset(line.strip() for line in text.splitlines())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for one in value:
+            yield from _strings(one)
+        if isinstance(value, dict):
+            yield from _strings(list(value.values()))
+
+
+def songs_in(path: Path) -> dict[str, str]:
+    """The songs of a ``songs.json``, id: name."""
+    try:
+        songs = json.loads(path.read_text(encoding="utf-8"))["songs"]
+        return {song["piece"]: name for name, song in songs.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: it is no songs.json ({error}).") from None
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m eval.songs", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data", type=Path, required=True, help="made by `styletransfer data prepare`")
+    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="folders or archives that it was made of")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--bars", type=int, default=16)
+    parser.add_argument("--fewest", type=int, help="bars that will do (by default no fewer)")
+    parser.add_argument("--avoid", type=Path, nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--only", type=Path, metavar="FILE")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    try:
+        return make(arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def make(arguments: argparse.Namespace) -> int:
+    """Look for songs, write them, and say how many there are."""
+    fewest = arguments.fewest or arguments.bars
+    avoid = frozenset().union(*map(words_of, arguments.avoid))
+    rule = Rule(arguments.bars, fewest, avoid, songs_in(arguments.only) if arguments.only else {})
+    library = Library.load(arguments.data)
+    if arguments.out.exists() and not (arguments.out / "songs.json").is_file():
+        raise InputError(f"{arguments.out}: it exists and holds no songs.json; name another folder.")
+
+    with ExitStack() as stack:
+        files = {
+            file.id: file.path
+            for source in arguments.sources
+            for file in source_files(stack.enter_context(opened(source)), source_name(source))
+        }
+        found = list(songs_of(library, arguments.split, files, rule))
+    songs = [(piece, one) for piece, one in found if not isinstance(one, str)]
+    if not songs:
+        raise InputError(f"{arguments.data}: it has no such songs in its {arguments.split} split.")
+
+    left_out = Counter(one for _, one in found if isinstance(one, str))
+    names = numbered([rule.only.get(piece.id) or name_of(piece) for piece, _ in songs])
+    head = {"split": arguments.split, "bars": [fewest, rule.bars], "left_out": dict(sorted(left_out.items()))}
+    report = write_songs(arguments.out, songs, names, head)
+    print(f"{arguments.out}: {len(songs)} songs, {len(report['final'])} of them final; left out: {head['left_out']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
