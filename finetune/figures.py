@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from styletransfer.data.library import Library
     from styletransfer.tokens.codec import Codec, Event
 
-LIKE = 0.75
-"""Likeness of bars that are said to have the same figure."""
 FEWEST_BARS = 4
 """Bars of a piece that must have a figure for it to be taken: one that is carried on, not an accident."""
-FEWEST_ONSETS, FEWEST_NOTES = 2, 3
+MOST_BARS = 400
+"""Bars of a piece that are looked at."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,30 +64,15 @@ def figures(library: Library, codec: Codec) -> Iterator[tuple[dict[str, Any], li
     """Give the figures of all training scores, each with what is known of its piece."""
     from styletransfer.data.batches import piece_grid
     from styletransfer.score.harmony import estimate_key
-    from styletransfer.tokens.figures import accompaniment, figures_of, likeness
+    from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 
     for index in library.select(split="train", feel="score"):
         piece = library.pieces[index]
         grid = piece_grid(library, codec, index)
-        found = figures_of(codec, grid)
-        rich = [
-            bar
-            for bar, figure in enumerate(found)
-            if len(figure) >= FEWEST_ONSETS and sum(count for count, _ in figure.values()) >= FEWEST_NOTES
-        ][:400]
-        table = np.array([[likeness(found[a], found[b]) for b in rich] for a in rich])
-        if not len(rich):
-            continue
-
         key = estimate_key(library.notes(index))
-        taken: list[int] = []
-        for place in np.argsort(-(table >= LIKE).sum(1), kind="stable").tolist():
-            if (table[place] >= LIKE).sum() < FEWEST_BARS or len(taken) == 2:
+        for bar, like in carried_on(figures_of(codec, grid), MOST_BARS)[:2]:
+            if like < FEWEST_BARS:
                 break
-            if all(table[place, other] < 0.5 for other in taken):
-                taken.append(place)
-        for place in taken:
-            bar = rich[place]
             events = accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar))
             row = {
                 "source": piece.source,

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from styletransfer.data.catalogue import UNKNOWN, display_name
 from styletransfer.errors import InputError
 from styletransfer.outputs import MIDI_SUFFIXES, Outputs
 from styletransfer.score.engrave import NEEDS, XML_SUFFIXES
 from styletransfer.score.read import SCORE_SUFFIXES
-from styletransfer.styles import parse_style
+from styletransfer.styles import parse_style, pieces_in, shown
 from styletransfer.transfer.request import Request, Result
 
 STOPPED = 130
@@ -73,10 +74,10 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
     """
-    job.outputs.check(job.request, [*songs, *_sidecar(job.request)])
+    job.outputs.check(job.request, [*songs, *_sidecar(job.request), *pieces_in(job.request.style)])
     from styletransfer.transfer.pipeline import apply
 
-    with bar(title or job.request.style) as progress:
+    with bar(title or shown(job.request.style)) as progress:
         result = apply(job.request, progress, partial=True)
     report = {"input": job.request.song} | job.outputs.told(result) | result.report
     job.outputs.write(result, report)
@@ -97,10 +98,21 @@ def print_report(report: dict[str, Any]) -> None:
     """The report of one arrangement in words."""
     for remark in report["remarks"]:
         print(remark)
+    for row in report["examples"]:
+        print(_followed(row))
     if report["octaves_moved"]:
         print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
     print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
+
+
+def _followed(row: dict[str, Any]) -> str:
+    """What was taken from a piece that is the style."""
+    fitted = f" (in {row['from']}, made to fit)" if "from" in row else ""
+    bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}" if row["bars"] else "no figures"
+    who = display_name(row["composer"]) if row["composer"] != UNKNOWN else "nobody whom the judges are sure of"
+    era = f", {row['era']}" if row["era"] != UNKNOWN else ""
+    return f"{row['piece']}: {bars}; heard as {who}{era}"
 
 
 def print_copied(report: dict[str, Any], what: str = "") -> None:
@@ -133,7 +145,7 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
             try:
                 for folder in {path.parent for path in job.outputs.paths}:
                     folder.mkdir(parents=True, exist_ok=True)
-                report, _ = run(job, bar, found, f"{number}/{len(jobs)} {Path(song).name} in the style of {style}")
+                report, _ = run(job, bar, found, f"{number}/{len(jobs)} {Path(song).name} in the style of {shown(style)}")
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))
             except Exception as error:  # one song must not cost the others; the exit code tells

@@ -37,7 +37,8 @@ Styles = Annotated[
     typer.Option(
         "--style",
         "-s",
-        help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3. Several: repeat it.",
+        help="A style (see `styles`), its folder or Hub id, a piece to follow (sonata.mid), or a blend: bach:0.7,chopin:0.3. "
+        "Several: repeat it.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
@@ -346,7 +347,7 @@ def styles(context: typer.Context, as_json: AsJson = False) -> None:
 @styles_app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A style's name, an adapter's folder, or a Hub id (owner/name).")],
+    name: Annotated[str, typer.Argument(help="A style's name, an adapter's folder, a Hub id (owner/name), or a piece.")],
     as_json: AsJson = False,
 ) -> None:
     """Show a style's card."""

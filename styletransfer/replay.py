@@ -10,6 +10,7 @@ from styletransfer.batch import Bar
 from styletransfer.errors import InputError
 from styletransfer.outputs import Outputs
 from styletransfer.score.write import midi_bytes, write_bytes
+from styletransfer.styles import pieces_in
 from styletransfer.transfer.sidecar import Sidecar, digest, provenance_of, read_sidecar, taken_melody
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force:
     several = len(sidecar.outputs) > 1
     outputs = Outputs(out or Path(f"{path.stem}-replay.mid"), force=force, every=len(sidecar.outputs) if several else 0)
     if not check:
-        outputs.check(None, (path, sidecar.provenance.request.song))
+        request = sidecar.provenance.request
+        outputs.check(None, (path, request.song, *pieces_in(request.style)))
     different = differences(sidecar)
     if different and not anyway:
         raise InputError(f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them.")

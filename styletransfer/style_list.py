@@ -51,7 +51,7 @@ def describe(style: Style, asked: str | None = None) -> dict[str, Any]:
         "minutes": card.minutes if card else None,
         "gain_bits_per_note": round(card.gain, 4) if card and card.gain is not None else None,
         "licence": card.licence if card else None,
-        "path": str(style.path) if style.path else None,
+        "path": str(style.path or style.piece) if style.path or style.piece else None,
         "example": shlex.join([COMMAND, "apply", "twinkle", "--style", asked or style.name]),
     }
 
@@ -97,7 +97,7 @@ def _fields(style: Style, row: dict[str, Any]) -> str:
     known = asdict(style.card) if style.card else {"era": style.era, "composer": style.composer}
     shown = {"name": row["name"], "kind": row["kind"]} | {key: known[key] for key in known if key not in ("name", "kind")}
     shown |= {"gain": row["gain_bits_per_note"], "path": row["path"], "example": row["example"]}
-    if style.path is None:
+    if style.path is None and style.piece is None:
         shown["path"] = "none; the base model knows the style by its tag"
     filled = {key.replace("_", " "): value for key, value in shown.items() if value not in (None, "")}
     return "\n".join(f"{key:<15} {_printable(str(value))}" for key, value in filled.items())

@@ -3,7 +3,8 @@
 A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control tokens it was trained under.
 Shipped styles lie in ``assets/styles`` (where ``$STYLETRANSFER_WEIGHTS`` is set, in its folder ``styles``), a user's own in
 ``~/.local/share/styletransfer/styles`` or in ``$STYLETRANSFER_HOME/styles``; there, the folder's name is the style's. Wherever
-a style's name is asked for, a folder or a Hub id (``owner/name``) does as well. No torch here: a list of styles is instant.
+a style's name is asked for, a folder, a Hub id (``owner/name``) or the file of a piece (``sonata.mid``) does as well. No torch
+here: a list of styles is instant.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, SPECIAL_TOKENS, U
 if TYPE_CHECKING:
     from styletransfer.score.notes import Feel
 
-Kind = Literal["composer", "era", "other", "user"]
+Kind = Literal["composer", "era", "other", "user", "example"]
 CARD = "style.json"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -109,7 +110,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Style:
-    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its control tokens alone."""
+    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its control tokens alone.
+    ``piece``: the file of the piece that is the style (:mod:`styletransfer.transfer.example`)."""
 
     name: str
     kind: Kind
@@ -117,6 +119,7 @@ class Style:
     composer: str
     path: Path | None = None
     card: Card | None = None
+    piece: Path | None = None
 
     @property
     def ships(self) -> bool:
@@ -208,11 +211,13 @@ def style_at(folder: Path) -> Style:
 
 
 def find_style(name: str) -> Style:
-    """A style by its name, its folder or its Hub id.
+    """A style by its name, its folder, its Hub id, or a piece of that style by its file.
 
     Raises:
         InputError: with the nearest name, where there is none; saying what is wrong, where its folder is damaged.
     """
+    if is_piece(name):
+        return _example(Path(os.path.abspath(name)))
     styles = {style.name: style for style in all_styles()}
     if _holds(shipped(), name):  # a damaged one is reported, rather than replaced by the base's control tokens
         return style_at(shipped() / name)
@@ -246,18 +251,55 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
         found.append((find_style(name), amount))
     if not found:
         raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
-    if len({(style.name, style.path) for style, _ in found}) < len(found):
+    if len({(style.name, style.path, style.piece) for style, _ in found}) < len(found):
         raise InputError(f"--style {text}: a style is named twice.")
     total = sum(amount for _, amount in found)
     return [(style, amount / total) for style, amount in found]
 
 
+def is_piece(name: str) -> bool:
+    """Whether a style's name is that of a file of music: by its suffix, whether it is there or not, unless a user's style has
+    that name."""
+    from styletransfer.score.read import SCORE_SUFFIXES
+
+    there = os.path.isfile(name) or not (os.path.isdir(name) or _holds(home(), name))
+    return there and Path(name).suffix.lower() in SCORE_SUFFIXES
+
+
+def _example(path: Path) -> Style:
+    from styletransfer.transfer.example import load_example
+
+    found = load_example(path)
+    return Style(path.stem, "example", found.era, found.composer, piece=path)
+
+
+def pieces_in(text: str) -> list[Path]:
+    """The files of the pieces in a style or a blend."""
+    return [style.piece for style, _ in parse_style(text) if style.piece is not None]
+
+
+def shown(text: str) -> str:
+    """A style or a blend for people to read: pieces without their folders and suffixes."""
+    named = [(Path(name).stem if is_piece(name) else name, weight) for name, weight in _parts(text)]
+    return ",".join(name if weight is None else f"{name}:{weight}" for name, weight in named)
+
+
+def moved_to(text: str, folder: Path) -> str:
+    """The same style or blend, with pieces that aren't there any more named in a folder, if they are there."""
+    found = []
+    for name, weight in _parts(text):
+        beside = folder / Path(name).name
+        own = str(beside) if is_piece(name) and not os.path.isfile(name) and beside.is_file() else name
+        found.append(own if weight is None else f"{own}:{weight}")
+    return ",".join(found)
+
+
 def with_absolute_folders(text: str) -> str:
-    """The same style or blend, with the folders in it named so that they are found from anywhere."""
+    """The same style or blend, with the folders and pieces in it named so that they are found from anywhere."""
     absolute = []
     for name, weight in _parts(text):
         path = os.path.abspath(name)
-        own = path if find_style(name).path == Path(path) else name
+        own = path if is_piece(name) or find_style(name).path == Path(path) else name
         absolute.append(own if weight is None else f"{own}:{weight}")
     return ",".join(absolute)
 
@@ -265,8 +307,8 @@ def with_absolute_folders(text: str) -> str:
 def _parts(text: str) -> list[tuple[str, str | None]]:
     """The names in a blend, and their weights as they are written, None where there is none."""
     parts: list[tuple[str, str | None]] = []
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, colon, weight = (part, "", "") if os.path.isdir(part) else part.rpartition(":")
+    for part in [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(","))):
+        name, colon, weight = (part, "", "") if os.path.exists(part) else part.rpartition(":")
         parts.append((name.strip() or part, weight if colon else None))
     return parts
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, spread
 from styletransfer.score.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
-from styletransfer.score.notes import Feel, make_notes
+from styletransfer.score.notes import Feel, NoteTable, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
 """Quarters, or seconds, of an excerpt: as long as a tune."""
@@ -22,20 +22,27 @@ DOUBT = 3
 """Pieces that the composers' mean counts for, beside a style's own."""
 
 
+def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:
+    """Figures of excerpts of a piece, (SIZE,) each, at most :data:`MOST_A_PIECE`, evenly spread. An excerpt has
+    :data:`~styletransfer.score.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
+    rows = []
+    starts = np.arange(0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel])
+    for start in spread(starts.tolist(), MOST_A_PIECE):
+        cut = notes[(notes["onset"] >= start) & (notes["onset"] < start + WINDOW[feel])]
+        if min(cut["melody"].sum(), (~cut["melody"]).sum()) >= FEWEST:
+            table = make_notes(cut["onset"] - start, cut["duration"], cut["pitch"], melody=cut["melody"])
+            rows.append(figures(table[table["melody"]], table[~table["melody"]], TOGETHER[feel]))
+    return rows
+
+
 def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Figures of excerpts of pieces, (excerpts, SIZE), at most :data:`MOST_A_PIECE` of each, and the piece of each. An excerpt
-    has :data:`~styletransfer.score.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
-    rows, pieces = [np.zeros((0, SIZE))], []
+    """Figures of excerpts of pieces, (excerpts, SIZE), and the piece of each; see :func:`piece_figures`."""
+    rows, pieces = [], []
     for index in indices:
-        notes, feel = library.notes(index), library.pieces[index].feel
-        starts = np.arange(0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel])
-        for start in spread(starts.tolist(), MOST_A_PIECE):
-            cut = notes[(notes["onset"] >= start) & (notes["onset"] < start + WINDOW[feel])]
-            if min(cut["melody"].sum(), (~cut["melody"]).sum()) >= FEWEST:
-                table = make_notes(cut["onset"] - start, cut["duration"], cut["pitch"], melody=cut["melody"])
-                rows.append(figures(table[table["melody"]], table[~table["melody"]], TOGETHER[feel])[None])
-                pieces.append(index)
-    return np.concatenate(rows), np.array(pieces, np.int64)
+        own = piece_figures(library.notes(index), library.pieces[index].feel)
+        rows += own
+        pieces += [index] * len(own)
+    return np.array(rows).reshape(-1, SIZE), np.array(pieces, np.int64)
 
 
 def own_figures(library: Library) -> Own | None:
@@ -50,13 +57,30 @@ def own_figures(library: Library) -> Own | None:
 
     def mean(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         every, count = found[chosen].mean(0), len(set(pieces[chosen].tolist()))
-        every = every if feel == "score" else idioms.on_beats(every)
-        return np.asarray(idioms.centre + count / (count + DOUBT) * (every - idioms.centre))
+        return drawn(every if feel == "score" else idioms.on_beats(every), count)
 
-    usual = float(np.mean([idioms.usual[label] for label in idioms.labels]))
+    usual = usually()
     groups = np.array([library.pieces[one].group for one in pieces.tolist()])
     if feel == "score" and len(set(groups.tolist())) > 1:
         each = np.unique(groups)
         held = [idioms.probability(found[groups == one], Own(mean(groups != one), 0.0)).mean() for one in each]
         usual = float(np.mean(held))
     return Own(mean(np.ones(len(pieces), bool)), usual)
+
+
+def example_figures(notes: NoteTable) -> Own | None:
+    """The same of one score, which is to be followed: each excerpt counts as a piece."""
+    rows = piece_figures(notes, "score")
+    return Own(drawn(np.mean(rows, 0), len(rows)), usually()) if rows else None
+
+
+def drawn(mean: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """A mean of so many pieces' figures, (SIZE,), drawn to the composers' mean by :data:`DOUBT`."""
+    centre = shipped_idioms().centre
+    return np.asarray(centre + count / (count + DOUBT) * (mean - centre))
+
+
+def usually() -> float:
+    """What composers' excerpts usually have by their own means: nats."""
+    idioms = shipped_idioms()
+    return float(np.mean([idioms.usual[label] for label in idioms.labels]))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from styletransfer.data.catalogue import UNKNOWN, composer_id, era_of
@@ -45,8 +44,8 @@ from styletransfer.data.sources import SourceFile, opened, source_files, source_
 from styletransfer.data.splits import Pair, assign_splits, check_splits
 from styletransfer.errors import InputError
 from styletransfer.score.chords import CHORD_DTYPE, ChordTable, recognise
-from styletransfer.score.melody import MELODY_NAMES, NOT_MELODY_NAMES, extract_melody
-from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece
+from styletransfer.score.melody import extract_melody, tune_kind
+from styletransfer.score.notes import BarTable, Feel, NoteTable
 from styletransfer.score.read import read_score
 
 # Two scores are engravings of the same movement if they share this much of all their n-grams (Jaccard). Measured on the
@@ -276,17 +275,6 @@ def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None, la
         chords=chords,
         fits=fits,
     )
-
-
-def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Tune:
-    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that others accompany."""
-    parts = np.unique(piece.notes["part"][melody])
-    if piece.feel != "score" or len(parts) != 1:
-        return "texture"
-    name = piece.parts[int(parts[0])]
-    called = any(pattern.search(name) for pattern in MELODY_NAMES) and not NOT_MELODY_NAMES.search(name)
-    accompanied = bool((piece.notes["part"] != parts[0]).any())
-    return "part" if called and accompanied else "texture"
 
 
 Job = tuple[Path, Feel | None, int | None, Path | None]

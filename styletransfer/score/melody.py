@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,17 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
             return merged
         top = leading
     return skyline(piece, top)
+
+
+def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Literal["part", "texture"]:
+    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that others accompany."""
+    parts = np.unique(piece.notes["part"][melody])
+    if piece.feel != "score" or len(parts) != 1:
+        return "texture"
+    name = piece.parts[int(parts[0])]
+    called = any(pattern.search(name) for pattern in MELODY_NAMES) and not NOT_MELODY_NAMES.search(name)
+    accompanied = bool((piece.notes["part"] != parts[0]).any())
+    return "part" if called and accompanied else "texture"
 
 
 def part_called(piece: Piece, track: str) -> int:

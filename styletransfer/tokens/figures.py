@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from styletransfer.tokens.codec import FROM_FIGURE, Codec, Event, Grid
 from styletransfer.tokens.controls import FARTHEST
 
@@ -19,6 +21,13 @@ NEAR = 3
 
 Figure = dict[int, tuple[int, int]]
 """By step: the notes that begin there, and how far the lowest lies above the bar's lowest."""
+
+LIKE = 0.75
+"""Likeness of bars that are said to have the same figure."""
+UNLIKE = 0.5
+"""Likeness of different figures of a piece, at the most."""
+FEWEST_ONSETS, FEWEST_NOTES = 2, 3
+"""Of a bar that has a figure."""
 
 
 def accompaniment(events: Iterable[Event], melody: Iterable[Event]) -> list[Event]:
@@ -47,6 +56,33 @@ def likeness(one: Figure, other: Figure) -> float:
             theirs, height = other[step]
             total += 0.5 + 0.25 * (count == theirs) + 0.25 * (abs(above - height) <= NEAR)
     return total / len(one.keys() | other.keys())
+
+
+def carried_on(figures: Sequence[Figure], most_bars: int) -> list[tuple[int, int]]:
+    """The bars of a piece that most others are like, each unlike those before it.
+
+    Args:
+        figures: of the bars.
+        most_bars: of how many bars, from the first, is looked at those that have a figure.
+
+    Returns:
+        The bar, and how many have its figure, itself among them; the commonest first.
+    """
+    rich = [
+        bar
+        for bar, figure in enumerate(figures)
+        if len(figure) >= FEWEST_ONSETS and sum(count for count, _ in figure.values()) >= FEWEST_NOTES
+    ][:most_bars]
+    table = np.array([[likeness(figures[a], figures[b]) for b in rich] for a in rich])
+    if not rich:
+        return []
+
+    like = (table >= LIKE).sum(1)
+    taken: list[int] = []
+    for place in np.argsort(-like, kind="stable").tolist():
+        if all(table[place, other] < UNLIKE for other in taken):
+            taken.append(place)
+    return [(rich[place], int(like[place])) for place in taken]
 
 
 def reference_of(figure: Figure, before: Sequence[Figure], head: Figure | None = None) -> int:

@@ -306,6 +306,9 @@ class Line:
         """(vocabulary,) what is added to the logits of the next choice."""
         codec, plan, now = self.codec, self.plan, self._step
         added = np.zeros(codec.size)
+        if self._state == "reference":
+            added[codec.reference_ids[FROM_FIGURE]] = sum(plan.faith)
+            return added
         chooses = self._state in ("bar", "note", "shift")  # what comes next; else how loud, or how long
         if plan.feel == "score" and chooses:
             self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
@@ -313,7 +316,7 @@ class Line:
             near = np.add.outer(np.array(heard, np.int64), CLASHES)
             near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
             added[codec.first_pitch + near] = CLASH_BIAS
-        elif plan.feel == "score" and not self._is_melody and self._state != "reference":
+        elif plan.feel == "score" and not self._is_melody:
             met = self._melody_onset[(self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)]
             if len(met):
                 longer = np.flatnonzero(codec.durations > met[0] - now)

@@ -29,7 +29,8 @@ class Plan:
     ``harmony``: the chords that are to be kept. ``closes``: the key in which music without a melody ends, on its last bar.
     ``chords``: the chords of each bar that the model is told (none: it isn't told any). ``references``: whether the model says
     which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one for each candidate in turn
-    (an empty one is none). ``above``: whether accompaniment may lie above the tune.
+    (an empty one is none); ``faith``: by how many nats it is made likelier that a bar follows each of them. ``above``:
+    whether accompaniment may lie above the tune.
     """
 
     feel: Feel
@@ -48,11 +49,15 @@ class Plan:
     chords: tuple[tuple[Chord, ...], ...] = ()
     references: bool = False
     figures: tuple[tuple[Event, ...], ...] = ()
+    faith: tuple[float, ...] = ()
     above: bool = False
 
     def of_candidate(self, number: int) -> Plan:
         """The plan with the figure of one candidate alone."""
-        return replace(self, figures=(self.figures[number % len(self.figures)],)) if self.figures else self
+        if not self.figures:
+            return self
+        place = number % len(self.figures)
+        return replace(self, figures=(self.figures[place],), faith=self.faith[place : place + 1])
 
     @property
     def figure(self) -> tuple[Event, ...]:

@@ -1,13 +1,16 @@
 """Which figures the candidates of an arrangement begin with: bars of accompaniment from pieces of the style.
 
 A composer's own figures in the tune's metre are preferred, then those of the era, then any; of these, the ones of about the
-tune's tempo. They are moved to the tune's key, told to the model as ``FIGURE``, and followed as far as it likes.
+tune's tempo. They are moved to the tune's key, told to the model as ``FIGURE``, and followed as far as it likes. A piece that
+is a style by itself has its own; where none is in the tune's metre, its commonest bars are cut, or go on, to the tune's.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -16,18 +19,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.data.library import doublings
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.notes import Piece
 from styletransfer.styles import Style, parse_style
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, Event
+from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event
 from styletransfer.tokens.controls import UNKNOWN
+from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.example import Example, load_example
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
 
 ENOUGH = 24
 """Figures from which is drawn, at the least, where there are as many."""
+MOST_BARS, MOST_FIGURES = 160, 4
+"""Bars of a piece to follow that are looked at, and figures that are taken from it in one metre."""
+FAITH = 4.0
+"""Nats by which it is made likelier that a bar follows the figure of such a piece (docs/decisions.md)."""
+RARE = 0.5
+"""Bars with a figure of it, for each with its commonest, at the least."""
 TEMPO_WEIGHT = 4.0
 """How much a figure of twice or half the tempo is rarer: to the power of minus this, by octaves of tempo."""
 
@@ -56,7 +68,7 @@ def shipped_figures() -> Library:
     with safe_open(str(path), framework="numpy") as file:
         rows = json.loads(file.metadata()["figures"])["figures"]
         notes = file.get_tensor("notes")
-    return Library(rows, notes, np.searchsorted(notes[:, 0], np.arange(len(rows) + 1)))
+    return library_of(rows, notes)
 
 
 def writes_songs(composer: str, era: str, library: Library | None = None) -> bool:
@@ -120,6 +132,88 @@ def chosen_figures(
     return tuple(found[k % len(found)] for k in range(count))
 
 
+@lru_cache(maxsize=8)
+def example_library(example: Example, codec: Codec) -> Library:
+    """The figures of a piece: of each metre those that most of its bars have, with the ``bar`` they are from (from 1, a
+    pick-up is 0) and how many are ``like`` it."""
+    piece = example.piece
+    notes = piece.notes[~doublings(piece.notes)] if example.tune == "part" else piece.notes
+    grid = codec.grid_of("score", notes, piece.bars)
+    of_bars, kinds = figures_of(codec, grid), list(zip(grid.bar_metre, grid.bar_length.tolist(), strict=True))
+    number = 1 - (grid.bar_start[0] < 0)
+
+    rows: list[dict[str, Any]] = []
+    played: list[tuple[int, int, int, int]] = []
+    for metre, length in dict.fromkeys(kinds):
+        own = [figure if kind == (metre, length) else {} for figure, kind in zip(of_bars, kinds, strict=True)]
+        found = carried_on(own, MOST_BARS)
+        for bar, like in found[:MOST_FIGURES]:
+            if like < RARE * found[0][1]:
+                break
+            events = accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar))
+            played += [(len(rows), event.step, event.duration, event.pitch) for event in events]
+            rows.append(
+                {
+                    "composer": example.composer,
+                    "era": example.era,
+                    "tune": example.tune,
+                    "metre": metre,
+                    "length": length,
+                    "quarters_per_minute": piece.tempo.quarters_per_minute(),
+                    "tonic": estimate_key(piece.notes).tonic,
+                    "bar": int(bar + number),
+                    "like": like,
+                }
+            )
+    return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
+
+
+def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
+    """The figures of a piece in a metre: its own, else those of its commonest metre with the same beat; maybe none."""
+    library = example_library(example, codec)
+    kinds: Counter[tuple[str, int]] = Counter()
+    for row in library.rows:
+        kinds[row["metre"], row["length"]] += row["like"]
+    alike = [kind for kind, _ in kinds.most_common() if beat_of(kind[0]) == beat_of(metre)]
+    kind = (metre, length) if (metre, length) in kinds else next(iter(alike), None)
+    rows: list[dict[str, Any]] = []
+    played: list[tuple[int, int, int, int]] = []
+    for index, row in enumerate(library.rows):
+        if (row["metre"], row["length"]) == kind:
+            events = refilled(library.events(index, 0), row["length"], length, beat_of(metre), codec)
+            played += [(len(rows), event.step, event.duration, event.pitch) for event in events]
+            rows.append(row | {"metre": metre, "length": length, "from": row["metre"].removeprefix("BAR_")})
+    return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
+
+
+def beat_of(metre: str) -> int:
+    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as its figures have."""
+    top, bottom = (int(part) for part in metre.removeprefix("BAR_").split("/"))
+    unit = 4 * STEPS_PER_QUARTER // max(bottom, 4)
+    return 3 * unit if bottom >= 8 and top % 3 == 0 else unit
+
+
+def refilled(events: Sequence[Event], length: int, wanted: int, beat: int, codec: Codec) -> list[Event]:
+    """The notes of a bar in a bar of another length (steps): what goes over it is cut; what is longer is filled with the whole
+    bar again, else with its last beat."""
+    start, found = 0, []
+    while start < wanted:
+        first = 0 if start == 0 or wanted - start >= length else max(length - beat, 0)
+        for event in events:
+            step = event.step - first + start
+            if event.step >= first and step < wanted:
+                fits = int(np.searchsorted(codec.durations, wanted - step, side="right")) - 1
+                duration = min(event.duration, int(codec.durations[max(fits, 0)]))
+                found.append(event._replace(step=step, duration=duration))
+        start += length - first
+    return found
+
+
+def library_of(rows: list[dict[str, Any]], notes: NDArray[np.int16]) -> Library:
+    """A library of rows, and of notes that are sorted by figure."""
+    return Library(rows, notes, np.searchsorted(notes[:, 0], np.arange(len(rows) + 1)))
+
+
 def main_style(text: str) -> Style:
     """The style of a blend that weighs most."""
     return max(parse_style(text), key=lambda one: one[1])[0]
@@ -130,23 +224,53 @@ def on_top(request: Request) -> bool:
     if request.on_top is not None:
         return request.on_top
     style = main_style(request.style)
+    if style.piece is not None:
+        return load_example(style.piece).tune == "texture"
     return not writes_songs(style.composer, style.era)
 
 
-def figures_for(request: Request, melody: Piece, plan: Plan) -> tuple[tuple[Event, ...], ...]:
-    """Draw the figures of the candidates: every other one has one of the style's, the rest begin as the model likes."""
-    place = max(range(plan.bars), key=lambda bar: plan.bar_metre.count(plan.bar_metre[bar]))  # of as many the first
+def commonest_bar(plan: Plan) -> tuple[str, int]:
+    """The metre of most bars of a tune, and its steps; of as many the first's."""
+    place = max(range(plan.bars), key=lambda bar: plan.bar_metre.count(plan.bar_metre[bar]))
+    return plan.bar_metre[place], int(plan.bar_length[place])
+
+
+def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec) -> Plan:
+    """Draw the figures of the candidates.
+
+    Every candidate has one of a piece that is the style, in a blend as many as it weighs; of the others every other one has one
+    of the heaviest style by name, and the rest begin as the model likes.
+    """
+    count, seed = request.sampling.candidates, request.sampling.seed
+    metre, length = commonest_bar(plan)
+    tune = "texture" if request.on_top else "part"
+    asked = metre, length, melody.tempo.quarters_per_minute(), estimate_key(melody.notes)
+
+    found: list[tuple[Event, ...]] = []
+    for style, weight in parse_style(request.style):
+        own = fitted(load_example(style.piece), metre, length, codec) if style.piece is not None else None
+        if own is not None and own.rows:
+            share = min(max(round(weight * count), 1), count - len(found))
+            found += chosen_figures(style.composer, style.era, tune, *asked, share, seed, own)
+
+    rest = count - len(found)
     style = main_style(request.style)
-    count = request.sampling.candidates
-    drawn = chosen_figures(
-        style.composer,
-        style.era,
-        "texture" if request.on_top else "part",
-        plan.bar_metre[place],
-        int(plan.bar_length[place]),
-        melody.tempo.quarters_per_minute(),
-        estimate_key(melody.notes),
-        max(count // 2, 1),
-        request.sampling.seed,
-    )
-    return tuple(drawn[k // 2] if k % 2 else () for k in range(count)) if drawn else ()
+    drawn = chosen_figures(style.composer, style.era, tune, *asked, max(rest // 2, 1), seed) if rest else ()
+    others = [drawn[k // 2] if k % 2 and drawn else () for k in range(rest)]
+    if not found and not any(others):
+        return plan
+    return replace(plan, figures=(*others, *found), faith=(0.0,) * rest + (FAITH,) * len(found))
+
+
+def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
+    """Tell what is taken from the pieces in a style: whose they are heard as, and the bars whose figures candidates begin with
+    (``from``: of which metre, where that isn't the tune's; none where a song has no beats, or earlier bars stay)."""
+    rows = []
+    for style, _ in parse_style(request.style):
+        if style.piece is None:
+            continue
+        own = fitted(load_example(style.piece), *commonest_bar(plan), codec).rows if plan.figures else []
+        row = {"piece": str(style.piece), "composer": style.composer, "era": style.era, "bars": [one["bar"] for one in own]}
+        changed = [one["from"] for one in own if one["from"] != one["metre"].removeprefix("BAR_")]
+        rows.append(row | ({"from": changed[0]} if changed else {}))
+    return rows

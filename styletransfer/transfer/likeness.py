@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from styletransfer.score.idiom import Own, load_own, shipped_idioms
 from styletransfer.score.notes import NoteTable
 from styletransfer.styles import IDIOM, Style, parse_style
+from styletransfer.transfer.example import load_example
 
 Parts = Sequence[tuple[Own, float]]
 """A style or a blend, as the ranker knows it: whose accompaniments, and their weights."""
@@ -22,7 +23,10 @@ def parts_of(style: str) -> Parts:
 
 
 def own_of(style: Style) -> Own | None:
-    """A shipped composer or an era's composers; of any other style, what is in its folder; None where that has nothing."""
+    """A shipped composer or an era's composers; of a piece, itself; of any other style, what is in its folder; None where that
+    has nothing."""
+    if style.piece is not None:
+        return load_example(style.piece).own
     if style.path is not None and (style.path / IDIOM).is_file():
         return load_own(style.path / IDIOM)
     return shipped_idioms().known({"composer": style.composer, "era": style.era}.get(style.kind, ""))

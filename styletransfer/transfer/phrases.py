@@ -56,6 +56,5 @@ def by_phrases(
                 raise
             break
         chosen.append({"bars": [first, end], "candidate": best, "total": total})
-        own = candidates[best]
-        plan, first = replace(plan, given=tuple(map(tuple, own.bars)), figures=(own.figure,) if own.figure else ()), end
+        plan, first = replace(plan.of_candidate(best), given=tuple(map(tuple, candidates[best].bars))), end
     return candidates, chosen

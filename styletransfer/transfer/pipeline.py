@@ -21,7 +21,7 @@ from styletransfer.score.melody import extract_melody
 from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, bars_under, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.score.write import as_written
-from styletransfer.styles import COPIES, Style, parse_style, weights_folder
+from styletransfer.styles import COPIES, Style, parse_style, pieces_in, weights_folder
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import AnyCodec, codec_of_package
 from styletransfer.tokens.miditok_codec import MidiTokCodec
@@ -29,7 +29,8 @@ from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.transfer import rank
 from styletransfer.transfer.chords import own_chords
 from styletransfer.transfer.dynamics import sung, velocities
-from styletransfer.transfer.figures import figures_for, on_top
+from styletransfer.transfer.example import load_example
+from styletransfer.transfer.figures import followed, on_top, with_figures
 from styletransfer.transfer.going_on import composed, joined, longer
 from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
@@ -90,8 +91,8 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         request = replace(request, on_top=on_top(request))
         if chords is None:
             chords = harmony_of(request, melody, own)
-        figures = figures_for(request, melody, plan) if earlier is None else ()
-        plan = replace(planned(plan, chords, above=not request.on_top), figures=figures)
+        plan = planned(plan, chords, above=not request.on_top)
+        plan = with_figures(plan, request, melody, codec) if earlier is None else plan
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
     tempo = melody.tempo.quarters_per_minute()
@@ -145,6 +146,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     piece, number, key = arranged[best], first_number(plan), estimate_key(melody.notes)
     report = {
         "style": request.style,
+        "examples": followed(request, plan, codec),
         "feel": "performance" if played else melody.feel,
         "on_beats": melody.feel == "score",
         "key": key.name,
@@ -213,7 +215,8 @@ def generate(
     progress: Progress | None = None,
 ) -> Result:
     """Compose freely in a style, as performed music, for about so many seconds."""
-    parse_style(style)
+    if pieces := pieces_in(style):
+        raise InputError(f"--style {pieces[0]}: only `apply` can follow a piece; give the name of a style.")
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
     begin = time.monotonic()
@@ -427,9 +430,11 @@ def ranked(
 
 
 def indexes_for(style: str) -> list[Copies]:
-    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces."""
-    own = [one.path / COPIES for one, _ in parse_style(style) if one.path is not None]
-    return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file())]
+    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces, or are one."""
+    blend = [one for one, _ in parse_style(style)]
+    own = [one.path / COPIES for one in blend if one.path is not None]
+    examples = [load_example(one.piece).copies for one in blend if one.piece is not None]
+    return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file()), *examples]
 
 
 def rank_of(

@@ -14,7 +14,7 @@ from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.score.notes import Feel, NoteTable, Piece
 from styletransfer.score.read import legible
-from styletransfer.styles import parse_style
+from styletransfer.styles import parse_style, shown
 
 if TYPE_CHECKING:
     from styletransfer.transfer.sidecar import Provenance
@@ -28,10 +28,10 @@ PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 class Request:
     """An arrangement to be made.
 
-    ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, or several with weights
-    (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on its beats where it has some, ``score`` takes it to have some,
-    ``performance`` plays what lies on beats as a pianist would (what has none is a performance anyway); ``played``: an earlier
-    arrangement was played so.
+    ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, the file of a piece to follow, or
+    several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on its beats where it has some, ``score``
+    takes it to have some, ``performance`` plays what lies on beats as a pianist would (what has none is a performance anyway);
+    ``played``: an earlier arrangement was played so.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
     ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
     ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
@@ -107,7 +107,7 @@ def options() -> dict[str, Any]:
     return {item.name: item.default for item in (*fields(SamplingConfig), *named)}
 
 
-def request_of(song: str | Path, style: str, model: Path | None = None, /, **chosen: Any) -> Request:
+def request_of(song: str | Path, style: str | Path, model: Path | None = None, /, **chosen: Any) -> Request:
     """A request from keywords, as :func:`options` names them.
 
     Raises:
@@ -122,7 +122,7 @@ def request_of(song: str | Path, style: str, model: Path | None = None, /, **cho
         chosen["melody_track"] = str(chosen["melody_track"])
     sampling = {item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen}
     try:
-        request = from_dict(Request, {"song": str(song), "style": style, "sampling": sampling} | chosen)
+        request = from_dict(Request, {"song": str(song), "style": str(style), "sampling": sampling} | chosen)
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}.") from error
     return replace(request, model=model)
@@ -153,7 +153,7 @@ class Result:
     @property
     def title(self) -> str:
         """What it is, in words."""
-        style = f"in the style of {self.report['style']}"
+        style = f"in the style of {legible(shown(self.report['style']))}"
         return f"{legible(Path(self.request.song).stem)} {style}" if self.request else style
 
     @property

@@ -24,7 +24,7 @@ from styletransfer.errors import InputError
 from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.read import MAX_BYTES
 from styletransfer.score.write import midi_bytes
-from styletransfer.styles import CONFIG, IDIOM, WEIGHTS, parse_style, with_absolute_folders
+from styletransfer.styles import CONFIG, IDIOM, WEIGHTS, moved_to, parse_style, with_absolute_folders
 from styletransfer.transfer.inspection import melody_rows
 from styletransfer.transfer.request import Request, Result
 from styletransfer.transfer.touch import touch_of
@@ -96,7 +96,8 @@ def provenance_of(request: Request, base: Base) -> Provenance:
     for number, (style, _) in enumerate(parse_style(request.style)):
         files = [_bytes(style.path / file) for file in (WEIGHTS, CONFIG)] if style.path else []
         files += [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
-        name = f"the adapter of {style.name}"
+        files += [_bytes(style.piece)] if style.piece else []
+        name = f"the example {style.name}" if style.piece else f"the adapter of {style.name}"
         name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
         ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
     if getattr(base.codec, "plans", False):
@@ -140,7 +141,7 @@ def taken_melody(result: Result) -> list[dict[str, Any]]:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read a sidecar; the song is looked for where it was, and beside the sidecar.
+    """Read a sidecar; the song, and a piece that is the style, are looked for where they were, and beside the sidecar.
 
     Raises:
         InputError: where it is none, is damaged, is of a version with other settings, or the song is nowhere.
@@ -155,6 +156,7 @@ def read_sidecar(path: Path) -> Sidecar:
             raise ValueError("it names no outputs")
         melody, report = list(data["melody"]), dict(data["report"])
         settings["song"] = _find_song(str(settings["song"]), ingredients.get("the song", ""), path)
+        settings["style"] = moved_to(str(settings["style"]), path.parent)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
     try:

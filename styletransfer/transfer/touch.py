@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from styletransfer.styles import Style, find_style, parse_style
-from styletransfer.tokens.controls import ERAS
+from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def touch_of(style: str) -> Touch:
 
 def _own(style: Style) -> Touch:
     own = {item.name: getattr(USUAL, item.name) for item in fields(Touch)}
-    era = find_style(style.era) if style.era in ERAS else None
-    for known in (era, style):
-        if known is not None:
-            own |= _measured().get(known.name, {})
-            own |= known.card.touch if known.card else {}
+    names = [style.era, style.composer] if style.piece is not None else [style.era]
+    told = [find_style(name) for name in names if name in ERAS or name in COMPOSER_ERAS]
+    for known in (*told, style):
+        own |= _measured().get(known.name, {}) if known.piece is None else {}
+        own |= known.card.touch if known.card else {}
     return Touch(**own)
 
 

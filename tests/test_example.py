@@ -1,0 +1,267 @@
+"""A piece as a style: the figures that are taken from it, whom it is heard as, and every place that takes a style."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from styletransfer import StyleTransfer
+from styletransfer.errors import InputError
+from styletransfer.score.copies import match_of
+from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.score.read import read_score
+from styletransfer.score.write import write_midi
+from styletransfer.styles import find_style, moved_to, parse_style, shown, with_absolute_folders
+from styletransfer.tokens.codec import FROM_FIGURE, Event
+from styletransfer.tokens.figures import carried_on, figure_of
+from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.plan import plan_of
+from styletransfer.transfer import example
+from styletransfer.transfer.example import heard, load_example
+from styletransfer.transfer.figures import FAITH, beat_of, example_library, fitted, on_top, refilled, with_figures
+from styletransfer.transfer.likeness import parts_of
+from styletransfer.transfer.pipeline import indexes_for
+from styletransfer.transfer.request import request_of
+from styletransfer.transfer.touch import touch_of
+from tests.command import Run, refused
+from tests.tiny import codec, random_piece, short_song, tune_of
+
+ALBERTI = [48, 55, 52, 55] * 2
+HELD = [48, 52]
+
+
+def sonata(path: Path, bars: int = 8, beats: int = 4, names: tuple[str, str] = ("Right hand", "Left hand")) -> Path:
+    """A tune of quarters in 4/4 over broken chords in eighths; its last bar has one chord."""
+    count = beats * bars
+    tune = make_notes([float(k) for k in range(count)], [1.0] * count, [72 + 2 * (k * k % 5) for k in range(count)])
+    broken = [beats * bar + k / 2 for bar in range(bars - 1) for k in range(2 * beats)]
+    pitch = [p + (0, 5, 7)[bar % 3] for bar in range(bars - 1) for p in ALBERTI[: 2 * beats]]
+    left = make_notes([*broken, *[beats * (bars - 1.0)] * 2], [0.5] * len(broken) + [2.0] * 2, [*pitch, *HELD], part=1)
+    notes = np.concatenate([tune, left])
+    piece = Piece(notes[np.lexsort((notes["pitch"], notes["onset"]))], "score", bars_of([(0.0, beats, 4)], count), parts=names)
+    write_midi(piece, path, force=True)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
+    return [event.step for event in events]
+
+
+def test_bars_that_others_are_like_are_taken(here: Path) -> None:
+    """The broken chord, whose bar is the first of seven; the bar with a chord alone is no figure."""
+    found = load_example(sonata(here / "sonata.mid"))
+    library = example_library(found, codec())
+    assert [(row["bar"], row["like"], row["metre"]) for row in library.rows] == [(1, 7, "BAR_4/4")]
+    assert [event.pitch for event in library.events(0, 0)] == ALBERTI
+    assert found.tune == "texture"
+    assert on_top(request_of("twinkle", here / "sonata.mid"))
+    song = load_example(sonata(here / "song.mid", names=("Voice", "Piano")))
+    assert song.tune == "part"
+    assert not on_top(request_of("twinkle", here / "song.mid"))
+
+
+def test_the_commonest_figure_is_first() -> None:
+    block, broken = figure_of([Event(0, 24, p, -1) for p in (48, 52, 55)] + [Event(48, 24, 48, -1)]), {}
+    broken = {step: (1, 7 * (step > 0)) for step in range(0, 96, 12)}
+    assert carried_on([block, broken, {}, broken, block, broken], 400) == [(1, 3), (0, 2)]
+    assert carried_on([{}, {0: (3, 0)}], 400) == []
+
+
+def test_figures_are_fitted_to_another_metre(here: Path) -> None:
+    """Of the same beat: cut, or filled up; of another beat there are none."""
+    found = load_example(sonata(here / "sonata.mid"))
+    waltz = fitted(found, "BAR_3/4", 72, codec())
+    assert [(row["from"], row["metre"], row["length"]) for row in waltz.rows] == [("4/4", "BAR_3/4", 72)]
+    assert steps(waltz.events(0, 0)) == [0, 12, 24, 36, 48, 60]
+    assert fitted(found, "BAR_6/8", 72, codec()).rows == []
+    assert [beat_of(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [24, 24, 36, 36, 12]
+
+
+def test_a_bar_in_a_longer_bar() -> None:
+    """Half as long it stands twice; a waltz in common time has its last beat again; what is held ends with the bar."""
+    march = [Event(0, 24, 48, -1), Event(24, 24, 55, -1)]
+    assert steps(refilled(march, 48, 96, 24, codec())) == [0, 24, 48, 72]
+    waltz = [Event(0, 72, 48, -1), Event(24, 24, 55, -1), Event(48, 24, 56, -1)]
+    filled = refilled(waltz, 72, 96, 24, codec())
+    assert [(event.step, event.pitch) for event in filled] == [(0, 48), (24, 55), (48, 56), (72, 56)]
+    assert refilled(waltz, 72, 48, 24, codec()) == [Event(0, 48, 48, -1), Event(24, 24, 55, -1)]
+    assert refilled(waltz, 72, 72, 24, codec()) == waltz
+
+
+def test_candidates_that_follow(here: Path) -> None:
+    """All of them, in a blend as many as it weighs; without a figure in the metre, those of the composer."""
+    sonata(here / "sonata.mid")
+    tune = tune_of(4)
+    plan = plan_of(codec(), codec().grid(tune))
+
+    def made(style: str) -> tuple[list[float], list[bool]]:
+        told = with_figures(plan, request_of("twinkle", style, on_top=True), tune, codec())
+        return list(told.faith), [bool(figure) for figure in told.figures]
+
+    assert made("sonata.mid") == ([FAITH] * 8, [True] * 8)
+    assert made("bach:3,sonata.mid:1") == ([0.0] * 6 + [FAITH] * 2, [False, True] * 3 + [True] * 2)
+    assert made("bach") == ([0.0] * 8, [False, True] * 4)
+    sonata(here / "six.mid")
+    six = Piece(tune.notes, "score", bars_of([(0.0, 6, 8)], 12.0))
+    told = with_figures(plan_of(codec(), codec().grid(six)), request_of("twinkle", "bach,six.mid", on_top=True), six, codec())
+    assert list(told.faith) == [0.0] * 8
+    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec()).of_candidate(3)
+    assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
+
+
+def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
+    tune = tune_of(4)
+    plan = plan_of(codec(), codec().grid(tune))
+    sonata(here / "sonata.mid")
+    told = with_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec())
+    line = Line(codec(), type(plan)(**{**vars(told.of_candidate(0)), "references": True}))
+    while line.forced:
+        line.push(line.forced[0])
+    added = line.bias()
+    place = codec().reference_ids[FROM_FIGURE]
+    assert added[place] == FAITH
+    assert np.count_nonzero(added) == 1
+
+
+def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A composer of whom the judge is sure, and that composer's era; else the era alone, else nothing."""
+    sure = {"j1-composers-13": (("bach", "chopin"), [0.1, 0.9]), "j1-eras": (("baroque", "classical"), [0.5, 0.5])}
+
+    def judge(name: str) -> SimpleNamespace:
+        labels, probability = sure[name]
+        return SimpleNamespace(labels=labels, probabilities=lambda piece: np.array(probability))
+
+    monkeypatch.setattr("styletransfer.evaluation.judge.load_judge", judge)
+    piece = random_piece(0, "score")
+    assert heard(piece) == ("chopin", "romantic")
+    sure["j1-composers-13"] = (("bach", "chopin"), [0.4, 0.6])
+    assert heard(piece) == ("unknown", "unknown")
+    sure["j1-eras"] = (("baroque", "classical"), [0.2, 0.8])
+    assert heard(piece) == ("unknown", "classical")
+    monkeypatch.undo()
+    assert heard(tune_of(1)) == ("unknown", "unknown")  # too few notes
+
+
+def test_names_of_pieces(here: Path) -> None:
+    """By their suffix; in blends; a name with commas and colons by itself."""
+    for name in ("sonata.mid", "a,b:1.mid"):
+        sonata(here / name)
+    blend = parse_style("bach:3,sonata.mid:1")
+    assert [(style.name, style.kind, weight) for style, weight in blend] == [
+        ("bach", "composer", 0.75),
+        ("sonata", "example", 0.25),
+    ]
+    assert blend[1][0].piece == here / "sonata.mid"
+    assert parse_style("a,b:1.mid")[0][0].piece == here / "a,b:1.mid"
+    assert with_absolute_folders("bach,sonata.mid:2") == f"bach,{here / 'sonata.mid'}:2"
+    assert shown(f"bach,{here / 'sonata.mid'}:2") == "bach,sonata:2"
+    assert moved_to("/elsewhere/sonata.mid:2,bach", here) == f"{here / 'sonata.mid'}:2,bach"
+    assert moved_to("/elsewhere/other.mid", here) == "/elsewhere/other.mid"
+    with pytest.raises(InputError, match="named twice"):
+        parse_style("sonata.mid,./sonata.mid")
+
+
+def test_pieces_that_cannot_be_followed(here: Path) -> None:
+    """One sentence each, that names the file."""
+    (here / "text.mid").write_text("no music")
+    (here / "notes.txt").write_text("no music")
+    write_midi(tune_of(4), here / "tune.mid")
+    write_midi(random_piece(1, "performance", 60), here / "played.mid")
+    (here / "empty.abc").write_text("X:1\nK:C\nz4|\n")
+    for name, words in (
+        ("gone.mid", "no such file"),
+        ("text.mid", "text.mid"),
+        ("empty.abc", "empty.abc"),
+        ("notes.txt", "no such style"),
+        ("tune.mid", "a melody alone"),
+        ("played.mid", "lies on no beats"),
+    ):
+        with pytest.raises(InputError, match=words) as error:
+            find_style(name)
+        assert str(error.value).count("\n") == 0
+
+
+def test_copies_of_the_piece_are_found(here: Path) -> None:
+    """Its accompaniment in another key under another tune is a copy of it, and of nothing that ships."""
+    write_midi(random_piece(3, "score", 60), here / "piece.mid")
+    indexes = indexes_for("bach,piece.mid")
+    notes = load_example(here / "piece.mid").piece.notes.copy()
+    notes["pitch"] = np.where(notes["melody"], 80 - np.arange(len(notes)) % 5, notes["pitch"] + 2)
+    copied = read_score(here / "piece.mid").with_notes(notes)
+    assert match_of(copied, indexes[1:]).is_copy(len(notes))
+    assert not match_of(copied, indexes[:1]).is_copy(len(notes))
+    assert not match_of(random_piece(4, "score", 60), indexes).is_copy(100)
+
+
+def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The touch is that of whom it is heard as; the ranker compares with the piece itself."""
+    monkeypatch.setattr(example, "heard", lambda piece: ("chopin", "romantic"))
+    sonata(here / "sonata.mid", bars=17)
+    assert touch_of("sonata.mid") == touch_of("chopin")
+    ((own, weight),) = parts_of("sonata.mid")
+    assert weight == 1.0
+    assert isinstance(own.who, np.ndarray)
+
+
+def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
+    """The report and the sidecar tell the piece; one that was changed or is gone is told before any music is made."""
+    write_midi(tune_of(4), here / "song.mid")
+    piece = sonata(here / "sonata.mid")
+    model = ("--model", tiny_package, "--candidates", "2")
+    outcome = run("apply", "song.mid", "-s", "sonata.mid", *model)
+    assert outcome.code == 0
+    assert f"{piece}: figures of bars 1 (in 4/4, made to fit); heard as" in outcome.out
+    data = json.loads((here / "song-sonata.json").read_text())
+    assert data["settings"]["style"] == str(piece)
+    assert [row["bars"] for row in data["report"]["examples"]] == [[1]]
+    assert run("replay", "song-sonata.json", "--check").code == 0
+    refused(run("apply", "song.mid", "-s", "sonata.mid", "-o", "sonata.mid", "-f", *model), "given to work with")
+    refused(run("replay", "song-sonata.json", "-o", "sonata.mid", "-f"), "given to work with")
+
+    content = piece.read_bytes()
+    sonata(piece, bars=6)
+    refused(run("replay", "song-sonata.json"), "the example sonata", "then")
+    piece.unlink()
+    refused(run("replay", "song-sonata.json"), "sonata.mid", "no such file")
+    (here / "moved").mkdir()
+    for name in ("song-sonata.json", "song.mid"):
+        (here / name).rename(here / "moved" / name)
+    (here / "moved/sonata.mid").write_bytes(content)
+    assert run("replay", "moved/song-sonata.json", "--check").code == 0
+
+
+def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
+    """Several styles, all candidates, bars made again, a card; composing freely follows no piece."""
+    short_song(here / "song.mid")
+    sonata(here / "sonata.mid")
+    model = ("--model", tiny_package, "--candidates", "2")
+    assert run("apply", "song.mid", "-s", "sonata.mid", "-s", "bach", "-o", "out", *model).code == 0
+    assert sorted(path.name for path in (here / "out").glob("*.mid")) == ["song-bach.mid", "song-sonata.mid"]
+    assert run("apply", "song.mid", "-s", "bach:0.5,sonata.mid:0.5", "--all", *model).code == 0
+    assert (here / "song-bach-0.5-sonata-0.5-2.mid").is_file()
+    assert run("apply", "out/song-sonata.mid", "-s", "sonata.mid", "--bars", "1", "-o", "again.mid", *model).code == 0
+    card = run("styles", "show", "sonata.mid")
+    assert (card.code, "example" in card.out, str(here / "sonata.mid") in card.out) == (0, True, True)
+    refused(run("generate", "-s", "sonata.mid", *model[:2]), "only `apply` can follow a piece")
+    music = StyleTransfer.from_pretrained(tiny_package).apply(here / "song.mid", here / "sonata.mid", candidates=1)
+    assert music.report["examples"][0]["piece"] == str(here / "sonata.mid")
+    assert music.title == "song in the style of sonata"
+
+
+def test_a_song_without_beats(run: Run, tiny_package: Path, here: Path) -> None:
+    """It can't take figures, which the report tells; who is heard is followed."""
+    write_midi(random_piece(2, "performance", 12), here / "played.mid")
+    sonata(here / "sonata.mid")
+    outcome = run("apply", "played.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
+    assert outcome.code == 0
+    assert "sonata.mid: no figures" in outcome.out
