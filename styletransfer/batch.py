@@ -109,7 +109,9 @@ def print_report(report: dict[str, Any]) -> None:
 def _followed(row: dict[str, Any]) -> str:
     """What was taken from a piece that is the style."""
     fitted = f" (in {row['from']}, made to fit)" if "from" in row else ""
-    bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}" if row["bars"] else "no figures"
+    bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}"
+    if not row["bars"]:
+        bars = f"no figures ({row['why']}), only its texture and composer"
     who = display_name(row["composer"]) if row["composer"] != UNKNOWN else "nobody whom the judges are sure of"
     era = f", {row['era']}" if row["era"] != UNKNOWN else ""
     return f"{row['piece']}: {bars}; heard as {who}{era}"

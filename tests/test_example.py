@@ -258,10 +258,15 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
     assert music.title == "song in the style of sonata"
 
 
-def test_a_song_without_beats(run: Run, tiny_package: Path, here: Path) -> None:
-    """It can't take figures, which the report tells; who is heard is followed."""
+def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> None:
+    """Without beats, or with another beat, it can't take figures, which the report tells."""
     write_midi(random_piece(2, "performance", 12), here / "played.mid")
     sonata(here / "sonata.mid")
     outcome = run("apply", "played.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
     assert outcome.code == 0
-    assert "sonata.mid: no figures" in outcome.out
+    assert "sonata.mid: no figures (the song lies on no beats), only its texture and composer; heard as" in outcome.out
+
+    notes = make_notes([0.0, 1.5, 3.0, 4.5], [1.5] * 4, [72, 74, 76, 72])
+    write_midi(Piece(notes, "score", bars_of([(0.0, 6, 8)], 6.0)), here / "six.mid")
+    outcome = run("apply", "six.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
+    assert "sonata.mid: no figures (it has none in 6/8)" in outcome.out

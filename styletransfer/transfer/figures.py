@@ -263,14 +263,24 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec) -> P
 
 
 def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
-    """Tell what is taken from the pieces in a style: whose they are heard as, and the bars whose figures candidates begin with
-    (``from``: of which metre, where that isn't the tune's; none where a song has no beats, or earlier bars stay)."""
+    """Tell what is taken from the pieces in a style.
+
+    Returns:
+        Of each its file ``piece``, ``composer`` and ``era`` as whose it is heard, the ``bars`` whose figures candidates begin
+        with, and ``from``, their metre, where that isn't the tune's; where there are none, ``why``.
+    """
     rows = []
     for style, _ in parse_style(request.style):
         if style.piece is None:
             continue
-        own = fitted(load_example(style.piece), *commonest_bar(plan), codec).rows if plan.figures else []
+        metre, length = commonest_bar(plan)
+        own = fitted(load_example(style.piece), metre, length, codec).rows if plan.references and not request.bars else []
         row = {"piece": str(style.piece), "composer": style.composer, "era": style.era, "bars": [one["bar"] for one in own]}
-        changed = [one["from"] for one in own if one["from"] != one["metre"].removeprefix("BAR_")]
-        rows.append(row | ({"from": changed[0]} if changed else {}))
+        metre = metre.removeprefix("BAR_")
+        if not own:
+            why = f"it has none in {metre}" if plan.references else "the song lies on no beats"
+            row["why"] = "the bars around them are followed" if request.bars else why
+        elif own[0]["from"] != metre:
+            row["from"] = own[0]["from"]
+        rows.append(row)
     return rows
