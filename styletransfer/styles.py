@@ -260,7 +260,9 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
 def is_piece(name: str) -> bool:
     """Whether a style's name is that of a file of music: by its suffix, whether it is there or not, unless a user's style has
     that name."""
-    from styletransfer.score.read import SCORE_SUFFIXES
+    if not Path(name).suffix:
+        return False
+    from styletransfer.score.read import SCORE_SUFFIXES  # brings numpy
 
     there = os.path.isfile(name) or not (os.path.isdir(name) or _holds(home(), name))
     return there and Path(name).suffix.lower() in SCORE_SUFFIXES
