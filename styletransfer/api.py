@@ -40,13 +40,17 @@ class StyleTransfer:
         return cls(path)
 
     def apply(
-        self, song: str | Path, style: str | Path, progress: Callable[[float], None] | None = None, **chosen: Any
+        self,
+        song: str | Path | None,
+        style: str | Path,
+        progress: Callable[[float], None] | None = None,
+        **chosen: Any,
     ) -> Result:
         """Arrange a song for piano in a style: its melody stays, note for note, everything else is new.
 
-        ``song`` is a file or an example's name, ``style`` a style's name, folder or Hub id, the file of a piece to follow, or
-        a blend. ``progress`` gets the share done. The other keywords are the options of the command ``apply``, with their
-        names and defaults.
+        ``song`` is a file or an example's name, or None for ``chords`` by themselves, ``style`` a style's name, folder or Hub
+        id, the file of a piece to follow, or a blend. ``progress`` gets the share done. The other keywords are the options of
+        the command ``apply``, with their names and defaults.
 
         Raises:
             InputError: where the song can't be read or has no melody, there is no such style, or an option can't have a value.

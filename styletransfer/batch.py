@@ -57,7 +57,7 @@ def apply_all(
         InputError: with one song, where it can't be arranged; with several, where none of them can be tried.
     """
     if len(songs) == len(styles) == 1 and not os.path.isdir(songs[0]):
-        outputs = replace(outputs, midi=out or Path(f"{Path(songs[0]).stem}-{short_name(styles[0])}.mid"))
+        outputs = replace(outputs, midi=out or Path(f"{_called(songs[0])}-{short_name(styles[0])}.mid"))
         report, result = run(Job(request, outputs), bar, songs)
         if as_json:
             print(json.dumps(report))
@@ -74,12 +74,15 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
     """
-    job.outputs.check(job.request, [*songs, *_sidecar(job.request), *pieces_in(job.request.style)])
+    from styletransfer.transfer.planning import settled
+
+    request = settled(job.request)
+    job.outputs.check(request, [*songs, *_sidecar(request), *pieces_in(request.style)])
     from styletransfer.transfer.pipeline import apply
 
-    with bar(title or shown(job.request.style)) as progress:
-        result = apply(job.request, progress, partial=True)
-    report = {"input": job.request.song} | job.outputs.told(result) | result.report
+    with bar(title or shown(request.style)) as progress:
+        result = apply(request, progress, partial=True)
+    report = {"input": request.song or None} | job.outputs.told(result) | result.report
     job.outputs.write(result, report)
     return report, result
 
@@ -125,10 +128,8 @@ def print_copied(report: dict[str, Any], what: str = "") -> None:
 
 
 def _in_short(report: dict[str, Any]) -> str:
-    return (
-        f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, {report['notes']} notes, {report['key']}, "
-        f"{report['seconds_of_music']:.0f} s of music"
-    )
+    kept = f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, " if report["melody_notes"] else ""
+    return f"{kept}{report['notes']} notes, {report['key']}, {report['seconds_of_music']:.0f} s of music"
 
 
 def _several(request: Request, songs: list[str], styles: list[str], outputs: Outputs, bar: Bar, as_json: bool) -> int:
@@ -204,7 +205,7 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
 
     for given in names:
         if not os.path.isdir(given):
-            add(given, Path(given).stem)
+            add(given, _called(given))
             continue
         before = len(seen)
         for folder, below, files in os.walk(given, onerror=lambda error: failures.add(str(error.filename), "", str(error))):
@@ -252,6 +253,11 @@ def _prepare_folders(outputs: Outputs) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{option} {folder}: the folder can't be made ({error.strerror}); name another.") from None
+
+
+def _called(song: str) -> str:
+    """What the outputs of a song are called after."""
+    return Path(song).stem or "chords"
 
 
 def short_name(style: str) -> str:

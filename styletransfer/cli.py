@@ -98,14 +98,15 @@ def options(
 
 @app.command()
 def apply(
+    style: Styles,
     songs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SONG…",
-            help="MIDI, MusicXML, ABC or kern files, folders of them, or examples: happy-birthday, greensleeves, …",
+            help="MIDI, MusicXML, ABC or kern files, folders of them, examples (happy-birthday, greensleeves, …), text files "
+            "of chords; none, where --chords are all there is.",
         ),
-    ],
-    style: Styles,
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The MIDI file to write, by default in the current folder; for several, the folder."),
@@ -135,6 +136,8 @@ def apply(
     choose: Annotated[
         str, typer.Option(help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all).")
     ] = "phrases",
+    metre: Annotated[str | None, typer.Option(help="Of chords without a song: 4/4 by default.")] = None,
+    tempo: Annotated[float | None, typer.Option(help="Of chords without a song: beats a minute.")] = None,
     seconds: Annotated[float | None, typer.Option(help="With --mode continue: of music after the tune.")] = None,
     bars: Annotated[
         str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
@@ -158,8 +161,8 @@ def apply(
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords, on_top)
-    choose = "whole" if every else choose
-    request = Request(songs[0], style[0], *settings, choose)  # type: ignore[arg-type]
+    choose, songs = "whole" if every else choose, songs or [""]
+    request = Request(songs[0], style[0], *settings, choose, metre, tempo)  # type: ignore[arg-type]
     outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, True, score, chord_symbols)
     code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
     raise typer.Exit(code)

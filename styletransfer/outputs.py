@@ -125,7 +125,11 @@ class Outputs:
             from styletransfer.score.render import find_soundfont
 
             find_soundfont(self.soundfont)
-        if self.score is not None and request is not None:
+        if self.score is not None and request is not None and not request.song:
+            from styletransfer.score.engrave import check_format
+
+            check_format(self.score, self.force)
+        elif self.score is not None and request is not None:
             from styletransfer.score.engrave import check_score
             from styletransfer.transfer.redo import feel_of
 

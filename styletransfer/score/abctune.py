@@ -149,7 +149,8 @@ class _Reader:
                 self.in_music = self.in_music or match[1] == "K"
             elif self.in_music:
                 self.music(line)
-        voices = [voice for voice in self.voices.values() if voice.sounds and voice.place]
+        voices = [voice for voice in self.voices.values() if voice.place]
+        voices = [voice for voice in voices if voice.sounds] or [voice for voice in voices if voice.chords]
         names: list[str] = []
         for part, voice in enumerate(voices):
             voice.sounds = [sound._replace(part=part) for sound in voice.sounds if 0 <= sound.pitch <= 127 and sound.length]

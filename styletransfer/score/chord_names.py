@@ -253,8 +253,7 @@ def chords_of_line(text: str, bars: BarTable) -> ChordTable:
     Raises:
         InputError: where a symbol isn't understood, or there are more bars than the song has.
     """
-    lines = [line.strip().strip("|") for line in text.splitlines()]
-    told = [bar.split() for line in lines if line.strip() for bar in re.split(r"\|+", line)]
+    told = _bars(text)
     own = bars[1:] if len(told) < len(bars) and bars["start"][0] < 0 else bars
     if len(told) > len(own):
         raise InputError(f"--chords: {len(told)} bars of chords, and the song has {len(own)}.")
@@ -271,6 +270,17 @@ def chords_of_line(text: str, bars: BarTable) -> ChordTable:
                 begin = rows.pop()[0]
             rows.append((begin, end - begin, *chord))
     return np.array(rows, CHORD_DTYPE)
+
+
+def _bars(text: str) -> list[list[str]]:
+    """The words of each bar of a line."""
+    lines = [line.strip().strip("|") for line in text.splitlines()]
+    return [bar.split() for line in lines if line.strip() for bar in re.split(r"\|+", line)]
+
+
+def count_bars(text: str) -> int:
+    """How many bars a line of :func:`chords_of_line` has."""
+    return len(_bars(text))
 
 
 def _words(line: list[str], before: Chord | None) -> list[Chord | None]:

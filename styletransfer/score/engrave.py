@@ -41,7 +41,7 @@ def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> 
         InputError: with the sentence for the user.
     """
     check_format(path, force)
-    source = read_song(song, None if feel == "auto" else "score")
+    source = read_song(song, None if feel == "auto" else "score", silent=True)
     free = feel == "performance" and not on_beats(source.notes, source.bars, source.ticks_per_quarter)
     if source.feel == "performance" or free:
         raise InputError(

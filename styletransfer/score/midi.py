@@ -126,7 +126,7 @@ def without_doubles(notes: NoteTable) -> NoteTable:
     """Notes without those that another of the same part, onset and pitch outlasts: two voices in unison are one key."""
     order = np.lexsort((-notes["duration"], notes["pitch"], notes["onset"], notes["part"]))
     keys = notes[["part", "onset", "pitch"]][order]
-    rows: NoteTable = notes[order[np.concatenate([[True], keys[1:] != keys[:-1]])]]
+    rows: NoteTable = notes[order[np.concatenate([np.ones(min(len(keys), 1), bool), keys[1:] != keys[:-1]])]]
     return rows
 
 

@@ -84,7 +84,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     rows = _laid_out(written.sounds, written.runs)
     early = sum(row.onset < 0 for row in rows)
     rows = [row for row in rows if row.onset >= 0]
-    if not rows:
+    if not rows and not (written.chords and written.measures):  # chord symbols over rests are a song of chords
         reason = "it holds only drums" if written.drums else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
     if written.drums:
@@ -101,7 +101,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     tpq = _ticks_per_quarter(rows)
     onset = np.array([round(row.onset * tpq) for row in rows])
     duration = np.maximum([round((row.onset + row.length) * tpq) for row in rows] - onset, 1)
-    end = float((onset + duration).max() / tpq)
+    end = float((onset + duration).max() / tpq) if rows else float(_end_of(written))
     if end > MAX_QUARTERS:
         raise InputError(f"{name}: its notes lie at impossible times; export it again from the program that made it.")
     tempo = _tempo_map(written.tempos, written.runs, tpq)
@@ -288,6 +288,12 @@ def _tempo_map(changes: dict[Fraction, float], runs: list[Run], tpq: int) -> Tem
     ticks = sorted(tempos)
     kept = [t for i, t in enumerate(ticks) if i == 0 or tempos[t] != tempos[ticks[i - 1]]]
     return TempoMap(np.array(kept) / tpq, np.array([tempos[t] for t in kept]))
+
+
+def _end_of(written: Written) -> Fraction:
+    """Where the last measure ends as it is played."""
+    place, metre = written.measures[-1]
+    return place + Fraction(4 * metre[0], metre[1])
 
 
 def _in_midi(metre: Metre) -> bool:

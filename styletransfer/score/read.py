@@ -31,7 +31,14 @@ def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = No
     Raises:
         InputError: where the file is missing, unreadable, empty, broken, far too long, or has no notes.
     """
-    path = Path(path)
+    piece = _parsed(Path(path), feel, tune)
+    if not len(piece.notes):
+        raise InputError(f"{path}: it holds no notes; give a file with a melody in it.")
+    return piece
+
+
+def _parsed(path: Path, feel: Feel | None, tune: int | None = None) -> Piece:
+    """The piece in a file; it may have chord symbols and no notes."""
     data, suffix = _bytes_of(path), path.suffix.lower()
     if data[:4] == b"MThd" or suffix in MIDI_SUFFIXES:
         return parse_midi(data, str(path), feel)
@@ -66,8 +73,8 @@ def read_tunes(path: Path) -> tuple[Tune, ...]:
     return () if data[:4] == b"MThd" else tunes(data, str(path))
 
 
-def read_song(name_or_path: str | Path, feel: Feel | None = None) -> Piece:
-    """Read a file, or one of the example tunes where no file has that name.
+def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: bool = False) -> Piece:
+    """Read a file, or one of the example tunes where no file has that name; where ``silent``, chord symbols over rests, too.
 
     Raises:
         InputError: as :func:`read_score`, or where neither a file nor an example has that name.
@@ -80,7 +87,7 @@ def read_song(name_or_path: str | Path, feel: Feel | None = None) -> Piece:
     looks_like_path = Path(text).suffix != "" or os.sep in text or os.path.lexists(text)
     if text and not looks_like_path:
         raise InputError(f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}.")
-    return read_score(text, feel)
+    return _parsed(Path(text), feel) if silent else read_score(text, feel)
 
 
 def _bytes_of(path: Path) -> bytes:

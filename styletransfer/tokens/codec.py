@@ -124,7 +124,11 @@ def key_token(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
     A model that knows it need not guess it from the first two bars, which is all it is told of the melody there. In an
     arrangement it follows from the tune, in training from the window's own melody: nothing that a caller couldn't know.
     """
-    key = key_of_events(bars)
+    return token_of_key(key_of_events(bars))
+
+
+def token_of_key(key: Key | None) -> str:
+    """A key as the controls tell it."""
     return key.name.replace(" ", "-") if key else UNKNOWN
 
 

@@ -31,8 +31,9 @@ from styletransfer.tokens.codec import (
     Event,
     key_of_events,
     key_token,
+    token_of_key,
 )
-from styletransfer.tokens.controls import FARTHEST
+from styletransfer.tokens.controls import FARTHEST, UNKNOWN
 from styletransfer.tokens.figures import Figure, accompaniment, figure_of, reference_of
 from styletransfer.tokens.plan import Plan
 
@@ -88,7 +89,11 @@ class Line:
         # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
         self._close = self._end = self._until = 1 << 40
         self._key: Key | None = None
-        if self._locked and plan.melody is not None and len(self._melody_onset):
+        if plan.closes:
+            last = int(plan.bar_start[-1])
+            self._key, self._close = plan.key, last + (plan.chords[-1][-1].step if plan.chords else 0)
+            self._end, self._until = self._close + 1, last + int(plan.bar_length[-1])
+        elif self._locked and plan.melody is not None and len(self._melody_onset):
             self._close = int(self._melody_onset[-1])
             self._until = int(self._melody_end[-1])
             self._end = self._close + max((self._until - self._close) // 2, 1)
@@ -99,9 +104,6 @@ class Line:
                 self._key = None  # the song's own last chord is another one
             if self._key and plan.chords and plan.chord_at(self._close)[1:3] not in self._key.tonic_chords:
                 self._key = None  # the plan closes otherwise
-        elif plan.closes:
-            self._key, self._close = plan.closes, int(plan.bar_start[-1])
-            self._end, self._until = self._close + 1, self._close + int(plan.bar_length[-1])
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -193,6 +195,8 @@ class Line:
         sounding = self._melody_pitch[self._tune()]
         if len(sounding):  # the latest: legato notes overlap, and a long one may outlast a short one
             return int(sounding[-1])
+        if self.plan.closes and now >= int(self._melody_end.max()):
+            return HIGHEST_PITCH + 1  # what goes on after a tune lies below nothing
         index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
         around = self._melody_pitch[max(index, 0) : index + 2]
         return int(around.max()) + 1
@@ -358,7 +362,7 @@ class Line:
         return ok | (landing == pending.step) if pending is not None else ok
 
     def _allow_end(self, mask: NDArray[np.bool_]) -> None:
-        mask[self._bar_end] = True
+        mask[self._bar_end] = self.bar + 1 < self.plan.bars or not self.plan.closes or self._step >= self._close
 
     @property
     def _bar_end(self) -> int:
@@ -438,7 +442,8 @@ class Line:
         """The key that the controls tell for the sequence of :meth:`context`."""
         first = self.first + max(len(self.bars) - 1 - back, 0)
         bars = range(first, min(first + KEY_BARS, self.plan.bars)) if self.plan.melody is not None else ()
-        return key_token([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
+        told = key_token([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
+        return token_of_key(self.plan.key) if told == UNKNOWN and self.plan.chords else told
 
     def context(self, bars: int) -> list[int]:
         """The sequence after the controls, from ``bars`` bars back to now: what a window that slides begins with."""

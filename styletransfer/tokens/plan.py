@@ -26,7 +26,8 @@ class Plan:
     until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
     ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
     the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
-    ``harmony``: the chords that are to be kept. ``closes``: the key in which music without a melody ends, on its last bar.
+    ``harmony``: the chords that are to be kept. ``key``: what the model is told of the key where there is too little melody to
+    tell it by; with ``closes``, music without a melody, or after it, ends in this key, with a full chord on its last bar.
     ``chords``: the chords of each bar that the model is told (none: it isn't told any). ``references``: whether the model says
     which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one for each candidate in turn
     (an empty one is none); ``faith``: by how many nats it is made likelier that a bar follows each of them. ``above``:
@@ -45,7 +46,8 @@ class Plan:
     given: tuple[tuple[int, ...], ...] = ()
     stop: int | None = None
     harmony: Harmony | None = None
-    closes: Key | None = None
+    key: Key | None = None
+    closes: bool = False
     chords: tuple[tuple[Chord, ...], ...] = ()
     references: bool = False
     figures: tuple[tuple[Event, ...], ...] = ()

@@ -235,8 +235,8 @@ def commonest_bar(plan: Plan) -> tuple[str, int]:
     return plan.bar_metre[place], int(plan.bar_length[place])
 
 
-def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec) -> Plan:
-    """Draw the figures of the candidates.
+def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
+    """Draw the figures of the candidates, in a key.
 
     Every candidate has one of a piece that is the style, in a blend as many as it weighs; of the others every other one has one
     of the heaviest style by name, and the rest begin as the model likes.
@@ -244,7 +244,7 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec) -> P
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
     tune = "texture" if request.on_top else "part"
-    asked = metre, length, melody.tempo.quarters_per_minute(), estimate_key(melody.notes)
+    asked = metre, length, melody.tempo.quarters_per_minute(), key
 
     found: list[tuple[Event, ...]] = []
     for style, weight in parse_style(request.style):

@@ -9,19 +9,27 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.score.chord_names import bar_chords
+from styletransfer.score.chords import QUALITIES, ChordTable, chord_table
 from styletransfer.score.hands import split_hands
-from styletransfer.score.harmony import estimate_key
+from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import BAR_DTYPE, NoteTable, Piece, make_notes, sort_notes
-from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
+from styletransfer.score.notes import BAR_DTYPE, BarTable, NoteTable, Piece, make_notes, sort_notes
+from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec, chords_by_bar
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.dynamics import velocities
 from styletransfer.transfer.steps import decoded, in_quarters
 from styletransfer.transfer.touch import Touch
 
+ENDING = 4
+"""Bars of the tune's end, with which what goes on ends."""
+
 
 def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
-    """An arrangement with bars for so many seconds more, and the plan that fills these: at least half a bar for the close."""
+    """An arrangement with bars for so many seconds more, and the plan that fills these: at least half a bar for the close.
+
+    The plan has no chords for the new bars yet; see :func:`with_chords`.
+    """
     stop = arranged.tempo.to_seconds(_end(arranged)) + seconds
     grid = codec.grid(arranged)
     given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(plan.bars))
@@ -44,9 +52,65 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
         None,
         plan.subdivision,
         given=given,
-        closes=estimate_key(arranged.melody),
+        key=estimate_key(arranged.melody),
+        closes=True,
     )
     return replace(arranged, bars=bars), wider
+
+
+def with_chords(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
+    """The plan of :func:`longer` after one that tells chords: the tune is told as it was, then rests, and the harmony goes on.
+
+    Args:
+        wider: the plan of all bars. plan: that of the tune's.
+        chords: those of all bars.
+    """
+    assert plan.melody is not None
+    rests = ((),) * (wider.bars - plan.bars)
+    told = chords_by_bar(chords, wider.bar_start, wider.bar_length)
+    return replace(wider, melody=(*plan.melody, *rests), chords=told, references=True, above=plan.above)
+
+
+def chords_after(chords: ChordTable, bars: BarTable, first: int, key: Key) -> ChordTable:
+    """The harmony of a tune, and of the bars that go on after it: the tune's own once more, as a next verse would have it.
+
+    The verse begins with the tune's first whole bar, and ends with its last ones. Its last bar is the tonic's; the one before
+    leads to it, by a dominant in its second half where there is none.
+
+    Args:
+        chords: of the tune. bars: all of them. first: the first bar after the tune.
+        key: the tune's.
+    """
+    begin, count = int(bars["start"][0] < 0 and first > 1), len(bars) - first
+    ending = min(first - begin, ENDING)
+    named = {float(row["start"]): (int(row["root"]), int(row["quality"]), int(row["bass"])) for row in chords}
+    for bar in range(first, len(bars)):
+        left = len(bars) - bar
+        source = first - left if left <= ending < count else begin + (bar - first) % (first - begin)
+        for place, chord in bar_chords(chords, bars[source]):
+            if place < bars[bar]["length"]:
+                named[float(bars[bar]["start"]) + place] = chord
+
+    close = float(bars[-1]["start"])
+    named = {start: chord for start, chord in named.items() if start <= close}
+    before = named[max(start for start in named if start < close)]
+    dominant = (key.tonic + 7) % 12
+    if count > 1 and before[0] != dominant and before[0] != (key.tonic + 11) % 12:
+        middle = _middle(bars[-2])
+        named = {start: chord for start, chord in named.items() if start < middle}
+        named[middle] = dominant, QUALITIES.index("dominant-seventh"), dominant
+    named[close] = (*key.tonic_chords[0], key.tonic)
+    starts = sorted(named)
+    end = close + float(bars[-1]["length"])
+    return chord_table(np.array(starts), end, np.array([named[start] for start in starts]))
+
+
+def _middle(bar: np.void) -> float:
+    """The beat on which the second half of a bar begins, in quarters."""
+    compound = bar["denominator"] >= 8 and bar["numerator"] % 3 == 0
+    beat = 1.5 if compound else 4.0 / float(bar["denominator"])
+    beats = round(float(bar["length"]) / beat)
+    return float(bar["start"]) + beat * (-(-beats // 2) if beats > 1 else 0)
 
 
 def joined(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:

@@ -31,12 +31,22 @@ from styletransfer.transfer.chords import own_chords
 from styletransfer.transfer.dynamics import sung, velocities
 from styletransfer.transfer.example import load_example
 from styletransfer.transfer.figures import followed, on_top, with_figures
-from styletransfer.transfer.going_on import composed, joined, longer
+from styletransfer.transfer.going_on import chords_after, composed, joined, longer, with_chords
 from styletransfer.transfer.likeness import Parts, likeness, parts_of
 from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented, structural
 from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.pianist import performed
-from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
+from styletransfer.transfer.planning import (
+    chord_song,
+    chords_alone,
+    closes_on,
+    harmony_of,
+    harmony_rows,
+    key_of,
+    planned,
+    settled,
+    table_of,
+)
 from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
 from styletransfer.transfer.request import PARTS, Request, Result, bar_range
 from styletransfer.transfer.sidecar import provenance_of, report_beside
@@ -63,16 +73,20 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         InputError: where the song can't be read or has no melody.
     """
     begin = time.monotonic()
-    request = replace(request, chords=with_text(request.chords))
+    request = settled(request)
     earlier: Piece | None = None
     if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
         request = replace(request, feel=feel_of(request.song, request.feel))
         source, melody = read_earlier(request.song, "performance" if request.feel == "performance" else "score")
         earlier, octaves, played = source, 0, request.feel == "played"
     else:
-        source = read_song(request.song, "score" if request.feel == "score" else None)
+        feel: Feel | None = "score" if request.feel == "score" else None
+        source = read_song(request.song, feel, silent=True) if request.song else chord_song(request)
         melody, octaves = find_melody(source, keep_register=request.keep_register, track=request.melody_track)
         played = request.feel == "performance" and melody.feel == "score"
+    alone = not len(melody.notes)  # there are chords, and no tune
+    if alone and (request.mode != "reharmonize" or request.keep != "exact"):
+        raise InputError(f"{request.song}: it has chords and no tune; leave out --mode and --keep.")
     from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
@@ -81,18 +95,22 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
     own: ChordTable | None = None
-    if request.chords == "keep":
+    if request.chords == "keep" and not alone:
         own, held_to = own_chords(source, melody, octaves, plan)
         plan = replace(plan, harmony=held_to)
     chords: ChordTable | None = None
     if codec.plans and melody.feel == "score":
         if earlier is not None:
             request, chords = as_before(request, earlier, melody, first_number(plan))
-        request = replace(request, on_top=on_top(request))
+        request = replace(request, on_top=on_top(request) and not alone)
         if chords is None:
-            chords = harmony_of(request, melody, own)
+            chords = chords_alone(request, melody) if alone else harmony_of(request, melody, own)
+        key = key_of(melody, chords)
         plan = planned(plan, chords, above=not request.on_top)
-        plan = with_figures(plan, request, melody, codec) if earlier is None else plan
+        plan = with_figures(plan, request, melody, codec, key) if earlier is None else plan
+        plan = replace(plan, key=key, closes=closes_on(chords, melody.bars, key)) if alone else plan
+    elif alone:
+        raise InputError("chords by themselves lie on beats, and this model knows no plans; give another, or a song.")
     elif request.chords not in ("new", "keep"):
         raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
     tempo = melody.tempo.quarters_per_minute()
@@ -116,7 +134,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         candidates, chosen = by_phrases(plan, compose, choose, whole, partial=partial)
     else:
         candidates = compose(plan, whole)
-    done, wanted = len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
+    bars, done, wanted = melody.bars, len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
     arranged = [assemble(melody, codec, plan, candidate, touch) for candidate in candidates]
     window = None  # of what is new, in quarters; None: everything
     if earlier is not None:
@@ -132,8 +150,14 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if chosen and chosen[-1]["bars"][1] == wanted:
         best = int(chosen[-1]["candidate"])
     if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
-        tune, plan = longer(arranged[best], codec, plan, request.seconds)
         whole = progress and (lambda share: progress((1 + share) / 2))
+        tune, wider = longer(arranged[best], codec, plan, request.seconds)
+        if chords is not None:
+            bars = tune.bars
+            chords = chords_after(chords, bars, plan.bars, estimate_key(melody.notes))
+            wider = with_chords(wider, plan, chords)
+            voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, "part")
+        plan = replace(wider, figures=(candidates[best].figure,) if candidates[best].figure else ())
         candidates = compose(plan, whole)
         done, wanted = len(candidates[0].bars), plan.bars
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
@@ -143,7 +167,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
-    piece, number, key = arranged[best], first_number(plan), estimate_key(melody.notes)
+    piece, number, key = arranged[best], first_number(plan), key_of(melody, chords)
     report = {
         "style": request.style,
         "examples": followed(request, plan, codec),
@@ -155,7 +179,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "keep": request.keep,
         "chords": request.chords,
         "on_top": request.on_top,
-        "harmony": [] if chords is None else harmony_rows(chords, melody.bars, key, number),
+        "harmony": [] if chords is None else harmony_rows(chords, bars, key, number),
         "bars": request.bars,
         "seconds": request.seconds,
         "melody_notes": len(melody.notes),
@@ -202,7 +226,7 @@ def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tu
         some = bars[begin - first : end - first + 1]
         whole = request.chords.strip().strip("|").count("|") + 1 >= len(bars)
         chords = overlaid(chords, chords_of_line(request.chords, bars if whole else some))
-    line = " | ".join(line_of(chords, bars, estimate_key(melody.notes)))
+    line = " | ".join(line_of(chords, bars, key_of(melody, chords)))
     exact = np.array_equal(chords_of_line(line, bars), chords)
     return (replace(request, chords=line) if exact else request), chords
 
@@ -287,6 +311,8 @@ def _compose_plainly(
 
 def find_melody(source: Piece, *, keep_register: bool = False, track: str | None = None) -> tuple[Piece, int]:
     """The melody alone, as a piece with the source's time, and by how many octaves it was moved."""
+    if not len(source.notes):  # chords alone, in bars that stay
+        return replace(source, parts=PARTS), 0
     notes = source.notes[extract_melody(source, track)].copy()
     if not len(notes):
         raise InputError("no melody was found in it.")
@@ -443,7 +469,8 @@ def rank_of(
     """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
     tempo = melody.tempo.quarters_per_minute()
-    alike = likeness(parts, melody.notes, accompaniment) if piece.feel == "score" else 0.0
+    beats = piece.feel == "score" and len(melody.notes) > 0
+    alike = likeness(parts, melody.notes, accompaniment) if beats else 0.0
     match, likely = match_of(piece, indexes), (candidate.style, candidate.plain)
     return rank.score(*likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars)
 

@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.score import chord_names
-from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import BarTable, Piece
+from styletransfer.score.chord_names import NEAR
+from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, tones_of
+from styletransfer.score.harmony import Key, estimate_key
+from styletransfer.score.midi import MAX_HOURS
+from styletransfer.score.notes import BarTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.figures import main_style
+from styletransfer.transfer.request import PARTS, Request, metre_of
 
-if TYPE_CHECKING:
-    from styletransfer.transfer.request import Request
-
+DEFAULT_TEMPO = 100.0
+"""Quarters a minute of chords by themselves."""
 DECIMALS = 3
 """Of a chord's place in a report: as many as a chord table still tells after hours of music."""
 
@@ -52,6 +54,87 @@ def with_text(chords: str) -> str:
     if len(chords.split()) == 1:
         raise InputError(f"--chords {chords}: neither a chord symbol, as Am7 or G/B, nor a file.")
     return chords
+
+
+def settled(request: Request) -> Request:
+    """Give a request with the chords that files hold: of ``--chords FILE``, or of a text file in the place of a song.
+
+    Raises:
+        InputError: where a file can't be read, or a bar isn't understood.
+    """
+    if not request.song or not request.of_chords:
+        return replace(request, chords=with_text(request.chords))
+    if not Path(request.song).is_file():
+        raise InputError(f"{request.song}: there is no such file of chords; check the name.")
+    return replace(request, song="", chords=with_text(request.song))
+
+
+def chord_song(request: Request) -> Piece:
+    """Lay out chords by themselves, as a song of bars without a note.
+
+    Raises:
+        InputError: where there are none, or hours of them.
+    """
+    top, bottom = metre_of(request.metre or "4/4")
+    compound = bottom >= 8 and top % 3 == 0 and top > 3
+    beat = (12.0 if compound else 4.0) / bottom
+    rate = DEFAULT_TEMPO if request.tempo is None else request.tempo * beat
+    length = 4.0 * top / bottom
+    quarters = chord_names.count_bars(request.chords) * length
+    if not quarters:
+        raise InputError("--chords: there are no chords in it; write them as 'F C7 | F'.")
+    if quarters / rate >= MAX_HOURS * 60:
+        raise InputError(f"--chords: they last {MAX_HOURS} hours or more; give fewer bars.")
+    bars = bars_of([(0.0, top, bottom)], quarters)
+    key = key_of_chords(chord_names.chords_of_line(request.chords, bars))
+    signature = (0.0, key.fifths, key.mode == "minor")
+    tempo = TempoMap.steady(60 / rate)
+    return Piece(make_notes([], [], []), "score", bars, tempo, parts=PARTS, key_signatures=(signature,))
+
+
+def chords_alone(request: Request, source: Piece) -> ChordTable:
+    """Give the harmony of a song without a tune: the chords that are asked for, else its own symbols.
+
+    Raises:
+        InputError: where a bar has none.
+    """
+    bars = source.bars
+    begin, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
+    if request.chords in ("new", "keep"):
+        if not source.chords:
+            raise InputError("--chords keep: there are neither notes nor chord symbols to keep; give chords.")
+        fixed = chord_names.chords_of_symbols(source.chords, bars)
+    else:
+        fixed = chord_names.chords_of_line(request.chords, bars)
+        edges = np.append(fixed["start"], end), np.insert(fixed["start"] + fixed["length"], 0, begin)
+        if len(free := np.flatnonzero(edges[0] > edges[1] + NEAR)):
+            bar = int(np.searchsorted(bars["start"], edges[1][free[0]] + NEAR, side="right"))
+            raise InputError(f"--chords: bar {bar} has no chord throughout, and no tune to find one for; - is more of one.")
+    chords = np.stack([fixed[name] for name in ("root", "quality", "bass")], 1).astype(np.int64)
+    return chord_table(fixed["start"].astype(float), end, chords)
+
+
+def closes_on(chords: ChordTable, bars: BarTable, key: Key) -> bool:
+    """Tell whether chords end on the tonic in root position, that comes on an eighth where it comes in the last bar."""
+    last = chords[-1]
+    place = (float(last["start"]) - float(bars[-1]["start"])) * 2
+    chord = (int(last["root"]), int(last["quality"]))
+    return chord in key.tonic_chords and int(last["bass"]) == key.tonic and abs(place - round(place)) < NEAR
+
+
+def key_of_chords(chords: ChordTable) -> Key:
+    """Estimate the key of chords from their tones, over each its bass below and its root on top."""
+    rows = []
+    for start, length, root, quality, bass in chords[chords["quality"] != NONE].tolist():
+        pitches = (36 + (root if bass == NONE else bass), *(48 + tone for tone in tones_of(root, quality)), 60 + root)
+        rows += [(start, length, pitch) for pitch in pitches]
+    onset, duration, pitch = np.array(rows).reshape(-1, 3).T
+    return estimate_key(make_notes(onset, duration, pitch.astype(int)))
+
+
+def key_of(melody: Piece, chords: ChordTable | None) -> Key:
+    """Estimate the key of a tune, or of the chords where there is none."""
+    return estimate_key(melody.notes) if len(melody.notes) or chords is None else key_of_chords(chords)
 
 
 def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from styletransfer.score.copies import NO_MATCH, Match
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.score.notes import BarTable, NoteTable, make_notes
 
 FITTED = (
     "progression",
@@ -319,16 +319,20 @@ def score(
     ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
     ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
     ``idiom``: as :func:`styletransfer.transfer.likeness.likeness` has it. ``closes``: whether the piece ends here, so that an
-    open end is one.
+    open end is one. ``bars``: of the music; where there is no melody, they tell how long there ought to be some.
     """
     notes = np.concatenate([melody, accompaniment])
-    roll, key = piano_roll(notes), estimate_key(melody)
+    roll, key = piano_roll(notes), estimate_key(melody if len(melody) else accompaniment)
+    time = melody
+    if not len(melody) and bars is not None and len(bars):
+        begin = float(bars["start"][0])
+        time = make_notes([begin], [float(bars["start"][-1] + bars["length"][-1]) - begin], [0])
     measures = {
         "progression": progression(roll, key),
-        "emptiness": emptiness(melody, accompaniment),
+        "emptiness": emptiness(time, accompaniment),
         "repeated": repeated(accompaniment),
-        "thinness": thinness(melody, accompaniment),
-        "crowding": crowding(melody, accompaniment, quarters_per_minute),
+        "thinness": thinness(time, accompaniment),
+        "crowding": crowding(time, accompaniment, quarters_per_minute),
         "bare": bare(melody, accompaniment),
         "covering": covering(melody, accompaniment),
         "muddy": muddy(accompaniment),
@@ -336,7 +340,7 @@ def score(
         "still": still(accompaniment),
         "stretch": stretch(melody, accompaniment),
         "rush": rush(notes, quarters_per_minute),
-        "open_end": open_end(melody, accompaniment, key) if closes else 0.0,
+        "open_end": open_end(time, accompaniment, key) if closes else 0.0,
         "idiom": idiom,
         "copied": float(match.is_copy(len(notes))),
     }
@@ -346,7 +350,7 @@ def score(
         "clarity": clarity(roll),
         "fifths": fifths(roll),
         "clash": clash(roll),
-        "late": emptiness(melody, accompaniment, OPENING),
+        "late": emptiness(time, accompaniment, OPENING),
         "dissonance": dissonance(melody, accompaniment),
         "longest_match_notes": match.notes,
     }

@@ -44,14 +44,16 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
         InputError: where the file can't be read or has other parts.
     """
     piece = read_score(midi, feel)
-    if PARTS[0] not in piece.parts or not set(piece.parts) <= set(PARTS):
+    told = report_beside(Path(midi)) or {}
+    if (PARTS[0] not in piece.parts and told.get("melody_notes") != 0) or not set(piece.parts) <= set(PARTS):
         raise InputError(f"{midi}: it isn't an arrangement as `apply` writes it, which has the parts {', '.join(PARTS)}.")
     notes = piece.notes.copy()
     notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
     melody = notes[notes["melody"]]
     whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS)  # music may go on after the tune
-    return whole, replace(whole.with_notes(melody), bars=bars_under(piece.bars, melody))
+    own = bars_under(piece.bars, melody) if len(melody) else whole.bars
+    return whole, replace(whole.with_notes(melody), bars=own)
 
 
 def first_number(plan: Plan) -> int:

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 """The parts of every arrangement."""
+CHORDS_SUFFIX = ".txt"
+"""Of a file that holds chords, where songs are named."""
 
 
 @dataclass(frozen=True)
 class Request:
     """An arrangement to be made.
 
-    ``song``: a file or an example's name. ``style``: a style's name, folder or Hub id, the file of a piece to follow, or
-    several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on its beats where it has some, ``score``
-    takes it to have some, ``performance`` plays what lies on beats as a pianist would (what has none is a performance anyway);
-    ``played``: an earlier arrangement was played so.
+    ``song``: a file or an example's name; a text file of chords, or "" where the ``chords`` are all there is, which are then
+    arranged by themselves, in bars of ``metre`` (4/4) at ``tempo`` beats a minute (100 quarters). ``style``: a style's name,
+    folder or Hub id, the file of a piece to follow, or several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto``
+    leaves a song on its beats where it has some, ``score`` takes it to have some, ``performance`` plays what lies on beats as
+    a pianist would (what has none is a performance anyway); ``played``: an earlier arrangement was played so.
     ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
     ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
     ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
@@ -59,6 +62,8 @@ class Request:
     chords: str = "new"
     on_top: bool | None = None
     choose: Literal["phrases", "whole"] = "phrases"
+    metre: str | None = None
+    tempo: float | None = None
 
     def __post_init__(self) -> None:
         if self.feel not in ("auto", "score", "performance") and not (self.feel == "played" and self.bars is not None):
@@ -77,6 +82,14 @@ class Request:
             raise InputError("--chords: give new, keep, or chords, as 'F C7 | F'.")
         if self.choose not in ("phrases", "whole"):
             raise InputError(f"--choose {self.choose}: give phrases or whole.")
+        if self.metre is not None:
+            metre_of(self.metre)
+        if self.tempo is not None and not 10 <= self.tempo <= 400:
+            raise InputError(f"--tempo {self.tempo:g}: give beats a minute, from 10 to 400.")
+        if self.of_chords:
+            self._check_chords()
+        elif self.metre is not None or self.tempo is not None:
+            raise InputError("--metre and --tempo are for chords without a song, which has its own; leave them out.")
         if self.bars is not None:
             bar_range(self.bars)
             if self.melody_track is not None:
@@ -84,6 +97,32 @@ class Request:
             if self.mode != "reharmonize" or self.keep != "exact":
                 raise InputError("--bars keeps the earlier output's melody as it is; leave out --mode and --keep.")
         parse_style(self.style)
+
+    @property
+    def of_chords(self) -> bool:
+        """Whether chords are all that there is of a song."""
+        return not self.song or Path(self.song).suffix.lower() == CHORDS_SUFFIX
+
+    def _check_chords(self) -> None:
+        """Refuse what needs a song."""
+        if not self.song and self.chords in ("new", "keep"):
+            raise InputError("give a song to arrange, or --chords to be played by themselves, as 'F C7 | F'.")
+        if self.song and self.chords != "new":
+            raise InputError(f"--chords: {self.song} has the chords already; leave the option out, or the file.")
+        if self.mode != "reharmonize" or self.keep != "exact" or self.melody_track is not None or self.bars is not None:
+            raise InputError("chords by themselves have no tune; leave out --mode, --keep, --melody-track and --bars.")
+
+
+def metre_of(text: str) -> tuple[int, int]:
+    """The two numbers of a metre as ``3/4``.
+
+    Raises:
+        InputError: where it is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,2})/(1|2|4|8|16)", text)
+    if not found or not 1 <= int(found[1]) <= 24:
+        raise InputError(f"--metre {text}: give a metre, as 3/4 or 6/8.")
+    return int(found[1]), int(found[2])
 
 
 def bar_range(bars: str) -> tuple[int, int]:
@@ -107,7 +146,7 @@ def options() -> dict[str, Any]:
     return {item.name: item.default for item in (*fields(SamplingConfig), *named)}
 
 
-def request_of(song: str | Path, style: str | Path, model: Path | None = None, /, **chosen: Any) -> Request:
+def request_of(song: str | Path | None, style: str | Path, model: Path | None = None, /, **chosen: Any) -> Request:
     """A request from keywords, as :func:`options` names them.
 
     Raises:
@@ -122,7 +161,8 @@ def request_of(song: str | Path, style: str | Path, model: Path | None = None, /
         chosen["melody_track"] = str(chosen["melody_track"])
     sampling = {item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen}
     try:
-        request = from_dict(Request, {"song": str(song), "style": str(style), "sampling": sampling} | chosen)
+        named = {"song": "" if song is None else str(song), "style": str(style), "sampling": sampling}
+        request = from_dict(Request, named | chosen)
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}.") from error
     return replace(request, model=model)
@@ -154,7 +194,7 @@ class Result:
     def title(self) -> str:
         """What it is, in words."""
         style = f"in the style of {legible(shown(self.report['style']))}"
-        return f"{legible(Path(self.request.song).stem)} {style}" if self.request else style
+        return f"{legible(Path(self.request.song).stem) or 'chords'} {style}" if self.request else style
 
     @property
     def ranking(self) -> list[int]:

@@ -86,7 +86,7 @@ def provenance_of(request: Request, base: Base) -> Provenance:
 
     from styletransfer.model.decoder import halves_pay
 
-    song = request.song if _is_example(request.song) else os.path.abspath(request.song)
+    song = request.song if _is_example(request.song) or not request.song else os.path.abspath(request.song)
     paths = {item.name: Path(os.path.abspath(getattr(request, item.name))) for item in _path_fields(request)}
     absolute = replace(request, song=song, style=with_absolute_folders(request.style), **paths)  # type: ignore[arg-type]
     ingredients = {"the song": song_hash(song), "the model": base.weights_hash, "the tokenizer": base.tokenizer_hash}
@@ -199,13 +199,15 @@ def _sidecars_in(folder: Path) -> Iterator[tuple[Path, set[str], dict[str, Any]]
 
 
 def song_hash(song: str) -> str:
-    """The hash of a file, or of an example tune."""
+    """The hash of a file, or of an example tune; of no song, that of nothing."""
+    if not song:
+        return digest()
     return digest(midi_bytes(example(song)) if _is_example(song) else _bytes(Path(song)))
 
 
 def _find_song(song: str, wanted: str, sidecar: Path) -> str:
     """Where the song is: of the places that have a file of that name, the first with the right hash, else the first."""
-    if _is_example(song):
+    if _is_example(song) or not song:
         return song
     there = [place for place in (song, str(sidecar.parent / Path(song).name)) if os.path.isfile(place)]
     if not there:
