@@ -14,7 +14,16 @@ from styletransfer.score.examples import EXAMPLES, example
 from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, STEPS_PER_SECOND, Event
-from styletransfer.tokens.grammar import CLASH_BIAS, CROWD_BIAS, CROWD_SECONDS, MOST_NOTES_AT_ONCE, USUAL_RATE, Line
+from styletransfer.tokens.grammar import (
+    CLASH_BIAS,
+    CROWD_BIAS,
+    CROWD_SECONDS,
+    MOST_NOTES_AT_ONCE,
+    STALE_BIAS,
+    TURN_BIAS,
+    USUAL_RATE,
+    Line,
+)
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from tests.tiny import codec, random_piece
 
@@ -367,3 +376,47 @@ def test_a_close_is_not_piled_up() -> None:
     while begun.forced:
         begun.push(begun.forced[0])
     np.testing.assert_array_equal(begun.closed(logits, begun.allowed()), logits)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
+    """Token by token, its end included, as long as it is the same as both bars before; another bar is free."""
+    plan = replace(free_plan("performance", 4, FREE_BAR_STEPS, "BAR_free"), melody=((),) * 4 if told else None)
+    again = codec().encode_events([Event(0, 48, 60, 9), Event(48, 48, 64, 9)])
+    given = replace(plan, given=(tuple(again), tuple(again)))
+    end = codec().melody if told else codec().bar_ids["BAR_free"]
+    line = Line(codec(), given)
+    for token in [*again, end]:
+        while line.forced:
+            line.push(line.forced[0])
+        assert np.flatnonzero(line.bias()).tolist() == [token]
+        assert line.bias()[token] == STALE_BIAS
+        line.push(token)
+
+    other = Line(codec(), given)
+    while other.forced:
+        other.push(other.forced[0])
+    other.push(again[0] + 1)
+    assert not other.bias().any()
+    assert not Line(codec(), replace(plan, given=(tuple(again), ()))).bias().any()
+
+
+def test_a_pattern_that_turns_in_a_free_performance_is_made_less_likely() -> None:
+    """From its fourth time on, the more the more often it has come; up to the third, and after a new note, it is free."""
+    line = Line(codec(), free_plan("performance", 2, FREE_BAR_STEPS, "BAR_free"))
+    line.push(line.forced[0])
+    first = codec().first_pitch - LOWEST_PITCH
+    pattern = [60, 67, 64]
+
+    def strike_one(pitch: int) -> None:
+        for token in (first + pitch, codec().first_velocity, codec().first_duration, codec().first_shift):
+            line.push(token)
+
+    for number in range(15):
+        times = number // 3 + (number % 3) / 3
+        added = line.bias()[first + pattern[number % 3]]
+        assert added == pytest.approx(TURN_BIAS * max(times - 3, 0.0))
+        assert np.count_nonzero(line.bias()) == (times > 3)
+        strike_one(pattern[number % 3])
+    strike_one(72)
+    assert not line.bias().any()

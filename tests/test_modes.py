@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.score.chord_names import chords_of_line, line_of
+from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.write import note_ticks, write_midi
+from styletransfer.transfer.going_on import chords_after
 from styletransfer.transfer.ornaments import FREED, structural
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
@@ -67,6 +70,7 @@ def test_regenerated_music_is_only_told_the_melody(tiny_package: Path, tmp_path:
     report = json.loads(outcome.out)
     assert report["mode"] == "regenerate"
     assert report["melody_notes_kept"] < report["melody_notes"]
+    assert [row["bar"] for row in report["harmony"]] == [1, 2, 3, 4]  # the plan, which the model is told, too
     written = read_score(tmp_path / "song-bach.mid")
     tune = [written.parts[part] == "Melody" for part in written.notes["part"]]
     assert sum(tune) == report["melody_notes_kept"]
@@ -130,6 +134,38 @@ def test_what_goes_on_closes_in_the_tunes_key(feel: Feel, tiny_package: Path, tm
         last = more.onset_seconds.max()
         assert (more.onset_seconds > last - 0.02).sum() >= 3
         assert end - last > 0.4
+
+
+def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """The tune's chords once more, from its first whole bar, up to a dominant and the tonic; all of them are told."""
+    pitch = [67, 72, 76, 79, 76, 72, 74, 71, 72]  # a pick-up and two bars of C major
+    notes = make_notes([k / 1.0 for k in range(9)], [1.0] * 9, pitch, melody=True)
+    song = Piece(notes, "score", bars_of([(0.0, 1, 4), (1.0, 4, 4)], 9.0), parts=("Melody",))
+    write_midi(song, tmp_path / "song.mid")
+    words = ("--mode", "continue", "--seconds", "10", "--chords", "C Am | F C", "--json")
+    report = json.loads(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *words).out)
+    symbols = [[chord["symbol"] for chord in row["chords"]] for row in report["harmony"][1:]]
+    assert symbols[:3] == [["C", "Am"], ["F", "C"], ["C", "Am"]]
+    assert symbols[-2][-1] == "G7"
+    assert symbols[-1] == ["C"]
+    assert report["harmony"][-1]["cadence"] == "authentic"
+    written = read_score(tmp_path / "song-bach.mid", "score")
+    assert len(written.bars) == len(report["harmony"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 11])
+def test_a_next_verse(count: int) -> None:
+    """It begins as the tune does, ends as the tune does where there is room for both, and leaves the tune's chords alone."""
+    bars = bars_of([(0.0, 3, 4)], 3.0 * (8 + count))
+    line = "C | F | Dm | Em | Am | F | G7 | C"
+    tune = chords_of_line(line, bars[:8])
+    table = chords_after(tune, bars, 8, Key(0, "major"))
+    told = line_of(table, bars, Key(0, "major"))
+    assert told[:8] == line.split(" | ")
+    assert table["length"].sum() == pytest.approx(3.0 * len(bars))
+    wanted = {1: "C", 2: "C - G7 | C", 3: "C | F - G7 | C", 7: "C | F | Dm | Am | F | G7 | C"}
+    wanted[11] = "C | F | Dm | Em | Am | F | G7 | Am | F | G7 | C"
+    assert " | ".join(told[8:]) == wanted[count]
 
 
 def test_seconds_belong_to_continue(run: Run, tmp_path: Path) -> None:

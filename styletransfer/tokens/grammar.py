@@ -44,6 +44,13 @@ CLOSE_BASS = 57
 ORNAMENT_BIAS = 4.0
 """Nats by which an ornament is made likelier: the melodies that the model was told in training are whole, and so it writes
 none by itself. See the lab log."""
+STALE_BIAS = -3.0
+"""Nats by which each token is made likelier with which a bar without a tune goes on to say literally, for a third time in a
+row, what both bars before say (docs/decisions.md)."""
+TURN, TURNS, TURN_NOTES = 32, 3, 6
+TURN_BIAS = -1.0
+"""Nats by which a pitch in a free performance is made likelier that goes on with a pattern of up to :data:`TURN` pitches which
+has come more than :data:`TURNS` times in a row, :data:`TURN_NOTES` in all; in proportion to how often (docs/decisions.md)."""
 PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 CLASHES = np.array([-13, -1, 1, 13])
 """Semitones from a note that sounds to those that clash with it: minor seconds and ninths."""
@@ -80,6 +87,10 @@ class Line:
     _is_melody: bool = False
     _is_ornament: bool = False
     _sounding: list[tuple[int, int]] = field(default_factory=list)  # pitch and end of what was sampled and still sounds
+    _pitches: list[int] = field(default_factory=list)  # all pitches of a free performance, in order
+    _turns: list[int] = field(
+        default_factory=lambda: [0] * (TURN + 1)
+    )  # how many of them were the same so many before, up to now
     _struck: deque[int] = field(default_factory=deque)  # steps at which the accompaniment's latest notes began
 
     def __post_init__(self) -> None:
@@ -120,6 +131,7 @@ class Line:
         start, locks = int(self.plan.bar_start[bar]), self.plan.locks
         own = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
         for event in events:
+            self._turn(event.pitch)
             now = start + event.step
             self._sounding.append((event.pitch, now + event.duration))
             if (event.step, event.pitch) not in own and event.pitch not in self.plan.ornaments_at(now):
@@ -331,12 +343,37 @@ class Line:
             above = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
             if above > 0:
                 added[self.accompaniment()] = CROWD_BIAS * above
+        if plan.feel == "performance" and plan.melody is None and chooses:
+            for back in range(1, min(TURN, len(self._pitches)) + 1):
+                times = self._turns[back] / back + 1
+                if times > TURNS and self._turns[back] + back >= TURN_NOTES:
+                    place = codec.first_pitch + self._pitches[-back] - LOWEST_PITCH
+                    added[place] = min(added[place], TURN_BIAS * (times - TURNS))
+        if (again := self._again()) is not None:
+            added[again] += STALE_BIAS
         if plan.held is not None and chooses:
             added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
             landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
             between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])
             added[codec.first_shift + between] = ORNAMENT_BIAS / 2
         return added
+
+    def _turn(self, pitch: int) -> None:
+        """Count a pitch of a free performance."""
+        if self.plan.feel == "performance" and self.plan.melody is None:
+            self._pitches.append(pitch)
+            for back in range(1, min(TURN, len(self._pitches) - 1) + 1):
+                self._turns[back] = self._turns[back] + 1 if self._pitches[-back - 1] == pitch else 0
+
+    def _again(self) -> int | None:
+        """The token with which a bar without a tune goes on to be the same as both bars before; None where it isn't so far."""
+        plan, bar, so_far = self.plan, self.bars[-1], len(self.bars[-1])
+        if len(self.bars) < 3 or self._state == "reference" or (plan.melody is not None and plan.melody[self.bar]):
+            return None
+        before = self.bars[-2]
+        if not before or before != self.bars[-3] or bar != before[:so_far]:
+            return None
+        return before[so_far] if so_far < len(before) else self._bar_end
 
     def pitches(self) -> NDArray[np.bool_]:
         """(vocabulary,) the pitches that are drawn cooler: those of a score's accompaniment."""
@@ -416,6 +453,7 @@ class Line:
         elif kind == "pitch":
             pending = self._pending
             self._pitch = value
+            self._turn(value)
             here = pending is not None and pending.step == self._now
             self._is_melody = here and pending is not None and pending.pitch == value
             self._is_ornament = not here and value in self.plan.ornaments_at(self._step)

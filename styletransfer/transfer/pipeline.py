@@ -164,6 +164,10 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         if done < wanted:
             arranged = [cut(piece, plan, done) for piece in arranged]
         scores, best = ranked(candidates, melody, arranged, indexes, parts)
+        if chords is not None:  # what is new is chosen by itself: with the tune, its silence would count for nothing
+            silent = melody.with_notes(melody.notes[:0])
+            after = [cut(piece, plan, done, len(plan.given)) for piece in arranged]
+            best = ranked(candidates, silent, after, indexes, parts, closes=done == wanted)[1]
     if played:
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
