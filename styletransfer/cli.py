@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from styletransfer.errors import InputError
-from styletransfer.model.settings import SamplingConfig
+from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs import Outputs, check_suffix, spare
 
 app = typer.Typer(
@@ -188,8 +188,8 @@ def generate(
     seconds: Annotated[float, typer.Option(help="How long the music is to be.")] = 60.0,
     out: Out = None,
     seed: Seed = 0,
-    temperature: Temperature = 0.95,
-    top_p: TopP = 0.95,
+    temperature: Temperature = FREE_TEMPERATURE,
+    top_p: TopP = FREE_TOP_P,
     strength: Strength = 1.5,
     candidates: FreeCandidates = 1,
     audio: Audio = None,

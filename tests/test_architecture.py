@@ -18,7 +18,7 @@ MAY_USE = {
     "data": {"data", "tokens", "score"},
     "model": {"model", "tokens", "score"},
     "training": {"training", "model", "data", "tokens", "score"},
-    "transfer": {"transfer", "model", "tokens", "score"},
+    "transfer": {"transfer", "evaluation", "data", "model", "tokens", "score"},  # the judges hear a piece that is a style
     "evaluation": {"evaluation", "data", "tokens", "score"},
 }
 FILES = sorted(path for folder in MAY_USE for path in (PACKAGE / folder).rglob("*.py"))

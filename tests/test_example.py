@@ -12,17 +12,27 @@ import pytest
 from styletransfer import StyleTransfer
 from styletransfer.errors import InputError
 from styletransfer.score.copies import match_of
+from styletransfer.score.harmony import Key
 from styletransfer.score.notes import Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.write import write_midi
 from styletransfer.styles import find_style, moved_to, parse_style, shown, with_absolute_folders
 from styletransfer.tokens.codec import FROM_FIGURE, Event
 from styletransfer.tokens.figures import carried_on, figure_of
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import NEW_FIGURE_BIAS, Line
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import example
 from styletransfer.transfer.example import heard, load_example
-from styletransfer.transfer.figures import FAITH, beat_of, example_library, fitted, on_top, refilled, with_figures
+from styletransfer.transfer.figures import (
+    FAITH,
+    FAITH_BY_NAME,
+    beat_of,
+    example_library,
+    fitted,
+    on_top,
+    refilled,
+    with_figures,
+)
 from styletransfer.transfer.likeness import parts_of
 from styletransfer.transfer.pipeline import indexes_for
 from styletransfer.transfer.request import request_of
@@ -32,6 +42,8 @@ from tests.tiny import codec, random_piece, short_song, tune_of
 
 ALBERTI = [48, 55, 52, 55] * 2
 HELD = [48, 52]
+
+C = Key(0, "major")
 
 
 def sonata(path: Path, bars: int = 8, beats: int = 4, names: tuple[str, str] = ("Right hand", "Left hand")) -> Path:
@@ -105,17 +117,19 @@ def test_candidates_that_follow(here: Path) -> None:
     plan = plan_of(codec(), codec().grid(tune))
 
     def made(style: str) -> tuple[list[float], list[bool]]:
-        told = with_figures(plan, request_of("twinkle", style, on_top=True), tune, codec())
+        told = with_figures(plan, request_of("twinkle", style, on_top=True), tune, codec(), C)
         return list(told.faith), [bool(figure) for figure in told.figures]
 
     assert made("sonata.mid") == ([FAITH] * 8, [True] * 8)
-    assert made("bach:3,sonata.mid:1") == ([0.0] * 6 + [FAITH] * 2, [False, True] * 3 + [True] * 2)
-    assert made("bach") == ([0.0] * 8, [False, True] * 4)
+    assert made("bach:3,sonata.mid:1") == ([FAITH_BY_NAME] * 6 + [FAITH] * 2, [True] * 8)
+    assert made("bach") == ([FAITH_BY_NAME] * 8, [True] * 8)
     sonata(here / "six.mid")
     six = Piece(tune.notes, "score", bars_of([(0.0, 6, 8)], 12.0))
-    told = with_figures(plan_of(codec(), codec().grid(six)), request_of("twinkle", "bach,six.mid", on_top=True), six, codec())
-    assert list(told.faith) == [0.0] * 8
-    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec()).of_candidate(3)
+    told = with_figures(
+        plan_of(codec(), codec().grid(six)), request_of("twinkle", "bach,six.mid", on_top=True), six, codec(), C
+    )
+    assert list(told.faith) == [FAITH_BY_NAME] * 8
+    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec(), C).of_candidate(3)
     assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
 
 
@@ -123,7 +137,7 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     tune = tune_of(4)
     plan = plan_of(codec(), codec().grid(tune))
     sonata(here / "sonata.mid")
-    told = with_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec())
+    told = with_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec(), C)
     line = Line(codec(), type(plan)(**{**vars(told.of_candidate(0)), "references": True}))
     while line.forced:
         line.push(line.forced[0])
@@ -131,6 +145,13 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     place = codec().reference_ids[FROM_FIGURE]
     assert added[place] == FAITH
     assert np.count_nonzero(added) == 1
+    bar = [codec().bar_ids["BAR_4/4"], codec().melody]  # a new figure in the second bar has a price
+    line.push(place)
+    for token in bar:
+        line.push(line.forced[0] if line.forced else token)
+        while line.forced:
+            line.push(line.forced[0])
+    assert line.bias()[codec().reference_ids[0]] == NEW_FIGURE_BIAS
 
 
 def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:

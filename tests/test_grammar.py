@@ -20,7 +20,6 @@ from styletransfer.tokens.grammar import (
     CROWD_SECONDS,
     MOST_NOTES_AT_ONCE,
     STALE_BIAS,
-    TURN_BIAS,
     USUAL_RATE,
     Line,
 )
@@ -399,24 +398,3 @@ def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
     other.push(again[0] + 1)
     assert not other.bias().any()
     assert not Line(codec(), replace(plan, given=(tuple(again), ()))).bias().any()
-
-
-def test_a_pattern_that_turns_in_a_free_performance_is_made_less_likely() -> None:
-    """From its fourth time on, the more the more often it has come; up to the third, and after a new note, it is free."""
-    line = Line(codec(), free_plan("performance", 2, FREE_BAR_STEPS, "BAR_free"))
-    line.push(line.forced[0])
-    first = codec().first_pitch - LOWEST_PITCH
-    pattern = [60, 67, 64]
-
-    def strike_one(pitch: int) -> None:
-        for token in (first + pitch, codec().first_velocity, codec().first_duration, codec().first_shift):
-            line.push(token)
-
-    for number in range(15):
-        times = number // 3 + (number % 3) / 3
-        added = line.bias()[first + pattern[number % 3]]
-        assert added == pytest.approx(TURN_BIAS * max(times - 3, 0.0))
-        assert np.count_nonzero(line.bias()) == (times > 3)
-        strike_one(pattern[number % 3])
-    strike_one(72)
-    assert not line.bias().any()

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from styletransfer.errors import InputError
 
+FREE_TEMPERATURE, FREE_TOP_P = 1.05, 0.99
+"""Of music without a tune: sharper, it falls into patterns (docs/decisions.md)."""
+
 
 @dataclass(frozen=True)
 class SamplingConfig:

@@ -47,16 +47,14 @@ none by itself. See the lab log."""
 STALE_BIAS = -3.0
 """Nats by which each token is made likelier with which a bar without a tune goes on to say literally, for a third time in a
 row, what both bars before say (docs/decisions.md)."""
-TURN, TURNS, TURN_NOTES = 32, 3, 6
-TURN_BIAS = -1.0
-"""Nats by which a pitch in a free performance is made likelier that goes on with a pattern of up to :data:`TURN` pitches which
-has come more than :data:`TURNS` times in a row, :data:`TURN_NOTES` in all; in proportion to how often (docs/decisions.md)."""
 PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 CLASHES = np.array([-13, -1, 1, 13])
 """Semitones from a note that sounds to those that clash with it: minor seconds and ninths."""
 CLASH_BIAS = -1.0
 """Nats by which a clash in a score is made likelier: the model samples more than twice as many as composers write, with this as
 many as they do (docs/decisions.md)."""
+NEW_FIGURE_BIAS = -2.0
+"""Nats by which it is made likelier that a bar after the first follows none before it (docs/decisions.md)."""
 CROWD_SECONDS = 2.0
 USUAL_RATE = 6.0
 """Accompaniment notes a second of pianists: the median of twenty-second windows of training performances."""
@@ -87,10 +85,6 @@ class Line:
     _is_melody: bool = False
     _is_ornament: bool = False
     _sounding: list[tuple[int, int]] = field(default_factory=list)  # pitch and end of what was sampled and still sounds
-    _pitches: list[int] = field(default_factory=list)  # all pitches of a free performance, in order
-    _turns: list[int] = field(
-        default_factory=lambda: [0] * (TURN + 1)
-    )  # how many of them were the same so many before, up to now
     _struck: deque[int] = field(default_factory=deque)  # steps at which the accompaniment's latest notes began
 
     def __post_init__(self) -> None:
@@ -131,7 +125,6 @@ class Line:
         start, locks = int(self.plan.bar_start[bar]), self.plan.locks
         own = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
         for event in events:
-            self._turn(event.pitch)
             now = start + event.step
             self._sounding.append((event.pitch, now + event.duration))
             if (event.step, event.pitch) not in own and event.pitch not in self.plan.ornaments_at(now):
@@ -323,7 +316,10 @@ class Line:
         codec, plan, now = self.codec, self.plan, self._step
         added = np.zeros(codec.size)
         if self._state == "reference":
-            added[codec.reference_ids[FROM_FIGURE]] = sum(plan.faith)
+            if plan.figure:
+                added[codec.reference_ids[FROM_FIGURE]] = sum(plan.faith)
+            if self.bar > 0:
+                added[codec.reference_ids[0]] = NEW_FIGURE_BIAS
             return added
         chooses = self._state in ("bar", "note", "shift")  # what comes next; else how loud, or how long
         if plan.feel == "score" and chooses:
@@ -343,12 +339,6 @@ class Line:
             above = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
             if above > 0:
                 added[self.accompaniment()] = CROWD_BIAS * above
-        if plan.feel == "performance" and plan.melody is None and chooses:
-            for back in range(1, min(TURN, len(self._pitches)) + 1):
-                times = self._turns[back] / back + 1
-                if times > TURNS and self._turns[back] + back >= TURN_NOTES:
-                    place = codec.first_pitch + self._pitches[-back] - LOWEST_PITCH
-                    added[place] = min(added[place], TURN_BIAS * (times - TURNS))
         if (again := self._again()) is not None:
             added[again] += STALE_BIAS
         if plan.held is not None and chooses:
@@ -357,13 +347,6 @@ class Line:
             between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])
             added[codec.first_shift + between] = ORNAMENT_BIAS / 2
         return added
-
-    def _turn(self, pitch: int) -> None:
-        """Count a pitch of a free performance."""
-        if self.plan.feel == "performance" and self.plan.melody is None:
-            self._pitches.append(pitch)
-            for back in range(1, min(TURN, len(self._pitches) - 1) + 1):
-                self._turns[back] = self._turns[back] + 1 if self._pitches[-back - 1] == pitch else 0
 
     def _again(self) -> int | None:
         """The token with which a bar without a tune goes on to be the same as both bars before; None where it isn't so far."""
@@ -410,13 +393,9 @@ class Line:
         return codec.melody if plan.melody is not None else codec.bar_ids[plan.bar_metre[self.bar + 1]]
 
     def closed(self, logits: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """At the close, the bar ends where the model would go on in time for longer than it may.
+        """(vocabulary,) logits, by which at the close the bar ends where the model would go on for longer than ``mask`` allows.
 
-        Else of all it would do, only further notes at once, or hard upon these, would be left, and the close be piled up.
-
-        Args:
-            logits: (vocabulary,) of the next choice.
-            mask: what :meth:`allowed` gave for it.
+        Else further notes at once, or hard upon these, would be all that is left, and the close be piled up.
         """
         if self._step < self._close or not mask[self._bar_end]:
             return logits
@@ -453,7 +432,6 @@ class Line:
         elif kind == "pitch":
             pending = self._pending
             self._pitch = value
-            self._turn(value)
             here = pending is not None and pending.step == self._now
             self._is_melody = here and pending is not None and pending.pitch == value
             self._is_ornament = not here and value in self.plan.ornaments_at(self._step)

@@ -38,6 +38,8 @@ MOST_BARS, MOST_FIGURES = 160, 4
 """Bars of a piece to follow that are looked at, and figures that are taken from it in one metre."""
 FAITH = 4.0
 """Nats by which it is made likelier that a bar follows the figure of such a piece (docs/decisions.md)."""
+FAITH_BY_NAME = 2.0
+"""The same for a figure of the style's own pieces."""
 RARE = 0.5
 """Bars with a figure of it, for each with its commonest, at the least."""
 TEMPO_WEIGHT = 4.0
@@ -238,8 +240,8 @@ def commonest_bar(plan: Plan) -> tuple[str, int]:
 def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
     """Draw the figures of the candidates, in a key.
 
-    Every candidate has one of a piece that is the style, in a blend as many as it weighs; of the others every other one has one
-    of the heaviest style by name, and the rest begin as the model likes.
+    As many as a piece in a blend weighs have one of that piece; the others have one of the heaviest style by name, if there is
+    any in the tune's metre.
     """
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
@@ -255,11 +257,11 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
 
     rest = count - len(found)
     style = main_style(request.style)
-    drawn = chosen_figures(style.composer, style.era, tune, *asked, max(rest // 2, 1), seed) if rest else ()
-    others = [drawn[k // 2] if k % 2 and drawn else () for k in range(rest)]
-    if not found and not any(others):
+    others = chosen_figures(style.composer, style.era, tune, *asked, rest, seed) if rest else ()
+    if not found and not others:
         return plan
-    return replace(plan, figures=(*others, *found), faith=(0.0,) * rest + (FAITH,) * len(found))
+    others = others or ((),) * rest
+    return replace(plan, figures=(*others, *found), faith=(FAITH_BY_NAME,) * rest + (FAITH,) * len(found))
 
 
 def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
