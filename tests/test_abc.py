@@ -9,7 +9,7 @@ import pytest
 
 from styletransfer.errors import InputError
 from styletransfer.score.abctune import parse_abc, tunes
-from styletransfer.score.notation import Signs, in_playing_order, unfolded
+from styletransfer.score.notation import MOST_MEASURES, Signs, in_playing_order
 from styletransfer.score.notes import Piece
 from styletransfer.score.read import read_score, read_tunes
 
@@ -230,12 +230,16 @@ def test_the_order_of_measures_always_ends() -> None:
             Signs(rng.random() < 0.3, rng.choice((0, 0, 1, 2)), frozenset(rng.sample((1, 2, 3), rng.choice((0, 0, 1, 2)))))
             for _ in range(rng.randrange(12))
         ]
-        jumping = [sign._replace(words=frozenset(rng.sample(words, rng.choice((0, 0, 1, 2))))) for sign in signs]
-        assert len(in_playing_order(jumping)) <= 5 * len(signs)
-        order = unfolded(signs)
+        jumping = [
+            sign._replace(words=frozenset((word, "") for word in rng.sample(words, rng.choice((0, 0, 1, 2))))) for sign in signs
+        ]
+        assert len(in_playing_order(jumping)) <= 5 * len(signs) ** 2
+        order = in_playing_order(signs)
         assert set(order) <= set(range(len(signs)))
         assert len(order) <= 4 * len(signs)
-    assert unfolded([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [0, 1, 1, 2, 2, 2, 3]
+    assert in_playing_order([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [0, 1, 1, 2, 2, 2, 3]
+    endless = [Signs(words=frozenset({("da capo", "")}))] * 1000
+    assert len(in_playing_order(endless)) == MOST_MEASURES
 
 
 def test_bars_without_bar_lines_and_of_no_metre() -> None:

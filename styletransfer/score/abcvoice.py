@@ -33,7 +33,7 @@ class Measure:
     begins: bool = False
     ends: int = 0
     ending: frozenset[int] = frozenset()
-    words: frozenset[str] = frozenset()
+    words: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def signs(self) -> Signs:
@@ -177,7 +177,7 @@ class Voice:
                 index = bisect_right(starts, place) - 1
             if index >= 0 and measures:
                 measure = measures[min(index, len(measures) - 1)]
-                measure.words |= {word}
+                measure.words |= {(word, "")}
 
     def _factor(self) -> Fraction:
         factor, self.stretch = self.stretch, Fraction(1)

@@ -26,9 +26,9 @@ from styletransfer.score.notation import (
     Written,
     distinct_label,
     in_order,
+    in_playing_order,
     played,
     sections_in_order,
-    unfolded,
 )
 from styletransfer.score.notes import Feel, Piece
 from styletransfer.score.symbols import NO_CHORD, ChordSymbol, quality_of, read_symbol
@@ -110,7 +110,7 @@ def _playing_order(score: Any, remarks: list[str]) -> tuple[list[tuple[Fraction,
             if any(isinstance(mark, repeat.RepeatExpression) for mark in leader.recurse()):
                 remarks.append("its repeats contradict each other and are played once")
             else:
-                order = unfolded(_signs(leader, written))
+                order = in_playing_order(_signs(leader, written))
     return in_order(order, starts, stops, metres_of)
 
 

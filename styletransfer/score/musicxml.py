@@ -1,37 +1,67 @@
-"""MusicXML bytes to pieces, through music21 (imported only when a file needs it).
+"""MusicXML bytes to pieces, by the MusicXML 4.0 standard (https://www.w3.org/2021/06/musicxml40/).
 
-Repeats are played out, tied notes become one, instruments are read at sounding pitch, chord symbols are kept as such,
-unpitched notes are left out. Grace notes take an eighth of a quarter each just before the note that they adorn.
+Partwise and timewise scores are read, plain or compressed, in any encoding, with or without a namespace. What is played
+counts, not what is printed: ``<sound>`` before words and metronome marks, ``<tie>`` before slurs; cues are silent; all parts
+begin each measure together, and a measure is as long as the longest of them. Repeats, endings and jumps are played out, tied
+notes become one, chord symbols are kept as such, unpitched notes and those of channel 10 are left out. Grace notes take an
+eighth of a quarter each just before the note that they adorn.
+
+Document type definitions are not fetched, and a file that defines entities is refused.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
-from typing import Any
-from xml.etree import ElementTree
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import TypeVar
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
 
 from styletransfer.errors import InputError
-from styletransfer.score.music21_score import through_music21, whole_score
-from styletransfer.score.notes import Feel, Piece
+from styletransfer.score.musicxml_part import Content, Part, small, text_of
+from styletransfer.score.notation import (
+    MOST_MEASURES,
+    Metre,
+    Signs,
+    Sound,
+    Written,
+    distinct_label,
+    in_order,
+    in_playing_order,
+    played,
+)
+from styletransfer.score.notes import INEXACT, Feel, Piece
 
-MAX_XML_BYTES = 256 * 1024 * 1024
+MAX_XML_BYTES = 64 * 1024 * 1024
 """A compressed score that unpacks to more than this is refused."""
+MAX_DEPTH = 64
+"""Elements within elements; MusicXML has a dozen."""
+MOST_PARTS = 200
 
-_JUMPS = ("dacapo", "dalsegno", "fine", "tocoda", "segno", "coda")
-_SIGNS = ("segno", "coda")
-_SAID = re.compile(r"(?i)\bd\.?\s*[cs]\b|da capo|dal segno|\bfine\b|\bcoda\b|\bsegno\b")
+_NOT_READ = frozenset(
+    {
+        *("accidental", "appearance", "articulations", "beam", "credit", "defaults", "figured-bass", "frame", "identification"),
+        *("listening", "ornaments", "print", "slur", "stem", "technical"),
+    }
+)
+"""Elements that say nothing about what sounds; they are most of a large file."""
+
+_Value = TypeVar("_Value")
 
 
 def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     """A piece from the bytes of a MusicXML file, plain or compressed; ``name`` is what its error messages call it.
 
     Raises:
-        InputError: where the bytes are not MusicXML, hold no notes, or hold hours of music.
+        InputError: where the bytes are not MusicXML, hold no notes, don't say how long notes last, or hold hours of music.
     """
-    text = _checked(_xml_of(data, name), name)
-    return through_music21(lambda: _load(text), name, "MusicXML", feel)
+    root = _tree(_xml_of(data, name), name)
+    if root.tag not in {"score-partwise", "score-timewise"}:
+        raise InputError(f"{name}: it is XML but not a MusicXML score (its root is <{root.tag}>); export it as MusicXML.")
+    return played(_Score(root, name).written(), name, feel)
 
 
 def _xml_of(data: bytes, name: str) -> bytes:
@@ -42,9 +72,9 @@ def _xml_of(data: bytes, name: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             inside = [n for n in names if n.endswith((".xml", ".musicxml")) and not n.startswith(("META-INF/", "__MACOSX"))]
-            if "META-INF/container.xml" in names:
-                container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
-                roots = [e.get("full-path") or "" for e in container.iter() if e.tag.split("}")[-1] == "rootfile"]
+            if "META-INF/container.xml" in names and archive.getinfo("META-INF/container.xml").file_size < 1 << 20:
+                container = _tree(archive.read("META-INF/container.xml"), name)
+                roots = [e.get("full-path") or "" for e in container.iter("rootfile")]
                 inside = [root for root in roots if root in names][:1] or inside
             if not inside:
                 raise InputError(f"{name}: the archive has no score in it; export it again as MusicXML.")
@@ -57,51 +87,292 @@ def _xml_of(data: bytes, name: str) -> bytes:
         raise InputError(f"{name}: the compressed MusicXML is damaged; download or export it again.") from error
 
 
-def _checked(text: bytes, name: str) -> bytes:
-    """The XML in UTF-8, whatever its encoding was; what isn't MusicXML is refused before music21 guesses."""
+def _tree(data: bytes, name: str) -> Element:
+    """The elements of an XML file by their local names, without those that don't concern what sounds.
+
+    A byte-order mark overrules the encoding that the file states, and what is neither that nor UTF-8 is read as Latin-1.
+    """
+    encoding = None
+    for mark, codec in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if data.startswith(mark):
+            data, encoding = data.decode(codec, errors="replace").encode(), "utf-8"
+    data = data.lstrip()
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise InputError(f"{name}: it is cut short or not XML ({error}); export it again as MusicXML.") from None
-    except (ValueError, LookupError) as error:  # an encoding that does not exist
-        raise InputError(f"{name}: it is not readable XML ({error}); export it again as MusicXML.") from None
-    tag = root.tag.split("}")[-1]
-    if tag not in {"score-partwise", "score-timewise"}:
-        raise InputError(f"{name}: it is XML but not a MusicXML score (its root is <{tag}>); export it as MusicXML.")
-    _say_jumps(root)
-    return bytes(ElementTree.tostring(root, encoding="utf-8"))
+        return _parsed(data, encoding, name)
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the latter two: an encoding that does not exist
+        if encoding is None and not _is_utf8(data):
+            try:
+                return _parsed(data, "iso-8859-1", name)
+            except expat.ExpatError:
+                pass  # the first error says more
+        wrong = "cut short or not XML" if isinstance(error, expat.ExpatError) else "not readable XML"
+        raise InputError(f"{name}: it is {wrong} ({error}); export it again as MusicXML.") from None
 
 
-def _say_jumps(root: ElementTree.Element) -> None:
-    """Where only ``<sound dacapo="yes">`` and its like send the player elsewhere, without a sign or with words of another
-    language, the words that music21 goes by are put in."""
-    sounds = [(measure, place, found) for measure in root.iter("measure") for place in measure if (found := _jumps_of(place))]
-    stated = {name for _, _, found in sounds for name in found}
-    if not stated & {"dacapo", "dalsegno"}:
-        return
-    goal = " al Coda" if "tocoda" in stated else " al Fine" if "fine" in stated else ""
-    said = {"dacapo": "D.C." + goal, "dalsegno": "D.S." + goal, "fine": "Fine", "tocoda": "To Coda"}
-    for measure, place, found in sounds:
-        words = " ".join(element.text or "" for element in place.iter("words"))
-        if _SAID.search(words) or any(element.tag in _SIGNS for element in place.iter()):
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parsed(data: bytes, encoding: str | None, name: str) -> Element:
+    builder, parser = TreeBuilder(), expat.ParserCreate(encoding)
+    depth, skipped = 0, 0  # skipped: the depth of the element that is left out, with all in it
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, skipped
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise InputError(f"{name}: its elements are nested too deeply to be music; export it again.")
+        local = tag.rpartition(":")[2]
+        if not skipped and local in _NOT_READ:
+            skipped = depth
+        if not skipped:
+            builder.start(local, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth, skipped
+        if not skipped:
+            builder.end(tag.rpartition(":")[2])
+        elif skipped == depth:
+            skipped = 0
+        depth -= 1
+
+    def characters(text: str) -> None:
+        if not skipped and not text.isspace():
+            builder.data(text)
+
+    def entity(*_: object) -> None:
+        raise InputError(f"{name}: it defines entities of its own, which no score needs; export it again as MusicXML.")
+
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
+    parser.EntityDeclHandler = entity
+    parser.Parse(data, True)
+    return builder.close()
+
+
+class _Score:
+    """A score while it is put together from its parts."""
+
+    def __init__(self, root: Element, name: str) -> None:
+        described = {e.get("id") or "": e for e in root.iter("score-part")}
+        found = _parts(root)
+        if len(found) > MOST_PARTS:
+            raise InputError(f"{name}: it has more than {MOST_PARTS} parts; export fewer of them.")
+        count = max((len(measures) for _, measures in found), default=0)
+        if count >= MOST_MEASURES:
+            raise InputError(f"{name}: it has {MOST_MEASURES:,} bars or more; cut it into shorter pieces.")
+        ties = "tie" if next(root.iter("tie"), None) is not None else "tied"
+        self.names = [_name_of(described.get(key)) for key, _ in found]
+        self.parts = [Part(described.get(key), ties, name) for key, _ in found]
+        for part, (_, measures) in zip(self.parts, found, strict=True):
+            part.read(measures)
+        self.remarks: list[str] = []
+        self.contents = [[part.contents[k] for part in self.parts if k < len(part.contents)] for k in range(count)]
+        self.metres = self._metres()
+        self.starts = self._starts()
+
+    def written(self) -> Written:
+        """The whole score."""
+        sounds, names, sung = self._sounds()
+        cuts, signs = self._signs()
+        metres = [self.metres[k] for k, _ in cuts]
+        places = [self.starts[k] + place for k, place in cuts]
+        measures, runs = in_order(in_playing_order(signs), places, [*places[1:], self.starts[-1]], metres)
+        self._count("cues", "silent cue note was", "silent cue notes were")
+        self._count("unread", "note whose pitch or length can't be read was", "notes whose pitch or length can't be read were")
+        self._count("unread_chords", "chord symbol that isn't understood was", "chord symbols that aren't understood were")
+        if rounded := sum(part.rounded for part in self.parts):
+            self.remarks.append(f"{rounded} quarter tone{'s were' if rounded > 1 else ' was'} rounded to semitones")
+        drums = sum(part.drums > 0 for part in self.parts)
+        tempos = self._first(lambda c: c.tempos) | self._first(lambda c: c.stated_tempos)
+        keys = next((found for part in self.parts if (found := self._placed(part, lambda c: c.keys))), {})
+        return Written(
+            sounds,
+            names,
+            measures,
+            runs,
+            tempos,
+            keys,
+            self._first(lambda c: c.chords),
+            drums,
+            tuple(self.remarks),
+            sung,
+        )
+
+    def _count(self, what: str, one: str, many: str) -> None:
+        count = sum(getattr(part, what) for part in self.parts)
+        if count:
+            self.remarks.append(f"{count} {many if count > 1 else one} left out")
+
+    def _metres(self) -> list[Metre]:
+        """The metre of each measure: that of the first part which states one."""
+        metres: list[Metre] = []
+        metre: Metre = (4, 4)
+        for contents in self.contents:
+            metre = next((c.metre for c in contents if c.metre), metre)
+            metres.append(metre)
+            metre = next((c.next_metre for c in contents if c.next_metre), metre)
+        return metres
+
+    def _starts(self) -> list[Fraction]:
+        """Where each measure begins, and the end of the last."""
+        starts = [Fraction(0)]
+        for contents, (top, bottom) in zip(self.contents, self.metres, strict=True):
+            full = Fraction(4 * top, bottom)
+            length = max((c.length(full) for c in contents), default=Fraction(0)) or full
+            starts.append(small(starts[-1] + (full if abs(length - full) < INEXACT else length)))
+        return starts
+
+    def _placed(self, part: Part, of: Callable[[Content], dict[Fraction, _Value]]) -> dict[Fraction, _Value]:
+        """What a part's measures have, by written place."""
+        return {
+            self.starts[k] + place: value for k, content in enumerate(part.contents) for place, value in of(content).items()
+        }
+
+    def _first(self, of: Callable[[Content], dict[Fraction, _Value]]) -> dict[Fraction, _Value]:
+        """What the measures of all parts have; where several state something for one place, the first."""
+        found: dict[Fraction, _Value] = {}
+        for part in self.parts:
+            found = self._placed(part, of) | found
+        return found
+
+    def _sounds(self) -> tuple[list[Sound], tuple[str, ...], tuple[int, ...]]:
+        """The notes, the names of the parts that have any, and which of them have words: each staff is a part."""
+        sounds: list[Sound] = []
+        names: list[str] = []
+        sung: list[int] = []
+        for part, name in zip(self.parts, self.names, strict=True):
+            part.set_loudness()
+            staves = part.staves()
+            for staff in sorted({sound.part for content in part.contents for sound in content.sounds}):
+                for start, content in zip(self.starts, part.contents, strict=False):
+                    sounds += [
+                        sound._replace(onset=start + sound.onset, part=len(names))
+                        for sound in content.sounds
+                        if sound.part == staff
+                    ]
+                label = (name or f"part {len(names) + 1}")[:80]
+                if staves == 2:
+                    label = f"{label}, {'right' if staff == 1 else 'left'} hand"
+                if part.sung[staff]:
+                    sung.append(len(names))
+                names.append(distinct_label(label, names))
+        return sounds, tuple(names), tuple(sung)
+
+    def _signs(self) -> tuple[list[tuple[int, Fraction]], list[Signs]]:
+        """The places, as (measure, quarters in it), at which measures and repeats within them begin, and their repeat signs.
+
+        The part with the most bar lines of repeats speaks for all; jumps are taken from all: programs often print
+        "D.C. al Fine" over the top staff only.
+        """
+        leader = max(self.parts, key=lambda part: sum(c.bar_lines for c in part.contents), default=None)
+        count = len(self.contents)
+        lines = [leader.contents[k] if leader and k < len(leader.contents) else Content() for k in range(count)]
+        endings = _endings(lines)
+        words = _words(self.contents)
+        cuts: list[tuple[int, Fraction]] = []
+        signs: list[Signs] = []
+        for k, line in enumerate(lines):
+            length = self.starts[k + 1] - self.starts[k]
+            inner = {place: turns for place, turns in sorted(line.middle.items()) if 0 < place < length}
+            for place in (Fraction(0), *inner):
+                if place:
+                    signs[-1] = signs[-1]._replace(ends=inner[place])
+                begins = line.begins if not place else inner[place] == 0
+                cuts.append((k, place))
+                signs.append(Signs(begins, 0, endings[k], frozenset(), line.after_jump))
+            first = len(cuts) - 1 - len(inner)
+            early = frozenset(word for word in words[k] if word[0] in {"segno", "coda"})
+            signs[first] = signs[first]._replace(words=early)
+            signs[-1] = signs[-1]._replace(ends=line.ends, words=signs[-1].words | (words[k] - early))
+        return cuts, signs
+
+
+def _parts(root: Element) -> list[tuple[str, list[Element]]]:
+    """Each part's id and measures; of a timewise score, too. Measures that parts lack in the middle are put in, empty."""
+    if root.tag == "score-partwise":
+        return _in_step([(part.get("id") or "", part.findall("measure")) for part in root.findall("part")])
+    measures = root.findall("measure")
+    keys = dict.fromkeys(part.get("id") or "" for measure in measures for part in measure.findall("part"))
+    found: dict[str, list[Element]] = {key: [] for key in keys}
+    for measure in measures:
+        inside = {part.get("id") or "": part for part in measure.findall("part")}
+        for key, row in found.items():
+            row.append(inside.get(key, Element("part")))
+    return list(found.items())
+
+
+def _in_step(parts: list[tuple[str, list[Element]]]) -> list[tuple[str, list[Element]]]:
+    """Parts with an empty measure for each that the longest part has, and they not, by number."""
+    longest = max((measures for _, measures in parts), key=len, default=[])
+    numbers = [measure.get("number") or "" for measure in longest]
+    if len(set(numbers)) < len(numbers):
+        return parts
+    place = {number: k for k, number in enumerate(numbers)}
+    result = []
+    for key, measures in parts:
+        places = [place.get(measure.get("number") or "", -1) for measure in measures]
+        if len(measures) < len(longest) and -1 not in places and places == sorted(set(places)):
+            own = dict(zip(places, measures, strict=True))
+            measures = [own.get(k, Element("measure")) for k in range(places[-1] + 1)] if places else []
+        result.append((key, measures))
+    return result
+
+
+def _name_of(described: Element | None) -> str:
+    """A part's name: as it is stated, as it is printed, or its instrument's."""
+    if described is None:
+        return ""
+    for path in ("part-name", "part-name-display", "score-instrument/instrument-name"):
+        if (element := described.find(path)) is not None and (name := text_of(element)):
+            return name
+    return ""
+
+
+def _endings(lines: list[Content]) -> list[frozenset[int]]:
+    """The numbers of the ending in which each measure is; the ends of repeats that endings lack are put in.
+
+    An ending that never stops lasts to the end of its repeat, and if it has none, for a measure.
+    """
+    found: list[frozenset[int]] = [frozenset()] * len(lines)
+    for k, line in enumerate(lines):
+        if not line.ending:
             continue
-        for name in found:
-            direction = ElementTree.Element("direction")
-            kind = ElementTree.SubElement(direction, "direction-type")
-            ElementTree.SubElement(kind, name if name in _SIGNS else "words").text = said.get(name)
-            measure.insert(list(measure).index(place), direction)
+        following = next((j for j in range(k + 1, len(lines)) if lines[j].ending or lines[j].begins), len(lines))
+        stop = next((j for j in range(k, following) if lines[j].ending_stops), None)
+        if stop is None and following < len(lines) and lines[following].ending:
+            stop = next((j for j in range(k, following) if lines[j].ends), None)
+        stop = k if stop is None else stop
+        found[k : stop + 1] = [line.ending] * (stop + 1 - k)
+        jumps = any(word in {"da capo", "dal segno"} for _, word, _ in lines[stop].words)
+        goes_on = stop + 1 < len(lines) and lines[stop + 1].ending and min(lines[stop + 1].ending) > max(line.ending)
+        if goes_on and not lines[stop].ends and not jumps:
+            lines[stop] = replace(lines[stop], ends=1)
+    return found
 
 
-def _jumps_of(element: ElementTree.Element) -> list[str]:
-    """The jumps that a measure's child states by its ``<sound>``."""
-    sound = element if element.tag == "sound" else element.find("sound") if element.tag == "direction" else None
-    return [] if sound is None else [name for name in _JUMPS if sound.get(name, "no") != "no"]
+def _words(contents: list[list[Content]]) -> list[frozenset[tuple[str, str]]]:
+    """The jumps and their goals in each measure, of all parts.
 
-
-def _load(text: bytes) -> Any:
-    """music21's score at sounding pitch."""
-    from music21 import converter
-
-    score = whole_score(converter.parseData(text, format="musicxml"))
-    score.toSoundingPitch(inPlace=True)
-    return score
+    A coda sign is where to leave from, if another one follows; a segno or coda at the end of a measure is the next one's.
+    """
+    found: list[set[tuple[str, str]]] = [set() for _ in contents]
+    said = [
+        (k, place, content.end, (word, label))
+        for k, row in enumerate(contents)
+        for content in row
+        for place, word, label in content.words
+    ]
+    codas = sorted({(k, place) for k, place, _, word in said if word[0] == "coda"})
+    leaving = codas[0] if len(codas) > 1 and not any(word[0] == "to coda" for *_, word in said) else None
+    for k, place, end, word in said:
+        if word[0] == "coda" and (k, place) == leaving:
+            found[max(k - (place == 0), 0)].add(("to coda", word[1]))
+        else:
+            late = word[0] in {"segno", "coda"} and place > 0 and place >= end and k + 1 < len(contents)
+            found[k + late].add(word)
+    return [frozenset(words) for words in found]

@@ -25,8 +25,12 @@ GRACE_QUARTERS = Fraction(1, 8)
 COARSEST_TICKS, FINEST_TICKS = 480, 10_080
 """Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to tenths."""
 DEFAULT_VELOCITY = 80
+MOST_MEASURES = 20_000
+"""Music of more measures as played is refused: it would last for hours."""
 MOST_SECTIONS = 200
 """An order of more sections than this is a mistake and isn't heeded."""
+LOOSE = Fraction(1, 32)
+"""Quarters by which the end of a tied note may miss its other half, where a file has rounded its lengths."""
 SLOWEST, FASTEST = 5, 1000
 """Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
 
@@ -44,6 +48,7 @@ class Sound(NamedTuple):
     part: int
     tie: str = ""  # "start", "continue", "stop" or nothing
     grace: int = 0  # how many graces before the main note, 1 the nearest; 0 for a main note
+    voice: str = ""  # a tie is looked for in its own voice first
 
 
 class Run(NamedTuple):
@@ -72,6 +77,7 @@ class Written:
     chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
     drums: int = 0
     remarks: tuple[str, ...] = ()
+    sung: tuple[int, ...] = ()  # parts that carry words
 
 
 def played(written: Written, name: str, feel: Feel | None) -> Piece:
@@ -81,6 +87,8 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         InputError: where there are no notes, or hours of them.
     """
     remarks = list(written.remarks)
+    if len(written.measures) >= MOST_MEASURES:
+        raise InputError(f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; cut it into shorter pieces.")
     rows = _laid_out(written.sounds, written.runs)
     early = sum(row.onset < 0 for row in rows)
     rows = [row for row in rows if row.onset >= 0]
@@ -126,6 +134,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         key_signatures=_key_signatures(written.keys, written.runs, tpq) if found == "score" else (),
         chords=tuple((round(place * tpq) / tpq, symbol) for place, symbol in _in_force(written.chords, written.runs)),
         remarks=tuple(remarks),
+        sung=written.sung,
     )
 
 
@@ -160,36 +169,69 @@ def sections_in_order(labels: Sequence[str], begins: Mapping[str, Fraction], sta
 class Signs(NamedTuple):
     """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and its ending's numbers.
 
-    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its end.
+    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its end. Each may have a name,
+    ("coda", "2"), by which a jump finds its goal among several. ``after_jump``: the repeat is taken after a da capo, too.
     """
 
     begins: bool = False
     ends: int = 0
     ending: frozenset[int] = frozenset()
-    words: frozenset[str] = frozenset()
+    words: frozenset[tuple[str, str]] = frozenset()
+    after_jump: bool = False
+
+    def says(self, *words: str) -> tuple[str, str] | None:
+        """One of these words with its name, if it stands here."""
+        return min((word for word in self.words if word[0] in words), default=None)
 
 
 def in_playing_order(signs: Sequence[Signs]) -> list[int]:
-    """The order in which measures are played, by repeat signs and words.
+    """The order in which measures are played, by repeat signs and words; of an endless one only the beginning.
 
-    Back at the beginning or the segno, no repeat is taken any more and the last endings are played, up to the fine, or
-    through the coda.
+    A repeat without a beginning goes back to where the one before it ended; one that never ends is no repeat. An ending is
+    played at its own turns. Back at the beginning or the segno, what was played is played without its repeats and with its
+    last endings, up to the fine, or to the coda; each jump is taken once.
     """
-    jump = next((k for k, sign in enumerate(signs) if sign.words & {"da capo", "dal segno"}), None)
-    if jump is None:
-        return unfolded(signs)
-    order = unfolded(signs[: jump + 1])
-    segno = next((k for k in range(jump + 1) if "segno" in signs[k].words), 0)
-    index = segno if "dal segno" in signs[jump].words else 0
-    coda = next((k for k in range(len(signs) - 1, 0, -1) if "coda" in signs[k].words), 0)
-    while index < len(signs):
-        here = signs[index]
-        if not here.ending or max(here.ending) >= max(_later(signs, index), default=0):
-            order.append(index)
-        if "fine" in here.words:
+    order: list[int] = []
+    left = set[int]()  # the jumps that were taken
+    start, turn, index, known = 0, 1, 0, -1  # known: up to here all was played before the last jump
+    while index < len(signs) and len(order) < MOST_MEASURES:
+        here, again = signs[index], index <= known
+        left_endings = index > start and signs[index - 1].ending and not here.ending
+        if (here.begins and index != start) or left_endings:
+            start, turn = index, 1
+        repeated = not again or here.after_jump
+        last = not here.ending or max(here.ending) >= max(_later(signs, index), default=0)
+        if not last if again else here.ending and turn not in here.ending:
+            index += 1
+            continue
+        order.append(index)
+        if left and here.says("fine"):
             break
-        index = coda if "to coda" in here.words and index < coda else index + 1
+        if left and (word := here.says("to coda")) and (coda := _goal(signs, "coda", word[1], index)) is not None:
+            index = start = coda
+            turn = 1
+            continue
+        if here.ends and repeated:
+            if turn < _turns(signs, index, start):
+                index, turn = start, turn + 1
+                continue
+            start, turn = index + 1, 1
+        word = here.says("da capo", "dal segno")
+        if word and index not in left:
+            left.add(index)
+            known = max(known, index)
+            index = start = (_goal(signs, "segno", word[1], -1) or 0) if word[0] == "dal segno" else 0
+            turn = 1
+            continue
+        index += 1
     return order
+
+
+def _goal(signs: Sequence[Signs], word: str, label: str, after: int) -> int | None:
+    """The measure behind ``after`` at which a segno or coda stands: the one of that name, else the last coda or first segno."""
+    found = [index for index in range(after + 1, len(signs)) if signs[index].says(word)]
+    named = [index for index in found if label and (word, label) in signs[index].words]
+    return next(iter(named or (found[-1:] if word == "coda" else found)), None)
 
 
 def _later(signs: Sequence[Signs], index: int) -> frozenset[int]:
@@ -201,38 +243,16 @@ def _later(signs: Sequence[Signs], index: int) -> frozenset[int]:
     return numbers
 
 
-def unfolded(signs: Sequence[Signs]) -> list[int]:
-    """The order in which measures are played, by their repeat signs alone.
-
-    A repeat without a beginning goes back to where the one before it ended; one that never ends is no repeat.
-    """
-    order: list[int] = []
-    start, turn, index = 0, 1, 0
-    while index < len(signs):
-        here = signs[index]
-        left_endings = index > start and signs[index - 1].ending and not here.ending
-        if (here.begins and index != start) or left_endings:
-            start, turn = index, 1
-        if here.ending and turn not in here.ending:
-            index += 1
-            continue
-        order.append(index)
-        if here.ends:
-            turns = here.ends + 1
-            if here.ending:
-                first, last = index, index + 1
-                while first > start and signs[first - 1].ending:
-                    first -= 1
-                while last < len(signs) and signs[last].ending and not signs[last].begins:
-                    last += 1
-                group = [number for sign in signs[first:last] for number in sign.ending]
-                turns = max(2, *group)
-            if turn < turns:
-                index, turn = start, turn + 1
-                continue
-            start, turn = index + 1, 1
-        index += 1
-    return order
+def _turns(signs: Sequence[Signs], index: int, start: int) -> int:
+    """How often the music before an end of a repeat is played, by its endings where it has any."""
+    if not signs[index].ending:
+        return signs[index].ends + 1
+    first, last = index, index + 1
+    while first > start and signs[first - 1].ending:
+        first -= 1
+    while last < len(signs) and signs[last].ending and not signs[last].begins:
+        last += 1
+    return max(2, *(number for sign in signs[first:last] for number in sign.ending))
 
 
 def distinct_label(label: str, names: Sequence[str]) -> str:
@@ -246,20 +266,28 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
     ordered = sorted(sounds, key=lambda sound: sound.onset)
     onsets = [sound.onset for sound in ordered]
     rows: list[Sound] = []
-    tied: dict[tuple[int, int], int] = {}  # part and pitch -> the row from which a tie is open
+    tied: dict[tuple[int, int], list[int]] = {}  # part and pitch -> the rows from which a tie is open
     for run in runs:
         for sound in ordered[bisect_left(onsets, run.start) : bisect_left(onsets, run.stop)]:
             onset = sound.onset - run.start + run.played - sound.grace * GRACE_QUARTERS
             key = (sound.part, sound.pitch)
-            row = None if sound.grace else tied.pop(key, None)
-            if row is not None and sound.tie in {"stop", "continue"} and rows[row].onset + rows[row].length == onset:
-                rows[row] = rows[row]._replace(length=rows[row].length + sound.length)
-            else:
+            open_rows = tied.get(key, [])
+            row = _tied_to(rows, open_rows, onset, sound) if sound.tie in {"stop", "continue"} else None
+            if row is None:
                 row = len(rows)
                 rows.append(sound._replace(onset=onset))
+            else:
+                rows[row] = rows[row]._replace(length=onset + sound.length - rows[row].onset)
+                open_rows.remove(row)
             if sound.tie in {"start", "continue"}:
-                tied[key] = row
+                tied[key] = [r for r in open_rows if rows[r].onset + rows[r].length > onset - LOOSE] + [row]
     return rows
+
+
+def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: Sound) -> int | None:
+    """The row that a tied note goes on with: it ends where the note begins, and is of the same voice if there are several."""
+    near = [row for row in open_rows if abs(rows[row].onset + rows[row].length - onset) <= LOOSE]
+    return max(near, key=lambda row: rows[row].voice == sound.voice, default=None)
 
 
 def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:

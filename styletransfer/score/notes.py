@@ -96,7 +96,8 @@ class Piece:
     the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a notated input carries,
     ``chords`` its chord symbols, each (quarter from which it holds, symbol), ``pedals`` the quarters at
     which the sustain pedal goes down and comes up (a performance that was read has none: its notes last as long as the pedal
-    holds them), and ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left out").
+    holds them), ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left out"), and ``sung`` the
+    parts that carry words.
     """
 
     notes: NoteTable
@@ -109,6 +110,7 @@ class Piece:
     chords: tuple[tuple[float, ChordSymbol], ...] = ()
     pedals: tuple[tuple[float, float], ...] = ()
     remarks: tuple[str, ...] = ()
+    sung: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.notes.dtype != NOTE_DTYPE or self.bars.dtype != BAR_DTYPE:

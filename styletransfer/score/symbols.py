@@ -23,6 +23,40 @@ _QUALITY = re.compile(
     r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<alt>alt)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
 )
 _LIKE_ONE = re.compile(r"[A-G][#b♯♭]?\S*[\d△Δ^+°ø]\S*")
+_KINDS = {
+    "major": "",
+    "minor": "m",
+    "augmented": "+",
+    "diminished": "dim",
+    "dominant": "7",
+    "major-seventh": "maj7",
+    "minor-seventh": "m7",
+    "diminished-seventh": "dim7",
+    "augmented-seventh": "+7",
+    "half-diminished": "m7b5",
+    "major-minor": "mmaj7",
+    "major-sixth": "6",
+    "minor-sixth": "m6",
+    "dominant-ninth": "9",
+    "major-ninth": "maj9",
+    "minor-ninth": "m9",
+    "dominant-11th": "11",
+    "major-11th": "maj11",
+    "minor-11th": "m11",
+    "dominant-13th": "13",
+    "major-13th": "maj13",
+    "minor-13th": "m13",
+    "suspended-second": "sus2",
+    "suspended-fourth": "sus4",
+    "power": "5",
+    "Neapolitan": "",
+}
+"""What MusicXML calls the kinds of chords, as symbols; the augmented sixths and others are in :data:`_RARE_KINDS`."""
+_RARE_KINDS = {"Italian": (0, 6, 8), "French": (0, 2, 6, 8), "German": (0, 3, 6, 8), "Tristan": (0, 3, 6, 10), "pedal": (0,)}
+_DEGREE_OF = (1, 9, 9, 3, 3, 11, 5, 5, 5, 6, 7, 7)
+"""The degree that a tone of so many semitones above the root is, most often."""
+DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 10: 4, 11: 5, 12: 7, 13: 9}
+"""Semitones of the degrees that are added to a chord, as those of a dominant chord."""
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
 MINOR_THIRD, THIRD, FIFTH, SEVENTH, MAJOR_SEVENTH = 3, 4, 7, 10, 11
 _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(len(QUALITIES))
@@ -79,6 +113,18 @@ def quality_of(above: set[int]) -> int:
     if MAJOR_SEVENTH in above:
         return _MAJOR7
     return _AUGMENTED if 8 in above and FIFTH not in above else _MAJOR
+
+
+def kind_steps(kind: str) -> dict[int, int] | None:
+    """Semitones above the root by degree, of a chord that MusicXML or a symbol calls so; None where it isn't understood."""
+    tones = _RARE_KINDS.get(kind) or chord_tones("C" + _KINDS.get(kind, kind))
+    if not tones:
+        return None
+    steps: dict[int, int] = {}
+    for tone in tones:
+        degree = _DEGREE_OF[tone]
+        steps[degree if degree not in steps else 20 + tone] = tone
+    return steps
 
 
 def looks_like_a_chord(text: str) -> bool:
