@@ -1,24 +1,33 @@
 """MIDI bytes to pieces, through symusic.
 
 symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are refused before they
-reach it, a time division in frames (SMPTE) is rewritten as beats of one second, of a type 2 file, whose tracks are
-independent pieces, the first one with notes is taken, and where the last notes of a song's track never end, they do so with it.
+reach it, a track stays one part whatever its programs, a time division in frames (SMPTE) is rewritten as beats of one second,
+of a type 2 file, whose tracks are independent pieces, the first one with notes is taken, and where the last notes of a song's
+track never end, they do so with it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
+from styletransfer.score.midi_track import Track, track_of
 from styletransfer.score.notes import NOTE_DTYPE, BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, sort_notes
 
 MAX_HOURS = 3
 """Music that lasts this long or longer is refused."""
 MAX_QUARTERS = MAX_HOURS * 60 * 400
 """Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
+
+MOST_TRACKS = 1000
+FEWEST_SYLLABLES = 4
+"""A track with fewer lyrics isn't sung; they may be a title."""
+SUNG_TOGETHER = 0.6
+"""How well a part's onsets and the syllables of a track without notes must agree (F1) for it to be the one that is sung."""
 
 SUSTAIN = 64
 PEDALS = (SUSTAIN, 66, 67)
@@ -37,17 +46,21 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     Raises:
         InputError: where the bytes are damaged, hold no notes, or hold hours of music.
     """
-    kind, division, tracks = _chunks(data, name)
+    kind, stated, division, tracks = _chunks(data, name)
     clock: float | None = None  # seconds a quarter, where the file counts time and not beats
     if division & 0x8000:
         division, clock = _frames(division, name)
     if not division:
         raise InputError(f"{name}: its header has no time division, so it cannot be timed; export it again.")
-    score, tracks, remarks = _open(kind, division, tracks, name)
-    if feel != "performance":  # what is said to be recorded stays as it was
-        remarks += _end_last_notes(score, division, tracks, name)
-    sounding = [track for track in score.tracks if not track.is_drum and len(track.notes)]
-    drums = sum(bool(track.is_drum and len(track.notes)) for track in score.tracks)
+    score, chosen, remarks = _open(kind, division, [track_of(track) for track in tracks], name)
+    if len(tracks) != stated:
+        remarks.append(f"its header counts {stated} tracks, {len(tracks)} were found and read")
+    players, unended = _players(division, chosen, name, ended=feel != "performance")  # what is recorded stays as it was
+    if unended:
+        unended_notes = f"{unended} last notes that never end were" if unended > 1 else "1 last note that never ends was"
+        remarks.append(f"{unended_notes} ended with the track")
+    drums = sum(bool(player.is_drum) for player, _ in players)
+    sounding, sources = zip(*(row for row in players if not row[0].is_drum), strict=True) if len(players) > drums else ((), ())
     if not sounding:
         reason = "it holds only drums" if drums else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
@@ -88,10 +101,11 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         bars=bars,
         tempo=tempo,
         ticks_per_quarter=division,
-        parts=_part_names([track.name for track in sounding]),
+        parts=_part_names([track.name for track in sources]),
         key_signatures=_key_signatures(score, division) if found == "score" else (),
         pedals=_pedals_of_all(sounding, division) if found == "score" else (),
         remarks=tuple(remarks),
+        sung=_sung(chosen, tables, sources, division),
     )
 
 
@@ -147,8 +161,11 @@ def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.
     notes["duration"] = end - notes["onset"]
 
 
-def _chunks(data: bytes, name: str) -> tuple[int, int, list[bytes]]:
-    """Type, time division and the contents of the track chunks; a file that is cut short is refused."""
+def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
+    """Type, how many tracks the header counts, time division, and the contents of the track chunks that there are.
+
+    A file that is cut short is refused.
+    """
     cut = InputError(f"{name}: the MIDI file is cut short or damaged; download or export it again.")
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         data = data[20:]
@@ -160,16 +177,18 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, list[bytes]]:
     kind, stated, division = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
     tracks: list[bytes] = []
     at = 8 + header
-    while at < len(data) and len(tracks) < stated:
+    while at < len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "big")
         if len(data) < at + 8 + size or len(data) < at + 8:
-            raise cut
+            if len(tracks) < stated:
+                raise cut
+            break  # what follows the last track is none
         if data[at : at + 4] == b"MTrk":
             tracks.append(data[at + 8 : at + 8 + size])
         at += 8 + size
-    if len(tracks) < stated or kind > 2:
+    if len(tracks) < min(stated, 1) or len(tracks) > MOST_TRACKS or kind > 2:
         raise cut
-    return kind, division, tracks
+    return kind, stated, division, tracks
 
 
 def _frames(division: int, name: str) -> tuple[int, float]:
@@ -184,37 +203,73 @@ def _frames(division: int, name: str) -> tuple[int, float]:
     return (30 if frames == 29 else frames) * (division & 0xFF), 1.001 if frames == 29 else 1.0
 
 
-def _open(kind: int, division: int, tracks: list[bytes], name: str) -> tuple[Any, list[bytes], list[str]]:
+def _open(kind: int, division: int, tracks: list[Track], name: str) -> tuple[Any, list[Track], list[str]]:
     """symusic's score, in ticks, its tracks, and remarks; of the separate pieces of a type 2 file the first with notes."""
     if kind != 2 or len(tracks) < 2:
-        return _symusic(division, tracks, name), tracks, []
-    pieces = [(_symusic(division, [track], name), [track]) for track in tracks]
+        return _symusic(division, [track.data for track in tracks], name), tracks, []
+    pieces = [(_symusic(division, [track.data], name), [track]) for track in tracks]
     pitched = [piece for piece in pieces if any(len(t.notes) and not t.is_drum for t in piece[0].tracks)]
     remark = f"a type 2 file holds {len(tracks)} separate pieces; the first with notes was taken"
     return *(pitched or pieces)[0], [remark]
 
 
-def _end_last_notes(score: Any, tpq: int, tracks: list[bytes], name: str) -> list[str]:
-    """Add the notes with which a pitched track ends and which never end, one to four quarters long; a remark if there are any.
+def _players(tpq: int, tracks: list[Track], name: str, ended: bool) -> tuple[list[tuple[Any, Track]], int]:
+    """symusic's tracks with notes, one for each channel of a track, with the track that they are from.
+
+    With ``ended``, the last notes that never end do so with their track; how many there are.
+    """
+    players: list[tuple[Any, Track]] = []
+    count = 0
+    for track in tracks:
+        found = _symusic(tpq, [track.data], name).tracks
+        if ended and track.channels:
+            count += _end_last_notes(found, tpq, track.data, name)
+        players += [(player, track) for player in found if len(player.notes)]
+    return players, count
+
+
+def _end_last_notes(players: Any, tpq: int, track: bytes, name: str) -> int:
+    """Add the notes with which a pitched track ends and which never end, one to four quarters long; how many there are.
 
     symusic leaves notes without an end out. Those further in are mistakes, and stay out.
     """
     count = 0
-    whole = _symusic(tpq, [_with_all_off(track) for track in tracks], name)
-    if len(whole.tracks) != len(score.tracks):
-        return []  # a track that has nothing else
-    for track, ended in zip(score.tracks, whole.tracks, strict=True):
-        if track.is_drum or len(ended.notes) == len(track.notes) or not len(track.notes):
+    whole = _symusic(tpq, [_with_all_off(track)], name).tracks
+    if len(whole) != len(players):
+        return 0  # a channel that has nothing else
+    for player, ended in zip(players, whole, strict=True):
+        if player.is_drum or len(ended.notes) == len(player.notes) or not len(player.notes):
             continue
-        last = max(note.time for note in track.notes)
-        known = {(note.time, note.pitch) for note in track.notes}
+        last = max(note.time for note in player.notes)
+        known = {(note.time, note.pitch) for note in player.notes}
         for note in ended.notes:
             if note.time >= last and (note.time, note.pitch) not in known:
                 note.duration = min(max(note.duration, tpq), 4 * tpq)
-                track.notes.append(note)
+                player.notes.append(note)
                 count += 1
-    ended = "s that never end were" if count > 1 else " that never ends was"
-    return [f"{count} last note{ended} ended with the track"] if count else []
+    return count
+
+
+def _sung(tracks: list[Track], tables: list[NoteTable], sources: Sequence[Track], tpq: int) -> tuple[int, ...]:
+    """The parts that carry words: of tracks with lyrics, or else the one that begins with most syllables of the others."""
+    own = [
+        part
+        for part, (track, table) in enumerate(zip(sources, tables, strict=True))
+        if len(track.channels) == 1 and len(track.lyrics) >= max(FEWEST_SYLLABLES, len(np.unique(table["onset"])) / 4)
+    ]
+    if own:
+        return tuple(own)
+    places = max((track.lyrics or track.texts for track in tracks if not track.channels or track.lyrics), key=len, default=())
+    syllables = np.unique(np.round(np.array(places) / tpq * 8))
+    if len(syllables) < 2 * FEWEST_SYLLABLES:
+        return ()
+    agreement = []
+    for table in tables:
+        onsets = np.unique(np.round(table["onset"] * 8))
+        agreement.append(2 * np.isin(syllables, onsets).sum() / (len(syllables) + len(onsets)))
+    best = int(np.argmax(agreement))
+    others = [value for part, value in enumerate(agreement) if part != best]
+    return (best,) if agreement[best] >= SUNG_TOGETHER and agreement[best] > max(others, default=0) + 0.1 else ()
 
 
 def _with_all_off(track: bytes) -> bytes:
@@ -252,7 +307,7 @@ def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
     return np.asarray(changes[: len(changes) // 2 * 2].reshape(-1, 2) / tpq)
 
 
-def _pedals_of_all(tracks: list[Any], tpq: int) -> tuple[tuple[float, float], ...]:
+def _pedals_of_all(tracks: Sequence[Any], tpq: int) -> tuple[tuple[float, float], ...]:
     """The pedals of all tracks; what tracks agree in, as those of one piano do, counts once."""
     return tuple(sorted({(float(down), float(up)) for track in tracks for down, up in _pedals(track, tpq)}))
 

@@ -223,7 +223,7 @@ class _Score:
         starts = [Fraction(0)]
         for contents, (top, bottom) in zip(self.contents, self.metres, strict=True):
             full = Fraction(4 * top, bottom)
-            length = max((c.length(full) for c in contents), default=Fraction(0)) or full
+            length = _length(contents, full) or full
             starts.append(small(starts[-1] + (full if abs(length - full) < INEXACT else length)))
         return starts
 
@@ -290,6 +290,15 @@ class _Score:
             signs[first] = signs[first]._replace(words=early)
             signs[-1] = signs[-1]._replace(ends=line.ends, words=signs[-1].words | (words[k] - early))
         return cuts, signs
+
+
+def _length(contents: list[Content], full: Fraction) -> Fraction:
+    """Quarters that a measure lasts, where that of its metre has ``full``: as long as its longest part.
+
+    Silence beyond the metre counts only if all parts have it: some files have two rests where one is meant.
+    """
+    reached = [c.reach for c in contents if c.reach] or [Fraction(0)]
+    return max(*(c.end for c in contents), min(max(reached), full), min(reached))
 
 
 def _parts(root: Element) -> list[tuple[str, list[Element]]]:
@@ -362,7 +371,7 @@ def _words(contents: list[list[Content]]) -> list[frozenset[tuple[str, str]]]:
     """
     found: list[set[tuple[str, str]]] = [set() for _ in contents]
     said = [
-        (k, place, content.end, (word, label))
+        (k, place, content.reach, (word, label))
         for k, row in enumerate(contents)
         for content in row
         for place, word, label in content.words

@@ -50,14 +50,13 @@ _NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 class Content:
     """What a part has in a measure.
 
-    The ``part`` of its sounds is their staff. ``end`` is where its notes and rests end, ``reach`` where the cursor came to.
+    The ``part`` of its sounds is their staff. ``end`` is where its notes end, ``reach`` where the cursor came to.
     ``middle`` are repeat signs within the measure: how often the music is repeated that ends there, 0 where one begins.
     """
 
     sounds: list[Sound] = field(default_factory=list)
     end: Fraction = Fraction(0)
     reach: Fraction = Fraction(0)
-    whole_rest: bool = False
     metre: Metre | None = None
     next_metre: Metre | None = None
     keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
@@ -77,11 +76,6 @@ class Content:
     def bar_lines(self) -> int:
         """How many signs of repeats there are."""
         return self.begins + (self.ends > 0) + bool(self.ending) + len(self.middle)
-
-    def length(self, full: Fraction) -> Fraction:
-        """Quarters that it lasts, in a metre whose measure has ``full``: a rest of a measure isn't longer than that."""
-        end = min(self.end, full) if self.whole_rest else self.end
-        return max(end, min(self.reach, full))
 
 
 class Part:
@@ -218,9 +212,8 @@ class Part:
         if not grace and not in_chord:
             self.last, self.at = self.at, small(self.at + length)
             self.here.reach = max(self.here.reach, self.at)
-            whole = rest is not None and (rest.get("measure") == "yes")
-            if self.at > self.here.end:
-                self.here.end, self.here.whole_rest = self.at, whole
+            if rest is None:
+                self.here.end = max(self.here.end, self.at)
         elif grace and not in_chord:
             self.last = self.at
         tones = [] if silent or rest is not None else self._tone(note, self.last, length)
@@ -349,7 +342,7 @@ class Part:
 
     def _bar_line_words(self, line: Element) -> None:
         """The segno or coda of a bar line; on the right, at the end of the measure."""
-        place = self.here.end if (line.get("location") or "right") == "right" else Fraction(0)
+        place = self.here.reach if (line.get("location") or "right") == "right" else Fraction(0)
         for word in ("segno", "coda"):
             if line.get(word) or line.find(word) is not None:
                 self.here.words.append((place, word, line.get(word) or ""))

@@ -1,0 +1,81 @@
+"""What parts are called: the names of melodies and singers in many languages, and in the encodings of old files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ENCODINGS = ("shift_jis", "gb18030", "big5", "euc_kr", "cp1251", "cp1253", "cp1250", "cp1252")
+"""Tried in this order where a name is not UTF-8; one in which it names a melody is believed first."""
+
+
+def plain(name: str) -> str:
+    """A name in small letters and without accents."""
+    spread = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l").replace("ø", "o").replace("đ", "d"))
+    return unicodedata.normalize("NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00"))
+
+
+def _any(words: str, parts: str = "") -> re.Pattern[str]:
+    """A pattern for whole words, and for parts of words, as in scripts that don't part them."""
+    whole = "|".join(plain(words).split())
+    return re.compile(rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])" + (f"|{'|'.join(plain(parts).split())}" if parts else ""))
+
+
+MELODY_NAMES = (
+    _any(
+        "tune cantus dallam ezgi savelma napev lagu giai\\s*dieu",
+        "melod meloodia мелод напев μελωδ メロ 旋律 멜로디 선율 לחן מנגינה لحن ملودی ทำนอง",
+    ),
+    _any(
+        "vocals? vokals? vokaal(?:id)? vox leads? leadsang sing singer singing sings gesang singstimme sang sanger sanggang "
+        "chant chanteur chanteuse canto cantante cantor zang zangstem zanger laulu laul laulaja enek zpev spev spiew pevec "
+        "pjevanje petje pevanje dainavimas dziedasana songur cantec voce vocea suara sarki solist solista soliste",
+        "вокал спів пение певец певица солист песня τραγουδ ボーカル ヴォーカル 歌 うた 唱 人声 人聲 보컬 노래 "
+        "שירה غناء ร้อง गायन स्वर",
+    ),
+    _any("descant discant", "sopran sopraan сопран σοπραν ソプラノ 女高音 소프라노 סופרן"),
+    _any(
+        "voices? voix voz voces voci stimme stem stemme rodd rost glas glos balss balsas solo aani haal seslendirme",
+        "голос φων 声 聲 목소리 קול صوت เสียง",
+    ),
+)
+"""In the order of belief; names are compared by :func:`plain`."""
+NOT_MELODY_NAMES = _any(
+    "bbgv? bgv bbv choir chor chore choeur coro coros kor kuoro chorus pads? bass "
+    "(?:voice|stimme|voix)\\s?[2-9] [oa]+hs? lead\\s*(?:guitar|gtr|git|gt) solo\\s*(?:guitar|gtr)",
+    "backing background backup back(?=\\s|$) bkg harmon accomp acomp begleit akkomp synth "
+    "хор\\b コーラス 伴奏 和声 合唱 코러스",  # noqa: RUF001
+)
+RIGHT_HAND_NAMES = _any("right r\\.?\\s?h rechte droite destra derecha treble upper dx", "правая 右手 오른손")
+LEFT_HAND_NAMES = _any("left l\\.?\\s?h linke gauche sinistra izquierda lower sx", "левая 左手 왼손")
+KEYBOARD_NAMES = _any(
+    "keys? keyboards? cembalo clavecin clavicembalo epiano e\\.?\\s?piano rhodes celesta",
+    "piano klavi clavi organ orgue orgel harpsichord fortepian пиано фортепиано орган ピアノ オルガン 钢琴 鋼琴 피아노",
+)
+
+
+def rank(name: str) -> int | None:
+    """How surely a part of that name is the melody: 0 the surest; None where the name doesn't say that it is."""
+    text = plain(name)
+    if NOT_MELODY_NAMES.search(text):
+        return None
+    return next((k for k, pattern in enumerate(MELODY_NAMES) if pattern.search(text)), None)
+
+
+def decoded(name: bytes) -> str:
+    """A name from a MIDI file, which doesn't say in which encoding it is."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        pass
+    readings = []
+    for encoding in _ENCODINGS:
+        try:
+            readings.append(name.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    if not readings:
+        return name.decode("latin-1")
+    high = sum(byte > 127 for byte in name)
+    likely = readings[-1] if 3 * high <= len(name) else readings[0]
+    return next((text for text in readings if rank(text) is not None), likely)
