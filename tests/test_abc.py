@@ -35,6 +35,7 @@ K:F
 cB AG|
 
 F4|
+E4|
 """
 
 
@@ -258,14 +259,15 @@ def test_second_lines_of_a_voice_are_left_out_with_a_remark() -> None:
 
 
 def test_a_book(tmp_path: Path) -> None:
-    """Each tune by its place, the book's defaults, free text, an empty line within a tune."""
+    """Each tune by its place, the book's defaults, free text, music after the empty line that ends a tune."""
     path = tmp_path / "book.abc"
     path.write_bytes(BOOK.encode())
     assert [(tune.number, tune.title) for tune in read_tunes(path)] == [("7", "First"), ("8", "Second")]
     first, second = read_score(path, tune=0), read_score(path, tune=1)
     assert rows(first) == [(0, 1, 67), (1, 1, 69), (2, 1, 71)]
-    assert rows(second) == [(0, 0.5, 72), (0.5, 0.5, 70), (1, 0.5, 69), (1.5, 0.5, 67), (2, 2, 65)]
-    assert first.remarks == second.remarks == ()
+    assert rows(second) == [(0, 0.5, 72), (0.5, 0.5, 70), (1, 0.5, 69), (1.5, 0.5, 67)]
+    assert first.remarks == ()
+    assert second.remarks == ("music after an empty line, which ends a tune, was left out",)
     alone = read_score(path)
     assert rows(alone) == rows(first)
     assert alone.remarks == ("the file holds 2 tunes; the first one was read",)

@@ -43,6 +43,7 @@ _PITCH = r"(\^\^|\^|=|__|_)?/?([A-Ga-g])([,']{0,6})"
 _NOTE = re.compile(_PITCH + _LENGTH + r"\s*(-?)")
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])\s*(.*)")
 _KEY = re.compile(r"([A-G])([#b]?)\s*((?i:maj|min|mix|dor|phr|lyd|loc|ion|aeo|m(?![a-z]))?)")
+_OLD_TEMPO = re.compile(rf"\s*C{_LENGTH}\s*=")
 _TOKEN = re.compile(
     rf"""(?P<field>\[[A-Za-z]:[^\]]*\])                       # [K:G]
        | (?P<plus>\+(?=[a-g]*[A-G\d^_=])(?:{_PITCH}{_LENGTH}){{2,8}}\+)  # +CEG+, the chords of old
@@ -59,6 +60,10 @@ _TOKEN = re.compile(
        | (?P<overlay>&)""",
     re.VERBOSE,
 )
+
+
+LEFT_OUT = "%%left out"
+"""Stands in a tune's lines for music after the empty line that ends it."""
 
 
 class Tune(NamedTuple):
@@ -86,30 +91,32 @@ def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None
 
 @lru_cache(maxsize=4)  # a book is read once, not once for each of its tunes
 def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
-    """The tunes of a book, at least one. A tune begins with ``X:`` and ends at an empty line.
-
-    Many files have empty lines within a tune, so what looks like music after one still belongs: a field, or a bar line.
+    """The tunes of a book, at least one. A tune begins with ``X:`` and ends at the first empty line after music.
 
     Raises:
         InputError: where the bytes are not ABC.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+    text = _text(data)
     head: list[str] = []
     book: list[list[str]] = []
     over = False
-    for line in (line.strip() for line in text.splitlines()):
-        if line.startswith("X:"):
+    block = ""  # the name of a block of text, which ends with %%end and that name
+    for line in (line.strip(" \t\v\f\x85\xa0") for line in re.split(r"\r\n|\n|\r", text)):
+        if block:
+            block = "" if line.startswith(f"%%end{block}") else block
+        elif found := re.match(r"%%begin(\w+)", line):
+            block = found[1]
+        elif line.startswith("X:"):
             book.append([line])
             over = False
         elif not book:
             head.append(line)
         elif not line:
-            over = any(earlier.startswith("K:") for earlier in book[-1])
-        elif not over or _FIELD.match(line) or "|" in line:
+            over = over or _has_music(book[-1])
+        elif not over:
             book[-1].append(line)
+        elif "|" in line and not _FIELD.match(line) and book[-1][-1] != LEFT_OUT:
+            book[-1].append(LEFT_OUT)
     defaults = [line for line in head if line.startswith(("L:", "M:", "Q:"))] if book else []
     result = []
     for lines in book or [head]:
@@ -119,6 +126,22 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
     if "\0" in text or not result:
         raise InputError(f"{name}: it is not ABC (no tune in it has a K: line); mend it, or give MIDI or MusicXML.")
     return tuple(result)
+
+
+def _has_music(lines: list[str]) -> bool:
+    """Whether there is music after the key, which ends a tune's heading."""
+    key = next((k for k, line in enumerate(lines) if line.startswith("K:")), len(lines))
+    return any(not _FIELD.match(line) and not line.startswith("%") for line in lines[key + 1 :])
+
+
+def _text(data: bytes) -> str:
+    """Text in UTF-8 or, with a byte-order mark, UTF-16, and in what Windows uses where it is neither."""
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
 
 
 class _Reader:
@@ -135,6 +158,10 @@ class _Reader:
         self.clef_shift = 0
         self.keys: dict[Fraction, tuple[int, bool]] = {}
         self.tempos: dict[Fraction, float] = {}
+        self.old_tempo = ""  # a tempo of the heading in notes without a length, which may be stated later
+        self.propagate = "pitch"
+        self.transposed = 0
+        self.sung: set[str] = set()
         self.part_order = ""
         self.parts: dict[str, Fraction] = {}  # where each begins, as written
         self.remarks: list[str] = []
@@ -143,11 +170,15 @@ class _Reader:
     def read(self, tune: Tune) -> Written:
         """The whole tune."""
         for line in tune.lines:
+            if line == LEFT_OUT:
+                self.remarks.append("music after an empty line, which ends a tune, was left out")
+            elif line.startswith("%%"):
+                self.directive(line[2:])
             line = _plain(line)
             if match := _FIELD.match(line):
                 self.field(match[1], match[2])
                 self.in_music = self.in_music or match[1] == "K"
-            elif self.in_music:
+            elif self.in_music and not line.startswith("+:"):  # a field that goes on
                 self.music(line)
         voices = [voice for voice in self.voices.values() if voice.place]
         voices = [voice for voice in voices if voice.sounds] or [voice for voice in voices if voice.chords]
@@ -166,8 +197,9 @@ class _Reader:
         order = self.playing_order([measure.signs for measure in written], starts)
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
         sounds = [sound for voice in voices for sound in voice.sounds]
+        sung = tuple(part for part, voice in enumerate(voices) if voice.name in self.sung)
         chords = {place: symbol for voice in voices for place, symbol in voice.chords.items()}
-        return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks))
+        return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks), sung)
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
         """The order in which measures are played: by the order of parts where there is one, each part by its own signs."""
@@ -179,6 +211,24 @@ class _Reader:
             return in_playing_order(signs)
         return [part.start + index for part in parts for index in in_playing_order(signs[part.start : part.stop])]
 
+    def directive(self, text: str) -> None:
+        """What changes the pitches of notes: ``%%propagate-accidentals``, ``%%MIDI transpose`` and ``%%MIDI nobarlines``."""
+        name, *values = text.replace("=", " ").split() or [""]
+        if name == "MIDI" and values:
+            name, *values = values
+        value = values[0] if values else ""
+        if name == "propagate-accidentals" and value in {"not", "octave", "pitch"}:
+            self.propagate = value
+        elif name == "nobarlines":
+            self.propagate = "not"
+        elif name == "transpose" and re.fullmatch(r"[-+]?\d{1,2}", value):
+            if self.current is None:
+                self.transposed = int(value)
+            else:
+                self.current.transposed = int(value)
+        for voice in self.voices.values():
+            voice.propagate = self.propagate
+
     def field(self, letter: str, value: str) -> None:
         """A field: in the heading, on a line of its own within the music, or inside a line of music."""
         voice = self.current
@@ -186,9 +236,15 @@ class _Reader:
             self.switch(value)
         elif letter == "K":
             self.key_field(value)
+        elif letter == "Q" and voice is None and _OLD_TEMPO.match(value):
+            self.old_tempo = value
         elif letter == "Q":
-            if (tempo := _tempo(value)) is not None:
+            if (tempo := _tempo(value, voice.unit if voice else Fraction(1))) is not None:
                 self.tempos.setdefault(voice.place if voice else Fraction(0), tempo)
+        elif letter == "I":
+            self.directive(value)
+        elif letter == "w" and voice:
+            self.sung.add(voice.name)
         elif letter == "P" and self.in_music:
             self.parts.setdefault(value.strip()[:1], voice.place if voice else Fraction(0))
             if voice and self.part_order and voice.place > voice.measures[-1].start:
@@ -220,6 +276,10 @@ class _Reader:
         if name not in self.voices:
             unit = self.unit or Fraction(1, 4 if self.metre and Fraction(*self.metre) < Fraction(3, 4) else 2)
             self.voices[name] = Voice(name, unit, self.metre, self.key, self.clef_shift, 0)
+            self.voices[name].propagate, self.voices[name].transposed = self.propagate, self.transposed
+            if self.old_tempo and (tempo := _tempo(self.old_tempo, unit)) is not None:
+                self.tempos.setdefault(Fraction(0), tempo)
+            self.old_tempo = ""
         self.current = self.voices[name]
         self.current.shift = self.shifts.get(name, 0)
 
@@ -237,7 +297,12 @@ class _Reader:
             return
         fifths = 2 if pipes else 0
         if stated:
-            fifths = _SHARPS.index(stated[1]) - 1 + {"#": 7, "b": -7, "": 0}[stated[2]] + _MODES[stated[3].lower()]
+            explicit = re.search(r"(?i)\bexp\b", value) is not None
+            fifths = (
+                0
+                if explicit
+                else _SHARPS.index(stated[1]) - 1 + {"#": 7, "b": -7, "": 0}[stated[2]] + _MODES[stated[3].lower()]
+            )
         key = dict.fromkeys(_SHARPS[: max(fifths, 0)], 1) | dict.fromkeys(_SHARPS[::-1][: max(-fifths, 0)], -1)
         for accidental, letter in re.findall(r"(?<!\S)(\^\^|\^|=|__|_)([A-Ga-g])(?!\S)", value):
             key[letter.upper()] = ACCIDENTALS[accidental]
@@ -344,12 +409,14 @@ def _metre(value: str) -> Metre | None:
     return (above, below) if 0 < above <= 255 and below in {1, 2, 4, 8, 16, 32, 64, 128} else None
 
 
-def _tempo(value: str) -> float | None:
-    """Seconds a quarter: 1/4=120, 3/8=50, or 120 alone, which is taken as quarters."""
+def _tempo(value: str, unit: Fraction) -> float | None:
+    """Seconds a quarter: 1/4=120, 3/8=50, or 120 alone, which is taken as quarters; C3=120 are three notes of a unit."""
     value = re.sub(r"\"[^\"]*\"", "", value)
     beat, equal, rate = value.rpartition("=")
     number = re.match(r"\s*(\d{1,4}(?:\.\d+)?)", rate)
     quarters = 4 * sum(f for text in beat.split() if (f := _fraction(text))) if equal else Fraction(1)
+    if old := _OLD_TEMPO.match(value):
+        quarters = unit * written_length(*old.groups())
     quarters = quarters or Fraction(1)
     minute = float(quarters) * float(number[1]) if number else 0.0
     return round(60e6 / minute) / 1e6 if SLOWEST <= minute <= FASTEST else None

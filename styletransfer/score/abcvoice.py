@@ -64,6 +64,8 @@ class Voice:
     tuplet_left: int = 0
     repeating: bool = False  # whether a |: waits for its :|
     overlay: bool = False
+    propagate: str = "pitch"  # an accidental holds for the bar: in all octaves, in its "octave" only, or "not"
+    transposed: int = 0  # semitones, by %%MIDI transpose
 
     def __post_init__(self) -> None:
         self.measures.append(Measure(self.place, self.metre))
@@ -71,13 +73,16 @@ class Voice:
     def pitch(self, accidental: str | None, letter: str, octave: str) -> int:
         """A MIDI number, by the key, the accidentals of the bar, and a tie from the bar before."""
         step = letter.upper()
+        place = letter + octave if self.propagate == "octave" else step
+        alter = self.accidentals.get(place, self.key.get(step, 0))
         if accidental:
-            self.accidentals[step] = ACCIDENTALS[accidental]
+            alter = ACCIDENTALS[accidental]
+            if self.propagate != "not":
+                self.accidentals[place] = alter
         elif (letter, octave) in self.open_ties:
             return self.open_ties[letter, octave]
-        alter = self.accidentals.get(step, self.key.get(step, 0))
         height = 60 + 12 * (letter.islower() + octave.count("'") - octave.count(","))
-        return height + _SEMITONES[step] + alter + self.clef_shift + self.shift
+        return height + _SEMITONES[step] + alter + self.clef_shift + self.shift + self.transposed
 
     def play(self, notes: Sequence[re.Match[str]], size: Fraction = Fraction(1), tied: bool = False) -> None:
         """A note, or a chord, the lengths in which are multiplied by ``size``; it lasts as long as its first note."""
@@ -120,7 +125,8 @@ class Voice:
 
     def bar_line(self, sign: str) -> None:
         """A bar line of any kind: the measure ends and another one begins."""
-        ends = min(len(sign) - len(sign.lstrip(":")), MOST_TURNS - 1) if "|" in sign else 1
+        colons = re.findall(r":+(?=[|\]])", sign)  # wherever they stand in a run of bar lines
+        ends = min(max(map(len, colons), default=0), MOST_TURNS - 1) if "|" in sign else 1
         begins = sign.endswith(":")
         double = sign not in {"|", ".|"}  # ends an ending; a repeat whose beginning is left out goes back to it
         self.repeating = begins or (self.repeating and not ends)

@@ -172,8 +172,7 @@ class _Score:
             part.read(measures)
         self.remarks: list[str] = []
         self.contents = [[part.contents[k] for part in self.parts if k < len(part.contents)] for k in range(count)]
-        self.metres = self._metres()
-        self.starts = self._starts()
+        self.metres, self.starts = self._bars()
 
     def written(self) -> Written:
         """The whole score."""
@@ -208,24 +207,28 @@ class _Score:
         if count:
             self.remarks.append(f"{count} {many if count > 1 else one} left out")
 
-    def _metres(self) -> list[Metre]:
-        """The metre of each measure: that of the first part which states one."""
-        metres: list[Metre] = []
-        metre: Metre = (4, 4)
-        for contents in self.contents:
-            metre = next((c.metre for c in contents if c.metre), metre)
-            metres.append(metre)
-            metre = next((c.next_metre for c in contents if c.next_metre), metre)
-        return metres
+    def _bars(self) -> tuple[list[Metre], list[Fraction]]:
+        """The metre of each measure; where each begins, and the end of the last.
 
-    def _starts(self) -> list[Fraction]:
-        """Where each measure begins, and the end of the last."""
+        Where parts have different metres, it is the first that is as long as the measure; before one is stated, what the
+        measure's length implies.
+        """
+        metres: list[Metre] = []
         starts = [Fraction(0)]
-        for contents, (top, bottom) in zip(self.contents, self.metres, strict=True):
-            full = Fraction(4 * top, bottom)
-            length = _length(contents, full) or full
-            starts.append(small(starts[-1] + (full if abs(length - full) < INEXACT else length)))
-        return starts
+        now: dict[int, Metre] = {}
+        for k in range(max((len(part.contents) for part in self.parts), default=0)):
+            contents = {number: part.contents[k] for number, part in enumerate(self.parts) if k < len(part.contents)}
+            now |= {number: c.metre for number, c in contents.items() if c.metre}
+            stated = [now[number] for number in sorted(now)]
+            full = _quarters(stated[0]) if stated else None
+            length = _length(list(contents.values()), full) or full or Fraction(4)
+            if full and abs(length - full) < INEXACT:
+                length = full
+            fitting = [metre for metre in stated if _quarters(metre) == length]
+            metres.append((fitting or stated or [_implied(length)])[0])
+            starts.append(small(starts[-1] + length))
+            now |= {number: c.next_metre for number, c in contents.items() if c.next_metre}
+        return metres, starts
 
     def _placed(self, part: Part, of: Callable[[Content], dict[Fraction, _Value]]) -> dict[Fraction, _Value]:
         """What a part's measures have, by written place."""
@@ -248,6 +251,7 @@ class _Score:
         for part, name in zip(self.parts, self.names, strict=True):
             part.set_loudness()
             staves = part.staves()
+            label_of_all = (name or f"part {len(names) + 1}")[:80]
             for staff in sorted({sound.part for content in part.contents for sound in content.sounds}):
                 for start, content in zip(self.starts, part.contents, strict=False):
                     sounds += [
@@ -255,7 +259,7 @@ class _Score:
                         for sound in content.sounds
                         if sound.part == staff
                     ]
-                label = (name or f"part {len(names) + 1}")[:80]
+                label = label_of_all
                 if staves == 2:
                     label = f"{label}, {'right' if staff == 1 else 'left'} hand"
                 if part.sung[staff]:
@@ -292,13 +296,26 @@ class _Score:
         return cuts, signs
 
 
-def _length(contents: list[Content], full: Fraction) -> Fraction:
+def _quarters(metre: Metre) -> Fraction:
+    """How long a measure of a metre is."""
+    return Fraction(4 * metre[0], metre[1])
+
+
+def _implied(length: Fraction) -> Metre:
+    """The metre of a measure of so many quarters; 4/4 where there is none."""
+    bottom = next((bottom for bottom in (4, 8, 16, 32) if (length * bottom / 4).denominator == 1), 0)
+    top = int(length * bottom / 4)
+    return (top, bottom) if bottom and 0 < top <= 64 else (4, 4)
+
+
+def _length(contents: list[Content], full: Fraction | None) -> Fraction:
     """Quarters that a measure lasts, where that of its metre has ``full``: as long as its longest part.
 
     Silence beyond the metre counts only if all parts have it: some files have two rests where one is meant.
     """
     reached = [c.reach for c in contents if c.reach] or [Fraction(0)]
-    return max(*(c.end for c in contents), min(max(reached), full), min(reached))
+    silent = max(reached) if full is None else max(min(max(reached), full), min(reached))
+    return max(silent, *(c.end for c in contents))
 
 
 def _parts(root: Element) -> list[tuple[str, list[Element]]]:
