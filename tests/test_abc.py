@@ -9,6 +9,7 @@ import pytest
 
 from styletransfer.errors import InputError
 from styletransfer.score.abctune import parse_abc, tunes
+from styletransfer.score.melody import extract_melody
 from styletransfer.score.notation import MOST_MEASURES, Signs, in_playing_order
 from styletransfer.score.notes import Piece
 from styletransfer.score.read import read_score, read_tunes
@@ -320,3 +321,112 @@ def test_random_damage_never_raises_anything_else() -> None:
         assert (piece.notes["duration"] > 0).all()
         assert (piece.bars["length"] > 0).all()
     assert read > 200
+
+
+SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "%%begintext\nA BAD CABBAGE | FED\n%%endtext",
+        "%%beginps bagpipe\n/ABC { 2 2 lineto } def | A B C\n%%endps",
+        "%%beginsvg\n<g>DAD</g>|\n%%endsvg",
+        "w: oh\x85 dad fed | bad",
+        "T:second\x0bDAD FED|",
+        "N:a note\n+:of ABBA and DAD | x",
+        "+:DAD | FED",
+        "W:words\x1cABC|",
+        "%%text A BAD CABBAGE |",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_text_is_no_music(between: str, encoding: str) -> None:
+    data = f"{HEAD}CDEF|\n{between}\nGABc|\n".replace("\x85", "\u2026" if encoding == "utf-8" else "\x85")
+    piece = parse_abc(data.encode("latin-1" if encoding == "cp1252" else encoding), "x")
+    assert [pitch for *_, pitch in rows(piece)] == SCALE
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_encodings_with_a_mark(codec: str) -> None:
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(codec, b"")
+    assert [pitch for *_, pitch in rows(parse_abc(mark + f"{HEAD}CDEF|".encode(codec), "x"))] == SCALE[:4]
+
+
+@pytest.mark.parametrize("line", ["||:|", "[|]:|", ":|", "|:|", "|]:|", ":||", ":|]", "| :|", "||:||"])
+def test_a_repeat_ends_wherever_its_sign_stands(line: str) -> None:
+    assert pitches(f"|:CD{line}E2|") == [60, 62, 60, 62, 64]
+
+
+@pytest.mark.parametrize("line", ["::", ":|:", ":||:", ":|[|:", ":| |:"])
+def test_a_repeat_ends_and_another_begins(line: str) -> None:
+    assert pitches(f"|:CD{line}E2:|") == [60, 62, 60, 62, 64, 64]
+
+
+@pytest.mark.parametrize(
+    ("fields", "tempo"),
+    [
+        ("Q:C=120\nL:1/8", 60),
+        ("L:1/8\nQ:C3=100", 150),
+        ("L:1/16\nQ:C=480", 120),
+        ("L:1/4\nQ:C/=120", 60),
+        ("L:1/8\nQ:100", 100),
+        ("L:1/8\nQ:3/8=50", 75),
+    ],
+)
+def test_old_tempos_count_units_of_length(fields: str, tempo: float) -> None:
+    """As abc2midi does."""
+    assert abc(f"X:1\nM:4/4\n{fields}\nK:C\nCDEF|").tempo.quarters_per_minute() == pytest.approx(tempo, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("D exp _b _e ^f", [66, 70, 63, 60]),
+        ("C exp", [65, 71, 64, 60]),
+        ("G exp ^c", [65, 71, 64, 61]),
+        ("D _b", [66, 70, 64, 61]),
+    ],
+)
+def test_explicit_keys(key: str, expected: list[int]) -> None:
+    assert [pitch for *_, pitch in rows(abc(f"X:1\nL:1/4\nM:4/4\nK:{key}\nFBEC|"))] == expected
+
+
+@pytest.mark.parametrize(
+    ("directive", "expected"),
+    [
+        ("", [66, 66, 78, 66]),
+        ("%%propagate-accidentals not", [66, 65, 77, 65]),
+        ("%%propagate-accidentals octave", [66, 66, 77, 66]),
+        ("I:propagate-accidentals not", [66, 65, 77, 65]),
+        ("%%MIDI nobarlines", [66, 65, 77, 65]),
+        ("%%MIDI transpose -2", [64, 64, 76, 64]),
+        ("%%MIDI transpose up", [66, 66, 78, 66]),
+    ],
+)
+def test_directives(directive: str, expected: list[int]) -> None:
+    assert [pitch for *_, pitch in rows(abc(f"X:1\nL:1/4\nM:4/4\n{directive}\nK:C\n^FFfF|"))] == expected
+
+
+@pytest.mark.parametrize(
+    ("tune", "main"),
+    [
+        ("{c}d2e f2{a}g|{b}a2f d2{e}d|e2{f}e c2A|{c}B2A F2D|", 16),
+        ("C4|{c'}E4|F4|G4|", 4),
+        ("[CE]>[DF] C<D E>>F|", 6),
+        ("{gef}G2 [DG]2|{cd}e4|", 3),
+    ],
+)
+def test_every_main_note_of_a_tune_is_melody(tune: str, main: int) -> None:
+    """Whatever grace notes and double stops there are."""
+    piece = music(tune)
+    melody = piece.notes[extract_melody(piece)]
+    onsets = {float(n["onset"]) for n in piece.notes if n["duration"] > 0.125}
+    assert len(onsets) == main
+    assert onsets <= set(melody["onset"].tolist())
+
+
+def test_a_voice_with_words_is_sung() -> None:
+    piece = abc(HEAD + "V:1\nc'd'e'f'|\nV:2\nCDEF|\nw: oh my dear heart\n")
+    assert piece.sung == (1,)
+    assert set(piece.notes["part"][extract_melody(piece)]) == {1}

@@ -157,3 +157,103 @@ def test_lists_of_sections(listed: str, played: str) -> None:
 def test_what_no_section_holds_is_played_first() -> None:
     text = "**kern\n*>[B,A]\n*M4/4\n=1\n1g\n=2\n*>A\n1c\n=3\n*>B\n1d\n==\n*-\n"
     assert [pitch for _, _, pitch in rows(parse_kern(text.encode(), "x.krn"), 0)] == [67, 62, 60]
+
+
+def kern(*lines: str) -> Piece:
+    """Kern from lines in which columns are parted by blanks, and the notes of chords by tildes."""
+    return parse_kern("\n".join(line.replace(" ", "\t").replace("~", " ") for line in lines).encode(), "a.krn")
+
+
+ENDS = ("=", "*-")
+
+
+def test_columns_that_split_more_than_once_keep_all_notes() -> None:
+    """Music21 lost half of them, and moved others."""
+    piece = kern(
+        "**kern", "*M4/4", "=1", "*^", "4c 4e", "*^ *", "4d 4f 4g", "* *^ *", "4e 4g 4b 4cc", "*v *v *v *v", "4c", *ENDS
+    )
+    assert rows(piece, 0) == [
+        *((0, 1, 60), (0, 1, 64), (1, 1, 62), (1, 1, 65), (1, 1, 67)),
+        *((2, 1, 64), (2, 1, 67), (2, 1, 71), (2, 1, 72), (3, 1, 60)),
+    ]
+
+
+def test_columns_that_split_beside_others_and_join_in_steps() -> None:
+    lines = [
+        "**kern **kern",
+        "*M4/4 *M4/4",
+        "=1 =1",
+        "* *^",
+        "2C 4c 8e",
+        ". . 8f",
+        ". 4d 4g",
+        "* *^ *",
+        "2D 4e 4a 2cc",
+        ". 8f 4b .",
+    ]
+    piece = kern(*lines, ". 8g . .", "* *v *v *", "* *v *v", "= =", "1C 1c", "* *-", "*-")
+    assert rows(piece, 1) == [(0, 2, 48), (2, 2, 50), (4, 4, 48)]
+    assert [(onset, pitch) for onset, _, pitch in rows(piece, 0)] == [
+        *((0, 60), (0, 64), (0.5, 65), (1, 62), (1, 67), (2, 64), (2, 69), (2, 72), (3, 65), (3, 71), (3.5, 67), (4, 60)),
+    ]
+
+
+def test_splits_and_joins_in_the_order_in_which_they_stand() -> None:
+    """Columns that change places, begin and end within the piece."""
+    lines = ["**kern **kern", "=1 =1", "4C 4c", "*x *x", "4e 4E", "*x *x", "4C 4c", "* *+", "* * **kern", "4D 4d 4dd"]
+    piece = kern(*lines, "*- * *", "4f 4ff", "= =", "*- *-")
+    assert [pitch for *_, pitch in rows(piece, 2)] == [48, 52, 48, 50]
+    assert [pitch for *_, pitch in rows(piece, 1)] == [60, 64, 60, 62, 65]
+    assert rows(piece, 0) == [(3, 1, 74), (4, 1, 77)]
+
+
+def test_other_columns_are_left_out_whatever_they_hold() -> None:
+    piece = kern(
+        "**kern **harm **text **dynam",
+        "*M2/4 * * *",
+        "=1 =1 =1 =1",
+        "4c r la p",
+        ". V7 . <",
+        "4d rr - .",
+        "= = = =",
+        "*- *- *- *-",
+    )
+    assert rows(piece, 0) == [(0, 1, 60), (1, 1, 62)]
+
+
+def test_a_metre_holds_from_where_it_stands() -> None:
+    """Before its bar line, after it, or in the middle of nowhere."""
+    for lines in (["*M3/4", "=2"], ["=2", "*M3/4"], ["=2", "*clefG2", "*M3/4", "*MM60"]):
+        piece = kern("**kern", "*M4/4", "=1", "1c", *lines, "2.d", *ENDS)
+        assert piece.bars.tolist() == [(0, 4, 4, 4), (4, 3, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("token", "length"),
+    [
+        ("4c", 1),
+        ("4.c", 1.5),
+        ("8..cL", 0.875),
+        ("0c", 8),
+        ("00c", 16),
+        ("3%2c", 8 / 3),
+        ("12c", 1 / 3),
+        ("2c;", 2),
+        ("(8ccT\\", 0.5),
+    ],
+)
+def test_lengths(token: str, length: float) -> None:
+    piece = kern("**kern", token, "4e", *ENDS)
+    assert piece.notes["duration"][0] == pytest.approx(length, abs=1e-3)
+
+
+def test_graces_chords_and_ties() -> None:
+    piece = kern("**kern", "=1", "4r", "8ddq", "16ee~16ggqq", "[4c~4e", "4c]~4e", "[2f", "=2", "4f_", "2f]", *ENDS)
+    assert rows(piece, 0) == [
+        *((0.75, 0.125, 74), (0.875, 0.125, 76), (0.875, 0.125, 79), (1, 2, 60), (1, 1, 64), (2, 1, 64), (3, 5, 65)),
+    ]
+
+
+def test_lines_with_too_many_columns_are_told() -> None:
+    with pytest.raises(InputError, match="line 3 has 3 columns where there are 2"):
+        kern("**kern **kern", "4c 4e", "4c 4d 4e", "*- *-")

@@ -187,7 +187,7 @@ class _Score:
         if rounded := sum(part.rounded for part in self.parts):
             self.remarks.append(f"{rounded} quarter tone{'s were' if rounded > 1 else ' was'} rounded to semitones")
         drums = sum(part.drums > 0 for part in self.parts)
-        tempos = self._first(lambda c: c.tempos) | self._first(lambda c: c.stated_tempos)
+        tempos = self._first(lambda c: c.stated_tempos) | self._first(lambda c: c.tempos)
         keys = next((found for part in self.parts if (found := self._placed(part, lambda c: c.keys))), {})
         return Written(
             sounds,

@@ -469,7 +469,8 @@ def _tones_of(harmony: Element) -> tuple[int, ...] | None:
         return None
     printed = (kind.get("text") if kind is not None else "") or ""
     steps = kind_steps(value) if value not in {"", "other"} or not printed else None
-    steps = steps or kind_steps(printed)
+    if steps is None and printed:
+        steps = kind_steps(printed)
     if steps is None:
         return None
     tones = set[int]()

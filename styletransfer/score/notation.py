@@ -200,8 +200,7 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
         if (here.begins and index != start) or left_endings:
             start, turn = index, 1
         repeated = not again or here.after_jump
-        last = not here.ending or max(here.ending) >= max(_later(signs, index), default=0)
-        if not last if again else here.ending and turn not in here.ending:
+        if here.ending and not (_is_last(signs, index) if _first_ending(signs, index) <= known else turn in here.ending):
             index += 1
             continue
         order.append(index)
@@ -234,22 +233,28 @@ def _goal(signs: Sequence[Signs], word: str, label: str, after: int) -> int | No
     return next(iter(named or (found[-1:] if word == "coda" else found)), None)
 
 
-def _later(signs: Sequence[Signs], index: int) -> frozenset[int]:
-    """The numbers of the endings that follow, without a gap, the ending in which this measure is."""
-    numbers: frozenset[int] = frozenset()
+def _first_ending(signs: Sequence[Signs], index: int) -> int:
+    """The first measure of the endings, without a gap, among which this measure is."""
+    while index and signs[index - 1].ending and not signs[index].begins:
+        index -= 1
+    return index
+
+
+def _is_last(signs: Sequence[Signs], index: int) -> bool:
+    """Whether a measure is in the last of its endings."""
+    highest = max(signs[index].ending)
     while index + 1 < len(signs) and signs[index + 1].ending and not signs[index + 1].begins:
         index += 1
-        numbers |= signs[index].ending
-    return numbers
+        if max(signs[index].ending) > highest:
+            return False
+    return True
 
 
 def _turns(signs: Sequence[Signs], index: int, start: int) -> int:
     """How often the music before an end of a repeat is played, by its endings where it has any."""
     if not signs[index].ending:
         return signs[index].ends + 1
-    first, last = index, index + 1
-    while first > start and signs[first - 1].ending:
-        first -= 1
+    first, last = max(_first_ending(signs, index), start), index + 1
     while last < len(signs) and signs[last].ending and not signs[last].begins:
         last += 1
     return max(2, *(number for sign in signs[first:last] for number in sign.ending))
