@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,96 @@ def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> No
     for piece in (score(notes, ("", "Track 2")), performance(notes, ("", "Track 2"))):
         assert (extract_merged(piece) != (piece.notes["part"] == 1)).any()
         assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
+
+
+def parts_of(*lines: tuple[str, list[tuple[float, float, int]]], sung: tuple[int, ...] = ()) -> Piece:
+    """A score of named parts, each of (onset, duration, pitch)."""
+    rows = [(*row, part) for part, (_, line) in enumerate(lines) for row in line]
+    onset, duration, pitch, part = (list(column) for column in zip(*rows, strict=True))
+    notes = make_notes(onset, duration, pitch, part=part)
+    return replace(score(notes, tuple(name for name, _ in lines)), sung=sung)
+
+
+def line(pitches: list[int], start: float = 0, step: float = 1, held: float = 1) -> list[tuple[float, float, int]]:
+    return [(start + step * k, step * held, pitch) for k, pitch in enumerate(pitches)]
+
+
+def chosen(piece: Piece) -> set[str]:
+    return {piece.parts[part] for part in piece.notes["part"][extract_melody(piece)]}
+
+
+UP = [60, 62, 64, 65, 67, 69, 71, 72]
+TUNE = UP + UP[::-1]
+BELLS = ("Bells", line([84, 88] * 32, step=0.5))
+CHORDS = [(float(k), 1.0, pitch) for k in range(32) for pitch in (60, 64, 67)]
+HANDS = (("Piano, right hand", CHORDS), ("Piano, left hand", line([36] * 32)))
+
+
+@pytest.mark.parametrize("name", ["Vocal", "Melody", "Mélodie", "Вокал", "Lead", "Soprano"])
+@pytest.mark.parametrize(
+    "tune",
+    [
+        line(TUNE * 2) + line([pitch + 4 for pitch in TUNE * 2]),  # in thirds
+        line(TUNE * 2, held=2.5),  # held over
+        line(TUNE * 2) + [(2.0 * k, 1.0, pitch + 3) for k, pitch in enumerate(TUNE)],
+    ],
+)
+def test_a_part_that_is_named_is_believed(name: str, tune: list[tuple[float, float, int]]) -> None:
+    """Also where it is sung in thirds, or its notes are held into the next ones."""
+    piece = parts_of((name, tune), BELLS, ("Bass", line([36] * 32)))
+    assert chosen(piece) == {name}
+    mask = extract_melody(piece)
+    assert len(set(piece.notes["onset"][mask])) == 32
+
+
+@pytest.mark.parametrize("name", ["Lead Guitar", "Solo", "Vocal", "Lead", "Melody", "Voice"])
+def test_a_part_with_a_handful_of_notes_is_not_believed(name: str) -> None:
+    flute = ("Flute", line(TUNE * 4))
+    assert chosen(parts_of(flute, (name, line([76, 79, 81, 79])), ("Strings", line([48] * 64)))) == {"Flute"}
+
+
+def test_a_named_melody_comes_before_a_lead_guitar() -> None:
+    melody, chords_ = ("Melody", line(TUNE * 4, held=1.8)), ("Piano", CHORDS)
+    assert chosen(parts_of(melody, ("Lead Guitar", line([76] * 40, step=0.5)), chords_)) == {"Melody"}
+
+
+@pytest.mark.parametrize("name", ["Trumpet in C", "Oboe", "Baritone", "Violin", "Singstimme", "part 1", "Cello"])
+@pytest.mark.parametrize("height", [-7, 0, 12])
+def test_beside_a_keyboard_a_line_of_its_own_is_the_melody(name: str, height: int) -> None:
+    tune = [pitch + height for pitch in TUNE * 2]
+    assert chosen(parts_of((name, line(tune)), *HANDS)) == {name}
+    assert chosen(parts_of(*HANDS, (name, line(tune)))) == {name}
+
+
+def test_a_bass_beside_a_keyboard_is_none() -> None:
+    piece = parts_of(("Contrabass", line([36, 38, 40, 41] * 8)), *HANDS)
+    assert chosen(piece) == {"Piano, right hand"}
+
+
+@pytest.mark.parametrize(
+    "names", [("Voice", "Voice"), ("Vocal 1", "Vocal 2"), ("Melody", "Melody (2)"), ("Flute", "Violin"), ("a", "b")]
+)
+def test_a_tune_that_is_handed_on_goes_on(names: tuple[str, str]) -> None:
+    low = ("Cello", line([48, 43] * 16))
+    piece = parts_of((names[0], line(TUNE)), (names[1], line(TUNE, start=16)), low)
+    assert set(piece.notes["part"][extract_melody(piece)]) == {0, 1}
+    assert piece.notes["pitch"][extract_melody(piece)].tolist() == TUNE * 2
+
+
+def test_an_interlude_is_no_part_of_the_tune() -> None:
+    piece = parts_of(("a", line(TUNE * 2)), ("b", line(UP, start=32)), ("c", line([36] * 60)))
+    assert set(piece.notes["part"][extract_melody(piece)]) == {0}
+
+
+def test_what_sounds_with_the_tune_is_no_part_of_it() -> None:
+    piece = parts_of(("Voice", line(TUNE)), ("Voice", line([pitch - 3 for pitch in TUNE])), *HANDS)
+    assert chosen(piece) == {"Voice"}
+    assert set(piece.notes["part"][extract_melody(piece)]) == {0}
+
+
+def test_the_part_with_words_is_sung() -> None:
+    assert chosen(parts_of(BELLS, ("x", line(TUNE * 2)), *HANDS, sung=(1,))) == {"x"}
+    assert chosen(parts_of(("Melody", line(TUNE * 2)), BELLS, sung=(1,))) == {"Melody"}
 
 
 def test_of_two_hands_the_top_of_the_right_one() -> None:

@@ -191,6 +191,62 @@ def test_read_song_prefers_files_and_lists_examples(tmp_path: Path, monkeypatch:
         read_song("missing.mid")
 
 
+def program(number: int, wait: int = 0, channel: int = 0) -> bytes:
+    return variable(wait) + bytes((0xC0 | channel, number))
+
+
+@pytest.mark.parametrize("wait", [0, 100])
+def test_a_track_is_one_part_whatever_its_programs(tmp_path: Path, wait: int) -> None:
+    """Of type 0, each channel is one; the time of what is left out passes."""
+    first, second = note(60, 480) + note(62, 480), note(64, 480) + note(65, 480)
+    piece = read_bytes(tmp_path, midi(program(0) + first + program(73, wait) + second + program(8) + program(9) + note(67, 96)))
+    assert piece.parts == ("piano",)
+    assert piece.notes["pitch"].tolist() == [60, 62, 64, 65, 67]
+    late = wait / 480
+    assert piece.notes["onset"].tolist() == pytest.approx([0, 1, 2 + late, 3 + late, 4 + late])
+    both = midi(program(0) + program(4, channel=1) + first + scale(2, channel=1) + program(73) + second, kind=0)
+    assert read_bytes(tmp_path, both).parts == ("track 1", "track 2")
+
+
+def test_a_change_of_program_within_running_status(tmp_path: Path) -> None:
+    body = b"\x00\x90\x3c\x40" + variable(480) + b"\x3c\x00" + variable(60) + b"\xc0\x10" + variable(60) + b"\x11"
+    piece = read_bytes(tmp_path, midi(body + variable(120) + b"\x90\x3e\x50" + variable(240) + b"\x3e\x00" + meta(3, b"A", 9)))
+    assert piece.parts == ("A",)
+    assert piece.notes[["onset", "duration", "pitch"]].tolist() == [(0, 1, 60), (1.5, 0.5, 62)]
+
+
+@pytest.mark.parametrize(("stated", "there"), [(9, 3), (1, 3), (0, 3)])
+def test_tracks_are_counted_by_their_chunks(tmp_path: Path, stated: int, there: int) -> None:
+    data = midi(*(scale(3, channel=k) for k in range(there)))
+    piece = read_bytes(tmp_path, data[:10] + stated.to_bytes(2, "big") + data[12:])
+    assert len(piece.notes) == 9
+    assert piece.remarks == (f"its header counts {stated} tracks, {there} were found and read",)
+
+
+@pytest.mark.parametrize("event", [b"\x00\xb0\x07\xa8", b"\x00\xb0\xa8\x07", b"\x00\xe0\xff\x40", b"\x00\xd0\x90"])
+def test_values_that_are_too_large_are_clipped(tmp_path: Path, event: bytes) -> None:
+    piece = read_bytes(tmp_path, midi(event + scale(3) + b"\x00\x90\x48\xff" + variable(480) + b"\x80\x48\x00"))
+    assert piece.notes["pitch"].tolist() == [60, 61, 62, 72]
+    assert piece.notes["velocity"].max() == 127
+
+
+def lyric(kind: int = 5) -> bytes:
+    return meta(kind, b"la")
+
+
+def test_the_track_that_carries_the_words_is_sung(tmp_path: Path) -> None:
+    """Its own, or those of a track without notes whose syllables are sung with it."""
+    sung = b"".join(lyric() + note(60 + k, 480) for k in range(12))
+    bells = b"".join(note(84 + k % 2, 240, channel=1) for k in range(24))
+    piece = read_bytes(tmp_path, midi(meta(3, b"Track 1") + bells, meta(3, b"Track 2") + sung))
+    assert piece.sung == (1,)
+    for kind in (1, 5):
+        words = b"".join(meta(kind, b"la", wait=480 if k else 0) for k in range(12))
+        apart = midi(meta(3, b"Words") + words, bells, b"".join(note(60 + k, 480) for k in range(12)))
+        assert read_bytes(tmp_path, apart).sung == (1,)
+    assert read_bytes(tmp_path, midi(lyric() + bells, scale(12))).sung == ()  # a title
+
+
 MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
 <score-partwise version="3.1">
  <part-list>

@@ -48,6 +48,9 @@ LEAST_SOLO = 0.25
 HANDED_ON = 0.15
 """A part goes on with a tune if at most this share of its notes begins while the tune sounds elsewhere."""
 
+LEAST_HANDED_ON = 0.4
+"""Notes that a part must have, as a share of those of the part that it goes on for: fewer are an interlude."""
+
 RESTING = 8.0
 """Quarters of silence after which a part rests, and doesn't just breathe."""
 
@@ -151,7 +154,11 @@ def _handed_on(
     tune = parts[first]
     for part in sorted(range(len(parts)), key=lambda part: -int(parts[part].sum())):
         mask = parts[part]
-        if part in found or mask.sum() < 4 or float(piece.notes["pitch"][mask].mean()) < LOWEST_SOLO:
+        if (
+            part in found
+            or mask.sum() < max(4, LEAST_HANDED_ON * parts[first].sum())
+            or float(piece.notes["pitch"][mask].mean()) < LOWEST_SOLO
+        ):
             continue
         if _is_tune(piece, mask, onset, end) and _overlap(piece, mask, tune) <= HANDED_ON:
             found.append(part)

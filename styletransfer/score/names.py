@@ -8,10 +8,13 @@ import unicodedata
 _ENCODINGS = ("shift_jis", "gb18030", "big5", "euc_kr", "cp1251", "cp1253", "cp1250", "cp1252")
 """Tried in this order where a name is not UTF-8; one in which it names a melody is believed first."""
 
+_UNDIVIDED = str.maketrans("łøđ\u0131", "lodi")
+"""Letters that Unicode doesn't part from their strokes and dots."""
+
 
 def plain(name: str) -> str:
     """A name in small letters and without accents."""
-    spread = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l").replace("ø", "o").replace("đ", "d"))
+    spread = unicodedata.normalize("NFKD", name.casefold().translate(_UNDIVIDED))
     return unicodedata.normalize("NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00"))
 
 
