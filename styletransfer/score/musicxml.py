@@ -183,7 +183,6 @@ class _Score:
         measures, runs = in_order(in_playing_order(signs), places, [*places[1:], self.starts[-1]], metres)
         self._count("cues", "silent cue note was", "silent cue notes were")
         self._count("unread", "note whose pitch or length can't be read was", "notes whose pitch or length can't be read were")
-        self._count("unread_chords", "chord symbol that isn't understood was", "chord symbols that aren't understood were")
         if rounded := sum(part.rounded for part in self.parts):
             self.remarks.append(f"{rounded} quarter tone{'s were' if rounded > 1 else ' was'} rounded to semitones")
         drums = sum(part.drums > 0 for part in self.parts)

@@ -11,7 +11,15 @@ from xml.etree.ElementTree import Element
 
 from styletransfer.errors import InputError
 from styletransfer.score.notation import DEFAULT_VELOCITY, FASTEST, GRACE_QUARTERS, SLOWEST, Metre, Sound
-from styletransfer.score.symbols import DEGREES, kind_steps
+from styletransfer.score.symbols import (
+    DEGREES,
+    NO_CHORD,
+    ChordSymbol,
+    kind_steps,
+    quality_of,
+    read_symbol,
+    usual_suffix,
+)
 
 FINEST = 10_080
 """Parts of a quarter: what lies between them is rounded."""
@@ -43,6 +51,7 @@ _WORDS = {
     "segno": re.compile(r"(?i)^\W*segno\W*$"),
 }
 """In the order of belief: "D.C. al Fine" is no fine."""
+_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 
 
@@ -62,7 +71,7 @@ class Content:
     keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
     tempos: dict[Fraction, float] = field(default_factory=dict)  # by <sound>
     stated_tempos: dict[Fraction, float] = field(default_factory=dict)  # by metronome marks
-    chords: dict[Fraction, tuple[int, ...]] = field(default_factory=dict)
+    chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
     loudness: list[tuple[Fraction, int, int]] = field(default_factory=list)  # place, staff (0: all), velocity
     words: list[tuple[Fraction, str, str]] = field(default_factory=list)  # place, as in Signs
     begins: bool = False
@@ -89,7 +98,7 @@ class Part:
         self.shifts: dict[str, int] = {}  # by staff, "" for all
         self.most_staves = 1
         self.sung: Counter[int] = Counter()
-        self.drums = self.cues = self.unread = self.unread_chords = self.rounded = 0
+        self.drums = self.cues = self.unread = self.rounded = 0
         instruments = [] if described is None else described.findall("midi-instrument")
         self.drum_kit = {e.get("id") or "" for e in instruments if number(e.find("midi-channel")) == DRUM_CHANNEL}
         self.only_drums = bool(instruments) and len(self.drum_kit) == len({e.get("id") or "" for e in instruments})
@@ -313,12 +322,7 @@ class Part:
     def _harmony(self, harmony: Element) -> None:
         offset = harmony.find("offset")
         place = self.at if offset is None else self._offset(offset)
-        tones = _tones_of(harmony)
-        if tones is None:
-            self.unread_chords += 1
-            return
-        shift = self._shift(text_of(harmony.find("staff")) or "1")
-        self.here.chords[place] = tuple(sorted((tone + shift) % 12 for tone in tones))
+        self.here.chords[place] = _symbol_of(harmony, self._shift(text_of(harmony.find("staff")) or "1"))
 
     def _bar_line(self, line: Element) -> None:
         location = line.get("location") or "right"
@@ -458,24 +462,40 @@ def _tempo_of(mark: Element) -> float | None:
     return _seconds(Fraction(rate[0].replace(",", ".")) * beat * (2 - Fraction(1, 2 ** min(dots, 4))))
 
 
-def _tones_of(harmony: Element) -> tuple[int, ...] | None:
-    """The pitch classes of a chord symbol as written; none for "no chord"; None where it isn't understood."""
+def _symbol_of(harmony: Element, shift: int) -> ChordSymbol:
+    """A chord symbol, ``shift`` semitones above what is written, spelled as the file spells it.
+
+    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is the symbol, if it is
+    understood as the same tones; else the kind's usual spelling, if that is; else root, bass and tones count by themselves.
+    A kind that says nothing leaves it to what is printed.
+    """
     kind = harmony.find("kind")
-    value = text_of(kind)
+    value, printed = text_of(kind), " ".join(((kind.get("text") if kind is not None else "") or "").split())
     if value == "none":
-        return ()
-    root, bass = _named(harmony, "root"), _named(harmony, "bass")
+        return ChordSymbol(printed if read_symbol(printed) else NO_CHORD)
+    root, bass = (_named(harmony, name, shift) for name in ("root", "bass"))
     if root is None:
-        return None
-    printed = (kind.get("text") if kind is not None else "") or ""
+        return ChordSymbol(printed or value or text_of(harmony) or "?")
+    degrees = harmony.findall("degree")
+    changes = "".join(_change_of(degree) for degree in degrees)
+    slash = f"/{bass[0]}" if bass and bass[1] != root[1] else ""
     steps = kind_steps(value) if value not in {"", "other"} or not printed else None
-    if steps is None and printed:
-        steps = kind_steps(printed)
-    if steps is None:
-        return None
-    tones = set[int]()
-    for degree in harmony.findall("degree"):
-        where, alter = number(degree.find("degree-value")), number(degree.find("degree-alter")) or Fraction(0)
+    above = None if steps is None else _changed(steps, degrees)
+    low = bass[1] if bass else root[1]
+    tones = tuple(sorted({(root[1] + step) % 12 for step in above} | {low})) if above else ()
+    for suffix in (*([printed, printed + changes] if printed else []), usual_suffix(value) + changes):
+        read = read_symbol(root[0] + suffix + slash)
+        if read is not None and read.tones and (read.tones == tones or len(tones) < 2):
+            return read
+    text = f"{root[0]}{printed or usual_suffix(value)}{changes if not printed else ''}{slash}"
+    return ChordSymbol(text, root[1], quality_of(above), low, tones) if above and len(tones) > 1 else ChordSymbol(text)
+
+
+def _changed(steps: dict[int, int], degrees: list[Element]) -> set[int] | None:
+    """Semitones above the root of a chord after its degrees are added, altered and left out."""
+    added = set[int]()
+    for degree in degrees:
+        where, alter = number(degree.find("degree-value")), round(number(degree.find("degree-alter")) or 0)
         natural = DEGREES.get(int(where or 0))
         how = text_of(degree.find("degree-type"))
         if where is None or natural is None:
@@ -483,14 +503,25 @@ def _tones_of(harmony: Element) -> tuple[int, ...] | None:
         if how == "subtract":
             steps.pop(int(where), None)
         elif how == "alter":
-            steps[int(where)] = steps.get(int(where), natural) + round(alter)
+            steps[int(where)] = (steps.get(int(where), natural) + alter) % 12
         else:
-            tones.add(natural + round(alter))
-    tones |= {*steps.values()}
-    return tuple({(root + tone) % 12 for tone in tones} | ({bass % 12} if bass is not None else set()))
+            added.add((natural + alter) % 12)
+    return added | set(steps.values())
 
 
-def _named(harmony: Element, name: str) -> int | None:
-    """The pitch class of a chord symbol's root or bass."""
-    step = _STEPS.get(text_of(harmony.find(f"{name}/{name}-step")).upper())
-    return None if step is None else step + round(number(harmony.find(f"{name}/{name}-alter")) or 0)
+def _change_of(degree: Element) -> str:
+    """A degree that a chord adds, alters or leaves out, as it is printed: b9, add9, no3."""
+    where, how = text_of(degree.find("degree-value")), text_of(degree.find("degree-type"))
+    alter = max(min(round(number(degree.find("degree-alter")) or 0), 2), -2)
+    return f"no{where}" if how == "subtract" else ("#" * alter or "b" * -alter or ("add" if how == "add" else "")) + where
+
+
+def _named(harmony: Element, name: str, shift: int) -> tuple[str, int] | None:
+    """A chord symbol's root or bass: its name, and its pitch class."""
+    step = text_of(harmony.find(f"{name}/{name}-step")).upper()
+    alter = round(number(harmony.find(f"{name}/{name}-alter")) or 0)
+    if step not in _STEPS:
+        return None
+    tone = (_STEPS[step] + alter + shift) % 12
+    spelled = not shift % 12 and abs(alter) < 2
+    return (step + ("#" * alter or "b" * -alter) if spelled else _NAMES[tone]), tone

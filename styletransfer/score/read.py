@@ -1,4 +1,4 @@
-"""Files to pieces: MIDI through symusic, MusicXML and kern through music21, ABC, example tunes by name."""
+"""Files to pieces: MIDI through symusic, MusicXML, kern and ABC by readers of our own, example tunes by name."""
 
 from __future__ import annotations
 

@@ -52,7 +52,13 @@ _KINDS = {
     "Neapolitan": "",
 }
 """What MusicXML calls the kinds of chords, as symbols; the augmented sixths and others are in :data:`_RARE_KINDS`."""
-_RARE_KINDS = {"Italian": (0, 6, 8), "French": (0, 2, 6, 8), "German": (0, 3, 6, 8), "Tristan": (0, 3, 6, 10), "pedal": (0,)}
+_RARE_KINDS = {
+    "Italian": ("It+6", {0, 6, 8}),
+    "French": ("Fr+6", {0, 2, 6, 8}),
+    "German": ("Gr+6", {0, 3, 6, 8}),
+    "Tristan": ("tristan", {0, 3, 6, 10}),
+    "pedal": ("pedal", {0}),
+}
 _DEGREE_OF = (1, 9, 9, 3, 3, 11, 5, 5, 5, 6, 7, 7)
 """The degree that a tone of so many semitones above the root is, most often."""
 DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 10: 4, 11: 5, 12: 7, 13: 9}
@@ -117,14 +123,19 @@ def quality_of(above: set[int]) -> int:
 
 def kind_steps(kind: str) -> dict[int, int] | None:
     """Semitones above the root by degree, of a chord that MusicXML or a symbol calls so; None where it isn't understood."""
-    tones = _RARE_KINDS.get(kind) or chord_tones("C" + _KINDS.get(kind, kind))
-    if not tones:
+    tones = _RARE_KINDS[kind][1] if kind in _RARE_KINDS else _intervals(usual_suffix(kind))
+    if tones is None:
         return None
     steps: dict[int, int] = {}
-    for tone in tones:
+    for tone in sorted(tones):
         degree = _DEGREE_OF[tone]
         steps[degree if degree not in steps else 20 + tone] = tone
     return steps
+
+
+def usual_suffix(kind: str) -> str:
+    """What is printed behind the root of a chord of a kind that MusicXML names; the kind itself where it has no such name."""
+    return _RARE_KINDS[kind][0] if kind in _RARE_KINDS else _KINDS.get(kind, kind)
 
 
 def looks_like_a_chord(text: str) -> bool:
