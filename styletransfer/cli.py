@@ -249,7 +249,7 @@ def inspect(
         return
     for line in report["remarks"]:
         print(line)
-    shown = "feel key metre tempo bars seconds parts notes chord_symbols melody_notes melody_tracks"
+    shown = "feel key metre tempo bars seconds parts notes chord_symbols melody_notes melody_tracks melody_share"
     for name in shown.split():
         value = report[name]
         if name == "parts":

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.tracks import taken
-from styletransfer.score.melody import distinct, extract_melody, extract_merged, monophonic, skyline
+from styletransfer.score.melody import coverage, distinct, extract_melody, extract_merged, monophonic, skyline
 from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
 from styletransfer.score.read import read_score
 from styletransfer.score.voice import chords
@@ -226,6 +226,17 @@ def test_what_sounds_with_the_tune_is_no_part_of_it() -> None:
 def test_the_part_with_words_is_sung() -> None:
     assert chosen(parts_of(BELLS, ("x", line(TUNE * 2)), *HANDS, sung=(1,))) == {"x"}
     assert chosen(parts_of(("Melody", line(TUNE * 2)), BELLS, sung=(1,))) == {"Melody"}
+
+
+def test_how_much_of_the_time_the_melody_covers() -> None:
+    """Breaths count as melody; a long rest while others play is told, one in which nothing sounds is none of its own."""
+    low = ("Bass", line([36] * 160))
+    piece = parts_of(("Voice", line(TUNE) + line(TUNE, start=20)), low)
+    share, told = coverage(piece, piece.notes[extract_melody(piece)])
+    assert share == pytest.approx(36 / 160)
+    assert told == ["the melody rests for 62 s from 0:18 on, where other notes are played; --melody-track takes another part"]
+    alone = parts_of(("Voice", line(TUNE) + line(TUNE, start=100)))
+    assert coverage(alone, alone.notes) == (pytest.approx(32 / 116), [])
 
 
 def test_of_two_hands_the_top_of_the_right_one() -> None:

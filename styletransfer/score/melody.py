@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.score.names import KEYBOARD_NAMES, LEFT_HAND_NAMES, RIGHT_HAND_NAMES, plain, rank
+from styletransfer.score.names import KEYBOARD_NAMES, LEFT_HAND_NAMES, MELODY_NAMES, RIGHT_HAND_NAMES, plain, rank
 from styletransfer.score.notes import NoteTable, Piece
 from styletransfer.score.voice import best_line, chords, covered_by_higher
 
@@ -39,11 +39,8 @@ ORNAMENT = 1 / 8
 SLOT = 2.0
 """Seconds of a slot; a part that has notes in few of the slots in which there is music isn't the melody."""
 
-LEAST_SHARES = (0.15, 0.15, 0.25, 0.25)
-"""Shares of slots that a named part must have notes in, by how surely its name says that it is the melody."""
-
-LEAST_SOLO = 0.25
-"""The same for a line beside a keyboard."""
+LEAST_NAMED, LEAST_SOLO = 0.15, 0.25
+"""Shares of slots that a named part, and a line beside a keyboard, must have notes in."""
 
 HANDED_ON = 0.15
 """A part goes on with a tune if at most this share of its notes begins while the tune sounds elsewhere."""
@@ -56,6 +53,9 @@ RESTING = 8.0
 
 LOWEST_SOLO = 45.0
 """A line beside a keyboard with a lower mean pitch is its bass."""
+
+BREATH, LONG_SILENCE = 3.0, 20.0
+"""Seconds up to which a melody breathes, and from which its rest is told."""
 
 LONGEST_REST = 4.0
 """Seconds. In 22 MAESTRO performances it brought rests of over 3 s down from 16 % of the time to 10 %; its cost is in
@@ -104,11 +104,11 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
 def _named(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float64]) -> list[int]:
     """The parts whose names say that they are the melody, or whose words: the highest, and those that take turns with it."""
     sung = {part for part in piece.sung if parts[part].any()}
-    for level, least in enumerate(LEAST_SHARES):
+    for level in range(len(MELODY_NAMES)):
         if level == 1 and len(sung) == 1:
             return list(sung)
         named = [part for part, name in enumerate(piece.parts) if rank(name) == level]
-        named = [part for part in named if parts[part].any() and _share(onset, parts[part]) >= least]
+        named = [part for part in named if parts[part].any() and _share(onset, parts[part]) >= LEAST_NAMED]
         named = [part for part in named if _stops(piece, parts[part]) <= MOST_SUNG]
         if named:
             return _taking_turns(piece, parts, named)
@@ -316,6 +316,28 @@ def is_line(
     overlap = stop[:-1] - start[1:]
     clean = overlap <= 0.5 * np.minimum(stop[:-1] - start[:-1], stop[1:] - start[1:]) + 1e-9
     return bool(clean[step > 1e-9].mean() >= min(share, 0.98))
+
+
+def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
+    """The share of a piece's seconds in which a melody of it sounds or just breathes, and a sentence on its longest rest.
+
+    There is one where the melody rests for :data:`LONG_SILENCE` or more while other notes are played.
+    """
+    onset, end = note_seconds(piece)
+    start = piece.tempo.to_seconds(melody["onset"])
+    stop = np.maximum.accumulate(piece.tempo.to_seconds(melody["onset"] + melody["duration"]))
+    first, last = float(onset.min()), float(end.max())
+    froms, tos = np.append(first, stop), np.append(start, last)
+    silence = np.maximum(tos - froms, 0)
+    rests = np.where(silence > BREATH, silence, 0)
+    share = 1 - float(rests.sum()) / max(last - first, 1e-9)
+    longest = int(rests.argmax())
+    played = int(((onset >= froms[longest] - 1e-6) & (onset < tos[longest] - 1e-6)).sum())
+    if rests[longest] < LONG_SILENCE or not played:
+        return share, []
+    minutes, seconds = divmod(int(froms[longest]), 60)
+    there = f"for {rests[longest]:.0f} s from {minutes}:{seconds:02d} on"
+    return share, [f"the melody rests {there}, where other notes are played; --melody-track takes another part"]
 
 
 def monophonic(notes: NoteTable) -> NoteTable:

@@ -8,7 +8,7 @@ from typing import Any
 from styletransfer.score.chord_names import NEAR, bar_of_line, chords_of_symbols, line_of
 from styletransfer.score.chords import recognise
 from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.melody import marked
+from styletransfer.score.melody import coverage, marked
 from styletransfer.score.notes import Piece
 from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
@@ -19,13 +19,15 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     """A report of plain values, and the piece with its melody marked.
 
     ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of ``{onset_quarters, onset_seconds,
-    duration_quarters, pitch}``, by :func:`melody_rows`; ``harmony`` is as
+    duration_quarters, pitch}``, by :func:`melody_rows`; ``melody_share`` is the share of the
+    song's time that it covers; ``harmony`` is as
     :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that ``--chords`` takes. Of a
     file with chord symbols, both tell these, as it spells them. ``symbols`` is a list of ``{quarter, symbol}``, all of them at
     their places, repeats played out.
     """
     piece = marked(source, track)
     melody = piece.melody
+    share, rests = coverage(piece, melody)
     metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
     key = estimate_key(source.notes)
     chords, harmony = written(piece, key) if len(piece.bars) and piece.chords else heard(piece, key)
@@ -48,8 +50,9 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         "harmony": harmony,
         "melody_notes": len(melody),
         "melody_tracks": [source.parts[part] for part in sorted(set(melody["part"].tolist()))],
+        "melody_share": round(share, 3),
         "melody": melody_rows(piece),
-        "remarks": list(source.remarks),
+        "remarks": [*source.remarks, *rests],
     }
     return report, piece
 

@@ -17,7 +17,7 @@ from styletransfer.score.chords import ChordTable, recognise
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
-from styletransfer.score.melody import extract_melody
+from styletransfer.score.melody import coverage, extract_melody
 from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, bars_under, make_notes
 from styletransfer.score.read import read_song
 from styletransfer.score.write import as_written
@@ -172,6 +172,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         arranged = [performed(one, touch, request.sampling.seed, window) for one in arranged]
     arranged = [as_written(one) for one in arranged]
     piece, number, key = arranged[best], first_number(plan), key_of(melody, chords)
+    share, rests = coverage(source, melody.notes)
     report = {
         "style": request.style,
         "examples": followed(request, plan, codec),
@@ -189,6 +190,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "melody_notes": len(melody.notes),
         "melody_notes_kept": kept(melody, piece, ends=held is None),
         "ornaments": int(piece.notes["melody"].sum()) - len(melody.notes[structural(melody)]) if held else 0,
+        "melody_share": round(share, 3),
         "notes": len(piece.notes),
         "seconds_of_music": round(piece.length_seconds, 2),
         "seed": request.sampling.seed,
@@ -201,7 +203,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "candidates": scores,
         "phrases": [one | {"bars": [one["bars"][0] + number, one["bars"][1] + number - 1]} for one in chosen],
         "stopped_after_bar": done - 1 + number if done < wanted else None,
-        "remarks": list(source.remarks),
+        "remarks": [*source.remarks, *rests],
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
     return Result(piece, report, request, melody, tuple(arranged), provenance)
