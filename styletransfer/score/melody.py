@@ -214,8 +214,7 @@ def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Literal["part", "textu
     parts = np.unique(piece.notes["part"][melody])
     if piece.feel != "score" or len(parts) != 1:
         return "texture"
-    name = piece.parts[int(parts[0])]
-    called = any(pattern.search(name) for pattern in MELODY_NAMES) and not NOT_MELODY_NAMES.search(name)
+    called = rank(piece.parts[int(parts[0])]) is not None
     accompanied = bool((piece.notes["part"] != parts[0]).any())
     return "part" if called and accompanied else "texture"
 
@@ -323,6 +322,8 @@ def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
 
     There is one where the melody rests for :data:`LONG_SILENCE` or more while other notes are played.
     """
+    if not len(melody):
+        return 0.0, []
     onset, end = note_seconds(piece)
     start = piece.tempo.to_seconds(melody["onset"])
     stop = np.maximum.accumulate(piece.tempo.to_seconds(melody["onset"] + melody["duration"]))

@@ -27,19 +27,22 @@ def _any(words: str, parts: str = "") -> re.Pattern[str]:
 MELODY_NAMES = (
     _any(
         "tune cantus dallam ezgi savelma napev lagu giai\\s*dieu",
-        "melod meloodia мелод напев μελωδ メロ 旋律 멜로디 선율 לחן מנגינה لحن ملودی ทำนอง",
+        "melod meloodia мелод напев μελωδ メロ 旋律 멜로디 선율 לחן מנגינה لحن ملودی ทำนอง धुन",
     ),
     _any(
-        "vocals? vokals? vokaal(?:id)? vox leads? leadsang sing singer singing sings gesang singstimme sang sanger sanggang "
-        "chant chanteur chanteuse canto cantante cantor zang zangstem zanger laulu laul laulaja enek zpev spev spiew pevec "
-        "pjevanje petje pevanje dainavimas dziedasana songur cantec voce vocea suara sarki solist solista soliste",
-        "вокал спів пение певец певица солист песня τραγουδ ボーカル ヴォーカル 歌 うた 唱 人声 人聲 보컬 노래 "
-        "שירה غناء ร้อง गायन स्वर",
+        "vocal[a-z]* vokal[a-z]* vokaal[a-z]* vocais vox leads? leadsang sing singer singing sings sang sanger "
+        "sangstemme sangerin solosang cant chant chanteur chanteuse canto cantante cantor "
+        "zang zangstem zanger laulu laul laulaja enek zpev spev spiew pevec "
+        "pjevanje petje pevanje dainavimas dziedasana songur cantec voce vocea suara nyanyian sarki enekhang "
+        "solist solista soliste",
+        "gesang singstim sangstem вокал спів пение певец певица солист песня τραγουδ ボーカル ヴォーカル 歌 "
+        "うた 唱 人声 人聲 보컬 노래 שירה غناء آواز ร้อง गायन स्वर",
     ),
     _any("descant discant", "sopran sopraan сопран σοπραν ソプラノ 女高音 소프라노 סופרן"),
     _any(
-        "voices? voix voz voces voci stimme stem stemme rodd rost glas glos balss balsas solo aani haal seslendirme",
-        "голос φων 声 聲 목소리 קול صوت เสียง",
+        "voices? voix voz voces voci stimme stem stemme rodd rost glas hlas glos veu giong ses balss balsas "
+        "solo aani haal seslendirme",
+        "голос глас φων 声 聲 목소리 קול صوت เสียง",
     ),
 )
 """In the order of belief; names are compared by :func:`plain`."""
