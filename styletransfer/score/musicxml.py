@@ -21,7 +21,8 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from styletransfer.errors import InputError
-from styletransfer.score.musicxml_part import Content, Part, small, text_of
+from styletransfer.score.musicxml_part import Content, Part
+from styletransfer.score.musicxml_values import small, text_of
 from styletransfer.score.notation import (
     MOST_MEASURES,
     Metre,

@@ -10,33 +10,27 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from styletransfer.errors import InputError
-from styletransfer.score.notation import DEFAULT_VELOCITY, FASTEST, GRACE_QUARTERS, SLOWEST, Metre, Sound
-from styletransfer.score.symbols import (
-    DEGREES,
-    NO_CHORD,
-    ChordSymbol,
-    kind_steps,
-    quality_of,
-    read_symbol,
-    usual_suffix,
+from styletransfer.score.musicxml_values import (
+    MOST_TURNS,
+    STEPS,
+    decimal,
+    ending_numbers,
+    length_by_type,
+    metre_of,
+    number,
+    seconds_of,
+    small,
+    symbol_of,
+    tempo_of,
+    text_of,
 )
+from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Sound
+from styletransfer.score.symbols import ChordSymbol
 
-FINEST = 10_080
-"""Parts of a quarter: what lies between them is rounded."""
 LONGEST_NOTE = 1024
 """Quarters; what says that it lasts longer is a mistake."""
-MOST_TURNS = 16
-"""A repeat is played so often at most, whatever the file says."""
 DRUM_CHANNEL = 10
 
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_TYPES = {
-    name: Fraction(32) / 2**power
-    for power, name in enumerate(
-        ("maxima", "long", "breve", "whole", "half", "quarter", "eighth")
-        + ("16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
-    )
-}
 _LEVELS = {"pppp": 10, "ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126, "ffff": 127}
 """Velocities in steps of 16, as ``<sound dynamics>`` has them in files of MuseScore."""
 _FORTE = 90
@@ -51,8 +45,6 @@ _WORDS = {
     "segno": re.compile(r"(?i)^\W*segno\W*$"),
 }
 """In the order of belief: "D.C. al Fine" is no fine."""
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-_NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 
 
 @dataclass
@@ -195,7 +187,7 @@ class Part:
         for transpose in element.findall("transpose"):
             steps = (number(transpose.find("chromatic")) or 0) + 12 * (number(transpose.find("octave-change")) or 0)
             self.shifts[transpose.get("number") or ""] = max(min(round(steps), 127), -127)
-        if (time := element.find("time")) is not None and (metre := _metre(time)):
+        if (time := element.find("time")) is not None and (metre := metre_of(time)):
             if self.at and (self.here.metre or len(self.contents) > 1):
                 self.here.next_metre = metre
             else:
@@ -213,7 +205,7 @@ class Part:
         rest = note.find("rest")
         length = Fraction(0) if grace else self._quarters(note)
         if length is None:
-            length = _by_type(note)
+            length = length_by_type(note)
             if length is None and not (in_chord or silent):
                 self.unread += rest is None
                 return
@@ -257,14 +249,14 @@ class Part:
         self.sung[place] += any(text_of(lyric.find("text")) for lyric in note.findall("lyric"))
         kinds = {e.get("type") for e in note.iter(self.ties)}
         tie = "continue" if {"start", "stop"} <= kinds else "start" if "start" in kinds else "stop" if "stop" in kinds else ""
-        stated = _decimal(note.get("dynamics"))
+        stated = decimal(note.get("dynamics"))
         velocity = max(min(round(stated * _FORTE / 100), 127), 1) if stated is not None else 0
         return [Sound(onset, length, pitch, velocity, place, tie, 0, text_of(note.find("voice")))]
 
     def _pitch(self, element: Element | None, staff: str) -> int | None:
         if element is None:
             return None
-        step, octave = _STEPS.get(text_of(element.find("step")).upper()), number(element.find("octave"))
+        step, octave = STEPS.get(text_of(element.find("step")).upper()), number(element.find("octave"))
         alter = number(element.find("alter")) or Fraction(0)
         if step is None or octave is None:
             return None
@@ -293,7 +285,7 @@ class Part:
         if not jumps:
             self.here.words += [(place, word, "") for word in _said(direction)]
         for mark in direction.iter("metronome"):
-            if (tempo := _tempo_of(mark)) is not None:
+            if (tempo := tempo_of(mark)) is not None:
                 self.here.stated_tempos.setdefault(place, tempo)
         if sound is None or sound.get("dynamics") is None:
             levels = [_LEVELS[e.tag] for mark in direction.iter("dynamics") for e in mark if e.tag in _LEVELS]
@@ -309,9 +301,9 @@ class Part:
         """What a ``<sound>`` changes; the jumps that it states are given back."""
         if (offset := sound.find("offset")) is not None:
             place = self._offset(offset)
-        if (tempo := _seconds(_decimal(sound.get("tempo")))) is not None:
+        if (tempo := seconds_of(decimal(sound.get("tempo")))) is not None:
             self.here.tempos[place] = tempo
-        if (dynamics := _decimal(sound.get("dynamics"))) is not None:
+        if (dynamics := decimal(sound.get("dynamics"))) is not None:
             self.here.loudness.append((place, staff, max(min(round(dynamics * _FORTE / 100), 127), 1)))
         if sound.get("forward-repeat") == "yes":
             self.here.begins = True
@@ -322,20 +314,20 @@ class Part:
     def _harmony(self, harmony: Element) -> None:
         offset = harmony.find("offset")
         place = self.at if offset is None else self._offset(offset)
-        self.here.chords[place] = _symbol_of(harmony, self._shift(text_of(harmony.find("staff")) or "1"))
+        self.here.chords[place] = symbol_of(harmony, self._shift(text_of(harmony.find("staff")) or "1"))
 
     def _bar_line(self, line: Element) -> None:
         location = line.get("location") or "right"
         ending, repeat = line.find("ending"), line.find("repeat")
         if ending is not None and ending.get("type") == "start":
-            self.here.ending = _numbers(ending.get("number") or text_of(ending))
+            self.here.ending = ending_numbers(ending.get("number") or text_of(ending))
         elif ending is not None:
             self.here.ending_stops = True
         if repeat is None:
             return
         self.here.after_jump |= repeat.get("after-jump") == "yes"
         backward = repeat.get("direction") == "backward"
-        times = _decimal(repeat.get("times"))
+        times = decimal(repeat.get("times"))
         turns = max(min(round(times) if times is not None else 2, MOST_TURNS) - 1, 1) if backward else 0
         if location == "middle":
             self.here.middle[self.at] = turns
@@ -352,30 +344,6 @@ class Part:
                 self.here.words.append((place, word, line.get(word) or ""))
 
 
-def small(place: Fraction) -> Fraction:
-    """A place of which sums don't grow without end: on a grid of :data:`FINEST`, if it isn't on a coarser one."""
-    return place if place.denominator <= FINEST else Fraction(round(place * FINEST), FINEST)
-
-
-def text_of(element: Element | None) -> str:
-    """The text of an element and all in it, in one line."""
-    return "" if element is None else " ".join("".join(element.itertext()).split())
-
-
-def number(element: Element | None) -> Fraction | None:
-    """An element's number; None where it isn't one of reasonable size."""
-    return None if element is None else _decimal(element.text)
-
-
-def _decimal(text: str | None) -> Fraction | None:
-    found = _NUMBER.fullmatch(text or "")
-    if not found:
-        return None
-    digits = found[3] or ""
-    value = Fraction(int(found[2] + digits), 10 ** len(digits))
-    return -value if found[1] == "-" else value
-
-
 def _divisions(measures: list[Element], name: str) -> Fraction | None:
     """Parts of a quarter in which durations are counted: the first that are stated, else what notes' types imply.
 
@@ -389,32 +357,11 @@ def _divisions(measures: list[Element], name: str) -> Fraction | None:
                 return value
             if element.tag == "note" and implied is None and (value := number(element.find("duration"))):
                 needed = True
-                length = _by_type(element)
+                length = length_by_type(element)
                 implied = value / length if length and value > 0 else None
     if needed and implied is None:
         raise InputError(f"{name}: it doesn't say how long its notes last (<divisions>); export it again.")
     return implied
-
-
-def _by_type(note: Element) -> Fraction | None:
-    """Quarters that a note lasts by how it is written: its type, dots and tuplet."""
-    kind = _TYPES.get(text_of(note.find("type")))
-    if kind is None:
-        return None
-    length = kind * (2 - Fraction(1, 2 ** min(len(note.findall("dot")), 4)))
-    actual, normal = (number(note.find(f"time-modification/{name}-notes")) for name in ("actual", "normal"))
-    return small(length * normal / actual) if actual and normal and actual > 0 and normal > 0 else length
-
-
-def _metre(time: Element) -> Metre | None:
-    """A metre; of several one after another, as 2/4 + 3/8, their sum."""
-    tops = [[int(n) for n in re.findall(r"\d{1,4}", text_of(e))] for e in time.findall("beats")]
-    bottoms = [int(value) for e in time.findall("beat-type") if (value := number(e)) and 0 < value <= 1024]
-    if not tops or len(tops) != len(bottoms) or not all(sum(top) for top in tops):
-        return None
-    bottom = max(bottoms)
-    whole = sum((Fraction(sum(top), below) for top, below in zip(tops, bottoms, strict=True)), Fraction(0)) * bottom
-    return (int(whole), bottom) if whole.denominator == 1 and whole <= 1000 else None
 
 
 def _key_as_sounds(fifths: int, shift: int) -> int:
@@ -423,14 +370,6 @@ def _key_as_sounds(fifths: int, shift: int) -> int:
         return -99
     found = fifths + (7 * shift + 5) % 12 - 5
     return found - 12 if found > 7 else found + 12 if found < -7 else found
-
-
-def _numbers(text: str) -> frozenset[int]:
-    """The numbers of an ending: 1, or 1, 3, or 1-3."""
-    numbers: set[int] = set()
-    for first, last in re.findall(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", text):
-        numbers |= set(range(int(first), min(int(last or first), MOST_TURNS) + 1))
-    return frozenset(n for n in numbers if 0 < n <= MOST_TURNS) or frozenset({1})
 
 
 def _said(direction: Element) -> Iterator[str]:
@@ -445,83 +384,3 @@ def _said(direction: Element) -> Iterator[str]:
         yield "to coda"
     else:
         yield from signs
-
-
-def _seconds(minute: Fraction | None) -> float | None:
-    """Seconds a quarter, from quarters a minute."""
-    return round(60e6 / float(minute)) / 1e6 if minute is not None and SLOWEST <= minute <= FASTEST else None
-
-
-def _tempo_of(mark: Element) -> float | None:
-    """Seconds a quarter by a metronome mark, which may say "c. 108"."""
-    beat = _TYPES.get(text_of(mark.find("beat-unit")))
-    rate = re.search(r"\d{1,4}(?:[.,]\d{1,3})?", text_of(mark.find("per-minute")))
-    if beat is None or rate is None:
-        return None
-    dots = len(mark.findall("beat-unit-dot"))
-    return _seconds(Fraction(rate[0].replace(",", ".")) * beat * (2 - Fraction(1, 2 ** min(dots, 4))))
-
-
-def _symbol_of(harmony: Element, shift: int) -> ChordSymbol:
-    """A chord symbol, ``shift`` semitones above what is written, spelled as the file spells it.
-
-    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is the symbol, if it is
-    understood as the same tones; else the kind's usual spelling, if that is; else root, bass and tones count by themselves.
-    A kind that says nothing leaves it to what is printed.
-    """
-    kind = harmony.find("kind")
-    value, printed = text_of(kind), " ".join(((kind.get("text") if kind is not None else "") or "").split())
-    if value == "none":
-        return ChordSymbol(printed if read_symbol(printed) else NO_CHORD)
-    root, bass = (_named(harmony, name, shift) for name in ("root", "bass"))
-    if root is None:
-        return ChordSymbol(printed or value or text_of(harmony) or "?")
-    degrees = harmony.findall("degree")
-    changes = "".join(_change_of(degree) for degree in degrees)
-    slash = f"/{bass[0]}" if bass and bass[1] != root[1] else ""
-    steps = kind_steps(value) if value not in {"", "other"} or not printed else None
-    above = None if steps is None else _changed(steps, degrees)
-    low = bass[1] if bass else root[1]
-    tones = tuple(sorted({(root[1] + step) % 12 for step in above} | {low})) if above else ()
-    for suffix in (*([printed, printed + changes] if printed else []), usual_suffix(value) + changes):
-        read = read_symbol(root[0] + suffix + slash)
-        if read is not None and read.tones and (read.tones == tones or len(tones) < 2):
-            return read
-    text = f"{root[0]}{printed or usual_suffix(value)}{changes if not printed else ''}{slash}"
-    return ChordSymbol(text, root[1], quality_of(above), low, tones) if above and len(tones) > 1 else ChordSymbol(text)
-
-
-def _changed(steps: dict[int, int], degrees: list[Element]) -> set[int] | None:
-    """Semitones above the root of a chord after its degrees are added, altered and left out."""
-    added = set[int]()
-    for degree in degrees:
-        where, alter = number(degree.find("degree-value")), round(number(degree.find("degree-alter")) or 0)
-        natural = DEGREES.get(int(where or 0))
-        how = text_of(degree.find("degree-type"))
-        if where is None or natural is None:
-            return None
-        if how == "subtract":
-            steps.pop(int(where), None)
-        elif how == "alter":
-            steps[int(where)] = (steps.get(int(where), natural) + alter) % 12
-        else:
-            added.add((natural + alter) % 12)
-    return added | set(steps.values())
-
-
-def _change_of(degree: Element) -> str:
-    """A degree that a chord adds, alters or leaves out, as it is printed: b9, add9, no3."""
-    where, how = text_of(degree.find("degree-value")), text_of(degree.find("degree-type"))
-    alter = max(min(round(number(degree.find("degree-alter")) or 0), 2), -2)
-    return f"no{where}" if how == "subtract" else ("#" * alter or "b" * -alter or ("add" if how == "add" else "")) + where
-
-
-def _named(harmony: Element, name: str, shift: int) -> tuple[str, int] | None:
-    """A chord symbol's root or bass: its name, and its pitch class."""
-    step = text_of(harmony.find(f"{name}/{name}-step")).upper()
-    alter = round(number(harmony.find(f"{name}/{name}-alter")) or 0)
-    if step not in _STEPS:
-        return None
-    tone = (_STEPS[step] + alter + shift) % 12
-    spelled = not shift % 12 and abs(alter) < 2
-    return (step + ("#" * alter or "b" * -alter) if spelled else _NAMES[tone]), tone
