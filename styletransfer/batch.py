@@ -104,7 +104,8 @@ def print_report(report: dict[str, Any]) -> None:
     for row in report["examples"]:
         print(_followed(row))
     if report["octaves_moved"]:
-        print(f"the melody was moved up by {report['octaves_moved']} octave(s) to make room below it (--keep-register)")
+        octaves = "an octave" if report["octaves_moved"] == 1 else f"{report['octaves_moved']} octaves"
+        print(f"the melody was moved up by {octaves} to make room below it; --keep-register prevents that")
     print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
 
@@ -115,7 +116,7 @@ def _followed(row: dict[str, Any]) -> str:
     bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}"
     if not row["bars"]:
         bars = f"no figures ({row['why']}), only its texture and composer"
-    who = display_name(row["composer"]) if row["composer"] != UNKNOWN else "nobody whom the judges are sure of"
+    who = display_name(row["composer"]) if row["composer"] != UNKNOWN else "no composer for certain"
     era = f", {row['era']}" if row["era"] != UNKNOWN else ""
     return f"{row['piece']}: {bars}; heard as {who}{era}"
 

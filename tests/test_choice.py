@@ -21,7 +21,7 @@ from styletransfer.score.read import read_song
 from styletransfer.score.write import write_midi
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import apply, find_melody, load_model, load_style, melody_codec
+from styletransfer.transfer.pipeline import apply, find_melody, melody_codec
 from styletransfer.transfer.request import Request
 from tests.test_transfer_report import SONGS, StandIn
 from tests.tiny import tune_of
@@ -132,8 +132,6 @@ class Two(SamplingConfig):
 def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the measured composers, what the recipe composes is what the command writes."""
     monkeypatch.setenv("STYLETRANSFER_WEIGHTS", str(Path(__file__).parents[1] / "eval" / "measured"))
-    load_model.cache_clear()
-    load_style.cache_clear()
     monkeypatch.setattr(choice, "SamplingConfig", Two)
     song = tmp_path / "song.mid"
     write_midi(tune_of(12), song)

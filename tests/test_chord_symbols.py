@@ -183,20 +183,18 @@ def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Pat
 
 
 def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Also what goes on after the tune, of which the report tells no harmony."""
+    """Also of what goes on after the tune."""
     music = StyleTransfer(tiny_package).apply("twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8)
     rows = music.report["harmony"]
     music.save(tmp_path / "plain.musicxml")
     music.save(tmp_path / "page.musicxml", symbols=True)
     assert "<harmony" not in (tmp_path / "plain.musicxml").read_text()
     symbols = shown((tmp_path / "page.musicxml").read_bytes())
-    assert len(music.piece.bars) > len(rows)
+    assert len(music.piece.bars) == len(rows) > 12
     assert symbols[0] == ("1", 0.0, rows[0]["chords"][0]["symbol"])
-    later = music.piece.bars[len(rows) :]
-    after = recognise(music.notes[music.notes["onset"] > later["start"][0] - 1e-3], later)
-    end = float(later["start"][0]) + 1e-3
-    found = [one for one in as_symbols(read_score(tmp_path / "page.musicxml")) if one[0] > end]
-    assert found == [one for one in as_read(after) if one[0] > end]
+    told = {(str(row["bar"]), chord["quarter"], chord["symbol"]) for row in rows for chord in row["chords"]}
+    assert set(symbols) <= told
+    assert any(int(bar) > 12 for bar, _, _ in symbols)
     for name in ("a.mid", "a.png", "a.json"):
         with pytest.raises(InputError, match="chord symbols stand above a score"):
             music.save(tmp_path / name, symbols=True)

@@ -76,7 +76,7 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
     from styletransfer.model.base import load_package
     from styletransfer.model.weights import weights_hash
     from styletransfer.styles import Card
-    from styletransfer.transfer.pipeline import load_style
+    from styletransfer.transfer.pipeline import _styled
 
     shipped = tmp_path / "styles"
     for name, era in (("bach", "baroque"), ("chopin", "romantic")):
@@ -92,11 +92,11 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
     songs.mkdir()
     for name, text in SONGS.items():
         (songs / f"{name}.abc").write_text(text)
-    load_style.cache_clear()
+    _styled.cache_clear()
     call = ["--data", str(real_data), "--melodies", str(songs), "--model", str(tiny_package), "--work", str(tmp_path / "work")]
     call += ["--composers", "bach", "chopin", "--eras", "--composers-judges", "first", "second", "--seeds", "2"]
     yield [*call, *(f"--{name}={tmp_path / file}" for name, file in FILES.items())]
-    load_style.cache_clear()
+    _styled.cache_clear()
 
 
 FILES = {"out": "transfer.json", "page": "transfer.html", "results": "RESULTS.md"}

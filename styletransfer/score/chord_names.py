@@ -242,7 +242,8 @@ def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTab
 def chords_of_line(text: str, bars: BarTable) -> ChordTable:
     """Read a line of symbols, bar by bar, as the chords of a song's bars.
 
-    Bars are parted by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly: ``-`` or
+    Bars are parted by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly, each from
+    a beat on where there are no more of them than beats (two in 3/4: on one and three); ``-`` or
     ``/`` is more of the one before, ``.`` leaves its share free, and ``%`` alone is the bar before
     again. A bar with nothing in it is free, and so are those beyond the line. A pick-up has no bar
     in the line, unless the line has one bar more than the song has besides it.
@@ -297,11 +298,19 @@ def _words(line: list[str], before: Chord | None) -> list[Chord | None]:
 
 
 def _shares(bar: np.void, count: int) -> list[tuple[float, float]]:
-    """Even shares of the bar; of a pick-up, what is on the page is shared, and the first one begins
-    where a whole bar would."""
+    """The shares of so many words: even ones, but for fewer words than beats each begins on a beat, the later one in doubt.
+
+    Of a pick-up, what is on the page is shared, and the first one begins where a whole bar would.
+    """
     begin, end = float(bar["start"]), float(bar["start"] + bar["length"])
-    edges = np.linspace(max(begin, 0.0), end, count + 1).tolist()
-    return list(zip([begin, *edges[1:-1]], edges[1:], strict=True))
+    first = max(begin, 0.0)
+    top, bottom = int(bar["numerator"]), int(bar["denominator"])
+    beat = 4 / bottom * (3 if top % 3 == 0 and top > 3 and bottom >= 8 else 1)
+    edges = np.linspace(first, end, count + 1)
+    beats = (end - first) / beat
+    if count < beats and abs(beats - round(beats)) < NEAR:
+        edges = first + beat * np.ceil(np.arange(count + 1) * round(beats) / count - NEAR)
+    return list(zip([begin, *edges[1:-1].tolist()], edges[1:].tolist(), strict=True))
 
 
 def is_bar(text: str) -> bool:
@@ -328,14 +337,19 @@ def line_of(chords: ChordTable, bars: BarTable, key: Key) -> list[str]:
 
 def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
     """Write one bar of a line, as :func:`line_of` does, from symbols by their quarters from the bar's start."""
-    begin = max(-float(bar["start"]), 0.0)  # of a pick-up, the part that is on the page
-    length = float(bar["length"]) - begin
-    names = {max(place - begin, 0.0): name for place, name in named.items()}
+    names = dict(named)
+    if float(bar["start"]) < 0 and names:  # of a pick-up, the first counts from where a whole bar would begin
+        names[0.0] = names.pop(min(names))
     for count in range(max(len(names), 1), FINEST + 1):
-        shares = {round(place / length * count): name for place, name in names.items()}
-        off = (abs(place - round(place / length * count) * length / count) for place in names)
-        if len(shares) == len(names) and max(off, default=0.0) < NEAR:
-            return " ".join(shares.get(share, "-") for share in range(count))
+        places = [place - float(bar["start"]) for place, _ in _shares(bar, count)]
+        words = ["-"] * count
+        for place, name in names.items():
+            index = int(np.argmin([abs(place - one) for one in places]))
+            if abs(places[index] - place) >= NEAR or words[index] != "-":
+                break
+            words[index] = name
+        else:
+            return " ".join(words)
     return " ".join(names.values())
 
 

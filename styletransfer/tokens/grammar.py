@@ -182,9 +182,10 @@ class Line:
         return (self._melody_onset <= self._step) & (self._melody_end > self._step)
 
     def _heard(self) -> set[int]:
-        """The pitch classes that sound now."""
+        """The pitch classes that sound now, at a close of what lasts."""
         now = self._step
-        sampled = [pitch for pitch, end in self._sounding if end > now]
+        lasting = (now + self._until) // 2 if self._key and now >= self._close else now
+        sampled = [pitch for pitch, end in self._sounding if end > lasting]
         return {int(pitch) % 12 for pitch in (*sampled, *self._melody_pitch[self._tune()])}
 
     def _bare(self, key: Key) -> bool:
@@ -393,14 +394,22 @@ class Line:
         return codec.melody if plan.melody is not None else codec.bar_ids[plan.bar_metre[self.bar + 1]]
 
     def closed(self, logits: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(vocabulary,) logits, by which at the close the bar ends where the model would go on for longer than ``mask`` allows.
+        """(vocabulary,) logits, by which the piece ends where the model would go on for longer than ``mask`` allows.
 
-        Else further notes at once, or hard upon these, would be all that is left, and the close be piled up.
+        That is where it would end the last bar as any other, and where at a close it would go on in time. Else further notes at
+        once, or hard upon these, would be all that is left, and the end be piled up.
         """
-        if self._step < self._close or not mask[self._bar_end]:
+        if not mask[self._bar_end]:
             return logits
-        shifts = self.codec.first_shift + np.arange(len(self.codec.durations))
-        barred = shifts[~mask[shifts]]
+        codec = self.codec
+        barred: list[int] = []
+        if self.bar + 1 >= self.plan.bars:
+            barred += [codec.melody] if self.plan.melody is not None else list(codec.bar_ids.values())
+        if self._step >= self._close:
+            shifts = codec.first_shift + np.arange(len(codec.durations))
+            barred += shifts[~mask[shifts]].tolist()
+        if not barred:
+            return logits
         moved = logits.copy()
         moved[self._bar_end] = np.logaddexp.reduce([logits[self._bar_end], *logits[barred]])
         return moved

@@ -249,8 +249,7 @@ def generate(
         raise InputError(f"--style {pieces[0]}: only `apply` can follow a piece; give the name of a style.")
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
-    begin = time.monotonic()
-    codec = load_model(model_folder).codec
+    begin, codec = time.monotonic(), load_model(model_folder).codec
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
     piece = as_written(compose(voices, codec, seconds, sampling, progress))  # type: ignore[arg-type]  # of its kind
@@ -344,12 +343,15 @@ class Base:
     all_pieces: bool = False
 
 
-@lru_cache(maxsize=2)
 def load_model(folder: Path | None = None) -> Base:
     """A base model from a folder or from the package."""
+    return _loaded(folder or shipped_model())
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path) -> Base:
     from styletransfer.model.weights import load_weights, weights_hash
 
-    folder = folder or shipped_model()
     model, vocabulary, manifest = load_weights(folder)
     codec = codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
     return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"], manifest.get("all_pieces", False))
@@ -399,9 +401,13 @@ def voices_in(
     return voices_of(load_model(folder).model, styles, strength)
 
 
-@lru_cache(maxsize=8)
 def load_style(style: Style, folder: Path | None = None) -> Weights:
     """A style's model: a base with its adapter. A shipped composer or era is known to another base by its tag alone."""
+    return _styled(style, folder or shipped_model())
+
+
+@lru_cache(maxsize=8)
+def _styled(style: Style, folder: Path) -> Weights:
     from styletransfer.model.adapters import load_adapter
 
     base = load_model(folder)

@@ -46,13 +46,15 @@ def _score(result: Result, path: Path, soundfont: str | Path | None, *, symbols:
 
 
 def _chords(result: Result, piece: Piece, bars: BarTable) -> ChordTable:
-    """The harmony of the report; where it tells of none, as after the tune, what is heard."""
+    """The harmony of the report; after the bars of which it tells, what is heard."""
     rows = result.report.get("harmony")
     if not rows or result.melody is None:
         return recognise(piece.notes, bars)
-    told = table_of(rows, result.melody.bars, int(rows[0]["bar"]))
+    told = table_of(rows, bars[: len(rows)], int(rows[0]["bar"]))
     end = told["start"][-1] + told["length"][-1]
     later = bars[bars["start"] > end - 1e-3]
+    if not len(later):
+        return told
     after = piece.notes[piece.notes["onset"] > end - 1e-3]
     return np.concatenate([told, recognise(after, later)])
 
