@@ -69,7 +69,7 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
     Raises:
         InputError: where a reader has left out a candidate, or no reader has answered.
     """
-    key = json.loads((jury / "key.json").read_text())
+    key = json.loads((jury / "key.json").read_text())["pages"]
     answers = [json.loads(path.read_text()) for path in sorted(jury.glob("jury-*.json"))]
     found = {song["song"]: song for song in read}
     for page, letters in key.items():

@@ -27,10 +27,12 @@ Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 @dataclass(frozen=True)
 class Job:
-    """One arrangement to be made, and its files."""
+    """One arrangement to be made, and its files; ``spared``: pieces that others of the command follow, over which none is
+    written."""
 
     request: Request
     outputs: Outputs
+    spared: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -77,7 +79,8 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     from styletransfer.transfer.planning import settled
 
     request = settled(job.request)
-    job.outputs.check(request, [*songs, *_sidecar(request), *pieces_in(request.style)])
+    own = [job.request.chords] if os.path.isfile(job.request.chords) else []
+    job.outputs.check(request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.spared])
     from styletransfer.transfer.pipeline import apply
 
     with bar(title or shown(request.style)) as progress:
@@ -226,6 +229,7 @@ def _jobs(request: Request, songs: dict[str, str], short: dict[str, str], output
     """Every song in every style; where two would share an output's name, the later ones get a number after the song's."""
     jobs: list[Job] = []
     taken: set[str] = set()
+    followed = tuple(piece for style in short for piece in pieces_in(style))
     for song, name in songs.items():
         for style, suffix in short.items():
             number, own = 1, outputs.named(f"{name}-{suffix}")
@@ -233,7 +237,7 @@ def _jobs(request: Request, songs: dict[str, str], short: dict[str, str], output
                 number += 1
                 own = outputs.named(f"{name}-{number}-{suffix}")
             taken |= {_key(path) for path in own.paths}
-            jobs.append(Job(replace(request, song=song, style=style), own))
+            jobs.append(Job(replace(request, song=song, style=style), own, followed))
     return jobs
 
 

@@ -310,7 +310,7 @@ def _parts(text: str) -> list[tuple[str, str | None]]:
     """The names in a blend, and their weights as they are written, None where there is none."""
     parts: list[tuple[str, str | None]] = []
     for part in [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(","))):
-        name, colon, weight = (part, "", "") if os.path.exists(part) else part.rpartition(":")
+        name, colon, weight = (part, "", "") if os.path.exists(part) or is_piece(part) else part.rpartition(":")
         parts.append((name.strip() or part, weight if colon else None))
     return parts
 

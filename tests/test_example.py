@@ -291,3 +291,39 @@ def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> N
     write_midi(Piece(notes, "score", bars_of([(0.0, 6, 8)], 6.0)), here / "six.mid")
     outcome = run("apply", "six.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
     assert "sonata.mid: no figures (it has none in 6/8)" in outcome.out
+
+
+def test_a_piece_in_a_metre_without_a_token(run: Run, tiny_package: Path, here: Path) -> None:
+    """Bars of 7/8 amid others, and chords in 7/8: a traceback."""
+    short_song(here / "song.mid")
+    tune = make_notes(np.arange(0, 11.0), [1.0] * 11, [72, 76, 79, 76] * 2 + [74, 71, 72])
+    low = make_notes(np.arange(0, 11, 0.5), [0.5] * 22, [48, 55, 52, 55] * 5 + [43, 48])
+    notes = np.sort(np.concatenate([tune, low]), order=["onset", "pitch"])
+    bars = bars_of([(0.0, 4, 4), (4.0, 7, 8), (7.5, 4, 4)], 11.5)
+    write_midi(Piece(notes, "score", bars), here / "seven.mid")
+    model = ("--model", tiny_package, "--candidates", "1")
+    assert run("apply", "song.mid", "-s", "seven.mid", *model).code == 0
+    sonata(here / "sonata.mid")
+    outcome = run("apply", "--chords", "F | C", "--metre", "7/8", "-s", "sonata.mid", *model[2:])
+    assert outcome.code == 0
+    assert "no figures" in outcome.out
+
+
+def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here: Path) -> None:
+    """The second style of a command is an earlier output: made anew by the first, it would be followed as it isn't."""
+    short_song(here / "song.mid")
+    piece = sonata(here / "song-bach.mid")
+    before = piece.read_bytes()
+    outcome = run("apply", "song.mid", "-s", "bach", "-s", "song-bach.mid", "-o", ".", "-f", "--model", tiny_package)
+    assert outcome.code == 2
+    assert "given to work with" in outcome.err
+    assert piece.read_bytes() == before
+    (here / "chords.txt").write_text("F | C")
+    refused(run("apply", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt")
+    refused(run("apply", "song.mid", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt")
+    assert (here / "chords.txt").read_text() == "F | C"
+
+
+def test_weights_are_told_from_names_with_colons() -> None:
+    assert shown("C:/music/no such.mid") == "no such"
+    assert shown("C:/music/no such.mid:0.5,bach:0.5") == "no such:0.5,bach:0.5"

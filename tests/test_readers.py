@@ -29,7 +29,7 @@ def test_weights_are_recovered() -> None:
 
 def jury(tmp_path: Path, answer: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, object]]:
     """What is taken of one reader's answer about two candidates of one tune."""
-    (tmp_path / "key.json").write_text(json.dumps({"1": {"song": "tune", "A": "1", "B": "0"}}))
+    (tmp_path / "key.json").write_text(json.dumps({"pages": {"1": {"song": "tune", "A": "1", "B": "0"}}}))
     (tmp_path / "tune.json").write_text(json.dumps({"style": "bach", "candidates": [{"total": 1.0}, {"total": 2.0}]}))
     (tmp_path / "jury-1.json").write_text(json.dumps(answer))
     before = [{"song": "other"}, {"song": "tune", "marks": [[0.0, 0.0]]}]

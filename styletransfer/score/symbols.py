@@ -18,7 +18,7 @@ _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NONE = re.compile(r"(?i)n\.?\s?c\.?|no chord|tacet")
 _QUALITY = re.compile(
-    r"(?P<less>(?:no|omit)[35])|(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5)|(?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
+    r"(?P<less>(?:no|omit)[35])|(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5|(?<=[79])[+-](?P<signed>9|11|13))|(?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
     r"|(?P<aug>aug|\+)|(?P<minor>min|mi|m|-)|(?P<sus>sus(?P<step>[24]?))|(?P<add>add(?P<added>9|2|4|11|6))"
     r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<alt>alt)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
 )
@@ -168,7 +168,7 @@ def _intervals(quality: str) -> set[int] | None:
         elif found["add"]:
             more.add(_DEGREES[found["added"]])
         elif found["altered"]:
-            degree = found["degree"] or "5"
+            degree = found["degree"] or found["signed"] or "5"
             step = _DEGREES[degree] + (1 if found["altered"][0] in "#♯+" else -1)
             fifth, more = (step, more) if degree == "5" else (fifth, more | {step})
         elif found["six"]:

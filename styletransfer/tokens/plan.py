@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,13 @@ class Plan:
             return self
         place = number % len(self.figures)
         return replace(self, figures=(self.figures[place],), faith=self.faith[place : place + 1])
+
+    def faithful_to(self, figure: tuple[Event, ...]) -> dict[str, Any]:
+        """The ``figures`` and the ``faith`` of a plan with one of the figures alone, or none."""
+        if not figure:
+            return {"figures": (), "faith": ()}
+        place = self.figures.index(figure)
+        return {"figures": (figure,), "faith": self.faith[place : place + 1]}
 
     @property
     def figure(self) -> tuple[Event, ...]:

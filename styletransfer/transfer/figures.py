@@ -176,20 +176,24 @@ def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
     kinds: Counter[tuple[str, int]] = Counter()
     for row in library.rows:
         kinds[row["metre"], row["length"]] += row["like"]
-    alike = [kind for kind, _ in kinds.most_common() if beat_of(kind[0]) == beat_of(metre)]
+    beat = beat_of(metre)
+    alike = [kind for kind, _ in kinds.most_common() if beat and beat_of(kind[0]) == beat]
     kind = (metre, length) if (metre, length) in kinds else next(iter(alike), None)
     rows: list[dict[str, Any]] = []
     played: list[tuple[int, int, int, int]] = []
     for index, row in enumerate(library.rows):
         if (row["metre"], row["length"]) == kind:
-            events = refilled(library.events(index, 0), row["length"], length, beat_of(metre), codec)
+            events = refilled(library.events(index, 0), row["length"], length, beat, codec)
             played += [(len(rows), event.step, event.duration, event.pitch) for event in events]
             rows.append(row | {"metre": metre, "length": length, "from": row["metre"].removeprefix("BAR_")})
     return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
 
 
 def beat_of(metre: str) -> int:
-    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as its figures have."""
+    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as its figures have; 0 of those
+    that have no token of their own."""
+    if "/" not in metre:
+        return 0
     top, bottom = (int(part) for part in metre.removeprefix("BAR_").split("/"))
     unit = 4 * STEPS_PER_QUARTER // max(bottom, 4)
     return 3 * unit if bottom >= 8 and top % 3 == 0 else unit
@@ -256,7 +260,8 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
             found += chosen_figures(style.composer, style.era, tune, *asked, share, seed, own)
 
     rest = count - len(found)
-    style = main_style(request.style)
+    named = [one for one in parse_style(request.style) if one[0].piece is None]
+    style = max(named, key=lambda one: one[1])[0] if named else main_style(request.style)
     others = chosen_figures(style.composer, style.era, tune, *asked, rest, seed) if rest else ()
     if not found and not others:
         return plan

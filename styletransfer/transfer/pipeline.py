@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chords_of_line, line_of
+from styletransfer.score.chord_names import chords_of_line, count_bars, line_of
 from styletransfer.score.chords import ChordTable, recognise
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
@@ -157,7 +157,7 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
             chords = chords_after(chords, bars, plan.bars, estimate_key(melody.notes))
             wider = with_chords(wider, plan, chords)
             voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, "part")
-        plan = replace(wider, figures=(candidates[best].figure,) if candidates[best].figure else ())
+        plan = replace(wider, **plan.faithful_to(candidates[best].figure))
         candidates = compose(plan, whole)
         done, wanted = len(candidates[0].bars), plan.bars
         arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
@@ -230,7 +230,7 @@ def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tu
     if request.chords != "new":
         begin, end = bar_range(str(request.bars))
         some = bars[begin - first : end - first + 1]
-        whole = request.chords.strip().strip("|").count("|") + 1 >= len(bars)
+        whole = count_bars(request.chords) >= len(bars) - (bars["start"][0] < 0)
         chords = overlaid(chords, chords_of_line(request.chords, bars if whole else some))
     line = " | ".join(line_of(chords, bars, key_of(melody, chords)))
     exact = np.array_equal(chords_of_line(line, bars), chords)

@@ -27,8 +27,8 @@ from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.figures import main_style
 from styletransfer.transfer.request import PARTS, Request, metre_of
 
-DEFAULT_TEMPO = 100.0
-"""Quarters a minute of chords by themselves."""
+DEFAULT_TEMPO, SLOWEST = 100.0, 3.6
+"""Quarters a minute of chords by themselves, and the fewest that a MIDI file can tell."""
 DECIMALS = 3
 """Of a chord's place in a report: as many as a chord table still tells after hours of music."""
 
@@ -66,7 +66,13 @@ def settled(request: Request) -> Request:
         return replace(request, chords=with_text(request.chords))
     if not Path(request.song).is_file():
         raise InputError(f"{request.song}: there is no such file of chords; check the name.")
-    return replace(request, song="", chords=with_text(request.song))
+    text = with_text(request.song)
+    try:
+        chord_names.chords_of_line(text, bars_of([(0.0, 4, 4)], 4.0 * max(chord_names.count_bars(text), 1)))
+    except InputError as error:
+        reason = str(error).removeprefix("--chords: ").rstrip(".")
+        raise InputError(f"{request.song}: it is neither a song nor a file of chords ({reason}).") from error
+    return replace(request, song="", chords=text)
 
 
 def chord_song(request: Request) -> Piece:
@@ -79,6 +85,8 @@ def chord_song(request: Request) -> Piece:
     compound = bottom >= 8 and top % 3 == 0 and top > 3
     beat = (12.0 if compound else 4.0) / bottom
     rate = DEFAULT_TEMPO if request.tempo is None else request.tempo * beat
+    if rate < SLOWEST:
+        raise InputError(f"--tempo {request.tempo:g}: that is too slow for a MIDI file; give a faster one.")
     length = 4.0 * top / bottom
     quarters = chord_names.count_bars(request.chords) * length
     if not quarters:

@@ -157,6 +157,8 @@ def read_sidecar(path: Path) -> Sidecar:
         melody, report = list(data["melody"]), dict(data["report"])
         settings["song"] = _find_song(str(settings["song"]), ingredients.get("the song", ""), path)
         settings["style"] = moved_to(str(settings["style"]), path.parent)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not the sidecar of an arrangement; name the .json file beside the arrangement.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
     try:
