@@ -201,6 +201,21 @@ def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
         assert not (tmp_path / name).exists()
 
 
+def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> None:
+    """It would have been printed over bars that weren't made by it."""
+    more = ("-s", "bach", "--candidates", "1", "--strength", "1")
+    assert run("apply", "twinkle", *more).code == 0
+    sidecar = tmp_path / "twinkle-bach.json"
+    data = json.loads(sidecar.read_text())
+    row = data["report"]["harmony"][2]["chords"][0]
+    row["symbol"] = "Am" if row["symbol"] != "Am" else "F"
+    sidecar.write_text(json.dumps(data))
+    refused(run("apply", "twinkle-bach.mid", *more, "--bars", "5", "-o", "a.mid"), "bar 3", "--bars 5")
+    assert run("apply", "twinkle-bach.mid", *more, "--bars", "3", "-o", "b.mid").code == 0
+    told = json.loads((tmp_path / "b.json").read_text())["report"]["harmony"]
+    assert told[2]["chords"][0]["symbol"] == row["symbol"]
+
+
 # --- with inspect -------------------------------------------------------------------------------
 
 

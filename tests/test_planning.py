@@ -21,7 +21,7 @@ from styletransfer.score.symbols import ChordSymbol
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.chords import own_chords
-from styletransfer.transfer.planning import harmony_of, harmony_rows, planned, table_of, with_text
+from styletransfer.transfer.planning import edited_bars, harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.request import Request
 from tests.tiny import codec, tune_of
 
@@ -68,6 +68,7 @@ def test_a_report_is_read_as_it_was_written(harmony: tuple[BarTable, ChordTable,
     again = table_of(rows, bars, first)
     assert harmony_rows(again, bars, Key(tonic, mode), first) == rows
     assert [row["bar"] for row in rows] == list(range(first, first + len(bars)))
+    assert edited_bars(rows, Key(tonic, mode)) == []
     assert all(row["chords"][0]["quarter"] == 0 for row in rows)
 
     for name in ("root", "quality", "bass"):
@@ -102,6 +103,7 @@ def test_an_edited_report_changes_what_was_edited() -> None:
     rows = harmony_rows(chords, bars, C, 1)
     rows[1]["chords"][0]["symbol"] = "Am7/C"
     rows[2]["chords"].append({"quarter": 3, "symbol": "G7"})
+    assert edited_bars(rows, C) == [2, 3]
     rows[3]["chords"] = []
     again = table_of(rows, bars, 1)
     told = [(0, "C"), (4, "Am7/C"), (8, "G"), (11, "G7"), (15, "G7")]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chords_of_line, count_bars, line_of
-from styletransfer.score.chords import ChordTable, recognise
+from styletransfer.score.chords import ChordTable
 from styletransfer.score.copies import Copies, match_of, shipped_copies
 from styletransfer.score.hands import split_hands
 from styletransfer.score.harmony import estimate_key
@@ -45,11 +44,10 @@ from styletransfer.transfer.planning import (
     key_of,
     planned,
     settled,
-    table_of,
 )
-from styletransfer.transfer.redo import feel_of, first_number, read_earlier, redo_plan, redone, spliced
-from styletransfer.transfer.request import PARTS, Request, Result, bar_range
-from styletransfer.transfer.sidecar import provenance_of, report_beside
+from styletransfer.transfer.redo import as_before, feel_of, first_number, read_earlier, redo_plan, redone, spliced
+from styletransfer.transfer.request import PARTS, Request, Result
+from styletransfer.transfer.sidecar import provenance_of
 from styletransfer.transfer.steps import cut, decoded, edge_of, in_quarters, plan_steps
 from styletransfer.transfer.touch import USUAL, Touch, touch_of
 
@@ -207,34 +205,6 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "seconds_taken": round(time.monotonic() - begin, 2),
     }
     return Result(piece, report, request, melody, tuple(arranged), provenance)
-
-
-def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tuple[Request, ChordTable | None]:
-    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its sidecar tells.
-
-    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the first of the bars that are made
-    again, unless there is one for every bar of the song. Returned is also the harmony of all bars (None: it is to be kept from
-    the song); the request has it as a line, where a line can say it.
-    """
-    from styletransfer.model.harmonising import overlaid
-
-    report = report_beside(Path(request.song)) or {}
-    told = report.get("on_top")
-    if request.on_top is None and isinstance(told, bool):
-        request = replace(request, on_top=told)
-    if request.chords == "keep":
-        return request, None
-
-    rows, bars = report.get("harmony"), melody.bars
-    chords = table_of(rows, bars, first) if rows else recognise(earlier.notes, bars)
-    if request.chords != "new":
-        begin, end = bar_range(str(request.bars))
-        some = bars[begin - first : end - first + 1]
-        whole = count_bars(request.chords) >= len(bars) - (bars["start"][0] < 0)
-        chords = overlaid(chords, chords_of_line(request.chords, bars if whole else some))
-    line = " | ".join(line_of(chords, bars, key_of(melody, chords)))
-    exact = np.array_equal(chords_of_line(line, bars), chords)
-    return (replace(request, chords=line) if exact else request), chords
 
 
 def generate(

@@ -215,6 +215,20 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
     return rows
 
 
+def edited_bars(rows: Sequence[dict[str, Any]], key: Key) -> list[int]:
+    """Find the bars of a report's harmony in which a symbol isn't the one that its Roman numeral was written for.
+
+    Args:
+        rows: what :func:`harmony_rows` told, edited or not.
+        key: the key in which they were told.
+    """
+
+    def same(chord: dict[str, Any]) -> bool:
+        return chord_names.roman(*chord_names.chord_of_symbol(str(chord["symbol"])), key) == chord.get("roman")
+
+    return [int(row["bar"]) for row in rows if not all(same(chord) for chord in row["chords"])]
+
+
 def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> ChordTable:
     """Read a report's harmony again, edited or not.
 

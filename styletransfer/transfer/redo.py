@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
+from styletransfer.score.chord_names import chords_of_line, count_bars, line_of
+from styletransfer.score.chords import ChordTable, recognise
+from styletransfer.score.harmony import estimate_key
 from styletransfer.score.notes import Feel, Piece, bars_under, sort_notes
 from styletransfer.score.read import read_score
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.request import PARTS, bar_range
+from styletransfer.transfer.planning import edited_bars, key_of, table_of
+from styletransfer.transfer.request import PARTS, Request, bar_range
 from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.steps import edge_of, plan_steps
 
@@ -103,3 +107,39 @@ def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
         ((held["pitch"] == note["pitch"]) & (held["onset"] + held["duration"] > note["onset"] + 1e-6)).any() for note in new
     ]
     return earlier.with_notes(sort_notes(np.concatenate([stays, new[~np.array(sounding, bool)]])))
+
+
+def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tuple[Request, ChordTable | None]:
+    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its sidecar tells.
+
+    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the first of the bars that are made
+    again, unless there is one for every bar of the song. Returned is also the harmony of all bars (None: it is to be kept from
+    the song); the request has it as a line, where a line can say it.
+
+    Raises:
+        InputError: where the sidecar's harmony can't be read, or was changed in other bars.
+    """
+    from styletransfer.model.harmonising import overlaid
+
+    report = report_beside(Path(request.song)) or {}
+    told = report.get("on_top")
+    if request.on_top is None and isinstance(told, bool):
+        request = replace(request, on_top=told)
+    if request.chords == "keep":
+        return request, None
+
+    begin, end = bar_range(str(request.bars))
+    rows, bars = report.get("harmony"), melody.bars
+    chords = table_of(rows, bars, first) if rows else recognise(earlier.notes, bars)
+    if rows and len(melody.notes):
+        others = [bar for bar in edited_bars(rows, estimate_key(melody.notes)) if not begin <= bar <= end]
+        if others:
+            message = f"the sidecar's harmony was changed in bar {others[0]}, which --bars {request.bars} doesn't make again"
+            raise InputError(f"{message}; name it too, or change it back.")
+    if request.chords != "new":
+        some = bars[begin - first : end - first + 1]
+        whole = count_bars(request.chords) >= len(bars) - (bars["start"][0] < 0)
+        chords = overlaid(chords, chords_of_line(request.chords, bars if whole else some))
+    line = " | ".join(line_of(chords, bars, key_of(melody, chords)))
+    exact = np.array_equal(chords_of_line(line, bars), chords)
+    return (replace(request, chords=line) if exact else request), chords
