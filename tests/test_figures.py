@@ -20,7 +20,7 @@ from styletransfer.transfer.figures import Library, chosen_figures, shipped_figu
 from styletransfer.transfer.phrases import by_phrases
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
-from tests.command import Run
+from tests.command import Run, refused
 from tests.tiny import codec, tune_of
 
 LENGTHS = {"BAR_2/4": 48, "BAR_3/4": 72, "BAR_4/4": 96, "BAR_6/8": 72}
@@ -109,11 +109,12 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(tiny_package: Path, tmp_
     assert run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
     harmony = json.loads((tmp_path / "two.json").read_text())["report"]["harmony"]
     assert harmony[4]["chords"][0]["symbol"] in ("Abdim7", "G#dim7")
-    assert run("apply", "one.mid", "--style", "bach", "--bars", "7", "--chords", "Dm7", "-o", "three.mid", *model).code == 0
+    refused(run("apply", "one.mid", "--style", "bach", "--bars", "7", "-o", "three.mid", *model), "bar 5, which --bars 7")
+    assert run("apply", "two.mid", "--style", "bach", "--bars", "7", "--chords", "Dm7", "-o", "three.mid", *model).code == 0
     third = json.loads((tmp_path / "three.json").read_text())["report"]["harmony"]
     assert [chord["symbol"] for chord in third[6]["chords"]] == ["Dm7"]
     assert third[:4] == harmony[:4]
-    sidecar.unlink()
+    (tmp_path / "two.json").unlink()
     assert run("replay", "three.json", "--check").code == 0
     assert [row["chords"] for row in harmony[:4]] == [row["chords"] for row in data["report"]["harmony"][:4]]
 
