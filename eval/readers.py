@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.jury import read_json, write_json
 from styletransfer.errors import InputError
 from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.comparison import plain
-from styletransfer.model.weights import write_atomically
 from styletransfer.transfer import rank
 
 READ = Path("eval/results/readers.json")
@@ -51,7 +51,7 @@ def make(tunes: Path, styles: dict[str, str], out: Path, seed: int) -> None:
         for number, piece in enumerate(made.candidates):
             write(piece, out / str(number) / f"{song}.mid")
         measured = {"style": style, "candidates": made.report["candidates"]}
-        write_atomically(out / f"{song}.json", json.dumps(measured, indent=1).encode())
+        write_json(out / f"{song}.json", measured)
         print(song, style, flush=True)
 
 
@@ -69,12 +69,12 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
     Raises:
         InputError: where a reader has left out a candidate, or no reader has answered.
     """
-    key = json.loads((jury / "key.json").read_text())["pages"]
-    answers = [json.loads(path.read_text()) for path in sorted(jury.glob("jury-*.json"))]
+    key = read_json(jury / "key.json")["pages"]
+    answers = [read_json(path) for path in sorted(jury.glob("jury-*.json"))]
     found = {song["song"]: song for song in read}
     for page, letters in key.items():
         song = letters["song"]
-        measured = json.loads((candidates / f"{song}.json").read_text())
+        measured = read_json(candidates / f"{song}.json")
         by_number = {number: letter for letter, number in letters.items() if letter != "song"}
         marks = []
         for answer in answers:
@@ -150,14 +150,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "make":
-            make(arguments.tunes, json.loads(arguments.styles.read_text()), arguments.out, arguments.seed)
+            make(arguments.tunes, read_json(arguments.styles), arguments.out, arguments.seed)
         elif arguments.command == "take":
-            before = json.loads(arguments.read.read_text()) if arguments.read.exists() else []
+            before = read_json(arguments.read) if arguments.read.exists() else []
             read = take(arguments.candidates, arguments.jury, before)
-            write_atomically(arguments.read, f"{json.dumps(read, indent=1)}\n".encode())
+            write_json(arguments.read, read)
             print(f"{arguments.read}: {len(read)} tunes")
         else:
-            print(json.dumps(report_of(json.loads(arguments.read.read_text())), indent=1))
+            print(json.dumps(report_of(read_json(arguments.read)), indent=1))
     except (InputError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -180,6 +180,7 @@ class _Reader:
                 self.in_music = self.in_music or match[1] == "K"
             elif self.in_music and not line.startswith("+:"):  # a field that goes on
                 self.music(line)
+
         voices = [voice for voice in self.voices.values() if voice.place]
         voices = [voice for voice in voices if voice.sounds] or [voice for voice in voices if voice.chords]
         names: list[str] = []
@@ -187,15 +188,18 @@ class _Reader:
             voice.sounds = [sound._replace(part=part) for sound in voice.sounds if 0 <= sound.pitch <= 127 and sound.length]
             label = self.labels.get(voice.name) or ("" if voice.name.isdigit() else voice.name) or f"part {part + 1}"
             names.append(distinct_label(label, names))
+
         leader = max(voices, key=lambda v: len(v.words) + sum(m.begins or m.ends > 0 for m in v.measures), default=None)
         if leader is None:
             return Written([], (), [], [])
         leader.place_words()
+
         written = [measure for measure in leader.measures if measure.start < leader.place]
         starts = [measure.start for measure in written]
         stops = [*starts[1:], max(voice.place for voice in voices)]
         order = self.playing_order([measure.signs for measure in written], starts)
         measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
+
         sounds = [sound for voice in voices for sound in voice.sounds]
         sung = tuple(part for part, voice in enumerate(voices) if voice.name in self.sung)
         chords = {place: symbol for voice in voices for place, symbol in voice.chords.items()}

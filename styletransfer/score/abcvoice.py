@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Signs, Sound
-from styletransfer.score.symbols import ChordSymbol, looks_like_a_chord, read_symbol
+from styletransfer.score.symbols import SEMITONES, ChordSymbol, looks_like_a_chord, read_symbol
 
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _WORDS = {
     "segno": "segno",
@@ -82,7 +81,7 @@ class Voice:
         elif (letter, octave) in self.open_ties:
             return self.open_ties[letter, octave]
         height = 60 + 12 * (letter.islower() + octave.count("'") - octave.count(","))
-        return height + _SEMITONES[step] + alter + self.clef_shift + self.shift + self.transposed
+        return height + SEMITONES[step] + alter + self.clef_shift + self.shift + self.transposed
 
     def play(self, notes: Sequence[re.Match[str]], size: Fraction = Fraction(1), tied: bool = False) -> None:
         """A note, or a chord, the lengths in which are multiplied by ``size``; it lasts as long as its first note."""

@@ -11,7 +11,7 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.score.chords import CHORD_DTYPE, INTERVALS, NONE, QUALITIES, ChordTable, tones_of
 from styletransfer.score.harmony import Key
-from styletransfer.score.notes import BarTable
+from styletransfer.score.notes import BarTable, beat_of
 from styletransfer.score.spelling import letter_and_alter
 from styletransfer.score.symbols import NO_CHORD, ChordSymbol, read_symbol
 
@@ -304,8 +304,7 @@ def _shares(bar: np.void, count: int) -> list[tuple[float, float]]:
     """
     begin, end = float(bar["start"]), float(bar["start"] + bar["length"])
     first = max(begin, 0.0)
-    top, bottom = int(bar["numerator"]), int(bar["denominator"])
-    beat = 4 / bottom * (3 if top % 3 == 0 and top > 3 and bottom >= 8 else 1)
+    beat = beat_of(int(bar["numerator"]), int(bar["denominator"]))
     edges = np.linspace(first, end, count + 1)
     beats = (end - first) / beat
     if count < beats and abs(beats - round(beats)) < NEAR:

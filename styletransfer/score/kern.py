@@ -30,6 +30,7 @@ from styletransfer.score.notation import (
     sections_in_order,
 )
 from styletransfer.score.notes import Feel, Piece
+from styletransfer.score.symbols import SEMITONES
 
 KEYBOARDS = {"*Ipiano", "*Iforte", "*Icemba", "*Iclavi", "*Iklav", "*Iorgan", "*Iporta", "*Ireedo"}
 """Humdrum's codes of instruments for two hands."""
@@ -37,7 +38,6 @@ MOST_COLUMNS = 200
 
 _LENGTH = re.compile(r"(\d{1,5})(?:%(\d{1,5}))?")
 _PITCH = re.compile(r"(([a-gA-G])\2{0,7})(#{1,3}|-{1,3})?")
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _CODES = {
     **{"soprn": "Soprano", "cant": "Soprano", "mezzo": "Mezzosoprano", "calto": "Contralto", "alto": "Alto", "tenor": "Tenor"},
     **{"barit": "Baritone", "bass": "Bass", "vox": "Voice", "piano": "Piano", "organ": "Organ", "cemba": "Harpsichord"},
@@ -209,7 +209,7 @@ class _Reader:
             return None
         octave = len(found[1]) - 1 if found[1].islower() else -len(found[1])
         alter = (found[3] or "").count("#") - (found[3] or "").count("-")
-        pitch = 60 + 12 * octave + _SEMITONES[found[1][0].upper()] + alter
+        pitch = 60 + 12 * octave + SEMITONES[found[1][0].upper()] + alter
         tie = "continue" if "_" in token else "start" if "[" in token else "stop" if "]" in token else ""
         return Sound(self.at, length, pitch, DEFAULT_VELOCITY, column.root, tie, 0, voice) if 0 <= pitch <= 127 else None
 

@@ -182,13 +182,16 @@ class _Score:
         metres = [self.metres[k] for k, _ in cuts]
         places = [self.starts[k] + place for k, place in cuts]
         measures, runs = in_order(in_playing_order(signs), places, [*places[1:], self.starts[-1]], metres)
+
         self._count("cues", "silent cue note was", "silent cue notes were")
         self._count("unread", "note whose pitch or length can't be read was", "notes whose pitch or length can't be read were")
         if rounded := sum(part.rounded for part in self.parts):
             self.remarks.append(f"{rounded} quarter tone{'s were' if rounded > 1 else ' was'} rounded to semitones")
+
         drums = sum(part.drums > 0 for part in self.parts)
         tempos = self._first(lambda c: c.stated_tempos) | self._first(lambda c: c.tempos)
         keys = next((found for part in self.parts if (found := self._placed(part, lambda c: c.keys))), {})
+
         return Written(
             sounds,
             names,

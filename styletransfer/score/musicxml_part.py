@@ -12,7 +12,6 @@ from xml.etree.ElementTree import Element
 from styletransfer.errors import InputError
 from styletransfer.score.musicxml_values import (
     MOST_TURNS,
-    STEPS,
     decimal,
     ending_numbers,
     length_by_type,
@@ -25,7 +24,7 @@ from styletransfer.score.musicxml_values import (
     text_of,
 )
 from styletransfer.score.notation import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Sound
-from styletransfer.score.symbols import ChordSymbol
+from styletransfer.score.symbols import SEMITONES, ChordSymbol
 
 LONGEST_NOTE = 1024
 """Quarters; what says that it lasts longer is a mistake."""
@@ -256,7 +255,7 @@ class Part:
     def _pitch(self, element: Element | None, staff: str) -> int | None:
         if element is None:
             return None
-        step, octave = STEPS.get(text_of(element.find("step")).upper()), number(element.find("octave"))
+        step, octave = SEMITONES.get(text_of(element.find("step")).upper()), number(element.find("octave"))
         alter = number(element.find("alter")) or Fraction(0)
         if step is None or octave is None:
             return None

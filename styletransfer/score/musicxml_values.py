@@ -10,6 +10,7 @@ from styletransfer.score.notation import FASTEST, SLOWEST, Metre
 from styletransfer.score.symbols import (
     DEGREES,
     NO_CHORD,
+    SEMITONES,
     ChordSymbol,
     kind_steps,
     quality_of,
@@ -22,7 +23,6 @@ FINEST = 10_080
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
 
-STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TYPES = {
     name: Fraction(32) / 2**power
     for power, name in enumerate(
@@ -160,8 +160,8 @@ def _named(harmony: Element, name: str, shift: int) -> tuple[str, int] | None:
     """A chord symbol's root or bass: its name, and its pitch class."""
     step = text_of(harmony.find(f"{name}/{name}-step")).upper()
     alter = round(number(harmony.find(f"{name}/{name}-alter")) or 0)
-    if step not in STEPS:
+    if step not in SEMITONES:
         return None
-    tone = (STEPS[step] + alter + shift) % 12
+    tone = (SEMITONES[step] + alter + shift) % 12
     spelled = not shift % 12 and abs(alter) < 2
     return (step + ("#" * alter or "b" * -alter) if spelled else _NAMES[tone]), tone

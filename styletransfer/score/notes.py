@@ -184,6 +184,12 @@ INEXACT = 1 / 32
 """Quarters by which a bar may miss its length: a 128th note."""
 
 
+def beat_of(numerator: int, denominator: int) -> float:
+    """The quarters of a beat in a metre: three of what it counts in 6/8, 9/8 and the like."""
+    compound = numerator % 3 == 0 and numerator > 3 and denominator >= 8
+    return (12.0 if compound else 4.0) / denominator
+
+
 def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTable:
     """Bars from time signatures, each (quarter, numerator, denominator), up to at least ``end`` quarters.
 

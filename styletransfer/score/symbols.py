@@ -14,7 +14,8 @@ from styletransfer.score.qualities import NONE, QUALITIES
 NO_CHORD = "N.C."
 
 _SYMBOL = re.compile(r"([A-G])([#b♯♭]?)([^/]*)(?:/([A-Ga-g])([#b♯♭]?))?")
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+"""Above C, of the natural notes."""
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NONE = re.compile(r"(?i)n\.?\s?c\.?|no chord|tacet")
 _QUALITY = re.compile(
@@ -97,8 +98,8 @@ def read_symbol(text: str) -> ChordSymbol | None:
     above = None if found is None else _intervals(found[3])
     if found is None or above is None:
         return None
-    root = (_SEMITONES[found[1]] + _SIGNS[found[2]]) % 12
-    bass = (_SEMITONES[found[4].upper()] + _SIGNS[found[5]]) % 12 if found[4] else root
+    root = (SEMITONES[found[1]] + _SIGNS[found[2]]) % 12
+    bass = (SEMITONES[found[4].upper()] + _SIGNS[found[5]]) % 12 if found[4] else root
     tones = {(root + step) % 12 for step in above} | {bass}
     return ChordSymbol(spelled, root, quality_of(above), bass, tuple(sorted(tones)))
 

@@ -91,6 +91,7 @@ class Line:
         plan = self.plan
         self._melody_onset, self._melody_end, self._melody_pitch = plan.locked_notes
         self._locked = plan.locks is not None
+
         # The tune's last note is the close: nothing begins in its second half or later, what sounds then may last.
         self._close = self._end = self._until = 1 << 40
         self._key: Key | None = None
@@ -109,6 +110,7 @@ class Line:
                 self._key = None  # the song's own last chord is another one
             if self._key and plan.chords and plan.chord_at(self._close)[1:3] not in self._key.tonic_chords:
                 self._key = None  # the plan closes otherwise
+
         if plan.melody is not None:
             self.forced.extend(self.melody_segment(self.first))
         self._open(self.first)
@@ -232,6 +234,7 @@ class Line:
         if self._state == "pitch" and self.plan.feel == "performance":
             mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
             return mask
+
         now = self._step
         if self._state in ("pitch", "velocity"):
             if self._is_melody:
@@ -248,6 +251,7 @@ class Line:
                 fits = max(int(np.searchsorted(codec.durations, longest, side="right")), 1)
                 mask[codec.first_duration + (fits - 1 if held else 0) : codec.first_duration + fits] = True
             return mask
+
         pending = self._pending
         here = pending is not None and pending.step == self._now
         self._allow_pitches(mask, pending if here else None)
@@ -259,6 +263,7 @@ class Line:
                 return only
         if self.plan.closes and now == self._close and self._count < FULL_CHORD and mask.any():
             return mask
+
         if not here and self._state != "shift":
             limit = pending.step if pending is not None else int(self.plan.bar_length[self.bar]) - 1
             landing = self._now + codec.durations
@@ -286,11 +291,13 @@ class Line:
             return
         if pending is None and self._step >= self._end:
             return
+
         low = max(self._last + 1, LOWEST_PITCH)
         ornaments = range(0) if pending is not None else self.plan.ornaments_at(self._step)
         high = pending.pitch if pending is not None else min(self._ceiling(), ornaments.start or HIGHEST_PITCH + 1)
         if ornaments and self._on_grid(self._now):
             mask[codec.first_pitch + np.arange(max(low, ornaments.start), ornaments.stop) - LOWEST_PITCH] = True
+
         if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
             pitch = np.arange(low, high)
             now = self._step
@@ -322,6 +329,7 @@ class Line:
             if self.bar > 0:
                 added[codec.reference_ids[0]] = NEW_FIGURE_BIAS
             return added
+
         chooses = self._state in ("bar", "note", "shift")  # what comes next; else how loud, or how long
         if plan.feel == "score" and chooses:
             self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
@@ -334,6 +342,7 @@ class Line:
             if len(met):
                 longer = np.flatnonzero(codec.durations > met[0] - now)
                 added[codec.first_duration + longer] = CLASH_BIAS
+
         if plan.feel == "performance" and plan.melody is not None and chooses:
             while self._struck and self._struck[0] <= now - CROWD_SECONDS * STEPS_PER_SECOND:
                 self._struck.popleft()
@@ -342,6 +351,7 @@ class Line:
                 added[self.accompaniment()] = CROWD_BIAS * above
         if (again := self._again()) is not None:
             added[again] += STALE_BIAS
+
         if plan.held is not None and chooses:
             added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = ORNAMENT_BIAS
             landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]

@@ -52,10 +52,11 @@ def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[
         named = [(quarter, symbol.tones) for quarter, symbol in source.chords]
         return _written(chords_of_symbols(source.chords, melody.bars), melody.bars), _held(named, plan)
 
-    if not len(without_melody(source, melody, octaves)):
+    notes = without_melody(source, melody, octaves)
+    if not len(notes):
         raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
     bars = melody.bars if plan.feel == "score" else _bars_of(plan)
-    whole, rest = (_in_quarters(source, notes, plan) for notes in (source.notes, without_melody(source, melody, octaves)))
+    whole, rest = (_in_quarters(source, some, plan) for some in (source.notes, notes))
     chords = _without_silence(recognise(whole, bars), bars, rest)
     return chords, _held([(float(row["start"]), _tones(row)) for row in chords], plan)
 

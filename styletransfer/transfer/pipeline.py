@@ -219,10 +219,12 @@ def generate(
         raise InputError(f"--style {pieces[0]}: only `apply` can follow a piece; give the name of a style.")
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
+
     begin, codec = time.monotonic(), load_model(model_folder).codec
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
     piece = as_written(compose(voices, codec, seconds, sampling, progress))  # type: ignore[arg-type]  # of its kind
+
     match = match_of(piece, indexes_for(style))
     report = {
         "style": style,

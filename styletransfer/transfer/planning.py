@@ -21,7 +21,7 @@ from styletransfer.score.chord_names import NEAR
 from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, tones_of
 from styletransfer.score.harmony import Key, estimate_key
 from styletransfer.score.midi import MAX_HOURS
-from styletransfer.score.notes import BarTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.score.notes import BarTable, Piece, TempoMap, bars_of, beat_of, make_notes
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.figures import main_style
@@ -82,9 +82,7 @@ def chord_song(request: Request) -> Piece:
         InputError: where there are none, or hours of them.
     """
     top, bottom = metre_of(request.metre or "4/4")
-    compound = bottom >= 8 and top % 3 == 0 and top > 3
-    beat = (12.0 if compound else 4.0) / bottom
-    rate = DEFAULT_TEMPO if request.tempo is None else request.tempo * beat
+    rate = DEFAULT_TEMPO if request.tempo is None else request.tempo * beat_of(top, bottom)
     if rate < SLOWEST:
         raise InputError(f"--tempo {request.tempo:g}: that is too slow for a MIDI file; give a faster one.")
     length = 4.0 * top / bottom
