@@ -1,0 +1,1 @@
+"""Benchmarks: how fast, how right the readers and recognisers are."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 FIRST_TOKEN = """
 import os, sys
-from styletransfer import cli
+from styletransfer.cli import app as cli
 from styletransfer.tokens.grammar import Line
 
 push = Line.push

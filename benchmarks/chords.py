@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 
 from pretrain.chords import Labelled, labelled_pieces
 from styletransfer.data.library import Library
-from styletransfer.evaluation.bootstrap import Interval, ratio_interval
-from styletransfer.score.chords import NONE, ChordTable, chord_table, recognise, tones_of
-from styletransfer.score.hands import cheapest_path
-from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.evaluation.intervals import Interval, ratio_interval
+from styletransfer.music.chords import ChordTable, chord_table, recognise, tones_of
+from styletransfer.music.hands import cheapest_path
+from styletransfer.music.notes import BarTable, NoteTable
+from styletransfer.music.qualities import NONE
 
 TOLERANCE = 0.125
 """Quarters by which a chord's start may be beside the label's."""

@@ -24,15 +24,16 @@ import torch
 from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
 
 from benchmarks.apply import processor
+from styletransfer.formats.tunes import example
 from styletransfer.model.base import MelodyLlama, as_llama
+from styletransfer.model.loading import melody_codec, voices_in
 from styletransfer.model.sampling import Voice, sample
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import example
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.follower import Follower
 from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan, plan_of
-from styletransfer.transfer.pipeline import find_melody, melody_codec, voices_in
+from styletransfer.transfer.source import find_melody
 
 CANDIDATES = (1, 4, 16)
 STREAMED = 256 << 20  # bytes of the tensor that measures the bandwidth

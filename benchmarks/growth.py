@@ -22,7 +22,8 @@ import numpy as np
 
 from benchmarks.apply import processor
 from benchmarks.long_song import song
-from styletransfer.score.write import write_bytes, write_midi
+from styletransfer.files import write_bytes
+from styletransfer.formats.midi_out import write_midi
 
 KINDS = {
     "minutes of song": (1, 3, 10, 30),

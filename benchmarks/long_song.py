@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.apply import processor
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.tunes import example
 from styletransfer.model import sampling
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import example
-from styletransfer.score.notes import Piece, bars_of
-from styletransfer.score.write import write_midi
+from styletransfer.music.notes import Piece, bars_of
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 

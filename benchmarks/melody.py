@@ -25,9 +25,9 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 
-from styletransfer.score.melody import distinct, extract_merged, note_seconds, skyline
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.melody import distinct, extract_merged, note_seconds, skyline
+from styletransfer.music.notes import Piece
 
 Floats = NDArray[np.float64]
 Method = Callable[[Piece], NDArray[np.bool_]]

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.melody import Example, load_keyboard, load_pop909
-from styletransfer.score import voice
-from styletransfer.score.melody import chord_tolerance
-from styletransfer.score.notes import NoteTable
+from styletransfer.music import melody_search as voice
+from styletransfer.music.melody import chord_tolerance
+from styletransfer.music.notes import NoteTable
 
 UNITS, DECAY, EPOCHS, ROWS = 16, 0.1, 25, 400_000
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from styletransfer.formats.tunes import EXAMPLES
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import EXAMPLES
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.request import Request
+from styletransfer.transfer.result import Result
 
 STYLES = ("bach", "mozart", "chopin")
 MODES = {

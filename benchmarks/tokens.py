@@ -24,7 +24,7 @@ from styletransfer.configuration import load_config
 from styletransfer.data.batches import MixtureConfig, piece_grid
 from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table, training_tables
-from styletransfer.score.notes import Feel
+from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.tokens.miditok_codec import MidiTokCodec, MidiTokConfig

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import Piece
 
 SONGS = 100
 

@@ -1,0 +1,1 @@
+"""Recipes that measure: judges, transfer, juries of readers, the ranker."""

@@ -36,20 +36,21 @@ from eval.weights import MELODIES, RESULTS, publish, rows_of
 from finetune.idioms import idioms_in
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.crossfit import HALVES, halves
-from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.evaluation.intervals import class_mean
+from styletransfer.evaluation.judges.judge import Judge, load_judge
+from styletransfer.formats.tunes import EXAMPLES
+from styletransfer.model.loading import measured_model, melody_codec, voices_in
 from styletransfer.model.sampling import Candidate, sample
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import EXAMPLES
-from styletransfer.score.idiom import Idioms
-from styletransfer.score.notes import Piece
+from styletransfer.music.idiom import Idioms
+from styletransfer.music.notes import Piece
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan, plan_of
-from styletransfer.transfer import rank
+from styletransfer.transfer.assemble import assemble
 from styletransfer.transfer.phrases import by_phrases, ends_of
-from styletransfer.transfer.pipeline import assemble, measured_model, melody_codec, voices_in
-from styletransfer.transfer.steps import cut
+from styletransfer.transfer.ranking import rank
+from styletransfer.transfer.timing import cut
 
 RANDOM, WITHOUT, WITH, ALONE = "one at random", "chosen without the idiom", "chosen among whole ones", "the idiom alone"
 IDIOM, PHRASES = "with the idiom, than without", "by phrases, than among whole ones"

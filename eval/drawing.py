@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import Piece, make_notes
-from styletransfer.score.render import LEFT_HAND, MELODY, RIGHT_HAND, render_audio
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.music.notes import Piece, make_notes
+from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND
+from styletransfer.outputs.sound import render_audio
 
 RATE = 16_000
 """Samples a second of a clip: piano tones have little above 8 kHz."""

@@ -6,7 +6,7 @@
 TUNES holds a MIDI a song, the tune alone; each DIR one of the same name (a suffix after a hyphen is
 allowed) whose first track is that tune. The first version is the one that the others are compared
 with, song by song. ``--lists FILE --part NAME`` takes the songs that a JSON file lists under NAME.
-The measures are those of :mod:`styletransfer.evaluation.accompaniment`. A forest trained for this
+The measures are those of :mod:`styletransfer.evaluation.measures.accompaniment`. A forest trained for this
 alone says how well they tell a version from the first. They explain, and choose nothing.
 """
 
@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.evaluation.accompaniment import measures
-from styletransfer.evaluation.passage import Passage, passage, windows, without_doublings
+from styletransfer.evaluation.measures.accompaniment import measures
+from styletransfer.evaluation.measures.passage import Passage, passage, windows, without_doublings
 from styletransfer.evaluation.versions import Row, paired, told_apart
+from styletransfer.formats.read import read_score
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.chords import recognise
-from styletransfer.score.notes import NoteTable, Piece
-from styletransfer.score.read import read_score
+from styletransfer.music.chords import recognise
+from styletransfer.music.notes import NoteTable, Piece
 
 LABELS = {
     "chords": "chords per bar",
@@ -79,7 +79,7 @@ CONVENTIONS = (
     "Only bars under the tune count. Accompaniment notes that double the tune (beginning with one "
     "of its notes, in unison or an octave away, but for an octave in the bass) are left out, "
     "except in the last two rows. Chords are recognised in the accompaniment alone. Definitions: "
-    "`styletransfer/evaluation/accompaniment.py`. Differences are paired by song, with 95 % "
+    "`styletransfer/evaluation/measures/accompaniment.py`. Differences are paired by song, with 95 % "
     "bootstrap intervals over songs; t is the mean difference over its standard error. Nothing is "
     "corrected for the number of measures: of 27, about one has |t| > 2 by chance."
 )

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer.data.library import spread
-from styletransfer.evaluation import judge_training as training
 from styletransfer.evaluation.crossfit import HALVES, halves
-from styletransfer.evaluation.judge import FEATURES_HASH, load_judge, save_judge
-from styletransfer.evaluation.judge_data import Data, measured, scores, train, with_results
-from styletransfer.evaluation.judge_measures import kappa, measure
+from styletransfer.evaluation.judges import training as training
+from styletransfer.evaluation.judges.data import Data, measured, scores, train, with_results
+from styletransfer.evaluation.judges.judge import FEATURES_HASH, load_judge, save_judge
+from styletransfer.evaluation.judges.measures import kappa, measure
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation import judge_training as training
-from styletransfer.evaluation.judge import Judge
-from styletransfer.evaluation.judge_data import Data, scores, train
-from styletransfer.evaluation.judge_measures import majority_by, measure
+from styletransfer.evaluation.judges import training as training
+from styletransfer.evaluation.judges.data import Data, scores, train
+from styletransfer.evaluation.judges.judge import Judge
+from styletransfer.evaluation.judges.measures import majority_by, measure
 
 FOLDS = 5
 SLOWER, FASTER = 1.25, 1 / 1.2

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from styletransfer.errors import InputError
-from styletransfer.evaluation.markers import fill
+from styletransfer.evaluation.markdown import fill
 
 FAMILIES = ("j1", "j2")
 

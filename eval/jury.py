@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from eval.harmony import read_version, songs_in
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.comparison import plain
+from styletransfer.evaluation.intervals import class_mean
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.notes import NoteTable, Piece
+from styletransfer.music.notes import NoteTable, Piece
 
 AXES = ("harmony", "coherence", "texture", "creativity", "musicality")
 LETTERS = "ABCDEFGH"

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.data.library import Library
+from styletransfer.formats.tunes import EXAMPLES
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import EXAMPLES
-from styletransfer.score.harmony import estimate_key, out_of_key_share
-from styletransfer.score.notes import NoteTable, make_notes
-from styletransfer.styles import all_styles
+from styletransfer.music.key import estimate_key, out_of_key_share
+from styletransfer.music.notes import NoteTable, make_notes
+from styletransfer.styles.find import all_styles
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.rank import covered, dissonance
+from styletransfer.transfer.ranking.rank import covered, dissonance
 from styletransfer.transfer.request import Request
 
 

@@ -30,9 +30,9 @@ from eval.systems import (
 from styletransfer.data.library import Library
 from styletransfer.evaluation.excerpts import excerpts, shuffled
 from styletransfer.evaluation.harmoniser import harmonise
-from styletransfer.evaluation.measures import Reference
-from styletransfer.score.harmony import estimate_key
-from styletransfer.score.notes import Piece
+from styletransfer.evaluation.measures.overview import Reference
+from styletransfer.music.key import estimate_key
+from styletransfer.music.notes import Piece
 
 EXAMPLE_MELODIES, EXAMPLE_STYLES = ("happy-birthday", "god-rest-ye"), 2
 """What the page lets one see and hear."""

@@ -36,22 +36,23 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import comb, log_softmax
 
+from styletransfer import folders
 from styletransfer.data.library import Library
-from styletransfer.evaluation.bootstrap import ratio_interval
-from styletransfer.evaluation.chroma import mean_cosine, sounding_time
 from styletransfer.evaluation.excerpts import excerpts
+from styletransfer.evaluation.intervals import ratio_interval
+from styletransfer.evaluation.measures.chroma import mean_cosine, sounding_time
 from styletransfer.model.base import as_llama
+from styletransfer.model.loading import measured_model, melody_codec, voices_in
 from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.harmony import SCALES, estimate_key, out_of_key_share
-from styletransfer.score.idiom import shipped_idioms
-from styletransfer.score.notes import NoteTable, Piece, make_notes
-from styletransfer.styles import shipped
+from styletransfer.music.idiom import shipped_idioms
+from styletransfer.music.key import SCALES, estimate_key, out_of_key_share
+from styletransfer.music.notes import NoteTable, Piece, make_notes
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import assemble, measured_model, melody_codec, voices_in
+from styletransfer.transfer.assemble import assemble
+from styletransfer.transfer.ranking import rank
 
 QUARTERS = 32.0
 MOST = 20
@@ -73,7 +74,7 @@ RIDGE = 2.0
 def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str, str, Piece]]:
     """Name, composer and excerpt of a split's scores by composers with a style that ships: one of each content group, at most
     :data:`MOST` of a composer."""
-    names = {path.name for path in shipped().iterdir()}
+    names = {path.name for path in folders.shipped().iterdir()}
     chosen: dict[str, dict[str, int]] = {name: {} for name in names}
     for index in library.select(split=split, feel="score"):
         if (composer := library.pieces[index].composer) in names:

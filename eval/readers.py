@@ -13,7 +13,7 @@ under tunes that it hasn't seen, beside the mark of a candidate by chance, of wh
 the best.
 
 The weights are in marks, of 1 to 5. Some no reader can give, who doesn't know the style, the training pieces or the hands:
-:data:`styletransfer.transfer.rank.WEIGHTS` has them set by hand.
+:data:`styletransfer.transfer.ranking.rank.WEIGHTS` has them set by hand.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from eval.jury import read_json, write_json
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import class_mean
 from styletransfer.evaluation.comparison import plain
-from styletransfer.transfer import rank
+from styletransfer.evaluation.intervals import class_mean
+from styletransfer.transfer.ranking import rank
 
 READ = Path("eval/results/readers.json")
 RIDGE = 30.0
@@ -57,7 +57,7 @@ def make(tunes: Path, styles: dict[str, str], out: Path, seed: int) -> None:
 
 def write(piece: Any, path: Path) -> None:
     """Write a MIDI file, and the folder that it is in."""
-    from styletransfer.score.write import write_midi
+    from styletransfer.formats.midi_out import write_midi
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_midi(piece, path, force=True)

@@ -33,18 +33,18 @@ from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import Resampled, class_mean
 from styletransfer.evaluation.crossfit import HALVES
-from styletransfer.evaluation.judge import Judge, load_judge
+from styletransfer.evaluation.intervals import Resampled, class_mean
+from styletransfer.evaluation.judges.judge import Judge, load_judge
+from styletransfer.formats.read import read_score, read_tunes
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.harmony import estimate_key, out_of_key_share
-from styletransfer.score.melody import marked
-from styletransfer.score.notes import NoteTable, Piece
-from styletransfer.score.read import read_score, read_tunes
-from styletransfer.styles import style_at
-from styletransfer.transfer import rank
-from styletransfer.transfer.likeness import likeness, parts_of
-from styletransfer.transfer.pipeline import find_melody
+from styletransfer.music.key import estimate_key, out_of_key_share
+from styletransfer.music.melody import marked
+from styletransfer.music.notes import NoteTable, Piece
+from styletransfer.styles.find import style_at
+from styletransfer.transfer.ranking import rank
+from styletransfer.transfer.ranking.likeness import likeness, parts_of
+from styletransfer.transfer.source import find_melody
 
 ONE = SamplingConfig(candidates=1)
 PHRASE = 10

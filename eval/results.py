@@ -217,7 +217,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 def write_results(report: dict[str, Any], path: Path) -> None:
     """Fill the part between the markers ``transfer``, which are added at the file's end where it has none."""
-    from styletransfer.evaluation.markers import fill
+    from styletransfer.evaluation.markdown import fill
     from styletransfer.model.weights import write_atomically
 
     begin, end = "<!-- begin transfer -->", "<!-- end transfer -->"
@@ -232,14 +232,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--report", type=Path, default=Path("eval/results/transfer.json"))
     parser.add_argument("--results", type=Path, default=Path("eval/RESULTS.md"))
-    parser.add_argument("--page", type=Path, help="write the page again as well")
     arguments = parser.parse_args(argv)
-    report = json.loads(arguments.report.read_text(encoding="utf-8"))
-    write_results(report, arguments.results)
-    if arguments.page:
-        from eval.page import write_page
-
-        write_page(report, arguments.page)
+    write_results(json.loads(arguments.report.read_text(encoding="utf-8")), arguments.results)
     return 0
 
 

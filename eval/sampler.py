@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from eval.systems import ADAPTER, BASE, BOTH, TAG, Job
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Piece
-from styletransfer.styles import WEIGHTS, Style
+from styletransfer.music.notes import Piece
+from styletransfer.styles.card import WEIGHTS, Style
 
 if TYPE_CHECKING:
+    from styletransfer.model.loading import Base
     from styletransfer.model.sampling import Candidate, Voice
-    from styletransfer.transfer.pipeline import Base
 
 DECIDING = (
     "model.decoder", "model.features", "model.sampling", "model.weights", "tokens.codec", "tokens.controls", "tokens.grammar",
@@ -75,7 +75,7 @@ class Sampler:
 
     @cached_property
     def base(self) -> Base:
-        from styletransfer.transfer.pipeline import measured_model
+        from styletransfer.model.loading import measured_model
 
         return measured_model(self.model_folder)
 
@@ -118,10 +118,10 @@ class Sampler:
 
     def make(self, jobs: Sequence[Job]) -> None:
         """Sample a batch's jobs, all of one seed, and keep them."""
+        from styletransfer.model.loading import melody_codec
         from styletransfer.model.sampling import sample_songs
         from styletransfer.model.weights import write_atomically
         from styletransfer.tokens.plan import plan_of
-        from styletransfer.transfer.pipeline import melody_codec
 
         begin = time.monotonic()
         codec = melody_codec(self.model_folder)
@@ -142,8 +142,9 @@ class Sampler:
 
     def read(self, job: Job) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""
+        from styletransfer.model.loading import melody_codec
         from styletransfer.tokens.plan import plan_of
-        from styletransfer.transfer.pipeline import assemble, melody_codec
+        from styletransfer.transfer.assemble import assemble
 
         codec = melody_codec(self.model_folder)
         melody = job[1].melody
@@ -175,7 +176,7 @@ class Sampler:
         model = self.base.model
         adapter = self._adapter(job)
         if adapter:
-            from styletransfer.transfer.pipeline import load_style
+            from styletransfer.model.loading import load_style
 
             model = load_style(adapter, self.model_folder)
         strength = 0.0 if system == BASE else self.sampling.strength

@@ -18,9 +18,9 @@ from eval.sampler import code_hash, digest
 from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, SAMPLED, TAG, WRONG
 from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import Comparison, Judged, means, plain
-from styletransfer.evaluation.measures import Measured, Reference, beside, measure, set_measures
-from styletransfer.evaluation.originality import NgramIndex
-from styletransfer.score.notes import Piece
+from styletransfer.evaluation.measures.originality import NgramIndex
+from styletransfer.evaluation.measures.overview import Measured, Reference, beside, measure, set_measures
+from styletransfer.music.notes import Piece
 
 MEASURING = tuple(
     f"evaluation.{name}" for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")
@@ -30,7 +30,7 @@ PAIRS = [(BOTH, TAG), (BOTH, ADAPTER), (ADAPTER, TAG), (TAG, BASE), (BOTH, BASE)
 
 
 class Judge(Protocol):
-    """What the report needs of :mod:`styletransfer.evaluation.judge`."""
+    """What the report needs of :mod:`styletransfer.evaluation.judges.judge`."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...

@@ -24,13 +24,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from styletransfer.data.catalogue import UNKNOWN
 from styletransfer.data.library import SPLITS, Library, PieceInfo, write_folder
 from styletransfer.data.sources import opened, source_files, source_name
 from styletransfer.errors import InputError
 from styletransfer.evaluation.songs import Rule, name_of, numbered, songs_of
-from styletransfer.score.notes import Piece
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.music.composers import UNKNOWN
+from styletransfer.music.notes import Piece
 
 FINAL = 3  # every third song is a final one
 STYLE = "romantic"  # of a song of whose composer neither name nor era is known

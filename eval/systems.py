@@ -8,10 +8,11 @@ from pathlib import Path
 
 from styletransfer.errors import InputError
 from styletransfer.evaluation.crossfit import HALVES
-from styletransfer.score.melody import marked
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_song
-from styletransfer.styles import Style, find_style, style_at
+from styletransfer.formats.read import read_song
+from styletransfer.music.melody import marked
+from styletransfer.music.notes import Piece
+from styletransfer.styles.card import Style
+from styletransfer.styles.find import find_style, style_at
 
 MELODY, CHORDS, BASE, TAG, ADAPTER, BOTH, WRONG = "melody", "chords", "base", "tag", "adapter", "tag+adapter", "wrong"
 REAL_SCORES, REAL_PERFORMANCES, SHUFFLED = "real scores", "real performances", "shuffled"
@@ -76,7 +77,7 @@ def songs_in(folder: Path) -> list[Song]:
     Raises:
         InputError: where there is none.
     """
-    from styletransfer.transfer.pipeline import find_melody
+    from styletransfer.transfer.source import find_melody
 
     found = []
     for number, path in enumerate(sorted(folder.glob("*.abc"))):

@@ -91,7 +91,7 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     from eval.sampler import Sampler
     from eval.scoring import Measurer, compared
     from eval.systems import songs_in, systems_for, targets_of
-    from styletransfer.evaluation.originality import training_indexes
+    from styletransfer.evaluation.measures.originality import training_indexes
     from styletransfer.model.settings import SamplingConfig
 
     songs = songs_in(arguments.melodies)
@@ -142,7 +142,7 @@ def judges_for(arguments: argparse.Namespace, kind: str) -> list[str]:
 def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], list[str]]:
     """The judges by name, and remarks. Of cross-fit adapters, half A is heard by the judge NAME-b, trained on half B."""
     from eval.scoring import Bench
-    from styletransfer.evaluation.judge import judges, load_judge
+    from styletransfer.evaluation.judges.judge import judges, load_judge
 
     benches, remarks = {}, []
     for name in names:

@@ -25,12 +25,13 @@ from eval.ranker import notes_a_quarter
 from eval.transfer_report import COMPOSERS
 from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess
-from styletransfer.evaluation.bootstrap import ratio_interval
-from styletransfer.evaluation.markers import fill
+from styletransfer.evaluation.intervals import ratio_interval
+from styletransfer.evaluation.markdown import fill
+from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.harmony import estimate_key, out_of_key_share
-from styletransfer.transfer.pipeline import apply, load_model
+from styletransfer.music.key import estimate_key, out_of_key_share
+from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 
 MELODIES = Path("eval/melodies")

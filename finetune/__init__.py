@@ -1,0 +1,1 @@
+"""Recipes that make the styles and what is measured of them."""

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 def figures(library: Library, codec: Codec) -> Iterator[tuple[dict[str, Any], list[Event]]]:
     """Give the figures of all training scores, each with what is known of its piece."""
     from styletransfer.data.batches import piece_grid
-    from styletransfer.score.harmony import estimate_key
+    from styletransfer.music.key import estimate_key
     from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 
     for index in library.select(split="train", feel="score"):

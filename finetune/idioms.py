@@ -1,6 +1,6 @@
 """How composers' accompaniments are made: ``python -m finetune.idioms --data data/prepared``.
 
-Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.score.idiom.Idioms`), from training pieces: the mean
+Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.music.idiom.Idioms`), from training pieces: the mean
 figures of each composer with ten scores or more, one covariance for all of them; and of composers with fewer, but 60 excerpts
 of performances or more, the mean of these, moved to where scores are. Then the mean of each style that ships and is no
 composer's or era's, into its folder, from the pieces that ``finetune.train`` prepared in ``--work``. With ``--write``, says in
@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer import folders
 from styletransfer.data.figures import ENOUGH, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.folders import IDIOM
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.idiom import LEAST, Idioms, save_own, shipped_idioms
-from styletransfer.styles import IDIOM, shipped
+from styletransfer.music.idiom import LEAST, Idioms, save_own, shipped_idioms
 from styletransfer.tokens.controls import COMPOSER_ERAS
 
 ASSET = Path("styletransfer/assets/idioms.safetensors")
@@ -147,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="as finetune.train has it")
-    parser.add_argument("--styles", type=Path, nargs="+", default=[shipped()], help="whose folders get their means")
+    parser.add_argument("--styles", type=Path, nargs="+", default=[folders.shipped()], help="whose folders get their means")
     parser.add_argument("--write", type=Path, help="JSON")
     arguments = parser.parse_args(argv)
     from finetune.train import OTHERS, corpus_of

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from styletransfer.styles import shipped, weights_folder
+from styletransfer import folders
+from styletransfer.folders import weights_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
-    parser.add_argument("--styles", type=Path, default=shipped())
+    parser.add_argument("--styles", type=Path, default=folders.shipped())
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--windows", type=int, default=2, help="of each piece, spread evenly over it")
     parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
@@ -63,13 +64,13 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import load_adapter
     from styletransfer.model.base import as_llama
+    from styletransfer.model.loading import measured_model
     from styletransfer.model.weights import write_atomically
-    from styletransfer.styles import style_at
+    from styletransfer.styles.find import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN
     from styletransfer.training.likelihood import window_bits
     from styletransfer.training.trainer import keep_memory
-    from styletransfer.transfer.pipeline import measured_model
 
     keep_memory()
     measured = measured_model(arguments.base)

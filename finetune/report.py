@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from finetune.matrix import BASE, TAG
 from finetune.strength import summary
-from styletransfer.evaluation.bootstrap import Interval, ratio_interval
+from styletransfer.evaluation.intervals import Interval, ratio_interval
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from styletransfer.errors import InputError
-    from styletransfer.evaluation.markers import fill
+    from styletransfer.evaluation.markdown import fill
     from styletransfer.model.weights import write_atomically
 
     tables = {"styles": styles_table(arguments.styles)}
@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def styles_table(folder: Path) -> str:
     """What ships: from the cards."""
-    from styletransfer.styles import TOUCH, style_at
+    from styletransfer.styles.card import TOUCH
+    from styletransfer.styles.find import style_at
 
     heads = ["style", "kind", "pieces", "minutes", "steps", "base, no style", "style", "gain", "MB", *TOUCH]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]

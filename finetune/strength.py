@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from styletransfer.model.weights import Weights
-    from styletransfer.score.notes import Piece
-    from styletransfer.styles import Style
+    from styletransfer.music.notes import Piece
+    from styletransfer.styles.card import Style
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -50,10 +50,11 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
+    from styletransfer.formats.tunes import EXAMPLES
+    from styletransfer.model.loading import load_model
     from styletransfer.model.weights import write_atomically
-    from styletransfer.score.examples import EXAMPLES
-    from styletransfer.styles import WEIGHTS, find_style
-    from styletransfer.transfer.pipeline import load_model
+    from styletransfer.styles.card import WEIGHTS
+    from styletransfer.styles.find import find_style
 
     try:
         library = Library.load(arguments.data)
@@ -91,13 +92,15 @@ def jobs(styles: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[tuple[st
 def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Path | None) -> dict[str, float]:
     """Arrange a tune in one way, and measure what came out, the mean of the candidates; ``amount`` is a strength, or the second
     style's share."""
+    from styletransfer.formats.read import read_song
+    from styletransfer.model.loading import load_model, load_style, melody_codec
     from styletransfer.model.sampling import Voice, sample, voices_of
     from styletransfer.model.settings import SamplingConfig
-    from styletransfer.score.read import read_song
-    from styletransfer.styles import find_style
+    from styletransfer.styles.find import find_style
     from styletransfer.tokens.controls import UNKNOWN, Controls
     from styletransfer.tokens.plan import plan_of
-    from styletransfer.transfer.pipeline import assemble, find_melody, load_model, load_style, melody_codec
+    from styletransfer.transfer.assemble import assemble
+    from styletransfer.transfer.source import find_melody
 
     codec, base = melody_codec(folder), load_model(folder).model
     melody, _ = find_melody(read_song(tune))
@@ -131,8 +134,8 @@ def measures_of(found: Any) -> dict[str, float]:
 def bits_under(style: Style, piece: Piece, folder: Path | None, base: Weights | None = None) -> float:
     """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the base without the style."""
     from styletransfer.model.base import as_llama
+    from styletransfer.model.loading import load_style, melody_codec
     from styletransfer.training.likelihood import window_bits, windows_of
-    from styletransfer.transfer.pipeline import load_style, melody_codec
 
     codec, weights = melody_codec(folder), base or load_style(style, folder)
     controls = style.controls("score", piece.tempo.quarters_per_minute())
@@ -147,8 +150,8 @@ def weighted(
     """One model with the weighted sum of the styles' updates, and of their control tokens' rows under :data:`SLOT`."""
     import torch
 
+    from styletransfer.model.loading import load_style
     from styletransfer.tokens.controls import UNKNOWN
-    from styletransfer.transfer.pipeline import load_style
 
     model = copy.deepcopy(base)
     models = [load_style(style, folder) for style in styles]

@@ -3,7 +3,7 @@
 Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is trained, and the share of the
 time with the sustain pedal down: the median of the style's training performances, from their files (in the prepared data the
 notes last as long as the pedal holds them). Written to ``styletransfer/assets/touch.json``, and into the cards of styles that
-have one. Nothing is trained and no weights change. The last row is of all performances: ``styletransfer.transfer.touch.USUAL``.
+have one. Nothing is trained and no weights change. The last row is of all performances: ``styletransfer.styles.touch.USUAL``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from styletransfer import folders
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
+from styletransfer.formats.read import read_score
 from styletransfer.model.weights import write_atomically
-from styletransfer.score.read import read_score
-from styletransfer.styles import CARD, TOUCH, shipped, style_at
+from styletransfer.styles.card import CARD, TOUCH
+from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 FEWEST = 10
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--styles", type=Path, default=shipped(), help="whose cards are written")
+    parser.add_argument("--styles", type=Path, default=folders.shipped(), help="whose cards are written")
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/touch.json"))
     arguments = parser.parse_args(argv)
     try:

@@ -16,13 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from styletransfer import folders
 from styletransfer.evaluation.crossfit import HALVES, halves
-from styletransfer.styles import CARD, Card, shipped, style_at, weights_folder
+from styletransfer.folders import weights_folder
+from styletransfer.styles.card import CARD, Card
+from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
-    from styletransfer.styles import Kind
+    from styletransfer.styles.card import Kind
 
 FEWEST_NOTES = 80_000  # of training pieces; a composer with less is left to the tag alone
 MAESTRO = "MAESTRO v3.0.0 and keyboard scores"
@@ -56,9 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=Path("configs/finetune/shipped.yaml"), help="of eras and the corpus")
     parser.add_argument("--composers", type=Path, default=Path("configs/finetune/composers.yaml"), help="settings of composers")
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
-    parser.add_argument("--out", type=Path, default=shipped())
+    parser.add_argument("--out", type=Path, default=folders.shipped())
     parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="checkpoints, and the corpus's prepared pieces")
-    parser.add_argument("--eras", type=Path, default=shipped(), help="where the eras' adapters are to begin with")
+    parser.add_argument("--eras", type=Path, default=folders.shipped(), help="where the eras' adapters are to begin with")
     parser.add_argument("--half", choices=HALVES, help="composers learn from this half, and are called NAME-A or NAME-B")
     parser.add_argument("--seed", type=int, help="of the training, instead of the settings'")
     parser.add_argument("--only", nargs="+", help="these styles, instead of all")
@@ -74,9 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
     from styletransfer.model.adapters import era_to_begin_with
+    from styletransfer.model.loading import measured_model
     from styletransfer.model.weights import weights_hash
     from styletransfer.training.finetune import FinetuneConfig, finetune
-    from styletransfer.transfer.pipeline import measured_model
 
     try:
         library = Library.load(arguments.data)

@@ -1,7 +1,7 @@
 """Learn the chord recogniser from experts' labels: ``python -m pretrain.chords --data PREPARED --labels LABELS``.
 
 Takes the training pieces of a prepared data set for which the DCML corpora have harmony labels, learns the network of
-:class:`styletransfer.score.chords.Recogniser`, chooses how its answers are weighed on the validation pieces, and writes
+:class:`styletransfer.music.chords.Recogniser`, chooses how its answers are weighed on the validation pieces, and writes
 ``styletransfer/assets/chords.safetensors``. ``python -m benchmarks.chords`` tells how good it is.
 
 Every piece is shown with and without its melody, so that an accompaniment alone can be read as well. The labels' chord types
@@ -31,10 +31,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from styletransfer.data.library import Library
-from styletransfer.score.chords import (
+from styletransfer.music.chords import (
     CHANNELS,
     CHORD_DTYPE,
-    QUALITIES,
     SCALARS,
     STATES,
     TURN,
@@ -44,6 +43,7 @@ from styletransfer.score.chords import (
     features,
     tones_of,
 )
+from styletransfer.music.qualities import QUALITIES
 
 TYPES = {"M": 0, "m": 1, "o": 2, "+": 3, "Mm7": 4, "MM7": 5, "mm7": 6, "%7": 7, "o7": 8, "+7": 3, "mM7": 1}
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
@@ -178,7 +178,7 @@ class Network(nn.Module):
 
 
 def circle(weight: Tensor) -> Tensor:
-    """Spread a weight over the circle of pitch classes, as :func:`styletransfer.score.chords._circle` does."""
+    """Spread a weight over the circle of pitch classes, as :func:`styletransfer.music.chords._circle` does."""
     spread = weight[torch.from_numpy(TURN)].permute(0, 2, 1, 3)
     return spread.reshape(12 * weight.shape[1], 12 * weight.shape[2])
 

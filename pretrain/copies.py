@@ -7,7 +7,7 @@
 ``build`` writes ``copies.safetensors`` beside the weights from the official training pieces of all folders; ``finetune.train``
 prepares those of music21's corpus. ``measure`` takes excerpts of the held-out pieces in a folder and asks for their longest
 match: what composers share with each other by accident and tradition. An arrangement with a longer one is called a copy
-(``COPY`` in styletransfer/score/copies.py). It also looks for excerpts of training pieces, transposed. ``sample`` has the base
+(``COPY`` in styletransfer/music/copies.py). It also looks for excerpts of training pieces, transposed. ``sample`` has the base
 alone, without a style, play :data:`SAMPLES` times for a minute, and asks for the longest run of notes that a training piece
 has, beside excerpts of held-out performances of as many notes.
 """
@@ -27,15 +27,16 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, training_sequences
 from styletransfer.errors import InputError
-from styletransfer.evaluation.originality import NgramIndex, training_indexes
+from styletransfer.evaluation.measures.originality import NgramIndex, training_indexes
+from styletransfer.folders import COPIES, weights_folder
+from styletransfer.model.loading import measured_model, melody_codec
 from styletransfer.model.sampling import voices_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.copies import Copies, copy_from, match_of_sequences
-from styletransfer.score.ngrams import NoteSequence, packed_sequence, sequence, sequence_of
-from styletransfer.score.notes import Piece
-from styletransfer.styles import COPIES, weights_folder
+from styletransfer.music.copies import Copies, copy_from, match_of_sequences
+from styletransfer.music.ngrams import NoteSequence, packed_sequence, sequence, sequence_of
+from styletransfer.music.notes import Piece
 from styletransfer.tokens.controls import Controls
-from styletransfer.transfer.pipeline import free_pieces, measured_model, melody_codec
+from styletransfer.transfer.free import free_pieces
 
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
 EACH = 8  # excerpts of a piece

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from styletransfer.data.catalogue import ERAS, UNKNOWN, Era, display_name
 from styletransfer.data.library import SPLITS, Library
+from styletransfer.music.composers import ERAS, UNKNOWN, Era, display_name
 
 OWN_ROW = 20
 """Pieces from which on a composer has a row of their own; the others share one for each era."""
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from styletransfer.errors import InputError
-    from styletransfer.evaluation.markers import fill
+    from styletransfer.evaluation.markdown import fill
     from styletransfer.model.weights import write_atomically
 
     try:

@@ -65,10 +65,10 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
     from styletransfer.model.base import as_llama
+    from styletransfer.model.loading import measured_model
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory
-    from styletransfer.transfer.pipeline import measured_model
 
     keep_memory()
     with_melody = not arguments.without_melody

@@ -121,8 +121,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     import torch
 
-    from styletransfer.data.catalogue import COMPOSERS, ERAS, UNKNOWN
     from styletransfer.model.harmoniser import Harmoniser, HarmoniserConfig
+    from styletransfer.music.composers import COMPOSERS, ERAS, UNKNOWN
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from styletransfer.data.batches import piece_grid, plainer
 from styletransfer.data.library import Library
-from styletransfer.model.chordframes import NO_ROOT, Frames, changes_of, chord_frames, frames_of
-from styletransfer.score.harmony import key_scores
-from styletransfer.score.notes import BarTable, NoteTable, make_notes
+from styletransfer.model.chord_frames import NO_ROOT, Frames, changes_of, chord_frames, frames_of
+from styletransfer.music.key import key_scores
+from styletransfer.music.notes import BarTable, NoteTable, make_notes
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Codec
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from pretrain import scaling
     from styletransfer.errors import InputError
-    from styletransfer.evaluation.markers import fill
+    from styletransfer.evaluation.markdown import fill
     from styletransfer.model.weights import write_atomically
 
     reports = [json.loads(path.read_text()) for path in sorted(arguments.results.glob("*.json"))]

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from styletransfer.styles import weights_folder
+from styletransfer.folders import weights_folder
 
 
 def main(argv: list[str] | None = None) -> int:

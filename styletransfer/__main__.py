@@ -1,5 +1,5 @@
 """``python -m styletransfer``."""
 
-from styletransfer.cli import main
+from styletransfer.cli.app import main
 
 main()

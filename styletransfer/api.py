@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from styletransfer.transfer.request import Result, options, request_of
+from styletransfer.transfer.request import options, request_of
+
+if TYPE_CHECKING:
+    from styletransfer.outputs.music import Music
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class StyleTransfer:
         Raises:
             InputError: where it is no such folder, is damaged, or its model can't follow a melody.
         """
-        from styletransfer.transfer.pipeline import melody_codec
+        from styletransfer.model.loading import melody_codec
 
         path = Path(folder) if folder is not None else None
         melody_codec(path)
@@ -45,7 +48,7 @@ class StyleTransfer:
         style: str | Path,
         progress: Callable[[float], None] | None = None,
         **chosen: Any,
-    ) -> Result:
+    ) -> Music:
         """Arrange a song for piano in a style: its melody stays, note for note, everything else is new.
 
         ``song`` is a file or an example's name, or None for ``chords`` by themselves, ``style`` a style's name, folder or Hub
@@ -56,9 +59,10 @@ class StyleTransfer:
             InputError: where the song can't be read or has no melody, there is no such style, or an option can't have a value.
             TypeError: where there is no such option.
         """
+        from styletransfer.outputs.music import Music
         from styletransfer.transfer.pipeline import apply
 
-        return apply(request_of(song, style, self.model, **chosen), progress)
+        return Music.of(apply(request_of(song, style, self.model, **chosen), progress))
 
 
 _own = signature(StyleTransfer.apply)

@@ -15,10 +15,10 @@ import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess, label_of, with_melody
-from styletransfer.evaluation.bootstrap import Interval, ratio_interval
+from styletransfer.evaluation.intervals import Interval, ratio_interval
+from styletransfer.formats.read import SCORE_SUFFIXES, read_song
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.read import SCORE_SUFFIXES, read_song
-from styletransfer.styles import find_style
+from styletransfer.styles.find import find_style
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 

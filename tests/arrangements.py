@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from styletransfer.score.notes import BarTable, NoteTable, Piece, bars_of, make_notes
+from styletransfer.music.notes import BarTable, NoteTable, Piece, bars_of, make_notes
 
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 Row = tuple[float, float, int]  # onset, duration, pitch

@@ -15,7 +15,7 @@ from tests.tiny import random_piece, save_tiny_package
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set: six scores and six performances by two composers, one of each in validation."""
-    from styletransfer.score.write import write_midi
+    from styletransfer.formats.midi_out import write_midi
 
     folder = tmp_path_factory.mktemp("music")
     rows = []

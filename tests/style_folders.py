@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from styletransfer import styles
+from styletransfer import folders
 from styletransfer.errors import InputError
-from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card
+from styletransfer.styles import find as styles
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card
 
 GOOD = Card("nocturnes", "user", "romantic", "reserved-3", "base", "tokens", 12, 34.5, 6789, 3, 12.5, 11.25, "CC0-1.0")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -27,7 +28,7 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # the environment was read when the module was imported
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(styles, "shipped", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(folders, "shipped", lambda: tmp_path / "shipped")
     monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "home"))
     folder = tmp_path / "here"
     folder.mkdir()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.abctune import parse_abc, tunes
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notation import MOST_MEASURES, Signs, in_playing_order
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score, read_tunes
+from styletransfer.formats.abc import parse_abc, tunes
+from styletransfer.formats.read import read_score, read_tunes
+from styletransfer.formats.written import MOST_MEASURES, Signs, in_playing_order
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import Piece
 
 HEAD = "X:1\nT:A tune\nM:4/4\nL:1/4\nK:C\n"
 

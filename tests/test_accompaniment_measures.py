@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from styletransfer.evaluation.accompaniment import (
+from styletransfer.evaluation.measures.accompaniment import (
     cadence,
     chord_measures,
     close_measures,
@@ -17,16 +17,11 @@ from styletransfer.evaluation.accompaniment import (
     measures,
     texture_measures,
 )
-from styletransfer.evaluation.passage import (
-    Passage,
-    passage,
-    phrase_ends,
-    windows,
-    without_doublings,
-)
-from styletransfer.score.chords import CHORD_DTYPE, QUALITIES, ChordTable
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import NoteTable, bars_of, make_notes
+from styletransfer.evaluation.measures.passage import Passage, passage, phrase_ends, windows, without_doublings
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable
+from styletransfer.music.key import Key
+from styletransfer.music.notes import NoteTable, bars_of, make_notes
+from styletransfer.music.qualities import QUALITIES
 
 Rows = list[tuple[float, float, int]]
 Names = list[tuple[float, float, int, str, int]]

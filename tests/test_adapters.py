@@ -13,7 +13,8 @@ from safetensors.torch import load, save
 
 from styletransfer.errors import InputError
 from styletransfer.model.adapters import LoraSettings, attach, load_adapter, save_adapter, style_token
-from styletransfer.styles import CARD, WEIGHTS, Card, Style, style_at
+from styletransfer.styles.card import CARD, WEIGHTS, Card, Style
+from styletransfer.styles.find import style_at
 from tests.tiny import codec, tiny_model
 
 BASE = "0" * 16

@@ -16,14 +16,17 @@ import numpy as np
 import pytest
 
 import styletransfer
-from styletransfer import StyleTransfer, cli
+from styletransfer import StyleTransfer
+from styletransfer.cli import app as cli
 from styletransfer.errors import InputError
+from styletransfer.formats.read import read_score, read_song
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import NOTE_DTYPE
-from styletransfer.score.read import read_score, read_song
-from styletransfer.transfer.notebook import html_of, small_wave
-from styletransfer.transfer.pipeline import generate
-from styletransfer.transfer.request import Result, options
+from styletransfer.music.notes import NOTE_DTYPE
+from styletransfer.outputs.music import Music
+from styletransfer.outputs.notebook import html_of, small_wave
+from styletransfer.transfer.free import generate
+from styletransfer.transfer.request import options
+from styletransfer.transfer.result import Result
 from tests.command import Run
 from tests.tiny import short_song
 
@@ -129,7 +132,7 @@ def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_pat
 
 
 def test_a_free_composition_has_no_sidecar(tiny_package: Path, tmp_path: Path) -> None:
-    music = generate("debussy", 3, SamplingConfig(1), tiny_package)
+    music = Music.of(generate("debussy", 3, SamplingConfig(1), tiny_package))
     music.save(tmp_path / "x.mid")
     with pytest.raises(InputError, match="only the arrangement of a song"):
         music.save(tmp_path / "x.json")
@@ -167,7 +170,7 @@ def test_a_notebook_without_a_soundfont_shows_the_rest(music: Result, monkeypatc
 
 def test_a_display_never_raises() -> None:
     """Not even of a result with nothing in it."""
-    assert "<div>" in Result(None, {})._repr_html_()  # type: ignore[arg-type]
+    assert "<div>" in Music(None, {})._repr_html_()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("channels", "left", "right"), [(2, 1000, 3000), (1, 2000, 2000)])

@@ -1,4 +1,4 @@
-"""The packages' arrows point one way, score and tokens need no torch, and no file is too long to read."""
+"""Rooms and the arrows between them: who may use whom, no circles, nothing heavy where it isn't needed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,45 @@ import ast
 import os
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "styletransfer"
-MAY_USE = {
-    "score": {"score"},
-    "tokens": {"tokens", "score"},
-    "data": {"data", "tokens", "score"},
-    "model": {"model", "tokens", "score"},
-    "training": {"training", "model", "data", "tokens", "score"},
-    "transfer": {"transfer", "evaluation", "data", "model", "tokens", "score"},  # the judges hear a piece that is a style
-    "evaluation": {"evaluation", "data", "tokens", "score"},
+GROUND = ("errors", "configuration", "files", "folders")
+"""Modules that every room may use, and that use no room."""
+ROOMS = {
+    "music": (),
+    "formats": ("music",),
+    "engraving": ("music", "formats"),
+    "tokens": ("music",),
+    "data": ("music", "formats", "tokens"),
+    "evaluation": ("music", "formats", "tokens", "data"),
+    "styles": ("music", "formats", "tokens", "data", "evaluation"),
+    "model": ("music", "tokens", "styles"),
+    "training": ("music", "formats", "tokens", "data", "styles", "model"),
+    "transfer": ("music", "formats", "tokens", "data", "styles", "model"),
+    "outputs": ("music", "formats", "engraving", "transfer"),
 }
-FILES = sorted(path for folder in MAY_USE for path in (PACKAGE / folder).rglob("*.py"))
-FOLDERS = ("styletransfer", "pretrain", "finetune", "eval", "benchmarks", "tests")
+"""Each room, from the ground up, and the rooms that it may use beside itself."""
+DOORS = ("api", "trial", "cli", "__init__", "__main__")
+"""What may use every room, and is used by none."""
+RECIPES = ("pretrain", "finetune", "eval", "benchmarks")
+LIGHT = ("music", "formats", "engraving", "tokens")
+HEAVY = {"torch", "transformers", "peft", "accelerate"}
+FOLDERS = ("styletransfer", *RECIPES, "tests")
+FILES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
 
 
 def imports(path: Path) -> set[str]:
@@ -33,25 +55,63 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: a relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def room_of(module: str) -> str:
+    """The room of a module of the package, or its own name where it stands in none."""
+    return [*module.split("."), "__init__"][1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 def test_arrows(path: Path) -> None:
-    folder = path.relative_to(PACKAGE).parts[0]
-    names = imports(path)
-    used = {name.split(".")[1] for name in names if name.startswith("styletransfer.")}
-    assert used & MAY_USE.keys() <= MAY_USE[folder]
-    assert "cli" not in used
-    if folder in ("score", "tokens"):
-        assert not {name.split(".")[0] for name in names} & {"torch", "transformers", "peft", "accelerate"}
+    module, names = module_of(path), imports(path)
+    folder = module.split(".")[0]
+    packages = {name.split(".")[0] for name in names}
+    if folder == "tests":
+        return
+    assert "tests" not in packages
+    assert folder == "benchmarks" or "benchmarks" not in packages
+    if folder in RECIPES:
+        return
+
+    assert not packages & set(RECIPES), "the package uses a recipe"
+    room = room_of(module)
+    used = {room_of(name) for name in names if name.split(".")[0] == "styletransfer"}
+    if room in DOORS:
+        return
+    allowed = {"__init__", *GROUND} if room in GROUND else {"__init__", *GROUND, room, *ROOMS[room]}
+    assert used <= allowed
+    if room in LIGHT:
+        assert not packages & HEAVY
 
 
-def test_every_folder_has_its_arrows() -> None:
-    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
-    assert folders - {"assets"} == set(MAY_USE)
-    assert len(FILES) > 30
+def test_every_module_has_its_place() -> None:
+    places = {room_of(name) for name in MODULES if name.split(".")[0] == "styletransfer"}
+    assert places == {*GROUND, *ROOMS, *DOORS}
+
+
+def test_rooms_stand_on_those_before_them() -> None:
+    order = list(ROOMS)
+    assert all(order.index(used) < order.index(room) for room, below in ROOMS.items() for used in below)
+
+
+def test_no_circles() -> None:
+    """Between files, wherever in them they import each other."""
+    graph = {name: imports(path) & MODULES.keys() - {name, "styletransfer"} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+def test_every_room_has_a_nameplate() -> None:
+    for folder in {path.parent for path in FILES if room_of(module_of(path)) in {*ROOMS, "cli"}}:
+        if folder.is_relative_to(PACKAGE):
+            plate = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+            assert plate is not None, folder
 
 
 def test_threads_sleep_while_they_wait() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
 from tests.midi_builder import midi, note, scale, tempo, variable
 
 ZIP = io.BytesIO()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from styletransfer.batch import find_songs, short_name
+from styletransfer.cli.apply import find_songs, short_name
 from styletransfer.errors import InputError
-from styletransfer.score.read import read_score
-from styletransfer.transfer import rank
+from styletransfer.formats.read import read_score
+from styletransfer.transfer.ranking import rank
 from tests.command import ONE, Outcome, Run, refused
 from tests.tiny import short_song
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from styletransfer.data.catalogue import (
+from styletransfer.music.composers import (
     COMPOSERS,
     CORRECTIONS,
     ERAS,

@@ -13,16 +13,18 @@ import pytest
 from eval import choice
 from eval.systems import songs_in
 from styletransfer.data.library import Library
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_song
+from styletransfer.model.loading import melody_codec
 from styletransfer.model.sampling import Candidate
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.idiom import shipped_idioms
-from styletransfer.score.notes import NoteTable, make_notes
-from styletransfer.score.read import read_song
-from styletransfer.score.write import write_midi
+from styletransfer.music.idiom import shipped_idioms
+from styletransfer.music.notes import NoteTable, make_notes
 from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer import rank
-from styletransfer.transfer.pipeline import apply, find_melody, melody_codec
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.ranking import rank
 from styletransfer.transfer.request import Request
+from styletransfer.transfer.source import find_melody
 from tests.test_transfer_report import SONGS, StandIn
 from tests.tiny import tune_of
 

@@ -12,19 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import (
-    cadences,
-    chord_of_symbol,
-    chords_of_line,
-    is_bar,
-    line_of,
-    roman,
-    spelled,
-    symbol,
-)
-from styletransfer.score.chords import INTERVALS, NONE, QUALITIES, ChordTable, chord_table, tones_of
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import BarTable, bars_of
+from styletransfer.music.chord_names import cadences, chord_of_symbol, chords_of_line, is_bar, line_of, roman, spelled, symbol
+from styletransfer.music.chords import INTERVALS, ChordTable, chord_table, tones_of
+from styletransfer.music.key import Key
+from styletransfer.music.notes import BarTable, bars_of
+from styletransfer.music.qualities import NONE, QUALITIES
 
 KEYS = [Key(tonic, mode) for mode in ("major", "minor") for tonic in range(12)]  # type: ignore[arg-type]
 C, A_MINOR = Key(0, "major"), Key(9, "minor")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from styletransfer.data.library import PACKED_NOTE_DTYPE
-from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, recognise, tones_of
-from styletransfer.score.notes import BAR_DTYPE, BarTable, NoteTable, make_notes
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable, recognise, tones_of
+from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, make_notes
+from styletransfer.music.qualities import NONE
 
 MAJOR, MINOR, SEVENTH = 0, 1, 4
 

@@ -10,8 +10,8 @@ import pytest
 
 from styletransfer import StyleTransfer
 from styletransfer.errors import InputError
-from styletransfer.score.harmony import Key
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.key import Key
 from styletransfer.transfer.planning import chord_song, chords_alone, key_of_chords
 from styletransfer.transfer.request import Request
 from tests.command import ONE, Run, refused

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from styletransfer import StyleTransfer
+from styletransfer.engraving.musicxml import musicxml_bytes
+from styletransfer.engraving.page import lay_out
 from styletransfer.errors import InputError
-from styletransfer.outputs import Outputs
-from styletransfer.score.chord_names import chords_of_line
-from styletransfer.score.chords import NONE, ChordTable, chord_table, recognise, tones_of
-from styletransfer.score.musicxml import parse_musicxml
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.sheet import lay_out
-from styletransfer.score.sheet_xml import musicxml_bytes
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.musicxml import parse_musicxml
+from styletransfer.formats.read import read_score
+from styletransfer.music.chord_names import chords_of_line
+from styletransfer.music.chords import ChordTable, chord_table, recognise, tones_of
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.music.qualities import NONE
+from styletransfer.outputs.plan import Outputs
 from styletransfer.transfer.inspection import describe, wrapped
 from styletransfer.transfer.planning import table_of
 from tests.arrangements import arrangement, bars_equal, elements, onsets, random_arrangement
@@ -128,7 +129,7 @@ def test_what_holds_is_not_told_again() -> None:
 
 def test_engraved_symbols_are_whole_words_above_the_staff() -> None:
     """Verovio's own accidentals were drawn over the letters around them."""
-    engrave = pytest.importorskip("styletransfer.score.engrave")
+    engrave = pytest.importorskip("styletransfer.engraving.files")
     pytest.importorskip("verovio", reason="the extra [score] isn't installed")
     piece = arrangement([(0.0, 4.0, 76), (4.0, 4.0, 77)], left=[(0.0, 4.0, 48)])
     chords = chords_of_line("Bbm F#dim7/Eb | C", piece.bars)

@@ -8,21 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.musicxml import parse_musicxml
+from styletransfer.formats.read import read_score
+from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.chord_names import chord_of_symbol, chords_of_line
-from styletransfer.score.chords import NONE, ChordTable
-from styletransfer.score.musicxml import parse_musicxml
-from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.symbols import looks_like_a_chord, read_symbol
-from styletransfer.score.write import write_midi
-from styletransfer.tokens.chords import PASSING, Harmony
+from styletransfer.music.chord_names import chord_of_symbol, chords_of_line
+from styletransfer.music.chord_symbols import looks_like_a_chord, read_symbol
+from styletransfer.music.chords import ChordTable
+from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
+from styletransfer.tokens.kept_chords import PASSING, Harmony
 from styletransfer.tokens.plan import Plan, plan_of
-from styletransfer.transfer.chords import own_chords
-from styletransfer.transfer.pipeline import apply, find_melody, load_model
+from styletransfer.transfer.kept_harmony import own_chords
+from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.planning import harmony_of, planned
 from styletransfer.transfer.request import Request
+from styletransfer.transfer.source import find_melody
 from tests.command import ONE, Run, refused
 from tests.tiny import codec, short_song
 
@@ -74,7 +77,7 @@ def test_the_accompaniment_is_held_to_them(
     """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of; also where a model knows no
     plans."""
     monkeypatch.setattr(load_model(tiny_package).codec, "plans", plans)
-    monkeypatch.setattr("styletransfer.score.midi.on_beats", lambda *_: feel == "score")
+    monkeypatch.setattr("styletransfer.formats.midi_in.on_beats", lambda *_: feel == "score")
     path = tmp_path / "song.mid"
     write_midi(song(feel), path)
     sampling = SamplingConfig(candidates=1, strength=1.0, temperature=3.0)

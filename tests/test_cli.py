@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.formats.tunes import EXAMPLES, example
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.command import ONE, Outcome, Run, refused
 from tests.midi_builder import midi, note, scale, tempo
 from tests.tiny import random_piece
@@ -211,7 +211,7 @@ def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
 HEAVY = """
 import sys
 sys.argv[1:] = {arguments!r}
-from styletransfer.cli import main
+from styletransfer.cli.app import main
 try:
     main()
 except SystemExit as end:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.data.batches import transposed
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.formats.tunes import EXAMPLES, example
+from styletransfer.music.key import Key
+from styletransfer.music.notes import Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
     LOWEST_PITCH,

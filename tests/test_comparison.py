@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from styletransfer.evaluation.bootstrap import Resampled, class_mean
 from styletransfer.evaluation.comparison import Comparison, Judged
+from styletransfer.evaluation.intervals import Resampled, class_mean
 
 
 def test_class_means_by_hand() -> None:

@@ -11,16 +11,17 @@ import pytest
 
 from pretrain import copies as recipe
 from pretrain.report import memorised_table
-from styletransfer.batch import print_copied
+from styletransfer import folders
+from styletransfer.cli.apply import print_copied
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
-from styletransfer.evaluation.originality import NgramIndex, training_indexes
-from styletransfer.score.copies import COPY, SHORT, Copies, Match, copy_from, match_of, shipped_copies
-from styletransfer.score.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.styles import COPIES, shipped
-from styletransfer.transfer.pipeline import indexes_for
-from styletransfer.transfer.rank import score
+from styletransfer.evaluation.measures.originality import NgramIndex, training_indexes
+from styletransfer.folders import COPIES
+from styletransfer.music.copies import COPY, SHORT, Copies, Match, copy_from, match_of, shipped_copies
+from styletransfer.music.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.transfer.ranking.choice import indexes_for
+from styletransfer.transfer.ranking.rank import score
 from tests.tiny import random_piece
 
 
@@ -100,7 +101,7 @@ def test_an_accompaniment_is_found_under_another_melody() -> None:
 def test_a_style_of_a_users_brings_its_own_index(tmp_path: Path) -> None:
     piece = random_piece(3, "score", quarters=80)
     mine = tmp_path / "mine"
-    shutil.copytree(next(iter(shipped().glob("*/style.json"))).parent, mine)
+    shutil.copytree(next(iter(folders.shipped().glob("*/style.json"))).parent, mine)
     assert len(indexes_for(str(mine))) == len(indexes_for("bach")) == 1
     assert match_of(piece, indexes_for(str(mine))).notes < COPY
     Copies.build([sequence_of(piece, given_melody=False)]).save(mine / COPIES)

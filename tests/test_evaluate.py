@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer import cli
+from styletransfer.cli import app as cli
 from styletransfer.errors import InputError
 from styletransfer.evaluation import assessment
 from styletransfer.evaluation.assessment import COMPOSERS, ERAS, assess
-from styletransfer.evaluation.judge import Judge, save_judge
-from styletransfer.evaluation.judge_blocks import NAMES
-from styletransfer.evaluation.originality import NgramIndex
-from styletransfer.score.ngrams import sequence_of
-from styletransfer.score.read import read_song
-from styletransfer.score.write import write_midi
+from styletransfer.evaluation.judges.blocks import NAMES
+from styletransfer.evaluation.judges.judge import Judge, save_judge
+from styletransfer.evaluation.measures.originality import NgramIndex
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_song
+from styletransfer.music.ngrams import sequence_of
 from tests.tiny import random_piece
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,7 +34,7 @@ def made_up_judges(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
         weights = np.stack([np.full(len(columns), 0.01), np.zeros(len(columns))], axis=1).astype(np.float32)
         layer = (weights, np.zeros(2, np.float32))
         save_judge(Judge(name, labels, columns, np.zeros(len(columns), np.float32), 1.0, (layer,)), folder)
-    monkeypatch.setattr("styletransfer.evaluation.judge.FOLDER", folder)
+    monkeypatch.setattr("styletransfer.evaluation.judges.judge.FOLDER", folder)
     assessment._judge.cache_clear()
     yield
     assessment._judge.cache_clear()

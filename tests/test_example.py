@@ -11,18 +11,20 @@ import pytest
 
 from styletransfer import StyleTransfer
 from styletransfer.errors import InputError
-from styletransfer.score.copies import match_of
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import write_midi
-from styletransfer.styles import find_style, moved_to, parse_style, shown, with_absolute_folders
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.music.copies import match_of
+from styletransfer.music.key import Key
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.styles import example
+from styletransfer.styles.blend import moved_to, parse_style, shown, with_absolute_folders
+from styletransfer.styles.example import heard, load_example
+from styletransfer.styles.find import find_style
+from styletransfer.styles.touch import touch_of
 from styletransfer.tokens.codec import FROM_FIGURE, Event
 from styletransfer.tokens.figures import carried_on, figure_of
 from styletransfer.tokens.grammar import NEW_FIGURE_BIAS, Line
 from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer import example
-from styletransfer.transfer.example import heard, load_example
 from styletransfer.transfer.figures import (
     FAITH,
     FAITH_BY_NAME,
@@ -33,10 +35,9 @@ from styletransfer.transfer.figures import (
     refilled,
     with_figures,
 )
-from styletransfer.transfer.likeness import parts_of
-from styletransfer.transfer.pipeline import indexes_for
+from styletransfer.transfer.ranking.choice import indexes_for
+from styletransfer.transfer.ranking.likeness import parts_of
 from styletransfer.transfer.request import request_of
-from styletransfer.transfer.touch import touch_of
 from tests.command import Run, refused
 from tests.tiny import codec, random_piece, short_song, tune_of
 
@@ -162,7 +163,7 @@ def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
         labels, probability = sure[name]
         return SimpleNamespace(labels=labels, probabilities=lambda piece: np.array(probability))
 
-    monkeypatch.setattr("styletransfer.evaluation.judge.load_judge", judge)
+    monkeypatch.setattr("styletransfer.evaluation.judges.judge.load_judge", judge)
     piece = random_piece(0, "score")
     assert heard(piece) == ("chopin", "romantic")
     sure["j1-composers-13"] = (("bach", "chopin"), [0.4, 0.6])

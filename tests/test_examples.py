@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from styletransfer.score.examples import EXAMPLES, example, parse_notation
+from styletransfer.formats.tunes import EXAMPLES, example, parse_notation
 
 COUNTS = {
     "auld-lang-syne": 56,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
-from styletransfer.evaluation.chroma import mean_cosine, sounding_time
-from styletransfer.evaluation.fidelity import (
+from styletransfer.evaluation.measures.chroma import mean_cosine, sounding_time
+from styletransfer.evaluation.measures.fidelity import (
     Found,
     chroma_cosine,
     common_subsequence,
@@ -24,7 +24,7 @@ from styletransfer.evaluation.fidelity import (
     timed,
     transposed,
 )
-from styletransfer.score.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.music.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
 
 TUNE = [60, 62, 64, 65, 67, 65, 64, 62]
 

@@ -10,10 +10,10 @@ import pytest
 
 from finetune.figures import figures
 from styletransfer.data.library import Library as Data
+from styletransfer.folders import weights_folder
+from styletransfer.formats.midi_out import write_midi
 from styletransfer.model.sampling import Candidate
-from styletransfer.score.harmony import Key
-from styletransfer.score.write import write_midi
-from styletransfer.styles import weights_folder
+from styletransfer.music.key import Key
 from styletransfer.tokens.codec import Event
 from styletransfer.tokens.plan import Plan, free_plan
 from styletransfer.transfer.figures import Library, chosen_figures, shipped_figures, writes_songs

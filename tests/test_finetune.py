@@ -19,24 +19,25 @@ from filelock import FileLock
 from transformers import TrainerControl, TrainerState, TrainingArguments
 from typer.testing import CliRunner
 
-from styletransfer.cli import app
+from styletransfer.cli.app import app
 from styletransfer.data import sources
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.folders import home
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_song
 from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash
-from styletransfer.score.copies import match_of
-from styletransfer.score.idiom import SIZE
-from styletransfer.score.read import read_song
-from styletransfer.score.write import write_midi
-from styletransfer.styles import find_style, home
+from styletransfer.music.copies import match_of
+from styletransfer.music.idiom import SIZE
+from styletransfer.styles.find import find_style
 from styletransfer.training import finetune as module
 from styletransfer.training.finetune import FinetuneConfig, finetune
 from styletransfer.training.optimizer import WarmupStableDecay
 from styletransfer.training.trainer import TimeBudget, last_checkpoint
 from styletransfer.training.user_style import finetune_source, pieces_of
-from styletransfer.transfer.likeness import own_of
-from styletransfer.transfer.pipeline import indexes_for
+from styletransfer.transfer.ranking.choice import indexes_for
+from styletransfer.transfer.ranking.likeness import own_of
 from tests.tiny import codec, random_piece
 
 ROOT = Path(__file__).parents[1]

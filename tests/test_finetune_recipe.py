@@ -12,7 +12,7 @@ import pytest
 from finetune import matrix, report, strength, train
 from styletransfer.data.library import Library
 from styletransfer.model.adapters import LoraSettings, era_to_begin_with
-from styletransfer.styles import style_at
+from styletransfer.styles.find import style_at
 
 YAML = """
 lora: {rank: 2}
@@ -69,7 +69,7 @@ def test_the_recipe_from_pieces_to_tables(
     monkeypatch.setattr(strength, "STRENGTHS", (0.0, 2.0))
     monkeypatch.setattr(strength, "SHARES", (0.0, 0.5))
     monkeypatch.setattr(strength, "CANDIDATES", 2)
-    monkeypatch.setattr("styletransfer.styles.shipped", lambda: places["styles"])
+    monkeypatch.setattr("styletransfer.folders.shipped", lambda: places["styles"])
     measured = tmp_path / "strength.json"
     try_out = ["--data", str(tiny_data), "--styles", "bach", "--pairs", "bach:chopin", "--tunes", "twinkle"]
     assert strength.main([*try_out, "--model", str(tiny_package), "--out", str(measured)]) == 0

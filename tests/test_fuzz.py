@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.read import read_score
-from styletransfer.score.write import midi_bytes, write_midi
+from styletransfer.formats.midi_out import midi_bytes, write_midi
+from styletransfer.formats.read import read_score
 from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer.pipeline import find_melody
+from styletransfer.transfer.source import find_melody
 from tests.midi_builder import meta, metre, midi, note, scale, tempo
 from tests.test_abc import BOOK, HEAD
 from tests.test_kern import CHORALE, PIANO

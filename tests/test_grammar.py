@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.harmony import estimate_key
-from styletransfer.score.notes import Feel, NoteTable, Piece, bars_of, make_notes
+from styletransfer.formats.tunes import EXAMPLES, example
+from styletransfer.music.key import estimate_key
+from styletransfer.music.notes import Feel, NoteTable, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, STEPS_PER_SECOND, Event
 from styletransfer.tokens.grammar import (
     CLASH_BIAS,

@@ -17,8 +17,8 @@ from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Candidate, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import Weights
-from styletransfer.score.chord_names import chords_of_line
-from styletransfer.score.chords import CHORD_DTYPE
+from styletransfer.music.chord_names import chords_of_line
+from styletransfer.music.chords import CHORD_DTYPE
 from styletransfer.tokens.codec import FROM_FIGURE, STEPS_PER_QUARTER, Event, Grid, chords_by_bar
 from styletransfer.tokens.controls import FARTHEST, Controls
 from styletransfer.tokens.figures import figures_of, references_of

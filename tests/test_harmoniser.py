@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from styletransfer.evaluation.harmoniser import BASS, HIGH, LOW, Chord, best_path, chords_of, fits, harmonise, right_hand
-from styletransfer.evaluation.harmony import segments
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.evaluation.measures.harmony import segments
+from styletransfer.music.key import Key
+from styletransfer.music.notes import Piece, bars_of, make_notes
 
 C_MAJOR, A_MINOR = Key(0, "major"), Key(9, "minor")
 

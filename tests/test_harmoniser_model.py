@@ -14,14 +14,15 @@ from safetensors.torch import save
 from pretrain.harmoniser import losses, main
 from pretrain.harmoniser_data import Example, Telling, whole
 from styletransfer.errors import InputError
+from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model import harmoniser as net
-from styletransfer.model.chordframes import chord_frames, chord_table, frames_of
+from styletransfer.model.chord_frames import chord_frames, chord_table, frames_of
 from styletransfer.model.craft import broken, opening_chords, settles
 from styletransfer.model.harmonising import Settings, Shipped, key_of, propose, shipped_harmoniser
-from styletransfer.score.chords import CHORD_DTYPE, QUALITIES, ChordTable
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.harmony import Key, key_scores
-from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable
+from styletransfer.music.key import Key, key_scores
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.music.qualities import QUALITIES
 
 MAJOR, MINOR, SEVENTH = (QUALITIES.index(name) for name in ("major", "minor", "dominant-seventh"))
 FEW = Settings(count=6, seed=3)

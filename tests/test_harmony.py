@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from styletransfer.score.harmony import Key, estimate_key, out_of_key_share
-from styletransfer.score.notes import NoteTable, make_notes
+from styletransfer.music.key import Key, estimate_key, out_of_key_share
+from styletransfer.music.notes import NoteTable, make_notes
 
 
 def tune(pitch: list[int], duration: list[float]) -> NoteTable:

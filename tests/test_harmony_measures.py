@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
-from styletransfer.evaluation.chroma import tonal_centroid, tonal_distance
-from styletransfer.evaluation.fidelity import transposed
-from styletransfer.evaluation.harmony import (
+from styletransfer.evaluation.measures.chroma import tonal_centroid, tonal_distance
+from styletransfer.evaluation.measures.fidelity import transposed
+from styletransfer.evaluation.measures.harmony import (
     CHORDS,
     TEMPLATES,
     chord_distance,
@@ -27,7 +27,7 @@ from styletransfer.evaluation.harmony import (
     pitch_consonance,
     segments,
 )
-from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
+from styletransfer.music.notes import NoteTable, Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 C, F, G = (CHORDS.index(("major", root)) for root in (0, 5, 7))

@@ -15,8 +15,10 @@ from finetune import train
 from styletransfer.data.figures import DOUBT, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.folders import IDIOM
+from styletransfer.formats.midi_out import write_midi
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.idiom import (
+from styletransfer.music.idiom import (
     FEWEST,
     LEAST,
     ON_BEATS,
@@ -30,12 +32,12 @@ from styletransfer.score.idiom import (
     save_own,
     shipped_idioms,
 )
-from styletransfer.score.notes import NoteTable, make_notes
-from styletransfer.score.write import write_midi
-from styletransfer.styles import IDIOM, Style, find_style
-from styletransfer.transfer.likeness import likeness, own_of, parts_of
+from styletransfer.music.notes import NoteTable, make_notes
+from styletransfer.styles.card import Style
+from styletransfer.styles.find import find_style
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.rank import WEIGHTS, score
+from styletransfer.transfer.ranking.likeness import likeness, own_of, parts_of
+from styletransfer.transfer.ranking.rank import WEIGHTS, score
 from styletransfer.transfer.request import Request
 from tests.arrangements import random_arrangement
 from tests.tiny import random_piece

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import PieceInfo
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import confusion_draws
 from styletransfer.evaluation.crossfit import half_of, halves
-from styletransfer.evaluation.judge import Judge, judges, load_judge, save_judge
-from styletransfer.evaluation.judge_blocks import NAMES, SIZE, block_columns
-from styletransfer.evaluation.judge_features import features, piece_features
-from styletransfer.evaluation.judge_measures import agreement, feel_pairs, kappa, majority_by, measure, scores_of
-from styletransfer.evaluation.judge_training import (
+from styletransfer.evaluation.intervals import confusion_draws
+from styletransfer.evaluation.judges.blocks import NAMES, SIZE, block_columns
+from styletransfer.evaluation.judges.features import features, piece_features
+from styletransfer.evaluation.judges.judge import Judge, judges, load_judge, save_judge
+from styletransfer.evaluation.judges.measures import agreement, feel_pairs, kappa, majority_by, measure, scores_of
+from styletransfer.evaluation.judges.training import (
     Examples,
     calibrated,
     calibration,
@@ -33,7 +33,7 @@ from styletransfer.evaluation.judge_training import (
     train_linear,
     train_network,
 )
-from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.music.notes import Piece, bars_of, make_notes
 
 LABELS = ("arpeggios", "chords", "scales")
 Made = tuple[NDArray[np.float16], NDArray[np.str_]]
@@ -212,7 +212,7 @@ def test_a_damaged_judge_is_refused(linear: Judge, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not judges(), reason="no judges are shipped yet")
 def test_shipped_judges_are_small_and_sound() -> None:
-    from styletransfer.evaluation.judge import FOLDER
+    from styletransfer.evaluation.judges.judge import FOLDER
 
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5_000_000
     piece = piece_of("chords", 1)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.evaluation.judge_blocks import BLOCKS, NAMES, REGISTER, SIZE, block_columns
-from styletransfer.evaluation.judge_features import FEWEST_NOTES, features, piece_features
-from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.evaluation.judges.blocks import BLOCKS, NAMES, REGISTER, SIZE, block_columns
+from styletransfer.evaluation.judges.features import FEWEST_NOTES, features, piece_features
+from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from eval import jury, songs
 from styletransfer.evaluation.songs import excerpt
-from styletransfer.score.notes import Piece, TempoMap, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.music.notes import Piece, TempoMap, bars_of, make_notes
 from tests.source_folders import table
 
 

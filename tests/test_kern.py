@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.kern import parse_kern
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score
+from styletransfer.formats.kern import parse_kern
+from styletransfer.formats.read import read_score
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import Piece
 
 CHORALE = """!!!COM: Nobody
 **kern\t**kern\t**silbe\t**kern\t**kern

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer.score.examples import EXAMPLES
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_song, read_tunes
+from styletransfer.formats.read import read_song, read_tunes
+from styletransfer.formats.tunes import EXAMPLES
+from styletransfer.music.notes import Piece
 
 FOLDER = Path(__file__).parents[1] / "eval" / "melodies"
 PATHS = sorted(FOLDER.glob("*.abc"))

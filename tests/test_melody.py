@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.tracks import taken
-from styletransfer.score.melody import coverage, distinct, extract_melody, extract_merged, monophonic, skyline
-from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.voice import chords
+from styletransfer.formats.read import read_score
+from styletransfer.music.melody import coverage, distinct, extract_melody, extract_merged, monophonic, skyline
+from styletransfer.music.melody_search import chords
+from styletransfer.music.notes import NoteTable, Piece, bars_of, make_notes
 
 line_notes = st.lists(
     st.tuples(st.floats(0.05, 3.0), st.floats(0.1, 1.2), st.integers(21, 108), st.integers(1, 127)),

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from styletransfer.formats.midi_out import note_ticks, write_midi
+from styletransfer.formats.read import read_score
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.chord_names import chords_of_line, line_of
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import note_ticks, write_midi
-from styletransfer.transfer.going_on import chords_after
+from styletransfer.music.chord_names import chords_of_line, line_of
+from styletransfer.music.key import Key
+from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.transfer.continuation import chords_after
 from styletransfer.transfer.ornaments import FREED, structural
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request

@@ -10,9 +10,9 @@ import zipfile
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.musicxml import parse_musicxml
-from styletransfer.score.notes import Piece
+from styletransfer.formats.musicxml import parse_musicxml
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import Piece
 
 STEPS = "C.D.EF.G.A.B"
 BACK = '<barline location="right"><repeat direction="backward"/></barline>'

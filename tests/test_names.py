@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from styletransfer.score.names import decoded, rank
+from styletransfer.music.part_names import decoded, rank
 
 MELODIES = """Melody|MELODY 1|Main melody|Mélodie|Melodie|Melodia|Melodía|Melodi|Melodija|Meloodia|Melodija 2|Мелодия|Мелодія
 |Μελωδία|メロディ|メロディー|主旋律|멜로디|선율|לחן|لحن|ملودی|ทำนอง|Giai điệu|धुन|Dallam|Ezgi"""

@@ -10,8 +10,8 @@ import pytest
 
 from pretrain import baselines, evaluate, report
 from styletransfer.errors import InputError
-from styletransfer.evaluation.bootstrap import ratio_interval
-from styletransfer.evaluation.markers import fill
+from styletransfer.evaluation.intervals import ratio_interval
+from styletransfer.evaluation.markdown import fill
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
 CARD = Path(__file__).parents[1] / "eval" / "measured" / "base" / "README.md"

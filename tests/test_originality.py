@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from styletransfer.data.fingerprint import fingerprint, pitch_sequence
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
-from styletransfer.evaluation.fidelity import transposed
-from styletransfer.evaluation.originality import NgramIndex
-from styletransfer.score.ngrams import TOLERANCE, Mode, NoteSequence, accompaniment_of, packed_sequence, sequence, sequence_of
-from styletransfer.score.notes import Piece, bars_of, make_notes
+from styletransfer.evaluation.measures.fidelity import transposed
+from styletransfer.evaluation.measures.originality import NgramIndex
+from styletransfer.music.ngrams import TOLERANCE, Mode, NoteSequence, accompaniment_of, packed_sequence, sequence, sequence_of
+from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 MODES: list[Mode] = ["exact", "intervals"]
@@ -204,7 +204,7 @@ def test_saved_and_loaded(tmp_path: Path, mode: Mode) -> None:
 
 def test_hashes_stay_what_they_are() -> None:
     """Else an index that somebody saved finds nothing, in silence. The first value is splitmix64's for the seed 0."""
-    from styletransfer.score import ngrams
+    from styletransfer.music import ngrams
 
     assert ngrams._VALUES[:2].tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
     pitch = np.arange(60, 72, dtype=np.uint8)

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import midi_bytes, write_midi
 from styletransfer.model import sampling
 from styletransfer.model.sampling import Candidate, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import NoteTable
-from styletransfer.score.write import midi_bytes, write_midi
+from styletransfer.music.notes import NoteTable
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.plan import Plan, plan_of
-from styletransfer.transfer import rank
 from styletransfer.transfer.phrases import by_phrases, ends_of
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.ranking import rank
+from styletransfer.transfer.request import Request
+from styletransfer.transfer.result import Result
 from tests.command import Run, refused
 from tests.tiny import codec, random_piece, save_tiny_package, tiny_model, tune_of
 

@@ -14,17 +14,17 @@ from finetune.touch import pedalled
 from styletransfer.data.library import Library
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import midi_bytes, write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import midi_bytes, write_midi
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.styles.touch import USUAL, Touch, touch_of
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
-from styletransfer.transfer.dynamics import SINGING, arch, velocities
-from styletransfer.transfer.pianist import performed
+from styletransfer.transfer.performance.dynamics import SINGING, arch, velocities
+from styletransfer.transfer.performance.pianist import performed
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
-from styletransfer.transfer.touch import USUAL, Touch, touch_of
 from tests.command import ONE, Run
 from tests.test_redo import rows
 

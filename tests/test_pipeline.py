@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import midi_bytes, note_ticks, write_midi
+from styletransfer.formats.read import read_score, read_song
+from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model.base import save_package
+from styletransfer.model.loading import load_model, shipped_model
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
-from styletransfer.score.read import read_score, read_song
-from styletransfer.score.write import midi_bytes, note_ticks, write_midi
-from styletransfer.styles import find_style
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.styles.find import find_style
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
-from styletransfer.transfer.dynamics import SINGING
-from styletransfer.transfer.pipeline import PARTS, apply, find_melody, generate, load_model, shipped_model
-from styletransfer.transfer.request import Request, Result
+from styletransfer.transfer.free import generate
+from styletransfer.transfer.performance.dynamics import SINGING
+from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.request import PARTS, Request
+from styletransfer.transfer.result import Result
+from styletransfer.transfer.source import find_melody
 from tests.style_folders import GOOD, adapter
 from tests.tiny import codec, random_piece, short_song, tiny_model, tiny_sizes
 

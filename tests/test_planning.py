@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.chord_names import chord_of_symbol, chords_of_line
-from styletransfer.score.chords import INTERVALS, NONE, ChordTable, chord_table
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import BarTable, bars_of
-from styletransfer.score.symbols import ChordSymbol
+from styletransfer.music.chord_names import chord_of_symbol, chords_of_line
+from styletransfer.music.chord_symbols import ChordSymbol
+from styletransfer.music.chords import INTERVALS, ChordTable, chord_table
+from styletransfer.music.key import Key
+from styletransfer.music.notes import BarTable, bars_of
+from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
-from styletransfer.transfer.chords import own_chords
+from styletransfer.transfer.kept_harmony import own_chords
 from styletransfer.transfer.planning import edited_bars, harmony_of, harmony_rows, planned, table_of, with_text
 from styletransfer.transfer.request import Request
 from tests.tiny import codec, tune_of

@@ -15,7 +15,7 @@ import pytest
 from styletransfer.data.library import PACKED_NOTE_DTYPE, Library
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
 from tests.source_folders import by_id, table, tune, write
 
 

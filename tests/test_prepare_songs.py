@@ -15,8 +15,9 @@ from styletransfer.data.chord_labels import FITS, QUALITY_OF, fit, label_file, r
 from styletransfer.data.library import Library, doublings
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
-from styletransfer.score.chords import CHORD_DTYPE, NONE, QUALITIES, ChordTable
-from styletransfer.score.notes import BAR_DTYPE, BarTable, NoteTable
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable
+from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable
+from styletransfer.music.qualities import NONE, QUALITIES
 from tests.source_folders import TPQ, table, tune, write
 
 

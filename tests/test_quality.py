@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import KernelDensity
 
-from styletransfer.evaluation.fidelity import transposed
-from styletransfer.evaluation.quality import (
+from styletransfer.evaluation.measures.fidelity import transposed
+from styletransfer.evaluation.measures.quality import (
     bar_entropy,
     density_overlap,
     features,
@@ -27,7 +27,7 @@ from styletransfer.evaluation.quality import (
     pitch_class_entropy,
     standard_scores,
 )
-from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
+from styletransfer.music.notes import NoteTable, Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from eval import ranker
 from eval.ranker import chord_counts
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import NoteTable, bars_of, make_notes
-from styletransfer.transfer.rank import (
+from styletransfer.music.key import Key
+from styletransfer.music.notes import NoteTable, bars_of, make_notes
+from styletransfer.transfer.ranking.rank import (
     FULL_RATE,
     LIKELY,
     OPENING,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import on_beats, read_score, read_song
+from styletransfer.formats.midi_in import on_beats
+from styletransfer.formats.read import read_score, read_song
+from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.midi_builder import meta, metre, midi, note, scale, tempo, variable
 
 

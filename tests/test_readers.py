@@ -10,7 +10,7 @@ import pytest
 
 from eval import readers
 from styletransfer.errors import InputError
-from styletransfer.transfer import rank
+from styletransfer.transfer.ranking import rank
 
 
 def test_what_ships_is_what_the_readers_marks_give() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer.data.catalogue import CORRECTIONS, composer_id
 from styletransfer.data.fingerprint import Fingerprint, fingerprint, similar_pairs
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.composers import CORRECTIONS, composer_id
 
 Real = tuple[list[SourceFile], list[Fingerprint], list[Pair], set[tuple[int, int]]]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score
-from styletransfer.score.write import note_ticks, write_midi
+from styletransfer.formats.midi_out import note_ticks, write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.music.notes import Piece
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND
 from tests.command import ONE, Run, refused
 from tests.tiny import random_piece, short_song

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.score.examples import example
-from styletransfer.score.notes import Piece, make_notes
-from styletransfer.score.render import LEFT_HAND, MELODY, PEAK, RIGHT_HAND, find_soundfont, plot_piano_roll, render_audio
+from styletransfer.formats.tunes import example
+from styletransfer.music.notes import Piece, make_notes
+from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND, plot_piano_roll
+from styletransfer.outputs.sound import PEAK, find_soundfont, render_audio
 from tests.midi_builder import midi, note
 
 
@@ -54,7 +55,7 @@ def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert find_soundfont().name == "fake.sf2"
     monkeypatch.delenv("STYLETRANSFER_SOUNDFONT")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr("styletransfer.score.render.SOUNDFONT_FOLDERS", ())
+    monkeypatch.setattr("styletransfer.outputs.sound.SOUNDFONT_FOLDERS", ())
     with pytest.raises(InputError, match="no soundfont found"):
         find_soundfont()
     assert not out.exists()

@@ -18,7 +18,7 @@ from styletransfer.model.base import as_llama
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Candidate, Voice, sample, voices_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import Line

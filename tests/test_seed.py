@@ -17,14 +17,16 @@ from styletransfer.data.batches import IGNORE, MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import PlainWindows, training_tables
 from styletransfer.errors import InputError
+from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, Piece, make_notes
+from styletransfer.music.notes import Feel, Piece, make_notes
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.loading import TokenizerConfig
 from styletransfer.tokens.miditok_codec import BAR_LINE, MidiTokCodec, MidiTokConfig
 from styletransfer.training.likelihood import bits_per_note, plain_windows
 from styletransfer.training.tokenizer import tokenizer_of_run
-from styletransfer.transfer.pipeline import apply, generate, load_model
+from styletransfer.transfer.free import generate
+from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 from tests.tiny import random_piece
 

@@ -9,14 +9,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from styletransfer.engraving.musicxml import musicxml_bytes
+from styletransfer.engraving.page import Page, lay_out
+from styletransfer.engraving.values import Value, written_values
 from styletransfer.errors import InputError
-from styletransfer.score.examples import example
-from styletransfer.score.musicxml import parse_musicxml
-from styletransfer.score.notes import NoteTable, Piece, TempoMap, make_notes
-from styletransfer.score.sheet import Page, lay_out
-from styletransfer.score.sheet_values import Value, written_values
-from styletransfer.score.sheet_xml import musicxml_bytes
-from styletransfer.score.spelling import letter_and_alter, spell
+from styletransfer.formats.musicxml import parse_musicxml
+from styletransfer.formats.tunes import example
+from styletransfer.music.notes import NoteTable, Piece, TempoMap, make_notes
+from styletransfer.music.spelling import letter_and_alter, spell
 from tests.arrangements import arrangement, bars_equal, elements, melody_on_page, onsets, random_arrangement
 
 

@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 
 from styletransfer.configuration import from_dict
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_score
 from styletransfer.model import sampling
 from styletransfer.model.adapters import LoraSettings, attach, save_adapter
 from styletransfer.model.base import load_package
+from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import write_midi
-from styletransfer.styles import WEIGHTS, Card
+from styletransfer.music.notes import Piece, bars_of, make_notes
+from styletransfer.styles.card import WEIGHTS, Card
 from styletransfer.transfer.inspection import describe
-from styletransfer.transfer.pipeline import load_model
+from styletransfer.transfer.provenance import provenance_of
 from styletransfer.transfer.request import Request
-from styletransfer.transfer.sidecar import provenance_of, read_sidecar
+from styletransfer.transfer.sidecar import read_sidecar
 from tests.command import ONE, Run, refused
 from tests.tiny import codec, random_piece, save_tiny_package, short_song
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer.score.notes import Piece
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.notes import Piece
 from styletransfer.transfer.inspection import describe
 from tests.command import Run
 from tests.midi_builder import meta, metre, midi, note, tempo, variable

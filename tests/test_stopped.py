@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer import cli
-from styletransfer.score.notes import NoteTable
-from styletransfer.score.read import read_score
-from styletransfer.score.write import write_midi
+from styletransfer.cli import app as cli
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.music.notes import NoteTable
 from tests.command import ONE, Run, refused
 from tests.tiny import random_piece
 

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 
-from styletransfer.evaluation.fidelity import transposed
-from styletransfer.evaluation.profiles import duration_profile, interval_profile, style_fit
-from styletransfer.evaluation.structure import KEPT, MOST_FRAMES, PENALTY, fitness, frames, self_similarity, structureness
-from styletransfer.score.notes import NoteTable, Piece, bars_of, make_notes
+from styletransfer.evaluation.measures.fidelity import transposed
+from styletransfer.evaluation.measures.profiles import duration_profile, interval_profile, style_fit
+from styletransfer.evaluation.measures.structure import (
+    KEPT,
+    MOST_FRAMES,
+    PENALTY,
+    fitness,
+    frames,
+    self_similarity,
+    structureness,
+)
+from styletransfer.music.notes import NoteTable, Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 

@@ -11,7 +11,10 @@ import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from styletransfer.errors import InputError
-from styletransfer.styles import CARD, CONFIG, COPIES, IDIOM, WEIGHTS, find_style, parse_style
+from styletransfer.folders import COPIES, IDIOM
+from styletransfer.styles.blend import parse_style
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS
+from styletransfer.styles.find import find_style
 from tests.style_folders import GOOD, adapter, empty_place, in_hub, sentence
 
 NO_ANSWER: Any = SimpleNamespace(headers={}, request=None)

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from styletransfer import cli, styles
+from styletransfer.cli import app as cli
 from styletransfer.errors import InputError
-from styletransfer.styles import all_styles, left_out
+from styletransfer.styles import find as styles
+from styletransfer.styles.find import all_styles, left_out
 from styletransfer.tokens.controls import COMPOSERS, ERAS
 from tests.command import Run, console
 from tests.style_folders import GOOD, adapter, empty_place, in_hub
@@ -162,7 +163,7 @@ def test_show_refuses_in_one_sentence(name: str, run: Run, tmp_path: Path) -> No
 LOADED = """
 import sys
 sys.argv[1:] = {arguments!r}
-from styletransfer.cli import main
+from styletransfer.cli.app import main
 try:
     main()
 except SystemExit as end:
@@ -174,7 +175,7 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 
 @pytest.mark.parametrize("arguments", [["styles"], ["styles", "--json"], ["styles", "show", "bach"], ["styles", "--help"]])
 def test_the_list_loads_nothing_heavy(arguments: list[str], here: Path) -> None:
-    environment = dict(os.environ) | {"PYTHONPATH": str(Path(styles.__file__).parents[1])}
+    environment = dict(os.environ) | {"PYTHONPATH": str(Path(styles.__file__).parents[2])}
     command = [sys.executable, "-c", LOADED.format(arguments=arguments)]
     result = subprocess.run(command, cwd=here, env=environment, text=True, capture_output=True, check=True)
     assert result.stderr.strip() == "[]"

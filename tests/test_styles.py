@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from styletransfer import styles
+from styletransfer import folders
 from styletransfer.errors import InputError
-from styletransfer.styles import CARD, CONFIG, WEIGHTS, all_styles, check_name, find_style, left_out, parse_style, style_at
+from styletransfer.styles.blend import parse_style
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS
+from styletransfer.styles.find import all_styles, check_name, find_style, left_out, style_at
 from styletransfer.tokens.controls import COMPOSERS, ERAS, Controls
 from tests.style_folders import GOOD, adapter, empty_place, sentence
 
 BASE = [*sorted(COMPOSERS), *sorted(ERAS)]
-REAL_SHIPPED = styles.shipped
+REAL_SHIPPED = folders.shipped
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +47,12 @@ def test_the_base_knows_composers_and_eras() -> None:
 
 
 def test_the_package_and_all_its_styles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(styles, "shipped", REAL_SHIPPED)
-    assert REAL_SHIPPED().parent == Path(styles.__file__).parent / "assets"
+    monkeypatch.setattr(folders, "shipped", REAL_SHIPPED)
+    assert REAL_SHIPPED().parent == Path(folders.__file__).parent / "assets"
     found = {style.name: style for style in all_styles()}
     assert set(found) >= {*COMPOSERS, *ERAS}
-    folders = [path.name for path in REAL_SHIPPED().glob("*") if path.is_dir() and not path.name.startswith((".", "_"))]
-    assert {name: found[name].path for name in folders} == {name: REAL_SHIPPED() / name for name in folders}
+    names = [path.name for path in REAL_SHIPPED().glob("*") if path.is_dir() and not path.name.startswith((".", "_"))]
+    assert {name: found[name].path for name in names} == {name: REAL_SHIPPED() / name for name in names}
     for composer in COMPOSERS:
         assert (found[composer].kind, found[composer].composer) == ("composer", composer)
 

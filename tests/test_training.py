@@ -20,7 +20,7 @@ from styletransfer.data import batches
 from styletransfer.data.batches import IGNORE, MixtureConfig, Windows, padded, piece_grid, transposed
 from styletransfer.data.library import Library
 from styletransfer.model.base import BLOCK, causal_attention
-from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.figures import figures_of, references_of

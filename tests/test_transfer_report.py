@@ -18,15 +18,16 @@ from safetensors.numpy import load_file, save_file
 from eval import drawing, remedies, results, transfer_report
 from eval.sampler import Sampler, code_hash, digest, file_hash
 from eval.systems import BOTH, LABELS, REAL, Target, songs_in, systems_for, targets_of, wrong_target
-from styletransfer import styles
+from styletransfer import folders
 from styletransfer.errors import InputError
-from styletransfer.evaluation import judge as judge_module
 from styletransfer.evaluation.excerpts import excerpts, performance_excerpt, score_excerpt, shuffled
-from styletransfer.evaluation.measures import Reference, beside, measure, set_measures
-from styletransfer.score.notes import Piece
-from styletransfer.styles import find_style
-from styletransfer.transfer import rank
-from styletransfer.transfer.likeness import likeness, parts_of
+from styletransfer.evaluation.judges import judge as judge_module
+from styletransfer.evaluation.measures.overview import Reference, beside, measure, set_measures
+from styletransfer.music.notes import Piece
+from styletransfer.styles import card as styles
+from styletransfer.styles.find import find_style
+from styletransfer.transfer.ranking import rank
+from styletransfer.transfer.ranking.likeness import likeness, parts_of
 from tests.conftest import prepared
 from tests.style_folders import adapter
 from tests.tiny import random_piece
@@ -58,7 +59,7 @@ class StandIn:
 @pytest.fixture(scope="module")
 def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared scores and performances by two composers, in train and test."""
-    from styletransfer.score.write import write_midi
+    from styletransfer.formats.midi_out import write_midi
 
     folder = tmp_path_factory.mktemp("music")
     rows = []
@@ -74,9 +75,9 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
     """The command's arguments: two songs, two styles with untrained adapters, and a stand-in judge."""
     from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
     from styletransfer.model.base import load_package
+    from styletransfer.model.loading import _styled
     from styletransfer.model.weights import weights_hash
-    from styletransfer.styles import Card
-    from styletransfer.transfer.pipeline import _styled
+    from styletransfer.styles.card import Card
 
     shipped = tmp_path / "styles"
     for name, era in (("bach", "baroque"), ("chopin", "romantic")):
@@ -85,7 +86,7 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
         tokens = manifest["tokenizer_hash"]
         card = Card(name, "composer", era, name, weights_hash(manifest), tokens, 1, 1.0, 100, rank=2)
         save_adapter(made, shipped / name, card, "")
-    monkeypatch.setattr(styles, "shipped", lambda: shipped)
+    monkeypatch.setattr(folders, "shipped", lambda: shipped)
     monkeypatch.setattr(judge_module, "load_judge", StandIn)
     monkeypatch.setattr(judge_module, "judges", lambda: ("first", "second"))
     songs = tmp_path / "songs"

@@ -15,8 +15,8 @@ from eval.harmony import LABELS, SHOWN
 from styletransfer.errors import InputError
 from styletransfer.evaluation import versions
 from styletransfer.evaluation.versions import auc, paired, told_apart
-from styletransfer.score.notes import Piece, bars_of, make_notes
-from styletransfer.score.write import write_midi
+from styletransfer.formats.midi_out import write_midi
+from styletransfer.music.notes import Piece, bars_of, make_notes
 
 
 @pytest.fixture

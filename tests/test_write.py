@@ -11,12 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.score.examples import EXAMPLES, example
-from styletransfer.score.hands import split_hands
-from styletransfer.score.midi import parse_midi
-from styletransfer.score.notes import Piece, TempoMap, bars_of, make_notes
-from styletransfer.score.read import read_score
-from styletransfer.score.write import as_written, check_writable, midi_bytes, time_signatures_of, write_bytes, write_midi
+from styletransfer.files import check_writable, write_bytes
+from styletransfer.formats.midi_in import parse_midi
+from styletransfer.formats.midi_out import as_written, midi_bytes, time_signatures_of, write_midi
+from styletransfer.formats.read import read_score
+from styletransfer.formats.tunes import EXAMPLES, example
+from styletransfer.music.hands import split_hands
+from styletransfer.music.notes import Piece, TempoMap, bars_of, make_notes
 from tests.midi_builder import metre, midi, scale
 
 METRES = st.sampled_from([(2, 4), (3, 4), (4, 4), (6, 8), (7, 8), (5, 16), (3, 2), (97, 16)])

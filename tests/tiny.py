@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from styletransfer.score.notes import Feel, Piece, bars_of, make_notes
+from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import Codec
 
 
@@ -45,7 +45,7 @@ def tune_of(bars: int, upbeat: int = 0, silent: Collection[int] = ()) -> Piece:
 
 def short_song(path: Path) -> Path:
     """A MIDI file with one bar of four notes, which is arranged in no time."""
-    from styletransfer.score.write import write_midi
+    from styletransfer.formats.midi_out import write_midi
 
     notes = make_notes([0.0, 1.0, 2.0, 2.5], [1.0, 1.0, 0.5, 0.5], [72, 74, 76, 72])
     write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), path)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, doublings
-from styletransfer.score.notes import Feel
+from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
 from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, references_of

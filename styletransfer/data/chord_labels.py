@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score.chords import CHORD_DTYPE, NONE, QUALITIES, ChordTable, tones_of
-from styletransfer.score.notes import BarTable, NoteTable
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable, tones_of
+from styletransfer.music.notes import BarTable, NoteTable
+from styletransfer.music.qualities import NONE, QUALITIES
 
 SOURCES = ("keyboard-scores", "dcml-more", "lieder-scores")
 """Sources whose scores are the editions that were labelled."""

@@ -1,4 +1,4 @@
-"""The figures of a data set's accompaniments, as :mod:`styletransfer.score.idiom` compares them."""
+"""The figures of a data set's accompaniments, as :mod:`styletransfer.music.idiom` compares them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, spread
-from styletransfer.score.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
-from styletransfer.score.notes import Feel, NoteTable, make_notes
+from styletransfer.music.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
+from styletransfer.music.notes import Feel, NoteTable, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
 """Quarters, or seconds, of an excerpt: as long as a tune."""
@@ -24,7 +24,7 @@ DOUBT = 3
 
 def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:
     """Figures of excerpts of a piece, (SIZE,) each, at most :data:`MOST_A_PIECE`, evenly spread. An excerpt has
-    :data:`~styletransfer.score.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
+    :data:`~styletransfer.music.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
     rows = []
     starts = np.arange(0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel])
     for start in spread(starts.tolist(), MOST_A_PIECE):

@@ -43,8 +43,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from styletransfer.score.ngrams import MIN_DISTINCT, TOLERANCE, N
-from styletransfer.score.notes import Feel
+from styletransfer.music.ngrams import MIN_DISTINCT, TOLERANCE, N
+from styletransfer.music.notes import Feel
 
 SAME_PIECE = 0.05  # containment from which two files are the same piece
 SAME_SHAPE = 0.2  # and from which they are the same in another key, by n-grams of intervals

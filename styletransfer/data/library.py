@@ -4,7 +4,7 @@ A folder of four files, written by :mod:`styletransfer.data.prepare`:
 
 - ``notes.npy``: all notes, ``PACKED_NOTE_DTYPE``, piece after piece, each sorted by onset, then pitch;
 - ``bars.npy``: all bars of the scores, ``PACKED_BAR_DTYPE``;
-- ``chords.npy``: all chords of the scores, ``CHORD_DTYPE`` of :mod:`styletransfer.score.chords`;
+- ``chords.npy``: all chords of the scores, ``CHORD_DTYPE`` of :mod:`styletransfer.music.chords`;
 - ``manifest.json``: version, sources, hash, one row a piece (:class:`PieceInfo`), and the files that were left out.
 
 Time is **seconds for performances and quarters for scores**: ``PieceInfo.feel`` says which.
@@ -25,11 +25,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.catalogue import Era
 from styletransfer.errors import InputError
-from styletransfer.score.chords import ChordTable
-from styletransfer.score.ngrams import NoteSequence, packed_sequence
-from styletransfer.score.notes import BarTable, Feel, NoteTable
+from styletransfer.music.chords import ChordTable
+from styletransfer.music.composers import Era
+from styletransfer.music.ngrams import NoteSequence, packed_sequence
+from styletransfer.music.notes import BarTable, Feel, NoteTable
 
 VERSION = 2
 KIND = "styletransfer-prepared-data"
@@ -331,7 +331,7 @@ def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
 
 
 def training_sequences(library: Library) -> Iterator[NoteSequence]:
-    """The training pieces of a library and their accompaniments, for :meth:`styletransfer.score.copies.Copies.build`."""
+    """The training pieces of a library and their accompaniments, for :meth:`styletransfer.music.copies.Copies.build`."""
     for i in library.select(split="train"):
         for accompaniment in (False, True):
             yield packed_sequence(library.notes(i), library.pieces[i].feel, accompaniment=accompaniment)

@@ -8,7 +8,7 @@ import numpy as np
 
 from styletransfer.data.batches import MixtureConfig, PieceWindows
 from styletransfer.data.library import Library
-from styletransfer.score.notes import BarTable, Feel, NoteTable
+from styletransfer.music.notes import BarTable, Feel, NoteTable
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 

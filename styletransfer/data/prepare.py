@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
-from styletransfer.data.catalogue import UNKNOWN, composer_id, era_of
 from styletransfer.data.chord_labels import FITS, fit, label_file, read_labels
 from styletransfer.data.fingerprint import (
     SAME_SHAPE,
@@ -43,10 +42,11 @@ from styletransfer.data.library import (
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
 from styletransfer.errors import InputError
-from styletransfer.score.chords import CHORD_DTYPE, ChordTable, recognise
-from styletransfer.score.melody import extract_melody, tune_kind
-from styletransfer.score.notes import BarTable, Feel, NoteTable
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable, recognise
+from styletransfer.music.composers import UNKNOWN, composer_id, era_of
+from styletransfer.music.melody import extract_melody, tune_kind
+from styletransfer.music.notes import BarTable, Feel, NoteTable
 
 # Two scores are engravings of the same movement if they share this much of all their n-grams (Jaccard). Measured on the
 # keyboard scores and ASAP: 71 pairs of the same movement have .23 to 1.0; the next two, sarabandes and their ornamented

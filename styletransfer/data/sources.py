@@ -28,11 +28,11 @@ from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from styletransfer.data.catalogue import Era, corrected_label, era_of_years
 from styletransfer.data.library import SPLITS, Split
 from styletransfer.errors import InputError
-from styletransfer.score.notes import Feel
-from styletransfer.score.read import SCORE_SUFFIXES, read_tunes
+from styletransfer.formats.read import SCORE_SUFFIXES, read_tunes
+from styletransfer.music.composers import Era, corrected_label, era_of_years
+from styletransfer.music.notes import Feel
 
 CORPUS = "corpus:"
 """Prefix of a source that is a folder of music21's corpus."""

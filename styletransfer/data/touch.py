@@ -1,4 +1,4 @@
-"""How performances are played: what of :class:`styletransfer.transfer.touch.Touch` the notes of a data set tell."""
+"""How performances are played: what of :class:`styletransfer.styles.touch.Touch` the notes of a data set tell."""
 
 from __future__ import annotations
 

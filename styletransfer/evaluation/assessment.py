@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-from styletransfer.evaluation.fidelity import fidelity
-from styletransfer.evaluation.judge import Judge, load_judge
-from styletransfer.score.melody import marked
-from styletransfer.score.ngrams import NoteSequence, sequence_of
-from styletransfer.score.notes import Piece
+from styletransfer.evaluation.judges.judge import Judge, load_judge
+from styletransfer.evaluation.measures.fidelity import fidelity
+from styletransfer.music.melody import marked
+from styletransfer.music.ngrams import NoteSequence, sequence_of
+from styletransfer.music.notes import Piece
 
 COMPOSERS, ERAS = "j1-composers-13", "j1-eras"
 """The judges that are asked."""
@@ -19,7 +19,7 @@ OCTAVES = (0, 12, -12, 24, -24)
 
 
 class Index(Protocol):
-    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.score.copies`)."""
+    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.music.copies`)."""
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
         """Notes of the longest run that is found, 0 below 12, and the training piece, where that is known."""

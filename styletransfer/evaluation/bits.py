@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.bootstrap import DRAWS, ratio_interval
+from styletransfer.evaluation.intervals import DRAWS, ratio_interval
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library

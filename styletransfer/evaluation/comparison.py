@@ -1,7 +1,7 @@
 """Systems compared: what a judge says of their outputs, with intervals, and their measures side by side.
 
 Every statistic is the mean over target styles of its mean over the outputs for that style. Intervals are bootstrap
-percentiles over melodies (real pieces: over content groups), see :mod:`styletransfer.evaluation.bootstrap`. Of systems that
+percentiles over melodies (real pieces: over content groups), see :mod:`styletransfer.evaluation.intervals`. Of systems that
 arrange the same melodies, differences are paired.
 
 - accuracy: the share of outputs that the judge takes for the target (macro, as the mean over styles); top2: that the
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.bootstrap import DRAWS, Interval, Resampled, class_mean
+from styletransfer.evaluation.intervals import DRAWS, Interval, Resampled, class_mean
 
 REAL_SEED = 1
 """Of the draws of real pieces' content groups, which are independent of those of the melodies (seed 0)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from styletransfer.data.library import Library
-from styletransfer.score.notes import BAR_DTYPE, Piece, TempoMap, make_notes
+from styletransfer.music.notes import BAR_DTYPE, Piece, TempoMap, make_notes
 
 PERFORMED_QUARTER = 0.5
 """Seconds that a quarter of a performance lasts, which has none of its own."""

@@ -1,7 +1,6 @@
 """A harmoniser by rules: block chords under a melody, the baseline that knows harmony and no style.
 
-Each segment of a bar (see :func:`styletransfer.evaluation.harmony.segments`) gets one chord of the melody's estimated key.
-The chords are those of the best path (dynamic programming) over two things: how long the melody's notes sound as chord
+Each segment of a bar (:func:`styletransfer.evaluation.measures.harmony.segments`) gets one chord of the melody's key. The chords are those of the best path (dynamic programming) over two things: how long the melody's notes sound as chord
 tones, and how usual the step from one chord's function to the next one's is. This is the textbook's harmonisation by
 function (H. Riemann, "Harmony simplified", 1896) as a hidden Markov model without training; compare C.-H. Chuan and E. Chew,
 "A hybrid system for automatic generation of style-specific accompaniment", 2007, whose style is learnt, and ours has none.
@@ -20,9 +19,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.harmony import in_unit, segments
-from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.notes import NoteTable, Piece, make_notes
+from styletransfer.evaluation.measures.harmony import in_unit, segments
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.notes import NoteTable, Piece, make_notes
 
 Function = Literal["tonic", "subdominant", "dominant"]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from styletransfer.data.catalogue import UNKNOWN
 from styletransfer.data.library import Library, PieceInfo, Split
-from styletransfer.score.melody import extract_melody
-from styletransfer.score.notes import BarTable, Piece, TempoMap
-from styletransfer.score.read import read_score
+from styletransfer.formats.read import read_score
+from styletransfer.music.composers import UNKNOWN
+from styletransfer.music.melody import extract_melody
+from styletransfer.music.notes import BarTable, Piece, TempoMap
 
 PLAYED = 0.75  # of the bars: those in which the accompaniment begins notes, at the least
 LONGEST_NAME = 36  # letters of a title in a song's name

@@ -2,7 +2,7 @@
 
 Two versions share the song, and songs differ more than versions do; so differences are taken song
 by song. Intervals are 95 % percentile bootstraps over songs, as in
-:mod:`styletransfer.evaluation.bootstrap`.
+:mod:`styletransfer.evaluation.intervals`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.bootstrap import DRAWS, class_mean
+from styletransfer.evaluation.intervals import DRAWS, class_mean
 
 Row = dict[str, float]
 """Measures of a song, or of a window of it, by name; NaN where there is nothing to measure."""

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from styletransfer.errors import InputError
 from styletransfer.model.weights import Weights, write_atomically
-from styletransfer.styles import CARD, CONFIG, WEIGHTS, Card, Style, style_at
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Style
+from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import UNKNOWN
 
 if TYPE_CHECKING:

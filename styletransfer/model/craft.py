@@ -1,6 +1,6 @@
 """Rules of craft by which proposed chords are ranked: what a teacher of harmony would strike out.
 
-Chords are (frames, 3): root, quality, bass, counted from the tonic (:mod:`styletransfer.model.chordframes`). Each rule gives a
+Chords are (frames, 3): root, quality, bass, counted from the tonic (:mod:`styletransfer.model.chord_frames`). Each rule gives a
 share from 0 (kept) to 1; :data:`RULES` says what it costs, in nats a frame beside a spread of about .05 between samples of
 one tune. The prices are set by ear, on the example tunes, `eval/melodies` and songs of the validation split.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.model.chordframes import NO_ROOT, Frames, changes_of
-from styletransfer.score.chords import INTERVALS, QUALITIES
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import NoteTable
+from styletransfer.model.chord_frames import NO_ROOT, Frames, changes_of
+from styletransfer.music.chords import INTERVALS
+from styletransfer.music.key import Key
+from styletransfer.music.notes import NoteTable
+from styletransfer.music.qualities import QUALITIES
 
 RULES = {"cadence": 0.12, "contradiction": 0.8, "foreign": 0.4, "accidental": 0.4, "standstill": 0.5}
 """What each rule costs where it is broken throughout."""

@@ -1,6 +1,6 @@
 """A network that reads a whole melody in both directions and tells which chords may go with it, frame after frame.
 
-The encoder is a bidirectional GRU over frames of a beat (:mod:`styletransfer.model.chordframes`); the decoder a GRU that
+The encoder is a bidirectional GRU over frames of a beat (:mod:`styletransfer.model.chord_frames`); the decoder a GRU that
 knows the chords so far and says at each frame whether another begins, which (root and quality) and over which bass. All
 pitch classes are counted from the tonic. Beside the state, each of the 12 roots is judged by one small network that sees the
 melody from that root, so that what was learnt about a dominant holds for every chord's own dominant.
@@ -22,8 +22,8 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from styletransfer.errors import InputError
-from styletransfer.model.chordframes import NO_BASS, NO_QUALITY, NO_ROOT, NUMBERS, PLACES
-from styletransfer.score.chords import QUALITIES
+from styletransfer.model.chord_frames import NO_BASS, NO_QUALITY, NO_ROOT, NUMBERS, PLACES
+from styletransfer.music.qualities import QUALITIES
 from styletransfer.tokens.controls import METRES
 
 KIND = "styletransfer-harmoniser"

@@ -19,8 +19,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +27,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from styletransfer.folders import ASSETS
 from styletransfer.model import harmoniser as net
-from styletransfer.model.chordframes import NO_BASS, NO_QUALITY, NO_ROOT, REST, Frames, chord_table, frames_of
+from styletransfer.model.chord_frames import NO_BASS, NO_QUALITY, NO_ROOT, REST, Frames, chord_table, frames_of
 from styletransfer.model.craft import opening_chords, penalties, settles
-from styletransfer.score.chords import CHORD_DTYPE, ChordTable
-from styletransfer.score.harmony import Key, estimate_key, key_scores
-from styletransfer.score.notes import Piece, bars_of, bars_under
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable
+from styletransfer.music.key import Key, estimate_key, key_scores
+from styletransfer.music.notes import Piece, bars_of, bars_under
 
 FREE = -2
 """Marks a frame, or a bass, that isn't fixed."""
@@ -94,7 +93,7 @@ class Shipped:
 @lru_cache(maxsize=1)
 def shipped_harmoniser() -> Shipped:
     """Load the harmoniser that comes with the package."""
-    folder = Path(str(resources.files("styletransfer"))) / "assets" / "harmoniser"
+    folder = ASSETS / "harmoniser"
     return Shipped(*net.load_harmoniser(folder))
 
 
@@ -359,7 +358,7 @@ def _told(logs: Tensor, chosen: Tensor) -> Tensor:
 
 def _bass_mask() -> Tensor:
     """(qualities, 12) the semitones above the root that are tones of a chord."""
-    from styletransfer.score.chords import INTERVALS
+    from styletransfer.music.chords import INTERVALS
 
     return torch.tensor([[step in tones for step in range(12)] for tones in INTERVALS])
 

@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.chords import NONE, QUALITIES, ChordTable
-from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, make_notes
+from styletransfer.music.chords import ChordTable
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.notes import BarTable, Feel, NoteTable, Piece, make_notes
+from styletransfer.music.qualities import NONE, QUALITIES
 from styletransfer.tokens.controls import (
     BASSES,
     CHORDS,

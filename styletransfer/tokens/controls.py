@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from styletransfer.score.qualities import QUALITIES
+from styletransfer.music.qualities import QUALITIES
 
 if TYPE_CHECKING:
-    from styletransfer.score.notes import Feel
+    from styletransfer.music.notes import Feel
 
 ERAS = ("baroque", "classical", "romantic", "modern")
 COMPOSERS = (
@@ -101,7 +101,7 @@ TEMPO_BOUNDS = (60, 80, 100, 120, 144, 999)
 # The metres that have a BAR token of their own; all others share BAR_other. A performance has bars of two seconds, BAR_free.
 METRES = ("2/4", "3/4", "4/4", "6/8", "3/8", "2/2", "9/8", "12/8", "6/4", "3/2", "5/4", "other", "free")
 
-# Keys by their tonic, sharp or flat as their signature is (the names of :class:`styletransfer.score.harmony.Key`).
+# Keys by their tonic, sharp or flat as their signature is (the names of :class:`styletransfer.music.key.Key`).
 KEYS = tuple(
     f"{tonic}-{mode}"
     for mode, tonics in (

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.harmony import Key
+from styletransfer.music.key import Key
 from styletransfer.tokens.codec import (
     FROM_FIGURE,
     HIGHEST_PITCH,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.score.notes import BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.music.notes import BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
 from styletransfer.tokens.controls import PLAIN_TOKENS
 

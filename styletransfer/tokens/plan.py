@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.harmony import Key
-from styletransfer.score.notes import Feel
-from styletransfer.tokens.chords import Harmony
+from styletransfer.music.key import Key
+from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Chord, Codec, Event, Grid
+from styletransfer.tokens.kept_chords import Harmony
 
 ORNAMENT_REACH = 3
 """Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""

@@ -18,13 +18,14 @@ from styletransfer.data.figures import own_figures
 from styletransfer.data.library import Library, training_sequences, write_folder
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
+from styletransfer.folders import COPIES, IDIOM
 from styletransfer.model.adapters import LoraSettings, attach, begin_as, save_adapter, style_token
 from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash, write_atomically
-from styletransfer.score.copies import Copies
-from styletransfer.score.idiom import save_own
-from styletransfer.score.notes import Feel
-from styletransfer.styles import CARD, COPIES, IDIOM, WEIGHTS, Card, Kind, Style
+from styletransfer.music.copies import Copies
+from styletransfer.music.idiom import save_own
+from styletransfer.music.notes import Feel
+from styletransfer.styles.card import CARD, WEIGHTS, Card, Kind, Style
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import UNKNOWN
 from styletransfer.training.likelihood import Bits, bits_per_note

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from styletransfer import folders
 from styletransfer.data.library import SPLITS, Library
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
+from styletransfer.folders import home
+from styletransfer.formats.read import legible
 from styletransfer.model.adapters import era_to_begin_with
 from styletransfer.model.weights import load_weights, weights_hash, write_atomically
-from styletransfer.score.read import legible
-from styletransfer.styles import Style, check_name, home, shipped, style_at
+from styletransfer.styles.card import Style
+from styletransfer.styles.find import check_name, style_at
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.finetune import USER_SLOT, FinetuneConfig, Progress, finetune, replaceable
 
@@ -41,7 +44,7 @@ def finetune_source(
 
     Args:
         source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which is written to
-            :func:`styletransfer.styles.home`. era: its era's control token, if it has one.
+            :func:`styletransfer.folders.home`. era: its era's control token, if it has one.
         force: write over a style of that name. say: gets sentences for the user. progress: makes a progress bar of a title.
 
     Raises:
@@ -52,7 +55,7 @@ def finetune_source(
         raise InputError("give a folder or an archive to learn from.")
     if era not in (*ERAS, UNKNOWN):
         raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
-    start = era_to_begin_with(shipped(), era, weights_hash(load_weights(base)[2]), config.lora)
+    start = era_to_begin_with(folders.shipped(), era, weights_hash(load_weights(base)[2]), config.lora)
     out, work = home() / name, home() / f".{name}.work"
     replaceable(out)
     if out.exists() and not force:

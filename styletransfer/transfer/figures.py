@@ -12,22 +12,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import doublings
-from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.notes import Piece
-from styletransfer.styles import Style, parse_style
+from styletransfer.folders import ASSETS
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.notes import Piece
+from styletransfer.styles.blend import parse_style
+from styletransfer.styles.card import Style
+from styletransfer.styles.example import Example, load_example
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event
 from styletransfer.tokens.controls import UNKNOWN
 from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.example import Example, load_example
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
@@ -66,7 +66,7 @@ def shipped_figures() -> Library:
     """The figures that come with the package."""
     from safetensors import safe_open
 
-    path = Path(str(resources.files("styletransfer"))) / "assets" / "figures.safetensors"
+    path = ASSETS / "figures.safetensors"
     with safe_open(str(path), framework="numpy") as file:
         rows = json.loads(file.metadata()["figures"])["figures"]
         notes = file.get_tensor("notes")

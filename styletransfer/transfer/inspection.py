@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from styletransfer.score.chord_names import NEAR, bar_of_line, chords_of_symbols, line_of
-from styletransfer.score.chords import recognise
-from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.melody import coverage, marked
-from styletransfer.score.notes import Piece
+from styletransfer.music.chord_names import NEAR, bar_of_line, chords_of_symbols, line_of
+from styletransfer.music.chords import recognise
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.melody import coverage, marked
+from styletransfer.music.notes import Piece
 from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.score.notes import NoteTable, Piece, sort_notes
+from styletransfer.music.notes import NoteTable, Piece, sort_notes
 from styletransfer.tokens.plan import Plan
 
 FREED = 0.1

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.score import chord_names
-from styletransfer.score.chord_names import NEAR
-from styletransfer.score.chords import CHORD_DTYPE, NONE, ChordTable, chord_table, tones_of
-from styletransfer.score.harmony import Key, estimate_key
-from styletransfer.score.midi import MAX_HOURS
-from styletransfer.score.notes import BarTable, Piece, TempoMap, bars_of, beat_of, make_notes
+from styletransfer.formats.midi_in import MAX_HOURS
+from styletransfer.music import chord_names
+from styletransfer.music.chord_names import NEAR
+from styletransfer.music.chords import CHORD_DTYPE, ChordTable, chord_table, tones_of
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.notes import BarTable, Piece, TempoMap, bars_of, beat_of, make_notes
+from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.figures import main_style
@@ -195,7 +196,7 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
     Returns:
         Of each bar its number ``bar``, its ``chords`` (``quarter`` from the bar's start, or where a
         pick-up would have it, ``symbol``, ``roman``), and where a cadence comes in it, ``cadence``;
-        see :func:`~styletransfer.score.chord_names.cadences`.
+        see :func:`~styletransfer.music.chord_names.cadences`.
     """
     found = chord_names.cadences(chords, bars, key)
     rows: list[dict[str, Any]] = []

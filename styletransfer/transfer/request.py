@@ -5,20 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.score.notes import Feel, NoteTable, Piece
-from styletransfer.score.read import legible
-from styletransfer.styles import parse_style, shown
-
-if TYPE_CHECKING:
-    from styletransfer.transfer.sidecar import Provenance
-
+from styletransfer.music.notes import Feel
+from styletransfer.styles.blend import parse_style
 
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 """The parts of every arrangement."""
@@ -41,7 +36,7 @@ class Request:
     after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
     (``exact``), or the structural ones, with ornaments between them (``ornamented``).
     ``chords``: ``new`` harmony, that of the song's own accompaniment or symbols (``keep``), or a line of chord symbols, bar by
-    bar (:func:`~styletransfer.score.chord_names.chords_of_line`), or a file that holds one.
+    bar (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file that holds one.
     ``on_top``: whether the accompaniment stays below the tune, as in a piano piece, or may go above, as under a singer; None:
     as most of the style's pieces have it.
     ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
@@ -166,57 +161,3 @@ def request_of(song: str | Path | None, style: str | Path, model: Path | None = 
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}.") from error
     return replace(request, model=model)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
-
-    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them.
-    Where the choice is made phrase by phrase, they differ in the last phrase, and in what goes on after the tune. ``request``:
-    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
-    ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
-    """
-
-    piece: Piece
-    report: dict[str, Any]
-    request: Request | None = None
-    melody: Piece | None = None
-    candidates: tuple[Piece, ...] = ()
-    provenance: Provenance | None = None
-
-    @property
-    def notes(self) -> NoteTable:
-        """The arrangement's note table (``NOTE_DTYPE``)."""
-        return self.piece.notes
-
-    @property
-    def title(self) -> str:
-        """What it is, in words."""
-        style = f"in the style of {legible(shown(self.report['style']))}"
-        return f"{legible(Path(self.request.song).stem) or 'chords'} {style}" if self.request else style
-
-    @property
-    def ranking(self) -> list[int]:
-        """The numbers of the candidates, the best first."""
-        scores, best = self.report["candidates"], self.report["candidate"]
-        return sorted(range(len(self.candidates)), key=lambda k: (k != best, -scores[k]["total"]))
-
-    def save(
-        self,
-        path: str | Path,
-        *,
-        force: bool = False,
-        soundfont: str | Path | None = None,
-        symbols: bool = False,
-    ) -> Path:
-        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see :mod:`.saving`."""
-        from styletransfer.transfer.saving import save
-
-        return save(self, path, force, soundfont, symbols)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the piano roll and a player."""
-        from styletransfer.transfer.notebook import html_of
-
-        return html_of(self)

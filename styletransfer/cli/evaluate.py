@@ -1,0 +1,119 @@
+"""Assessments of pieces and trials of styles, as the command line shows them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styletransfer.errors import InputError
+from styletransfer.evaluation.assessment import Assessment, assess, label_of
+
+if TYPE_CHECKING:
+    from styletransfer.evaluation.measures.originality import NgramIndex
+
+MOST = 4
+"""Labels that are shown; JSON has all."""
+
+
+def print_assessments(files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool) -> None:
+    """Assess files and print what was found; as JSON one object for one file, a list for several."""
+    from styletransfer.formats.read import read_song
+    from styletransfer.music.copies import shipped_copies
+
+    label = _label(style) if style else None
+    song = read_song(original) if original else None
+    index = _index(data) if data else shipped_copies()
+    reports = []
+    for file in files:
+        piece = read_song(file)
+        played = song is not None and song.feel == "score" and piece.feel == "performance"
+        on_beats = read_song(file, "score") if played else None
+        try:
+            found = assess(piece, original=song, on_beats=on_beats, index=index, label=label)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
+        report = _report(file, found, label)
+        reports.append(report)
+        if not as_json:
+            _print(report)
+    if as_json:
+        print(json.dumps(reports[0] if len(reports) == 1 else reports))
+
+
+def print_trial(report: dict[str, Any], as_json: bool) -> None:
+    """Print what :func:`styletransfer.trial.trial` found."""
+    if as_json:
+        print(json.dumps(report))
+        return
+    for file, reason in report["left_out"]:
+        print(f"left out: {file}: {reason}")
+    target = report["target"]
+    print(f"{len(report['melodies'])} melodies, strength {report['strength']:g}, one version of each")
+    if target is None:
+        print("the judges know no label for this style: what it is taken for instead")
+    for name, one in report["systems"].items():
+        line = f"{name:<18} melody F1 {_interval(one['melody_f1'])}"
+        if target is not None:
+            line += f"   taken for {target} {_interval(one['accuracy'])}   its probability {_interval(one['probability'])}"
+        print(line)
+        print(f"{'':<18} {_likeliest(one['composers'])};  {_likeliest(one['eras'])}")
+
+
+def _report(file: str, found: Assessment, label: str | None) -> dict[str, Any]:
+    report: dict[str, Any] = {"input": file, "composers": found.composers, "eras": found.eras}
+    if label is not None:
+        report |= {"style": label, "style_probability": (found.composers | found.eras)[label]}
+    return report | {
+        "evidence": {name: dict(parts) for name, parts in found.evidence.items()},
+        "melody_f1": found.melody_f1,
+        "melody_moved_semitones": found.semitones,
+        "longest_match_notes": found.longest_match_notes,
+        "longest_match_in": found.longest_match_in,
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(report["input"])
+    print(f"  composer     {_likeliest(report['composers'])}")
+    print(f"  era          {_likeliest(report['eras'])}")
+    for name, parts in report["evidence"].items():
+        print(f"  {name:<12} {', '.join(f'{feature} {part:+.2f}' for feature, part in parts.items())}")
+    if "style" in report:
+        print(f"  {report['style']:<12} {report['style_probability']:.0%}")
+    if report["melody_f1"] is not None:
+        moved = f", {report['melody_moved_semitones']:+d} semitones" if report["melody_moved_semitones"] else ""
+        print(f"  melody kept  F1 {report['melody_f1']:.2f}{moved}")
+    where = f" of {report['longest_match_in']}" if report["longest_match_in"] else ""
+    run = f"{report['longest_match_notes']} notes{where}" if report["longest_match_notes"] else "no run of 12 notes"
+    print(f"  found in training pieces: {run}")
+
+
+def _likeliest(probabilities: dict[str, float]) -> str:
+    rows = sorted(probabilities.items(), key=lambda row: -row[1])[:MOST]
+    return ", ".join(f"{name} {value:.0%}" for name, value in rows)
+
+
+def _interval(found: tuple[float, float | None, float | None]) -> str:
+    value, low, high = found
+    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"  # of a single melody there is none
+
+
+def _label(style: str) -> str:
+    """The composer or era that a style's name stands for among the judges' labels."""
+    from styletransfer.styles.find import find_style
+
+    asked = find_style(style)
+    label = label_of(asked.composer, asked.era)
+    if label is None:
+        raise InputError(f"--style {style}: the judges know neither it nor its era.")
+    return label
+
+
+def _index(data: Path) -> NgramIndex:
+    """The index of a prepared data set's training pieces, kept in its folder."""
+    from styletransfer.data.library import Library
+    from styletransfer.evaluation.measures.originality import training_indexes
+
+    return training_indexes(Library.load(data), data, lambda said: print(said, file=sys.stderr), ["intervals"])[0]

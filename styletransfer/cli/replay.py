@@ -1,0 +1,93 @@
+"""The command ``replay``: an arrangement made again from its sidecar, to the byte, or the reason why it can't be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from styletransfer.cli.apply import Bar
+from styletransfer.errors import InputError
+from styletransfer.files import write_bytes
+from styletransfer.formats.midi_out import midi_bytes
+from styletransfer.outputs.plan import Outputs
+from styletransfer.styles.blend import pieces_in
+from styletransfer.transfer.provenance import digest, provenance_of
+from styletransfer.transfer.sidecar import Sidecar, read_sidecar, taken_melody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of it: the MIDI files' bytes in the order of the sidecar's outputs, and which of these differ."""
+
+    files: list[bytes]
+    differing: list[str]
+    same_melody: bool
+
+
+def differences(sidecar: Sidecar) -> list[str]:
+    """What an arrangement is made of that isn't as it was, a phrase each. No music is made for it.
+
+    Raises:
+        InputError: where the model or a style is no longer there.
+    """
+    from styletransfer.model.loading import load_model
+
+    request = sidecar.provenance.request
+    return sidecar.provenance.differences(provenance_of(request, load_model(request.model)))
+
+
+def replay(sidecar: Sidecar, progress: Callable[[float], None] | None = None) -> Replayed:
+    """Make an arrangement again.
+
+    Raises:
+        InputError: where that can't be done at all.
+    """
+    from styletransfer.transfer.pipeline import apply
+
+    result = apply(sidecar.provenance.request, progress)
+    if max(output.candidate for output in sidecar.outputs) >= len(result.candidates):
+        raise InputError(f"{sidecar.path}: it names a candidate that isn't made.")
+    files = [midi_bytes(result.candidates[output.candidate]) for output in sidecar.outputs]
+    pairs = zip(sidecar.outputs, files, strict=True)
+    differing = [output.file for output, data in pairs if digest(data) != output.sha256]
+    return Replayed(files, differing, taken_melody(result) == sidecar.melody)
+
+
+def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force: bool, bar: Bar) -> None:
+    """Make an arrangement again, write it (or compare only, with ``check``), and say that it is the same.
+
+    Raises:
+        InputError: saying what differs: before the work where what goes in differs already and ``anyway`` isn't given, after
+            it where the bytes do. With ``anyway`` other bytes are written too.
+    """
+    sidecar = read_sidecar(path)
+    if (last := sidecar.report.get("stopped_after_bar")) is not None:
+        raise InputError(f"{path}: that run was stopped after bar {last}, so it can't be made again; run `apply` anew.")
+    several = len(sidecar.outputs) > 1
+    outputs = Outputs(out or Path(f"{path.stem}-replay.mid"), force=force, every=len(sidecar.outputs) if several else 0)
+    if not check:
+        request = sidecar.provenance.request
+        outputs.check(None, (path, request.song, *pieces_in(request.style)))
+    different = differences(sidecar)
+    if different and not anyway:
+        raise InputError(f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them.")
+    for phrase in different:
+        print(f"differs: {phrase}")
+    with bar(f"{path.stem}") as progress:
+        replayed = replay(sidecar, progress)
+    if not check and (anyway or not replayed.differing):
+        for target, data in zip(outputs.midis, replayed.files, strict=True):
+            write_bytes(target, data, force)
+            print(target)
+    if replayed.differing:
+        cause = "as what it is made of does" if different else "though nothing that is recorded does"
+        melody = "the same melody" if replayed.same_melody else "another melody"
+        raise InputError(f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause}; {melody} was taken.")
+    for output in sidecar.outputs:
+        there = path.parent / output.file
+        changed = there.is_file() and digest(there.read_bytes()) != output.sha256
+        print(f"the same bytes as {output.file}{' had; that file was changed since' if changed else ''}")

@@ -1,0 +1,243 @@
+"""A page as MusicXML, through music21 (imported only when a score is written)."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+from styletransfer.engraving.grid import QUARTER, Bar
+from styletransfer.engraving.page import TREBLE, Page, Staff, Symbol
+from styletransfer.engraving.values import Value, written_values
+from styletransfer.music.chord_names import SUFFIXES
+from styletransfer.music.chord_symbols import NO_CHORD
+from styletransfer.music.qualities import NONE, QUALITIES
+from styletransfer.music.spelling import letter_and_alter
+
+TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
+VOICES = (("1", "2"), ("5", "6"))
+"""MusicXML's numbers of each staff's voices, as most programs give them."""
+KINDS = tuple("half-diminished-seventh" if name == "half-diminished" else name for name in QUALITIES)
+"""music21's names of the qualities of chords."""
+_Sign = tuple[str, int]  # letter and octave
+
+
+def musicxml_bytes(page: Page, title: str) -> bytes:
+    """The page as a MusicXML file; the same page and title give the same bytes."""
+    music21 = _music21()
+    score = music21.stream.Score(id="score")
+    score.metadata = music21.metadata.Metadata(title=title)
+    staves = [_staff(page, staff, number) for number, staff in enumerate((page.upper, page.lower))]
+    for part in staves:
+        score.insert(0, part)
+    score.insert(0, music21.layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True))
+    exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
+    exporter.makeNotation = False
+    return _without_program(exporter.parse())
+
+
+def _music21() -> Any:
+    """music21, most of which has no types."""
+    import music21
+    import music21.musicxml.m21ToXml
+
+    return music21
+
+
+def _without_program(data: bytes) -> bytes:
+    """The file without the date of today, a part name drawn by lot, and what stands for an unknown composer."""
+    text = re.sub(r"\s*<encoding-date>.*?</encoding-date>", "", data.decode("utf-8"))
+    text = re.sub(r' id="P[0-9a-f]{32}"', ' id="P1"', text)
+    return re.sub(r"\s*<creator type=\"composer\">Music21</creator>", "", text).encode("utf-8")
+
+
+def _staff(page: Page, staff: Staff, number: int) -> Any:
+    music21 = _music21()
+    part = music21.stream.PartStaff(id=f"staff-{number + 1}")
+    part.partName = "Piano"
+    keys = {row[0]: row[1] for row in page.keys}
+    tempos = dict(page.tempos)
+    spelling = _Spelling(page.names)
+    metre = (0, 0)
+    pick_up = page.bars[0].offset > 0
+    for index, bar in enumerate(page.bars):
+        measure = music21.stream.Measure(number=index + (not pick_up))
+        if bar.length < bar.full:  # a pick-up, or a bar that is cut short: it isn't counted as a whole one
+            measure.showNumber = music21.stream.enums.ShowNumber.NEVER
+        if bar.offset:
+            measure.paddingLeft = Fraction(bar.offset, QUARTER)
+        if not index or staff.clefs[index] != staff.clefs[index - 1]:
+            measure.insert(0, music21.clef.TrebleClef() if staff.clefs[index] == TREBLE else music21.clef.BassClef())
+        if index in keys:
+            measure.insert(0, music21.key.KeySignature(keys[index]))
+            spelling.signature = keys[index]
+        signature = music21.meter.TimeSignature(f"{bar.numerator}/{bar.denominator}")
+        if (bar.numerator, bar.denominator) != metre:
+            measure.insert(0, signature)
+            metre = (bar.numerator, bar.denominator)
+        if not number and index in tempos:
+            measure.insert(0, _tempo_mark(tempos[index], bar))
+        for symbol in () if number else page.symbols:
+            if bar.start <= symbol.start < bar.end:
+                measure.insert(Fraction(symbol.start - bar.start, QUARTER), _chord_symbol(symbol))
+        values = [written_values(voice, bar) for voice in staff.voices]
+        _fill(measure, values, bar, spelling, VOICES[number], page.has_melody and not number)
+        _beam(measure, signature)
+        part.append(measure)
+    if page.has_melody and not number:
+        first = next(i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end)
+        words = music21.expressions.TextExpression("Melody")
+        words.style.fontStyle, words.placement = "italic", "above"
+        offset = Fraction(max(0, page.upper.voices[0][0].start - page.bars[first].start), QUARTER)
+        part.getElementsByClass("Measure")[first].insert(offset, words)
+    part.getElementsByClass("Measure")[-1].rightBarline = music21.bar.Barline("final")
+    return part
+
+
+def _tempo_mark(rate: float, bar: Bar) -> Any:
+    """A metronome mark in the note that is a beat."""
+    music21 = _music21()
+    beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
+    return music21.tempo.MetronomeMark(number=round(rate / float(beat.quarterLength)), referent=beat)
+
+
+def _chord_symbol(symbol: Symbol) -> Any:
+    """A chord symbol that sounds nothing."""
+    harmony = _music21().harmony
+    if symbol.quality == NONE:
+        return harmony.NoChord(NO_CHORD)
+    root, bass = (letter + ("-", "", "#")[alter + 1] for letter, alter in map(letter_and_alter, (symbol.root, symbol.bass)))
+    return harmony.ChordSymbol(root=root, kind=KINDS[symbol.quality], kindStr=SUFFIXES[symbol.quality], bass=bass)
+
+
+def _fill(measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling, names: tuple[str, str], melody: bool) -> None:
+    """Put the voices of a bar into its measure; a voice that only rests is left out where another one doesn't."""
+    used = [number for number, voice in enumerate(voices) if any(value.pitches for value in voice)] or [0]
+    signs = spelling.accidentals([(number, value) for number in used for value in voices[number]])
+    for number in used:
+        stem = ("up", "down")[number] if len(used) > 1 else "up" if melody and number == 0 else None
+        voice = _music21().stream.Voice(id=names[number])
+        for value in voices[number]:
+            element = _element(value, stem, signs.get((number, value.start), {}))
+            if not (value.pitches or value.tuplet or melody) and number and 0 in used:
+                element.style.hideObjectOnPrint = True  # the upper voice fills the bar and shows where the beats are
+            voice.insert(Fraction(value.start - bar.start, QUARTER), element)
+        measure.insert(0, voice)
+
+
+def _beam(measure: Any, signature: Any) -> None:
+    from music21.exceptions21 import Music21Exception
+
+    for voice in measure.voices:
+        elements = list(voice.notesAndRests)
+        padding = measure.paddingLeft
+        try:
+            beams = signature.getBeams(elements, measureStartOffset=padding)
+        except Music21Exception:  # a bar that is longer or shorter than its metre
+            continue
+        open_beams: set[int] = set()
+        for element, found in zip(elements, beams, strict=True):
+            if found is None or element.isRest:
+                continue
+            for beam in list(found):
+                if beam.type in {"stop", "continue"} and beam.number not in open_beams:
+                    found.beamsList.remove(beam)  # in a bar cut short, music21 ends beams that never began
+                elif beam.type in {"start", "stop"}:
+                    open_beams ^= {beam.number}
+            element.beams = found
+
+
+class _Spelling:
+    """Names and accidentals, bar by bar."""
+
+    def __init__(self, names: dict[tuple[int, int], int]) -> None:
+        self.names = names
+        self.signature = 0
+        self.last: dict[int, int] = {}  # pitch: its name when it last began
+        self.before: dict[_Sign, int] = {}  # alterations in the bar before that are not the signature's
+
+    def accidentals(self, values: list[tuple[int, Value]]) -> dict[tuple[int, int], dict[int, tuple[str, int, int, bool]]]:
+        """By (voice, tick) and pitch: letter, octave, alteration, and whether its accidental is printed.
+
+        One is printed where the alteration isn't what the bar says so far, and as a reminder where the bar before said
+        something else. A note tied over the bar line has none.
+        """
+        current: dict[_Sign, int] = {}
+        told: set[_Sign] = set()
+        found: dict[tuple[int, int], dict[int, tuple[str, int, int, bool]]] = {}
+        for voice, value in sorted(values, key=lambda row: (row[1].start, row[0])):
+            chord = found.setdefault((voice, value.start), {})
+            for pitch in value.pitches:
+                if pitch not in value.tied_from:
+                    self.last[pitch] = self.names.get((value.start, pitch), self.last.get(pitch, 0))
+                letter, alter = letter_and_alter(self.last[pitch])
+                sign = letter, (pitch - alter) // 12 - 1
+                usual = _of_signature(letter, self.signature)
+                shown = False
+                if pitch not in value.tied_from:
+                    reminder = sign not in told and self.before.get(sign, alter) != alter
+                    shown = current.get(sign, usual) != alter or reminder
+                    current[sign] = alter
+                    told.add(sign)
+                chord[pitch] = (*sign, alter, shown)
+        self.before = {sign: alter for sign, alter in current.items() if alter != _of_signature(sign[0], self.signature)}
+        return found
+
+
+def _of_signature(letter: str, fifths: int) -> int:
+    place = "FCGDAEB".index(letter)
+    return int(place < fifths) if fifths > 0 else -int(6 - place < -fifths)
+
+
+def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, int, bool]]) -> Any:
+    """A music21 note, chord or rest."""
+    music21 = _music21()
+    notes = []
+    for pitch in value.pitches:
+        written = music21.note.Note(_pitch(*signs[pitch]))
+        tie = {(True, True): "continue", (True, False): "stop", (False, True): "start"}.get(
+            (pitch in value.tied_from, pitch in value.tied_to)
+        )
+        if tie:
+            written.tie = music21.tie.Tie(tie)
+        notes.append(written)
+    element = music21.note.Rest() if not notes else notes[0] if len(notes) == 1 else music21.chord.Chord(notes)
+    element.duration = _duration(value, stem)
+    if value.whole:
+        element.fullMeasure = True
+    if notes and stem:
+        element.stemDirection = stem
+    return element
+
+
+def _pitch(letter: str, octave: int, alter: int, shown: bool) -> Any:
+    music21 = _music21()
+    made = music21.pitch.Pitch(step=letter, octave=octave)
+    if alter or shown:
+        made.accidental = music21.pitch.Accidental(alter)
+        made.accidental.displayStatus = shown
+    return made
+
+
+def _duration(value: Value, stem: str | None) -> Any:
+    duration = _music21().duration
+    if value.whole:
+        return duration.Duration(Fraction(value.length, QUARTER))
+    name, dots = _type(value.written)
+    made = duration.Duration(type=name, dots=dots)
+    if value.tuplet:
+        made.appendTuplet(duration.Tuplet(*value.tuplet))
+        made.tuplets[0].type = value.edge or None
+        made.tuplets[0].placement = {"up": "above", "down": "below"}.get(stem or "")  # out of the other voice's way
+    return made
+
+
+def _type(length: int) -> tuple[str, int]:
+    """The name and the dots of a written length in ticks."""
+    for index, name in enumerate(TYPES):
+        plain = 8 * QUARTER >> index
+        if length == plain:
+            return name, 0
+        if 2 * length == 3 * plain:
+            return name, 1
+    raise AssertionError(f"no sign lasts {length} ticks")

@@ -1,0 +1,89 @@
+"""Files written whole or not at all, over nothing that the user hasn't given up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from styletransfer.errors import InputError
+
+MIDI_SUFFIXES = (".mid", ".midi")
+OTHER_SUFFIXES = (".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".musicxml", ".mxl", ".xml", ".svg", ".pdf", ".json")
+"""Of files that are no MIDI files, whatever is in them."""
+NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf file for it."
+
+
+def check_writable(path: str | Path, force: bool = False) -> None:
+    """Refuse a path that can't be written, or that exists and may not be replaced, before any work is done.
+
+    Raises:
+        InputError: with the sentence for the user.
+    """
+    path = Path(path)
+    folder = path.parent
+    if not path.name or "\0" in str(path):
+        raise InputError(f"{path}: it is no file name; name the file to write.")
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: it is a folder; name the file to write in it.")
+        if not folder.is_dir():
+            raise InputError(f"{path}: there is no folder {folder}; make it first or name another.")
+        if os.path.lexists(path) and not force:
+            raise InputError(f"{path}: it exists already; name another file, or replace it with --force.")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: it cannot be written ({error}); name another file.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: you may not write in the folder {folder}; name another.")
+
+
+def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
+    """Write a file whole or not at all: under a temporary name in the same folder, which then takes the real one.
+
+    Raises:
+        InputError: as :func:`check_writable`, or where the disk refuses.
+    """
+    path = Path(path)
+    check_writable(path, force)
+    temporary = path.parent / f".styletransfer-{os.getpid()}-{os.urandom(4).hex()}.part"
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be written ({error.strerror or error}); name another file.") from None
+
+
+def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
+    """Refuse to write over what was given to work with, by whatever name.
+
+    Raises:
+        InputError: saying what.
+    """
+    kept = {_place(Path(one)) for one in given} - {None}
+    for path in paths:
+        if _place(path) in kept:
+            raise InputError(f"{path}: that is what was given to work with; name another file to write.")
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse a name that says something else than what is written.
+
+    Raises:
+        InputError: saying what is.
+    """
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path}: it is written as {suffix}; name such a file.")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

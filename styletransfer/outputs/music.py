@@ -1,0 +1,35 @@
+"""Music as Python and notebooks get it: a result that can be saved and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from styletransfer.outputs.notebook import html_of
+from styletransfer.outputs.save import save
+from styletransfer.transfer.result import Result
+
+
+@dataclass(frozen=True)
+class Music(Result):
+    """An arrangement, with its report, that can be written to files of every kind and that a notebook plays."""
+
+    @classmethod
+    def of(cls, result: Result) -> Music:
+        """Make music of a result."""
+        return cls(**vars(result))
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        force: bool = False,
+        soundfont: str | Path | None = None,
+        symbols: bool = False,
+    ) -> Path:
+        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see :mod:`styletransfer.outputs.save`."""
+        return save(self, path, force, soundfont, symbols)
+
+    def _repr_html_(self) -> str:
+        """Show the piano roll and a player in a notebook."""
+        return html_of(self)

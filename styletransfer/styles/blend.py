@@ -1,0 +1,75 @@
+"""Blends of styles, as a user writes them: ``bach:0.7,chopin:0.3``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from styletransfer.errors import InputError
+from styletransfer.styles.card import Style
+from styletransfer.styles.find import find_style, is_piece
+
+LARGEST_WEIGHT = 1000
+
+
+def parse_style(text: str) -> list[tuple[Style, float]]:
+    """``bach`` or ``bach:0.7,chopin:0.3``: styles and their weights, which are made to sum to 1.
+
+    Raises:
+        InputError: where a style doesn't exist, or a weight is no number above 0.
+    """
+    found: list[tuple[Style, float]] = []
+    for name, weight in _parts(text):
+        try:
+            amount = float(weight) if weight is not None else 1.0
+        except ValueError:
+            amount = 0.0
+        if not 0 < amount <= LARGEST_WEIGHT:
+            raise InputError(f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3.")
+        found.append((find_style(name), amount))
+    if not found:
+        raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
+    if len({(style.name, style.path, style.piece) for style, _ in found}) < len(found):
+        raise InputError(f"--style {text}: a style is named twice.")
+    total = sum(amount for _, amount in found)
+    return [(style, amount / total) for style, amount in found]
+
+
+def pieces_in(text: str) -> list[Path]:
+    """The files of the pieces in a style or a blend."""
+    return [style.piece for style, _ in parse_style(text) if style.piece is not None]
+
+
+def shown(text: str) -> str:
+    """A style or a blend for people to read: pieces without their folders and suffixes."""
+    named = [(Path(name).stem if is_piece(name) else name, weight) for name, weight in _parts(text)]
+    return ",".join(name if weight is None else f"{name}:{weight}" for name, weight in named)
+
+
+def moved_to(text: str, folder: Path) -> str:
+    """The same style or blend, with pieces that aren't there any more named in a folder, if they are there."""
+    found = []
+    for name, weight in _parts(text):
+        beside = folder / Path(name).name
+        own = str(beside) if is_piece(name) and not os.path.isfile(name) and beside.is_file() else name
+        found.append(own if weight is None else f"{own}:{weight}")
+    return ",".join(found)
+
+
+def with_absolute_folders(text: str) -> str:
+    """The same style or blend, with the folders and pieces in it named so that they are found from anywhere."""
+    absolute = []
+    for name, weight in _parts(text):
+        path = os.path.abspath(name)
+        own = path if is_piece(name) or find_style(name).path == Path(path) else name
+        absolute.append(own if weight is None else f"{own}:{weight}")
+    return ",".join(absolute)
+
+
+def _parts(text: str) -> list[tuple[str, str | None]]:
+    """The names in a blend, and their weights as they are written, None where there is none."""
+    parts: list[tuple[str, str | None]] = []
+    for part in [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(","))):
+        name, colon, weight = (part, "", "") if os.path.exists(part) or is_piece(part) else part.rpartition(":")
+        parts.append((name.strip() or part, weight if colon else None))
+    return parts

@@ -1,0 +1,1 @@
+"""How a page is played: loudness, timing, pedal."""

@@ -1,0 +1,358 @@
+"""Which candidate is best: measures of the ranker's own, apart from the judges that report style accuracy."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.folders import ASSETS
+from styletransfer.music.copies import NO_MATCH, Match
+from styletransfer.music.hands import split_hands
+from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.notes import BarTable, NoteTable, make_notes
+
+FITTED = (
+    "progression",
+    "emptiness",
+    "repeated",
+    "thinness",
+    "crowding",
+    "bare",
+    "covering",
+    "muddy",
+    "same_bars",
+    "still",
+)
+"""The measures whose weights are fitted to readers' marks."""
+WEIGHTS = {
+    "progression": 0.44,
+    "emptiness": -1.0,
+    "repeated": -0.63,
+    "thinness": -0.34,
+    "crowding": -0.15,
+    "bare": -0.91,
+    "covering": -1.88,
+    "muddy": -1.16,
+    "same_bars": -0.89,
+    "still": -0.37,
+    "stretch": -10.0,
+    "rush": -1.0,
+    "open_end": -0.3,
+    "idiom": 0.2,
+    "copied": -25.0,
+}
+"""Marks of 1 to 5 for each unit of a measure. Those of :data:`FITTED` are by ``eval.readers``, from what blind readers thought
+of the candidates under 49 tunes. The others are set by hand: readers see neither hands, style nor copies, and excerpts have no
+ends. ``idiom``, in nats, costs .05 marks at this weight, and keeps what it told of the style (docs/decisions.md). Nothing
+outweighs a copy."""
+USUAL_NOTES = 2.9
+"""Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
+FULL_RATE = 9.0
+"""Accompaniment notes a second of pianists: the upper quartile of twenty-second windows of training performances."""
+HAND = 16
+"""Semitones that a hand can strike at once, at the most: a tenth."""
+FASTEST = 0.06
+"""Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
+PRIOR = 20.0
+"""Changes of chord, by which those that were counted after a chord are mixed with what follows any."""
+LIKELY = -2.2
+"""Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a drone."""
+OPENING = 4.0
+"""Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
+LOW_CLOSE = 50
+"""The lowest pitch under the last melody note of training scores: their upper quartile."""
+LOW, FOURTH = 50, 5
+"""Below which pitch intervals smaller than so many semitones sound muddy."""
+PROBES = 12
+"""Moments a quarter at which the music is probed."""
+CHORDS = np.array(
+    [[(step - root) % 12 in one for step in range(12)] for one in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10)) for root in range(12)]
+)
+"""(36, 12) which pitch classes are in each major and minor triad and dominant seventh, each kind by root."""
+ROOTED = CHORDS + 0.01 * np.tile(np.eye(12), (3, 1))
+"""The same: of chords that hold as much of what sounds, the one whose own root sounds is the best."""
+TOGETHER = 1 / 48
+"""Quarters between notes that are struck together, at the most: half a step of the grid, on which the melody needn't lie."""
+DISSONANT = (1, 2, 6, 10, 11)
+"""Intervals against the melody, modulo an octave, that need care: seconds, tritone, sevenths."""
+
+
+def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of melody onsets at which an accompaniment note is struck that is dissonant with the melody's."""
+    struck = clash = 0
+    for note in melody:
+        together = accompaniment["pitch"][np.abs(accompaniment["onset"] - note["onset"]) < TOGETHER].astype(int)
+        if len(together):
+            struck += 1
+            clash += bool(np.isin((int(note["pitch"]) - together) % 12, DISSONANT).any())
+    return clash / struck if struck else 0.0
+
+
+def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.inf) -> float:
+    """Share of the melody's time, or of its first so many quarters, without accompaniment, from 16 probes a quarter."""
+    if not len(melody):
+        return 0.0
+    start = float(melody["onset"][0])
+    end = min(float((melody["onset"] + melody["duration"]).max()), start + quarters)
+    probes = np.linspace(start, end, max(int((end - start) * 16), 2), endpoint=False)
+    return float(1 - covered(accompaniment, probes).mean())
+
+
+def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(probes,) whether any of the notes sounds at a position in quarters."""
+    begins = np.sort(notes["onset"])
+    ends = np.sort(notes["onset"] + notes["duration"])
+    return np.searchsorted(begins, probes, side="right") > np.searchsorted(ends, probes, side="right")
+
+
+def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
+    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a quarter, from the first onset's
+    pair of quarters to the last end."""
+    begin = 2 * int(notes["onset"].min() // 2) if len(notes) else 0
+    end = float((notes["onset"] + notes["duration"]).max()) if len(notes) else 0.0
+    probes = begin + (np.arange(int(np.ceil(end - begin - 1e-6)) * PROBES) + 0.5) / PROBES
+    change = np.zeros((128, len(probes) + 1), np.int32)
+    np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"])), 1)
+    np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"] + notes["duration"])), -1)
+    return np.asarray(change.cumsum(1)[:, :-1] > 0)
+
+
+def quarters_of(melody: NoteTable) -> float:
+    """How long it lasts, in quarters; one at the least."""
+    return max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
+
+
+def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """How often the notes a quarter would have to be doubled to be as many as in real accompaniments; 0 for as many or more."""
+    if not len(melody):
+        return 0.0
+    return float(np.clip(np.log2(USUAL_NOTES * quarters_of(melody) / max(len(accompaniment), 0.5)), 0, None))
+
+
+def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: float) -> float:
+    """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for as few or fewer."""
+    if not len(melody):
+        return 0.0
+    rate = len(accompaniment) / (quarters_of(melody) * 60 / quarters_per_minute)
+    return float(np.log2(max(rate / FULL_RATE, 1.0)))
+
+
+def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of the tune's quarters in which tune and accompaniment have fewer than three pitch classes."""
+    if not len(melody):
+        return 0.0
+    start, end = float(melody["onset"][0]), float((melody["onset"] + melody["duration"]).max())
+    notes = np.concatenate([melody, accompaniment])
+    heard = []
+    for quarter in np.arange(start, max(end, start + 1) - TOGETHER):
+        sounds = (notes["onset"] < quarter + 1 - TOGETHER) & (notes["onset"] + notes["duration"] > quarter + TOGETHER)
+        heard.append(len(np.unique(notes["pitch"][sounds] % 12)))
+    return float(np.mean(np.array(heard) < 3))
+
+
+def covering(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of the accompaniment's notes that begin above a note of the tune that sounds."""
+    if not len(melody) or not len(accompaniment):
+        return 0.0
+    now = accompaniment["onset"][:, None] + TOGETHER
+    sounds = (melody["onset"] <= now) & (melody["onset"] + melody["duration"] > now)
+    highest = np.where(sounds, melody["pitch"].astype(int), 0).max(1)
+    return float(((highest > 0) & (accompaniment["pitch"] > highest)).mean())
+
+
+def muddy(accompaniment: NoteTable) -> float:
+    """Share of onsets at which notes below :data:`LOW` are struck less than a fourth apart."""
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    found = []
+    for step in np.unique(steps):
+        pitch = np.sort(accompaniment["pitch"][steps == step].astype(int))
+        found.append(bool((np.diff(pitch[pitch < LOW]) < FOURTH).any()))
+    return float(np.mean(found)) if found else 0.0
+
+
+def same_bars(accompaniment: NoteTable, bars: BarTable) -> float:
+    """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like nothing."""
+    if len(bars) < 2:
+        return 0.0
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    edges = np.append(np.round(bars["start"] / TOGETHER).astype(np.int64), np.iinfo(np.int64).max)
+    found: list[set[tuple[int, int]]] = []
+    for begin, end in pairwise(edges.tolist()):
+        inside = (steps >= begin) & (steps < end)
+        found.append(set(zip((steps[inside] - begin).tolist(), accompaniment["pitch"][inside].tolist(), strict=True)))
+    return float(np.mean([one == other and bool(one) for one, other in pairwise(found)]))
+
+
+def still(accompaniment: NoteTable) -> float:
+    """Share of half notes, after the first, in which the lowest pitch that is struck is the one of the half note before."""
+    if not len(accompaniment):
+        return 0.0
+    half = (accompaniment["onset"] // 2).astype(np.int64)
+    lowest = np.full(int(half.max()) + 1, 128)
+    np.minimum.at(lowest, half, accompaniment["pitch"])
+    both = (lowest[1:] < 128) & (lowest[:-1] < 128)
+    return float((lowest[1:] == lowest[:-1])[both].mean()) if both.any() else 0.0
+
+
+def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
+    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters, silent ones left out."""
+    padded = np.pad(roll, ((0, 4), (0, -roll.shape[1] % (quarters * PROBES))))
+    found = padded.reshape(11, 12, -1, quarters * PROBES).sum((0, 3)).T
+    return np.asarray(found[found.any(1)], np.int64)
+
+
+def clarity(roll: NDArray[np.bool_]) -> float:
+    """Share of what sounds that is of one chord, the best of :data:`CHORDS`, in the mean of windows of two quarters."""
+    windows = chroma(roll, 2)
+    return float(((windows @ CHORDS.T).max(1) / windows.sum(1)).mean()) if len(windows) else 0.0
+
+
+def fifths(roll: NDArray[np.bool_]) -> float:
+    """Share of fifths and fourths among the changes of the root of a quarter's best chord; 0 where it never changes."""
+    steps = np.diff((chroma(roll, 1) @ ROOTED.T).argmax(1) % 12) % 12
+    return float(np.isin(steps[steps > 0], (5, 7)).mean()) if steps.any() else 0.0
+
+
+def path(roll: NDArray[np.bool_], key: Key) -> NDArray[np.int64]:
+    """(quarters,) the best of :data:`CHORDS` of each quarter that isn't silent, its root counted from the key's tonic."""
+    best = (chroma(roll, 1) @ ROOTED.T).argmax(1)
+    return np.asarray((best % 12 - key.tonic) % 12 + 12 * (best // 12), np.int64)
+
+
+@lru_cache(maxsize=1)
+def progressions() -> dict[str, NDArray[np.float64]]:
+    """By mode, (36, 36) log-probabilities of a quarter's chord (columns) after another, from what ``eval.ranker`` counted in
+    training scores."""
+    file = ASSETS / "chords.json"
+    found = {}
+    for mode, counts in json.loads(file.read_text(encoding="utf-8"))["counts"].items():
+        after = np.array(counts, float)
+        usual = (after.sum(0) + 0.5) / (after.sum(0) + 0.5).sum()
+        found[mode] = np.log((after + PRIOR * usual) / (after.sum(1, keepdims=True) + PRIOR))
+    return found
+
+
+def progression(roll: NDArray[np.bool_], key: Key) -> float:
+    """How likely composers' scores make each quarter's chord after the one before, in the key: mean log-probability in nats, no
+    higher than :data:`LIKELY`; of fewer than two chords, that of any of them."""
+    chords = path(roll, key)
+    if len(chords) < 2:
+        return -float(np.log(len(CHORDS)))
+    return min(float(progressions()[key.mode][chords[:-1], chords[1:]].mean()), LIKELY)
+
+
+def clash(roll: NDArray[np.bool_]) -> float:
+    """Share of the time with two pitches or more in which two of their classes are a semitone apart."""
+    classes = np.pad(roll, ((0, 4), (0, 0))).reshape(11, 12, -1).any(0)
+    several = roll.sum(0) > 1
+    return float((classes & np.roll(classes, 1, 0))[:, several].any(0).mean()) if several.any() else 0.0
+
+
+def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
+    """Share of a hand's onsets with more than :data:`HAND` semitones struck together."""
+    notes = np.concatenate([melody, accompaniment])
+    if not len(notes):
+        return 0.0
+    steps = np.round(notes["onset"] * 96).astype(np.int64) * 2 + split_hands(notes)
+    order = np.lexsort((notes["pitch"], steps))
+    first = np.flatnonzero(np.diff(steps[order], prepend=-1))
+    pitch = notes["pitch"][order].astype(int)
+    return float((np.maximum.reduceat(pitch, first) - pitch[first] > HAND).mean())
+
+
+def rush(notes: NoteTable, quarters_per_minute: float) -> float:
+    """Share of a hand's onsets that follow the one before sooner than :data:`FASTEST`; ``notes``: all that both hands play."""
+    if not len(notes):
+        return 0.0
+    hands, shortest = split_hands(notes), FASTEST * quarters_per_minute / 60
+    gaps = [np.diff(np.unique(np.round(notes["onset"][hands == hand], 6))) for hand in (0, 1)]
+    return float((np.concatenate(gaps) < shortest).sum() / max(sum(len(one) + 1 for one in gaps), 1))
+
+
+def repeated(accompaniment: NoteTable) -> float:
+    """Share of the notes, onset by onset, whose pitch was struck at one of the two onsets before, too; 1 of a drone, or of two
+    pitches in turn."""
+    steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
+    struck = [set(accompaniment["pitch"][steps == step].tolist()) for step in np.unique(steps)]
+    again = [
+        len(now & (first | second)) / len(now) for first, second, now in zip([set(), *struck], struck, struck[1:], strict=False)
+    ]
+    return float(np.mean(again)) if again else 0.0
+
+
+def open_end(melody: NoteTable, accompaniment: NoteTable, key: Key) -> float:
+    """How far the last sonority is from a close in the key: half for a bass that isn't the tonic, half for notes outside its
+    triad, up to half for a bass an octave above :data:`LOW_CLOSE`; all of it where nothing sounds with the tune's last note. A
+    song that ends elsewhere has the same in all its candidates."""
+    ends = accompaniment["onset"] + accompaniment["duration"]
+    if not (ends > melody["onset"].max(initial=0) + TOGETHER).any():
+        return 1.5
+    last = accompaniment["pitch"][ends >= ends.max() - 1e-3].astype(int)
+    wrong = (int(last.min()) % 12 != key.tonic, not np.isin(last % 12, key.triad).all())
+    return 0.5 * (sum(wrong) + float(np.clip((last.min() - LOW_CLOSE) / 12, 0, 1)))
+
+
+def score(
+    style: float,
+    plain: float,
+    melody: NoteTable,
+    accompaniment: NoteTable,
+    match: Match = NO_MATCH,
+    quarters_per_minute: float = 100.0,
+    idiom: float = 0.0,
+    *,
+    closes: bool = True,
+    bars: BarTable | None = None,
+) -> dict[str, float]:
+    """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
+    is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
+    makes a chosen token, in the mean, than the base alone: nats; 0 where the base isn't asked), ``dissonance`` and
+    ``longest_match_notes``.
+
+    How likely the tokens are, under the style or against the base, has no weight: what is likeliest is thin and repeats itself,
+    and what is likeliest against the base exaggerates, more than any composer's own music does.
+
+    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
+    ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
+    ``idiom``: as :func:`styletransfer.transfer.ranking.likeness.likeness` has it. ``closes``: whether the piece ends here, so that an
+    open end is one. ``bars``: of the music; where there is no melody, they tell how long there ought to be some.
+    """
+    notes = np.concatenate([melody, accompaniment])
+    roll, key = piano_roll(notes), estimate_key(melody if len(melody) else accompaniment)
+    time = melody
+    if not len(melody) and bars is not None and len(bars):
+        begin = float(bars["start"][0])
+        time = make_notes([begin], [float(bars["start"][-1] + bars["length"][-1]) - begin], [0])
+    measures = {
+        "progression": progression(roll, key),
+        "emptiness": emptiness(time, accompaniment),
+        "repeated": repeated(accompaniment),
+        "thinness": thinness(time, accompaniment),
+        "crowding": crowding(time, accompaniment, quarters_per_minute),
+        "bare": bare(melody, accompaniment),
+        "covering": covering(melody, accompaniment),
+        "muddy": muddy(accompaniment),
+        "same_bars": 0.0 if bars is None else same_bars(accompaniment, bars),
+        "still": still(accompaniment),
+        "stretch": stretch(melody, accompaniment),
+        "rush": rush(notes, quarters_per_minute),
+        "open_end": open_end(time, accompaniment, key) if closes else 0.0,
+        "idiom": idiom,
+        "copied": float(match.is_copy(len(notes))),
+    }
+    told = {
+        "likelihood": style,
+        "contrast": style - plain if plain else 0.0,
+        "clarity": clarity(roll),
+        "fifths": fifths(roll),
+        "clash": clash(roll),
+        "late": emptiness(time, accompaniment, OPENING),
+        "dissonance": dissonance(melody, accompaniment),
+        "longest_match_notes": match.notes,
+    }
+    total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
+    return {name: round(value, 4) for name, value in (told | measures | {"total": total}).items()}

@@ -1,0 +1,50 @@
+"""What comes back: an arrangement, and the report of how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styletransfer.formats.read import legible
+from styletransfer.music.notes import NoteTable, Piece
+from styletransfer.styles.blend import shown
+from styletransfer.transfer.request import Request
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Result:
+    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
+
+    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them.
+    Where the choice is made phrase by phrase, they differ in the last phrase, and in what goes on after the tune. ``request``:
+    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
+    ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
+    """
+
+    piece: Piece
+    report: dict[str, Any]
+    request: Request | None = None
+    melody: Piece | None = None
+    candidates: tuple[Piece, ...] = ()
+    provenance: Provenance | None = None
+
+    @property
+    def notes(self) -> NoteTable:
+        """The arrangement's note table (``NOTE_DTYPE``)."""
+        return self.piece.notes
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        style = f"in the style of {legible(shown(self.report['style']))}"
+        return f"{legible(Path(self.request.song).stem) or 'chords'} {style}" if self.request else style
+
+    @property
+    def ranking(self) -> list[int]:
+        """The numbers of the candidates, the best first."""
+        scores, best = self.report["candidates"], self.report["candidate"]
+        return sorted(range(len(self.candidates)), key=lambda k: (k != best, -scores[k]["total"]))
