@@ -1,7 +1,7 @@
 """How long a user waits: ``python -m benchmarks.apply --write benchmarks/apply.md``.
 
-Medians of five runs, each in a fresh process, on the machine that is named; imports and weights are part of them. The first
-token is the first that is sampled, of any candidate.
+Medians of five runs, each in a fresh process, on the machine that is named; imports and weights are
+part of them. The first token is the first that is sampled, of any candidate.
 """
 
 from __future__ import annotations
@@ -62,18 +62,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
-    lines = [f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {arguments.runs} runs", ""]
+    lines = [
+        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {arguments.runs} runs",
+        "",
+    ]
     lines += ["| command | seconds | slowest | target |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         for command, target in TARGETS.items():
             times = [seconds(command, Path(folder)) for _ in range(arguments.runs)]
             limit = f"under {target:g}" if target else ""
-            lines.append(f"| `{command}` | {statistics.median(times):.2f} | {max(times):.2f} | {limit} |")
+            lines.append(
+                f"| `{command}` | {statistics.median(times):.2f} | {max(times):.2f} | {limit} |"
+            )
             print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.write:
-        arguments.write.write_text(f"# Waiting times\n\n`python -m benchmarks.apply --write benchmarks/apply.md`\n\n{text}")
+        arguments.write.write_text(
+            f"# Waiting times\n\n`python -m benchmarks.apply --write benchmarks/apply.md`\n\n{text}"
+        )
     return 0
 
 

@@ -2,16 +2,17 @@
 
     python -m benchmarks.chords PREPARED LABELS [--write benchmarks/chords.md]
 
-The validation and test pieces of a prepared data set for which the DCML corpora have harmony labels; no piece or twin of them
-was learnt from. Scores: the share of the labelled time in which the root, the root and quality, and the bass are the label's
-(as in mir_eval.chord, weighed by time); and for where chords begin, F1 of the starts inside labelled time, each start matched
-at most once and within an eighth of a quarter (mir_eval.segment's with that tolerance, less the pieces' own edges). Ratios of
-sums over movements, with 95 % bootstrap intervals over movements. The templates are 0.1.0's:
-triads and sevenths on beats, how much of what sounds is theirs, and a price on changes (Viterbi's algorithm); a chord's bass is
-the lowest note of most of its beats.
+The validation and test pieces of a prepared data set for which the DCML corpora have harmony
+labels; no piece or twin of them was learnt from. Scores: the share of the labelled time in which
+the root, the root and quality, and the bass are the label's (as in mir_eval.chord, weighed by
+time); and for where chords begin, F1 of the starts inside labelled time, each start matched at most
+once and within an eighth of a quarter (mir_eval.segment's with that tolerance, less the pieces' own
+edges). Ratios of sums over movements, with 95 % bootstrap intervals over movements. The templates
+are 0.1.0's: triads and sevenths on beats, how much of what sounds is theirs, and a price on changes
+(Viterbi's algorithm); a chord's bass is the lowest note of most of its beats.
 
-Known limits: labels start between eighths in 4 % of cases, and no frame does there; a movement has the labels of
-one expert, and how far two would agree isn't measured here.
+Known limits: labels start between eighths in 4 % of cases, and no frame does there; a movement has
+the labels of one expert, and how far two would agree isn't measured here.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from styletransfer.music.qualities import NONE
 TOLERANCE = 0.125
 """Quarters by which a chord's start may be beside the label's."""
 
-CHORDS = [(root, quality) for quality in (0, 1, 2, 3, 4, 6, 5, 7, 8) for root in range(12)]  # of equals the first
+CHORDS = [
+    (root, quality) for quality in (0, 1, 2, 3, 4, 6, 5, 7, 8) for root in range(12)
+]  # of equals the first
 TEMPLATES = np.array([[tone in tones_of(*chord) for tone in range(12)] for chord in CHORDS], float)
 ROOTS, QUALITIES = np.array(CHORDS).T
 SEVENTH = 0.15
@@ -69,16 +72,24 @@ def templates(notes: NoteTable, bars: BarTable) -> ChordTable:
         sounding = heard > 1e-3
         bass = int(pitch[sounding].min()) % 12 if sounding.any() else NONE
         basses.append(bass)
-        scores.append(_fit(np.bincount(pitch[sounding] % 12, heard[sounding], minlength=12).astype(float), bass))
+        scores.append(
+            _fit(
+                np.bincount(pitch[sounding] % 12, heard[sounding], minlength=12).astype(float), bass
+            )
+        )
 
     path = cheapest_path(-np.array(scores), CHANGE * (1 - np.eye(len(CHORDS))))
     return chord_table(
-        np.array(beats), edges[-1], np.column_stack([ROOTS[path], QUALITIES[path], _steady(path, np.array(basses))])
+        np.array(beats),
+        edges[-1],
+        np.column_stack([ROOTS[path], QUALITIES[path], _steady(path, np.array(basses))]),
     )
 
 
 def _fit(sound: Floats, bass: int) -> Floats:
-    """Tell how well each template fits what sounds, (templates,), from how long each pitch class does, (12,)."""
+    """Tell how well each template fits what sounds, (templates,), from how long each pitch class
+    does, (12,).
+    """
     total = float(sound.sum())
     if not total:
         return np.zeros(len(CHORDS))
@@ -91,39 +102,56 @@ def _steady(path: NDArray[np.int64], basses: NDArray[np.int64]) -> NDArray[np.in
     """Take for each beat the bass that most beats of its chord have."""
     edges = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1], [True]]))
     spans = [basses[a:b] for a, b in pairwise(edges)]
-    return np.concatenate([np.full(len(span), np.bincount(span + 1).argmax() - 1) for span in spans])
+    return np.concatenate(
+        [np.full(len(span), np.bincount(span + 1).argmax() - 1) for span in spans]
+    )
 
 
 def accompaniment_alone(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """Recognise chords where the melody isn't heard: what is left of the harmony, against labels of the whole."""
+    """Recognise chords where the melody isn't heard: what is left of the harmony, against labels of
+    the whole.
+    """
     return recognise(notes[~notes["melody"]], bars)
 
 
 def agreement(table: ChordTable, labels: ChordTable) -> Floats:
-    """Count (right root, right chord, right bass, labelled time, starts met, starts of the table, starts of the labels)."""
+    """Count (right root, right chord, right bass, labelled time, starts met, starts of the table,
+    starts of the labels).
+    """
     stops = labels["start"] + labels["length"]
     edges = np.unique(np.concatenate([labels["start"], stops, table["start"]]).astype(float))
     middle, length = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     true = np.clip(np.searchsorted(labels["start"], middle, side="right") - 1, 0, None)
     known = (middle >= labels["start"][true]) & (middle < stops[true])
-    mine, asked = table[np.searchsorted(table["start"], middle, side="right").clip(1) - 1], labels[true]
+    mine, asked = (
+        table[np.searchsorted(table["start"], middle, side="right").clip(1) - 1],
+        labels[true],
+    )
 
     root = mine["root"] == asked["root"]
     right = [root, root & (mine["quality"] == asked["quality"]), mine["bass"] == asked["bass"]]
     time_right = [float(length[known & one].sum()) for one in right]
 
     joined = np.abs(labels["start"][1:] - stops[:-1]) < 1e-3
-    differ = np.any([labels[name][1:] != labels[name][:-1] for name in ("root", "quality", "bass")], axis=0)
+    differ = np.any(
+        [labels[name][1:] != labels[name][:-1] for name in ("root", "quality", "bass")], axis=0
+    )
     starts = labels["start"][1:][joined & differ].astype(float)
     inside = known[np.searchsorted(edges, table["start"]).clip(1) - 1]
     inside &= known[np.searchsorted(edges, table["start"]).clip(0, len(known) - 1)]
-    unlabelled = np.isin(table["start"], labels["start"][1:][~joined]) | (table["start"] <= labels["start"][0])
+    unlabelled = np.isin(table["start"], labels["start"][1:][~joined]) | (
+        table["start"] <= labels["start"][0]
+    )
     found = table["start"][inside & ~unlabelled].astype(float)
-    return np.array([*time_right, length[known].sum(), _met(found, starts), len(found), len(starts)])
+    return np.array(
+        [*time_right, length[known].sum(), _met(found, starts), len(found), len(starts)]
+    )
 
 
 def _met(found: Floats, starts: Floats) -> int:
-    """Count the pairs of starts that lie within :data:`TOLERANCE`, both ascending: greedy is the best here."""
+    """Count the pairs of starts that lie within :data:`TOLERANCE`, both ascending: greedy is the
+    best here.
+    """
     count = here = 0
     for start in starts.tolist():
         while here < len(found) and found[here] < start - TOLERANCE:
@@ -155,14 +183,28 @@ def measured(library: Library, pieces: list[Labelled], method: Method) -> tuple[
 
 def page(library: Library, folder: Path, command: str) -> str:
     """Write the page."""
-    lines = ["# Naming chords", "", f"`{command}`", "", (__doc__ or "").split("\n\n", 2)[2].strip(), ""]
-    methods: dict[str, Method] = {"templates": templates, "learnt": recognise, "learnt, no melody": accompaniment_alone}
+    lines = [
+        "# Naming chords",
+        "",
+        f"`{command}`",
+        "",
+        (__doc__ or "").split("\n\n", 2)[2].strip(),
+        "",
+    ]
+    methods: dict[str, Method] = {
+        "templates": templates,
+        "learnt": recognise,
+        "learnt, no melody": accompaniment_alone,
+    }
     for split in ("validation", "test"):
         pieces = labelled_pieces(library, folder, split)
         names = [library.pieces[piece.index].group for piece in pieces]
         results = {name: measured(library, pieces, method) for name, method in methods.items()}
         lines += [f"## {split}: {len(pieces)} movements", ""]
-        lines += [f"| composer | movements | method | {' | '.join(COLUMNS)} |", "|---|--:|---|" + "---|" * len(COLUMNS)]
+        lines += [
+            f"| composer | movements | method | {' | '.join(COLUMNS)} |",
+            "|---|--:|---|" + "---|" * len(COLUMNS),
+        ]
         composers = sorted({piece.composer for piece in pieces})
         for composer in ("all", *composers):
             rows = [k for k, piece in enumerate(pieces) if composer in ("all", piece.composer)]
@@ -180,12 +222,16 @@ def _cell(one: Interval) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print, or write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
-    command = f"python -m benchmarks.chords {arguments.data} {arguments.labels} --write {arguments.write}"
+    command = (
+        f"python -m benchmarks.chords {arguments.data} {arguments.labels} --write {arguments.write}"
+    )
     text = page(Library.load(arguments.data), arguments.labels, command)
     if arguments.write:
         arguments.write.write_text(text, encoding="utf-8")

@@ -1,10 +1,12 @@
 """How fast notes come: ``python -m benchmarks.generate --write benchmarks/generate.md``.
 
-One tune under the locked grammar in one style at strength 1 (one model, one prediction a token), by ``transformers``' own
-``generate`` with the grammar as its logits processor, and by this package's decode loop, with the same weights, in the same
-process. Each is run once to warm up, then as often as is asked; the best counts. Beside them the limit that memory sets where
-every token is decoded by itself: all weights are read once for each, at the bandwidth with which this machine sums a tensor
-that no cache holds. Ours isn't held by it, as what follows without a choice is read with the token before.
+One tune under the locked grammar in one style at strength 1 (one model, one prediction a token), by
+``transformers``' own ``generate`` with the grammar as its logits processor, and by this package's
+decode loop, with the same weights, in the same process. Each is run once to warm up, then as often
+as is asked; the best counts. Beside them the limit that memory sets where every token is decoded by
+itself: all weights are read once for each, at the bandwidth with which this machine sums a tensor
+that no cache holds. Ours isn't held by it, as what follows without a choice is read with the token
+before.
 """
 
 from __future__ import annotations
@@ -40,11 +42,15 @@ STREAMED = 256 << 20  # bytes of the tensor that measures the bandwidth
 
 
 class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens, followers know the rest."""
+    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens,
+    followers know the rest.
+    """
 
     followers: Sequence[Follower] = ()
 
-    def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
+    def prepare_inputs_for_generation(
+        self, input_ids: torch.Tensor, **kwargs: Any
+    ) -> dict[str, Any]:
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)
         return inputs | {"history": input_ids}
 
@@ -59,10 +65,13 @@ class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers'
         if history is None or history.shape == input_ids.shape:
             self.followers = [Follower(self.features.lists) for _ in input_ids]
         rows = [
-            [follower.push(index) for index in row] for row, follower in zip(input_ids.tolist(), self.followers, strict=True)
+            [follower.push(index) for index in row]
+            for row, follower in zip(input_ids.tolist(), self.followers, strict=True)
         ]
         embedded = self.embed(input_ids, torch.tensor(rows))
-        return LlamaForCausalLM.forward(self, inputs_embeds=embedded, attention_mask=attention_mask, **kwargs)
+        return LlamaForCausalLM.forward(
+            self, inputs_embeds=embedded, attention_mask=attention_mask, **kwargs
+        )
 
     @classmethod
     def of(cls, model: MelodyLlama) -> Generating:
@@ -74,7 +83,9 @@ class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers'
 
 
 class Grammar(LogitsProcessor):
-    """The locked grammar as a logits processor: a line for each sequence, which takes whatever token came last."""
+    """The locked grammar as a logits processor: a line for each sequence, which takes whatever
+    token came last.
+    """
 
     def __init__(self, lines: Sequence[Line], pad: int) -> None:
         self.lines, self.pad, self.begun = lines, pad, False
@@ -112,16 +123,25 @@ def job(tune: str, style: str, model: Path | None = None) -> Job:
     return Job(codec, plan, voice)
 
 
-def by_transformers(job: Job, model: Generating, candidates: int, *, greedy: bool = False) -> list[list[list[int]]]:
+def by_transformers(
+    job: Job, model: Generating, candidates: int, *, greedy: bool = False
+) -> list[list[list[int]]]:
     """The tokens of the bars of each candidate, by ``generate``."""
     lines = [Line(job.codec, job.plan) for _ in range(candidates)]
     opening = list(lines[0].forced)
     for line in lines:
         for index in opening:
             line.push(index)
-    controls = [job.codec.vocabulary[name] for name in replace(job.voice.controls, key=lines[0].melody_key(0)).tokens()]
+    controls = [
+        job.codec.vocabulary[name]
+        for name in replace(job.voice.controls, key=lines[0].melody_key(0)).tokens()
+    ]
     ids = torch.tensor([controls + opening] * candidates)
-    choose = {"do_sample": False} if greedy else {"do_sample": True, "temperature": 1.0, "top_p": 0.98, "top_k": 0}
+    choose = (
+        {"do_sample": False}
+        if greedy
+        else {"do_sample": True, "temperature": 1.0, "top_p": 0.98, "top_k": 0}
+    )
     with torch.inference_mode():
         model.generate(
             ids,
@@ -155,11 +175,15 @@ def bandwidth() -> float:
 
 def tokens(bars: list[list[list[int]]], job: Job) -> int:
     """All that was decoded, forced tokens among it, of all candidates."""
-    told = sum(len(Line(job.codec, job.plan).melody_segment(bar)) + 1 for bar in range(job.plan.bars))
+    told = sum(
+        len(Line(job.codec, job.plan).melody_segment(bar)) + 1 for bar in range(job.plan.bars)
+    )
     return sum(len(ids) for one in bars for ids in one) + told * len(bars)
 
 
-def fastest(decode: Callable[[], list[list[list[int]]]], job: Job, runs: int) -> tuple[float, float]:
+def fastest(
+    decode: Callable[[], list[list[list[int]]]], job: Job, runs: int
+) -> tuple[float, float]:
     """Tokens a second, and seconds, of the run with the most of them."""
     decode()
     found = []
@@ -172,7 +196,9 @@ def fastest(decode: Callable[[], list[list[list[int]]]], job: Job, runs: int) ->
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tune", default="happy-birthday")
     parser.add_argument("--style", default="bach")
     parser.add_argument("--runs", type=int, default=3)
@@ -195,7 +221,10 @@ def main(argv: list[str] | None = None) -> int:
     for candidates in CANDIDATES:
         theirs, ours = (
             fastest(decode, task, arguments.runs)
-            for decode in (partial(by_transformers, task, model, candidates), partial(by_us, task, candidates))
+            for decode in (
+                partial(by_transformers, task, model, candidates),
+                partial(by_us, task, candidates),
+            )
         )
         music = [candidates * melody.length_seconds / seconds for _, seconds in (theirs, ours)]
         lines.append(
@@ -206,7 +235,9 @@ def main(argv: list[str] | None = None) -> int:
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.write:
-        arguments.write.write_text(f"# Decoding\n\n`python -m benchmarks.generate --write benchmarks/generate.md`\n\n{text}")
+        arguments.write.write_text(
+            f"# Decoding\n\n`python -m benchmarks.generate --write benchmarks/generate.md`\n\n{text}"
+        )
     return 0
 
 

@@ -1,9 +1,9 @@
 """How time and memory grow: ``python -m benchmarks.growth MAESTRO --write benchmarks``.
 
-An arrangement against the song's length (one candidate) and against candidates (a song of one minute), and the preparation of
-data against the number of files (of MAESTRO, in one process); each in a process of its own, whose largest resident size is its
-memory. The exponent is the slope of a straight line through the logarithms of seconds: 1 is linear. Writes ``growth.md``,
-``growth.png``.
+An arrangement against the song's length (one candidate) and against candidates (a song of one
+minute), and the preparation of data against the number of files (of MAESTRO, in one process); each
+in a process of its own, whose largest resident size is its memory. The exponent is the slope of a
+straight line through the logarithms of seconds: 1 is linear. Writes ``growth.md``, ``growth.png``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def one(kind: str, size: int, maestro: Path) -> dict[str, float]:
             begin = time.perf_counter()
             apply(Request(str(folder / "song.mid"), "chopin", SamplingConfig(candidates)))
         seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "seconds": seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def exponent(sizes: list[int], seconds: list[float]) -> float:
@@ -87,7 +90,9 @@ def picture(found: dict[str, list[dict[str, float]]]) -> bytes:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "SIZE"), help="One run, told as JSON.")
     parser.add_argument("--write", type=Path, help="the folder to write in")
@@ -99,14 +104,36 @@ def main(argv: list[str] | None = None) -> int:
     lines = ["| | size | seconds | megabytes | exponent |", "|---|---|---|---|---|"]
     for kind, sizes in KINDS.items():
         for size in sizes:
-            command = [sys.executable, "-m", "benchmarks.growth", str(arguments.maestro), "--one", kind, str(size)]
-            run = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.growth",
+                str(arguments.maestro),
+                "--one",
+                kind,
+                str(size),
+            ]
+            run = json.loads(
+                subprocess.run(
+                    command, check=True, capture_output=True, text=True
+                ).stdout.splitlines()[-1]
+            )
             found.setdefault(kind, []).append(run)
-            slope = exponent(list(sizes), [one["seconds"] for one in found[kind]]) if size == sizes[-1] else None
+            slope = (
+                exponent(list(sizes), [one["seconds"] for one in found[kind]])
+                if size == sizes[-1]
+                else None
+            )
             told = "" if slope is None else f"{slope:.2f}"
-            lines.append(f"| {kind} | {size} | {run['seconds']:.1f} | {run['megabytes']:.0f} | {told} |")
+            lines.append(
+                f"| {kind} | {size} | {run['seconds']:.1f} | {run['megabytes']:.0f} | {told} |"
+            )
             print(lines[-1], flush=True)
-    text = f"# Growth\n\n{__doc__}\nOn {processor()}.\n\n" + "\n".join(lines) + "\n\n![growth](growth.png)\n"
+    text = (
+        f"# Growth\n\n{__doc__}\nOn {processor()}.\n\n"
+        + "\n".join(lines)
+        + "\n\n![growth](growth.png)\n"
+    )
     if arguments.write:
         write_bytes(arguments.write / "growth.md", text.encode(), force=True)
         write_bytes(arguments.write / "growth.png", picture(found), force=True)

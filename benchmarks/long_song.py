@@ -1,11 +1,12 @@
 """Long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
 
-Twinkle and the Ode to Joy in turn, a key further each time, for so many minutes; for the performance, every onset is up to
-:data:`UNEVEN` quarters early or late, so that there is no grid to find. One candidate in Chopin's style, each run in a process
-of its own. The model reads a window; where that is full it begins anew with its last bars. A seam would show as a
-jump: the difference between the two bars before such an edge and the two from it on, beside the same at all other bars; p is
-the share of 10,000 random sets of as many of all bars whose mean difference is at least the edges'. Memory is the process's
-largest (resident) size.
+Twinkle and the Ode to Joy in turn, a key further each time, for so many minutes; for the
+performance, every onset is up to :data:`UNEVEN` quarters early or late, so that there is no grid to
+find. One candidate in Chopin's style, each run in a process of its own. The model reads a window;
+where that is full it begins anew with its last bars. A seam would show as a jump: the difference
+between the two bars before such an edge and the two from it on, beside the same at all other bars;
+p is the share of 10,000 random sets of as many of all bars whose mean difference is at least the
+edges'. Memory is the process's largest (resident) size.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ MEASURES = ("notes", "register", "loudness")
 
 
 def song(minutes: float, feel: str = "score") -> Piece:
-    """The tune: so many minutes at 120 quarters a minute, in 4/4; of a performance the time is uneven."""
+    """The tune: so many minutes at 120 quarters a minute, in 4/4; of a performance the time is
+    uneven.
+    """
     parts, start, turn = [], 0.0, 0
     while start < minutes * 120:
         notes = example(("twinkle", "ode-to-joy")[turn % 2]).notes.copy()
@@ -77,7 +80,11 @@ def one(minutes: float, feel: str) -> dict[str, Any]:
     piece = result.piece
     assert result.melody is not None
     assert piece.feel == feel
-    onset = piece.notes["onset"] / BAR_QUARTERS if feel == "score" else piece.onset_seconds / BAR_SECONDS
+    onset = (
+        piece.notes["onset"] / BAR_QUARTERS
+        if feel == "score"
+        else piece.onset_seconds / BAR_SECONDS
+    )
     tune = onset[piece.notes["melody"]]
     bars = len(piece.bars) if feel == "score" else int(tune.max()) + 1
     bar = np.floor(onset + 1e-3).astype(int)
@@ -95,7 +102,9 @@ def one(minutes: float, feel: str) -> dict[str, Any]:
 
 
 def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(bars,) the difference between the mean of a bar and the next, and that of the two before; NaN where there are none."""
+    """(bars,) the difference between the mean of a bar and the next, and that of the two before;
+    NaN where there are none.
+    """
     found = np.full(len(values), np.nan)
     for bar in range(2, len(values) - 1):
         around = values[bar - 2 : bar + 2]
@@ -116,15 +125,25 @@ def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=2, metavar=("MINUTES", "FEEL"), help="One run, told as JSON.")
+    parser.add_argument(
+        "--one", nargs=2, metavar=("MINUTES", "FEEL"), help="One run, told as JSON."
+    )
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     if arguments.one:
         print(json.dumps(one(float(arguments.one[0]), arguments.one[1])))
         return 0
-    lines = [f"On {processor()}, one thread.", "", "| minutes | feel | bars | windows | melody kept | seconds | megabytes |"]
+    lines = [
+        f"On {processor()}, one thread.",
+        "",
+        "| minutes | feel | bars | windows | melody kept | seconds | megabytes |",
+    ]
     lines += ["|---|---|---|---|---|---|---|"]
-    table = ["", "| minutes | feel | of a bar's accompaniment | jump at edges | elsewhere | p |", "|---|---|---|---|---|---|"]
+    table = [
+        "",
+        "| minutes | feel | of a bar's accompaniment | jump at edges | elsewhere | p |",
+        "|---|---|---|---|---|---|",
+    ]
     for minutes, feel in RUNS:
         command = [sys.executable, "-m", "benchmarks.long_song", "--one", str(minutes), feel]
         run = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -134,7 +153,9 @@ def main(argv: list[str] | None = None) -> int:
         if minutes >= 10:
             for measure in MEASURES:
                 at, elsewhere, p = seams(run, measure)
-                table.append(f"| {minutes:g} | {feel} | {measure} | {at:.2f} | {elsewhere:.2f} | {p:.2f} |")
+                table.append(
+                    f"| {minutes:g} | {feel} | {measure} | {at:.2f} | {elsewhere:.2f} | {p:.2f} |"
+                )
     text = "\n".join(lines + table) + "\n"
     print(text)
     if arguments.write:

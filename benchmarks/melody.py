@@ -2,11 +2,12 @@
 
     python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER [--write benchmarks/melody.md]
 
-POP909 (MELODY, BRIDGE and PIANO merged; MELODY is the truth) and keyboard scores (hands merged; the `skyline` of the
-right hand is the truth). Metric: precision, recall and F1 of notes after mir_eval.transcription: same pitch, onset
-within 50 ms, ends ignored (C. Raffel et al., ISMIR 2014); the mean over pieces, with a 95 % bootstrap interval. A
-note that several tracks strike at once counts once. Half of the pieces were used to fit and tune; the
-other half was looked at only when the features and the networks' size were chosen. Both are shown.
+POP909 (MELODY, BRIDGE and PIANO merged; MELODY is the truth) and keyboard scores (hands merged; the
+`skyline` of the right hand is the truth). Metric: precision, recall and F1 of notes after
+mir_eval.transcription: same pitch, onset within 50 ms, ends ignored (C. Raffel et al., ISMIR 2014);
+the mean over pieces, with a 95 % bootstrap interval. A note that several tracks strike at once
+counts once. Half of the pieces were used to fit and tune; the other half was looked at only when
+the features and the networks' size were chosen. Both are shown.
 """
 
 from __future__ import annotations
@@ -51,8 +52,12 @@ class Example:
         return note_seconds(self.piece)[1]
 
     def labels(self, tolerance: float = 0.05) -> NDArray[np.bool_]:
-        """Which notes of the merged piece are melody: those with a true note of the same pitch within 50 ms."""
-        true = np.concatenate([[-np.inf], np.sort(self.true_pitch * 1e6 + self.true_onset), [np.inf]])
+        """Which notes of the merged piece are melody: those with a true note of the same pitch
+        within 50 ms.
+        """
+        true = np.concatenate(
+            [[-np.inf], np.sort(self.true_pitch * 1e6 + self.true_onset), [np.inf]]
+        )
         place = self.piece.notes["pitch"] * 1e6 + self.onset
         index = np.searchsorted(true, place)
         return np.asarray(np.minimum(true[index] - place, place - true[index - 1]) <= tolerance)
@@ -99,7 +104,12 @@ def load_keyboard(folder: Path, movements: int) -> list[Example]:
 
 
 def _example(path: Path, piece: Piece, melody: NDArray[np.bool_], trained_on: bool) -> Example:
-    return Example(merge(path), piece.onset_seconds[melody], piece.notes["pitch"][melody].astype(float), trained_on)
+    return Example(
+        merge(path),
+        piece.onset_seconds[melody],
+        piece.notes["pitch"][melody].astype(float),
+        trained_on,
+    )
 
 
 def plain_skyline(piece: Piece) -> NDArray[np.bool_]:
@@ -137,7 +147,9 @@ METHODS: dict[str, Method] = {
 
 
 def row(name: str, examples: list[Example], method_name: str) -> str:
-    scores = np.array([note_f1(example, METHODS[method_name](example.piece)) for example in examples])
+    scores = np.array(
+        [note_f1(example, METHODS[method_name](example.piece)) for example in examples]
+    )
     draws = np.random.default_rng(0).integers(0, len(scores), (2000, len(scores)))
     low, high = np.percentile(scores[draws, 2].mean(axis=1), [2.5, 97.5])
     precision, recall, f1 = scores.mean(axis=0)
@@ -146,18 +158,34 @@ def row(name: str, examples: list[Example], method_name: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pop909", type=Path)
     parser.add_argument("scores", type=Path)
-    parser.add_argument("--movements", type=int, default=220, help="keyboard movements, half of them fitted on")
+    parser.add_argument(
+        "--movements", type=int, default=220, help="keyboard movements, half of them fitted on"
+    )
     parser.add_argument("--write", type=Path, help="write the table to this file too")
     arguments = parser.parse_args(argv)
     warnings.filterwarnings("ignore", module="mir_eval")
-    songs, movements = load_pop909(arguments.pop909), load_keyboard(arguments.scores, arguments.movements)
-    lines = ["| data | pieces | method | precision | recall | F1 | 95 % |", "|---|---|---|---|---|---|---|"]
+    songs, movements = (
+        load_pop909(arguments.pop909),
+        load_keyboard(arguments.scores, arguments.movements),
+    )
+    lines = [
+        "| data | pieces | method | precision | recall | F1 | 95 % |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, examples in (("POP909", songs), ("keyboard scores", movements)):
-        held_out, fitted = ([e for e in examples if e.trained_on == fitted_on] for fitted_on in (False, True))
-        for part, chosen in (("all", examples), ("held-out half", held_out), ("half fitted on", fitted)):
+        held_out, fitted = (
+            [e for e in examples if e.trained_on == fitted_on] for fitted_on in (False, True)
+        )
+        for part, chosen in (
+            ("all", examples),
+            ("held-out half", held_out),
+            ("half fitted on", fitted),
+        ):
             lines += [row(f"{name}, {part}", chosen, method) for method in METHODS]
     pieces = [example.piece for example in movements]
     began = time.perf_counter()
@@ -167,7 +195,9 @@ def main(argv: list[str] | None = None) -> None:
     lines += ["", f"`extract_merged` took {micros:.1f} microseconds a note, on one core."]
     print("\n".join(lines))
     if arguments.write:
-        command = "python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER --write benchmarks/melody.md"
+        command = (
+            "python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER --write benchmarks/melody.md"
+        )
         text = "\n".join(
             [
                 "# Finding the melody",

@@ -2,12 +2,13 @@
 
     python -m benchmarks.melody_fit POP909_FOLDER SCORES_FOLDER
 
-Training data: every second song of POP909 (the others are for testing; MIT licence), where MELODY is the truth, and
-half of a sample of the keyboard scores, where the top of the right hand is the truth (derived from the DCML corpora,
-CC BY-NC-SA 4.0). All tracks and pedals are merged into one first. Each song counts as much as two movements. To fit
-more than these two kinds of music, pieces are also varied: other keys and tempos, flat loudness (songs), and uneven
-onsets, loudness and pedal (scores: a melody that is louder and earlier, after W. Goebl, "Melody lead in piano
-performance: expressive device or artifact?", J. Acoust. Soc. Am. 110, 2001).
+Training data: every second song of POP909 (the others are for testing; MIT licence), where MELODY
+is the truth, and half of a sample of the keyboard scores, where the top of the right hand is the
+truth (derived from the DCML corpora, CC BY-NC-SA 4.0). All tracks and pedals are merged into one
+first. Each song counts as much as two movements. To fit more than these two kinds of music, pieces
+are also varied: other keys and tempos, flat loudness (songs), and uneven onsets, loudness and pedal
+(scores: a melody that is louder and earlier, after W. Goebl, "Melody lead in piano performance:
+expressive device or artifact?", J. Acoust. Soc. Am. 110, 2001).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ UNITS, DECAY, EPOCHS, ROWS = 16, 0.1, 25, 400_000
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pop909", type=Path)
     parser.add_argument("scores", type=Path)
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/melody.json"))
@@ -37,16 +40,28 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     songs = [example for example in load_pop909(arguments.pop909) if example.trained_on]
-    movements = [example for example in load_keyboard(arguments.scores, arguments.movements) if example.trained_on]
-    versions = [version for example in songs for version in (as_is(example), song_varied(example, rng))]
-    versions += [version for example in movements for version in (as_is(example), performed(example, rng))]
-    weight = np.repeat([2.0] * (2 * len(songs)) + [1.0] * (2 * len(movements)), [len(v[0]) for v in versions])
+    movements = [
+        example
+        for example in load_keyboard(arguments.scores, arguments.movements)
+        if example.trained_on
+    ]
+    versions = [
+        version for example in songs for version in (as_is(example), song_varied(example, rng))
+    ]
+    versions += [
+        version for example in movements for version in (as_is(example), performed(example, rng))
+    ]
+    weight = np.repeat(
+        [2.0] * (2 * len(songs)) + [1.0] * (2 * len(movements)), [len(v[0]) for v in versions]
+    )
     weight /= np.repeat([len(v[0]) for v in versions], [len(v[0]) for v in versions])
     truth = np.concatenate([v[4] for v in versions])
 
     seen = [voice.features(*v[:4]) for v in versions]
     first = fit(np.concatenate(seen), truth, weight, rng)
-    more = [np.hstack([x, voice.context(*v[:4], first(x))]) for x, v in zip(seen, versions, strict=True)]
+    more = [
+        np.hstack([x, voice.context(*v[:4], first(x))]) for x, v in zip(seen, versions, strict=True)
+    ]
     second = fit(np.concatenate(more), truth, weight, rng)
     stored = {
         "about": "scores for notes as melody; made by benchmarks/melody_fit.py from POP909 (MIT) and keyboard scores "
@@ -59,19 +74,37 @@ def main(argv: list[str] | None = None) -> None:
     arguments.out.write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 
-Version = tuple[NoteTable, NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]
+Version = tuple[
+    NoteTable, NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]
+]
 
 
 def as_is(example: Example) -> Version:
     """Notes, onsets and ends in seconds, chords, and which notes are melody."""
-    return version(example.piece.notes, example.onset, example.end, example.labels(), chord_tolerance(example.piece))
+    return version(
+        example.piece.notes,
+        example.onset,
+        example.end,
+        example.labels(),
+        chord_tolerance(example.piece),
+    )
 
 
 def version(
-    notes: NoteTable, onset: NDArray[np.float64], end: NDArray[np.float64], truth: NDArray[np.bool_], tolerance: float
+    notes: NoteTable,
+    onset: NDArray[np.float64],
+    end: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    tolerance: float,
 ) -> Version:
     order = np.lexsort((notes["pitch"], onset))
-    return notes[order], onset[order], end[order], voice.chords(onset[order], tolerance), truth[order]
+    return (
+        notes[order],
+        onset[order],
+        end[order],
+        voice.chords(onset[order], tolerance),
+        truth[order],
+    )
 
 
 def song_varied(example: Example, rng: np.random.Generator) -> Version:
@@ -80,11 +113,19 @@ def song_varied(example: Example, rng: np.random.Generator) -> Version:
     notes["pitch"] = np.clip(notes["pitch"].astype(int) + rng.integers(-5, 8), 0, 127)
     flatten = rng.choice([0.0, 0.5])
     notes["velocity"] = np.round(80 + flatten * (notes["velocity"].astype(float) - 80))
-    return version(notes, example.onset * tempo, example.end * tempo, example.labels(), chord_tolerance(example.piece))
+    return version(
+        notes,
+        example.onset * tempo,
+        example.end * tempo,
+        example.labels(),
+        chord_tolerance(example.piece),
+    )
 
 
 def performed(example: Example, rng: np.random.Generator) -> Version:
-    """A movement as if it were played: uneven onsets and loudness, pedal, in another key and tempo."""
+    """A movement as if it were played: uneven onsets and loudness, pedal, in another key and
+    tempo.
+    """
     notes, truth, tempo = example.piece.notes.copy(), example.labels(), rng.uniform(0.6, 1.4)
     notes["pitch"] = np.clip(notes["pitch"].astype(int) + rng.integers(-5, 6), 0, 127)
     loud = rng.normal(0, 8, len(notes)) + truth * rng.uniform(0, 16)
@@ -97,11 +138,21 @@ def performed(example: Example, rng: np.random.Generator) -> Version:
 
 
 def fit(
-    inputs: NDArray[np.float64], truth: NDArray[np.bool_], weight: NDArray[np.float64], rng: np.random.Generator
+    inputs: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> voice.Network:
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
     chosen = rng.choice(len(truth), ROWS, p=weight / weight.sum())
-    model = MLPClassifier((UNITS,), alpha=DECAY, max_iter=EPOCHS, batch_size=500, learning_rate_init=2e-3, random_state=0)
+    model = MLPClassifier(
+        (UNITS,),
+        alpha=DECAY,
+        max_iter=EPOCHS,
+        batch_size=500,
+        learning_rate_init=2e-3,
+        random_state=0,
+    )
     model.fit(((inputs - mean) / scale)[chosen], truth[chosen])
     (hidden, out), (hidden_bias, out_bias) = model.coefs_, model.intercepts_
     return voice.Network(mean, scale, hidden, hidden_bias, out[:, 0], float(out_bias[0]))
@@ -114,5 +165,7 @@ def as_json(network: voice.Network) -> dict[str, object]:
 if __name__ == "__main__":
     import warnings
 
-    warnings.filterwarnings("ignore", message="Stochastic Optimizer")  # a fixed number of epochs is meant
+    warnings.filterwarnings(
+        "ignore", message="Stochastic Optimizer"
+    )  # a fixed number of epochs is meant
     main()

@@ -1,7 +1,8 @@
-"""What becomes of the melody in the modes that don't lock it: ``python -m benchmarks.modes --write benchmarks/modes.md``.
+"""What becomes of the melody in the modes that don't lock it: ``python -m benchmarks.modes --write
+benchmarks/modes.md``.
 
-Six tunes, one candidate each, with the shipped weights. Kept: onset and pitch. Ornaments a quarter of melody. Steps: share of
-the melody line's intervals of at most two semitones.
+Six tunes, one candidate each, with the shipped weights. Kept: onset and pitch. Ornaments a quarter
+of melody. Steps: share of the melody line's intervals of at most two semitones.
 """
 
 from __future__ import annotations
@@ -48,8 +49,12 @@ def main(argv: list[str] | None = None) -> int:
     ]
     for mode, settings in MODES.items():
         for style in STYLES:
-            requests = [Request(song, style, SamplingConfig(1), **settings) for song in sorted(EXAMPLES)]  # type: ignore[arg-type]
-            lines.append(f"| {mode} | {style} | {' | '.join(row([apply(request) for request in requests]))} |")
+            requests = [
+                Request(song, style, SamplingConfig(1), **settings) for song in sorted(EXAMPLES)
+            ]  # type: ignore[arg-type]
+            lines.append(
+                f"| {mode} | {style} | {' | '.join(row([apply(request) for request in requests]))} |"
+            )
             print(lines[-1], flush=True)
     if arguments.write:
         arguments.write.write_text("# Modes\n\n" + (__doc__ or "") + "\n" + "\n".join(lines) + "\n")

@@ -1,11 +1,13 @@
-"""How pianists' tempo moves: ``python -m benchmarks.rubato --data data/prepared --write benchmarks/rubato.md``.
+"""How pianists' tempo moves: ``python -m benchmarks.rubato --data data/prepared --write
+benchmarks/rubato.md``.
 
-Training performances of MAESTRO are aligned to scores of the same pieces: dynamic time warping of pitch classes finds the
-neighbourhood, a note of the same pitch nearby the moment. The deviation of a bar or a quarter is the log of its seconds over
-the median of its neighbours (eight bars, sixteen quarters to either side); of these, the standard deviation. Arch: how bars'
-deviations correlate with the arches of phrases of four or eight bars, wherever in the piece they would begin (the most
-negative: slow at the ends), beside the same of shuffled bars. To the end: how many times longer the last quarters before the
-last onset are than the 32 quarters that end twelve before it.
+Training performances of MAESTRO are aligned to scores of the same pieces: dynamic time warping of
+pitch classes finds the neighbourhood, a note of the same pitch nearby the moment. The deviation of
+a bar or a quarter is the log of its seconds over the median of its neighbours (eight bars, sixteen
+quarters to either side); of these, the standard deviation. Arch: how bars' deviations correlate
+with the arches of phrases of four or eight bars, wherever in the piece they would begin (the most
+negative: slow at the ends), beside the same of shuffled bars. To the end: how many times longer the
+last quarters before the last onset are than the 32 quarters that end twelve before it.
 """
 
 from __future__ import annotations
@@ -34,8 +36,15 @@ LAST = 4  # quarters
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     try:
@@ -49,18 +58,28 @@ def main(argv: list[str] | None = None) -> int:
         if share >= FOUND and (row := measures(library, score, quarters, seconds)) is not None:
             rows[library.pieces[performance].composer].append(row)
             print(library.pieces[performance].id, np.round(row, 3), file=sys.stderr, flush=True)
-    names = ["bars", "quarters", "arch", "shuffled", *(f"{LAST - k} to the end" for k in range(LAST))]
+    names = [
+        "bars",
+        "quarters",
+        "arch",
+        "shuffled",
+        *(f"{LAST - k} to the end" for k in range(LAST)),
+    ]
     lines = [f"| | performances | {' | '.join(names)} |", "|" + "---|" * (len(names) + 2)]
     ordered = {name: rows[name] for name in sorted(rows, key=lambda name: -len(rows[name]))}
     ordered["**all**"] = [row for found in rows.values() for row in found]
     for name, found in ordered.items():
         middle = np.nanmedian(np.array(found), axis=0)
         cells = [f"{value:.3f}" for value in middle[:2]] + [f"{value:.2f}" for value in middle[2:]]
-        lines.append(f"| {name} | {len(found)} | {' | '.join('' if cell == 'nan' else cell for cell in cells)} |")
+        lines.append(
+            f"| {name} | {len(found)} | {' | '.join('' if cell == 'nan' else cell for cell in cells)} |"
+        )
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        arguments.write.write_text(f"# Rubato\n\n{(__doc__ or '').strip()}\n\nMedians over performances.\n\n{text}\n")
+        arguments.write.write_text(
+            f"# Rubato\n\n{(__doc__ or '').strip()}\n\nMedians over performances.\n\n{text}\n"
+        )
     return 0
 
 
@@ -72,14 +91,20 @@ def pairs(library: Library) -> list[tuple[int, int]]:
     found = []
     for score in library.select(split="train", feel="score"):
         count = library.pieces[score].count
-        played = [i for i in groups[library.pieces[score].group] if SAME[0] < library.pieces[i].count / count < SAME[1]]
+        played = [
+            i
+            for i in groups[library.pieces[score].group]
+            if SAME[0] < library.pieces[i].count / count < SAME[1]
+        ]
         if LENGTHS[0] <= count <= LENGTHS[1]:
             found += [(score, performance) for performance in played[:EACH]]
     return found
 
 
 def aligned(library: Library, score: int, performance: int) -> tuple[Floats, Floats, float]:
-    """(onsets,) quarters of a score's onsets and the seconds at which they are played, and the share of its notes found."""
+    """(onsets,) quarters of a score's onsets and the seconds at which they are played, and the
+    share of its notes found.
+    """
     written, played = library.notes(score), library.notes(performance)
     onset, moment = written["onset"].astype(float), played["onset"].astype(float)
     steps = np.arange(0, onset.max() + 1, STEP)
@@ -99,7 +124,9 @@ def aligned(library: Library, score: int, performance: int) -> tuple[Floats, Flo
 
 
 def struck(onset: Floats, pitch: NDArray[np.uint8], edges: Floats) -> Floats:
-    """(steps, 12) pitch classes that are struck in each step, half as much in its neighbours, of length 1."""
+    """(steps, 12) pitch classes that are struck in each step, half as much in its neighbours, of
+    length 1.
+    """
     counts = np.zeros((len(edges) - 1, 12))
     place = np.searchsorted(edges, onset, side="right") - 1
     inside = (place >= 0) & (place < len(counts))
@@ -111,7 +138,9 @@ def struck(onset: Floats, pitch: NDArray[np.uint8], edges: Floats) -> Floats:
 
 
 def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
-    """(path, 2) rows of both along the cheapest path (dynamic time warping, cosine distance), one antidiagonal at a time."""
+    """(path, 2) rows of both along the cheapest path (dynamic time warping, cosine distance), one
+    antidiagonal at a time.
+    """
     cost = np.pad(1 - left @ right.T, ((1, 0), (1, 0)))
     total = np.full(cost.shape, np.inf)
     total[0, 0] = 0
@@ -120,19 +149,25 @@ def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
         i = np.arange(max(1, diagonal - len(right)), min(len(left), diagonal - 1) + 1)
         j = diagonal - i
         here = cost[i, j]
-        ways = np.stack([total[i - 1, j - 1] + 1.8 * here, total[i - 1, j] + here, total[i, j - 1] + here])
+        ways = np.stack(
+            [total[i - 1, j - 1] + 1.8 * here, total[i - 1, j] + here, total[i, j - 1] + here]
+        )
         came[i, j] = ways.argmin(0)
         total[i, j] = ways.min(0)
     row, column = len(left), len(right)
     path = []
     while row and column:
         path.append((row - 1, column - 1))
-        row, column = ((row - 1, column - 1), (row - 1, column), (row, column - 1))[came[row, column]]
+        row, column = ((row - 1, column - 1), (row - 1, column), (row, column - 1))[
+            came[row, column]
+        ]
     return np.array(path[::-1])
 
 
 def measures(library: Library, score: int, quarters: Floats, seconds: Floats) -> Floats | None:
-    """(4 + LAST,) what a row of the table says of one performance; None where too few bars can be timed."""
+    """(4 + LAST,) what a row of the table says of one performance; None where too few bars can be
+    timed.
+    """
     table = library.bars(score)
     whole = table["length"] == np.median(table["length"])
     bars = deviations(table["start"].astype(float), quarters, seconds, 8, whole[:-1])
@@ -140,7 +175,11 @@ def measures(library: Library, score: int, quarters: Floats, seconds: Floats) ->
         return None
     beats = np.arange(0.0, quarters[-1] + 1e-6)
     logs = durations(beats, quarters, seconds)
-    end = logs[-LAST:] - np.nanmedian(logs[-44:-12]) if len(logs) >= 44 and quarters[-1] == beats[-1] else np.full(LAST, np.nan)
+    end = (
+        logs[-LAST:] - np.nanmedian(logs[-44:-12])
+        if len(logs) >= 44 and quarters[-1] == beats[-1]
+        else np.full(LAST, np.nan)
+    )
     random = np.random.default_rng(0)
     chance = np.mean([arched(random.permutation(bars)) for _ in range(20)])
     freedom = [np.nanstd(bars), np.nanstd(deviations(beats, quarters, seconds, 16))]
@@ -148,7 +187,9 @@ def measures(library: Library, score: int, quarters: Floats, seconds: Floats) ->
 
 
 def durations(edges: Floats, quarters: Floats, seconds: Floats) -> Floats:
-    """(edges - 1,) log seconds from each edge to the next; nan where nothing is struck at one of them."""
+    """(edges - 1,) log seconds from each edge to the next; nan where nothing is struck at one of
+    them.
+    """
     at = np.interp(edges, quarters, seconds)
     there = np.array([np.abs(quarters - edge).min() < 0.02 for edge in edges])
     length = np.diff(at)
@@ -157,13 +198,22 @@ def durations(edges: Floats, quarters: Floats, seconds: Floats) -> Floats:
 
 
 def deviations(
-    edges: Floats, quarters: Floats, seconds: Floats, around: int, wanted: NDArray[np.bool_] | None = None
+    edges: Floats,
+    quarters: Floats,
+    seconds: Floats,
+    around: int,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """The same less the median of ``around`` neighbours to either side; nan where it isn't ``wanted`` or by a factor of two."""
+    """The same less the median of ``around`` neighbours to either side; nan where it isn't
+    ``wanted`` or by a factor of two.
+    """
     logs = durations(edges, quarters, seconds)
     if wanted is not None:
         logs = np.where(wanted, logs, np.nan)
-    usual = [np.nanmedian(logs[max(0, i - around) : i + around + 1]) if np.isfinite(one) else one for i, one in enumerate(logs)]
+    usual = [
+        np.nanmedian(logs[max(0, i - around) : i + around + 1]) if np.isfinite(one) else one
+        for i, one in enumerate(logs)
+    ]
     found = logs - np.array(usual)
     return np.where(np.abs(found) < np.log(2), found, np.nan)
 

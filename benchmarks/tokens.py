@@ -2,10 +2,11 @@
 
     python -m benchmarks.tokens --data data/prepared [--write benchmarks/tokens.md]
 
-On a fixed sample of pieces, whole pieces without control tokens. The onset error compares each note's onset with the one
-that comes back from the tokens (notes of a pitch in their order), in milliseconds; a score's quarters are turned into time
-at its own tempo. The speed is notes encoded a second of processor time, the median of three rounds; the machine did other
-work beside it, so that only large ratios count.
+On a fixed sample of pieces, whole pieces without control tokens. The onset error compares each
+note's onset with the one that comes back from the tokens (notes of a pitch in their order), in
+milliseconds; a score's quarters are turned into time at its own tempo. The speed is notes encoded a
+second of processor time, the median of three rounds; the machine did other work beside it, so that
+only large ratios count.
 """
 
 from __future__ import annotations
@@ -52,9 +53,16 @@ class Candidate:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
-    parser.add_argument("--pieces", type=int, default=25, help="pieces of each feel, spread evenly over the training pieces")
+    parser.add_argument(
+        "--pieces",
+        type=int,
+        default=25,
+        help="pieces of each feel, spread evenly over the training pieces",
+    )
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     library = Library.load(arguments.data)
@@ -73,17 +81,32 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def candidates(library: Library) -> list[Candidate]:
-    """The seed's tokenizer without and with merges, plain TSD with three grids, and the default one."""
+    """The seed's tokenizer without and with merges, plain TSD with three grids, and the default
+    one.
+    """
     seed = load_config(TokenizerConfig, Path("configs/tokenizer/seed.yaml")).miditok
     assert seed is not None
     tables = training_tables(library, seed.bpe_notes, MixtureConfig(score_share=0.0))
     names = {"seed, without BPE": MidiTokConfig(), f"seed, BPE to {seed.bpe_vocabulary}": seed}
     found = [plain(name, MidiTokCodec.train(config, tables)) for name, config in names.items()]
     for steps in (12, 16, 24):
-        config = MidiTokConfig((((0, 4), steps), ((4, 12), steps // 2)), chords=False, tempos=False, time_signatures=False)
-        found.append(plain(f"TSD, {2 * steps} steps a second ({steps} a quarter)", MidiTokCodec.train(config)))
+        config = MidiTokConfig(
+            (((0, 4), steps), ((4, 12), steps // 2)),
+            chords=False,
+            tempos=False,
+            time_signatures=False,
+        )
+        found.append(
+            plain(
+                f"TSD, {2 * steps} steps a second ({steps} a quarter)", MidiTokCodec.train(config)
+            )
+        )
     codec = Codec()
-    return [*found, ours("default, without melody", codec, False), ours("default, with melody", codec, True)]
+    return [
+        *found,
+        ours("default, without melody", codec, False),
+        ours("default, with melody", codec, True),
+    ]
 
 
 def plain(name: str, codec: MidiTokCodec) -> Candidate:
@@ -97,7 +120,10 @@ def plain(name: str, codec: MidiTokCodec) -> Candidate:
         piece = codec.decode(ids, feel)
         if feel == "performance":
             return Decoded(piece.onset_seconds, piece.notes["pitch"].astype(np.int64))
-        return Decoded(piece.notes["onset"] + library.bars(index)["start"][0], piece.notes["pitch"].astype(np.int64))
+        return Decoded(
+            piece.notes["onset"] + library.bars(index)["start"][0],
+            piece.notes["pitch"].astype(np.int64),
+        )
 
     return Candidate(name, encode, decode, codec.size)
 
@@ -111,7 +137,11 @@ def ours(name: str, codec: Codec, with_melody: bool) -> Candidate:
     def decode(library: Library, index: int, ids: list[int]) -> Decoded:
         grid = piece_grid(library, codec, index)
         bars = codec.decode(ids)
-        steps = [int(grid.bar_start[bar]) + event.step for bar, events in enumerate(bars) for event in events]
+        steps = [
+            int(grid.bar_start[bar]) + event.step
+            for bar, events in enumerate(bars)
+            for event in events
+        ]
         pitch = [event.pitch for events in bars for event in events]
         scale = STEPS_PER_QUARTER if grid.feel == "score" else STEPS_PER_SECOND
         return Decoded(np.array(steps) / scale, np.array(pitch))
@@ -119,7 +149,9 @@ def ours(name: str, codec: Codec, with_melody: bool) -> Candidate:
     return Candidate(name, encode, decode, codec.size)
 
 
-def measure(candidate: Candidate, library: Library, feel: Feel, pieces: list[int], rounds: int = 3) -> str:
+def measure(
+    candidate: Candidate, library: Library, feel: Feel, pieces: list[int], rounds: int = 3
+) -> str:
     """A row of the table: one tokenizer on the pieces of one feel."""
     notes = sum(library.pieces[index].count for index in pieces)
     seconds, sequences = [], []
@@ -135,7 +167,11 @@ def measure(candidate: Candidate, library: Library, feel: Feel, pieces: list[int
         if piece.count == len(back.pitch):
             before = table["onset"][np.lexsort((table["onset"], table["pitch"]))].astype(float)
             after = back.onset[np.lexsort((back.onset, back.pitch))]
-            errors.append(np.abs(before - after) * (60 / piece.quarters_per_minute if feel == "score" else 1) * 1000)
+            errors.append(
+                np.abs(before - after)
+                * (60 / piece.quarters_per_minute if feel == "score" else 1)
+                * 1000
+            )
     error = np.concatenate(errors) if errors else np.full(1, np.nan)
     tokens = sum(map(len, sequences)) / notes
     speed = notes / float(np.median(seconds))
@@ -147,7 +183,10 @@ def measure(candidate: Candidate, library: Library, feel: Feel, pieces: list[int
 
 def render(rows: list[str], library: Library, sample: dict[Feel, list[int]]) -> str:
     """The Markdown file."""
-    counts = {feel: sum(library.pieces[index].count for index in pieces) for feel, pieces in sample.items()}
+    counts = {
+        feel: sum(library.pieces[index].count for index in pieces)
+        for feel, pieces in sample.items()
+    }
     head = "| tokenizer | vocabulary | feel | tokens a note | mean onset error (ms) | max (ms) | notes lost | notes a second |"
     about = ", ".join(f"{len(sample[feel])} {feel}s of {counts[feel]:,} notes" for feel in FEELS)
     return "\n".join(

@@ -2,9 +2,9 @@
 
     python -m benchmarks.tracks POP909_FOLDER [--write benchmarks/tracks.md]
 
-POP909 (Wang et al., ISMIR 2020) names its tracks MELODY, BRIDGE and PIANO. The first 100 files by name are read with all
-their tracks; a song counts where every note of the melody that is taken is of MELODY. Once with the names of the tracks,
-and once without them, where only the notes can tell.
+POP909 (Wang et al., ISMIR 2020) names its tracks MELODY, BRIDGE and PIANO. The first 100 files by
+name are read with all their tracks; a song counts where every note of the melody that is taken is
+of MELODY. Once with the names of the tracks, and once without them, where only the notes can tell.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ SONGS = 100
 
 
 def taken(piece: Piece, named: bool = True) -> list[str]:
-    """For each note of the melody that is taken the name of its track; ``named``: whether these names may be seen."""
+    """For each note of the melody that is taken the name of its track; ``named``: whether these
+    names may be seen.
+    """
     nameless = tuple(f"track {number}" for number in range(1, len(piece.parts) + 1))
     mask = extract_melody(piece if named else replace(piece, parts=nameless))
     return [piece.parts[part] for part in piece.notes["part"][mask]]
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
@@ -41,7 +45,9 @@ def main(argv: list[str] | None = None) -> None:
         others = [song for song, tracks in found.items() if set(tracks) != {"MELODY"}]
         share = np.median([tracks.count("MELODY") / len(tracks) for tracks in found.values()])
         which = f" (not {', '.join(others)})" if 0 < len(others) <= 10 else ""
-        rows.append(f"| {'seen' if named else 'hidden'} | {len(files) - len(others)} of {len(files)}{which} | {share:.0%} |")
+        rows.append(
+            f"| {'seen' if named else 'hidden'} | {len(files) - len(others)} of {len(files)}{which} | {share:.0%} |"
+        )
     text = "\n".join(
         [
             "# The track that is taken as melody",

@@ -1,4 +1,6 @@
-"""Pictures and sounds for a page that stands alone: piano rolls and plots as SVG, short audio clips in base64."""
+"""Pictures and sounds for a page that stands alone: piano rolls and plots as SVG, short audio clips
+in base64.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def from_plain(data: dict[str, Any], most_seconds: float = float("inf")) -> Piec
     onset, duration = onset[kept], np.maximum(np.array(data["duration"], float)[kept], 0.02)
     duration = np.minimum(duration, most_seconds - onset)
     columns = [np.array(data[name])[kept] for name in ("pitch", "velocity", "melody")]
-    notes = make_notes(onset / QUARTER, duration / QUARTER, columns[0], columns[1], melody=columns[2].astype(bool))
+    notes = make_notes(
+        onset / QUARTER, duration / QUARTER, columns[0], columns[1], melody=columns[2].astype(bool)
+    )
     return Piece(notes, "performance")
 
 
@@ -84,12 +88,25 @@ def mu_law_wave(samples: NDArray[np.float64]) -> bytes:
     magnitude = np.minimum(np.abs(value) * 32635 + 132, 32767).astype(np.int64)  # G.711's bias
     exponent = np.floor(np.log2(magnitude)).astype(np.int64) - 7
     mantissa = (magnitude >> (exponent + 3)) & 15
-    code = (~((np.signbit(value) << 7) | (exponent << 4) | mantissa) & 255).astype(np.uint8).tobytes()
-    numbers = ((7, 2), (1, 2), (RATE, 4), (RATE, 4), (1, 2), (8, 2), (0, 2))  # mu-law, mono, rates, block, bits, no more
+    code = (
+        (~((np.signbit(value) << 7) | (exponent << 4) | mantissa) & 255).astype(np.uint8).tobytes()
+    )
+    numbers = (
+        (7, 2),
+        (1, 2),
+        (RATE, 4),
+        (RATE, 4),
+        (1, 2),
+        (8, 2),
+        (0, 2),
+    )  # mu-law, mono, rates, block, bits, no more
     head = b"".join(number.to_bytes(size, "little") for number, size in numbers)
     pad = b"\0" * (len(code) % 2)
     chunks = [(b"fmt ", head), (b"fact", len(code).to_bytes(4, "little")), (b"data", code + pad)]
-    body = b"".join(name + (len(code) if name == b"data" else len(data)).to_bytes(4, "little") + data for name, data in chunks)
+    body = b"".join(
+        name + (len(code) if name == b"data" else len(data)).to_bytes(4, "little") + data
+        for name, data in chunks
+    )
     return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WAVE" + body
 
 
@@ -98,14 +115,24 @@ def embedded(sound: bytes) -> str:
     return "data:audio/wav;base64," + base64.b64encode(sound).decode()
 
 
-def piano_roll(data: dict[str, Any], title: str, seconds: float, width: int = 720, height: int = 150) -> str:
-    """The first seconds of a piece as SVG: melody, right hand above and left hand below middle C in colours of their own."""
+def piano_roll(
+    data: dict[str, Any], title: str, seconds: float, width: int = 720, height: int = 150
+) -> str:
+    """The first seconds of a piece as SVG: melody, right hand above and left hand below middle C in
+    colours of their own.
+    """
     onset, duration = np.array(data["onset"], float), np.array(data["duration"], float)
     pitch, melody = np.array(data["pitch"], int), np.array(data["melody"], bool)
     low, high = 28, 92
     across, down = width / seconds, height / (high - low)
-    lines = [f'<svg class="roll" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
-    lines += [f'<path class="bar" d="M{bar * across:.1f} 0V{height}"/>' for bar in data["bars"] if bar < seconds]
+    lines = [
+        f'<svg class="roll" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+    ]
+    lines += [
+        f'<path class="bar" d="M{bar * across:.1f} 0V{height}"/>'
+        for bar in data["bars"]
+        if bar < seconds
+    ]
     for colour, chosen in (
         (LEFT_HAND, ~melody & (pitch < 60)),
         (RIGHT_HAND, ~melody & (pitch >= 60)),
@@ -132,19 +159,27 @@ class Point:
 
 
 def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_title: str) -> str:
-    """Points with error bars, both axes from 0 to 1, as SVG; ``levels`` are lines across (ceiling and floor)."""
+    """Points with error bars, both axes from 0 to 1, as SVG; ``levels`` are lines across (ceiling
+    and floor).
+    """
     size, left, top = 320, 46, 14
     total = size + left + 150
 
     def at(x: float, y: float) -> tuple[float, float]:
         return left + x * size, top + (1 - y) * size
 
-    lines = [f'<svg class="plot" viewBox="0 0 {total} {size + top + 44}" role="img" aria-label="{escape(y_title)}">']
+    lines = [
+        f'<svg class="plot" viewBox="0 0 {total} {size + top + 44}" role="img" aria-label="{escape(y_title)}">'
+    ]
     lines.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" class="frame"/>')
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x, y = at(tick, tick)
-        lines.append(f'<path class="grid" d="M{x:.0f} {top}V{top + size}M{left} {y:.0f}H{left + size}"/>')
-        lines.append(f'<text x="{x:.0f}" y="{top + size + 16}" text-anchor="middle">{tick:g}</text>')
+        lines.append(
+            f'<path class="grid" d="M{x:.0f} {top}V{top + size}M{left} {y:.0f}H{left + size}"/>'
+        )
+        lines.append(
+            f'<text x="{x:.0f}" y="{top + size + 16}" text-anchor="middle">{tick:g}</text>'
+        )
         lines.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{tick:g}</text>')
     for level in levels:
         _, y = at(0, level.y)
@@ -154,9 +189,17 @@ def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_ti
         x, y = at(point.x, point.y)
         colour = f"hsl({number * 360 // max(len(points), 1)} 60% 42%)"
         if point.low is not None and point.high is not None:
-            lines.append(f'<path stroke="{colour}" d="M{x:.1f} {at(0, point.low)[1]:.1f}V{at(0, point.high)[1]:.1f}"/>')
-        lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(point.name)}</title></circle>')
-        lines.append(f'<text x="{x - 8:.1f}" y="{y - 7:.1f}" text-anchor="end" fill="{colour}">{escape(point.name)}</text>')
-    lines.append(f'<text x="{left + size / 2}" y="{top + size + 36}" text-anchor="middle">{escape(x_title)}</text>')
+            lines.append(
+                f'<path stroke="{colour}" d="M{x:.1f} {at(0, point.low)[1]:.1f}V{at(0, point.high)[1]:.1f}"/>'
+            )
+        lines.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(point.name)}</title></circle>'
+        )
+        lines.append(
+            f'<text x="{x - 8:.1f}" y="{y - 7:.1f}" text-anchor="end" fill="{colour}">{escape(point.name)}</text>'
+        )
+    lines.append(
+        f'<text x="{left + size / 2}" y="{top + size + 36}" text-anchor="middle">{escape(x_title)}</text>'
+    )
     lines.append(f'<text x="{left}" y="10">{escape(y_title)}</text></svg>')
     return "".join(lines)

@@ -6,8 +6,8 @@
 TUNES holds a MIDI a song, the tune alone; each DIR one of the same name (a suffix after a hyphen is
 allowed) whose first track is that tune. The first version is the one that the others are compared
 with, song by song. ``--lists FILE --part NAME`` takes the songs that a JSON file lists under NAME.
-The measures are those of :mod:`styletransfer.evaluation.measures.accompaniment`. A forest trained for this
-alone says how well they tell a version from the first. They explain, and choose nothing.
+The measures are those of :mod:`styletransfer.evaluation.measures.accompaniment`. A forest trained
+for this alone says how well they tell a version from the first. They explain, and choose nothing.
 """
 
 from __future__ import annotations

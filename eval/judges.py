@@ -1,10 +1,11 @@
 """Train and measure all judges: ``python -m eval.judges --data data/prepared``.
 
-For each set of labels J1 and J2, and J1 of each half of the five target composers, into ``styletransfer/assets/judges``; what
-they reach on test pieces, three protocols of splitting beside each other, and sanity checks into ``eval/results/judges.json``
-and, through :mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``. Features and finished steps
-are kept in ``runs/judges``, so that the same command goes on.
-Test pieces choose nothing: the penalty is chosen on validation pieces, and so is calibration.
+For each set of labels J1 and J2, and J1 of each half of the five target composers, into
+``styletransfer/assets/judges``; what they reach on test pieces, three protocols of splitting beside
+each other, and sanity checks into ``eval/results/judges.json`` and, through
+:mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``. Features and finished
+steps are kept in ``runs/judges``, so that the same command goes on. Test pieces choose nothing: the
+penalty is chosen on validation pieces, and so is calibration.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ SETS = {
     ),
     "eras": ("baroque", "classical", "modern", "romantic"),
 }  # fmt: skip
-"""The 13 are those with most performances in MAESTRO, from Chopin's 199 to Mendelssohn's 28; Brahms's 26 come next."""
+"""The 13 are those with most performances in MAESTRO, from Chopin's 199 to Mendelssohn's 28;
+Brahms's 26 come next.
+"""
 
 CROSSFIT, MOST = "composers-5", "composers-13"
 """The set that has judges of halves, and the set of the protocols, the penalty and the checks."""
 STRENGTHS = (5.0, 20.0, 80.0)
-"""Candidates for the inverse penalty of J1, chosen with the 13 composers' validation pieces for all sets."""
+"""Candidates for the inverse penalty of J1, chosen with the 13 composers' validation pieces for all
+sets.
+"""
 LONGEST = 2000
 """Notes of a piece that are read without the melody, and under changes of tempo and key."""
 NOISY = 150
@@ -52,13 +57,24 @@ NOISY = 150
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/judges"))
     parser.add_argument("--results", type=Path, default=Path("eval/results/judges.json"))
     parser.add_argument("--page", type=Path, default=Path("eval/JUDGES.md"))
-    parser.add_argument("--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols")
-    parser.add_argument("--cache", type=Path, default=Path("runs/judges"), help="where features and steps are kept")
+    parser.add_argument(
+        "--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/judges"), help="where features and steps are kept"
+    )
     arguments = parser.parse_args(argv)
 
     from eval.judges_checks import protocols, sanity
@@ -85,13 +101,28 @@ def main(argv: list[str] | None = None) -> int:
         return json.loads(json.dumps(result))
 
     strength = step("strength", lambda: choose_strength(data))
-    report: dict[str, Any] = {"made_by": "eval.judges", **about, "sets": SETS, "strength": strength, "judges": {}}
+    report: dict[str, Any] = {
+        "made_by": "eval.judges",
+        **about,
+        "sets": SETS,
+        "strength": strength,
+        "judges": {},
+    }
     for name in SETS:
-        report["judges"][name] = step(name, lambda name=name: make_judges(data, name, strength["chosen"], arguments.out))  # type: ignore[misc]
-    report["crossfit"] = step("crossfit", lambda: make_halves(data, strength["chosen"], arguments.out))
-    report["protocols"] = step("protocols", lambda: protocols(data, data.labels(SETS[MOST]), strength["chosen"]))
+        report["judges"][name] = step(
+            name, lambda name=name: make_judges(data, name, strength["chosen"], arguments.out)
+        )  # type: ignore[misc]
+    report["crossfit"] = step(
+        "crossfit", lambda: make_halves(data, strength["chosen"], arguments.out)
+    )
+    report["protocols"] = step(
+        "protocols", lambda: protocols(data, data.labels(SETS[MOST]), strength["chosen"])
+    )
     five = data.labels(SETS[CROSSFIT])
-    report["sanity"] = step("sanity", lambda: sanity(data, load_judge(f"j1-{MOST}", arguments.out), five, strength["chosen"]))
+    report["sanity"] = step(
+        "sanity",
+        lambda: sanity(data, load_judge(f"j1-{MOST}", arguments.out), five, strength["chosen"]),
+    )
     sizes = {path.name: path.stat().st_size for path in sorted(arguments.out.glob("j*"))}
     report["bytes"] = sum(sizes.values())
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +151,9 @@ def read(library: Library, cache: Path) -> Data:
             training.read_examples(library, chosen, longest=1024, change=change)
             for change in (training.shuffled(rng), training.noise(rng))
         ]
-        return training.Examples(np.concatenate([p.rows for p in parts]), np.concatenate([p.piece for p in parts]))
+        return training.Examples(
+            np.concatenate([p.rows for p in parts]), np.concatenate([p.piece for p in parts])
+        )
 
     everything = range(len(library))
     return Data(
@@ -130,7 +163,10 @@ def read(library: Library, cache: Path) -> Data:
         group=np.array([piece.group for piece in library.pieces]),
         whole=kept("whole", lambda: training.read_examples(library, everything)),
         accompaniment=kept(
-            "accompaniment", lambda: training.read_examples(library, everything, without_melody=True, longest=LONGEST)
+            "accompaniment",
+            lambda: training.read_examples(
+                library, everything, without_melody=True, longest=LONGEST
+            ),
         ),
         noise=kept("noise", noisy),
     )
@@ -139,12 +175,16 @@ def read(library: Library, cache: Path) -> Data:
 def choose_strength(data: Data) -> dict[str, Any]:
     """The penalty with the least log loss on the 13 composers' validation pieces."""
     label = data.labels(SETS[MOST])
-    pieces, held = (np.flatnonzero((label != "") & (data.split == split)) for split in ("train", "validation"))
+    pieces, held = (
+        np.flatnonzero((label != "") & (data.split == split)) for split in ("train", "validation")
+    )
     losses = {}
     for strength in STRENGTHS:
         judge = train(data, "trial", label, pieces, strength)
         found = training.judged(judge, scores(data.whole, judge, held))
-        result = measure(judge.labels, label[held].tolist(), found, data.group[held].tolist(), draws=1)
+        result = measure(
+            judge.labels, label[held].tolist(), found, data.group[held].tolist(), draws=1
+        )
         losses[str(strength)] = {key: result[key] for key in ("log_loss", "accuracy")}
     return {"tried": losses, "chosen": float(min(losses, key=lambda key: losses[key]["log_loss"]))}
 
@@ -172,7 +212,11 @@ def make_halves(data: Data, strength: float, out: Path) -> dict[str, Any]:
     label, half = data.labels(SETS[CROSSFIT]), halves(data.library.pieces)
     result: dict[str, Any] = {}
     for one in HALVES:
-        chosen = np.array([half.get(group) == one for group in data.group]) & (label != "") & (data.split == "train")
+        chosen = (
+            np.array([half.get(group) == one for group in data.group])
+            & (label != "")
+            & (data.split == "train")
+        )
         judge = train(data, f"j1-{CROSSFIT}-{one.lower()}", label, np.flatnonzero(chosen), strength)
         result[one], _ = measured(data, judge, label)
         pairs = set(zip(label[chosen].tolist(), data.group[chosen].tolist(), strict=True))

@@ -1,4 +1,6 @@
-"""What :mod:`eval.judges` checks of its judges: leaky splits beside the clean one, and whether they hear what they should."""
+"""What :mod:`eval.judges` checks of its judges: leaky splits beside the clean one, and whether they
+hear what they should.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,15 @@ LONGEST = 2000
 
 
 def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """J1 on MAESTRO's performances alone, cross-validated by content group, exact title, and excerpt.
+    """J1 on MAESTRO's performances alone, cross-validated by content group, exact title, and
+    excerpt.
 
-    ``label`` (pieces,) is the composer, "" where a piece is left aside. "Exact title" keeps a title in one fold, nothing else.
+    ``label`` (pieces,) is the composer, "" where a piece is left aside. "Exact title" keeps a title
+    in one fold, nothing else.
 
-    Of the three only the first keeps every recording of a piece in one fold. Values for performances come from the mean of
-    their excerpts' log-probabilities; with folds of excerpts these are from five different judges.
+    Of the three only the first keeps every recording of a piece in one fold. Values for
+    performances come from the mean of their excerpts' log-probabilities; with folds of excerpts
+    these are from five different judges.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -37,25 +42,41 @@ def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str,
     rows, owner = data.whole.rows[chosen], data.whole.piece[chosen]
     title = np.array([f"{piece.composer}/{piece.title}" for piece in data.library.pieces])
     result: dict[str, Any] = {"pieces": len(pieces), "excerpts": len(chosen), "folds": FOLDS}
-    for name, key in (("content group", data.group), ("exact title", title), ("random excerpt", None)):
+    for name, key in (
+        ("content group", data.group),
+        ("exact title", title),
+        ("random excerpt", None),
+    ):
         if key is None:
-            excerpt_fold = folds(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows[:, :1], label[owner]))
+            excerpt_fold = folds(
+                StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(
+                    rows[:, :1], label[owner]
+                )
+            )
         else:
-            split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(pieces, label[pieces], key[pieces])
+            split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(
+                pieces, label[pieces], key[pieces]
+            )
             excerpt_fold = folds(split)[np.searchsorted(pieces, owner)]
-        names, score = training.cross_validate(rows, owner, label[owner], data.feel[owner], excerpt_fold, strength)
+        names, score = training.cross_validate(
+            rows, owner, label[owner], data.feel[owner], excerpt_fold, strength
+        )
         found = np.exp(score)
         mean = np.stack([score[owner == piece].mean(axis=0) for piece in pieces])
         whole = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
         result[name] = {
-            "performances": measure(names, label[pieces].tolist(), whole, data.group[pieces].tolist()),
+            "performances": measure(
+                names, label[pieces].tolist(), whole, data.group[pieces].tolist()
+            ),
             "excerpts": measure(names, label[owner].tolist(), found, data.group[owner].tolist()),
         }
         if key is data.group:
             year = [data.library.pieces[i].file.split("/")[0] for i in pieces]
             piece_fold = excerpt_fold[np.searchsorted(owner, pieces)]
             guess = majority_by(year, label[pieces].tolist(), piece_fold)
-            result["year only"] = {"accuracy": round(float(np.mean(np.array(guess) == label[pieces])), 4)}
+            result["year only"] = {
+                "accuracy": round(float(np.mean(np.array(guess) == label[pieces])), 4)
+            }
     return result
 
 
@@ -71,7 +92,8 @@ def folds(splits: Any) -> NDArray[np.int64]:
 def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) -> dict[str, Any]:
     """Changes that must not matter, labels that mean nothing, and notes that are no music.
 
-    ``judge`` hears test pieces that were changed; another one learns ``five`` (pieces,) labels dealt out anew among groups.
+    ``judge`` hears test pieces that were changed; another one learns ``five`` (pieces,) labels
+    dealt out anew among groups.
     """
     label = data.labels(judge.labels)
     held = np.flatnonzero((label != "") & (data.split == "test"))
@@ -88,20 +110,34 @@ def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) ->
     result: dict[str, Any] = {"notes": LONGEST, "judge": judge.name, "changes": {}}
     plain: NDArray[np.float64] | None = None
     for name, change in changes.items():
-        examples = training.read_examples(data.library, held.tolist(), longest=LONGEST, change=change)
+        examples = training.read_examples(
+            data.library, held.tolist(), longest=LONGEST, change=change
+        )
         found = training.judged(judge, scores(examples, judge, held))
         plain = found if plain is None else plain
         result["changes"][name] = {
-            "accuracy": round(float((np.array(judge.labels)[found.argmax(axis=1)] == label[held]).mean()), 4),
+            "accuracy": round(
+                float((np.array(judge.labels)[found.argmax(axis=1)] == label[held]).mean()), 4
+            ),
             "same_verdict": round(float((found.argmax(axis=1) == plain.argmax(axis=1)).mean()), 4),
             "confidence": round(float(found.max(axis=1).mean()), 4),
         }
-    pieces, test = (np.flatnonzero((five != "") & (data.split == split)) for split in ("train", "test"))
+    pieces, test = (
+        np.flatnonzero((five != "") & (data.split == split)) for split in ("train", "test")
+    )
     permuted = five.copy()
     names = sorted(set(data.group[pieces]))
-    turned = dict(zip(names, rng.permutation([five[pieces][data.group[pieces] == name][0] for name in names]), strict=True))
+    turned = dict(
+        zip(
+            names,
+            rng.permutation([five[pieces][data.group[pieces] == name][0] for name in names]),
+            strict=True,
+        )
+    )
     permuted[pieces] = [turned[group] for group in data.group[pieces]]
     blind = train(data, "permuted", permuted, pieces, strength)
     found = training.judged(blind, scores(data.whole, blind, test))
-    result["permuted"] = measure(blind.labels, five[test].tolist(), found, data.group[test].tolist())
+    result["permuted"] = measure(
+        blind.labels, five[test].tolist(), found, data.group[test].tolist()
+    )
     return result

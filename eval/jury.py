@@ -3,13 +3,15 @@
     python -m eval.jury pages runs/jury songs/tunes composer=songs/composer before=songs/0.1.0 after=songs/0.2
     python -m eval.jury table runs/jury --write eval/results/jury.json
 
-``pages`` writes ``pages/1.txt`` and so on, a song each: the tune and every version's accompaniment, bar by bar, versions in an
-order of chance under letters, songs in another key. Notes that double the tune are left out, so that nothing but the music
-tells the versions apart. ``key.json`` says which letter is whose; keep it from the readers. Their brief, and the form of what
-they answer (``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
+``pages`` writes ``pages/1.txt`` and so on, a song each: the tune and every version's accompaniment,
+bar by bar, versions in an order of chance under letters, songs in another key. Notes that double
+the tune are left out, so that nothing but the music tells the versions apart. ``key.json`` says
+which letter is whose; keep it from the readers. Their brief, and the form of what they answer
+(``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
 
-``table`` prints means of marks and ranks, and each version's difference from the first, paired by song, with a 95 % bootstrap
-interval over songs: songs differ more than versions do, so compare within one jury only.
+``table`` prints means of marks and ranks, and each version's difference from the first, paired by
+song, with a 95 % bootstrap interval over songs: songs differ more than versions do, so compare
+within one jury only.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ Key = dict[str, dict[str, str]]
 """By page: the song, and by letter the version."""
 
 
-def write_pages(out: Path, tunes: Path, folders: dict[str, Path], songs: list[str], bars: int, seed: int) -> Key:
+def write_pages(
+    out: Path, tunes: Path, folders: dict[str, Path], songs: list[str], bars: int, seed: int
+) -> Key:
     """Write a page a song, and the key."""
     rng = random.Random(seed)
     (out / "pages").mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,9 @@ def heading(tune: Piece) -> str:
 
 
 def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
-    """Write a version as text, a line an onset; notes that begin with the tune at its pitch are left out."""
+    """Write a version as text, a line an onset; notes that begin with the tune at its pitch are
+    left out.
+    """
     lines = []
     for number, bar in enumerate(tune.bars[:bars], start=1):
         lines.append(f"bar {number}")
@@ -81,20 +87,32 @@ def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
         sung, played = (by_onset(notes, start, stop) for notes in (tune.notes, rest))
         for onset in sorted(sung.keys() | played.keys()):
             own = sung.get(onset, [])
-            others = [note for note in played.get(onset, []) if note[0] not in {pitch for pitch, _ in own}]
+            others = [
+                note for note in played.get(onset, []) if note[0] not in {pitch for pitch, _ in own}
+            ]
             if own or others:
-                columns = (own, [n for n in others if n[0] >= MIDDLE_C - shift], [n for n in others if n[0] < MIDDLE_C - shift])
-                said = " | ".join(" ".join(spoken(*note, shift) for note in column) for column in columns)
+                columns = (
+                    own,
+                    [n for n in others if n[0] >= MIDDLE_C - shift],
+                    [n for n in others if n[0] < MIDDLE_C - shift],
+                )
+                said = " | ".join(
+                    " ".join(spoken(*note, shift) for note in column) for column in columns
+                )
                 lines.append(f"  {onset / GRID:.3g} | {said}")
     return "\n".join(lines)
 
 
 def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tuple[int, float]]]:
-    """(Pitch, duration) of the notes of a bar, by their position from its beginning, lowest first."""
+    """(Pitch, duration) of the notes of a bar, by their position from its beginning, lowest
+    first.
+    """
     found: dict[int, list[tuple[int, float]]] = {}
     position = np.round((notes["onset"] - start) * GRID).astype(int)
     for row in np.flatnonzero((position >= 0) & (position < round((stop - start) * GRID))):
-        found.setdefault(int(position[row]), []).append((int(notes["pitch"][row]), float(notes["duration"][row])))
+        found.setdefault(int(position[row]), []).append(
+            (int(notes["pitch"][row]), float(notes["duration"][row]))
+        )
     return found
 
 
@@ -107,8 +125,8 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
     """Read what a jury answered.
 
     Returns:
-        The versions; the song of each reading, (readings,); marks, (readings, versions, axes); ranks from 1,
-        (readings, versions).
+        The versions; the song of each reading, (readings,); marks, (readings, versions, axes);
+        ranks from 1, (readings, versions).
 
     Raises:
         InputError: where there is no key or no reader, or an answer lacks something.
@@ -128,9 +146,15 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
                 own = [[float(page[letter][axis]) for axis in AXES] for letter in letters]
                 rank = [page["ranking"].index(letter) + 1 for letter in letters]
             except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{path}: page {number} lacks a mark or a rank ({error}).") from None
-            if not all(1 <= mark <= 5 for row in own for mark in row) or len(page["ranking"]) != len(letters):
-                raise InputError(f"{path}: page {number} has marks outside of 1 to 5, or ranks of other versions.")
+                raise InputError(
+                    f"{path}: page {number} lacks a mark or a rank ({error})."
+                ) from None
+            if not all(1 <= mark <= 5 for row in own for mark in row) or len(
+                page["ranking"]
+            ) != len(letters):
+                raise InputError(
+                    f"{path}: page {number} has marks outside of 1 to 5, or ranks of other versions."
+                )
             songs.append(names["song"])
             marks.append(own)
             ranks.append(rank)
@@ -140,7 +164,10 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
 def report_of(folder: Path) -> dict[str, Any]:
     """Means by version and axis, mean ranks, and differences from the first version."""
     versions, songs, marks, ranks = readings(folder)
-    whole = [class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs) for place in range(len(versions))]
+    whole = [
+        class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs)
+        for place in range(len(versions))
+    ]
     rows = {
         version: {
             **{axis: float(marks[:, place, k].mean()) for k, axis in enumerate(AXES)},
@@ -150,8 +177,17 @@ def report_of(folder: Path) -> dict[str, Any]:
         }
         for place, version in enumerate(versions)
     }
-    less = {version: plain((whole[place] - whole[0]).interval()) for place, version in enumerate(versions) if place}
-    return {"songs": sorted(set(songs)), "readings": len(songs), "versions": rows, "less_first": less}
+    less = {
+        version: plain((whole[place] - whole[0]).interval())
+        for place, version in enumerate(versions)
+        if place
+    }
+    return {
+        "songs": sorted(set(songs)),
+        "readings": len(songs),
+        "versions": rows,
+        "less_first": less,
+    }
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
@@ -165,7 +201,9 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     first = next(iter(report["versions"]))
     for version, found in report["less_first"].items():
         interval = "" if found["low"] is None else f" ({found['low']:+.2f} to {found['high']:+.2f})"
-        preferred = f"{report['versions'][version]['preferred_to_first']} of {report['readings']} readings"
+        preferred = (
+            f"{report['versions'][version]['preferred_to_first']} of {report['readings']} readings"
+        )
         yield f"{version} less {first}: {found['value']:+.2f}{interval}; preferred in {preferred}"
 
 
@@ -189,7 +227,9 @@ def main(argv: list[str] | None = None) -> int:
     pages = commands.add_parser("pages", help="write pages and their key")
     pages.add_argument("out", type=Path)
     pages.add_argument("tunes", type=Path)
-    pages.add_argument("versions", nargs="+", metavar="NAME=FOLDER", help="the first is the one to compare with")
+    pages.add_argument(
+        "versions", nargs="+", metavar="NAME=FOLDER", help="the first is the one to compare with"
+    )
     pages.add_argument("--lists", type=Path, help="a JSON file of lists of songs")
     pages.add_argument("--part", help="the list to take")
     pages.add_argument("--bars", type=int, default=12)
@@ -204,7 +244,9 @@ def main(argv: list[str] | None = None) -> int:
             if not 2 <= len(folders) <= len(LETTERS):
                 raise InputError(f"{len(folders)} versions; a jury compares two to {len(LETTERS)}.")
             songs = songs_in(arguments.tunes, arguments.lists, arguments.part)
-            key = write_pages(arguments.out, arguments.tunes, folders, songs, arguments.bars, arguments.seed)
+            key = write_pages(
+                arguments.out, arguments.tunes, folders, songs, arguments.bars, arguments.seed
+            )
             print(f"{arguments.out}: {len(key)} pages; move key.json away before readers see them")
         else:
             report = report_of(arguments.out)

@@ -1,9 +1,11 @@
-"""Numbers to listen by: six tunes in the style of every composer with an adapter, beside real pieces of theirs.
+"""Numbers to listen by: six tunes in the style of every composer with an adapter, beside real
+pieces of theirs.
 
     python -m eval.listen --data data/prepared --write eval/listen.md
 
-Accompaniment measures leave the melody's notes out, in real pieces too (where the melody is what the extraction found). How
-much louder the melody is: velocity steps between the medians; real scores have no loudness.
+Accompaniment measures leave the melody's notes out, in real pieces too (where the melody is what
+the extraction found). How much louder the melody is: velocity steps between the medians; real
+scores have no loudness.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ def numbers(notes: NoteTable) -> Numbers:
         float(1 - covered(rest, probes).mean()) if len(rest) else 1.0,
         dissonance(melody, rest),
         float((rest["pitch"] < 48).mean()) if len(rest) else 0.0,
-        float(np.median(melody["velocity"]) - np.median(rest["velocity"])) if len(melody) and len(rest) else 0.0,
+        float(np.median(melody["velocity"]) - np.median(rest["velocity"]))
+        if len(melody) and len(rest)
+        else 0.0,
     )
 
 
@@ -80,7 +84,9 @@ def mean(rows: list[Numbers]) -> Numbers:
     return Numbers(*(float(np.mean([getattr(row, name) for row in rows])) for name in fields))
 
 
-def excerpts(library: Library, composer: str, quarters: float = 32.0, most: int = 40) -> list[Numbers]:
+def excerpts(
+    library: Library, composer: str, quarters: float = 32.0, most: int = 40
+) -> list[Numbers]:
     """Excerpts of real scores of a composer, one a piece, from a third of the way in."""
     rows = []
     for index in library.select(feel="score", composer=composer)[:most]:
@@ -94,9 +100,13 @@ def excerpts(library: Library, composer: str, quarters: float = 32.0, most: int 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
-    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
+    parser.add_argument(
+        "--model", type=Path, help="a folder of weights, instead of the shipped ones"
+    )
     parser.add_argument("--strength", type=float, default=SamplingConfig.strength)
     parser.add_argument("--candidates", type=int, default=SamplingConfig.candidates)
     parser.add_argument("--write", type=Path)
@@ -120,7 +130,9 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.write:
         command = "python -m eval.listen --data data/prepared --write eval/listen.md"
-        arguments.write.write_text(f"# Six tunes in the styles of composers, beside real scores\n\n`{command}`\n\n{text}")
+        arguments.write.write_text(
+            f"# Six tunes in the styles of composers, beside real scores\n\n`{command}`\n\n{text}"
+        )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""The outputs of all systems for all songs and styles: what is to be sampled, and, once it is, the pieces to measure."""
+"""The outputs of all systems for all songs and styles: what is to be sampled, and, once it is, the
+pieces to measure.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ EXAMPLE_MELODIES, EXAMPLE_STYLES = ("happy-birthday", "god-rest-ye"), 2
 """What the page lets one see and hear."""
 
 REFERENCES, MOST_A_PIECE = 60, 8
-"""Real training excerpts that a style's measures are compared with, and how many a piece gives at most."""
+"""Real training excerpts that a style's measures are compared with, and how many a piece gives at
+most.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,12 @@ class Output:
         return self.system in REAL
 
 
-def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int) -> list[Job]:
-    """All that has to be sampled, melody by melody; what several ask for (the base without a style) once."""
+def jobs_of(
+    systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int
+) -> list[Job]:
+    """All that has to be sampled, melody by melody; what several ask for (the base without a style)
+    once.
+    """
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [
         (system, song, None if system == BASE else target, seed)
@@ -71,7 +79,12 @@ def jobs_of(systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Tar
 
 
 def outputs_of(
-    systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], sampler: Sampler, library: Library, seeds: int
+    systems: Sequence[str],
+    songs: Sequence[Song],
+    targets: Sequence[Target],
+    sampler: Sampler,
+    library: Library,
+    seeds: int,
 ) -> list[Output]:
     """The outputs of all systems for all songs and styles; sampled ones were made before."""
     found = []
@@ -84,7 +97,10 @@ def outputs_of(
                     name, piece = _output(system, song, target, targets, sampler, seed)
                     found.append(Output(system, target.name, song, seed, name, song.slug, piece))
     sampled = [one for one in found if one.system in SAMPLED]
-    counts = [int(np.median([len(one.piece.notes) for one in sampled if one.song is song])) for song in songs]
+    counts = [
+        int(np.median([len(one.piece.notes) for one in sampled if one.song is song]))
+        for song in songs
+    ]
     for target in targets:
         found += _real(target, songs, counts, library)
     return found
@@ -109,8 +125,12 @@ def pieces_of(library: Library, target: Target, split: str, feel: str) -> list[i
     return library.select(split=split, feel=feel, composer=target.style.composer)
 
 
-def _real(target: Target, songs: Sequence[Song], notes: Sequence[int], library: Library) -> list[Output]:
-    """Held-out excerpts for each song: of scores as many quarters, of performances as many notes as arrangements have."""
+def _real(
+    target: Target, songs: Sequence[Song], notes: Sequence[int], library: Library
+) -> list[Output]:
+    """Held-out excerpts for each song: of scores as many quarters, of performances as many notes as
+    arrangements have.
+    """
     found = []
     for system, feel in ((REAL_SCORES, "score"), (REAL_PERFORMANCES, "performance")):
         lengths = [song.quarters for song in songs] if feel == "score" else list(map(float, notes))
@@ -121,8 +141,20 @@ def _real(target: Target, songs: Sequence[Song], notes: Sequence[int], library: 
             name = f"{one.id}#{number}"
             found.append(Output(system, target.name, song, 0, name, one.group, one.piece))
             if system == REAL_SCORES:
-                noise = shuffled(one.piece, np.random.default_rng(zlib.crc32(f"{name} {target.name}".encode())))
-                found.append(Output(SHUFFLED, target.name, song, 0, f"shuffled {name} {target.name}", one.group, noise))
+                noise = shuffled(
+                    one.piece, np.random.default_rng(zlib.crc32(f"{name} {target.name}".encode()))
+                )
+                found.append(
+                    Output(
+                        SHUFFLED,
+                        target.name,
+                        song,
+                        0,
+                        f"shuffled {name} {target.name}",
+                        one.group,
+                        noise,
+                    )
+                )
     return found
 
 
@@ -133,12 +165,22 @@ def reference_of(target: Target, songs: Sequence[Song], library: Library) -> Ref
     return Reference.of([one.piece for one in found if one is not None])
 
 
-def examples_of(outputs: Sequence[Output], targets: Sequence[str], songs: Sequence[Song]) -> list[dict[str, Any]]:
+def examples_of(
+    outputs: Sequence[Output], targets: Sequence[str], songs: Sequence[Song]
+) -> list[dict[str, Any]]:
     """All systems' first outputs for two melodies and styles, notes and all."""
-    slugs = [slug for slug in EXAMPLE_MELODIES if slug in {song.slug for song in songs}] or [songs[0].slug]
+    slugs = [slug for slug in EXAMPLE_MELODIES if slug in {song.slug for song in songs}] or [
+        songs[0].slug
+    ]
     chosen = targets[:: max(len(targets) // EXAMPLE_STYLES, 1)][:EXAMPLE_STYLES]
     return [
-        {"system": one.system, "target": one.target, "melody": one.song.slug, "output": one.id, "piece": to_plain(one.piece)}
+        {
+            "system": one.system,
+            "target": one.target,
+            "melody": one.song.slug,
+            "output": one.id,
+            "piece": to_plain(one.piece),
+        }
         for one in outputs
         if one.seed == 0 and one.song.slug in slugs and one.target in chosen
     ]

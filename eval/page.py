@@ -1,4 +1,6 @@
-"""The transfer report as an HTML page that stands alone: tables, confusion matrices, plots, piano rolls, and sound."""
+"""The transfer report as an HTML page that stands alone: tables, confusion matrices, plots, piano
+rolls, and sound.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def write_page(report: dict[str, Any], path: Path, soundfont: Path | None = None
 
 def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
     """The whole page."""
-    body = ["<h1>Style transfer, measured</h1>", *(f"<p>{escape(line)}</p>" for line in preamble(report))]
+    body = [
+        "<h1>Style transfer, measured</h1>",
+        *(f"<p>{escape(line)}</p>" for line in preamble(report)),
+    ]
     for kind, part in report["groups"].items():
         title = f"{kind.capitalize()}: {', '.join(part['targets'])}"
         remarks = "".join(f"<li>{escape(remark)}</li>" for remark in part["remarks"])
@@ -62,16 +67,23 @@ def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
 
 def _table(title: str, note: str, head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    lines = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
     about = f'<h3>{escape(title)}</h3><p class="note">{escape(note)}</p>'
     return f'{about}<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def _trade_off(part: dict[str, Any]) -> str:
-    """Style (accuracy of the first judge) against what is left of the melody, and against chroma."""
+    """Style (accuracy of the first judge) against what is left of the melody, and against
+    chroma.
+    """
     systems = next(iter(part["judges"].values()))["systems"]
     plots = []
-    for measure, title in (("content.melody_f1", "melody note F1"), ("content.chroma", "chroma cosine with the melody")):
+    for measure, title in (
+        ("content.melody_f1", "melody note F1"),
+        ("content.chroma", "chroma cosine with the melody"),
+    ):
         points, levels = [], []
         for name in part["systems"]:
             found = systems.get(name, {}).get("style", {}).get("whole", {}).get("accuracy")
@@ -81,13 +93,19 @@ def _trade_off(part: dict[str, Any]) -> str:
                 levels.append(Point(LABELS[name].split(" (")[0], 0.0, found["value"]))
             kept = part["measures"][name]["means"].get(measure)
             if name not in REAL and kept is not None and kept["value"] is not None:
-                points.append(Point(LABELS[name], kept["value"], found["value"], found["low"], found["high"]))
-        plots.append(f"<figure>{scatter(points, levels, title, 'accuracy: judged as the target')}</figure>")
+                points.append(
+                    Point(LABELS[name], kept["value"], found["value"], found["low"], found["high"])
+                )
+        plots.append(
+            f"<figure>{scatter(points, levels, title, 'accuracy: judged as the target')}</figure>"
+        )
     return f'<h3>Style against melody</h3><div class="grid2">{"".join(plots)}</div>'
 
 
 def _confusions(part: dict[str, Any]) -> str:
-    """One small matrix a system: rows are targets, columns what the judge hears, shares of the row."""
+    """One small matrix a system: rows are targets, columns what the judge hears, shares of the
+    row.
+    """
     first, judge = next(iter(part["judges"].items()))
     blocks = []
     for half in ("whole", "rest"):
@@ -99,16 +117,23 @@ def _confusions(part: dict[str, Any]) -> str:
             lines = []
             for target, row in found.items():
                 shares = [count / max(sum(row), 1) for count in row]
-                cells = "".join(f'<td style="background:rgb(61 126 166 / {share:.2f})">{share:.2f}</td>' for share in shares)
+                cells = "".join(
+                    f'<td style="background:rgb(61 126 166 / {share:.2f})">{share:.2f}</td>'
+                    for share in shares
+                )
                 lines.append(f"<tr><th>{escape(target)}</th>{cells}</tr>")
             title = LABELS[name] + (", without the melody" if half == "rest" else "")
-            table = f'<table class="matrix"><tr><th>asked for</th>{head}</tr>{"".join(lines)}</table>'
+            table = (
+                f'<table class="matrix"><tr><th>asked for</th>{head}</tr>{"".join(lines)}</table>'
+            )
             blocks.append(f'<div><b>{escape(title)}</b><div class="wide">{table}</div></div>')
     return f'<h3>Confusion matrices, judge {escape(first)}</h3><div class="grid2">{"".join(blocks)}</div>'
 
 
 def _examples(examples: list[dict[str, Any]], soundfont: Path | None) -> str:
-    """Piano rolls and players of every system, side by side; what is the same for all styles is there once."""
+    """Piano rolls and players of every system, side by side; what is the same for all styles is
+    there once.
+    """
     from styletransfer.errors import InputError
 
     distinct = {one["output"]: one["piece"] for one in examples}
@@ -122,8 +147,14 @@ def _examples(examples: list[dict[str, Any]], soundfont: Path | None) -> str:
     body = [f"<h2>To see and to hear</h2><p>The first {seconds:.0f} seconds of each.</p>"]
     for melody, target in dict.fromkeys((one["melody"], one["target"]) for one in examples):
         body.append(f"<h3>{escape(melody)}, {escape(target)}</h3>")
-        mine = [one["piece"] for one in examples if (one["melody"], one["target"]) == (melody, target)]
-        ends = [begin + length for piece in mine for begin, length in zip(piece["onset"], piece["duration"], strict=True)]
+        mine = [
+            one["piece"] for one in examples if (one["melody"], one["target"]) == (melody, target)
+        ]
+        ends = [
+            begin + length
+            for piece in mine
+            for begin, length in zip(piece["onset"], piece["duration"], strict=True)
+        ]
         span = min(seconds, max(ends, default=1.0))
         figures, again = [], []
         for one in examples:
@@ -136,7 +167,9 @@ def _examples(examples: list[dict[str, Any]], soundfont: Path | None) -> str:
             sound = sounds.pop(one["output"], "")
             player = f'<audio controls preload="none" src="{sound}"></audio>' if sound else ""
             roll = piano_roll(one["piece"], f"{label}: {melody}, {target}", span)
-            figures.append(f"<figure><figcaption>{escape(label)}</figcaption>{roll}{player}</figure>")
+            figures.append(
+                f"<figure><figcaption>{escape(label)}</figcaption>{roll}{player}</figure>"
+            )
         body.append(f'<div class="grid2">{"".join(figures)}</div>')
         body.append(f'<p class="note">As above: {escape("; ".join(again))}.</p>' if again else "")
     return "".join(body)

@@ -1,4 +1,5 @@
-"""Where the ranker's weights come from: its candidates for real melodies beside what the composers wrote under them.
+"""Where the ranker's weights come from: its candidates for real melodies beside what the composers
+wrote under them.
 
     python -m eval.ranker chords --data data/prepared
     for split in train validation test; do
@@ -8,16 +9,19 @@
     python -m eval.ranker make --data data/prepared --split validation --candidates 32 --arrangements runs/pool/validation.jsonl
     python -m eval.ranker count --arrangements runs/pool --write eval/results/candidates.json
 
-``chords`` counts which chord follows which in the training scores, quarter by quarter, in the key of the melody of each
-stretch of 32 quarters, and writes ``styletransfer/assets/chords.json``. ``make`` takes an excerpt of 32 quarters of a score of
-each content group, at most twenty of a composer (none of the 40 melodies of the transfer report is among them), arranges its
-melody in its composer's style, and keeps all the candidates and the composer's own accompaniment. It goes on where it was
-interrupted. ``fit`` asks which measures tell the composer's accompaniment from the candidates under the same melody: a
-conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice behavior", 1974), fitted to the melodies of
-the training pieces. What it is worth is measured on those of the validation and the test pieces: how many of the candidates
-rank behind the composer's own, and how near the candidate that it chooses comes to the composer's (:func:`agreement`). By
-the validation pieces what is set by hand was chosen (docs/decisions.md); by the test pieces nothing was.
-``count`` asks the same of the choice among 1, 2, 4 and more of the validation pieces' candidates, whichever these are.
+``chords`` counts which chord follows which in the training scores, quarter by quarter, in the key
+of the melody of each stretch of 32 quarters, and writes ``styletransfer/assets/chords.json``.
+``make`` takes an excerpt of 32 quarters of a score of each content group, at most twenty of a
+composer (none of the 40 melodies of the transfer report is among them), arranges its melody in its
+composer's style, and keeps all the candidates and the composer's own accompaniment. It goes on
+where it was interrupted. ``fit`` asks which measures tell the composer's accompaniment from the
+candidates under the same melody: a conditional logit (D. McFadden, "Conditional logit analysis of
+qualitative choice behavior", 1974), fitted to the melodies of the training pieces. What it is worth
+is measured on those of the validation and the test pieces: how many of the candidates rank behind
+the composer's own, and how near the candidate that it chooses comes to the composer's
+(:func:`agreement`). By the validation pieces what is set by hand was chosen (docs/decisions.md); by
+the test pieces nothing was. ``count`` asks the same of the choice among 1, 2, 4 and more of the
+validation pieces' candidates, whichever these are.
 """
 
 from __future__ import annotations
@@ -66,14 +70,18 @@ MEASURES = (*FITTED, "idiom", "likelihood", "contrast", "dissonance", "outside",
 HIGHER = ("progression", "clarity", "fifths", "idiom", "likelihood", "contrast")
 """The measures that choose what has most of them, where they choose alone."""
 COUNTS, USUAL = (1, 2, 4, 8, 12, 16, 24, 32), 8
-"""Of how many candidates the best is taken, by ``count``, and the number that the others are held against."""
+"""Of how many candidates the best is taken, by ``count``, and the number that the others are held
+against.
+"""
 RIDGE = 2.0
-"""Half the precision of a weight's prior, for a measure divided by its deviation within a melody."""
+"""Half the precision of a weight's prior, for a measure divided by its deviation within a
+melody.
+"""
 
 
 def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str, str, Piece]]:
-    """Name, composer and excerpt of a split's scores by composers with a style that ships: one of each content group, at most
-    :data:`MOST` of a composer."""
+    """Name, composer and excerpt of a split's scores by composers with a style that ships: one of
+    each content group, at most :data:`MOST` of a composer."""
     names = {path.name for path in folders.shipped().iterdir()}
     chosen: dict[str, dict[str, int]] = {name: {} for name in names}
     for index in library.select(split=split, feel="score"):
@@ -94,7 +102,9 @@ def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
         for begin in np.arange(0, float(notes["onset"].max()) + 1e-6, QUARTERS):
             cut = notes[(notes["onset"] >= begin) & (notes["onset"] < begin + QUARTERS)]
             if cut["melody"].sum() >= FEWEST:
-                table = make_notes(cut["onset"] - begin, cut["duration"], cut["pitch"], melody=cut["melody"])
+                table = make_notes(
+                    cut["onset"] - begin, cut["duration"], cut["pitch"], melody=cut["melody"]
+                )
                 key = estimate_key(table[table["melody"]])
                 chords = rank.path(rank.piano_roll(table), key)
                 np.add.at(counts[key.mode], (chords[:-1], chords[1:]), 1)
@@ -102,8 +112,8 @@ def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
 
 
 def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float, float]:
-    """Mean log-probability a token (nats) of a piece that exists, under the style and without it, as
-    :class:`styletransfer.model.sampling.Candidate` has them of one that was sampled."""
+    """Mean log-probability a token (nats) of a piece that exists, under the style and without it,
+    as :class:`styletransfer.model.sampling.Candidate` has them of one that was sampled."""
     grid = codec.grid(piece)
     ids, scored = codec.encode(grid, (), with_melody=True)
     rows = with_heads([voices], codec.vocabulary, [codec.melody_key(grid, 0)], [ids])
@@ -122,34 +132,50 @@ def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float,
 def arrangement(piece: Piece, style: float, plain: float) -> dict[str, Any]:
     """What is kept of an arrangement."""
     notes = piece.notes
-    columns = {name: np.round(notes[name].astype(float), 4).tolist() for name in ("onset", "duration", "pitch")}
-    return {"style": style, "plain": plain, **columns, "melody": notes["melody"].astype(int).tolist()}
+    columns = {
+        name: np.round(notes[name].astype(float), 4).tolist()
+        for name in ("onset", "duration", "pitch")
+    }
+    return {
+        "style": style,
+        "plain": plain,
+        **columns,
+        "melody": notes["melody"].astype(int).tolist(),
+    }
 
 
 def table_of(kept: dict[str, Any]) -> NoteTable:
     """The notes of what :func:`arrangement` kept."""
-    return make_notes(kept["onset"], kept["duration"], kept["pitch"], melody=np.array(kept["melody"], bool))
+    return make_notes(
+        kept["onset"], kept["duration"], kept["pitch"], melody=np.array(kept["melody"], bool)
+    )
 
 
 def basses(notes: NoteTable, quarters: int) -> NDArray[np.int64]:
     """(quarters,) the pitch class of the lowest note that sounds on each, -1 for none."""
     found = np.full(quarters, -1)
     for beat in range(quarters):
-        sounding = (notes["onset"] < beat + 0.01) & (notes["onset"] + notes["duration"] > beat + 0.01)
+        sounding = (notes["onset"] < beat + 0.01) & (
+            notes["onset"] + notes["duration"] > beat + 0.01
+        )
         if sounding.any():
             found[beat] = int(notes["pitch"][sounding].min()) % 12
     return found
 
 
 def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
-    """How near an accompaniment comes to the composer's, each from 0 to 1: ``harmony``, the cosine of the chroma of each two
-    quarters; ``bass``, the share of quarters with its pitch class in the bass; ``notes`` and ``sounding``, the smaller over the
-    larger number of notes, and of their durations' sum; and the mean of the four, ``all``."""
+    """How near an accompaniment comes to the composer's, each from 0 to 1: ``harmony``, the cosine
+    of the chroma of each two quarters; ``bass``, the share of quarters with its pitch class in the
+    bass; ``notes`` and ``sounding``, the smaller over the larger number of notes, and of their
+    durations' sum; and the mean of the four, ``all``."""
     quarters = int(np.ceil(float((real["onset"] + real["duration"]).max())))
     mine, theirs = (sounding_time(notes, np.arange(0, quarters + 2, 2.0)) for notes in (made, real))
     sounds = theirs.sum(1) > 1e-6
     bass = basses(real, quarters)
-    counts, lengths = (len(made), len(real)), (float(made["duration"].sum()), float(real["duration"].sum()))
+    counts, lengths = (
+        (len(made), len(real)),
+        (float(made["duration"].sum()), float(real["duration"].sum())),
+    )
     found = {
         "harmony": mean_cosine(mine[sounds], theirs[sounds]),
         "bass": float((basses(made, quarters) == bass)[bass >= 0].mean()),
@@ -160,47 +186,71 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
 
 
 def fit(folder: Path) -> dict[str, Any]:
-    """Weights of the training melodies, and what they and those that ship are worth on others, as plain data."""
+    """Weights of the training melodies, and what they and those that ship are worth on others, as
+    plain data.
+    """
     learnt, _ = arrangements(folder / "train.jsonl")
     weights = weights_of(learnt[..., : len(FITTED)])
     others = {split: arrangements(folder / f"{split}.jsonl") for split in ("validation", "test")}
     means = {
         split: {
-            name: {"composers": round(float(column[:, 0].mean()), 4), "candidates": round(float(column[:, 1:].mean()), 4)}
+            name: {
+                "composers": round(float(column[:, 0].mean()), 4),
+                "candidates": round(float(column[:, 1:].mean()), 4),
+            }
             for name, column in zip(MEASURES, np.moveaxis(every, -1, 0), strict=True)
         }
-        for split, every in (("train", learnt), *((split, values) for split, (values, _) in others.items()))
+        for split, every in (
+            ("train", learnt),
+            *((split, values) for split, (values, _) in others.items()),
+        )
     }
     del means["train"]["idiom"]  # which has seen these pieces
     return {
         "made_by": "eval.ranker fit",
-        "melodies": {"train": len(learnt), **{split: len(values) for split, (values, _) in others.items()}},
+        "melodies": {
+            "train": len(learnt),
+            **{split: len(values) for split, (values, _) in others.items()},
+        },
         "candidates": learnt.shape[1] - 1,
         "means": means,
         "weights": dict(zip(FITTED, np.round(weights, 4).tolist(), strict=True)),
-        "choices": {split: worth(values, near, weights) for split, (values, near) in others.items()},
+        "choices": {
+            split: worth(values, near, weights) for split, (values, near) in others.items()
+        },
     }
 
 
-def worth(values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    """What choices by fitted weights, by those that ship and by each measure alone are worth: the agreement with the composer's
-    own, what it has more than one at random (``gain``), and how many candidates rank behind the composer's own; of the weights
-    that ship, also what they gain by the style's measure."""
+def worth(
+    values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArray[np.float64]
+) -> dict[str, dict[str, float]]:
+    """What choices by fitted weights, by those that ship and by each measure alone are worth: the
+    agreement with the composer's own, what it has more than one at random (``gain``), and how many
+    candidates rank behind the composer's own; of the weights that ship, also what they gain by the
+    style's measure."""
     totals, idiom = totals_of(values), rank.WEIGHTS["idiom"] * values[..., MEASURES.index("idiom")]
     systems = {
         "the fitted weights": values[..., : len(FITTED)] @ weights,
         "the weights that ship": totals,
         "these, without the idiom": totals - idiom,
     }
-    systems |= {f"{name} alone": values[..., k] * (1 if name in HIGHER else -1) for k, name in enumerate(MEASURES)}
+    systems |= {
+        f"{name} alone": values[..., k] * (1 if name in HIGHER else -1)
+        for k, name in enumerate(MEASURES)
+    }
     chance = near.mean(1)
     table: dict[str, dict[str, float]] = {
         "one at random": {"agreement": chance.mean()},
         "the best there is": {"agreement": near.max(1).mean()},
     }
-    chosen = {name: near[np.arange(len(near)), scores[:, 1:].argmax(1)] for name, scores in systems.items()}
+    chosen = {
+        name: near[np.arange(len(near)), scores[:, 1:].argmax(1)]
+        for name, scores in systems.items()
+    }
     for name, scores in systems.items():
-        behind = (scores[:, :1] > scores[:, 1:]).mean(1) + (scores[:, :1] == scores[:, 1:]).mean(1) / 2
+        behind = (scores[:, :1] > scores[:, 1:]).mean(1) + (scores[:, :1] == scores[:, 1:]).mean(
+            1
+        ) / 2
         table[name] = {
             "agreement": chosen[name].mean(),
             **interval("gain", chosen[name] - chance),
@@ -208,19 +258,25 @@ def worth(values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArr
         }
     added = chosen["the weights that ship"] - chosen["these, without the idiom"]
     table["the weights that ship"] |= interval("by the idiom", added)
-    return {name: {key: round(float(value), 4) for key, value in row.items()} for name, row in table.items()}
+    return {
+        name: {key: round(float(value), 4) for key, value in row.items()}
+        for name, row in table.items()
+    }
 
 
 def count(path: Path) -> dict[str, Any]:
-    """The ranker's choice among so many of a song's candidates, the mean over all choices of so many, as plain data: its
-    agreement with the composer's own, what it has more than among :data:`USUAL`, and :data:`FITTED` beside the composers'."""
+    """The ranker's choice among so many of a song's candidates, the mean over all choices of so
+    many, as plain data: its agreement with the composer's own, what it has more than among
+    :data:`USUAL`, and :data:`FITTED` beside the composers'."""
     values, near = arrangements(path)
     totals = totals_of(values)
     order = np.argsort(-totals[:, 1:], 1, kind="stable")
     near, totals = (np.take_along_axis(every, order, 1) for every in (near, totals[:, 1:]))
     made = np.take_along_axis(values[:, 1:], order[..., None], 1)
     most = near.shape[1]
-    below = most - 1 - np.arange(most)  # of each, how many rank behind it: all others of a draw that it is chosen from
+    below = (
+        most - 1 - np.arange(most)
+    )  # of each, how many rank behind it: all others of a draw that it is chosen from
     shares = {size: comb(below, size - 1) / comb(most, size) for size in COUNTS if size <= most}
     usual = near @ shares[min(USUAL, most)]
     told = len(FITTED)
@@ -228,13 +284,24 @@ def count(path: Path) -> dict[str, Any]:
         "made_by": "eval.ranker count",
         "melodies": len(near),
         "candidates": most,
-        "composers": dict(zip(FITTED, np.round(values[:, 0, :told].mean(0), 4).tolist(), strict=True)),
+        "composers": dict(
+            zip(FITTED, np.round(values[:, 0, :told].mean(0), 4).tolist(), strict=True)
+        ),
         "counts": {
             str(size): {
                 "agreement": round(float((near @ share).mean()), 4),
-                **{key: round(value, 4) for key, value in interval("gain", near @ share - usual).items()},
+                **{
+                    key: round(value, 4)
+                    for key, value in interval("gain", near @ share - usual).items()
+                },
                 "total": round(float((totals @ share).mean()), 4),
-                **dict(zip(FITTED, np.round(np.einsum("scm,c->m", made, share)[:told] / len(near), 4).tolist(), strict=True)),
+                **dict(
+                    zip(
+                        FITTED,
+                        np.round(np.einsum("scm,c->m", made, share)[:told] / len(near), 4).tolist(),
+                        strict=True,
+                    )
+                ),
             }
             for size, share in shares.items()
         },
@@ -242,11 +309,14 @@ def count(path: Path) -> dict[str, Any]:
 
 
 def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the composer's own first; and the
-    candidates' agreement with it, (songs, candidates)."""
+    """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the
+    composer's own first; and the candidates' agreement with it, (songs, candidates)."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     every = [
-        [measures_of(kept, row["composer"], 60 / row["seconds_a_quarter"]) for kept in (row["real"], *row["candidates"])]
+        [
+            measures_of(kept, row["composer"], 60 / row["seconds_a_quarter"])
+            for kept in (row["real"], *row["candidates"])
+        ]
         for row in rows
     ]
     near = np.array([[nearness(kept, row["real"]) for kept in row["candidates"]] for row in rows])
@@ -255,7 +325,9 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
     """The ranker's sums of arrangements' :data:`MEASURES`, by the weights that ship."""
-    return np.asarray(measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64)
+    return np.asarray(
+        measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64
+    )
 
 
 def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float]:
@@ -265,7 +337,9 @@ def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float
     idioms = shipped_idioms()
     own = idioms.known(composer)
     alike = 0.0 if own is None else idioms.likeness(melody, rest, own)
-    found = rank.score(kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike)
+    found = rank.score(
+        kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike
+    )
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
     return [found[name] for name in MEASURES]
 
@@ -278,18 +352,23 @@ def nearness(kept: dict[str, Any], real: dict[str, Any]) -> float:
 
 def interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
     """A mean over melodies with its interval."""
-    found = ratio_interval(values, np.ones(len(values)), range(len(values)), np.random.default_rng(0))
+    found = ratio_interval(
+        values, np.ones(len(values)), range(len(values)), np.random.default_rng(0)
+    )
     return {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def notes_a_quarter(notes: NoteTable) -> float:
     melody = notes[notes["melody"]]
-    return float((~notes["melody"]).sum() / ((melody["onset"] + melody["duration"]).max() - melody["onset"][0]))
+    return float(
+        (~notes["melody"]).sum()
+        / ((melody["onset"] + melody["duration"]).max() - melody["onset"][0])
+    )
 
 
 def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(measures,) the weights under which the softmax is the likeliest to choose the first of each song's arrangements, (songs,
-    arrangements, measures)."""
+    """(measures,) the weights under which the softmax is the likeliest to choose the first of each
+    song's arrangements, (songs, arrangements, measures)."""
     centred = measures - measures.mean(1, keepdims=True)
     scale = centred.reshape(-1, measures.shape[-1]).std(0)
     x = centred / scale
@@ -302,7 +381,9 @@ def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(minimize(loss, np.zeros(len(scale)), jac=True).x / scale, np.float64)
 
 
-def candidates_for(tune: Piece, voices: list[Voice], codec: Codec, count: int) -> list[dict[str, Any]]:
+def candidates_for(
+    tune: Piece, voices: list[Voice], codec: Codec, count: int
+) -> list[dict[str, Any]]:
     """So many arrangements of a melody, as :func:`arrangement` keeps them."""
     plan = plan_of(codec, codec.grid(tune))
     made = sample(voices, codec, plan, replace(SamplingConfig(), candidates=count))
@@ -310,7 +391,11 @@ def candidates_for(tune: Piece, voices: list[Voice], codec: Codec, count: int) -
 
 
 def make(data: Path, path: Path, split: str, candidates: int) -> None:
-    done = {json.loads(line)["id"] for line in path.read_text().splitlines()} if path.exists() else set()
+    done = (
+        {json.loads(line)["id"] for line in path.read_text().splitlines()}
+        if path.exists()
+        else set()
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     measured_model()
     codec = melody_codec()
@@ -333,14 +418,22 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=("chords", "make", "fit", "count"))
     parser.add_argument("--data", type=Path, default=Path("data/prepared"))
     parser.add_argument(
-        "--arrangements", type=Path, default=Path("runs/ranker"), help="a file for make, their folder for the rest"
+        "--arrangements",
+        type=Path,
+        default=Path("runs/ranker"),
+        help="a file for make, their folder for the rest",
     )
     parser.add_argument(
-        "--split", choices=("train", "validation", "test"), default="validation", help="of the melodies to arrange"
+        "--split",
+        choices=("train", "validation", "test"),
+        default="validation",
+        help="of the melodies to arrange",
     )
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--write", type=Path)
@@ -354,7 +447,11 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.step == "make":
         make(arguments.data, arguments.arrangements, arguments.split, arguments.candidates)
         return 0
-    report = fit(arguments.arrangements) if arguments.step == "fit" else count(arguments.arrangements / "validation.jsonl")
+    report = (
+        fit(arguments.arrangements)
+        if arguments.step == "fit"
+        else count(arguments.arrangements / "validation.jsonl")
+    )
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.write:

@@ -5,15 +5,17 @@
     python -m eval.readers take runs/readers runs/readers-jury
     python -m eval.readers fit
 
-``make`` arranges tunes of eight bars or so, whole, in the styles that a JSON file names by song, and keeps every candidate and
-its measures. Readers mark blind pages of them (``eval/jury.md``), and ``take`` adds measures and marks to
-``eval/results/readers.json``. ``fit`` asks which measures go with the marks, among candidates under the same tune: a ridge
-regression of the mean mark on the measures, both less their tune's mean. What that is worth is the mark of what it chooses
-under tunes that it hasn't seen, beside the mark of a candidate by chance, of what the ranker chose when they were made, and of
-the best.
+``make`` arranges tunes of eight bars or so, whole, in the styles that a JSON file names by song,
+and keeps every candidate and its measures. Readers mark blind pages of them (``eval/jury.md``), and
+``take`` adds measures and marks to ``eval/results/readers.json``. ``fit`` asks which measures go
+with the marks, among candidates under the same tune: a ridge regression of the mean mark on the
+measures, both less their tune's mean. What that is worth is the mark of what it chooses under tunes
+that it hasn't seen, beside the mark of a candidate by chance, of what the ranker chose when they
+were made, and of the best.
 
-The weights are in marks, of 1 to 5. Some no reader can give, who doesn't know the style, the training pieces or the hands:
-:data:`styletransfer.transfer.ranking.rank.WEIGHTS` has them set by hand.
+The weights are in marks, of 1 to 5. Some no reader can give, who doesn't know the style, the
+training pieces or the hands: :data:`styletransfer.transfer.ranking.rank.WEIGHTS` has them set by
+hand.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ from styletransfer.transfer.ranking import rank
 
 READ = Path("eval/results/readers.json")
 RIDGE = 30.0
-"""Candidates of no preference that each measure, divided by its deviation under one tune, has to outweigh."""
+"""Candidates of no preference that each measure, divided by its deviation under one tune, has to
+outweigh.
+"""
 CHOICES = ("by chance", "the ranker of the time", "weights of the other tunes", "the best")
 DECIMALS = 2
 """Of a weight."""
@@ -47,7 +51,9 @@ def make(tunes: Path, styles: dict[str, str], out: Path, seed: int) -> None:
 
     transfer = StyleTransfer.from_pretrained()
     for song, style in styles.items():
-        made = transfer.apply(tunes / f"{song}.mid", style=style, keep_register=True, choose="whole", seed=seed)
+        made = transfer.apply(
+            tunes / f"{song}.mid", style=style, keep_register=True, choose="whole", seed=seed
+        )
         for number, piece in enumerate(made.candidates):
             write(piece, out / str(number) / f"{song}.mid")
         measured = {"style": style, "candidates": made.report["candidates"]}
@@ -64,7 +70,8 @@ def write(piece: Any, path: Path) -> None:
 
 
 def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the songs of a jury, each with the measures of its candidates and the readers' mean marks, to those read before.
+    """Add the songs of a jury, each with the measures of its candidates and the readers' mean
+    marks, to those read before.
 
     Raises:
         InputError: where a reader has left out a candidate, or no reader has answered.
@@ -79,7 +86,9 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
         marks = []
         for answer in answers:
             if page in answer:
-                told = [answer[page].get(by_number[str(k)]) for k in range(len(measured["candidates"]))]
+                told = [
+                    answer[page].get(by_number[str(k)]) for k in range(len(measured["candidates"]))
+                ]
                 if None in told:
                     raise InputError(f"{jury}: a reader has left out a version of piece {page}.")
                 marks.append([float(np.mean(list(one.values()))) for one in told])
@@ -93,10 +102,14 @@ def table(read: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[NDArray
     """Measures and marks, less the mean of their song.
 
     Returns:
-        (candidates, fitted measures) of all songs, and by song (candidates,) the mean of the readers' marks.
+        (candidates, fitted measures) of all songs, and by song (candidates,) the mean of the
+        readers' marks.
     """
     marks = [np.mean(song["marks"], axis=0) for song in read]
-    rows = [np.array([[one[name] for name in rank.FITTED] for one in song["candidates"]]) for song in read]
+    rows = [
+        np.array([[one[name] for name in rank.FITTED] for one in song["candidates"]])
+        for song in read
+    ]
     return np.concatenate([one - one.mean(0) for one in rows]), marks
 
 
@@ -119,14 +132,22 @@ def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
         others = np.r_[0:begin, end : len(values)]
         guess = values[begin:end] @ fitted(values[others], centred[others])
         before = np.argmax([one["total"] for one in song["candidates"]])
-        for name, mark in zip(CHOICES, (own.mean(), own[before], own[guess.argmax()], own.max()), strict=True):
+        for name, mark in zip(
+            CHOICES, (own.mean(), own[before], own[guess.argmax()], own.max()), strict=True
+        ):
             chosen[name].append(float(mark))
-    means = {name: class_mean(np.array(one), ["all"] * len(read), range(len(read))) for name, one in chosen.items()}
+    means = {
+        name: class_mean(np.array(one), ["all"] * len(read), range(len(read)))
+        for name, one in chosen.items()
+    }
     gain = means["weights of the other tunes"] - means["the ranker of the time"]
     return {
         "made_by": "eval.readers fit",
         "tunes": len(read),
-        "weights": {name: round(float(one), DECIMALS) for name, one in zip(rank.FITTED, fitted(values, centred), strict=True)},
+        "weights": {
+            name: round(float(one), DECIMALS)
+            for name, one in zip(rank.FITTED, fitted(values, centred), strict=True)
+        },
         "marks": {name: plain(one.interval()) for name, one in means.items()},
         "gain_of_other_tunes_weights": plain(gain.interval()),
     }
@@ -137,7 +158,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="arrange tunes, and keep all candidates")
-    making.add_argument("tunes", type=Path, help="a folder of MIDI files, each a tune of eight bars or so")
+    making.add_argument(
+        "tunes", type=Path, help="a folder of MIDI files, each a tune of eight bars or so"
+    )
     making.add_argument("--styles", type=Path, required=True, help="JSON: the style of each song")
     making.add_argument("--out", type=Path, required=True)
     making.add_argument("--seed", type=int, default=0)

@@ -1,15 +1,18 @@
-"""What could bring arrangements nearer to the style that is asked for, tried on melodies that the transfer report doesn't use.
+"""What could bring arrangements nearer to the style that is asked for, tried on melodies that the
+transfer report doesn't use.
 
     python -m eval.remedies --data data/prepared
     python -m eval.remedies --data data/prepared --adapters melody-pairs=runs/melody-pairs
 
-``--tunes folk``: folk songs of music21's Essen collection, none with a phrase of the report's melodies in it; ``scores``: the
-melodies of ``eval.ranker``, excerpts of validation scores. They are arranged in the styles of the report's composers, once with
-each remedy: other settings of the sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the
-report, beside what the music could lose: notes outside the melody's key, dissonance under its notes, clashes, silence, notes a
-quarter, notes that were struck just before, and onsets apart from the melody's. The ranker and the judge know composers by the
-same pieces: what its choice is worth is told by ``eval.choice``. Outputs are kept in ``--work``, so that the same command goes
-on. Writes a JSON and its table, which goes into the lab log.
+``--tunes folk``: folk songs of music21's Essen collection, none with a phrase of the report's
+melodies in it; ``scores``: the melodies of ``eval.ranker``, excerpts of validation scores. They are
+arranged in the styles of the report's composers, once with each remedy: other settings of the
+sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the report,
+beside what the music could lose: notes outside the melody's key, dissonance under its notes,
+clashes, silence, notes a quarter, notes that were struck just before, and onsets apart from the
+melody's. The ranker and the judge know composers by the same pieces: what its choice is worth is
+told by ``eval.choice``. Outputs are kept in ``--work``, so that the same command goes on. Writes a
+JSON and its table, which goes into the lab log.
 """
 
 from __future__ import annotations
@@ -76,23 +79,51 @@ REMEDIES = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--tunes", choices=("folk", "scores"), default="folk")
-    parser.add_argument("--melodies", type=int, default=20, help="how many, spread over all that there are")
-    parser.add_argument("--only", nargs="+", help="these remedies beside what ships, instead of all")
-    parser.add_argument("--adapters", nargs="*", default=[], help="NAME=FOLDER: further remedies, styles by composers' names")
-    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
-    parser.add_argument("--work", type=Path, default=Path("runs/remedies"), help="where outputs are kept")
+    parser.add_argument(
+        "--melodies", type=int, default=20, help="how many, spread over all that there are"
+    )
+    parser.add_argument(
+        "--only", nargs="+", help="these remedies beside what ships, instead of all"
+    )
+    parser.add_argument(
+        "--adapters",
+        nargs="*",
+        default=[],
+        help="NAME=FOLDER: further remedies, styles by composers' names",
+    )
+    parser.add_argument(
+        "--model", type=Path, help="a folder of weights, instead of the shipped ones"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/remedies"), help="where outputs are kept"
+    )
     parser.add_argument("--out", type=Path, default=Path("eval/results/remedies.json"))
     arguments = parser.parse_args(argv)
-    remedies = {name: one for name, one in REMEDIES.items() if name in {SHIPPED, *(arguments.only or REMEDIES)}}
+    remedies = {
+        name: one
+        for name, one in REMEDIES.items()
+        if name in {SHIPPED, *(arguments.only or REMEDIES)}
+    }
     for pair in arguments.adapters:
         name, _, folder = pair.partition("=")
         remedies[name] = Remedy(adapters=Path(folder))
     try:
         folk = arguments.tunes == "folk"
-        songs = folk_songs(arguments.melodies) if folk else songs_of(Library.load(arguments.data), arguments.melodies)
+        songs = (
+            folk_songs(arguments.melodies)
+            if folk
+            else songs_of(Library.load(arguments.data), arguments.melodies)
+        )
         report = tried(remedies, songs, COMPOSERS, arguments.work, arguments.model)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -107,17 +138,25 @@ def songs_of(library: Library, count: int) -> list[Song]:
     """Validation melodies, spread evenly over all that there are."""
     found = []
     every = list(melodies(library))
-    for number_, place in enumerate(np.unique(np.linspace(0, len(every) - 1, count).astype(int)).tolist()):
+    for number_, place in enumerate(
+        np.unique(np.linspace(0, len(every) - 1, count).astype(int)).tolist()
+    ):
         name, _, piece = every[place]
-        found.append(Song(name, number_, piece, piece.with_notes(piece.notes[piece.notes["melody"]]), 0))
+        found.append(
+            Song(name, number_, piece, piece.with_notes(piece.notes[piece.notes["melody"]]), 0)
+        )
     return found
 
 
 def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]:
-    """Songs of the Essen collection of 16 to 36 quarters, spread evenly over it, without those that share a run of
-    :data:`PHRASE` notes, in any key, with a melody of the report."""
+    """Songs of the Essen collection of 16 to 36 quarters, spread evenly over it, without those that
+    share a run of :data:`PHRASE` notes, in any key, with a melody of the report."""
     taken = {phrase for song in songs_in(reported) for phrase in phrases(song.melody)}
-    places = [(path, k) for path in sorted(corpus_folder("essenFolksong").glob("*.abc")) for k in range(len(read_tunes(path)))]
+    places = [
+        (path, k)
+        for path in sorted(corpus_folder("essenFolksong").glob("*.abc"))
+        for k in range(len(read_tunes(path)))
+    ]
     found: list[Song] = []
     for wanted in np.linspace(0, len(places), count, endpoint=False).astype(int).tolist():
         for path, k in places[wanted:]:
@@ -128,7 +167,9 @@ def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]
             quarters = float((source.notes["onset"] + source.notes["duration"]).max())
             if 16 <= quarters <= 36 and len(source.notes) >= 20 and not taken & phrases(source):
                 melody, octaves = find_melody(source)
-                found.append(Song(f"{path.stem}-{k + 1}", len(found), marked(source), melody, octaves))
+                found.append(
+                    Song(f"{path.stem}-{k + 1}", len(found), marked(source), melody, octaves)
+                )
                 break
     return found
 
@@ -140,7 +181,11 @@ def phrases(tune: Piece) -> set[tuple[int, ...]]:
 
 
 def tried(
-    remedies: dict[str, Remedy], songs: Sequence[Song], styles: Sequence[str], work: Path, model: Path | None = None
+    remedies: dict[str, Remedy],
+    songs: Sequence[Song],
+    styles: Sequence[str],
+    work: Path,
+    model: Path | None = None,
 ) -> dict[str, Any]:
     """All remedies for all songs and styles, judged and measured, as plain data."""
     judges = {name: load_judge(name) for name in JUDGES["composers"]}
@@ -150,8 +195,15 @@ def tried(
         sampler = Sampler(work / "outputs", remedy.sampling, model)
         targets, _ = targets_of(styles, sampler.base.weights_hash)
         if folder := remedy.adapters:
-            targets = [Target(one.style, dict.fromkeys(HALVES, (style_at(folder / one.name),))) for one in targets]
-        asked = [[(remedy.system, song, target, seed) for seed in range(remedy.seeds)] for target in targets for song in songs]
+            targets = [
+                Target(one.style, dict.fromkeys(HALVES, (style_at(folder / one.name),)))
+                for one in targets
+            ]
+        asked = [
+            [(remedy.system, song, target, seed) for seed in range(remedy.seeds)]
+            for target in targets
+            for song in songs
+        ]
         for batch in tracked(sampler.batches([job for jobs in asked for job in jobs]), name):
             sampler.make(batch)
         rows = []
@@ -161,17 +213,28 @@ def tried(
             for judge_name, judge in judges.items():
                 for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
                     found = heard(judge, piece, target.name, removed)
-                    rows[-1] |= {f"{judge_name} {part} {key}": value for key, value in found.items()}
+                    rows[-1] |= {
+                        f"{judge_name} {part} {key}": value for key, value in found.items()
+                    }
         values[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    classes, groups = [target.name for target in targets for _ in songs], [song.slug for _ in targets for song in songs]
-    means = {name: {key: class_mean(v, classes, groups) for key, v in one.items()} for name, one in values.items()}
+    classes, groups = (
+        [target.name for target in targets for _ in songs],
+        [song.slug for _ in targets for song in songs],
+    )
+    means = {
+        name: {key: class_mean(v, classes, groups) for key, v in one.items()}
+        for name, one in values.items()
+    }
     return {
         "made_by": "eval.remedies",
         "melodies": len(songs),
         "styles": [target.name for target in targets],
-        "systems": {name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()},
+        "systems": {
+            name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()
+        },
         "differences": {
-            name: {key: plain(mean - means[SHIPPED][key]) for key, mean in one.items()} for name, one in means.items()
+            name: {key: plain(mean - means[SHIPPED][key]) for key, mean in one.items()}
+            for name, one in means.items()
         },
     }
 
@@ -191,8 +254,12 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
     return max(made, key=lambda one: one[:2])[2]
 
 
-def heard(judge: Judge, piece: Piece, target: str, removed: NDArray[np.bool_] | None) -> dict[str, float]:
-    """Whether a piece is taken for the style, and its probability; NaN where there are too few notes to judge."""
+def heard(
+    judge: Judge, piece: Piece, target: str, removed: NDArray[np.bool_] | None
+) -> dict[str, float]:
+    """Whether a piece is taken for the style, and its probability; NaN where there are too few
+    notes to judge.
+    """
     try:
         found = judge.probabilities(piece, removed)
     except InputError:
@@ -216,8 +283,12 @@ def music_of(piece: Piece) -> dict[str, float]:
 
 
 def apart(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the accompaniment's onsets at which no note of the melody begins; NaN without any."""
-    onsets, tune = (np.unique(np.round(one["onset"] / rank.TOGETHER)) for one in (accompaniment, melody))
+    """Share of the accompaniment's onsets at which no note of the melody begins; NaN without
+    any.
+    """
+    onsets, tune = (
+        np.unique(np.round(one["onset"] / rank.TOGETHER)) for one in (accompaniment, melody)
+    )
     return float(1 - np.isin(onsets, tune).mean()) if len(onsets) else float("nan")
 
 

@@ -1,7 +1,8 @@
-"""The tables of the transfer report as Markdown, and its part of ``eval/RESULTS.md``: ``python -m eval.results``.
+"""The tables of the transfer report as Markdown, and its part of ``eval/RESULTS.md``: ``python -m
+eval.results``.
 
-Nothing is typed by hand: all comes from the JSON that ``eval.transfer_report`` wrote. The part stands between the markers
-``transfer``; other recipes have parts of their own.
+Nothing is typed by hand: all comes from the JSON that ``eval.transfer_report`` wrote. The part
+stands between the markers ``transfer``; other recipes have parts of their own.
 """
 
 from __future__ import annotations
@@ -60,9 +61,17 @@ COPIED = {
     f"originality.{mode}_{n}": f"{label} {n}-grams"
     for mode, label in (("exact", "exact"), ("intervals", "transposed"))
     for n in (12, 16, 32)
-} | {"originality.exact_longest": "longest run, exact", "originality.intervals_longest": "transposed"}
+} | {
+    "originality.exact_longest": "longest run, exact",
+    "originality.intervals_longest": "transposed",
+}
 HEAD = "# Results\n\nWritten by the recipes in `eval`; nothing here is typed by hand.\n"
-SHARES = ("originality.exact_1", "originality.exact_3", "originality.intervals_1", "originality.intervals_3")
+SHARES = (
+    "originality.exact_1",
+    "originality.exact_3",
+    "originality.intervals_1",
+    "originality.intervals_3",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        lines = [f"**{self.title}** {self.note}".strip(), "", f"| {' | '.join(self.head)} |", "|" + "---|" * len(self.head)]
+        lines = [
+            f"**{self.title}** {self.note}".strip(),
+            "",
+            f"| {' | '.join(self.head)} |",
+            "|" + "---|" * len(self.head),
+        ]
         return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows)])
 
 
@@ -84,7 +98,11 @@ def number(found: dict[str, Any] | None, *, percent: bool = False) -> str:
     if found is None or found["value"] is None:
         return ""
     value, low, high = (
-        None if found.get(name) is None else f"{100 * found[name]:.2f} %" if percent else f"{found[name]:.3f}"
+        None
+        if found.get(name) is None
+        else f"{100 * found[name]:.2f} %"
+        if percent
+        else f"{found[name]:.3f}"
         for name in ("value", "low", "high")
     )
     return f"{value}" if low is None else f"{value} ({low} to {high})"
@@ -107,20 +125,34 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
             if system in reported["systems"]:
                 one = reported["systems"][system]
                 cells = [number(one["style"][half].get(name)) for name in STYLE]
-                cells += [number(part["judges"][name]["systems"][system]["style"][half]["accuracy"]) for name in others]
+                cells += [
+                    number(part["judges"][name]["systems"][system]["style"][half]["accuracy"])
+                    for name in others
+                ]
                 rows.append((LABELS[system], str(one["outputs"]), *cells))
         head = ("system", "outputs", *STYLE.values(), *(f"accuracy by {name}" for name in others))
         about = f"Judge {first}, {len(reported['labels'])} classes; means over styles.{note}"
         yield Table(title, about, head, tuple(rows))
     differences = tuple(
-        (f"{LABELS[row['system']]}, than {LABELS[row['than']]}", row["part"], row["measure"], number(row))
+        (
+            f"{LABELS[row['system']]}, than {LABELS[row['than']]}",
+            row["part"],
+            row["measure"],
+            number(row),
+        )
         for row in reported["differences"]
     )
     if differences:
         yield Table("Paired differences", "", ("more", "of", "measure", "difference"), differences)
     for half in ("whole", "rest"):
         rows = [
-            (LABELS[name], *(number(reported["systems"][name]["cells"][half].get(target)) for target in part["targets"]))
+            (
+                LABELS[name],
+                *(
+                    number(reported["systems"][name]["cells"][half].get(target))
+                    for target in part["targets"]
+                ),
+            )
             for name in part["systems"]
             if name in reported["systems"]
         ]
@@ -132,7 +164,12 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
         for name, found in seeds.items():
             values = [one["value"] for one in found]
             rows.append(
-                (LABELS[name], *map(number, found), f"{statistics.mean(values):.3f}", f"{statistics.stdev(values):.3f}")
+                (
+                    LABELS[name],
+                    *map(number, found),
+                    f"{statistics.mean(values):.3f}",
+                    f"{statistics.stdev(values):.3f}",
+                )
             )
         head = ("system", *(f"seed {k + 1}" for k in range(count)), "mean", "standard deviation")
         yield Table("Accuracy by seed", f"Judge {first}, whole.", head, tuple(rows))
@@ -140,7 +177,13 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
     yield _means(part, arranging, CONTENT, "Content", "What is left of the melody, from 0 to 1.")
     note = "Distance from real scores of the style, in their standard deviations; the ceiling's is what real pieces have."
     yield _means(part, part["systems"], HARMONY, "Harmony", note)
-    yield _means(part, part["systems"], PROFILES, "Style profiles", "Cosine with real scores of the style, from 0 to 1.")
+    yield _means(
+        part,
+        part["systems"],
+        PROFILES,
+        "Style profiles",
+        "Cosine with real scores of the style, from 0 to 1.",
+    )
     yield _means(
         part,
         part["systems"],
@@ -152,17 +195,26 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
     for name in part["systems"]:
         sets = list(part["measures"][name]["sets"].values())
         if sets:
-            known = [[one[key] for one in sets if one[key] is not None] for key in ("overlap", "frechet")]
-            rows.append((LABELS[name], *(f"{sum(one) / len(one):.3f}" if one else "" for one in known)))
-    note = (
-        "Of the features' distributions with real scores; means over styles, no intervals. The ceiling's is the best to expect."
+            known = [
+                [one[key] for one in sets if one[key] is not None] for key in ("overlap", "frechet")
+            ]
+            rows.append(
+                (LABELS[name], *(f"{sum(one) / len(one):.3f}" if one else "" for one in known))
+            )
+    note = "Of the features' distributions with real scores; means over styles, no intervals. The ceiling's is the best to expect."
+    yield Table(
+        "Overlapped area and Fréchet distance",
+        note,
+        ("system", "overlapped area", "Fréchet distance"),
+        tuple(rows),
     )
-    yield Table("Overlapped area and Fréchet distance", note, ("system", "overlapped area", "Fréchet distance"), tuple(rows))
     note = "Shares of an output's n-grams that training pieces have, the melody's own left out; runs in notes."
     yield _means(part, part["systems"], COPIED, "Originality", note)
 
 
-def _means(part: dict[str, Any], systems: list[str], names: dict[str, str], title: str, note: str) -> Table:
+def _means(
+    part: dict[str, Any], systems: list[str], names: dict[str, str], title: str, note: str
+) -> Table:
     rows = []
     for system in systems:
         found = part["measures"][system]["means"]
@@ -182,7 +234,9 @@ def preamble(report: dict[str, Any]) -> list[str]:
     lines = [
         f"{said['melodies']} melodies, strength {sampling['strength']:g}, temperature "
         f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}, one candidate an output: nothing is selected.",
-        halves if said["crossfit"] else "Adapters and judges were trained on the same training pieces (no cross-fit).",
+        halves
+        if said["crossfit"]
+        else "Adapters and judges were trained on the same training pieces (no cross-fit).",
         "Intervals are 95 % bootstrap percentiles of 10,000 draws, clustered by melody (real pieces: by content group).",
     ]
     if said["quick"]:
@@ -194,7 +248,9 @@ def headline(part: dict[str, Any]) -> str:
     """The first judge's accuracies in a sentence."""
     systems = next(iter(part["judges"].values()))["systems"]
     order = [name for name in (MELODY, CHORDS, *SAMPLED, *REAL) if name in systems]
-    told = [f"{LABELS[name]} {number(systems[name]['style']['whole']['accuracy'])}" for name in order]
+    told = [
+        f"{LABELS[name]} {number(systems[name]['style']['whole']['accuracy'])}" for name in order
+    ]
     adapted = "" if BOTH in systems else " There are no adapters in this run."
     return f"Outputs of each system, melody and style: {part['seeds']}. Accuracy: {'; '.join(told)}.{adapted}"
 
@@ -216,7 +272,9 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def write_results(report: dict[str, Any], path: Path) -> None:
-    """Fill the part between the markers ``transfer``, which are added at the file's end where it has none."""
+    """Fill the part between the markers ``transfer``, which are added at the file's end where it
+    has none.
+    """
     from styletransfer.evaluation.markdown import fill
     from styletransfer.model.weights import write_atomically
 
@@ -229,7 +287,9 @@ def write_results(report: dict[str, Any], path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--report", type=Path, default=Path("eval/results/transfer.json"))
     parser.add_argument("--results", type=Path, default=Path("eval/RESULTS.md"))
     arguments = parser.parse_args(argv)

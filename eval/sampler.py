@@ -1,7 +1,7 @@
 """What the model writes, kept: one file an output, under a hash of all that decides it.
 
-A run that was stopped goes on, and systems that ask for the same thing (the wrong tag and adapter of one style are the right
-ones of another) share it.
+A run that was stopped goes on, and systems that ask for the same thing (the wrong tag and adapter
+of one style are the right ones of another) share it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ DECIDING = (
 """Modules whose code decides what is sampled. Their comments and docstrings don't."""
 
 MOST_ROWS = 8
-"""Sequences of a batch. More of them read so much of their own past at every step that nothing is gained."""
+"""Sequences of a batch. More of them read so much of their own past at every step that nothing is
+gained.
+"""
 
 
 def digest(*parts: Any) -> str:
@@ -41,7 +43,12 @@ def digest(*parts: Any) -> str:
     hashed = hashlib.sha256()
     for part in parts:
         if isinstance(part, Piece):
-            for array in (part.notes, part.bars, part.tempo.quarters, part.tempo.seconds_per_quarter):
+            for array in (
+                part.notes,
+                part.bars,
+                part.tempo.quarters,
+                part.tempo.seconds_per_quarter,
+            ):
                 hashed.update(array.tobytes())
             hashed.update(part.feel.encode())
         else:
@@ -61,7 +68,9 @@ def code_hash(modules: Sequence[str]) -> str:
             body = getattr(node, "body", None)
             if isinstance(body, list):
                 node.body = [  # type: ignore[attr-defined]
-                    one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+                    one
+                    for one in body
+                    if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
                 ]
         trees.append(ast.dump(tree))
     return digest(trees)
@@ -71,7 +80,11 @@ class Sampler:
     """Outputs of the model, from ``folder`` where they were made before."""
 
     def __init__(self, folder: Path, sampling: SamplingConfig, model: Path | None = None) -> None:
-        self.folder, self.sampling, self.model_folder = folder, replace(sampling, candidates=1), model
+        self.folder, self.sampling, self.model_folder = (
+            folder,
+            replace(sampling, candidates=1),
+            model,
+        )
 
     @cached_property
     def base(self) -> Base:
@@ -102,9 +115,11 @@ class Sampler:
         return self.folder / f"{digest(self.key(job))}.json"
 
     def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
-        """The jobs by what they ask of the model, songs of like length together: of each batch, something is missing.
+        """The jobs by what they ask of the model, songs of like length together: of each batch,
+        something is missing.
 
-        What is there already doesn't change a batch, as the end of a song moves the windows of the others.
+        What is there already doesn't change a batch, as the end of a song moves the windows of the
+        others.
         """
         alike: dict[Any, list[Job]] = {}
         for job in jobs:
@@ -156,7 +171,9 @@ class Sampler:
 
     @staticmethod
     def _adapter(job: Job) -> Style | None:
-        """The style whose adapter arranges the song, if the system has one: seed k has that of training run k."""
+        """The style whose adapter arranges the song, if the system has one: seed k has that of
+        training run k.
+        """
         system, song, target, seed = job
         if not target or system not in (ADAPTER, BOTH):
             return None
@@ -164,7 +181,9 @@ class Sampler:
         return runs[seed % len(runs)]
 
     def _voices(self, job: Job) -> list[Voice]:
-        """The predictions that are mixed: an adapter without a tag reads the controls of no style."""
+        """The predictions that are mixed: an adapter without a tag reads the controls of no
+        style.
+        """
         from styletransfer.model.sampling import voices_of
         from styletransfer.tokens.controls import Controls
 

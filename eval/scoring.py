@@ -1,6 +1,7 @@
 """Outputs judged and measured, and what follows from that for the systems, as plain data.
 
-Measures of a piece are kept, one file a piece, under a hash of the piece and of the code that measures it.
+Measures of a piece are kept, one file a piece, under a hash of the piece and of the code that
+measures it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,44 @@ from numpy.typing import NDArray
 
 from eval.outputs import Output
 from eval.sampler import code_hash, digest
-from eval.systems import ADAPTER, BASE, BOTH, CHORDS, MELODY, REAL, REAL_PERFORMANCES, REAL_SCORES, SAMPLED, TAG, WRONG
+from eval.systems import (
+    ADAPTER,
+    BASE,
+    BOTH,
+    CHORDS,
+    MELODY,
+    REAL,
+    REAL_PERFORMANCES,
+    REAL_SCORES,
+    SAMPLED,
+    TAG,
+    WRONG,
+)
 from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import Comparison, Judged, means, plain
 from styletransfer.evaluation.measures.originality import NgramIndex
-from styletransfer.evaluation.measures.overview import Measured, Reference, beside, measure, set_measures
+from styletransfer.evaluation.measures.overview import (
+    Measured,
+    Reference,
+    beside,
+    measure,
+    set_measures,
+)
 from styletransfer.music.notes import Piece
 
 MEASURING = tuple(
-    f"evaluation.{name}" for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")
+    f"evaluation.{name}"
+    for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")
 )
-PAIRS = [(BOTH, TAG), (BOTH, ADAPTER), (ADAPTER, TAG), (TAG, BASE), (BOTH, BASE), (BOTH, WRONG), (BOTH, CHORDS)]
+PAIRS = [
+    (BOTH, TAG),
+    (BOTH, ADAPTER),
+    (ADAPTER, TAG),
+    (TAG, BASE),
+    (BOTH, BASE),
+    (BOTH, WRONG),
+    (BOTH, CHORDS),
+]
 """Systems whose paired differences are reported."""
 
 
@@ -35,8 +63,12 @@ class Judge(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """(labels,) for a piece without the notes that are marked; an InputError where too few are left."""
+    def probabilities(
+        self, piece: Piece, removed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """(labels,) for a piece without the notes that are marked; an InputError where too few are
+        left.
+        """
         ...
 
 
@@ -57,7 +89,12 @@ class Measurer:
         )
         if not path.exists():
             transposition = 12 * one.song.octaves
-            found = measure(one.piece, song=song.source if song else None, transposition=transposition, indexes=self.indexes)
+            found = measure(
+                one.piece,
+                song=song.source if song else None,
+                transposition=transposition,
+                indexes=self.indexes,
+            )
             kept = {"numbers": found.numbers, "nearest": found.nearest}
             kept["features"] = {name: values.tolist() for name, values in found.features.items()}
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,8 +105,9 @@ class Measurer:
 
 
 class Bench:
-    """A judge, or two for cross-fit adapters: the judge trained on half B hears what half A's adapter arranged. Every
-    system's output for a song, real excerpts included, is heard by the same judge."""
+    """A judge, or two for cross-fit adapters: the judge trained on half B hears what half A's
+    adapter arranged. Every system's output for a song, real excerpts included, is heard by the same
+    judge."""
 
     def __init__(self, judges: dict[str, Judge]) -> None:
         self.judges = judges
@@ -80,8 +118,14 @@ class Bench:
 
     def hear(self, one: Output) -> Judged:
         """An output as its judge hears it."""
-        alone = Output(MELODY, one.target, one.song, 0, f"{MELODY}/{one.song.slug}", one.group, one.song.melody)
-        whole, rest, before = self._probabilities(one, False), self._probabilities(one, True), self._probabilities(alone, False)
+        alone = Output(
+            MELODY, one.target, one.song, 0, f"{MELODY}/{one.song.slug}", one.group, one.song.melody
+        )
+        whole, rest, before = (
+            self._probabilities(one, False),
+            self._probabilities(one, True),
+            self._probabilities(alone, False),
+        )
         return Judged(one.system, one.target, one.group, whole, rest, before, one.is_real)
 
     def _probabilities(self, one: Output, remove: bool) -> tuple[float, ...] | None:
@@ -91,30 +135,46 @@ class Bench:
         if key not in self._heard:
             judge = self.judges[half]
             try:
-                found = judge.probabilities(one.piece, one.piece.notes["melody"] if remove else None)
+                found = judge.probabilities(
+                    one.piece, one.piece.notes["melody"] if remove else None
+                )
                 self._heard[key] = tuple(float(value) for value in found)
             except InputError:
                 self._heard[key] = None
         return self._heard[key]
 
 
-def by_seed(judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Of each system that samples, the accuracy of the whole outputs of each seed alone. With several training runs, seed k
-    is that of run k."""
+def by_seed(
+    judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Of each system that samples, the accuracy of the whole outputs of each seed alone. With
+    several training runs, seed k is that of run k."""
     found: dict[str, list[dict[str, Any]]] = {}
     for seed in sorted({one.seed for one in outputs if one.system in SAMPLED}):
-        alone = [ear for ear, one in zip(judged, outputs, strict=True) if one.system in SAMPLED and one.seed == seed]
+        alone = [
+            ear
+            for ear, one in zip(judged, outputs, strict=True)
+            if one.system in SAMPLED and one.seed == seed
+        ]
         comparison = Comparison(alone, labels, MELODY, REAL_SCORES)
         for system in comparison.systems:
-            found.setdefault(system, []).append(plain(comparison.statistic(system, "accuracy").interval()))
+            found.setdefault(system, []).append(
+                plain(comparison.statistic(system, "accuracy").interval())
+            )
     return found
 
 
-def row_of(one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]) -> dict[str, Any]:
+def row_of(
+    one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]
+) -> dict[str, Any]:
     """An output as a row of the report's JSON."""
     numbers = {name: _short(value) for name, value in (measured.numbers | near).items()}
     heard = {
-        name: {"whole": _rounded(found.whole), "rest": _rounded(found.rest), "melody_alone": _rounded(found.before)}
+        name: {
+            "whole": _rounded(found.whole),
+            "rest": _rounded(found.rest),
+            "melody_alone": _rounded(found.before),
+        }
         for name, found in judged.items()
     }
     return {
@@ -131,7 +191,9 @@ def row_of(one: Output, judged: dict[str, Judged], measured: Measured, near: dic
 
 
 def near_of(one: Output, measured: Measured, reference: Reference) -> dict[str, float]:
-    """Distances from real pieces; a performance's have other units than the reference's scores, so that it has none."""
+    """Distances from real pieces; a performance's have other units than the reference's scores, so
+    that it has none.
+    """
     return {} if one.piece.feel == "performance" else beside(one.piece, measured.numbers, reference)
 
 
@@ -174,20 +236,36 @@ def compared(
     numbers = {}
     for system in systems:
         mine = [row for row in rows if row["system"] == system]
-        known = [(row["target"], row["group"], {k: v for k, v in row["measures"].items() if v is not None}) for row in mine]
+        known = [
+            (
+                row["target"],
+                row["group"],
+                {k: v for k, v in row["measures"].items() if v is not None},
+            )
+            for row in mine
+        ]
         sets = {}
         for target, reference in references.items():
-            every = [found.features for one, found in measured if (one.system, one.target) == (system, target)]
+            every = [
+                found.features
+                for one, found in measured
+                if (one.system, one.target) == (system, target)
+            ]
             if system != REAL_PERFORMANCES:
-                sets[target] = {name: _short(value) for name, value in set_measures(every, reference).items()}
+                sets[target] = {
+                    name: _short(value) for name, value in set_measures(every, reference).items()
+                }
         numbers[system] = {"means": means(known, real=system in REAL), "sets": sets}
     return {
         "systems": list(systems),
         "references": {name: len(reference.features) for name, reference in references.items()},
         "judges": {
-            name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS) for name, bench in benches.items()
+            name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS)
+            for name, bench in benches.items()
         },
-        "by_seed": {name: by_seed(judged[name], outputs, bench.labels) for name, bench in benches.items()},
+        "by_seed": {
+            name: by_seed(judged[name], outputs, bench.labels) for name, bench in benches.items()
+        },
         "measures": numbers,
         "rows": rows,
     }

@@ -1,14 +1,16 @@
-"""Songs under whose tunes versions are compared: excerpts of held-out songs, the tune alone and with the composer's own.
+"""Songs under whose tunes versions are compared: excerpts of held-out songs, the tune alone and
+with the composer's own.
 
     python -m eval.songs --data data/prepared --sources data/lieder-scores data/polish-songs data/mutopia \\
         --split test --out songs
 
-What a song is says :mod:`styletransfer.evaluation.songs`; its excerpt has ``--bars`` bars, or with ``--fewest`` as many as
-there are. Written are ``tunes/NAME.mid``, ``composer/NAME.mid`` (its first track is the tune) and ``songs.json``: what each
-song is, which of two lists it is in (every third song of a style is *final*, for a last look; the others are for *decisions*),
-and why other pieces were left out. ``--avoid FILE`` leaves out songs that were used before, and their content groups: FILE is a
-``songs.json``, or any other JSON or lines of text with ids of pieces or names of songs. ``--only FILE``, a ``songs.json``,
-makes its songs again, under its names.
+What a song is says :mod:`styletransfer.evaluation.songs`; its excerpt has ``--bars`` bars, or with
+``--fewest`` as many as there are. Written are ``tunes/NAME.mid``, ``composer/NAME.mid`` (its first
+track is the tune) and ``songs.json``: what each song is, which of two lists it is in (every third
+song of a style is *final*, for a last look; the others are for *decisions*), and why other pieces
+were left out. ``--avoid FILE`` leaves out songs that were used before, and their content groups:
+FILE is a ``songs.json``, or any other JSON or lines of text with ids of pieces or names of songs.
+``--only FILE``, a ``songs.json``, makes its songs again, under its names.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def about(piece: PieceInfo, found: Piece) -> dict[str, Any]:
 
 
 def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """Deal songs out to two lists: by style, then by the hash of their names, every third to ``final``."""
+    """Deal songs out to two lists: by style, then by the hash of their names, every third to
+    ``final``.
+    """
     by_style: dict[str, list[str]] = defaultdict(list)
     for name in sorted(songs, key=lambda one: hashlib.sha256(one.encode()).digest()):
         by_style[songs[name]["style"]].append(name)
@@ -63,9 +67,14 @@ def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     return {"decision": sorted(set(ranked) - set(final)), "final": sorted(final)}
 
 
-def write_songs(out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str], head: dict[str, Any]) -> dict[str, Any]:
+def write_songs(
+    out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str], head: dict[str, Any]
+) -> dict[str, Any]:
     """Write the folder, in place of an older one, and give what ``songs.json`` holds."""
-    songs = {name: about(*one) for name, one in sorted(zip(names, found, strict=True), key=lambda pair: pair[0])}
+    songs = {
+        name: about(*one)
+        for name, one in sorted(zip(names, found, strict=True), key=lambda pair: pair[0])
+    }
     report = head | lists_of(songs) | {"songs": songs}
 
     def write(folder: Path) -> None:
@@ -74,7 +83,9 @@ def write_songs(out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str
         for name, (_, piece) in zip(names, found, strict=True):
             tune = piece.notes[piece.notes["part"] == 0]
             write_midi(piece, folder / "composer" / f"{name}.mid")
-            write_midi(replace(piece, notes=tune, parts=piece.parts[:1]), folder / "tunes" / f"{name}.mid")
+            write_midi(
+                replace(piece, notes=tune, parts=piece.parts[:1]), folder / "tunes" / f"{name}.mid"
+            )
         text = json.dumps(report, ensure_ascii=False, indent=1)
         (folder / "songs.json").write_text(f"{text}\n", encoding="utf-8")
 
@@ -116,8 +127,16 @@ def songs_in(path: Path) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m eval.songs", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--data", type=Path, required=True, help="made by `styletransfer data prepare`")
-    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="folders or archives that it was made of")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="made by `styletransfer data prepare`"
+    )
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders or archives that it was made of",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--bars", type=int, default=16)
     parser.add_argument("--fewest", type=int, help="bars that will do (by default no fewer)")
@@ -139,7 +158,9 @@ def make(arguments: argparse.Namespace) -> int:
     rule = Rule(arguments.bars, fewest, avoid, songs_in(arguments.only) if arguments.only else {})
     library = Library.load(arguments.data)
     if arguments.out.exists() and not (arguments.out / "songs.json").is_file():
-        raise InputError(f"{arguments.out}: it exists and holds no songs.json; name another folder.")
+        raise InputError(
+            f"{arguments.out}: it exists and holds no songs.json; name another folder."
+        )
 
     with ExitStack() as stack:
         files = {
@@ -154,9 +175,15 @@ def make(arguments: argparse.Namespace) -> int:
 
     left_out = Counter(one for _, one in found if isinstance(one, str))
     names = numbered([rule.only.get(piece.id) or name_of(piece) for piece, _ in songs])
-    head = {"split": arguments.split, "bars": [fewest, rule.bars], "left_out": dict(sorted(left_out.items()))}
+    head = {
+        "split": arguments.split,
+        "bars": [fewest, rule.bars],
+        "left_out": dict(sorted(left_out.items())),
+    }
     report = write_songs(arguments.out, songs, names, head)
-    print(f"{arguments.out}: {len(songs)} songs, {len(report['final'])} of them final; left out: {head['left_out']}")
+    print(
+        f"{arguments.out}: {len(songs)} songs, {len(report['final'])} of them final; left out: {head['left_out']}"
+    )
     return 0
 
 

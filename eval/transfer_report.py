@@ -1,9 +1,10 @@
-"""Style transfer, measured: every system over all melodies and styles: ``python -m eval.transfer_report --data data/prepared``.
+"""Style transfer, measured: every system over all melodies and styles: ``python -m
+eval.transfer_report --data data/prepared``.
 
-The melodies of ``eval/melodies`` in the styles of five composers and of four eras, by ten systems; one candidate an
-output, so that nothing is selected. ``--quick`` takes the eight shortest melodies and three composers. Stopped, the same
-command goes on. Writes the JSON with everything (``--out``), a page that stands alone (``--page``), and the report's part of
-``eval/RESULTS.md`` (``--results``).
+The melodies of ``eval/melodies`` in the styles of five composers and of four eras, by ten systems;
+one candidate an output, so that nothing is selected. ``--quick`` takes the eight shortest melodies
+and three composers. Stopped, the same command goes on. Writes the JSON with everything (``--out``),
+a page that stands alone (``--page``), and the report's part of ``eval/RESULTS.md`` (``--results``).
 """
 
 from __future__ import annotations
@@ -29,12 +30,32 @@ T = TypeVar("T")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    made.add_argument("--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files")
-    made.add_argument("--composers", nargs="*", default=list(COMPOSERS), help="styles of composers; none: leave them out")
-    made.add_argument("--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out")
-    made.add_argument("--seeds", type=int, help="outputs of each system, melody and style; by default one a training run")
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    made.add_argument(
+        "--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files"
+    )
+    made.add_argument(
+        "--composers",
+        nargs="*",
+        default=list(COMPOSERS),
+        help="styles of composers; none: leave them out",
+    )
+    made.add_argument(
+        "--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out"
+    )
+    made.add_argument(
+        "--seeds",
+        type=int,
+        help="outputs of each system, melody and style; by default one a training run",
+    )
     made.add_argument("--strength", type=float, default=1.5)
     made.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
     made.add_argument(
@@ -45,12 +66,28 @@ def parser() -> argparse.ArgumentParser:
         help="of each training run, a folder with the adapters NAME-A and NAME-B of two halves of the data",
     )
     for kind, judges in JUDGES.items():
-        made.add_argument(f"--{kind}-judges", nargs="+", default=list(judges), help="the first is the one that is reported")
-    made.add_argument("--quick", action="store_true", help="eight melodies, three composers, no eras")
-    made.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where outputs and measures are kept")
-    made.add_argument("--out", type=Path, help="by default eval/results/transfer.json; with --quick, in --work")
+        made.add_argument(
+            f"--{kind}-judges",
+            nargs="+",
+            default=list(judges),
+            help="the first is the one that is reported",
+        )
+    made.add_argument(
+        "--quick", action="store_true", help="eight melodies, three composers, no eras"
+    )
+    made.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs/transfer"),
+        help="where outputs and measures are kept",
+    )
+    made.add_argument(
+        "--out", type=Path, help="by default eval/results/transfer.json; with --quick, in --work"
+    )
     made.add_argument("--page", type=Path, help="by default transfer.html in --work")
-    made.add_argument("--results", type=Path, help="by default eval/RESULTS.md; with --quick, in --work")
+    made.add_argument(
+        "--results", type=Path, help="by default eval/RESULTS.md; with --quick, in --work"
+    )
     return made
 
 
@@ -106,21 +143,40 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         if names:
             targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
             systems, left_out = systems_for(targets)
-            seeds = arguments.seeds or max((len(runs) for target in targets for runs in target.adapters.values()), default=1)
+            seeds = arguments.seeds or max(
+                (len(runs) for target in targets for runs in target.adapters.values()), default=1
+            )
             benches[kind], deaf = benches_of(judges_for(arguments, kind), bool(arguments.crossfit))
             plans.append((kind, targets, systems, seeds, [*remarks, *left_out, *deaf]))
-    jobs = [job for _, targets, systems, seeds, _ in plans for job in jobs_of(systems, songs, targets, seeds)]
+    jobs = [
+        job
+        for _, targets, systems, seeds, _ in plans
+        for job in jobs_of(systems, songs, targets, seeds)
+    ]
     for batch in tracked(sampler.batches(jobs), "arranging"):
         sampler.make(batch)
-    measurer = Measurer(arguments.work / "measures", training_indexes(library, arguments.work, print))
+    measurer = Measurer(
+        arguments.work / "measures", training_indexes(library, arguments.work, print)
+    )
     examples: list[dict[str, Any]] = []
     for kind, targets, systems, seeds, remarks in plans:
-        references = {target.name: reference_of(target, songs, library) for target in tracked(targets, "real pieces")}
+        references = {
+            target.name: reference_of(target, songs, library)
+            for target in tracked(targets, "real pieces")
+        }
         outputs = outputs_of(systems, songs, targets, sampler, library, seeds)
-        asked = {target.name: {half: runs[0].name for half, runs in target.adapters.items()} for target in targets}
+        asked = {
+            target.name: {half: runs[0].name for half, runs in target.adapters.items()}
+            for target in targets
+        }
         said = {"targets": list(asked), "adapters": asked, "seeds": seeds, "remarks": remarks}
         groups[kind] = said | compared(
-            outputs, systems, references, measurer, benches[kind], lambda every: tracked(every, "measuring")
+            outputs,
+            systems,
+            references,
+            measurer,
+            benches[kind],
+            lambda every: tracked(every, "measuring"),
         )
         if kind == "composers":
             examples = examples_of(outputs, list(asked), songs)
@@ -140,7 +196,9 @@ def judges_for(arguments: argparse.Namespace, kind: str) -> list[str]:
 
 
 def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], list[str]]:
-    """The judges by name, and remarks. Of cross-fit adapters, half A is heard by the judge NAME-b, trained on half B."""
+    """The judges by name, and remarks. Of cross-fit adapters, half A is heard by the judge NAME-b,
+    trained on half B.
+    """
     from eval.scoring import Bench
     from styletransfer.evaluation.judges.judge import judges, load_judge
 
@@ -156,7 +214,9 @@ def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], li
     return benches, remarks
 
 
-def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]) -> dict[str, Any]:
+def settings_of(
+    arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]
+) -> dict[str, Any]:
     """What decided the numbers."""
     from dataclasses import asdict
 
@@ -173,10 +233,23 @@ def settings_of(arguments: argparse.Namespace, sampler: Sampler, songs: Sequence
 def tracked(items: Iterable[T], what: str) -> Iterator[T]:
     """The items, with a progress bar, a rate and the time left on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     every = list(items)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield from progress.track(every, description=what)
 

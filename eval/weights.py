@@ -1,14 +1,17 @@
 """Sets of weights beside each other: what ``apply`` makes of the same tunes with each.
 
-    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl --melodies 14
+    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl
+    --melodies 14
     python -m eval.weights make runs/weights/shipped.jsonl --melodies 14
     python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl --write eval/results/weights.json
 
-``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the styles of the five composers of
-the transfer report, by the defaults, and keeps the ranker's measures of the chosen candidate and what J1 says of it; it goes
-on where it was interrupted. ``compare`` writes the means of each file, and each one's less the first's with an interval: a
-bootstrap over melodies, into the part ``weights`` of ``eval/RESULTS.md`` (or another page), too. J1 and the ranker have learnt
-from the same train pieces, for all: what the ranker's choice adds to J1's opinion is told by ``eval.choice``.
+``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the
+styles of the five composers of the transfer report, by the defaults, and keeps the ranker's
+measures of the chosen candidate and what J1 says of it; it goes on where it was interrupted.
+``compare`` writes the means of each file, and each one's less the first's with an interval: a
+bootstrap over melodies, into the part ``weights`` of ``eval/RESULTS.md`` (or another page), too. J1
+and the ranker have learnt from the same train pieces, for all: what the ranker's choice adds to
+J1's opinion is told by ``eval.choice``.
 """
 
 from __future__ import annotations
@@ -94,19 +97,28 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Means of what all have arranged, by name of the weights, and how each differs from the first."""
-    by_key = {name: {(row["melody"], row["style"]): row for row in rows} for name, rows in made.items()}
+    """Means of what all have arranged, by name of the weights, and how each differs from the
+    first.
+    """
+    by_key = {
+        name: {(row["melody"], row["style"]): row for row in rows} for name, rows in made.items()
+    }
     common = sorted(set.intersection(*(set(rows) for rows in by_key.values())))
     melodies = [melody for melody, _ in common]
     measures: dict[str, Any] = {}
     for measure in TOLD:
-        values = {name: np.array([rows[key][measure] for key in common], float) for name, rows in by_key.items()}
+        values = {
+            name: np.array([rows[key][measure] for key in common], float)
+            for name, rows in by_key.items()
+        }
         first = next(iter(values.values()))
         measures[measure] = {}
         for name, found in values.items():
             row = measures[measure][name] = {"mean": found.mean()}
             if found is not first:
-                less = ratio_interval(found - first, np.ones(len(common)), melodies, np.random.default_rng(0))
+                less = ratio_interval(
+                    found - first, np.ones(len(common)), melodies, np.random.default_rng(0)
+                )
                 row["difference"] = [less.value, less.low, less.high]
     return {
         "made_by": "eval.weights compare",
@@ -118,9 +130,14 @@ def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The comparison as Markdown: means, by what they differ from the first's, and in brackets the interval of that."""
+    """The comparison as Markdown: means, by what they differ from the first's, and in brackets the
+    interval of that.
+    """
     names = list(report["bases"])
-    lines = [f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from *{names[0]}*.", ""]
+    lines = [
+        f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from *{names[0]}*.",
+        "",
+    ]
     lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for measure, told in TOLD.items():
         cells = [_cell(report["measures"][measure][name]) for name in names]
@@ -136,7 +153,9 @@ def _cell(one: dict[str, Any]) -> str:
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
-    """Print a report's table; with a file to write, write the report there and its table into a part of the page."""
+    """Print a report's table; with a file to write, write the report there and its table into a
+    part of the page.
+    """
     print(shown)
     if write:
         write_atomically(write, (json.dumps(report, indent=1) + "\n").encode())
@@ -144,15 +163,24 @@ def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, p
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=("make", "compare"))
-    parser.add_argument("rows", type=Path, nargs="+", help="a file for make; for compare two or more, told by their names")
+    parser.add_argument(
+        "rows",
+        type=Path,
+        nargs="+",
+        help="a file for make; for compare two or more, told by their names",
+    )
     parser.add_argument("--melodies", type=int, help="only so many, the first by name")
     parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
     parser.add_argument("--page", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
     if (len(arguments.rows) == 1) != (arguments.step == "make"):
-        parser.error(f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files or more'}")
+        parser.error(
+            f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files or more'}"
+        )
     if arguments.step == "make":
         try:
             make(arguments.rows[0], arguments.melodies)

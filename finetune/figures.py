@@ -1,8 +1,9 @@
-"""The library of figures that an arrangement may begin with: ``python -m finetune.figures --data data/prepared``.
+"""The library of figures that an arrangement may begin with: ``python -m finetune.figures --data
+data/prepared``.
 
-Of every training score on beats, the bar of accompaniment that most other bars are like, and a second one that is unlike it;
-each with its composer, era, metre, tempo and key. Written to ``styletransfer/assets/figures.safetensors``
-(:mod:`styletransfer.transfer.figures` reads it).
+Of every training score on beats, the bar of accompaniment that most other bars are like, and a
+second one that is unlike it; each with its composer, era, metre, tempo and key. Written to
+``styletransfer/assets/figures.safetensors`` (:mod:`styletransfer.transfer.figures` reads it).
 """
 
 from __future__ import annotations
@@ -22,15 +23,26 @@ if TYPE_CHECKING:
     from styletransfer.tokens.codec import Codec, Event
 
 FEWEST_BARS = 4
-"""Bars of a piece that must have a figure for it to be taken: one that is carried on, not an accident."""
+"""Bars of a piece that must have a figure for it to be taken: one that is carried on, not an
+accident.
+"""
 MOST_BARS = 400
 """Bars of a piece that are looked at."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/figures.safetensors"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("styletransfer/assets/figures.safetensors")
+    )
     arguments = parser.parse_args(argv)
 
     from safetensors.numpy import save
@@ -56,7 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     data = save({"notes": np.array(notes, np.int16)}, metadata={"figures": json.dumps(head)})
     write_atomically(arguments.out, data)
     sources = Counter(row["source"] for row in rows)
-    print(f"{arguments.out}: {len(rows):,} figures, {len(data) / 1e6:.2f} MB; {dict(sources.most_common())}")
+    print(
+        f"{arguments.out}: {len(rows):,} figures, {len(data) / 1e6:.2f} MB; {dict(sources.most_common())}"
+    )
     return 0
 
 

@@ -1,11 +1,13 @@
 """How composers' accompaniments are made: ``python -m finetune.idioms --data data/prepared``.
 
-Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.music.idiom.Idioms`), from training pieces: the mean
-figures of each composer with ten scores or more, one covariance for all of them; and of composers with fewer, but 60 excerpts
-of performances or more, the mean of these, moved to where scores are. Then the mean of each style that ships and is no
-composer's or era's, into its folder, from the pieces that ``finetune.train`` prepared in ``--work``. With ``--write``, says in
-a JSON how well composers are told in excerpts of other works: of training scores in five folds of content groups, each with
-the means and the covariance of the others, and of the validation and test scores.
+Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.music.idiom.Idioms`), from
+training pieces: the mean figures of each composer with ten scores or more, one covariance for all
+of them; and of composers with fewer, but 60 excerpts of performances or more, the mean of these,
+moved to where scores are. Then the mean of each style that ships and is no composer's or era's,
+into its folder, from the pieces that ``finetune.train`` prepared in ``--work``. With ``--write``,
+says in a JSON how well composers are told in excerpts of other works: of training scores in five
+folds of content groups, each with the means and the covariance of the others, and of the validation
+and test scores.
 """
 
 from __future__ import annotations
@@ -39,40 +41,58 @@ Excerpts = tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]
 
 
 def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> Idioms:
-    """The composers of excerpts, without what theirs usually have: those with scores of ``enough`` works, and those with so
-    many ``excerpts`` of performances."""
+    """The composers of excerpts, without what theirs usually have: those with scores of ``enough``
+    works, and those with so many ``excerpts`` of performances."""
     found, composers, works = scores
     written = [name for name in COMPOSER_ERAS if len(set(works[composers == name])) >= enough]
     means = {name: found[composers == name].mean(0) for name in written}
     apart = np.concatenate([found[composers == name] - means[name] for name in written])
     covariance = apart.T @ apart / len(apart)
-    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(len(covariance))
+    covariance = (
+        (1 - SHRINKAGE) * covariance
+        + SHRINKAGE * np.diag(np.diag(covariance))
+        + 1e-6 * np.eye(len(covariance))
+    )
     centre = np.mean([means[name] for name in written], 0)
     heard, players, _ = performances
     playing = [name for name in COMPOSER_ERAS if (players == name).sum() >= excerpts]
     both = [name for name in playing if name in means]
-    # composers who have both tell how performances differ from scores, and so where the mean of all composers' would be
+    # composers who have both tell how performances differ from scores, and so where the mean of all
+    # composers' would be
     played = np.mean([heard[players == name].mean(0) - means[name] for name in both], 0) + centre
     one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played, {})
-    means |= {name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means}
+    means |= {
+        name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means
+    }
     labels = tuple(name for name in COMPOSER_ERAS if name in means)
     eras = tuple(COMPOSER_ERAS[name] for name in labels)
     return replace(one, labels=labels, eras=eras, means=np.array([means[name] for name in labels]))
 
 
-def learnt(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> tuple[Idioms, NDArray[np.float64]]:
-    """The composers of excerpts; and log-probabilities of the scores' excerpts, (excerpts, labels), by the means of other
-    content groups, in five folds (-inf for a composer whom the other folds don't know). What composers' excerpts usually have
-    is of these (of composers with too few works to tell, the mean of the others)."""
+def learnt(
+    scores: Excerpts, performances: Excerpts, enough: int, excerpts: int
+) -> tuple[Idioms, NDArray[np.float64]]:
+    """The composers of excerpts; and log-probabilities of the scores' excerpts, (excerpts, labels),
+    by the means of other content groups, in five folds (-inf for a composer whom the other folds
+    don't know). What composers' excerpts usually have is of these (of composers with too few works
+    to tell, the mean of the others)."""
     made = means_of(scores, performances, enough, excerpts)
     found, composers, works = scores
     groups = sorted(set(works.tolist()))
     fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
-    folds, logs = np.array([fold[work] for work in works.tolist()]), np.full((len(works), len(made.labels)), -np.inf)
+    folds, logs = (
+        np.array([fold[work] for work in works.tolist()]),
+        np.full((len(works), len(made.labels)), -np.inf),
+    )
     for number in range(FOLDS):
         held = folds == number
         others = ~np.isin(performances[2], works[held])
-        one = means_of(some(scores, ~held), some(performances, others), max(enough // 2, 1), max(excerpts // 2, 1))
+        one = means_of(
+            some(scores, ~held),
+            some(performances, others),
+            max(enough // 2, 1),
+            max(excerpts // 2, 1),
+        )
         both = [label for label in one.labels if label in made.labels]
         columns = [[labels.index(label) for label in both] for labels in (made.labels, one.labels)]
         logs[np.ix_(held, columns[0])] = one.log_probabilities(found[held])[:, columns[1]]
@@ -96,9 +116,12 @@ def some(excerpts: Excerpts, rows: NDArray[np.bool_]) -> Excerpts:
     return excerpts[0][rows], excerpts[1][rows], excerpts[2][rows]
 
 
-def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]) -> dict[str, Any]:
-    """How well composers are told: of each, excerpts, the share that is taken for his, the mean log-probability of him (nats),
-    and that of others' excerpts; and their means over composers; nothing where all are of one."""
+def told(
+    log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]
+) -> dict[str, Any]:
+    """How well composers are told: of each, excerpts, the share that is taken for his, the mean
+    log-probability of him (nats), and that of others' excerpts; and their means over composers;
+    nothing where all are of one."""
     best, rows = np.array(labels)[log_probabilities.argmax(1)], {}
     for k, name in enumerate(labels):
         own = composers == name
@@ -109,9 +132,19 @@ def told(log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], la
                 "own": _mean(log_probabilities[own, k]),
                 "others": _mean(log_probabilities[~own, k]),
             }
-    means = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("taken", "own", "others") if rows}
-    rounded = {name: {key: round(value, 3) for key, value in row.items()} for name, row in rows.items()}
-    return {"chance": round(1 / len(labels), 3), **{k: round(v, 3) for k, v in means.items()}, "composers": rounded}
+    means = {
+        key: float(np.mean([row[key] for row in rows.values()]))
+        for key in ("taken", "own", "others")
+        if rows
+    }
+    rounded = {
+        name: {key: round(value, 3) for key, value in row.items()} for name, row in rows.items()
+    }
+    return {
+        "chance": round(1 / len(labels), 3),
+        **{k: round(v, 3) for k, v in means.items()},
+        "composers": rounded,
+    }
 
 
 def excerpts_of(library: Library, split: str | tuple[str, ...], feel: str) -> Excerpts:
@@ -123,7 +156,9 @@ def excerpts_of(library: Library, split: str | tuple[str, ...], feel: str) -> Ex
 
 def idioms_in(library: Library, groups: set[str]) -> Idioms:
     """The composers of the training pieces of some content groups, which may be half as many."""
-    scores, performances = (excerpts_of(library, "train", feel) for feel in ("score", "performance"))
+    scores, performances = (
+        excerpts_of(library, "train", feel) for feel in ("score", "performance")
+    )
     own = [some(one, np.isin(one[2], sorted(groups))) for one in (scores, performances)]
     return learnt(own[0], own[1], ENOUGH // 2, EXCERPTS // 2)[0]
 
@@ -133,7 +168,11 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
     scores = excerpts_of(library, "train", "score")
     made, logs = learnt(scores, excerpts_of(library, "train", "performance"), ENOUGH, EXCERPTS)
     later, writers, _ = excerpts_of(library, ("validation", "test"), "score")
-    short = [logs[k, made.labels.index(name)] - made.usual[name] for k, name in enumerate(scores[1]) if name in made.labels]
+    short = [
+        logs[k, made.labels.index(name)] - made.usual[name]
+        for k, name in enumerate(scores[1])
+        if name in made.labels
+    ]
     return made, {
         "made_by": "finetune.idioms",
         "data": library.hash,
@@ -145,10 +184,25 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="as finetune.train has it")
-    parser.add_argument("--styles", type=Path, nargs="+", default=[folders.shipped()], help="whose folders get their means")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/styles"), help="as finetune.train has it"
+    )
+    parser.add_argument(
+        "--styles",
+        type=Path,
+        nargs="+",
+        default=[folders.shipped()],
+        help="whose folders get their means",
+    )
     parser.add_argument("--write", type=Path, help="JSON")
     arguments = parser.parse_args(argv)
     from finetune.train import OTHERS, corpus_of

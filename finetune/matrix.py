@@ -1,9 +1,11 @@
-"""Bits per note of every composer's held-out pieces under every style: ``python -m finetune.matrix --data data/prepared``.
+"""Bits per note of every composer's held-out pieces under every style: ``python -m finetune.matrix
+--data data/prepared``.
 
-A row is a composer's test pieces, a few windows of each (and of the validation pieces, where the test pieces are of fewer than
-five works); the columns are the base without a tag, the base with the row's own tag, and every
-composer's adapter with its own tag. A column that was read is kept in ``runs/matrix``, so that the same command goes on. Writes
-``finetune/results/matrix.json``, which ``finetune.report`` turns into the table and the picture of ``finetune/README.md``.
+A row is a composer's test pieces, a few windows of each (and of the validation pieces, where the
+test pieces are of fewer than five works); the columns are the base without a tag, the base with the
+row's own tag, and every composer's adapter with its own tag. A column that was read is kept in
+``runs/matrix``, so that the same command goes on. Writes ``finetune/results/matrix.json``, which
+``finetune.report`` turns into the table and the picture of ``finetune/README.md``.
 """
 
 from __future__ import annotations
@@ -32,14 +34,29 @@ FEWEST_WORKS = 5
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
     parser.add_argument("--styles", type=Path, default=folders.shipped())
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--windows", type=int, default=2, help="of each piece, spread evenly over it")
-    parser.add_argument("--only", nargs="+", help="these composers' pieces and styles, instead of all that have a style")
-    parser.add_argument("--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept")
+    parser.add_argument(
+        "--windows", type=int, default=2, help="of each piece, spread evenly over it"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        help="these composers' pieces and styles, instead of all that have a style",
+    )
+    parser.add_argument(
+        "--columns", type=Path, default=Path("runs/matrix"), help="where columns are kept"
+    )
     parser.add_argument("--out", type=Path, default=Path("finetune/results/matrix.json"))
     arguments = parser.parse_args(argv)
 
@@ -77,9 +94,15 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     base = as_llama(measured.model)
     codec, context = Codec(), int(base.config.max_position_embeddings)
     styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]
-    styles = [style for style in styles if style.kind == "composer" and style.name in (arguments.only or [style.name])]
+    styles = [
+        style
+        for style in styles
+        if style.kind == "composer" and style.name in (arguments.only or [style.name])
+    ]
     if not styles:
-        raise InputError(f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`.")
+        raise InputError(
+            f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`."
+        )
     chosen = pieces_of(library, [style.name for style in styles], arguments.split)
     about = {"base": measured.weights_hash, "data": library.hash, "windows": arguments.windows}
     about |= {"pieces": [library.pieces[i].id for i in chosen]}
@@ -90,7 +113,9 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
-        if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(json.dumps(key)):
+        if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(
+            json.dumps(key)
+        ):
             columns[name] = kept["bits"]
             continue
         model = load_adapter(base, measured.weights_hash, codec.hash, style) if style else base
@@ -99,7 +124,9 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         columns[name] = np.bincount(owner, window_bits(model, codec, rows), len(chosen)).tolist()
         write_atomically(path, json.dumps({"key": key, "bits": columns[name]}).encode())
         print(name, flush=True)
-    counted = [sum(codec.kind_of(index)[0] == "pitch" for index in row.labels.tolist()) for row in windows]
+    counted = [
+        sum(codec.kind_of(index)[0] == "pitch" for index in row.labels.tolist()) for row in windows
+    ]
     notes = np.bincount(owner, counted, len(chosen)).astype(int).tolist()
     pieces = [library.pieces[i] for i in chosen]
     keys = ("id", "composer", "feel", "group", "split")
@@ -109,7 +136,10 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         "windows_a_piece": arguments.windows,
         "base": about["base"],
         "data_hash": library.hash,
-        "pieces": [{k: getattr(one, k) for k in keys} | {"notes": count} for one, count in zip(pieces, notes, strict=True)],
+        "pieces": [
+            {k: getattr(one, k) for k in keys} | {"notes": count}
+            for one, count in zip(pieces, notes, strict=True)
+        ],
         "bits": columns,
     }
 
@@ -117,7 +147,9 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
 def read(
     library: Library, chosen: list[int], codec: Codec, context: int, count: int
 ) -> tuple[list[ScoredWindow], NDArray[np.int64]]:
-    """Windows of the pieces under their own tags, ``count`` of each at the most, and which of the pieces each is of."""
+    """Windows of the pieces under their own tags, ``count`` of each at the most, and which of the
+    pieces each is of.
+    """
     from styletransfer.data.batches import piece_grid
     from styletransfer.data.library import spread
     from styletransfer.tokens.controls import Controls
@@ -128,7 +160,9 @@ def read(
     for number, index in enumerate(chosen):
         piece = library.pieces[index]
         controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute)
-        every = windows_of(codec, piece_grid(library, codec, index), controls, context, with_melody=True)
+        every = windows_of(
+            codec, piece_grid(library, codec, index), controls, context, with_melody=True
+        )
         windows += spread(every, count)
         owner += [number] * (len(windows) - len(owner))
     return windows, np.array(owner)
@@ -144,7 +178,9 @@ def retagged(window: ScoredWindow, codec: Codec, era: str, composer: str) -> Sco
 
 
 def pieces_of(library: Library, composers: list[str], split: str) -> list[int]:
-    """Each composer's pieces of the split; where they are of fewer than :data:`FEWEST_WORKS` works, all that were held out."""
+    """Each composer's pieces of the split; where they are of fewer than :data:`FEWEST_WORKS` works,
+    all that were held out.
+    """
     chosen: list[int] = []
     for composer in composers:
         found = library.select(split=split, composer=composer)

@@ -1,7 +1,7 @@
 """Tables and the picture of finetune/README.md from results: ``python -m finetune.report``.
 
-Writes between the markers ``styles``, ``matrix`` and ``strength`` of the README, and ``finetune/matrix.png``.
-No number is typed by hand.
+Writes between the markers ``styles``, ``matrix`` and ``strength`` of the README, and
+``finetune/matrix.png``. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from styletransfer.evaluation.intervals import Interval, ratio_interval
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--styles", type=Path, default=Path("eval/measured/styles"))
     parser.add_argument("--matrix", type=Path, default=Path("finetune/results/matrix.json"))
     parser.add_argument("--strength", type=Path, default=Path("finetune/results/strength.json"))
@@ -54,14 +56,36 @@ def styles_table(folder: Path) -> str:
     from styletransfer.styles.card import TOUCH
     from styletransfer.styles.find import style_at
 
-    heads = ["style", "kind", "pieces", "minutes", "steps", "base, no style", "style", "gain", "MB", *TOUCH]
+    heads = [
+        "style",
+        "kind",
+        "pieces",
+        "minutes",
+        "steps",
+        "base, no style",
+        "style",
+        "gain",
+        "MB",
+        *TOUCH,
+    ]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for path in sorted(folder.glob("*/style.json")):
         card = style_at(path.parent).card
         assert card is not None
         size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
-        bits = ["" if value is None else f"{value:.3f}" for value in (card.base_bits, card.style_bits, card.gain)]
-        cells = [path.parent.name, card.kind, card.pieces, f"{card.minutes:.0f}", card.steps, *bits, f"{size:.2f}"]
+        bits = [
+            "" if value is None else f"{value:.3f}"
+            for value in (card.base_bits, card.style_bits, card.gain)
+        ]
+        cells = [
+            path.parent.name,
+            card.kind,
+            card.pieces,
+            f"{card.minutes:.0f}",
+            card.steps,
+            *bits,
+            f"{size:.2f}",
+        ]
         cells += [card.touch.get(name, "") for name in TOUCH]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
@@ -91,7 +115,9 @@ class Table:
         return float(self.bits[column][here].sum() / self.notes[here].sum())
 
     def own_best(self, feel: str) -> tuple[int, int]:
-        """For how many composers the own adapter is the best on pieces of one feel, and how many have such pieces."""
+        """For how many composers the own adapter is the best on pieces of one feel, and how many
+        have such pieces.
+        """
         best, rows = 0, 0
         for row in self.rows:
             here = (self.composers == row) & (self.feels == feel)
@@ -101,10 +127,14 @@ class Table:
         return best, rows
 
     def paired(self, row: str, column: str, other: str) -> Interval:
-        """Bits per note that ``column`` saves against ``other`` on a row's pieces, with a paired bootstrap interval."""
+        """Bits per note that ``column`` saves against ``other`` on a row's pieces, with a paired
+        bootstrap interval.
+        """
         here = self.composers == row
         saved: NDArray[np.float64] = self.bits[other][here] - self.bits[column][here]
-        return ratio_interval(saved, self.notes[here], list(self.groups[here]), np.random.default_rng(0))
+        return ratio_interval(
+            saved, self.notes[here], list(self.groups[here]), np.random.default_rng(0)
+        )
 
     def text(self) -> str:
         lines = [
@@ -119,25 +149,46 @@ class Table:
             cells = {name: self.cell(row, name) for name in self.names}
             best = min(cells, key=lambda name: cells[name])
             own_best += best == row
-            marked = [f"**{value:.2f}**" if name == best else f"{value:.2f}" for name, value in cells.items()]
+            marked = [
+                f"**{value:.2f}**" if name == best else f"{value:.2f}"
+                for name, value in cells.items()
+            ]
             star = "*" if row in self.elsewhere else ""
-            lines.append(f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |")
+            lines.append(
+                f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |"
+            )
         alone = [
-            f"{feel}s alone: {best} of {rows}" for feel in ("score", "performance") for best, rows in [self.own_best(feel)]
+            f"{feel}s alone: {best} of {rows}"
+            for feel in ("score", "performance")
+            for best, rows in [self.own_best(feel)]
         ]
         told = f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers ({'; '.join(alone)})."
         lines += ["", told, ""]
         if self.elsewhere:
-            lines += [f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.", ""]
-        lines += ["| pieces of | pieces (works) | own adapter saves against base | base + tag | best other adapter |"]
+            lines += [
+                f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.",
+                "",
+            ]
+        lines += [
+            "| pieces of | pieces (works) | own adapter saves against base | base + tag | best other adapter |"
+        ]
         lines += ["|---|---|---|---|---|"]
         for row in self.rows:
             others = [name for name in self.names if name != row]
-            rivals = [BASE, TAG, *([min(others, key=lambda name: self.cell(row, name))] if others else [])]
+            rivals = [
+                BASE,
+                TAG,
+                *([min(others, key=lambda name: self.cell(row, name))] if others else []),
+            ]
             found = [(rival, self.paired(row, row, rival)) for rival in rivals]
-            cells_of = [f"{one.value:.3f}{_range(one)}{'' if rival in (BASE, TAG) else f' {rival}'}" for rival, one in found]
+            cells_of = [
+                f"{one.value:.3f}{_range(one)}{'' if rival in (BASE, TAG) else f' {rival}'}"
+                for rival, one in found
+            ]
             here = self.composers == row
-            lines.append(f"| {row} | {here.sum()} ({len(set(self.groups[here]))}) | {' | '.join(cells_of)} |")
+            lines.append(
+                f"| {row} | {here.sum()} ({len(set(self.groups[here]))}) | {' | '.join(cells_of)} |"
+            )
         return "\n".join(lines)
 
     def plot(self, path: Path) -> None:
@@ -146,8 +197,12 @@ class Table:
         from matplotlib.figure import Figure
 
         columns = [BASE, TAG, *self.names]
-        values = np.array([[self.cell(row, name) - self.cell(row, row) for name in columns] for row in self.rows])
-        figure = Figure(figsize=(2 + 0.5 * len(columns), 1.5 + 0.4 * len(self.rows)), layout="constrained")
+        values = np.array(
+            [[self.cell(row, name) - self.cell(row, row) for name in columns] for row in self.rows]
+        )
+        figure = Figure(
+            figsize=(2 + 0.5 * len(columns), 1.5 + 0.4 * len(self.rows)), layout="constrained"
+        )
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         limit = float(np.abs(values).max()) or 1.0

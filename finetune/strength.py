@@ -1,9 +1,10 @@
 """What --strength and blends do, in numbers: ``python -m finetune.strength --data data/prepared``.
 
-Six tunes are arranged at each strength, and between two styles at each share, four times each, in two ways: by mixing
-the styles' predictions (what `apply` does) and by one model with weighted adapters. Each arrangement is read back under the
-styles' own adapters and the base without a style (bits per note, given its melody), and measured: accompaniment notes a
-quarter, and notes sounding at once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from
+Six tunes are arranged at each strength, and between two styles at each share, four times each, in
+two ways: by mixing the styles' predictions (what `apply` does) and by one model with weighted
+adapters. Each arrangement is read back under the styles' own adapters and the base without a style
+(bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding
+at once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from
 which the same command goes on.
 """
 
@@ -39,12 +40,23 @@ SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--styles", nargs="+", default=list(STYLES))
-    parser.add_argument("--pairs", nargs="+", default=[":".join(pair) for pair in PAIRS], help="such as bach:chopin")
+    parser.add_argument(
+        "--pairs", nargs="+", default=[":".join(pair) for pair in PAIRS], help="such as bach:chopin"
+    )
     parser.add_argument("--tunes", nargs="+", help="examples, by default all")
-    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
+    parser.add_argument(
+        "--model", type=Path, help="a folder of weights, instead of the shipped ones"
+    )
     parser.add_argument("--out", type=Path, default=Path("finetune/results/strength.json"))
     arguments = parser.parse_args(argv)
 
@@ -58,17 +70,32 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         library = Library.load(arguments.data)
-        names = sorted({*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))})
+        names = sorted(
+            {*arguments.styles, *(name for pair in arguments.pairs for name in pair.split(":"))}
+        )
         paths = {name: path for name in names if (path := find_style(name).path)}
-        identity = {name: hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() for name, path in paths.items()}
+        identity = {
+            name: hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+            for name, path in paths.items()
+        }
         identity |= {"base": load_model(arguments.model).weights_hash, "code": code_hash(DECIDING)}
-        report: dict[str, Any] = {"made_by": "finetune.strength", "identity": identity, "rows": {}, "real": {}}
-        if arguments.out.exists() and (kept := json.loads(arguments.out.read_text()))["identity"] == identity:
+        report: dict[str, Any] = {
+            "made_by": "finetune.strength",
+            "identity": identity,
+            "rows": {},
+            "real": {},
+        }
+        if (
+            arguments.out.exists()
+            and (kept := json.loads(arguments.out.read_text()))["identity"] == identity
+        ):
             report = kept
         for style in names:
             if real := excerpts(library, style):
                 report["real"][style] = measures_of(mean(real))
-        for kind, first, second, amount in jobs(arguments.styles, [pair.split(":") for pair in arguments.pairs]):
+        for kind, first, second, amount in jobs(
+            arguments.styles, [pair.split(":") for pair in arguments.pairs]
+        ):
             for tune in arguments.tunes or sorted(EXAMPLES):
                 key = f"{kind} {first} {second} {amount} {tune}"
                 if key not in report["rows"]:
@@ -83,15 +110,24 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def jobs(styles: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[tuple[str, str, str, float]]:
+def jobs(
+    styles: Sequence[str], pairs: Sequence[Sequence[str]]
+) -> list[tuple[str, str, str, float]]:
     """(kind, style, other style, amount) of all that is arranged."""
     strengths = [("strength", style, style, amount) for style in styles for amount in STRENGTHS]
-    return strengths + [(kind, *pair, share) for kind in ("logits", "adapters") for pair in pairs for share in SHARES]  # type: ignore[misc]
+    return strengths + [
+        (kind, *pair, share)
+        for kind in ("logits", "adapters")
+        for pair in pairs
+        for share in SHARES
+    ]  # type: ignore[misc]
 
 
-def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Path | None) -> dict[str, float]:
-    """Arrange a tune in one way, and measure what came out, the mean of the candidates; ``amount`` is a strength, or the second
-    style's share."""
+def one(
+    kind: str, first: str, second: str, amount: float, tune: str, folder: Path | None
+) -> dict[str, float]:
+    """Arrange a tune in one way, and measure what came out, the mean of the candidates; ``amount``
+    is a strength, or the second style's share."""
     from styletransfer.formats.read import read_song
     from styletransfer.model.loading import load_model, load_style, melody_codec
     from styletransfer.model.sampling import Voice, sample, voices_of
@@ -112,9 +148,13 @@ def one(kind: str, first: str, second: str, amount: float, tune: str, folder: Pa
         voices = [Voice(model, Controls("score", UNKNOWN, SLOT, tempo), 1.0)]
     elif kind == "logits":
         sides = zip(styles, (1 - amount, amount), strict=True)
-        voices = voices_of(base, [(load_style(s, folder), s.controls("score", tempo), w) for s, w in sides], 1.0)
+        voices = voices_of(
+            base, [(load_style(s, folder), s.controls("score", tempo), w) for s, w in sides], 1.0
+        )
     else:
-        voices = voices_of(base, [(load_style(styles[0], folder), styles[0].controls("score", tempo), 1.0)], amount)
+        voices = voices_of(
+            base, [(load_style(styles[0], folder), styles[0].controls("score", tempo), 1.0)], amount
+        )
     plan = plan_of(codec, codec.grid(melody))
     rows: list[dict[str, float]] = []
     for candidate in sample(voices, codec, plan, SamplingConfig(candidates=CANDIDATES)):
@@ -131,8 +171,12 @@ def measures_of(found: Any) -> dict[str, float]:
     return {"notes a quarter": found.notes_a_quarter, "sounding": found.polyphony}
 
 
-def bits_under(style: Style, piece: Piece, folder: Path | None, base: Weights | None = None) -> float:
-    """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the base without the style."""
+def bits_under(
+    style: Style, piece: Piece, folder: Path | None, base: Weights | None = None
+) -> float:
+    """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the
+    base without the style.
+    """
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import load_style, melody_codec
     from styletransfer.training.likelihood import window_bits, windows_of
@@ -140,14 +184,22 @@ def bits_under(style: Style, piece: Piece, folder: Path | None, base: Weights | 
     codec, weights = melody_codec(folder), base or load_style(style, folder)
     controls = style.controls("score", piece.tempo.quarters_per_minute())
     controls = controls.without_style() if base else controls
-    windows = windows_of(codec, codec.grid(piece), controls, weights.sizes.context, with_melody=True)
+    windows = windows_of(
+        codec, codec.grid(piece), controls, weights.sizes.context, with_melody=True
+    )
     return float(window_bits(as_llama(weights), codec, windows).sum() / len(piece.notes))
 
 
 def weighted(
-    base: Weights, styles: Sequence[Style], shares: Sequence[float], vocabulary: dict[str, int], folder: Path | None
+    base: Weights,
+    styles: Sequence[Style],
+    shares: Sequence[float],
+    vocabulary: dict[str, int],
+    folder: Path | None,
 ) -> Weights:
-    """One model with the weighted sum of the styles' updates, and of their control tokens' rows under :data:`SLOT`."""
+    """One model with the weighted sum of the styles' updates, and of their control tokens' rows
+    under :data:`SLOT`.
+    """
     import torch
 
     from styletransfer.model.loading import load_style
@@ -163,10 +215,16 @@ def weighted(
         for name, parameter in model.named_parameters():
             start = base.get_parameter(name)
             sides = [one.get_parameter(name) for one in models]
-            parameter.copy_(start + sum(share * (side - start) for share, side in zip(shares, sides, strict=True)))
+            parameter.copy_(
+                start
+                + sum(share * (side - start) for share, side in zip(shares, sides, strict=True))
+            )
             if name in ("model.embed_tokens.weight", "features.style.weight"):
                 for token, places in rows.items():
-                    mixed = sum(share * side[row] for share, side, row in zip(shares, sides, places, strict=True))
+                    mixed = sum(
+                        share * side[row]
+                        for share, side, row in zip(shares, sides, places, strict=True)
+                    )
                     parameter[vocabulary[token]] = mixed
     return model
 
@@ -178,14 +236,26 @@ def summary(report: dict[str, Any]) -> str:
         kind, first, second, amount, *_ = key.split(" ")
         groups.setdefault((kind, first, second, float(amount)), []).append(row)
     lines = []
-    for kind, title in (("strength", "strength"), ("logits", "mixed predictions"), ("adapters", "weighted adapters")):
+    for kind, title in (
+        ("strength", "strength"),
+        ("logits", "mixed predictions"),
+        ("adapters", "weighted adapters"),
+    ):
         for first, second in sorted({(a, b) for found, a, b, _ in groups if found == kind}):
             sides = (first, second) if kind != "strength" else (first, BASE)
             names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in sides)]
             head = f"| | {' | '.join(names)} | more under {sides[0]} than {sides[1]} |"
             styles = list(dict.fromkeys((first, second)))
-            lines += ["", f"{title}: {' to '.join(styles)}", "", head, "|" + "---|" * (len(names) + 2)]
-            for amount in sorted(value for found, a, b, value in groups if (found, a, b) == (kind, first, second)):
+            lines += [
+                "",
+                f"{title}: {' to '.join(styles)}",
+                "",
+                head,
+                "|" + "---|" * (len(names) + 2),
+            ]
+            for amount in sorted(
+                value for found, a, b, value in groups if (found, a, b) == (kind, first, second)
+            ):
                 rows = groups[kind, first, second, amount]
                 cells = [f"{np.mean([row[name] for row in rows]):.2f}" for name in names]
                 cells.append(f"{np.mean([row[names[2]] - row[names[3]] for row in rows]):+.2f}")

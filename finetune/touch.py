@@ -1,9 +1,11 @@
 """How pianists play the styles: ``python -m finetune.touch MAESTRO --data data/prepared``.
 
-Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is trained, and the share of the
-time with the sustain pedal down: the median of the style's training performances, from their files (in the prepared data the
-notes last as long as the pedal holds them). Written to ``styletransfer/assets/touch.json``, and into the cards of styles that
-have one. Nothing is trained and no weights change. The last row is of all performances: ``styletransfer.styles.touch.USUAL``.
+Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is
+trained, and the share of the time with the sustain pedal down: the median of the style's training
+performances, from their files (in the prepared data the notes last as long as the pedal holds
+them). Written to ``styletransfer/assets/touch.json``, and into the cards of styles that have one.
+Nothing is trained and no weights change. The last row is of all performances:
+``styletransfer.styles.touch.USUAL``.
 """
 
 from __future__ import annotations
@@ -33,10 +35,19 @@ FEWEST = 10
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--styles", type=Path, default=folders.shipped(), help="whose cards are written")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--styles", type=Path, default=folders.shipped(), help="whose cards are written"
+    )
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/touch.json"))
     arguments = parser.parse_args(argv)
     try:
@@ -46,10 +57,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{'':<14}" + "".join(f"{column:>15}" for column in TOUCH))
         for name in (*COMPOSER_ERAS, *ERAS, "all"):
             card_path = arguments.styles / name / CARD
-            own = [i for i in played if name in ("all", library.pieces[i].composer, library.pieces[i].era)]
+            own = [
+                i
+                for i in played
+                if name in ("all", library.pieces[i].composer, library.pieces[i].era)
+            ]
             if len(own) < FEWEST:
                 continue
-            touch = loudness(library.view(own)) | {"pedal": pedal(arguments.maestro, [library.pieces[i] for i in own])}
+            touch = loudness(library.view(own)) | {
+                "pedal": pedal(arguments.maestro, [library.pieces[i] for i in own])
+            }
             print(f"{name:<14}" + "".join(f"{touch[column]:>15}" for column in TOUCH), flush=True)
             if name != "all":
                 styles[name] = touch
@@ -74,7 +91,9 @@ def pedal(maestro: Path, pieces: Iterable[PieceInfo]) -> float:
 
 @cache
 def pedalled(path: Path) -> float:
-    """Share of a MIDI file's time with the sustain pedal down, from its first note to the end of its last."""
+    """Share of a MIDI file's time with the sustain pedal down, from its first note to the end of
+    its last.
+    """
     piece = read_score(path, "score")  # as a performance it would have no pedals, but longer notes
     begin, end = float(piece.onset_seconds[0]), piece.length_seconds
     edges = np.clip(piece.tempo.to_seconds(np.reshape(piece.pedals, (-1, 2))), begin, end)

@@ -1,10 +1,11 @@
 """Train every style that ships: ``python -m finetune.train --data data/prepared``.
 
-An era's style learns from all of the era's training pieces, a composer's from that composer's, beginning with the era's
-adapter, the others from music21's corpus. Styles in :data:`STEPS` learn for longer than the settings say. With ``--half A``
-or ``B``, composers learn from one half of their content groups, for the cross-fit of ``eval.transfer_report``. A style that
-is there already, for this base, is left as it is, and a style that was interrupted goes on: the same command again does the
-rest.
+An era's style learns from all of the era's training pieces, a composer's from that composer's,
+beginning with the era's adapter, the others from music21's corpus. Styles in :data:`STEPS` learn
+for longer than the settings say. With ``--half A`` or ``B``, composers learn from one half of their
+content groups, for the cross-fit of ``eval.transfer_report``. A style that is there already, for
+this base, is left as it is, and a style that was interrupted goes on: the same command again does
+the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ HELD_OUT_SHARE = 0.1  # of the training pieces, for composers without a validati
 
 @dataclass(frozen=True)
 class Corpus:
-    """A style from music21's corpus: which part of it, its era, and what its scores' editors say of rights."""
+    """A style from music21's corpus: which part of it, its era, and what its scores' editors say of
+    rights.
+    """
 
     source: str
     era: str
@@ -44,29 +47,70 @@ class Corpus:
 
 OTHERS = {
     "chorales": Corpus("corpus:bach", "baroque", LICENCE),
-    "palestrina": Corpus("corpus:palestrina", UNKNOWN, f"{LICENCE}; the scores' encoder reserves rights to derivative formats"),
+    "palestrina": Corpus(
+        "corpus:palestrina",
+        UNKNOWN,
+        f"{LICENCE}; the scores' encoder reserves rights to derivative formats",
+    ),
 }
 
 
 STEPS = {"romantic": 600, "debussy": 400}
-"""Styles that still gained at the end of the usual steps. The romantic era has three times the music of any other."""
-MORE = {"bach": "chorales"}  # what a composer's style learns from beside the pieces of the data set: a style of OTHERS
+"""Styles that still gained at the end of the usual steps. The romantic era has three times the
+music of any other.
+"""
+MORE = {
+    "bach": "chorales"
+}  # what a composer's style learns from beside the pieces of the data set: a style of OTHERS
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--config", type=Path, default=Path("configs/finetune/shipped.yaml"), help="of eras and the corpus")
-    parser.add_argument("--composers", type=Path, default=Path("configs/finetune/composers.yaml"), help="settings of composers")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/finetune/shipped.yaml"),
+        help="of eras and the corpus",
+    )
+    parser.add_argument(
+        "--composers",
+        type=Path,
+        default=Path("configs/finetune/composers.yaml"),
+        help="settings of composers",
+    )
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
     parser.add_argument("--out", type=Path, default=folders.shipped())
-    parser.add_argument("--work", type=Path, default=Path("runs/styles"), help="checkpoints, and the corpus's prepared pieces")
-    parser.add_argument("--eras", type=Path, default=folders.shipped(), help="where the eras' adapters are to begin with")
-    parser.add_argument("--half", choices=HALVES, help="composers learn from this half, and are called NAME-A or NAME-B")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("runs/styles"),
+        help="checkpoints, and the corpus's prepared pieces",
+    )
+    parser.add_argument(
+        "--eras",
+        type=Path,
+        default=folders.shipped(),
+        help="where the eras' adapters are to begin with",
+    )
+    parser.add_argument(
+        "--half",
+        choices=HALVES,
+        help="composers learn from this half, and are called NAME-A or NAME-B",
+    )
     parser.add_argument("--seed", type=int, help="of the training, instead of the settings'")
     parser.add_argument("--only", nargs="+", help="these styles, instead of all")
     parser.add_argument(
-        "--measured", type=Path, help="learn from all pieces; what held-out ones say is told by the styles in this folder"
+        "--measured",
+        type=Path,
+        help="learn from all pieces; what held-out ones say is told by the styles in this folder",
     )
     parser.add_argument("--minutes", type=float, help="for each style at the most")
     arguments = parser.parse_args(argv)
@@ -96,14 +140,18 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             if arguments.half and style not in COMPOSER_ERAS:
                 raise InputError(f"{style}: halves are of composers' pieces.")
-            pieces, kind = pieces_of_style(library, style, arguments.work, hold_out=not arguments.measured)
+            pieces, kind = pieces_of_style(
+                library, style, arguments.work, hold_out=not arguments.measured
+            )
             if arguments.half:
                 pieces = one_half(pieces, library, arguments.half)
             data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
             if style in MORE:
                 pieces = with_corpus(pieces, MORE[style], arguments.work)
                 data += f", and music21's {OTHERS[MORE[style]].source}"
-            config = load_config(FinetuneConfig, arguments.composers if kind == "composer" else arguments.config)
+            config = load_config(
+                FinetuneConfig, arguments.composers if kind == "composer" else arguments.config
+            )
             seed = config.seed if arguments.seed is None else arguments.seed
             config = replace(config, steps=STEPS.get(style, config.steps), seed=seed)
             era = COMPOSER_ERAS.get(style)
@@ -126,7 +174,10 @@ def main(argv: list[str] | None = None) -> int:
                 card = as_measured(out, arguments.measured / name)
             minutes = (time.monotonic() - begin) / 60
             gain = "nothing held out" if card.gain is None else f"gain {card.gain:.3f} bits a note"
-            print(f"{name}: {card.pieces} pieces, {card.steps} steps, {gain}, {minutes:.1f} min", flush=True)
+            print(
+                f"{name}: {card.pieces} pieces, {card.steps} steps, {gain}, {minutes:.1f} min",
+                flush=True,
+            )
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -142,7 +193,9 @@ def styles_of(library: Library) -> list[str]:
     return [*ERAS, *(name for name in sorted(notes) if notes[name] >= FEWEST_NOTES), *OTHERS]
 
 
-def pieces_of_style(library: Library, name: str, work: Path, *, hold_out: bool = True) -> tuple[Library, Kind]:
+def pieces_of_style(
+    library: Library, name: str, work: Path, *, hold_out: bool = True
+) -> tuple[Library, Kind]:
     """A style's pieces under its control tokens, some of them held out (or none), and its kind.
 
     Raises:
@@ -155,7 +208,10 @@ def pieces_of_style(library: Library, name: str, work: Path, *, hold_out: bool =
     if name in OTHERS:
         corpus = corpus_of(name, work)
         split = None if hold_out else "train"
-        pieces, kind = corpus.view(range(len(corpus)), era=OTHERS[name].era, composer=USER_SLOT, split=split), "other"
+        pieces, kind = (
+            corpus.view(range(len(corpus)), era=OTHERS[name].era, composer=USER_SLOT, split=split),
+            "other",
+        )
     elif name in COMPOSER_ERAS:
         pieces, kind = library.view(library.select(composer=name)), "composer"
     elif name in ERAS:
@@ -186,24 +242,35 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
     from styletransfer.data.splits import check_splits
 
     corpus, first = corpus_of(name, work), pieces.pieces[0]
-    both = pieces.joined(corpus.view(corpus.select(split="train"), era=first.era, composer=first.composer))
+    both = pieces.joined(
+        corpus.view(corpus.select(split="train"), era=first.era, composer=first.composer)
+    )
     rows = [(both.notes(i), one.feel) for i, one in enumerate(both.pieces)]
     pitches, intervals = (
-        [fingerprint(notes["onset"], notes["pitch"], feel, intervals=told) for notes, feel in rows] for told in (False, True)
+        [fingerprint(notes["onset"], notes["pitch"], feel, intervals=told) for notes, feel in rows]
+        for told in (False, True)
     )
-    check_splits(same_pieces(pitches, intervals), [one.split for one in both.pieces], [one.id for one in both.pieces])
+    check_splits(
+        same_pieces(pitches, intervals),
+        [one.split for one in both.pieces],
+        [one.id for one in both.pieces],
+    )
     return both
 
 
 def one_half(pieces: Library, library: Library, half: str) -> Library:
     """The pieces without the training pieces of the library's other half."""
     dealt = halves(library.pieces)
-    return pieces.view(i for i, piece in enumerate(pieces.pieces) if piece.split != "train" or dealt[piece.group] == half)
+    return pieces.view(
+        i
+        for i, piece in enumerate(pieces.pieces)
+        if piece.split != "train" or dealt[piece.group] == half
+    )
 
 
 def as_measured(folder: Path, twin: Path) -> Card:
-    """Give a style that learnt from all pieces what is known of its twin: bits per note of held-out pieces, and how pianists
-    play it.
+    """Give a style that learnt from all pieces what is known of its twin: bits per note of held-out
+    pieces, and how pianists play it.
 
     Raises:
         InputError: where there is no such twin.
@@ -213,19 +280,27 @@ def as_measured(folder: Path, twin: Path) -> Card:
     own, known = style_at(folder).card, style_at(twin).card
     assert own is not None
     assert known is not None
-    card = replace(own, **{key: getattr(known, key) for key in ("held_out", "base_bits", "style_bits", "touch")})
+    card = replace(
+        own,
+        **{key: getattr(known, key) for key in ("held_out", "base_bits", "style_bits", "touch")},
+    )
     (folder / "README.md").write_text(readme_of(card, measured=True), encoding="utf-8")
     (folder / CARD).write_text(card.to_json(), encoding="utf-8")
     return card
 
 
 def with_held_out(library: Library) -> Library:
-    """The library itself; where it has no validation piece, one in which every tenth group of training pieces is held out."""
+    """The library itself; where it has no validation piece, one in which every tenth group of
+    training pieces is held out.
+    """
     if library.select(split="validation"):
         return library
     groups = sorted({piece.group for piece in library.pieces if piece.split == "train"})
     held = set(groups[:: round(1 / HELD_OUT_SHARE)]) if len(groups) > 1 else set()
-    pieces = tuple(replace(piece, split="validation") if piece.group in held else piece for piece in library.pieces)
+    pieces = tuple(
+        replace(piece, split="validation") if piece.group in held else piece
+        for piece in library.pieces
+    )
     return replace(library, manifest=replace(library.manifest, pieces=pieces))
 
 

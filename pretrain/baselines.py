@@ -1,9 +1,10 @@
 """Bits per note of models without a network: ``python -m pretrain.baselines --data data/prepared``.
 
-Uniform over the vocabulary, unigrams, and a 4-gram model (:mod:`styletransfer.training.ngrams`), on whole validation
-and test pieces, each feel on its own, given the melody: the same tokens, contexts and scored positions as in
-:mod:`styletransfer.training.likelihood`, a piece being one sequence. Each feel has a model of its own, trained on the
-training pieces in several keys: that lowers the bits on validation.
+Uniform over the vocabulary, unigrams, and a 4-gram model (:mod:`styletransfer.training.ngrams`), on
+whole validation and test pieces, each feel on its own, given the melody: the same tokens, contexts
+and scored positions as in :mod:`styletransfer.training.likelihood`, a piece being one sequence.
+Each feel has a model of its own, trained on the training pieces in several keys: that lowers the
+bits on validation.
 """
 
 from __future__ import annotations
@@ -24,14 +25,22 @@ if TYPE_CHECKING:
     from styletransfer.tokens.codec import Codec
 
 ORDER = 4
-# Semitones by which the training pieces are moved: through all keys. Without, 4-grams take 7.91 bits on the scores of
-# validation instead of 7.64, and 18.99 on its performances (18.58 in five keys).
+# Semitones by which the training pieces are moved: through all keys. Without, 4-grams take 7.91
+# bits on the scores of validation instead of 7.64, and 18.99 on its performances (18.58 in five
+# keys).
 TRANSPOSITIONS = {"score": range(-5, 7), "performance": range(-5, 7)}
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--out", type=Path, default=Path("pretrain/results/baselines.json"))
     parser.add_argument("--order", type=int, default=ORDER, help="tokens of an n-gram")
     arguments = parser.parse_args(argv)
@@ -59,7 +68,12 @@ def main(argv: list[str] | None = None) -> int:
             for name, values in columns.items():
                 bits[split, name] = np.concatenate([bits.get((split, name), np.zeros(0)), values])
     results = [
-        bits_report(library, pieces[split], values, {"model": names[name], "split": split, "with_melody": True})
+        bits_report(
+            library,
+            pieces[split],
+            values,
+            {"model": names[name], "split": split, "with_melody": True},
+        )
         for (split, name), values in sorted(bits.items(), key=lambda item: item[0], reverse=True)
     ]
     report = {
@@ -74,7 +88,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
     for row in results:
-        cells = ", ".join(f"{feel} {cell['bits_per_note']:.3f}" for feel, cell in row["feels"].items())
+        cells = ", ".join(
+            f"{feel} {cell['bits_per_note']:.3f}" for feel, cell in row["feels"].items()
+        )
         print(f"{row['split']}, {row['model']}: {cells}")
     return 0
 
@@ -112,9 +128,11 @@ def feel_bits(
 
 
 class Sequences:
-    """Whole pieces as token sequences with their melodies, one after the other; ``ids`` and ``scored`` are (tokens,).
+    """Whole pieces as token sequences with their melodies, one after the other; ``ids`` and
+    ``scored`` are (tokens,).
 
-    No n-gram of up to five tokens reaches from one piece into the next: the head of a sequence isn't scored.
+    No n-gram of up to five tokens reaches from one piece into the next: the head of a sequence
+    isn't scored.
     """
 
     def __init__(self, library: Library, codec: Codec, indices: list[int]) -> None:
@@ -129,7 +147,9 @@ class Sequences:
             piece = library.pieces[index]
             grid = piece_grid(library, codec, index)
             key = codec.melody_key(grid, 0)
-            controls = Controls(piece.feel, piece.era, piece.composer, piece.quarters_per_minute, key)
+            controls = Controls(
+                piece.feel, piece.era, piece.composer, piece.quarters_per_minute, key
+            )
             tokens, counts = codec.encode(grid, controls.tokens(), with_melody=True)
             ids.append(np.array(tokens, np.int16))
             scored.append(np.array(counts, bool))
@@ -141,11 +161,15 @@ class Sequences:
         self.ranges = np.array(ranges)
 
     def transposed(self, semitones: int) -> NDArray[np.int16]:
-        """The ids of the same music moved by semitones, less where a piece would leave the keyboard."""
+        """The ids of the same music moved by semitones, less where a piece would leave the
+        keyboard.
+        """
         from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 
         low, high = LOWEST_PITCH - self.ranges[:, 0], HIGHEST_PITCH - self.ranges[:, 1]
-        shift = np.repeat(np.minimum(np.maximum(semitones, low), high).astype(np.int16), self.lengths)
+        shift = np.repeat(
+            np.minimum(np.maximum(semitones, low), high).astype(np.int16), self.lengths
+        )
         last = self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH
         is_pitch = (self.ids >= self.codec.first_pitch) & (self.ids <= last)
         return np.where(is_pitch, self.ids + shift, self.ids)

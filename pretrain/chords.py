@@ -1,13 +1,16 @@
-"""Learn the chord recogniser from experts' labels: ``python -m pretrain.chords --data PREPARED --labels LABELS``.
+"""Learn the chord recogniser from experts' labels: ``python -m pretrain.chords --data PREPARED
+--labels LABELS``.
 
-Takes the training pieces of a prepared data set for which the DCML corpora have harmony labels, learns the network of
-:class:`styletransfer.music.chords.Recogniser`, chooses how its answers are weighed on the validation pieces, and writes
-``styletransfer/assets/chords.safetensors``. ``python -m benchmarks.chords`` tells how good it is.
+Takes the training pieces of a prepared data set for which the DCML corpora have harmony labels,
+learns the network of :class:`styletransfer.music.chords.Recogniser`, chooses how its answers are
+weighed on the validation pieces, and writes ``styletransfer/assets/chords.safetensors``. ``python
+-m benchmarks.chords`` tells how good it is.
 
-Every piece is shown with and without its melody, so that an accompaniment alone can be read as well. The labels' chord types
-become the nine qualities so: an augmented triad with a seventh (+7) is augmented, a minor triad with a major seventh (mM7)
-minor, and the augmented sixths (It, Ger, Fr) are dominant sevenths on their lowest tone, whose keys on the piano they are
-(the French but for its fifth).
+Every piece is shown with and without its melody, so that an accompaniment alone can be read as
+well. The labels' chord types become the nine qualities so: an augmented triad with a seventh (+7)
+is augmented, a minor triad with a major seventh (mM7) minor, and the augmented sixths (It, Ger, Fr)
+are dominant sevenths on their lowest tone, whose keys on the piano they are (the French but for its
+fifth).
 """
 
 from __future__ import annotations
@@ -45,7 +48,19 @@ from styletransfer.music.chords import (
 )
 from styletransfer.music.qualities import QUALITIES
 
-TYPES = {"M": 0, "m": 1, "o": 2, "+": 3, "Mm7": 4, "MM7": 5, "mm7": 6, "%7": 7, "o7": 8, "+7": 3, "mM7": 1}
+TYPES = {
+    "M": 0,
+    "m": 1,
+    "o": 2,
+    "+": 3,
+    "Mm7": 4,
+    "MM7": 5,
+    "mm7": 6,
+    "%7": 7,
+    "o7": 8,
+    "+7": 3,
+    "mM7": 1,
+}
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
 """Semitones from the root that the labels give an augmented sixth up to its lowest tone."""
 
@@ -54,7 +69,9 @@ IGNORED = -100
 
 
 def expert_labels(path: Path) -> ChordTable:
-    """Read the labels of one movement; rows without a chord are left out, so that the table may have gaps."""
+    """Read the labels of one movement; rows without a chord are left out, so that the table may
+    have gaps.
+    """
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -76,7 +93,9 @@ class Labelled:
 
 
 def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled]:
-    """Find the pieces of a split that have labels: the same name, or the same number of Winterreise."""
+    """Find the pieces of a split that have labels: the same name, or the same number of
+    Winterreise.
+    """
     by_name: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/*.csv")):
         by_name.setdefault(path.stem, []).append(path)
@@ -88,12 +107,20 @@ def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled
         if piece.source in ("keyboard-scores", "dcml-more"):
             paths = [path for path in by_name.get(name, []) if path.parent.name == piece.composer]
             paths = paths or ([] if len(by_name.get(name, [])) != 1 else by_name[name])
-        elif piece.source == "lieder-scores" and (number := re.match(r"Winterreise_D\.911-(\d+)_", name)):
+        elif piece.source == "lieder-scores" and (
+            number := re.match(r"Winterreise_D\.911-(\d+)_", name)
+        ):
             paths = [folder / "schubert" / f"n{int(number[1]):02d}.csv"]
         else:
             continue
-        found += [Labelled(index, path.parent.name, expert_labels(path)) for path in paths if path.exists()]
-    return [piece for piece in found if fit(library, piece) > 0.6]  # another edition of a song may differ in its bars
+        found += [
+            Labelled(index, path.parent.name, expert_labels(path))
+            for path in paths
+            if path.exists()
+        ]
+    return [
+        piece for piece in found if fit(library, piece) > 0.6
+    ]  # another edition of a song may differ in its bars
 
 
 def fit(library: Library, piece: Labelled) -> float:
@@ -108,7 +135,9 @@ def fit(library: Library, piece: Labelled) -> float:
     return float((sound * member[chord[known]]).sum() / max(sound.sum(), 1e-6))
 
 
-def targets(frames: Frames, labels: ChordTable) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def targets(
+    frames: Frames, labels: ChordTable
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Give each frame's chord (quality * 12 + root), bass, and whether a chord begins there."""
     middle = frames.start + frames.length / 2
     at = np.clip(np.searchsorted(labels["start"], middle, side="right") - 1, 0, None)
@@ -123,7 +152,9 @@ def targets(frames: Frames, labels: ChordTable) -> tuple[NDArray[np.int64], NDAr
 
 
 class Network(nn.Module):
-    """The network that :meth:`Recogniser.scores` computes, to be trained: the same names and shapes of weights."""
+    """The network that :meth:`Recogniser.scores` computes, to be trained: the same names and shapes
+    of weights.
+    """
 
     def __init__(self, width: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -153,10 +184,14 @@ class Network(nn.Module):
             self.w[f"bias{block}"] = nn.Parameter(torch.zeros(width))
 
     def forward(self, tones: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Score (batch, frames, 12, channels): chords (.., 108), basses (.., 12) and changes (..)."""
+        """Score (batch, frames, 12, channels): chords (.., 108), basses (.., 12) and changes
+        (..).
+        """
         w = self.w
         h = tones.flatten(2) @ circle(w["enter"])
-        h = torch.relu(h.view(*h.shape[:2], 12, -1) + (scalars @ w["scalars"] + w["enter_bias"])[:, :, None])
+        h = torch.relu(
+            h.view(*h.shape[:2], 12, -1) + (scalars @ w["scalars"] + w["enter_bias"])[:, :, None]
+        )
 
         for block, dilation in enumerate(self.dilations):
             z = (h.flatten(2) @ circle(w[f"mix{block}"])).view_as(h) + w[f"bias{block}"]
@@ -178,7 +213,9 @@ class Network(nn.Module):
 
 
 def circle(weight: Tensor) -> Tensor:
-    """Spread a weight over the circle of pitch classes, as :func:`styletransfer.music.chords._circle` does."""
+    """Spread a weight over the circle of pitch classes, as
+    :func:`styletransfer.music.chords._circle` does.
+    """
     spread = weight[torch.from_numpy(TURN)].permute(0, 2, 1, 3)
     return spread.reshape(12 * weight.shape[1], 12 * weight.shape[2])
 
@@ -204,7 +241,9 @@ def examples(library: Library, pieces: list[Labelled], *, without_melody: bool) 
     return found
 
 
-def batches(pool: list[Example], size: int, span: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, ...]]:
+def batches(
+    pool: list[Example], size: int, span: int, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, ...]]:
     """Draw spans of frames without end, each piece as often as it is long."""
     length = np.array([len(one.frames.start) for one in pool], float)
     while True:
@@ -230,7 +269,9 @@ def train(pool: list[Example], arguments: argparse.Namespace) -> Network:
     torch.manual_seed(arguments.seed)
     network = Network(arguments.width, tuple(arguments.dilations))
     optimizer = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, arguments.rate, arguments.steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, arguments.rate, arguments.steps, pct_start=0.1
+    )
     draw = batches(pool, arguments.batch, arguments.span, np.random.default_rng(arguments.seed))
 
     began, total = time.monotonic(), 0.0
@@ -238,10 +279,16 @@ def train(pool: list[Example], arguments: argparse.Namespace) -> Network:
         tones, scalars, chord, bass, change = next(draw)
         with torch.autocast("cpu", torch.bfloat16):
             guess, low, moved = network(tones, scalars)
-        loss = nn.functional.cross_entropy(guess.float().flatten(0, 1), chord.flatten(), label_smoothing=0.05)
-        loss = loss + 0.5 * nn.functional.cross_entropy(low.float().flatten(0, 1), bass.flatten(), label_smoothing=0.05)
+        loss = nn.functional.cross_entropy(
+            guess.float().flatten(0, 1), chord.flatten(), label_smoothing=0.05
+        )
+        loss = loss + 0.5 * nn.functional.cross_entropy(
+            low.float().flatten(0, 1), bass.flatten(), label_smoothing=0.05
+        )
         known = change != IGNORED
-        loss = loss + nn.functional.binary_cross_entropy_with_logits(moved.float()[known], change[known].float())
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(
+            moved.float()[known], change[known].float()
+        )
 
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -250,7 +297,9 @@ def train(pool: list[Example], arguments: argparse.Namespace) -> Network:
         schedule.step()
         total += loss.item()
         if step % 200 == 0:
-            print(f"step {step}: loss {total / 200:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"step {step}: loss {total / 200:.4f}, {time.monotonic() - began:.0f} s", flush=True
+            )
             total = 0.0
     return network
 
@@ -258,13 +307,19 @@ def train(pool: list[Example], arguments: argparse.Namespace) -> Network:
 Scores = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-def frame_scores(recogniser: Recogniser, pool: list[Example], answers: list[Scores]) -> NDArray[np.float64]:
-    """Compare paths with targets: shares of right roots, chords and basses by time, and F1 of changes."""
+def frame_scores(
+    recogniser: Recogniser, pool: list[Example], answers: list[Scores]
+) -> NDArray[np.float64]:
+    """Compare paths with targets: shares of right roots, chords and basses by time, and F1 of
+    changes.
+    """
     hits, hours, met = np.zeros(3), 0.0, np.zeros(3)
     for one, answer in zip(pool, answers, strict=True):
         root, quality, bass = np.array(STATES)[recogniser.path(one.frames, answer)].T
         known, length = one.chord != IGNORED, one.frames.length
-        right = np.stack([root == one.chord % 12, quality * 12 + root == one.chord, bass == one.bass])
+        right = np.stack(
+            [root == one.chord % 12, quality * 12 + root == one.chord, bass == one.bass]
+        )
         hits += (right & known) @ length
         hours += length[known].sum()
         moved = np.concatenate([[False], np.diff(np.stack([root, quality, bass])).any(axis=0)])
@@ -276,7 +331,8 @@ def frame_scores(recogniser: Recogniser, pool: list[Example], answers: list[Scor
 def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDArray[np.float64]]:
     """Choose the weights of bass, changes and their price: the best mean of the four scores.
 
-    Changes weigh the most that is tried here; a wider grid (3.0, with the bass at 0.25) gained .0015 on the same pieces.
+    Changes weigh the most that is tried here; a wider grid (3.0, with the bass at 0.25) gained
+    .0015 on the same pieces.
     """
     best, best_scores = recogniser, np.zeros(4)
     answers = [recogniser.scores(one.frames) for one in pool]
@@ -290,9 +346,13 @@ def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDAr
 
 def main(argv: list[str] | None = None) -> int:
     """Train, tune and write the recogniser."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="a prepared data set")
-    parser.add_argument("--labels", type=Path, required=True, help="the folder of labels, a folder a composer")
+    parser.add_argument(
+        "--labels", type=Path, required=True, help="the folder of labels, a folder a composer"
+    )
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/chords.safetensors"))
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4])
@@ -304,7 +364,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     library = Library.load(arguments.data)
-    training, validation = (labelled_pieces(library, arguments.labels, split) for split in ("train", "validation"))
+    training, validation = (
+        labelled_pieces(library, arguments.labels, split) for split in ("train", "validation")
+    )
     pool = examples(library, training, without_melody=True)
     print(f"{len(training)} training pieces, {len(validation)} validation pieces", flush=True)
     network = train(pool, arguments)
@@ -314,8 +376,12 @@ def main(argv: list[str] | None = None) -> int:
     names = ("root", "chord", "bass", "change_f1")
     print(" ".join(f"{name} {score:.4f}" for name, score in zip(names, scores, strict=True)))
 
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    settings = {name: value for name, value in vars(arguments).items() if not isinstance(value, Path)}
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    settings = {
+        name: value for name, value in vars(arguments).items() if not isinstance(value, Path)
+    }
     manifest = {
         "settings": settings,
         "pieces": len(training),

@@ -1,15 +1,18 @@
-"""The index of the training pieces that tells copies, how long real pieces' matches are, and those of the base's free music.
+"""The index of the training pieces that tells copies, how long real pieces' matches are, and those
+of the base's free music.
 
     python -m pretrain.copies build --data data/prepared runs/styles/chorales-data runs/styles/palestrina-data
     python -m pretrain.copies measure --data data/prepared --write pretrain/results/copies.json
     python -m pretrain.copies sample --data data/prepared --write pretrain/results/samples.json
 
-``build`` writes ``copies.safetensors`` beside the weights from the official training pieces of all folders; ``finetune.train``
-prepares those of music21's corpus. ``measure`` takes excerpts of the held-out pieces in a folder and asks for their longest
-match: what composers share with each other by accident and tradition. An arrangement with a longer one is called a copy
-(``COPY`` in styletransfer/music/copies.py). It also looks for excerpts of training pieces, transposed. ``sample`` has the base
-alone, without a style, play :data:`SAMPLES` times for a minute, and asks for the longest run of notes that a training piece
-has, beside excerpts of held-out performances of as many notes.
+``build`` writes ``copies.safetensors`` beside the weights from the official training pieces of all
+folders; ``finetune.train`` prepares those of music21's corpus. ``measure`` takes excerpts of the
+held-out pieces in a folder and asks for their longest match: what composers share with each other
+by accident and tradition. An arrangement with a longer one is called a copy (``COPY`` in
+styletransfer/music/copies.py). It also looks for excerpts of training pieces, transposed.
+``sample`` has the base alone, without a style, play :data:`SAMPLES` times for a minute, and asks
+for the longest run of notes that a training piece has, beside excerpts of held-out performances of
+as many notes.
 """
 
 from __future__ import annotations
@@ -48,15 +51,23 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=("build", "measure", "sample"))
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/prepared")])
     parser.add_argument("--index", type=Path, default=weights_folder() / COPIES)
-    parser.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
-    parser.add_argument("--work", type=Path, default=Path("runs/transfer"), help="where exact indexes are kept")
+    parser.add_argument(
+        "--model", type=Path, help="a folder of weights, instead of the shipped ones"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/transfer"), help="where exact indexes are kept"
+    )
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--all-pieces", action="store_true", help="build the index of held-out pieces, too")
+    parser.add_argument(
+        "--all-pieces", action="store_true", help="build the index of held-out pieces, too"
+    )
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     try:
@@ -90,7 +101,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.step == "measure":
         report = measure(libraries[0], index)
     else:
-        exact = training_indexes(libraries[0], arguments.work, lambda told: print(told, file=sys.stderr))
+        exact = training_indexes(
+            libraries[0], arguments.work, lambda told: print(told, file=sys.stderr)
+        )
         samples = free_music(arguments.samples, arguments.seconds, arguments.model)
         report = memorised(libraries[0], index, exact, samples) | {"seconds": arguments.seconds}
     text = json.dumps(report, indent=1)
@@ -100,8 +113,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def measure(library: Library, index: Copies) -> dict[str, Any]:
-    """Longest matches of excerpts and whole pieces, their melodies given: of held-out pieces as quantiles and as the share that
-    would be called a copy; of training pieces, transposed, the share. And how often the exact index says the same length."""
+    """Longest matches of excerpts and whole pieces, their melodies given: of held-out pieces as
+    quantiles and as the share that would be called a copy; of training pieces, transposed, the
+    share. And how often the exact index says the same length."""
     rng = np.random.default_rng(0)
     held, learnt = library.select(split=("validation", "test")), library.select(split="train")
     rows = {}
@@ -109,42 +123,58 @@ def measure(library: Library, index: Copies) -> dict[str, Any]:
         for notes in (*NOTES, None):
             found = []
             for whole, accompaniment in excerpts(library, held, notes, EACH if notes else 1, rng):
-                match = match_of_sequences([accompaniment] if kind == "accompaniment" else [whole, accompaniment], [index])
+                match = match_of_sequences(
+                    [accompaniment] if kind == "accompaniment" else [whole, accompaniment], [index]
+                )
                 found.append((match.notes, match.telling, match.is_copy(len(whole.pitch))))
             if found:
                 rows[f"{kind}, {notes or 'all'} notes"] = _row(np.array(found))
     trained = {}
     for notes in NOTES[:5]:
         both = excerpts(library, learnt, notes, 1, rng)
-        trained[f"{notes} notes"] = [match_of_sequences(rows, [index]).is_copy(notes) for rows in both]
+        trained[f"{notes} notes"] = [
+            match_of_sequences(rows, [index]).is_copy(notes) for rows in both
+        ]
     return {
         "made_by": "pretrain.copies measure",
         "data": library.hash,
-        "in the filter by accident": float(index.has(rng.integers(0, 2**63, 100_000).astype(np.uint64)).mean()),
+        "in the filter by accident": float(
+            index.has(rng.integers(0, 2**63, 100_000).astype(np.uint64)).mean()
+        ),
         "copy from": {f"{notes} notes": copy_from(notes) for notes in NOTES},
         "held-out pieces": rows,
-        "copies among training excerpts": {notes: float(np.mean(found)) for notes, found in trained.items() if found},
-        "beside the exact index": beside(library, index, [row for row, _ in excerpts(library, held, 256, EACH, rng)]),
+        "copies among training excerpts": {
+            notes: float(np.mean(found)) for notes, found in trained.items() if found
+        },
+        "beside the exact index": beside(
+            library, index, [row for row, _ in excerpts(library, held, 256, EACH, rng)]
+        ),
     }
 
 
 def excerpts(
     library: Library, pieces: list[int], notes: int | None, each: int, rng: np.random.Generator
 ) -> Iterator[tuple[NoteSequence, NoteSequence]]:
-    """Excerpts of pieces (None: the pieces) with their melody given, moved to any key, and their accompaniments."""
+    """Excerpts of pieces (None: the pieces) with their melody given, moved to any key, and their
+    accompaniments.
+    """
     for i in pieces:
         table, feel = library.notes(i), library.pieces[i].feel
         for _ in range(each if len(table) >= (notes or 1) else 0):
             begin = int(rng.integers(0, len(table) - notes + 1)) if notes else 0
             cut = table[begin : begin + notes if notes else None].copy()
             pitch = cut["pitch"].astype(int)
-            cut["pitch"] = pitch + rng.integers(max(-FAR, -pitch.min()), min(FAR, 127 - pitch.max()) + 1)
+            cut["pitch"] = pitch + rng.integers(
+                max(-FAR, -pitch.min()), min(FAR, 127 - pitch.max()) + 1
+            )
             whole = sequence(cut["onset"].astype(float), cut["pitch"], feel, cut["melody"])
             yield whole, packed_sequence(cut, feel, accompaniment=True)
 
 
 def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece]:
-    """Music by the base without a style, :data:`BATCH` at a time, each batch with a seed of its own."""
+    """Music by the base without a style, :data:`BATCH` at a time, each batch with a seed of its
+    own.
+    """
     base, codec = measured_model(model).model, melody_codec(model)
     voices = voices_of(base, [(base, Controls("performance"), 1.0)], strength=0.0)
     for seed, first in enumerate(range(0, count, BATCH)):
@@ -153,9 +183,11 @@ def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece
         print(f"{min(first + BATCH, count)} of {count} sampled", file=sys.stderr, flush=True)
 
 
-def memorised(library: Library, index: Copies, exact: Sequence[NgramIndex], samples: Iterable[Piece]) -> dict[str, Any]:
-    """The longest runs of samples that a training piece has, by the exact indexes, and the share that would be called a copy;
-    and those of excerpts of as many notes of held-out performances."""
+def memorised(
+    library: Library, index: Copies, exact: Sequence[NgramIndex], samples: Iterable[Piece]
+) -> dict[str, Any]:
+    """The longest runs of samples that a training piece has, by the exact indexes, and the share
+    that would be called a copy; and those of excerpts of as many notes of held-out performances."""
     rng = np.random.default_rng(0)
     held = library.select(split=("validation", "test"), feel="performance")
     rows: dict[str, list[tuple[Any, ...]]] = {"samples": [], "held-out performances": []}
@@ -177,7 +209,8 @@ def memorised(library: Library, index: Copies, exact: Sequence[NgramIndex], samp
         }
         | {
             f"longest, {ngrams.mode}": {
-                f"quantile {q:g}": float(np.quantile([row[k][0] for row in found], q)) for q in QUANTILES
+                f"quantile {q:g}": float(np.quantile([row[k][0] for row in found], q))
+                for q in QUANTILES
             }
             | {"in": max((row[k] for row in found), key=lambda one: one[0])[1]}
             for k, ngrams in enumerate(exact, 2)
@@ -191,15 +224,22 @@ def _row(found: NDArray[np.int64]) -> dict[str, float]:
     """Of matches (excerpts, 3): notes, telling notes, whether it is a copy."""
     row = {"excerpts": float(len(found)), "copies": round(float(found[:, 2].mean()), 4)}
     for column, name in enumerate(("notes", "telling")):
-        row |= {f"{name}, quantile {q:g}": round(float(np.quantile(found[:, column], q)), 1) for q in QUANTILES}
+        row |= {
+            f"{name}, quantile {q:g}": round(float(np.quantile(found[:, column], q)), 1)
+            for q in QUANTILES
+        }
     return row
 
 
 def beside(library: Library, index: Copies, rows: list[NoteSequence]) -> dict[str, float]:
     """How the filter's lengths compare with those of an index that knows each piece."""
     sequences = list(training_sequences(library))
-    exact = NgramIndex.build([str(number) for number in range(len(sequences))], sequences, "intervals")
-    pairs = np.array([(index.match(row).notes, exact.longest(row)[0]) for row in rows]).reshape(-1, 2)
+    exact = NgramIndex.build(
+        [str(number) for number in range(len(sequences))], sequences, "intervals"
+    )
+    pairs = np.array([(index.match(row).notes, exact.longest(row)[0]) for row in rows]).reshape(
+        -1, 2
+    )
     if not len(pairs):
         return {}
     pairs[pairs[:, 1] < LONG, 1] = 0
@@ -209,7 +249,11 @@ def beside(library: Library, index: Copies, rows: list[NoteSequence]) -> dict[st
         "equal": float((pairs[:, 0] == pairs[:, 1]).mean()),
         "with a match": float(len(more)),
         "equal with a match": float((more == 0).sum() / max(len(more), 1)),
-    } | {f"notes more with a match, quantile {q:g}": float(np.quantile(more, q)) for q in (0.01, 0.5, 0.9, 0.99) if len(more)}
+    } | {
+        f"notes more with a match, quantile {q:g}": float(np.quantile(more, q))
+        for q in (0.01, 0.5, 0.9, 0.99)
+        if len(more)
+    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The table of the training data in pretrain/README.md: ``python -m pretrain.data --data data/prepared``.
+"""The table of the training data in pretrain/README.md: ``python -m pretrain.data --data
+data/prepared``.
 
-Writes between the markers ``<!-- begin data -->`` and ``<!-- end data -->`` what a prepared data set holds, by composer
-and in all, and between which of its splits it is divided. No number in that table is typed by hand.
+Writes between the markers ``<!-- begin data -->`` and ``<!-- end data -->`` what a prepared data
+set holds, by composer and in all, and between which of its splits it is divided. No number in that
+table is typed by hand.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ OWN_ROW = 20
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -44,17 +48,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def data_table(library: Library) -> str:
-    """Pieces by composer, era, feel, tune and split, and the notes of their melodies and accompaniments.
+    """Pieces by composer, era, feel, tune and split, and the notes of their melodies and
+    accompaniments.
 
     A *song* is a score whose melody is a part of its own.
     """
-    columns = ["performances", "scores", "of them songs", *SPLITS, "notes of melody", "of accompaniment"]
+    columns = [
+        "performances",
+        "scores",
+        "of them songs",
+        *SPLITS,
+        "notes of melody",
+        "of accompaniment",
+    ]
     lines = [f"| composer | era | {' | '.join(columns)} |", f"|---|---|{'---:|' * len(columns)}"]
     rows: dict[tuple[int, str, Era], list[int]] = {}
     composers = [piece.composer for piece in library.pieces]
     for index, piece in enumerate(library.pieces):
         own = piece.composer != UNKNOWN and composers.count(piece.composer) >= OWN_ROW
-        place, name = (0, display_name(piece.composer)) if own else (1 + ERAS.index(piece.era), "others")
+        place, name = (
+            (0, display_name(piece.composer)) if own else (1 + ERAS.index(piece.era), "others")
+        )
         rows.setdefault((place, name, piece.era), []).append(index)
     for key in sorted(rows, key=lambda one: (one[0], -len(rows[one]), one[1])):
         lines.append(f"| {key[1]} | {key[2]} | {' | '.join(_cells(library, rows[key]))} |")

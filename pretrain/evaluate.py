@@ -1,8 +1,10 @@
-"""Bits per note of a model on whole held-out pieces: ``python -m pretrain.evaluate --model runs/small/final``.
+"""Bits per note of a model on whole held-out pieces: ``python -m pretrain.evaluate --model
+runs/small/final``.
 
-Of training pieces, too, to compare with (``--split train``). Given the melody, or with ``--without-melody`` as a plain language
-model; by feel and by composer, with a bootstrap interval over pieces, the performances of one piece drawn together. Writes
-JSON, which ``pretrain.report`` turns into tables.
+Of training pieces, too, to compare with (``--split train``). Given the melody, or with
+``--without-melody`` as a plain language model; by feel and by composer, with a bootstrap interval
+over pieces, the performances of one piece drawn together. Writes JSON, which ``pretrain.report``
+turns into tables.
 """
 
 from __future__ import annotations
@@ -15,23 +17,49 @@ from pathlib import Path
 from typing import Any
 
 FEWEST = 64
-"""Tokens that a model has to read at once, at the least: the controls, a bar of melody, and a bar."""
+"""Tokens that a model has to read at once, at the least: the controls, a bar of melody, and a
+bar.
+"""
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a folder of weights, such as runs/small/final")
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", type=Path, required=True, help="a folder of weights, such as runs/small/final"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
-    parser.add_argument("--pieces", type=int, help="so many of each feel, spread evenly; by default all")
+    parser.add_argument(
+        "--pieces", type=int, help="so many of each feel, spread evenly; by default all"
+    )
     parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
     parser.add_argument(
-        "--context", type=int, metavar="TOKENS", help="tokens that the model reads at once, instead of all that it can"
+        "--context",
+        type=int,
+        metavar="TOKENS",
+        help="tokens that the model reads at once, instead of all that it can",
     )
-    parser.add_argument("--without-melody", action="store_true", help="plain language modelling: no melody is given")
-    parser.add_argument("--without-plan", action="store_true", help="a model that plans is told no chords and references")
+    parser.add_argument(
+        "--without-melody", action="store_true", help="plain language modelling: no melody is given"
+    )
+    parser.add_argument(
+        "--without-plan",
+        action="store_true",
+        help="a model that plans is told no chords and references",
+    )
     parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
-    parser.add_argument("--out", type=Path, help="by default pretrain/results/NAME-SPLIT[-without-melody][-TOKENS].json")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="by default pretrain/results/NAME-SPLIT[-without-melody][-TOKENS].json",
+    )
     arguments = parser.parse_args(argv)
     if arguments.context is not None and arguments.context < FEWEST:
         parser.error(f"--context {arguments.context}: give at least {FEWEST}.")
@@ -45,13 +73,17 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     from styletransfer.model.weights import write_atomically
 
-    kind = "-without-melody" * arguments.without_melody + (f"-{arguments.context}" if arguments.context else "")
+    kind = "-without-melody" * arguments.without_melody + (
+        f"-{arguments.context}" if arguments.context else ""
+    )
     name = report["results"][0]["model"]
     out = arguments.out or Path(f"pretrain/results/{name}-{arguments.split}{kind}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, (json.dumps(report, indent=1) + "\n").encode())
     for feel, cell in report["results"][0]["feels"].items():
-        print(f"{feel}: {cell['bits_per_note']:.3f} bits per note, interval {cell['interval']}, {cell['pieces']} pieces")
+        print(
+            f"{feel}: {cell['bits_per_note']:.3f} bits per note, interval {cell['interval']}, {cell['pieces']} pieces"
+        )
     print(out)
     return 0
 
@@ -76,13 +108,19 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     base = measured_model(arguments.model)
     model, codec = as_llama(base.model), base.codec
     if with_melody and not isinstance(codec, Codec):
-        raise InputError(f"{arguments.model}: its tokenizer knows no melodies; give --without-melody.")
+        raise InputError(
+            f"{arguments.model}: its tokenizer knows no melodies; give --without-melody."
+        )
     if torch.cuda.is_available():
         torch.nn.Module.cuda(model)
     chosen: list[int] = []
     for feel in ("score", "performance"):
         pool = library.select(split=arguments.split, feel=feel)
-        pool = [i for i in pool if arguments.longest is None or library.pieces[i].count <= arguments.longest]
+        pool = [
+            i
+            for i in pool
+            if arguments.longest is None or library.pieces[i].count <= arguments.longest
+        ]
         chosen += spread(pool, arguments.pieces or len(pool))
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
@@ -104,14 +142,21 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         bits.append(float(found.bits[0]))
         done += piece.count
         left = (time.monotonic() - begin) / done * (total - done) / 60
-        print(f"{done / total:4.0%}, {left:.1f} min left: {found.mean:.3f} {piece.id}", file=sys.stderr, flush=True)
+        print(
+            f"{done / total:4.0%}, {left:.1f} min left: {found.mean:.3f} {piece.id}",
+            file=sys.stderr,
+            flush=True,
+        )
     manifest = json.loads((arguments.model / "manifest.json").read_text())
     folder = arguments.model.resolve()
     about = {
         "model": arguments.name or (folder.parent.name if folder.name == "final" else folder.name),
         "split": arguments.split,
         "with_melody": with_melody,
-        "with_plan": with_melody and not arguments.without_plan and isinstance(codec, Codec) and codec.plans,
+        "with_plan": with_melody
+        and not arguments.without_plan
+        and isinstance(codec, Codec)
+        and codec.plans,
         "context": context,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": manifest.get("steps"),

@@ -1,9 +1,9 @@
 """Train the harmoniser: ``python -m pretrain.harmoniser --data data/prepared --minutes 25``.
 
-It learns from the scores whose melody is known: songs above all, then hymns and chorales, then keyboard pieces. A melody is
-told as it stands, as a tune alone (from its first to its last bar, as users bring it), or plainer than it was; style, harmonic
-rhythm and a few chords are told at times, so that it can do with and without them. Numbers on the validation songs go to
-the manifest.
+It learns from the scores whose melody is known: songs above all, then hymns and chorales, then
+keyboard pieces. A melody is told as it stands, as a tune alone (from its first to its last bar, as
+users bring it), or plainer than it was; style, harmonic rhythm and a few chords are told at times,
+so that it can do with and without them. Numbers on the validation songs go to the manifest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.harmoniser_data import BATCH, SHARES, Example, Window, examples, tensors, whole, window
+from pretrain.harmoniser_data import (
+    BATCH,
+    SHARES,
+    Example,
+    Window,
+    examples,
+    tensors,
+    whole,
+    window,
+)
 from styletransfer.data.library import Library
 from styletransfer.tokens.codec import Codec
 
@@ -29,7 +38,9 @@ RATE, WEIGHT_DECAY, WARMUP = 2.5e-3, 0.05, 100
 
 
 def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
-    """Sums over a batch: nats of changes, chords and basses, their numbers, and how many roots were told right."""
+    """Sums over a batch: nats of changes, chords and basses, their numbers, and how many roots were
+    told right.
+    """
     import torch
     import torch.nn.functional as F
 
@@ -56,12 +67,16 @@ def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
         "bass": bass,
         "frames": int(goal["inside"].sum()),
         "chords": int(at.sum()),
-        "roots": int((torch.div(logits.argmax(-1), 9, rounding_mode="floor") == goal["chord"][at] // 9).sum()),
+        "roots": int(
+            (torch.div(logits.argmax(-1), 9, rounding_mode="floor") == goal["chord"][at] // 9).sum()
+        ),
     }
 
 
 def validate(model: Harmoniser, pool: Sequence[Example], telling: int = 0) -> dict[str, float]:
-    """Nats a frame over whole pieces, in all and by part, and the share of roots that are told right where chords begin."""
+    """Nats a frame over whole pieces, in all and by part, and the share of roots that are told
+    right where chords begin.
+    """
     import torch
 
     model.train(False)
@@ -75,15 +90,25 @@ def validate(model: Harmoniser, pool: Sequence[Example], telling: int = 0) -> di
     return {"nats": sum(nats.values()), **nats, "root": total["roots"] / total["chords"]}
 
 
-def train(model: Harmoniser, data: dict[str, list[Example]], held: list[Example], minutes: float, seed: int) -> None:
+def train(
+    model: Harmoniser,
+    data: dict[str, list[Example]],
+    held: list[Example],
+    minutes: float,
+    seed: int,
+) -> None:
     """Train for so many minutes; the learning rate falls to nothing in the end."""
     import torch
 
     rng = np.random.default_rng(seed)
-    weights = {genre: np.cumsum([len(e.chords) ** 0.8 for e in pool]) for genre, pool in data.items()}
+    weights = {
+        genre: np.cumsum([len(e.chords) ** 0.8 for e in pool]) for genre, pool in data.items()
+    }
     names = [genre for genre in SHARES if data.get(genre)]
     chance = np.array([SHARES[genre] for genre in names])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98)
+    )
     begin = time.monotonic()
     step, said, mean = 0, begin, 0.0
     while (done := (time.monotonic() - begin) / 60 / minutes) < 1:
@@ -102,7 +127,11 @@ def train(model: Harmoniser, data: dict[str, list[Example]], held: list[Example]
         if time.monotonic() - said > 60:
             said = time.monotonic()
             found = validate(model, held)
-            print(f"{(said - begin) / 60:.1f} min, step {step}, training {mean:.4f}, validation", shown(found), flush=True)
+            print(
+                f"{(said - begin) / 60:.1f} min, step {step}, training {mean:.4f}, validation",
+                shown(found),
+                flush=True,
+            )
 
 
 def shown(numbers: dict[str, float]) -> str:
@@ -112,7 +141,9 @@ def shown(numbers: dict[str, float]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Train, validate, and write the folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/harmoniser"))
     parser.add_argument("--minutes", type=float, default=25.0)
@@ -161,7 +192,9 @@ def save(
     from styletransfer.model.weights import write_atomically
 
     out.mkdir(parents=True, exist_ok=True)
-    weights = to_bytes({name: tensor.detach().to(torch.float16) for name, tensor in model.state_dict().items()})
+    weights = to_bytes(
+        {name: tensor.detach().to(torch.float16) for name, tensor in model.state_dict().items()}
+    )
     counts: dict[str, dict[str, int]] = {}
     for pool in data.values():
         for example in pool:
@@ -178,7 +211,9 @@ def save(
         seed=options.seed,
     )
     write_atomically(out / "model.safetensors", weights)
-    write_atomically(out / "manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(
+        out / "manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What the harmoniser learns from: scores whose tune is told in several ways, and windows of them as tensors."""
+"""What the harmoniser learns from: scores whose tune is told in several ways, and windows of them
+as tensors.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ HYMNS = ("bach-chorales", "open-hymnal")
 SHARES = {"song": 0.6, "hymn": 0.15, "keyboard": 0.25}
 """Of the windows, by genre."""
 WHOLE, ALONE, PLAINER = 0.35, 0.35, 0.3
-"""Of the windows: with the bars before and after the tune, without them, and a plainer tune without them."""
+"""Of the windows: with the bars before and after the tune, without them, and a plainer tune without
+them.
+"""
 HINTED, RATED = 0.4, 0.5
 """Of the windows: in which some chords are shown, and in which the harmonic rhythm is told."""
 NO_STYLE, ERA_ALONE, NO_GENRE = 0.15, 0.15, 0.1
@@ -37,7 +41,9 @@ WINDOW, BATCH = 128, 48
 
 @dataclass(frozen=True)
 class Telling:
-    """One way to tell a melody: its frames, their place among the chords' frames, and how likely each key is, (24,)."""
+    """One way to tell a melody: its frames, their place among the chords' frames, and how likely
+    each key is, (24,).
+    """
 
     frames: Frames
     first: int
@@ -46,7 +52,9 @@ class Telling:
 
 @dataclass(frozen=True)
 class Example:
-    """A piece: its ways to be told (whole, alone, plainer), the chords of all its frames (frames, 3), and its labels."""
+    """A piece: its ways to be told (whole, alone, plainer), the chords of all its frames (frames,
+    3), and its labels.
+    """
 
     piece: int
     tellings: tuple[Telling, ...]
@@ -69,7 +77,9 @@ def genre_of(library: Library, index: int) -> str:
     return "hymn" if piece.source in HYMNS else "song"
 
 
-def examples(library: Library, split: str, codec: Codec, genres: Sequence[str] = tuple(SHARES)) -> Iterator[Example]:
+def examples(
+    library: Library, split: str, codec: Codec, genres: Sequence[str] = tuple(SHARES)
+) -> Iterator[Example]:
     """The scores of a split that have a melody and chords."""
     for index in library.select(split=split, feel="score"):
         notes, bars, piece = library.notes(index), library.bars(index), library.pieces[index]
@@ -83,15 +93,22 @@ def examples(library: Library, split: str, codec: Codec, genres: Sequence[str] =
         grid = plainer(piece_grid(library, codec, index), codec, rng)
         at = np.flatnonzero(grid.melody)
         plain = make_notes(
-            grid.onset[at] / STEPS_PER_QUARTER, grid.duration[at] / STEPS_PER_QUARTER, grid.pitch[at], melody=True
+            grid.onset[at] / STEPS_PER_QUARTER,
+            grid.duration[at] / STEPS_PER_QUARTER,
+            grid.pitch[at],
+            melody=True,
         )
         for tune in (melody, plain):
             own = tune_bars(tune, bars)
             frames = frames_of(tune, own, tempo)
-            tellings.append(Telling(frames, whole.at(float(own["start"][0])), key_scores(tune).ravel()))
+            tellings.append(
+                Telling(frames, whole.at(float(own["start"][0])), key_scores(tune).ravel())
+            )
         chords = chord_frames(library.chords(index), whole)
         if (chords[:, 0] < NO_ROOT).mean() > 0.5:
-            yield Example(index, tuple(tellings), chords, piece.composer, piece.era, genre_of(library, index))
+            yield Example(
+                index, tuple(tellings), chords, piece.composer, piece.era, genre_of(library, index)
+            )
 
 
 def tune_bars(tune: NoteTable, bars: BarTable) -> BarTable:
@@ -116,7 +133,12 @@ class Window:
     shown: NDArray[np.bool_]
 
 
-def window(pool: Sequence[Example], weights: NDArray[np.float64], config: HarmoniserConfig, rng: np.random.Generator) -> Window:
+def window(
+    pool: Sequence[Example],
+    weights: NDArray[np.float64],
+    config: HarmoniserConfig,
+    rng: np.random.Generator,
+) -> Window:
     """Draw a window of a pool, whose weights are summed up."""
     from styletransfer.model.harmoniser import rate_class
 
@@ -141,13 +163,17 @@ def window(pool: Sequence[Example], weights: NDArray[np.float64], config: Harmon
     own = example.chords[telling.first + first : telling.first + stop]
     rate = 0
     if rng.random() < RATED:
-        rate = rate_class(float(changes_of(own).sum()) / max(int(bars[stop - 1] - bars[first]) + 1, 1))
+        rate = rate_class(
+            float(changes_of(own).sum()) / max(int(bars[stop - 1] - bars[first]) + 1, 1)
+        )
     shown = hints(own, rng) if rng.random() < HINTED else np.zeros(len(own), bool)
     return Window(example, telling, first, stop, key, (composer, era, genre), rate, shown)
 
 
 def hints(chords: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Frames whose chord is told, (frames,): the last one, the beginning, or some spans, each from somewhere to its end."""
+    """Frames whose chord is told, (frames,): the last one, the beginning, or some spans, each from
+    somewhere to its end.
+    """
     begin = np.flatnonzero(changes_of(chords))
     span = np.cumsum(changes_of(chords)) - 1
     kind = rng.random()
@@ -167,7 +193,9 @@ def hints(chords: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.boo
 
 
 def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
-    """A batch of windows: the melodies, the chords before each frame, and a dict of what is to be told."""
+    """A batch of windows: the melodies, the chords before each frame, and a dict of what is to be
+    told.
+    """
     import torch
 
     from styletransfer.model.harmoniser import (
@@ -198,14 +226,18 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
         numbers[row, :n] = f.numbers[rows]
         ints["tone"][row, :n] = np.where(f.tone[rows] < 12, (f.tone[rows] - tonic) % 12, 12)
         ints["place"][row, :n], ints["metre"][row, :n] = f.place[rows], f.metre[rows]
-        own = from_tonic(w.example.chords[w.telling.first + w.first : w.telling.first + w.stop], tonic)
+        own = from_tonic(
+            w.example.chords[w.telling.first + w.first : w.telling.first + w.stop], tonic
+        )
         chords[row, :n] = own
         change[row, :n] = changes_of(own)
         inside[row, :n] = True
         shown[row, :n][w.shown] = own[w.shown]
         at = np.flatnonzero(change[row, :n])
         ints["since"][row, 1:n] = (np.arange(n) - at[np.cumsum(change[row, :n]) - 1])[:-1] + 1
-    before = np.concatenate([np.tile([START, START_QUALITY, START], (count, 1, 1)), chords[:, :-1]], 1)
+    before = np.concatenate(
+        [np.tile([START, START_QUALITY, START], (count, 1, 1)), chords[:, :-1]], 1
+    )
     t = {name: torch.from_numpy(value) for name, value in ints.items()}
     melody = MelodyBatch(
         torch.from_numpy(sound),
@@ -243,4 +275,13 @@ def whole(example: Example, config: HarmoniserConfig, telling: int = 0) -> Windo
     told = example.tellings[telling]
     style = config.style_ids(example.composer, example.era, example.genre)
     count = len(told.frames)
-    return Window(example, told, 0, count, int(told.keys.argmax()), (style[0], style[1], style[2]), 0, np.zeros(count, bool))
+    return Window(
+        example,
+        told,
+        0,
+        count,
+        int(told.keys.argmax()),
+        (style[0], style[1], style[2]),
+        0,
+        np.zeros(count, bool),
+    )

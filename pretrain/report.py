@@ -1,6 +1,7 @@
 """Tables of pretrain/README.md and the curve, from results: ``python -m pretrain.report``.
 
-Reads every JSON file of ``pretrain/results/`` and the run's ``log.jsonl``, and writes between the markers of the README
+Reads every JSON file of ``pretrain/results/`` and the run's ``log.jsonl``, and writes between the
+markers of the README
 
     <!-- begin likelihood --> … <!-- end likelihood -->
     <!-- begin composers --> … <!-- end composers -->
@@ -23,11 +24,20 @@ FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--results", type=Path, default=Path("pretrain/results"))
-    parser.add_argument("--log", type=Path, default=Path("pretrain/results/log.jsonl"), help="the run's log")
+    parser.add_argument(
+        "--log", type=Path, default=Path("pretrain/results/log.jsonl"), help="the run's log"
+    )
     parser.add_argument("--readme", type=Path, default=Path("pretrain/README.md"))
-    parser.add_argument("--card", type=Path, default=Path("eval/measured/base/README.md"), help="gets the first table")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        default=Path("eval/measured/base/README.md"),
+        help="gets the first table",
+    )
     parser.add_argument("--curve", type=Path, default=Path("pretrain/curve.png"))
     arguments = parser.parse_args(argv)
 
@@ -73,7 +83,9 @@ def likelihood_table(rows: list[dict[str, Any]]) -> str:
 
 
 def composer_table(rows: list[dict[str, Any]]) -> str:
-    """Bits per note of the networks by composer, given the melody, on test pieces or else on those of validation."""
+    """Bits per note of the networks by composer, given the melody, on test pieces or else on those
+    of validation.
+    """
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
     networks = [row for row in networks if row["split"] == "test"] or networks
     if not networks:
@@ -91,11 +103,18 @@ def composer_table(rows: list[dict[str, Any]]) -> str:
 
 
 def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) -> str:
-    """Bits per note of the networks on training pieces beside the others, and what free samples share with training pieces."""
+    """Bits per note of the networks on training pieces beside the others, and what free samples
+    share with training pieces.
+    """
     lines = ["| model | pieces | score | performance |", "|---|---|---|---|"]
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
-    for row in sorted(networks, key=lambda row: ("train", "validation", "test").index(row["split"])):
-        cells = [f"{_cell(cell)}, {cell['pieces']}" if (cell := row["feels"].get(feel)) else "" for feel in FEELS]
+    for row in sorted(
+        networks, key=lambda row: ("train", "validation", "test").index(row["split"])
+    ):
+        cells = [
+            f"{_cell(cell)}, {cell['pieces']}" if (cell := row["feels"].get(feel)) else ""
+            for feel in FEELS
+        ]
         lines.append(f"| {row['model']} | {row['split']} | {' | '.join(cells)} |")
     if samples is None:
         return "\n".join(lines)
@@ -110,7 +129,10 @@ def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) 
     ]
     lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, one in kinds:
-        runs = [", ".join(f"{one[column][f'quantile {q}']:.0f}" for q in ("0.5", "0.9", "1")) for column in columns]
+        runs = [
+            ", ".join(f"{one[column][f'quantile {q}']:.0f}" for q in ("0.5", "0.9", "1"))
+            for column in columns
+        ]
         numbers = [f"{one['count']}", f"{one['notes']:.0f}", f"{one['copies']:.0%}"]
         lines.append(f"| {' | '.join([name, *numbers, *runs])} |")
     return "\n".join(lines)
@@ -124,13 +146,18 @@ def run_table(log: list[dict[str, Any]]) -> str:
     lines = [f"{last['step']:,} steps, {last['tokens']:,} tokens, {hours:.1f} hours."]
     lines += ["", "| step | tokens | score | performance |", "|---|---|---|---|"]
     for row in evaluations:
-        cells = [f"{row[key]:.3f}" if (key := f"eval_bits_per_note_{feel}") in row else "" for feel in FEELS]
+        cells = [
+            f"{row[key]:.3f}" if (key := f"eval_bits_per_note_{feel}") in row else ""
+            for feel in FEELS
+        ]
         lines.append(f"| {row['step']:,} | {row['tokens'] / 1e6:.1f} M | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path) -> None:
-    """Training loss (nats a token) and validation (bits a note) over tokens; the n-gram baselines as dashed lines."""
+    """Training loss (nats a token) and validation (bits a note) over tokens; the n-gram baselines
+    as dashed lines.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -146,9 +173,19 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
         if points:
             right.plot(*zip(*points, strict=True), marker=".", color=colour, label=feel)
         for row in rows:
-            if row["split"] == "validation" and row["model"].endswith("-grams") and feel in row["feels"]:
+            if (
+                row["split"] == "validation"
+                and row["model"].endswith("-grams")
+                and feel in row["feels"]
+            ):
                 bits = row["feels"][feel]["bits_per_note"]
-                right.axhline(bits, linestyle="--", linewidth=0.8, color=colour, label=f"{feel}, {row['model']}")
+                right.axhline(
+                    bits,
+                    linestyle="--",
+                    linewidth=0.8,
+                    color=colour,
+                    label=f"{feel}, {row['model']}",
+                )
     right.set(xlabel="tokens (millions)", ylabel="bits a note, given the melody")
     right.set_title("dashed: all validation pieces; dots: a few of them", fontsize=8)
     if right.get_legend_handles_labels()[0]:

@@ -1,9 +1,11 @@
-"""Which size, which context, how many scores, which tokens: ``python -m pretrain.scaling --data data/prepared``.
+"""Which size, which context, how many scores, which tokens: ``python -m pretrain.scaling --data
+data/prepared``.
 
-Each study trains models that differ in one thing by one recipe (``--config``) for the same compute: 6 floating-point
-operations for each parameter and token. Validation in bits per note, on the way too, given the melody but for the tokenizers,
-of which but one has none; the sizes' curves are drawn over compute, and all is written to ``pretrain/results/scaling.json``.
-Stopped, the same command goes on where it was.
+Each study trains models that differ in one thing by one recipe (``--config``) for the same compute:
+6 floating-point operations for each parameter and token. Validation in bits per note, on the way
+too, given the melody but for the tokenizers, of which but one has none; the sizes' curves are drawn
+over compute, and all is written to ``pretrain/results/scaling.json``. Stopped, the same command
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -50,13 +52,18 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "tokens": {
         "with bars, the default": SMALLER | {"mixture.melody_share": 0.0},
         "TSD": SMALLER | {"tokens": PLAIN},
-        "TSD, 16 steps": SMALLER | {"tokens": replace(PLAIN, beat_res=(((0, 4), 16), ((4, 12), 8)))},
-        "TSD, 12 steps": SMALLER | {"tokens": replace(PLAIN, beat_res=(((0, 4), 12), ((4, 12), 6)))},
-        "TSD, merges within notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000, bpe_across_notes=False)},
+        "TSD, 16 steps": SMALLER
+        | {"tokens": replace(PLAIN, beat_res=(((0, 4), 16), ((4, 12), 8)))},
+        "TSD, 12 steps": SMALLER
+        | {"tokens": replace(PLAIN, beat_res=(((0, 4), 12), ((4, 12), 6)))},
+        "TSD, merges within notes": SMALLER
+        | {"tokens": replace(PLAIN, bpe_vocabulary=1000, bpe_across_notes=False)},
         "TSD, merges across notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000)},
     },
 }
-"""What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's settings."""
+"""What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's
+settings.
+"""
 FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "plans": 4.5e13, "tokens": 2.5e13}
 """Of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
@@ -64,14 +71,31 @@ FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--config", type=Path, default=Path("configs/pretrain/small.yaml"), help="what is studied changes of it"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--only", choices=STUDIES, nargs="+", help="these studies; what the report has of the others stays")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/pretrain/small.yaml"),
+        help="what is studied changes of it",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--only",
+        choices=STUDIES,
+        nargs="+",
+        help="these studies; what the report has of the others stays",
+    )
     parser.add_argument("--flops", type=float, help="of each model, in place of each study's own")
-    parser.add_argument("--work", type=Path, default=Path("runs/scaling"), help="checkpoints and logs")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/scaling"), help="checkpoints and logs"
+    )
     parser.add_argument("--out", type=Path, default=Path("pretrain/results/scaling.json"))
     parser.add_argument("--plot", type=Path, default=Path("pretrain/scaling.png"))
     arguments = parser.parse_args(argv)
@@ -85,13 +109,18 @@ def main(argv: list[str] | None = None) -> int:
     try:
         library = Library.load(arguments.data)
         config = load_config(TrainConfig, arguments.config)
-        report: dict[str, Any] = {"made_by": "pretrain.scaling", "data_hash": library.hash, "studies": {}}
+        report: dict[str, Any] = {
+            "made_by": "pretrain.scaling",
+            "data_hash": library.hash,
+            "studies": {},
+        }
         if arguments.only and arguments.out.exists():
             report["studies"] = json.loads(arguments.out.read_text())["studies"]
         for study in arguments.only or STUDIES:
             flops, work = arguments.flops or FLOPS[study], arguments.work / study
             report["studies"][study] = [
-                trained(name, config, values, library, flops, work) for name, values in STUDIES[study].items()
+                trained(name, config, values, library, flops, work)
+                for name, values in STUDIES[study].items()
             ]
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
@@ -115,7 +144,12 @@ def changed(config: TrainConfig, values: dict[str, Any]) -> TrainConfig:
 
 
 def trained(
-    name: str, config: TrainConfig, values: dict[str, Any], library: Library, flops: float, work: Path
+    name: str,
+    config: TrainConfig,
+    values: dict[str, Any],
+    library: Library,
+    flops: float,
+    work: Path,
 ) -> dict[str, Any]:
     """Train a model of a study, unless it is done, and what is reported of it."""
     from styletransfer.model.base import build_model
@@ -129,7 +163,12 @@ def trained(
     parameters = build_model(config.model, codec.vocabulary).num_parameters()
     tokens = config.batch * config.accumulate * config.model.context
     steps = max(round(flops / (6 * parameters * tokens)), VALIDATIONS)
-    run = replace(config, steps=steps, evaluate_every=steps // VALIDATIONS, warmup=min(config.warmup, steps // 5))
+    run = replace(
+        config,
+        steps=steps,
+        evaluate_every=steps // VALIDATIONS,
+        warmup=min(config.warmup, steps // 5),
+    )
     if not (out / "final").is_dir():
         train(library, codec, run, out)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -139,7 +178,13 @@ def trained(
         | {feel: row[key] for feel in FEELS if (key := f"eval_bits_per_note_{feel}") in row}
         for step, row in sorted(found.items())
     ]
-    return {"name": name, "sizes": asdict(config.model), "parameters": parameters, "steps": steps, "curve": curve}
+    return {
+        "name": name,
+        "sizes": asdict(config.model),
+        "parameters": parameters,
+        "steps": steps,
+        "curve": curve,
+    }
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -153,8 +198,17 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         for row in rows:
             points = [(one["flops"], one[feel]) for one in row["curve"] if feel in one]
             if points:
-                axes.plot(*zip(*points, strict=True), marker=".", label=f"{row['parameters'] / 1e6:.1f} M parameters")
-        axes.set(xscale="log", xlabel="floating-point operations", ylabel="bits a note, given the melody", title=feel)
+                axes.plot(
+                    *zip(*points, strict=True),
+                    marker=".",
+                    label=f"{row['parameters'] / 1e6:.1f} M parameters",
+                )
+        axes.set(
+            xscale="log",
+            xlabel="floating-point operations",
+            ylabel="bits a note, given the melody",
+            title=feel,
+        )
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
     figure.savefig(path, dpi=120, metadata={"Software": None})
@@ -164,11 +218,19 @@ def tables(report: dict[str, Any]) -> str:
     """What each model has at the end of its study's compute."""
     lines = []
     for study, rows in report["studies"].items():
-        lines += [f"| {study} | parameters | steps | tokens | score | performance |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {study} | parameters | steps | tokens | score | performance |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in rows:
             last = row["curve"][-1]
             cells = [f"{last[feel]:.3f}" if feel in last else "" for feel in FEELS]
-            cells = [f"{row['parameters'] / 1e6:.1f} M", f"{row['steps']:,}", f"{last['tokens'] / 1e6:.1f} M", *cells]
+            cells = [
+                f"{row['parameters'] / 1e6:.1f} M",
+                f"{row['steps']:,}",
+                f"{last['tokens'] / 1e6:.1f} M",
+                *cells,
+            ]
             lines.append(f"| {row['name']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).rstrip()

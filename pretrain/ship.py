@@ -1,7 +1,8 @@
-"""Put a trained model among the weights that commands take: ``python -m pretrain.ship runs/small/final`` (or a checkpoint).
+"""Put a trained model among the weights that commands take: ``python -m pretrain.ship
+runs/small/final`` (or a checkpoint).
 
-Copies it with its manifest into the package, or to ``base`` in ``$STYLETRANSFER_WEIGHTS``. The model card beside it is
-written by hand; its table by ``python -m pretrain.report``.
+Copies it with its manifest into the package, or to ``base`` in ``$STYLETRANSFER_WEIGHTS``. The
+model card beside it is written by hand; its table by ``python -m pretrain.report``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from styletransfer.folders import weights_folder
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="a run's final folder, or one of its checkpoint-N folders")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "source", type=Path, help="a run's final folder, or one of its checkpoint-N folders"
+    )
     parser.add_argument("--out", type=Path, default=weights_folder() / "base")
     arguments = parser.parse_args(argv)
 
@@ -38,13 +43,21 @@ def main(argv: list[str] | None = None) -> int:
         config = from_dict(ModelConfig, run["run"]["model"])
         model = build_model(config, codec.vocabulary)
         weights = load_file(arguments.source / "model.safetensors")
-        model.load_state_dict({name.removeprefix("_orig_mod."): value for name, value in weights.items()}, strict=False)
+        model.load_state_dict(
+            {name.removeprefix("_orig_mod."): value for name, value in weights.items()},
+            strict=False,
+        )
         model.tie_weights()
         before = run.get("start", {"steps": 0})
-        manifest = run | {"model": run["run"]["model"], "steps": before["steps"] + state["global_step"]}
+        manifest = run | {
+            "model": run["run"]["model"],
+            "steps": before["steps"] + state["global_step"],
+        }
     save_package(model, arguments.out, vocabulary, manifest)
     size = sum(path.stat().st_size for path in arguments.out.glob("model-*.safetensors"))
-    print(f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB, {manifest.get('steps')} steps")
+    print(
+        f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB, {manifest.get('steps')} steps"
+    )
     return 0
 
 

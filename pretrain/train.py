@@ -10,12 +10,32 @@ from pathlib import Path
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="made by `styletransfer data prepare`")
-    parser.add_argument("--out", type=Path, default=Path("runs/small"), help="checkpoints; an earlier run there goes on")
-    parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate brought down")
-    parser.add_argument("--steps", type=int, help="end after so many steps at the latest, counted from the run's start")
-    parser.add_argument("--from", dest="start", type=Path, help="a model's folder: begin with its weights")
-    parser.add_argument("--all-pieces", action="store_true", help="learn from all splits: nothing is held out")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/small"),
+        help="checkpoints; an earlier run there goes on",
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="end after so many minutes, the learning rate brought down"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="end after so many steps at the latest, counted from the run's start",
+    )
+    parser.add_argument(
+        "--from", dest="start", type=Path, help="a model's folder: begin with its weights"
+    )
+    parser.add_argument(
+        "--all-pieces", action="store_true", help="learn from all splits: nothing is held out"
+    )
     arguments = parser.parse_args(argv)
 
     import dataclasses

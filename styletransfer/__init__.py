@@ -1,4 +1,6 @@
-"""Style transfer for symbolic music: arrange a melody for piano in the style of a composer or an era."""
+"""Style transfer for symbolic music: arrange a melody for piano in the style of a composer or an
+era.
+"""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["StyleTransfer", "__version__"]
 __version__ = "0.2.0"
 
-# PyTorch's threads are told to sleep while they wait: awake, they keep each other from working wherever other work runs.
+# PyTorch's threads are told to sleep while they wait: awake, they keep each other from working
+# wherever other work runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -27,7 +27,9 @@ class StyleTransfer:
 
     def __post_init__(self) -> None:
         if self.model is not None:
-            object.__setattr__(self, "model", Path(self.model))  # a frozen dataclass; a name will do, too
+            object.__setattr__(
+                self, "model", Path(self.model)
+            )  # a frozen dataclass; a name will do, too
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> StyleTransfer:
@@ -49,14 +51,17 @@ class StyleTransfer:
         progress: Callable[[float], None] | None = None,
         **chosen: Any,
     ) -> Music:
-        """Arrange a song for piano in a style: its melody stays, note for note, everything else is new.
+        """Arrange a song for piano in a style: its melody stays, note for note, everything else is
+        new.
 
-        ``song`` is a file or an example's name, or None for ``chords`` by themselves, ``style`` a style's name, folder or Hub
-        id, the file of a piece to follow, or a blend. ``progress`` gets the share done. The other keywords are the options of
-        the command ``apply``, with their names and defaults.
+        ``song`` is a file or an example's name, or None for ``chords`` by themselves, ``style`` a
+        style's name, folder or Hub id, the file of a piece to follow, or a blend. ``progress`` gets
+        the share done. The other keywords are the options of the command ``apply``, with their
+        names and defaults.
 
         Raises:
-            InputError: where the song can't be read or has no melody, there is no such style, or an option can't have a value.
+            InputError: where the song can't be read or has no melody, there is no such style, or an
+            option can't have a value.
             TypeError: where there is no such option.
         """
         from styletransfer.outputs.music import Music
@@ -66,7 +71,12 @@ class StyleTransfer:
 
 
 _own = signature(StyleTransfer.apply)
-_named = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in options().items()]
+_named = [
+    Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in options().items()
+]
 StyleTransfer.apply.__signature__ = _own.replace(  # type: ignore[attr-defined]  # what help() and notebooks show
-    parameters=[*(item for item in _own.parameters.values() if item.kind is not Parameter.VAR_KEYWORD), *_named]
+    parameters=[
+        *(item for item in _own.parameters.values() if item.kind is not Parameter.VAR_KEYWORD),
+        *_named,
+    ]
 )

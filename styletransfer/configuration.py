@@ -17,7 +17,8 @@ def load_config(kind: type[T], path: str | Path) -> T:
     """Fill a dataclass, nested ones included, from a YAML file.
 
     Raises:
-        InputError: where the file is missing, isn't YAML, or has a key or a value that the dataclass doesn't take.
+        InputError: where the file is missing, isn't YAML, or has a key or a value that the
+        dataclass doesn't take.
     """
     import yaml
 
@@ -37,13 +38,26 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     hints = typing.get_type_hints(kind)
     names = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(data) - names):
-        raise TypeError(f"unknown key {unknown[0]!r}; {kind.__name__} has {', '.join(sorted(names))}")
+        raise TypeError(
+            f"unknown key {unknown[0]!r}; {kind.__name__} has {', '.join(sorted(names))}"
+        )
     values = {}
     for name, value in data.items():
         wanted = hints[name]
         if value is not None:  # of "one of these or None", the one
-            kinds = typing.get_args(wanted) if typing.get_origin(wanted) in (typing.Union, types.UnionType) else ()
-            wanted = next((kind for kind in kinds if dataclasses.is_dataclass(kind) or kind in (int, float, str, bool)), wanted)
+            kinds = (
+                typing.get_args(wanted)
+                if typing.get_origin(wanted) in (typing.Union, types.UnionType)
+                else ()
+            )
+            wanted = next(
+                (
+                    kind
+                    for kind in kinds
+                    if dataclasses.is_dataclass(kind) or kind in (int, float, str, bool)
+                ),
+                wanted,
+            )
         if dataclasses.is_dataclass(wanted):
             value = from_dict(wanted, value)  # type: ignore[arg-type]
         elif wanted is float and isinstance(value, int) and not isinstance(value, bool):

@@ -2,4 +2,6 @@
 
 
 class InputError(Exception):
-    """A mistake that the user can mend. The message is one sentence; the command prints it and exits with code 2."""
+    """A mistake that the user can mend. The message is one sentence; the command prints it and
+    exits with code 2.
+    """

@@ -9,13 +9,27 @@ from pathlib import Path
 from styletransfer.errors import InputError
 
 MIDI_SUFFIXES = (".mid", ".midi")
-OTHER_SUFFIXES = (".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".musicxml", ".mxl", ".xml", ".svg", ".pdf", ".json")
+OTHER_SUFFIXES = (
+    ".wav",
+    ".mp3",
+    ".ogg",
+    ".flac",
+    ".png",
+    ".jpg",
+    ".musicxml",
+    ".mxl",
+    ".xml",
+    ".svg",
+    ".pdf",
+    ".json",
+)
 """Of files that are no MIDI files, whatever is in them."""
 NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf file for it."
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
-    """Refuse a path that can't be written, or that exists and may not be replaced, before any work is done.
+    """Refuse a path that can't be written, or that exists and may not be replaced, before any work
+    is done.
 
     Raises:
         InputError: with the sentence for the user.
@@ -30,7 +44,9 @@ def check_writable(path: str | Path, force: bool = False) -> None:
         if not folder.is_dir():
             raise InputError(f"{path}: there is no folder {folder}; make it first or name another.")
         if os.path.lexists(path) and not force:
-            raise InputError(f"{path}: it exists already; name another file, or replace it with --force.")
+            raise InputError(
+                f"{path}: it exists already; name another file, or replace it with --force."
+            )
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: it cannot be written ({error}); name another file.") from None
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -38,7 +54,8 @@ def check_writable(path: str | Path, force: bool = False) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
-    """Write a file whole or not at all: under a temporary name in the same folder, which then takes the real one.
+    """Write a file whole or not at all: under a temporary name in the same folder, which then takes
+    the real one.
 
     Raises:
         InputError: as :func:`check_writable`, or where the disk refuses.
@@ -56,7 +73,9 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: it cannot be written ({error.strerror or error}); name another file.") from None
+        raise InputError(
+            f"{path}: it cannot be written ({error.strerror or error}); name another file."
+        ) from None
 
 
 def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
@@ -68,7 +87,9 @@ def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
     kept = {_place(Path(one)) for one in given} - {None}
     for path in paths:
         if _place(path) in kept:
-            raise InputError(f"{path}: that is what was given to work with; name another file to write.")
+            raise InputError(
+                f"{path}: that is what was given to work with; name another file to write."
+            )
 
 
 def check_suffix(path: Path, suffix: str) -> None:

@@ -9,19 +9,25 @@ from pathlib import Path
 ASSETS = Path(str(resources.files("styletransfer"))) / "assets"
 """The folder of what comes with the package."""
 COPIES = "copies.safetensors"
-"""Of weights or a user's style: the index of what they learnt from (:mod:`styletransfer.music.copies`)."""
+"""Of weights or a user's style: the index of what they learnt from
+(:mod:`styletransfer.music.copies`).
+"""
 IDIOM = "idiom.safetensors"
 """Of a style: how its accompaniments are made (:mod:`styletransfer.music.idiom`)."""
 
 
 def home() -> Path:
     """The folder of the user's own styles (it need not exist)."""
-    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser("~/.local/share/styletransfer")
+    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser(
+        "~/.local/share/styletransfer"
+    )
     return Path(os.path.abspath(base)) / "styles"
 
 
 def weights_folder() -> Path:
-    """The folder of ``base``, ``styles`` and the index of what they learnt from: ``$STYLETRANSFER_WEIGHTS``, or ``assets``."""
+    """The folder of ``base``, ``styles`` and the index of what they learnt from:
+    ``$STYLETRANSFER_WEIGHTS``, or ``assets``.
+    """
     elsewhere = os.environ.get("STYLETRANSFER_WEIGHTS")
     return Path(os.path.abspath(elsewhere)) if elsewhere else ASSETS
 

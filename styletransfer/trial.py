@@ -1,7 +1,8 @@
-"""A style tried on a folder of melodies: what the judges, which took no part in making it, say of the arrangements.
+"""A style tried on a folder of melodies: what the judges, which took no part in making it, say of
+the arrangements.
 
-Each melody is arranged once in the style and once without any (strength 0), so that nothing is selected; beside them stands the
-melody alone. Intervals are bootstrap percentiles over melodies.
+Each melody is arranged once in the style and once without any (strength 0), so that nothing is
+selected; beside them stands the melody alone. Intervals are bootstrap percentiles over melodies.
 """
 
 from __future__ import annotations
@@ -35,22 +36,28 @@ def trial(
     """Try a style on every melody of a folder.
 
     Args:
-        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders too; of a
-            tune book the first tune.
+        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders
+            too; of a tune book the first tune.
         sampling: strength, temperature and seed; a single candidate is made, whatever it says.
-        model: as :class:`~styletransfer.transfer.request.Request` has it. progress: called with the share done.
+        model: as :class:`~styletransfer.transfer.request.Request` has it. progress: called with the
+        share done.
 
     Returns:
-        ``target`` (the label of the judges that the style should be taken for, None where they know none such),
-        ``melodies``, ``left_out`` (files that couldn't be read, and why), and ``systems``: for each the mean probability of
-        every composer and era, the share taken for the target, its mean probability and the melody's note F1, the last
-        three with intervals (value, low, high).
+        ``target`` (the label of the judges that the style should be taken for, None where they know
+        none such), ``melodies``, ``left_out`` (files that couldn't be read, and why), and
+        ``systems``: for each the mean probability of every composer and era, the share taken for
+        the target, its mean probability and the melody's note F1, the last three with intervals
+        (value, low, high).
 
     Raises:
         InputError: where there is no such style or no readable melody.
     """
     asked = find_style(style)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES)
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES
+    )
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SYSTEMS}
     left_out: list[tuple[str, str]] = []
     used: list[str] = []
@@ -62,13 +69,19 @@ def trial(
             found = [assess(tune, original=song)]
             for strength in (0.0, sampling.strength):
                 settings = replace(sampling, candidates=1, strength=strength)
-                found.append(assess(apply(Request(str(file), style, settings, model=model)).piece, original=song))
+                found.append(
+                    assess(
+                        apply(Request(str(file), style, settings, model=model)).piece, original=song
+                    )
+                )
         except InputError as error:
             left_out.append((name, str(error)))
             continue
         used.append(name)
         for system, one in zip(SYSTEMS, found, strict=True):
-            rows[system].append({"composers": one.composers, "eras": one.eras, "melody_f1": one.melody_f1})
+            rows[system].append(
+                {"composers": one.composers, "eras": one.eras, "melody_f1": one.melody_f1}
+            )
         if progress:
             progress((number + 1) / len(files))
     if not used:
@@ -76,18 +89,28 @@ def trial(
         raise InputError(f"{folder}: has no melody that can be arranged{reason}.")
     label = label_of(asked.composer, asked.era)
     systems = {name: _summary(rows[name], used, label) for name in SYSTEMS}
-    return {"style": style, "target": label, "strength": sampling.strength, "melodies": used, "left_out": left_out} | {
-        "systems": systems
-    }
+    return {
+        "style": style,
+        "target": label,
+        "strength": sampling.strength,
+        "melodies": used,
+        "left_out": left_out,
+    } | {"systems": systems}
 
 
 def _summary(rows: list[dict[str, Any]], names: list[str], label: str | None) -> dict[str, Any]:
     def interval(values: list[float]) -> tuple[float, float | None, float | None]:
-        found: Interval = ratio_interval(np.array(values), np.ones(len(values)), names, np.random.default_rng(0))
-        return (found.value, found.low, found.high) if found.groups > 1 else (found.value, None, None)
+        found: Interval = ratio_interval(
+            np.array(values), np.ones(len(values)), names, np.random.default_rng(0)
+        )
+        return (
+            (found.value, found.low, found.high) if found.groups > 1 else (found.value, None, None)
+        )
 
     told: dict[str, Any] = {
-        group: {one: float(np.mean([row[group][one] for row in rows])) for one in sorted(rows[0][group])}
+        group: {
+            one: float(np.mean([row[group][one] for row in rows])) for one in sorted(rows[0][group])
+        }
         for group in ("composers", "eras")
     }
     told["melody_f1"] = interval([row["melody_f1"] for row in rows])

@@ -1,4 +1,6 @@
-"""Arrangements made for tests of scores: a melody over an accompaniment, by hand or at random, and how a page is read."""
+"""Arrangements made for tests of scores: a melody over an accompaniment, by hand or at random, and
+how a page is read.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def arrangement(
 
 
 def random_arrangement(seed: int) -> Piece:
-    """A melody without gaps in sixteenths and triplets, over chords on sixteenths; one metre, sometimes a pick-up."""
+    """A melody without gaps in sixteenths and triplets, over chords on sixteenths; one metre,
+    sometimes a pick-up.
+    """
     rng = np.random.default_rng(seed)
     top, bottom = METRES[seed % len(METRES)]
     full = 4 * top / bottom
@@ -41,7 +45,12 @@ def random_arrangement(seed: int) -> Piece:
     melody: list[Row] = []
     place = 0.0
     while place < end - 1e-6:
-        if bottom == 4 and abs((place - pick_up) % 1) < 1e-6 and place + 1 <= end and rng.random() < 0.2:
+        if (
+            bottom == 4
+            and abs((place - pick_up) % 1) < 1e-6
+            and place + 1 <= end
+            and rng.random() < 0.2
+        ):
             lengths = [1 / 3] * 3
         else:
             lengths = [float(rng.choice([0.25, 0.5, 0.75, 1.0, 1.5, 2.0]))]
@@ -55,7 +64,9 @@ def random_arrangement(seed: int) -> Piece:
             length = float(rng.choice([0.25, 0.5, 1.0, 3.0]))
             chords[int(pitch < 58)].append((start, min(length, end - start), pitch))
     metres = [(0.0, *_metre(pick_up)), (pick_up, top, bottom)] if pick_up else [(0.0, top, bottom)]
-    return arrangement(melody, *chords, metres, ((0.0, int(rng.integers(-5, 6)), bool(rng.random() < 0.5)),))
+    return arrangement(
+        melody, *chords, metres, ((0.0, int(rng.integers(-5, 6)), bool(rng.random() < 0.5)),)
+    )
 
 
 def _metre(quarters: float) -> tuple[int, int]:
@@ -91,7 +102,9 @@ def melody_on_page(data: bytes) -> list[tuple[float, float, int]]:
 def bars_equal(one: BarTable, other: BarTable) -> bool:
     """Whether the bars are the same, apart from rounding."""
     names = ("start", "length", "numerator", "denominator")
-    return len(one) == len(other) and all(np.allclose(one[name], other[name], atol=1e-3) for name in names)
+    return len(one) == len(other) and all(
+        np.allclose(one[name], other[name], atol=1e-3) for name in names
+    )
 
 
 def elements(data: bytes, tag: str) -> list[Any]:

@@ -23,7 +23,9 @@ class Outcome(NamedTuple):
 Run = Callable[..., Outcome]
 
 
-def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str) -> Run:
+def console(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str
+) -> Run:
     """The console script, in this process; ``before`` stands before the arguments of each call."""
     from styletransfer.cli import app as cli
 

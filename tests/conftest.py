@@ -1,4 +1,6 @@
-"""Fixtures that are dear to make: a prepared data set and a package of weights, once for all tests."""
+"""Fixtures that are dear to make: a prepared data set and a package of weights, once for all
+tests.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.tiny import random_piece, save_tiny_package
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data set: six scores and six performances by two composers, one of each in validation."""
+    """A prepared data set: six scores and six performances by two composers, one of each in
+    validation.
+    """
     from styletransfer.formats.midi_out import write_midi
 
     folder = tmp_path_factory.mktemp("music")
@@ -23,11 +27,15 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         feel, name = ("score", "performance")[number % 2], f"{number}.mid"
         write_midi(random_piece(number, feel), folder / name)
         composer = "Frédéric Chopin" if number % 3 else "Johann Sebastian Bach"
-        rows.append({"file": name, "composer": composer, "split": "validation" if number < 2 else "train"})
+        rows.append(
+            {"file": name, "composer": composer, "split": "validation" if number < 2 else "train"}
+        )
     return prepared(folder, rows, tmp_path_factory)
 
 
-def prepared(folder: Path, rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(
+    folder: Path, rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder of pieces, prepared; ``rows`` say each file's composer and split."""
     from styletransfer.data.prepare import prepare
 
@@ -56,7 +64,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 @pytest.fixture
 def scores(tmp_path: Path) -> Path:
-    """The scores of tunes 0, 1, 2 and of one that isn't performed, in the form of the keyboard scores."""
+    """The scores of tunes 0, 1, 2 and of one that isn't performed, in the form of the keyboard
+    scores.
+    """
     folder = tmp_path / "scores"
     rows: list[dict[str, object]] = []
     for seed in (0, 1, 2, 9):

@@ -15,7 +15,11 @@ def variable(number: int) -> bytes:
 
 def midi(*tracks: bytes, kind: int = 1, division: int = 480) -> bytes:
     """A MIDI file of these track contents, to each of which the end-of-track event is added."""
-    header = b"MThd" + (6).to_bytes(4, "big") + b"".join(n.to_bytes(2, "big") for n in (kind, len(tracks), division))
+    header = (
+        b"MThd"
+        + (6).to_bytes(4, "big")
+        + b"".join(n.to_bytes(2, "big") for n in (kind, len(tracks), division))
+    )
     return header + b"".join(b"MTrk" + len(t + END).to_bytes(4, "big") + t + END for t in tracks)
 
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from styletransfer.data.library import Library, PieceInfo
 
 TPQ = 480
-Tune = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # onset in sixteenths, pitch, hand
+Tune = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
+]  # onset in sixteenths, pitch, hand
 
 
 def tune(seed: int, quarters: int = 32) -> Tune:

@@ -1,4 +1,6 @@
-"""Folders of styles for tests: adapters as far as :mod:`styletransfer.styles` looks into them, in a place without others."""
+"""Folders of styles for tests: adapters as far as :mod:`styletransfer.styles` looks into them, in a
+place without others.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,28 @@ from styletransfer.errors import InputError
 from styletransfer.styles import find as styles
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card
 
-GOOD = Card("nocturnes", "user", "romantic", "reserved-3", "base", "tokens", 12, 34.5, 6789, 3, 12.5, 11.25, "CC0-1.0")
+GOOD = Card(
+    "nocturnes",
+    "user",
+    "romantic",
+    "reserved-3",
+    "base",
+    "tokens",
+    12,
+    34.5,
+    6789,
+    3,
+    12.5,
+    11.25,
+    "CC0-1.0",
+)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder, no styles but those of the base, an empty cache of the Hub, and no network."""
+    """An empty current folder, no styles but those of the base, an empty cache of the Hub, and no
+    network.
+    """
     from huggingface_hub import constants
 
     def refuse(*arguments: Any, **options: Any) -> None:
@@ -26,7 +44,9 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # the environment was read when the module was imported
+    monkeypatch.setattr(
+        constants, "HF_HUB_OFFLINE", True
+    )  # the environment was read when the module was imported
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(folders, "shipped", lambda: tmp_path / "shipped")
     monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "home"))

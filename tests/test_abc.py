@@ -1,4 +1,6 @@
-"""Reading ABC: tunes and books, what is written inside the music, repeats, voices, and what is refused."""
+"""Reading ABC: tunes and books, what is written inside the music, repeats, voices, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def music(text: str) -> Piece:
 
 def rows(piece: Piece, part: int = 0) -> list[tuple[float, float, int]]:
     notes = piece.notes[piece.notes["part"] == part]
-    return [(round(float(n["onset"]), 4), round(float(n["duration"]), 4), int(n["pitch"])) for n in notes]
+    return [
+        (round(float(n["onset"]), 4), round(float(n["duration"]), 4), int(n["pitch"]))
+        for n in notes
+    ]
 
 
 def pitches(text: str) -> list[int]:
@@ -59,7 +64,9 @@ def pitches(text: str) -> list[int]:
 
 
 def test_a_tune(tmp_path: Path) -> None:
-    """Pick-up, key, tempo, repeat, endings, tie, grace note, chord, chord symbol, decoration, words, and a comment."""
+    """Pick-up, key, tempo, repeat, endings, tie, grace note, chord, chord symbol, decoration,
+    words, and a comment.
+    """
     path = tmp_path / "tune.abc"
     path.write_text(
         'X:1\nT:Test\nM:3/4\nL:1/8\nQ:"Allegro" 1/4=90\nK:Gm\nD2|:"Gm"G2 {f}!trill!B4- % no A in here\nw: one two\n'
@@ -93,7 +100,10 @@ def test_a_tune(tmp_path: Path) -> None:
         ("[CE]2[DF2]/|", [(0, 2, 60), (0, 2, 64), (2, 0.5, 62), (2, 1, 65)]),
         ("+CE2+ D|", [(0, 1, 60), (0, 2, 64), (1, 1, 62)]),
         ("C,, c'' _B __B|", [(0, 1, 36), (1, 1, 96), (2, 1, 70), (3, 1, 69)]),
-        ('"Am7"C !f!D +fermata+E ~F|uGTAHc', [(i, 1, p) for i, p in enumerate((60, 62, 64, 65, 67, 69, 72))]),
+        (
+            '"Am7"C !f!D +fermata+E ~F|uGTAHc',
+            [(i, 1, p) for i, p in enumerate((60, 62, 64, 65, 67, 69, 72))],
+        ),
     ],
 )
 def test_notes_and_lengths(text: str, expected: list[tuple[float, float, int]]) -> None:
@@ -123,7 +133,22 @@ def test_keys(key: str, expected: list[int]) -> None:
 def test_fields_inside_the_music() -> None:
     """Music21 skips them all."""
     piece = music("CDEF|[M:3/4]GAB|[K:G]FGA|[L:1/8][Q:1/4=60]c2 d2 e2|\nK:F\nL:1/2\nB|")
-    assert [row[2] for row in rows(piece)] == [60, 62, 64, 65, 67, 69, 71, 66, 67, 69, 72, 74, 76, 70]
+    assert [row[2] for row in rows(piece)] == [
+        60,
+        62,
+        64,
+        65,
+        67,
+        69,
+        71,
+        66,
+        67,
+        69,
+        72,
+        74,
+        76,
+        70,
+    ]
     assert rows(piece)[-2:] == [(12, 1, 76), (13, 2, 70)]
     assert piece.bars["start"].tolist() == [0, 4, 7, 10, 13]
     assert piece.key_signatures == ((0.0, 0, False), (7.0, 1, False), (13.0, -1, False))
@@ -179,13 +204,19 @@ def test_repeats_of_one_voice_hold_for_all() -> None:
         ("C4|!segno!D4|E4+fine+|F4!D.S.!|]", "CDEFDE"),
         ("C4|!segno!D4|E4!coda!|F4!D.S.alcoda!|!coda!G4|A4|]", "CDEFDEGA"),
         ('C4|D4"^To Coda"|E4"D.C. al Coda"|"Coda"F4|]', "CDECDF"),
-        ("C4|!coda!D4|E4 !D.C.alcoda!|!coda!F4|]", "CDECF"),  # the sign at the bar line, after or before it
+        (
+            "C4|!coda!D4|E4 !D.C.alcoda!|!coda!F4|]",
+            "CDECF",
+        ),  # the sign at the bar line, after or before it
         ("C4|D4!D.C.!|]", "CDCD"),
         ("C4|!coda!D4|!segno!E4|]", "CDE"),  # nothing sends anyone there
     ],
 )
 def test_repeats(text: str, played: str) -> None:
-    assert "".join("C.D.EF.G.A.B"[pitch % 12] if pitch < 72 else "c" for pitch in pitches(text)) == played
+    assert (
+        "".join("C.D.EF.G.A.B"[pitch % 12] if pitch < 72 else "c" for pitch in pitches(text))
+        == played
+    )
 
 
 ORDERED = "X:1\nP:{}\nM:4/4\nL:1/4\nK:C\n{}\n"
@@ -198,8 +229,16 @@ ORDERED = "X:1\nP:{}\nM:4/4\nL:1/4\nK:C\n{}\n"
         ("A2.B", "[P:A]C4|[P:B]D4|E4|]", [60, 60, 62, 64]),
         ("(AB)3C", "P:A\nC4|\nP:B\nD4|\nP:C\nE4|", [60, 62, 60, 62, 60, 62, 64]),
         ("((A2B)2A)2", "P:A\nC4|\nP:B\nD4|", [60, 60, 62, 60, 60, 62, 60] * 2),
-        ("BA", "F4|\nP:A\nC4|\nP:B\nD4|", [65, 62, 60]),  # what is before the first part is played before all
-        ("AAB", "P:A\n|:C4:|\nP:B\n|:D4|1E4:|2F4|]", [60] * 4 + [62, 64, 62, 65]),  # a part's own repeats
+        (
+            "BA",
+            "F4|\nP:A\nC4|\nP:B\nD4|",
+            [65, 62, 60],
+        ),  # what is before the first part is played before all
+        (
+            "AAB",
+            "P:A\n|:C4:|\nP:B\n|:D4|1E4:|2F4|]",
+            [60] * 4 + [62, 64, 62, 65],
+        ),  # a part's own repeats
         ("AB", "P:A\nC4\nP:B\nD4", [60, 62]),  # no bar lines
         ("A", "P:A\nC4|\nP:B\nD4|", [60]),
     ],
@@ -217,7 +256,9 @@ def test_the_order_of_parts_holds_for_all_voices() -> None:
     assert [pitch for *_, pitch in rows(piece, 1)] == [65, 64]
 
 
-@pytest.mark.parametrize("order", ["AC", "slow", "A99", "(AB", "AB)", "((((A9)9)9)9)9", "A" * 201, "A?"])
+@pytest.mark.parametrize(
+    "order", ["AC", "slow", "A99", "(AB", "AB)", "((((A9)9)9)9)9", "A" * 201, "A?"]
+)
 def test_an_impossible_order_of_parts_is_left_out_with_a_word(order: str) -> None:
     piece = parse_abc(ORDERED.format(order, "P:A\nC4|\nP:B\nD4|").encode(), "x.abc")
     assert [pitch for *_, pitch in rows(piece)] == [60, 62]
@@ -229,17 +270,32 @@ def test_the_order_of_measures_always_ends() -> None:
     words = ("segno", "coda", "fine", "to coda", "da capo", "dal segno")
     for _ in range(300):
         signs = [
-            Signs(rng.random() < 0.3, rng.choice((0, 0, 1, 2)), frozenset(rng.sample((1, 2, 3), rng.choice((0, 0, 1, 2)))))
+            Signs(
+                rng.random() < 0.3,
+                rng.choice((0, 0, 1, 2)),
+                frozenset(rng.sample((1, 2, 3), rng.choice((0, 0, 1, 2)))),
+            )
             for _ in range(rng.randrange(12))
         ]
         jumping = [
-            sign._replace(words=frozenset((word, "") for word in rng.sample(words, rng.choice((0, 0, 1, 2))))) for sign in signs
+            sign._replace(
+                words=frozenset((word, "") for word in rng.sample(words, rng.choice((0, 0, 1, 2))))
+            )
+            for sign in signs
         ]
         assert len(in_playing_order(jumping)) <= 5 * len(signs) ** 2
         order = in_playing_order(signs)
         assert set(order) <= set(range(len(signs)))
         assert len(order) <= 4 * len(signs)
-    assert in_playing_order([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [0, 1, 1, 2, 2, 2, 3]
+    assert in_playing_order([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [
+        0,
+        1,
+        1,
+        2,
+        2,
+        2,
+        3,
+    ]
     endless = [Signs(words=frozenset({("da capo", "")}))] * 1000
     assert len(in_playing_order(endless)) == MOST_MEASURES
 
@@ -248,7 +304,9 @@ def test_bars_without_bar_lines_and_of_no_metre() -> None:
     assert music("CDEFGABc").bars["start"].tolist() == [0, 4]
     free = abc("X:1\nM:none\nL:1/4\nK:C\nCDE|FGABc|\n")
     assert free.bars["start"].tolist() == [-1, 3, 7]
-    assert abc("X:1\nM:2/4\nK:C\nCDEF\n").notes["duration"][0] == 0.25  # sixteenths, by the standard
+    assert (
+        abc("X:1\nM:2/4\nK:C\nCDEF\n").notes["duration"][0] == 0.25
+    )  # sixteenths, by the standard
     assert abc("X:1\nM:6/8\nK:C\nCDEF\n").notes["duration"][0] == 0.5
     assert abc("X:1\nM:2+3/8\nK:C\nC5\n").bars[["numerator", "denominator"]].tolist() == [(5, 8)]
 
@@ -260,10 +318,15 @@ def test_second_lines_of_a_voice_are_left_out_with_a_remark() -> None:
 
 
 def test_a_book(tmp_path: Path) -> None:
-    """Each tune by its place, the book's defaults, free text, music after the empty line that ends a tune."""
+    """Each tune by its place, the book's defaults, free text, music after the empty line that ends
+    a tune.
+    """
     path = tmp_path / "book.abc"
     path.write_bytes(BOOK.encode())
-    assert [(tune.number, tune.title) for tune in read_tunes(path)] == [("7", "First"), ("8", "Second")]
+    assert [(tune.number, tune.title) for tune in read_tunes(path)] == [
+        ("7", "First"),
+        ("8", "Second"),
+    ]
     first, second = read_score(path, tune=0), read_score(path, tune=1)
     assert rows(first) == [(0, 1, 67), (1, 1, 69), (2, 1, 71)]
     assert rows(second) == [(0, 0.5, 72), (0.5, 0.5, 70), (1, 0.5, 69), (1.5, 0.5, 67)]
@@ -306,7 +369,10 @@ def test_what_is_refused(data: bytes, reason: str, tmp_path: Path) -> None:
 
 def test_random_damage_never_raises_anything_else() -> None:
     rng = random.Random(1)
-    text = HEAD + '|:"Am"C>D {ef}(3EFG|[1 [CEG]2- [CEG]2:|[2 ^F/2_B3/4 z|]\n[V:2] C,2 & D,2 [K:Gm] [M:3/4] [Q:1/4=90] +CE+ Z|\n'
+    text = (
+        HEAD
+        + '|:"Am"C>D {ef}(3EFG|[1 [CEG]2- [CEG]2:|[2 ^F/2_B3/4 z|]\n[V:2] C,2 & D,2 [K:Gm] [M:3/4] [Q:1/4=90] +CE+ Z|\n'
+    )
     marks = "|:[]()0123456789/<>-&{}^_='\",+!~zZxCDEcdeVKMLQ \n%\\"
     read = 0
     for _ in range(300):
@@ -342,7 +408,9 @@ SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_text_is_no_music(between: str, encoding: str) -> None:
-    data = f"{HEAD}CDEF|\n{between}\nGABc|\n".replace("\x85", "\u2026" if encoding == "utf-8" else "\x85")
+    data = f"{HEAD}CDEF|\n{between}\nGABc|\n".replace(
+        "\x85", "\u2026" if encoding == "utf-8" else "\x85"
+    )
     piece = parse_abc(data.encode("latin-1" if encoding == "cp1252" else encoding), "x")
     assert [pitch for *_, pitch in rows(piece)] == SCALE
 
@@ -350,10 +418,14 @@ def test_text_is_no_music(between: str, encoding: str) -> None:
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
 def test_encodings_with_a_mark(codec: str) -> None:
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(codec, b"")
-    assert [pitch for *_, pitch in rows(parse_abc(mark + f"{HEAD}CDEF|".encode(codec), "x"))] == SCALE[:4]
+    assert [
+        pitch for *_, pitch in rows(parse_abc(mark + f"{HEAD}CDEF|".encode(codec), "x"))
+    ] == SCALE[:4]
 
 
-@pytest.mark.parametrize("line", ["||:|", "[|]:|", ":|", "|:|", "|]:|", ":||", ":|]", "| :|", "||:||"])
+@pytest.mark.parametrize(
+    "line", ["||:|", "[|]:|", ":|", "|:|", "|]:|", ":||", ":|]", "| :|", "||:||"]
+)
 def test_a_repeat_ends_wherever_its_sign_stands(line: str) -> None:
     assert pitches(f"|:CD{line}E2|") == [60, 62, 60, 62, 64]
 
@@ -376,7 +448,9 @@ def test_a_repeat_ends_and_another_begins(line: str) -> None:
 )
 def test_old_tempos_count_units_of_length(fields: str, tempo: float) -> None:
     """As abc2midi does."""
-    assert abc(f"X:1\nM:4/4\n{fields}\nK:C\nCDEF|").tempo.quarters_per_minute() == pytest.approx(tempo, rel=1e-4)
+    assert abc(f"X:1\nM:4/4\n{fields}\nK:C\nCDEF|").tempo.quarters_per_minute() == pytest.approx(
+        tempo, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -405,7 +479,9 @@ def test_explicit_keys(key: str, expected: list[int]) -> None:
     ],
 )
 def test_directives(directive: str, expected: list[int]) -> None:
-    assert [pitch for *_, pitch in rows(abc(f"X:1\nL:1/4\nM:4/4\n{directive}\nK:C\n^FFfF|"))] == expected
+    assert [
+        pitch for *_, pitch in rows(abc(f"X:1\nL:1/4\nM:4/4\n{directive}\nK:C\n^FFfF|"))
+    ] == expected
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,13 @@ from styletransfer.evaluation.measures.accompaniment import (
     measures,
     texture_measures,
 )
-from styletransfer.evaluation.measures.passage import Passage, passage, phrase_ends, windows, without_doublings
+from styletransfer.evaluation.measures.passage import (
+    Passage,
+    passage,
+    phrase_ends,
+    windows,
+    without_doublings,
+)
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
 from styletransfer.music.key import Key
 from styletransfer.music.notes import NoteTable, bars_of, make_notes

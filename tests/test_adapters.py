@@ -1,4 +1,6 @@
-"""Adapters on a model of two layers: PEFT and the decoder agree, and what doesn't fit is refused."""
+"""Adapters on a model of two layers: PEFT and the decoder agree, and what doesn't fit is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,21 @@ import torch
 from safetensors.torch import load, save
 
 from styletransfer.errors import InputError
-from styletransfer.model.adapters import LoraSettings, attach, load_adapter, save_adapter, style_token
+from styletransfer.model.adapters import (
+    LoraSettings,
+    attach,
+    load_adapter,
+    save_adapter,
+    style_token,
+)
 from styletransfer.styles.card import CARD, WEIGHTS, Card, Style
 from styletransfer.styles.find import style_at
 from tests.tiny import codec, tiny_model
 
 BASE = "0" * 16
-IDS = torch.tensor([[codec().vocabulary[name] for name in ("BOS", "FEEL_score", "TEMPO_80", "ERA_unknown")]])
+IDS = torch.tensor(
+    [[codec().vocabulary[name] for name in ("BOS", "FEEL_score", "TEMPO_80", "ERA_unknown")]]
+)
 
 
 def card(**changes: Any) -> Card:
@@ -71,7 +81,9 @@ def test_an_untrained_adapter_changes_nothing() -> None:
     slot = attach(tiny_model(), LoraSettings(), codec().vocabulary, "COMPOSER_reserved-0")
     own, unknown = logits(slot).clone(), logits(tiny_model(), "unknown")
     reserved = codec().vocabulary["COMPOSER_reserved-0"]
-    own[..., reserved] = unknown[..., reserved]  # the head is tied: its own column has moved with the row
+    own[..., reserved] = unknown[
+        ..., reserved
+    ]  # the head is tied: its own column has moved with the row
     torch.testing.assert_close(own, unknown)
 
 
@@ -101,7 +113,10 @@ def test_the_base_is_left_as_it_was(written: Path) -> None:
 
 def test_a_style_without_an_adapter_is_the_base() -> None:
     model = tiny_model()
-    assert load_adapter(model, BASE, codec().hash, Style("bach", "composer", "baroque", "bach")) is model
+    assert (
+        load_adapter(model, BASE, codec().hash, Style("bach", "composer", "baroque", "bach"))
+        is model
+    )
 
 
 def test_another_base_or_tokenizer_is_refused(written: Path) -> None:
@@ -124,10 +139,15 @@ def test_another_base_or_tokenizer_is_refused(written: Path) -> None:
         ({"use_dora": True}, "of a kind"),
         ({"peft_type": "IA3"}, "of a kind"),
         ({"modules_to_save": ["lm_head"]}, "of a kind"),
-        ({"trainable_token_indices": {"embed_tokens": [100_000], "style": [100_000]}}, "not the card's"),
+        (
+            {"trainable_token_indices": {"embed_tokens": [100_000], "style": [100_000]}},
+            "not the card's",
+        ),
     ],
 )
-def test_settings_that_are_not_ours_are_refused(change: dict[str, Any], message: str, written: Path, tmp_path: Path) -> None:
+def test_settings_that_are_not_ours_are_refused(
+    change: dict[str, Any], message: str, written: Path, tmp_path: Path
+) -> None:
     config = json.loads((written / "adapter_config.json").read_text())
     data = json.dumps(config | change).encode()
     with pytest.raises(InputError, match=message):
@@ -145,14 +165,18 @@ def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) ->
         "nothing": {},
         "rows alone": {key: tensor for key, tensor in state.items() if "lora" not in key},
         "not finite": state | {down: torch.full_like(state[down], float("nan"))},
-        "the head": {key.replace("layers.1.mlp.up_proj", "lm_head"): tensor for key, tensor in state.items()},
+        "the head": {
+            key.replace("layers.1.mlp.up_proj", "lm_head"): tensor for key, tensor in state.items()
+        },
         "more": state | {"base_model.model.model.norm.weight": torch.ones(32)},
     }
     for name, one in cases.items():
         with pytest.raises(InputError, match="don't fit the base model"):
             loaded(changed_copy(written, tmp_path / name, WEIGHTS, save(one)))
     with pytest.raises(InputError, match="can't be read"):
-        loaded(changed_copy(written, tmp_path / "cut", WEIGHTS, (written / WEIGHTS).read_bytes()[:100]))
+        loaded(
+            changed_copy(written, tmp_path / "cut", WEIGHTS, (written / WEIGHTS).read_bytes()[:100])
+        )
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     torch.save(state, pickled / "adapter_model.bin")

@@ -34,10 +34,14 @@ from tests.tiny import short_song
 @pytest.fixture(scope="module")
 def music(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
     song = short_song(tmp_path_factory.mktemp("song") / "a <b> song.mid")
-    return StyleTransfer.from_pretrained(tiny_package).apply(song, style="bach", candidates=2, strength=1.0)
+    return StyleTransfer.from_pretrained(tiny_package).apply(
+        song, style="bach", candidates=2, strength=1.0
+    )
 
 
-def test_the_api_is_the_command(music: Result, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_the_api_is_the_command(
+    music: Result, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     assert music.request is not None
     assert music.save(tmp_path / "api.mid") == tmp_path / "api.mid"
     command = ("--candidates", "2", "--strength", "1", "--model", tiny_package, "-o", "command.mid")
@@ -47,16 +51,32 @@ def test_the_api_is_the_command(music: Result, run: Run, tiny_package: Path, tmp
     written = read_score(tmp_path / "api.mid").notes
     columns = ("onset", "pitch", "duration", "velocity")
     for name in columns:
-        np.testing.assert_allclose(*(np.sort(notes, order=list(columns))[name] for notes in (music.notes, written)), atol=1e-6)
+        np.testing.assert_allclose(
+            *(np.sort(notes, order=list(columns))[name] for notes in (music.notes, written)),
+            atol=1e-6,
+        )
     assert len(music.notes) == music.report["notes"]
     assert music.report["melody_notes_kept"] == music.report["melody_notes"] == 4
 
 
 def test_the_options_are_those_of_the_command() -> None:
     """Every keyword is an option with the same name and default; and help() shows them."""
-    command = {name: parameter.default for name, parameter in signature(cli.apply).parameters.items()}
-    shown = {name: parameter.default for name, parameter in signature(StyleTransfer.apply).parameters.items()}
-    assert {"seed", "temperature", "top_p", "strength", "candidates", "feel", "keep_register"} <= set(options())
+    command = {
+        name: parameter.default for name, parameter in signature(cli.apply).parameters.items()
+    }
+    shown = {
+        name: parameter.default
+        for name, parameter in signature(StyleTransfer.apply).parameters.items()
+    }
+    assert {
+        "seed",
+        "temperature",
+        "top_p",
+        "strength",
+        "candidates",
+        "feel",
+        "keep_register",
+    } <= set(options())
     for name, default in options().items():
         assert command[name] == shown[name] == default
     assert vars(SamplingConfig()).items() <= options().items()
@@ -64,7 +84,9 @@ def test_the_options_are_those_of_the_command() -> None:
 
 def test_mistakes(tiny_package: Path, tmp_path: Path) -> None:
     transfer = StyleTransfer.from_pretrained(str(tiny_package))
-    with pytest.raises(TypeError, match="no option 'strenght'; the options are candidates, temperature"):
+    with pytest.raises(
+        TypeError, match="no option 'strenght'; the options are candidates, temperature"
+    ):
         transfer.apply("twinkle", style="bach", strenght=2)
     for song, style, chosen, words in (
         ("missing.mid", "bach", {}, "no such file"),
@@ -94,7 +116,9 @@ def test_values_of_wrong_types_are_sentences(tiny_package: Path) -> None:
         music.apply("frere-jacques", None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="no option 'model'"):
         music.apply("frere-jacques", "bach", model="x")
-    found = music.apply("frere-jacques", "bach", candidates=np.int64(1), strength=1.0, melody_track=1)
+    found = music.apply(
+        "frere-jacques", "bach", candidates=np.int64(1), strength=1.0, melody_track=1
+    )
     assert found.request is not None
     assert found.request.melody_track == "1"
 
@@ -128,7 +152,10 @@ def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_pat
     music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)
     first = json.loads(music.save(tmp_path / "first.json").read_text())
     song.write_bytes(b"something else")
-    assert json.loads(music.save(tmp_path / "second.json").read_text())["ingredients"] == first["ingredients"]
+    assert (
+        json.loads(music.save(tmp_path / "second.json").read_text())["ingredients"]
+        == first["ingredients"]
+    )
 
 
 def test_a_free_composition_has_no_sidecar(tiny_package: Path, tmp_path: Path) -> None:
@@ -155,12 +182,16 @@ def test_a_notebook_shows_picture_and_player(music: Result, tmp_path: Path) -> N
         assert (sound.getnchannels(), sound.getsampwidth()) == (1, 2)
         seconds = sound.getnframes() / sound.getframerate()
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
-    music.save(tmp_path / "song.mid")  # where a pitch that still sounds is struck again, the note before ends
+    music.save(
+        tmp_path / "song.mid"
+    )  # where a pitch that still sounds is struck again, the note before ends
     assert seconds >= read_song(tmp_path / "song.mid").length_seconds
     assert np.abs(samples.astype(int)).max() > 500
 
 
-def test_a_notebook_without_a_soundfont_shows_the_rest(music: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_without_a_soundfont_shows_the_rest(
+    music: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STYLETRANSFER_SOUNDFONT", "/nowhere/none.sf2")
     html = music._repr_html_()
     assert "<audio" not in html
@@ -183,7 +214,11 @@ def test_small_wave(channels: int, left: int, right: int) -> None:
     data, seconds = small_wave(buffer.getvalue(), 1.0)
     assert seconds == 2.0
     with wave.open(io.BytesIO(data)) as sound:
-        assert (sound.getnchannels(), sound.getframerate(), sound.getnframes()) == (1, 24_000, 24_000)
+        assert (sound.getnchannels(), sound.getframerate(), sound.getnframes()) == (
+            1,
+            24_000,
+            24_000,
+        )
         samples = np.frombuffer(sound.readframes(24_000), "<i2")
     assert np.abs(samples[500:-500].astype(int) - 2000).max() <= 2
 
@@ -192,7 +227,12 @@ def test_importing_the_package_loads_nothing(tmp_path: Path) -> None:
     code = "import sys, styletransfer; print(len({'numpy', 'torch', 'typer'} & set(sys.modules)), styletransfer.__version__)"
     root = str(Path(styletransfer.__file__).parents[1])
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": root}, text=True, capture_output=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": root},
+        text=True,
+        capture_output=True,
+        check=True,
     )
     assert result.stdout.split() == ["0", styletransfer.__version__]
     with pytest.raises(AttributeError, match="nothing_such"):

@@ -1,4 +1,6 @@
-"""Rooms and the arrows between them: who may use whom, no circles, nothing heavy where it isn't needed."""
+"""Rooms and the arrows between them: who may use whom, no circles, nothing heavy where it isn't
+needed.
+"""
 
 from __future__ import annotations
 
@@ -95,12 +97,17 @@ def test_every_module_has_its_place() -> None:
 
 def test_rooms_stand_on_those_before_them() -> None:
     order = list(ROOMS)
-    assert all(order.index(used) < order.index(room) for room, below in ROOMS.items() for used in below)
+    assert all(
+        order.index(used) < order.index(room) for room, below in ROOMS.items() for used in below
+    )
 
 
 def test_no_circles() -> None:
     """Between files, wherever in them they import each other."""
-    graph = {name: imports(path) & MODULES.keys() - {name, "styletransfer"} for name, path in MODULES.items()}
+    graph = {
+        name: imports(path) & MODULES.keys() - {name, "styletransfer"}
+        for name, path in MODULES.items()
+    }
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -110,23 +117,38 @@ def test_no_circles() -> None:
 def test_every_room_has_a_nameplate() -> None:
     for folder in {path.parent for path in FILES if room_of(module_of(path)) in {*ROOMS, "cli"}}:
         if folder.is_relative_to(PACKAGE):
-            plate = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+            plate = ast.get_docstring(
+                ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+            )
             assert plate is not None, folder
 
 
 def test_threads_sleep_while_they_wait() -> None:
-    """Beside one other busy process, an arrangement of 8 seconds took 109; whoever asks for another policy gets it."""
+    """Beside one other busy process, an arrangement of 8 seconds took 109; whoever asks for another
+    policy gets it.
+    """
     for asked, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment = {
+            name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"
+        }
         environment |= {"OMP_WAIT_POLICY": asked} if asked else {}
         code = "import styletransfer, os; print(os.environ['OMP_WAIT_POLICY'])"
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
         )
         assert done.stdout.strip() == expected
 
 
 def test_files_are_short() -> None:
     """Long enough for paragraphs: a limit of 400 was met by leaving out blank lines."""
-    lengths = {path: len(path.read_text().splitlines()) for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
+    lengths = {
+        path: len(path.read_text().splitlines())
+        for name in FOLDERS
+        for path in (ROOT / name).rglob("*.py")
+    }
     assert not {str(path): length for path, length in lengths.items() if length > 500}

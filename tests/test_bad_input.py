@@ -1,4 +1,6 @@
-"""Every mistake that a user can make with a file ends in one clear sentence, never in a traceback from a parser."""
+"""Every mistake that a user can make with a file ends in one clear sentence, never in a traceback
+from a parser.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def test_unreadable_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path = tmp_path / "locked.mid"
     path.write_bytes(midi(scale(2)))
     path.chmod(0)
-    if os.access(path, os.R_OK):  # the superuser may read everything: let the system refuse as it does for others
+    if os.access(
+        path, os.R_OK
+    ):  # the superuser may read everything: let the system refuse as it does for others
 
         def refuse(self: Path) -> bytes:
             raise PermissionError(13, "Permission denied")
@@ -110,7 +114,9 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
     for size in range(1, len(data)):
         path.write_bytes(data[:size])
         if size == whole:
-            assert read_score(path).remarks == ("its header counts 3 tracks, 2 were found and read",)
+            assert read_score(path).remarks == (
+                "its header counts 3 tracks, 2 were found and read",
+            )
             continue
         with pytest.raises(InputError):
             read_score(path)

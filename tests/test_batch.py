@@ -1,4 +1,6 @@
-"""``apply`` with several songs, folders and styles, and with every candidate: what is written where, and what failed."""
+"""``apply`` with several songs, folders and styles, and with every candidate: what is written
+where, and what failed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ABC = "X:1\nM:3/4\nL:1/4\nK:C\nceg|c'3|]\n"
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """A folder of three songs, one of them below it, a file that is broken, and files that are none of our business."""
+    """A folder of three songs, one of them below it, a file that is broken, and files that are none
+    of our business.
+    """
     folder = tmp_path / "songs"
     (folder / "more").mkdir(parents=True)
     (folder / ".git").mkdir()
@@ -39,23 +43,35 @@ def written(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_folder_in_several_styles(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_a_folder_in_several_styles(
+    songs: Path, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """The broken one fails, in both styles, and the others are done; sub-folders stay."""
     styles = ("-s", "bach", "-s", "chopin:3,bach")
-    outcome = run("apply", "songs", *styles, "-o", "out/new", "--model", tiny_package, *ONE, "--plot", "rolls")
+    outcome = run(
+        "apply", "songs", *styles, "-o", "out/new", "--model", tiny_package, *ONE, "--plot", "rolls"
+    )
     assert outcome.code == 2
     assert outcome.out.splitlines()[-1] == "6 done, 2 failed"
     assert len(outcome.err.splitlines()) == 1
     assert outcome.err.startswith("styletransfer: songs/broken.mid: ")
-    names = [f"{song}-{style}" for song in ("a", "b", "more/a") for style in ("bach", "chopin-0.75-bach-0.25")]
-    assert written(tmp_path / "out" / "new") == sorted(f"{name}{suffix}" for name in names for suffix in (".mid", ".json"))
+    names = [
+        f"{song}-{style}"
+        for song in ("a", "b", "more/a")
+        for style in ("bach", "chopin-0.75-bach-0.25")
+    ]
+    assert written(tmp_path / "out" / "new") == sorted(
+        f"{name}{suffix}" for name in names for suffix in (".mid", ".json")
+    )
     assert written(tmp_path / "rolls") == sorted(f"{name}.png" for name in names)
     assert read_score(tmp_path / "out/new/b-bach.mid").parts[0] == "Melody"
     told = {line.split("  ")[0] for line in outcome.out.splitlines()[:-1]}
     assert told == {f"out/new/{name}.mid" for name in names}
 
 
-def test_several_are_as_each_alone(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_several_are_as_each_alone(
+    songs: Path, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """In the current folder by default; exit code 0 where all were done."""
     command = ("--model", tiny_package, *ONE, "--seed", "3")
     outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", *command)
@@ -66,13 +82,24 @@ def test_several_are_as_each_alone(songs: Path, run: Run, tiny_package: Path, tm
 
 
 def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Songs of one name, also where they differ in capitals alone, which many file systems don't tell apart."""
+    """Songs of one name, also where they differ in capitals alone, which many file systems don't
+    tell apart.
+    """
     short_song(songs / "A.MID")
     (songs / "a.abc").write_text(ABC)
-    given = [songs / "a.mid", songs / "more" / "a.mid", songs / "A.MID", songs / "a.abc", songs / "a.mid"]
+    given = [
+        songs / "a.mid",
+        songs / "more" / "a.mid",
+        songs / "A.MID",
+        songs / "a.abc",
+        songs / "a.mid",
+    ]
     outcome = run("apply", *given, "-s", "bach", "-o", "out", "--model", tiny_package, *ONE)
     assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "4 done, 0 failed")
-    sidecars = {path.name: json.loads(path.read_text())["settings"]["song"] for path in (tmp_path / "out").glob("*.json")}
+    sidecars = {
+        path.name: json.loads(path.read_text())["settings"]["song"]
+        for path in (tmp_path / "out").glob("*.json")
+    }
     assert sidecars == {
         "a-bach.json": str(songs / "a.mid"),
         "a-2-bach.json": str(songs / "more" / "a.mid"),
@@ -83,8 +110,15 @@ def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path
 
 def test_arrangements_made_before_are_no_songs(songs: Path, run: Run, tiny_package: Path) -> None:
     command = ("--model", tiny_package, "--strength", "1", "--candidates", "2")
-    assert run("apply", songs / "a.mid", "-s", "bach", *command, "-o", songs / "a-bach.mid").code == 0
-    assert run("apply", songs / "b.abc", "-s", "bach", *command, "-o", songs / "b-bach.mid", "--all").code == 0
+    assert (
+        run("apply", songs / "a.mid", "-s", "bach", *command, "-o", songs / "a-bach.mid").code == 0
+    )
+    assert (
+        run(
+            "apply", songs / "b.abc", "-s", "bach", *command, "-o", songs / "b-bach.mid", "--all"
+        ).code
+        == 0
+    )
     found, failures = find_songs([str(songs)])
     assert list(found.values()) == ["a", "b", "broken", "more/a"]
     assert failures.rows == []
@@ -95,7 +129,9 @@ def test_arrangements_made_before_are_no_songs(songs: Path, run: Run, tiny_packa
 def test_json_is_one_list(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
     short_song(tmp_path / "a-bach.mid")
     before = (tmp_path / "a-bach.mid").read_bytes()
-    outcome = run("apply", "songs", "missing.mid", "-s", "bach", "--model", tiny_package, *ONE, "--json")
+    outcome = run(
+        "apply", "songs", "missing.mid", "-s", "bach", "--model", tiny_package, *ONE, "--json"
+    )
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (2, "", 1)
     reports = json.loads(outcome.out)
     done = {row["input"]: row["output"] for row in reports if "error" not in row}
@@ -106,13 +142,19 @@ def test_json_is_one_list(songs: Path, run: Run, tiny_package: Path, tmp_path: P
     assert (tmp_path / "a-bach.mid").read_bytes() == before
 
 
-def test_mistakes_that_concern_all_end_it_before_any_work(songs: Path, run: Run, tmp_path: Path) -> None:
+def test_mistakes_that_concern_all_end_it_before_any_work(
+    songs: Path, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("mine")
     before = written(tmp_path)
     refused(run("apply", "songs", "-s", "bach", "-s", "bahc"), "did you mean bach?")
     refused(run("apply", "songs", "-s", "bach", "-o", "file"), "-o file", "name a folder")
     refused(run("apply", "songs", "-s", "bach", "-o", "out.mid"), "-o out.mid", "name a folder")
-    refused(run("apply", "songs/a.mid", "songs/b.abc", "-s", "bach", "--plot", "roll.png"), "--plot roll.png", "name a folder")
+    refused(
+        run("apply", "songs/a.mid", "songs/b.abc", "-s", "bach", "--plot", "roll.png"),
+        "--plot roll.png",
+        "name a folder",
+    )
     refused(run("apply", "songs", "-s", "bach", "--candidates", "0"), "--candidates")
     assert written(tmp_path) == before
 
@@ -120,7 +162,9 @@ def test_mistakes_that_concern_all_end_it_before_any_work(songs: Path, run: Run,
 def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
     songs: Path, run: Run, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are made; the traceback is shown, and the exit code is not that of a user's mistake."""
+    """The others are made; the traceback is shown, and the exit code is not that of a user's
+    mistake.
+    """
     score, calls = rank.score, []
 
     def faulty(*arguments: Any, **more: Any) -> dict[str, float]:
@@ -130,7 +174,9 @@ def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
         return score(*arguments, **more)
 
     monkeypatch.setattr(rank, "score", faulty)
-    outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE)
+    outcome = run(
+        "apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE
+    )
     assert outcome.code == 1
     assert outcome.out.splitlines()[-1] == "1 done, 1 failed"
     assert "ZeroDivisionError: planted" in outcome.err
@@ -160,14 +206,22 @@ def test_all_candidates_by_rank(songs: Path, run: Run, tiny_package: Path, tmp_p
         assert (tmp_path / f"again-{number}.mid").read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_all_is_told_with_scores_and_writes_over_nothing(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_all_is_told_with_scores_and_writes_over_nothing(
+    songs: Path, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a-bach-3.mid").write_text("mine")
     refused(every(run, songs / "a.mid", tiny_package, "--all"), "a-bach-3.mid", "exists already")
     assert sorted(path.name for path in tmp_path.glob("a-bach*")) == ["a-bach-3.mid"]
     assert (tmp_path / "a-bach-3.mid").read_text() == "mine"
     outcome = every(run, songs / "a.mid", tiny_package, "--all", "-o", "x.mid", "--plot", "x.png")
     lines = outcome.out.splitlines()[-5:]
-    assert [line.split("  score ")[0] for line in lines] == ["x-1.mid", "x-2.mid", "x-3.mid", "x.json", "x.png"]
+    assert [line.split("  score ")[0] for line in lines] == [
+        "x-1.mid",
+        "x-2.mid",
+        "x-3.mid",
+        "x.json",
+        "x.png",
+    ]
     data = json.loads((tmp_path / "x.json").read_text())
     for line, row in zip(lines[:3], data["outputs"], strict=True):
         assert float(line.split("  score ")[1]) == pytest.approx(
@@ -182,18 +236,29 @@ def test_short_names() -> None:
         short_name("bahc")
 
 
-def test_the_song_itself_is_never_written_over(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """``--force`` is for earlier outputs: with ``-o song.mid`` it replaced the user's song by its arrangement."""
+def test_the_song_itself_is_never_written_over(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
+    """``--force`` is for earlier outputs: with ``-o song.mid`` it replaced the user's song by its
+    arrangement.
+    """
     short_song(tmp_path / "song.mid")
     before = (tmp_path / "song.mid").read_bytes()
     for out in ("song.mid", tmp_path / "." / "song.mid"):
-        outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force")
+        outcome = run(
+            "apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force"
+        )
         refused(outcome, "given to work with")
-    for command in (("inspect", "song.mid", "--plot", "song.mid"), ("apply", "song.mid", "-s", "bach", "--plot", "song.mid")):
+    for command in (
+        ("inspect", "song.mid", "--plot", "song.mid"),
+        ("apply", "song.mid", "-s", "bach", "--plot", "song.mid"),
+    ):
         refused(run(*command, "--force"), "given to work with")
     assert run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
     refused(run("replay", "song-bach.json", "-o", "song.mid", "--force"), "given to work with")
-    refused(run("replay", "song-bach.json", "-o", "song-bach.json", "--force"), "-o names the MIDI file")
+    refused(
+        run("replay", "song-bach.json", "-o", "song-bach.json", "--force"), "-o names the MIDI file"
+    )
     assert (tmp_path / "song.mid").read_bytes() == before
 
 
@@ -202,14 +267,18 @@ def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_pa
     for name in ("a.mid", "a-bach.mid"):
         short_song(tmp_path / "songs" / name)
     before = (tmp_path / "songs" / "a-bach.mid").read_bytes()
-    outcome = run("apply", "songs", "-s", "bach", "--model", tiny_package, *ONE, "-o", "songs", "--force")
+    outcome = run(
+        "apply", "songs", "-s", "bach", "--model", tiny_package, *ONE, "-o", "songs", "--force"
+    )
     assert outcome.code == 2
     assert "given to work with" in outcome.err
     assert (tmp_path / "songs" / "a-bach.mid").read_bytes() == before
 
 
 def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """A picture over the MIDI file by another of its names, sound as MP3, and no soundfont: all told before the work."""
+    """A picture over the MIDI file by another of its names, sound as MP3, and no soundfont: all
+    told before the work.
+    """
     short_song(tmp_path / "song.mid")
     (tmp_path / "text.sf2").write_text("no sound")
     for more, message in (
@@ -219,7 +288,9 @@ def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: 
         (("--plot", "song.jpg"), "written as .png"),
         (("--audio", "song.wav", "--soundfont", "text.sf2"), "not a soundfont"),
     ):
-        refused(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *more), message)
+        refused(
+            run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *more), message
+        )
     assert not list(tmp_path.glob("song-bach*"))
     refused(run("inspect", "song.mid", "--plot", "song.jpg"), "written as .png")
 
@@ -230,14 +301,32 @@ def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -
         short_song(tmp_path / f"{name}.mid")
     except OSError:
         pytest.skip("no such names here")
-    assert run("apply", f"{name}.mid", "-s", "bach", "--model", tiny_package, *ONE, "--plot", "x.png").code == 0
+    assert (
+        run(
+            "apply", f"{name}.mid", "-s", "bach", "--model", tiny_package, *ONE, "--plot", "x.png"
+        ).code
+        == 0
+    )
     assert run("replay", f"{name}-bach.json", "--check").code == 0
     assert run("inspect", f"{name}.mid", "--plot", "y.png").code == 0
 
 
-def test_scores_of_several_songs_lie_in_a_folder(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are, and a file's name became a folder's."""
-    command = ("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", "--model", tiny_package, *ONE)
+def test_scores_of_several_songs_lie_in_a_folder(
+    songs: Path, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
+    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are, and a file's name became
+    a folder's.
+    """
+    command = (
+        "apply",
+        songs / "a.mid",
+        songs / "b.abc",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        *ONE,
+    )
     refused(run(*command, "--score", "page.svg"), "--score", "name a folder")
     assert run(*command, "--score", "pages/new").code == 0
     assert written(tmp_path / "pages" / "new") == ["a-bach.musicxml", "b-bach.musicxml"]

@@ -58,14 +58,20 @@ def test_every_id_has_a_name_and_an_era_and_is_its_own_label() -> None:
 
 
 def test_the_catalogue_is_the_one_of_the_control_tokens() -> None:
-    """A composer whom the tokens don't know would stop training, hours after the data were prepared."""
-    assert tuple(sorted(controls.COMPOSERS)) == COMPOSERS  # those that came later are the last tokens
+    """A composer whom the tokens don't know would stop training, hours after the data were
+    prepared.
+    """
+    assert (
+        tuple(sorted(controls.COMPOSERS)) == COMPOSERS
+    )  # those that came later are the last tokens
     assert (*controls.ERAS, controls.UNKNOWN) == ERAS
     assert {composer: era_of(composer) for composer in COMPOSERS} == controls.COMPOSER_ERAS
 
 
 def test_wrong_labels_of_maestro_are_mended_by_file_not_by_title() -> None:
-    """Two tracks of one recital are called Chopin's Nocturne in Db; one of them is Balakirev's Islamey."""
+    """Two tracks of one recital are called Chopin's Nocturne in Db; one of them is Balakirev's
+    Islamey.
+    """
     stem = "2006/MIDI-Unprocessed_19_R1_2006_01-07_ORIG_MID--AUDIO_19_R1_2006_{}_wav.midi"
     assert corrected_label("Frédéric Chopin", stem.format("06_Track06")) == "Frédéric Chopin"
     assert corrected_label("Frédéric Chopin", stem.format("07_Track07")) == "Mily Balakirev"

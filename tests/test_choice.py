@@ -1,4 +1,6 @@
-"""What the choice does to the style: chosen by hand, and judged by the judge that didn't learn from the ranker's pieces."""
+"""What the choice does to the style: chosen by hand, and judged by the judge that didn't learn from
+the ranker's pieces.
+"""
 
 from __future__ import annotations
 
@@ -37,19 +39,36 @@ def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
         rest = make_notes(onset, np.full(14, 0.5), rng.integers(30 + 8 * k, 40 + 8 * k, 14))
         notes = np.concatenate([tune, rest])
         notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
-        columns = {name: notes[name].astype(float).tolist() for name in ("onset", "duration", "pitch")}
-        made.append({"style": -1.0, "plain": -1.1, **columns, "melody": notes["melody"].astype(int).tolist()})
+        columns = {
+            name: notes[name].astype(float).tolist() for name in ("onset", "duration", "pitch")
+        }
+        made.append(
+            {
+                "style": -1.0,
+                "plain": -1.1,
+                **columns,
+                "melody": notes["melody"].astype(int).tolist(),
+            }
+        )
     return made
 
 
 def test_the_chosen_and_their_judges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_data: Path
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_data: Path,
 ) -> None:
     asked: list[tuple[str, str]] = []
 
     class Heard(StandIn):
         def probabilities(self, piece: Any, removed: Any = None) -> Any:
-            asked.append((self.name, "even" if piece.notes["pitch"][piece.notes["melody"]][0] % 12 == 0 else "odd"))
+            asked.append(
+                (
+                    self.name,
+                    "even" if piece.notes["pitch"][piece.notes["melody"]][0] % 12 == 0 else "odd",
+                )
+            )
             return super().probabilities(piece, removed)
 
     folder = tmp_path / "songs"
@@ -70,13 +89,21 @@ def test_the_chosen_and_their_judges(
         for seed, (slug, song) in enumerate(songs.items())
         for style in ("bach", "chopin")
     ]
-    phrased = [row | {"candidates": candidates(songs[row["melody"]].melody.notes, 1, 9)} for row in rows[:1]]
+    phrased = [
+        row | {"candidates": candidates(songs[row["melody"]].melody.notes, 1, 9)}
+        for row in rows[:1]
+    ]
     report = choice.tell(rows, phrased, list(songs.values()), Library.load(tiny_data))
     assert len(parts) == 2
     assert parts[0]
     assert not parts[0] & parts[1]
     first, second = choice.JUDGES["composers"]
-    assert {(f"{first}-b", "even"), (f"{first}-a", "odd"), (second, "even"), (second, "odd")} == set(asked)
+    assert {
+        (f"{first}-b", "even"),
+        (f"{first}-a", "odd"),
+        (second, "even"),
+        (second, "odd"),
+    } == set(asked)
 
     chosen, idioms, one = {choice.WITH: [], choice.WITHOUT: []}, shipped_idioms(), StandIn()  # type: ignore[var-annotated]
     random, of_phrases = [], []
@@ -89,7 +116,9 @@ def test_the_chosen_and_their_judges(
             assert own is not None
             alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
             tempo = piece.tempo.quarters_per_minute()
-            total = rank.score(-1.0, -1.1, piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo)["total"]
+            total = rank.score(
+                -1.0, -1.1, piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo
+            )["total"]
             worth.append((total, alike))
             likely.append(one.probabilities(piece)[one.labels.index(row["style"])])
         plain, alike = np.array(worth).T
@@ -101,13 +130,19 @@ def test_the_chosen_and_their_judges(
         random.append(np.mean(likely))
     chosen[choice.PHRASED] = [*of_phrases, *chosen[choice.WITH][1:]]
     for name, values in (*chosen.items(), (choice.RANDOM, random)):
-        assert report["systems"][name]["probability"]["value"] == pytest.approx(np.mean(values), abs=1e-3)
+        assert report["systems"][name]["probability"]["value"] == pytest.approx(
+            np.mean(values), abs=1e-3
+        )
     assert report["arrangements of several phrases"] == 1
     assert of_phrases[0] != chosen[choice.WITH][0]
     added = report[choice.PHRASES]["probability"]["value"]
-    assert added == pytest.approx(np.mean(chosen[choice.PHRASED]) - np.mean(chosen[choice.WITH]), abs=1e-3)
+    assert added == pytest.approx(
+        np.mean(chosen[choice.PHRASED]) - np.mean(chosen[choice.WITH]), abs=1e-3
+    )
     added = report[choice.IDIOM]["probability"]["value"]
-    assert added == pytest.approx(np.mean(chosen[choice.WITH]) - np.mean(chosen[choice.WITHOUT]), abs=1e-3)
+    assert added == pytest.approx(
+        np.mean(chosen[choice.WITH]) - np.mean(chosen[choice.WITHOUT]), abs=1e-3
+    )
 
     page = tmp_path / "page.md"
     page.write_text("<!-- begin choice -->\n<!-- end choice -->\n")
@@ -117,7 +152,12 @@ def test_the_chosen_and_their_judges(
     by_phrases = tmp_path / "phrases.jsonl"
     by_phrases.write_text("".join(json.dumps(row) + "\n" for row in phrased))
     out = tmp_path / "choice.json"
-    call = ["tell", str(kept), str(by_phrases), *("--data", str(tiny_data), "--write", str(out), "--page", str(page))]
+    call = [
+        "tell",
+        str(kept),
+        str(by_phrases),
+        *("--data", str(tiny_data), "--write", str(out), "--page", str(page)),
+    ]
     assert choice.main(call) == 0
     assert json.loads(out.read_text()) == report
     assert choice.PHRASED in page.read_text()
@@ -133,7 +173,9 @@ class Two(SamplingConfig):
 
 def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the measured composers, what the recipe composes is what the command writes."""
-    monkeypatch.setenv("STYLETRANSFER_WEIGHTS", str(Path(__file__).parents[1] / "eval" / "measured"))
+    monkeypatch.setenv(
+        "STYLETRANSFER_WEIGHTS", str(Path(__file__).parents[1] / "eval" / "measured")
+    )
     monkeypatch.setattr(choice, "SamplingConfig", Two)
     song = tmp_path / "song.mid"
     write_midi(tune_of(12), song)
@@ -141,20 +183,30 @@ def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.Mo
     assert [one["bars"] for one in result.report["phrases"]] == [[1, 8], [9, 12]]
     melody = result.melody
     assert melody is not None
-    made = choice.table_of(choice.phrased(melody, "chopin", codec, plan_of(codec, codec.grid(melody)), shipped_idioms()))
+    made = choice.table_of(
+        choice.phrased(
+            melody, "chopin", codec, plan_of(codec, codec.grid(melody)), shipped_idioms()
+        )
+    )
     first, second = (
-        sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True)) for one in (made, result.notes)
+        sorted(zip(one["onset"].round(3).tolist(), one["pitch"].tolist(), strict=True))
+        for one in (made, result.notes)
     )
     assert first == second
 
 
-def test_compose_keeps_rows_that_tell_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path) -> None:
+def test_compose_keeps_rows_that_tell_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
+) -> None:
     """Of the songs with several phrases alone; what is there already isn't made again."""
     folder = tmp_path / "songs"
     folder.mkdir()
     (folder / "short.abc").write_text(SONGS["even"])
     write_midi(tune_of(12), folder / "long.mid")
-    (song,) = [replace(one, melody=find_melody(read_song(str(folder / "long.mid")))[0]) for one in songs_in(folder)]
+    (song,) = [
+        replace(one, melody=find_melody(read_song(str(folder / "long.mid")))[0])
+        for one in songs_in(folder)
+    ]
     asked: list[str] = []
 
     def by_phrases(plan: Any, compose: Any, choose: Any) -> Any:

@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.errors import InputError
-from styletransfer.music.chord_names import cadences, chord_of_symbol, chords_of_line, is_bar, line_of, roman, spelled, symbol
+from styletransfer.music.chord_names import (
+    cadences,
+    chord_of_symbol,
+    chords_of_line,
+    is_bar,
+    line_of,
+    roman,
+    spelled,
+    symbol,
+)
 from styletransfer.music.chords import INTERVALS, ChordTable, chord_table, tones_of
 from styletransfer.music.key import Key
 from styletransfer.music.notes import BarTable, bars_of
@@ -32,7 +41,9 @@ def four_four(bars: int, upbeat: int = 0) -> BarTable:
 def spans(chords: ChordTable) -> list[tuple[float, float, str]]:
     """Start, end and symbol of each chord."""
     named = [(float(row["start"]), float(row["start"] + row["length"]), row) for row in chords]
-    return [(start, end, symbol(row["root"], row["quality"], row["bass"])) for start, end, row in named]
+    return [
+        (start, end, symbol(row["root"], row["quality"], row["bass"])) for start, end, row in named
+    ]
 
 
 # --- symbols ------------------------------------------------------------------------------------
@@ -86,19 +97,55 @@ def test_basses_are_spelled_in_thirds(key: Key) -> None:
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
-        *(("C6/9", "C"), ("C69/E", "C/E"), ("C6/9/E", "C/E"), ("Cadd9", "C"), ("Csus4", "C"), ("C5", "C")),
-        *(("C9", "C7"), ("C13#11", "C7"), ("C7b9", "C7"), ("C7(#9)", "C7"), ("C7sus4", "C7"), ("C7#5", "C7")),
-        *(("C7alt", "C7"), ("C7b5", "C7"), ("CM7", "Cmaj7"), ("C△", "Cmaj7"), ("Cmaj9", "Cmaj7"), ("C+", "Caug")),
+        *(
+            ("C6/9", "C"),
+            ("C69/E", "C/E"),
+            ("C6/9/E", "C/E"),
+            ("Cadd9", "C"),
+            ("Csus4", "C"),
+            ("C5", "C"),
+        ),
+        *(
+            ("C9", "C7"),
+            ("C13#11", "C7"),
+            ("C7b9", "C7"),
+            ("C7(#9)", "C7"),
+            ("C7sus4", "C7"),
+            ("C7#5", "C7"),
+        ),
+        *(
+            ("C7alt", "C7"),
+            ("C7b5", "C7"),
+            ("CM7", "Cmaj7"),
+            ("C△", "Cmaj7"),
+            ("Cmaj9", "Cmaj7"),
+            ("C+", "Caug"),
+        ),
         *(("Cm6", "Cm"), ("C-7", "Cm7"), ("Cm9", "Cm7"), ("Cmmaj7", "Cm"), ("Cm11", "Cm7")),
-        *(("Cø", "Cm7b5"), ("Cm7b5", "Cm7b5"), ("C°", "Cdim"), ("Co7", "Cdim7"), ("B♭7/a♭", "Bb7/Ab")),
-        *(("(G/B)", "G/B"), ("C/b", "C/B"), ("C/bb", "C/Bb"), ("n.c.", "N.C."), ("Cb", "B"), ("E#m", "Fm")),
+        *(
+            ("Cø", "Cm7b5"),
+            ("Cm7b5", "Cm7b5"),
+            ("C°", "Cdim"),
+            ("Co7", "Cdim7"),
+            ("B♭7/a♭", "Bb7/Ab"),
+        ),
+        *(
+            ("(G/B)", "G/B"),
+            ("C/b", "C/B"),
+            ("C/bb", "C/Bb"),
+            ("n.c.", "N.C."),
+            ("Cb", "B"),
+            ("E#m", "Fm"),
+        ),
     ],
 )
 def test_richer_symbols_are_read_as_what_they_enrich(text: str, plain: str) -> None:
     assert chord_of_symbol(text) == chord_of_symbol(plain)
 
 
-@pytest.mark.parametrize("text", ["H", "c", "F/", "C/E7", "C/H", "C//E", "7", "", "Coda", "%", "C|G", "/E"])
+@pytest.mark.parametrize(
+    "text", ["H", "c", "F/", "C/E7", "C/H", "C//E", "7", "", "Coda", "%", "C|G", "/E"]
+)
 def test_what_is_no_symbol_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="isn't a chord symbol"):
         chord_of_symbol(text)
@@ -110,14 +157,47 @@ def test_what_is_no_symbol_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "numeral"),
     [
-        *(("C", C, "I"), ("C/E", C, "I6"), ("C/G", C, "I64"), ("G7/B", C, "V65"), ("G7/D", C, "V43")),
-        *(("G7/F", C, "V42"), ("Bdim", C, "viio"), ("Bm7b5/D", C, "vii%65"), ("F#dim7", C, "#ivo7")),
-        *(("C#dim7", C, "#io7"), ("Ab", C, "bVI"), ("Eb7", C, "bIII7"), ("Gaug", C, "V+"), ("Cmaj7", C, "Imaj7")),
-        *(("C/D", C, "I/D"), ("N.C.", C, ""), ("Fm", C, "iv"), ("Bb", C, "bVII"), ("Db/F", C, "bII6")),
+        *(
+            ("C", C, "I"),
+            ("C/E", C, "I6"),
+            ("C/G", C, "I64"),
+            ("G7/B", C, "V65"),
+            ("G7/D", C, "V43"),
+        ),
+        *(
+            ("G7/F", C, "V42"),
+            ("Bdim", C, "viio"),
+            ("Bm7b5/D", C, "vii%65"),
+            ("F#dim7", C, "#ivo7"),
+        ),
+        *(
+            ("C#dim7", C, "#io7"),
+            ("Ab", C, "bVI"),
+            ("Eb7", C, "bIII7"),
+            ("Gaug", C, "V+"),
+            ("Cmaj7", C, "Imaj7"),
+        ),
+        *(
+            ("C/D", C, "I/D"),
+            ("N.C.", C, ""),
+            ("Fm", C, "iv"),
+            ("Bb", C, "bVII"),
+            ("Db/F", C, "bII6"),
+        ),
         *(("Am", A_MINOR, "i"), ("C", A_MINOR, "III"), ("F", A_MINOR, "VI"), ("G", A_MINOR, "VII")),
         *(("G#dim7", A_MINOR, "viio7"), ("G#dim/B", A_MINOR, "viio6"), ("Em", A_MINOR, "v")),
-        *(("F#m7b5", A_MINOR, "vi%7"), ("Fm", A_MINOR, "bvi"), ("Gm", A_MINOR, "bvii"), ("A", A_MINOR, "I")),
-        *(("E7", A_MINOR, "V7"), ("Bm7b5/D", A_MINOR, "ii%65"), ("F#", A_MINOR, "#VI"), ("Bb/D", A_MINOR, "bII6")),
+        *(
+            ("F#m7b5", A_MINOR, "vi%7"),
+            ("Fm", A_MINOR, "bvi"),
+            ("Gm", A_MINOR, "bvii"),
+            ("A", A_MINOR, "I"),
+        ),
+        *(
+            ("E7", A_MINOR, "V7"),
+            ("Bm7b5/D", A_MINOR, "ii%65"),
+            ("F#", A_MINOR, "#VI"),
+            ("Bb/D", A_MINOR, "bII6"),
+        ),
     ],
 )
 def test_numerals(text: str, key: Key, numeral: str) -> None:
@@ -127,7 +207,9 @@ def test_numerals(text: str, key: Key, numeral: str) -> None:
 @pytest.mark.parametrize("tonic", [0, 3, 6, 10])
 @pytest.mark.parametrize("mode", ["major", "minor"])
 def test_numerals_mean_what_music21_reads_in_them(tonic: int, mode: Any) -> None:
-    """Root and bass of triads and sevenths in all inversions; a small vi or vii of minor is raised."""
+    """Root and bass of triads and sevenths in all inversions; a small vi or vii of minor is
+    raised.
+    """
     from music21.key import Key as Scale
     from music21.pitch import Pitch
     from music21.roman import Minor67Default, RomanNumeral
@@ -138,7 +220,10 @@ def test_numerals_mean_what_music21_reads_in_them(tonic: int, mode: Any) -> None
         for bass in tones_of(root, quality):
             figure = roman(root, quality, bass, Key(tonic, mode))
             read = RomanNumeral(figure, scale, sixthMinor=quality67, seventhMinor=quality67)
-            assert (read.root().pitchClass, read.inversion()) == (root, tones_of(root, quality).index(bass)), figure
+            assert (read.root().pitchClass, read.inversion()) == (
+                root,
+                tones_of(root, quality).index(bass),
+            ), figure
 
 
 # --- cadences -----------------------------------------------------------------------------------
@@ -161,7 +246,11 @@ def test_numerals_mean_what_music21_reads_in_them(tonic: int, mode: Any) -> None
         ("C | C | G | G7", C, {2: "half"}),
         ("C | F | C | C", C, {2: "plagal"}),
         ("C | C | F | C | F | C | G | C", C, {7: "authentic"}),  # plagal only at the end
-        ("C | F | G | C - - G7 | F | G | C | C", C, {3: "authentic", 6: "authentic"}),  # G7 leads on
+        (
+            "C | F | G | C - - G7 | F | G | C | C",
+            C,
+            {3: "authentic", 6: "authentic"},
+        ),  # G7 leads on
         ("C | F | G | C G | F | G | C | C", C, {3: "half", 6: "authentic"}),
         ("C | F | Dm | C - - G7", C, {3: "half"}),  # at the end nothing follows
         ("C | F | G7 | C | F | C", C, {3: "authentic", 5: "plagal"}),  # the rest is a phrase
@@ -199,20 +288,28 @@ def test_a_pick_up_belongs_to_the_first_phrase() -> None:
         ("| F C7 | F |", [(0, 2, "F"), (2, 4, "C7"), (4, 8, "F")]),
         ("F - - C7 || F |", [(0, 3, "F"), (3, 4, "C7"), (4, 8, "F")]),
         ("F / / C7 | F", [(0, 3, "F"), (3, 4, "C7"), (4, 8, "F")]),
-        ("F | - C7 | %", [(0, 6, "F"), (6, 8, "C7"), (8, 10, "F"), (10, 12, "C7")]),  # F again, not C7
+        (
+            "F | - C7 | %",
+            [(0, 6, "F"), (6, 8, "C7"), (8, 10, "F"), (10, 12, "C7")],
+        ),  # F again, not C7
         ("F | % | % | C", [(0, 12, "F"), (12, 16, "C")]),
         ("F . | C", [(0, 2, "F"), (4, 8, "C")]),
         ("F . - C | . | -", [(0, 1, "F"), (3, 4, "C")]),  # more of what is free is free
         (". | | C", [(8, 12, "C")]),
         ("- | C", [(4, 8, "C")]),
         ("% | C", [(4, 8, "C")]),
-        ("F | G |  \r\n  Am | F/A |\n\nC", [(0, 4, "F"), (4, 8, "G"), (8, 12, "Am"), (12, 16, "F/A"), (16, 20, "C")]),
+        (
+            "F | G |  \r\n  Am | F/A |\n\nC",
+            [(0, 4, "F"), (4, 8, "G"), (8, 12, "Am"), (12, 16, "F/A"), (16, 20, "C")],
+        ),
         ("N.C. | C", [(0, 4, "N.C."), (4, 8, "C")]),
         ("C13(#11) | B♭m7b5/A♭", [(0, 4, "C7"), (4, 8, "Bbm7b5/Ab")]),
         ("", []),
     ],
 )
-def test_a_line_is_the_chords_of_the_bars(line: str, expected: list[tuple[float, float, str]]) -> None:
+def test_a_line_is_the_chords_of_the_bars(
+    line: str, expected: list[tuple[float, float, str]]
+) -> None:
     assert spans(chords_of_line(line, four_four(5))) == expected
 
 
@@ -243,12 +340,16 @@ def test_mistakes_in_a_line_are_told() -> None:
 
 
 METRES = ((4, 4), (3, 4), (6, 8), (2, 2), (5, 8), (12, 8))
-STATES = [(root, quality, (root + step) % 12) for root, quality in CHORDS for step in INTERVALS[quality]]
+STATES = [
+    (root, quality, (root + step) % 12) for root, quality in CHORDS for step in INTERVALS[quality]
+]
 
 
 @st.composite
 def songs(draw: st.DrawFn) -> tuple[BarTable, ChordTable, Key]:
-    """Bars of one metre, perhaps after a pick-up, and chords from bar lines and even shares of bars on."""
+    """Bars of one metre, perhaps after a pick-up, and chords from bar lines and even shares of bars
+    on.
+    """
     top, bottom = draw(st.sampled_from(METRES))
     upbeat = draw(st.booleans())
     begin = [(0.0, 1, bottom), (4 / bottom, top, bottom)] if upbeat else [(0.0, top, bottom)]
@@ -270,7 +371,9 @@ def songs(draw: st.DrawFn) -> tuple[BarTable, ChordTable, Key]:
 
 @settings(max_examples=80, deadline=None)
 @given(songs())
-def test_a_line_that_is_written_is_read_as_the_same_chords(song: tuple[BarTable, ChordTable, Key]) -> None:
+def test_a_line_that_is_written_is_read_as_the_same_chords(
+    song: tuple[BarTable, ChordTable, Key],
+) -> None:
     bars, chords, key = song
     again = chords_of_line(" | ".join(line_of(chords, bars, key)), bars)
     for name in ("root", "quality", "bass"):

@@ -37,7 +37,13 @@ def test_a_cadence_is_named_with_its_exact_spans(key: int) -> None:
         (0, 2, tonic, MAJOR, tonic),
         (2, 2, fourth, MAJOR, fourth),
         (4, 2, fifth, SEVENTH, fifth),
-        (6, 4, tonic, MAJOR, tonic),  # the second cadence goes on with the chord that ends the first
+        (
+            6,
+            4,
+            tonic,
+            MAJOR,
+            tonic,
+        ),  # the second cadence goes on with the chord that ends the first
         (10, 2, fourth, MAJOR, fourth),
         (12, 2, fifth, SEVENTH, fifth),
         (14, 2, tonic, MAJOR, tonic),
@@ -46,7 +52,11 @@ def test_a_cadence_is_named_with_its_exact_spans(key: int) -> None:
 
 def alberti(chords: list[tuple[int, int, int]], tune: list[int]) -> NoteTable:
     """A bar of broken chord in eighths under each note of a tune."""
-    low = [(4 * k + 0.5 * i, 0.5, chord[j]) for k, chord in enumerate(chords) for i, j in enumerate([0, 2, 1, 2] * 2)]
+    low = [
+        (4 * k + 0.5 * i, 0.5, chord[j])
+        for k, chord in enumerate(chords)
+        for i, j in enumerate([0, 2, 1, 2] * 2)
+    ]
     rows = low + [(4.0 * k, 4.0, pitch) for k, pitch in enumerate(tune)]
     onset, duration, pitch = (list(column) for column in zip(*rows, strict=True))
     return make_notes(onset, duration, [int(one) for one in pitch])
@@ -88,10 +98,16 @@ def test_chords_tile_the_bars_and_neighbours_differ(metre: tuple[int, int]) -> N
     assert table.dtype == CHORD_DTYPE
     assert table["start"][0] == bars["start"][0]
     assert np.allclose(table["start"][1:], (table["start"] + table["length"])[:-1])
-    assert table["start"][-1] + table["length"][-1] == pytest.approx(bars["start"][-1] + bars["length"][-1])
+    assert table["start"][-1] + table["length"][-1] == pytest.approx(
+        bars["start"][-1] + bars["length"][-1]
+    )
     named = np.column_stack([table["root"], table["quality"], table["bass"]])
     assert (named[1:] != named[:-1]).any(axis=1).all()
-    assert all(bass in tones_of(root, quality) for _, _, root, quality, bass in spans(table) if quality != NONE)
+    assert all(
+        bass in tones_of(root, quality)
+        for _, _, root, quality, bass in spans(table)
+        if quality != NONE
+    )
 
 
 def test_a_bar_of_silence_has_no_chord_and_a_shorter_rest_has_its_neighbours() -> None:
@@ -114,12 +130,21 @@ def test_a_tune_alone_has_chords_in_either_kind_of_note_table() -> None:
     packed = np.zeros(len(tune), PACKED_NOTE_DTYPE)
     for name in ("onset", "duration", "pitch", "melody"):
         packed[name] = tune[name]
-    assert spans(recognise(tune, bars_in(2))) == spans(recognise(packed, bars_in(2))) == [(0, 8, 0, MAJOR, 0)]
+    assert (
+        spans(recognise(tune, bars_in(2)))
+        == spans(recognise(packed, bars_in(2)))
+        == [(0, 8, 0, MAJOR, 0)]
+    )
 
 
 def test_in_compound_metre_chords_begin_on_any_eighth() -> None:
     """Two dotted quarters a bar in 6/8, the second chord of the last bar an eighth late."""
-    chords = [(0.0, 1.5, (48, 55, 64)), (1.5, 1.5, (55, 62, 65, 71)), (3.0, 2.0, (48, 55, 64)), (5.0, 1.0, (53, 57, 60))]
+    chords = [
+        (0.0, 1.5, (48, 55, 64)),
+        (1.5, 1.5, (55, 62, 65, 71)),
+        (3.0, 2.0, (48, 55, 64)),
+        (5.0, 1.0, (53, 57, 60)),
+    ]
     chords += [(6.0, 1.5, (55, 62, 65, 71)), (7.5, 1.5, (48, 55, 64))]
     rows = [(onset, length, pitch) for onset, length, chord in chords for pitch in chord]
     onset, duration, pitch = (list(column) for column in zip(*rows, strict=True))

@@ -28,13 +28,22 @@ def symbols(report: dict[str, object]) -> list[list[str]]:
 
 
 def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """Metre, tempo and key are written; the report tells the chords, the page shows them, and a replay makes the same bytes."""
+    """Metre, tempo and key are written; the report tells the chords, the page shows them, and a
+    replay makes the same bytes.
+    """
     model = ("--model", str(tiny_package))
     outcome = run("apply", *COMMON, *model, "--chords", LINE, "--metre", "3/4", "--tempo", "90", "--json",
                   "--score", "x.musicxml", "--chord-symbols")  # fmt: skip
     report = json.loads(outcome.out)
-    assert (report["input"], report["output"], report["melody_notes"]) == (None, "chords-bach.mid", 0)
-    assert (report["key"], symbols(report)) == ("F major", [["F"], ["C7"], ["Dm", "Bb", "C7"], ["F"]])
+    assert (report["input"], report["output"], report["melody_notes"]) == (
+        None,
+        "chords-bach.mid",
+        0,
+    )
+    assert (report["key"], symbols(report)) == (
+        "F major",
+        [["F"], ["C7"], ["Dm", "Bb", "C7"], ["F"]],
+    )
 
     written = read_score(tmp_path / "chords-bach.mid")
     assert written.tempo.quarters_per_minute() == pytest.approx(90, abs=0.01)
@@ -46,10 +55,15 @@ def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run
 
 
 def test_they_close_on_their_tonic(tiny_package: Path, run: Run, tmp_path: Path) -> None:
-    """A full chord on the last tonic, its root lowest, until the end, wherever in the bar it begins."""
+    """A full chord on the last tonic, its root lowest, until the end, wherever in the bar it
+    begins.
+    """
     for number, (line, begin) in enumerate((("F | C7 | F", 8.0), ("F | C7 F", 6.0))):
         name = f"{number}.mid"
-        assert run("apply", *COMMON, "--model", str(tiny_package), "--chords", line, "-o", name).code == 0
+        assert (
+            run("apply", *COMMON, "--model", str(tiny_package), "--chords", line, "-o", name).code
+            == 0
+        )
         notes = read_score(tmp_path / name).notes
         last = notes[np.abs(notes["onset"] - begin) < 0.01]
         assert notes["onset"].max() < begin + 0.01
@@ -73,29 +87,49 @@ def test_some_bars_anew(tiny_package: Path, tmp_path: Path, run: Run) -> None:
     """Other bars stay, and the harmony of the report is taken."""
     model = ("--model", tiny_package)
     assert run("apply", *COMMON, *model, "--chords", LINE).code == 0
-    outcome = run("apply", "chords-bach.mid", *COMMON, *model, "--bars", "2", "--seed", "5", "--json")
+    outcome = run(
+        "apply", "chords-bach.mid", *COMMON, *model, "--bars", "2", "--seed", "5", "--json"
+    )
     report = json.loads(outcome.out)
     assert symbols(report) == [["F"], ["C7"], ["Dm", "Bb", "C7"], ["F"]]
-    before, after = (read_score(tmp_path / name).notes for name in ("chords-bach.mid", report["output"]))
-    outside = [notes[(notes["onset"] < 4) | (notes["onset"] >= 8)][["onset", "pitch"]].tolist() for notes in (before, after)]
+    before, after = (
+        read_score(tmp_path / name).notes for name in ("chords-bach.mid", report["output"])
+    )
+    outside = [
+        notes[(notes["onset"] < 4) | (notes["onset"] >= 8)][["onset", "pitch"]].tolist()
+        for notes in (before, after)
+    ]
     assert outside[0] == outside[1]
 
 
 def test_symbols_over_rests(tiny_package: Path, tmp_path: Path, run: Run) -> None:
     """A lead sheet without its tune: until its first symbol there is no chord."""
     (tmp_path / "sheet.abc").write_text('X:1\nL:1/4\nM:3/4\nK:D\n z3 | "D" z3 | "A7" z "D" z2 |]\n')
-    outcome = run("apply", "sheet.abc", *COMMON, "--model", tiny_package, "--json", "--score", "sheet.musicxml")
+    outcome = run(
+        "apply",
+        "sheet.abc",
+        *COMMON,
+        "--model",
+        tiny_package,
+        "--json",
+        "--score",
+        "sheet.musicxml",
+    )
     report = json.loads(outcome.out)
     assert symbols(report) == [["N.C."], ["D"], ["A7", "D"]]
     assert report["melody_notes"] == 0
     assert run("replay", "sheet-bach.json", "--check").code == 0
-    refused(run("apply", "sheet.abc", *COMMON, "-f", "--mode", "regenerate"), "has chords and no tune")
+    refused(
+        run("apply", "sheet.abc", *COMMON, "-f", "--mode", "regenerate"), "has chords and no tune"
+    )
     (tmp_path / "rests.abc").write_text("X:1\nL:1/4\nM:3/4\nK:D\n z3 | z3 |]\n")
     refused(run("apply", "rests.abc", *COMMON), "no notes")
 
 
 def test_from_python(tiny_package: Path) -> None:
-    music = StyleTransfer.from_pretrained(tiny_package).apply(None, style="bach", chords="Am | E7 | Am", candidates=1)
+    music = StyleTransfer.from_pretrained(tiny_package).apply(
+        None, style="bach", chords="Am | E7 | Am", candidates=1
+    )
     assert music.report["key"] == "A minor"
     assert music.title == "chords in the style of bach"
     assert len(music.notes)
@@ -123,7 +157,9 @@ def test_what_is_refused(run: Run, tmp_path: Path) -> None:
         refused(run("apply", *words, *COMMON), message)
 
 
-@pytest.mark.parametrize(("metre", "tempo", "rate"), [("6/8", 60.0, 90.0), ("2/2", 60.0, 120.0), ("6/8", None, 100.0)])
+@pytest.mark.parametrize(
+    ("metre", "tempo", "rate"), [("6/8", 60.0, 90.0), ("2/2", 60.0, 120.0), ("6/8", None, 100.0)]
+)
 def test_the_beat_of_a_tempo(metre: str, tempo: float | None, rate: float) -> None:
     """A beat of 6/8 is a dotted quarter; without a tempo there are 100 quarters a minute."""
     song = chord_song(Request("", "bach", chords="C | G7 | C", metre=metre, tempo=tempo))
@@ -133,7 +169,10 @@ def test_the_beat_of_a_tempo(metre: str, tempo: float | None, rate: float) -> No
 
 def test_the_key_of_chords() -> None:
     """Two progressions of the same scale differ by their end."""
-    for line, key in (("C | Am | F | G7 | C", Key(0, "major")), ("Am | F | C E7 | Am", Key(9, "minor"))):
+    for line, key in (
+        ("C | Am | F | G7 | C", Key(0, "major")),
+        ("Am | F | C E7 | Am", Key(9, "minor")),
+    ):
         request = Request("", "bach", chords=line)
         assert key_of_chords(chords_alone(request, chord_song(request))) == key
     begins_late = Request("", "bach", chords=". | C")

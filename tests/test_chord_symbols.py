@@ -32,20 +32,29 @@ Told = list[tuple[float, tuple[int, int, int]]]
 
 
 def as_read(chords: ChordTable) -> Told:
-    """What a reader makes of a chord table: where chords come, and their roots, qualities and basses; at 0 what holds there."""
-    found = {max(float(row["start"]), 0.0): (int(row["root"]), int(row["quality"]), int(row["bass"])) for row in chords}
+    """What a reader makes of a chord table: where chords come, and their roots, qualities and
+    basses; at 0 what holds there.
+    """
+    found = {
+        max(float(row["start"]), 0.0): (int(row["root"]), int(row["quality"]), int(row["bass"]))
+        for row in chords
+    }
     return list(found.items())
 
 
 def as_symbols(piece: Piece) -> Told:
     """The same of a piece's own symbols, their tones as well."""
     for _, symbol in piece.chords:
-        assert set(symbol.tones) == ({*tones_of(symbol.root, symbol.quality), symbol.bass} if symbol.tones else set())
+        assert set(symbol.tones) == (
+            {*tones_of(symbol.root, symbol.quality), symbol.bass} if symbol.tones else set()
+        )
     return [(place, symbol[1:4]) for place, symbol in piece.chords]
 
 
 def shown(data: bytes) -> list[tuple[str, float, str]]:
-    """The number of the measure, the quarter in it and the name of each symbol, from the file itself."""
+    """The number of the measure, the quarter in it and the name of each symbol, from the file
+    itself.
+    """
     found = []
     divisions = int(elements(data, "divisions")[0].text)
     for part in ElementTree.fromstring(data).iter("part"):
@@ -67,7 +76,9 @@ def shown(data: bytes) -> list[tuple[str, float, str]]:
 
 
 def _note(harmony: Any, kind: str) -> str:
-    return harmony.findtext(f"{kind}/{kind}-step") + {"-1": "b", "1": "#"}.get(harmony.findtext(f"{kind}/{kind}-alter"), "")
+    return harmony.findtext(f"{kind}/{kind}-step") + {"-1": "b", "1": "#"}.get(
+        harmony.findtext(f"{kind}/{kind}-alter"), ""
+    )
 
 
 # --- on the page --------------------------------------------------------------------------------
@@ -77,8 +88,13 @@ def _note(harmony: Any, kind: str) -> str:
 def test_symbols_stand_where_the_chords_come(seed: int) -> None:
     """In eleven metres, some after a pick-up; nothing else on the page changes."""
     piece, rng = random_arrangement(seed), np.random.default_rng(seed)
-    first, end = float(piece.bars["start"][0]), float(piece.bars["start"][-1] + piece.bars["length"][-1])
-    starts = np.array([first, *sorted(rng.choice(np.arange(first + 0.5, end, 0.5), 12, replace=False))])
+    first, end = (
+        float(piece.bars["start"][0]),
+        float(piece.bars["start"][-1] + piece.bars["length"][-1]),
+    )
+    starts = np.array(
+        [first, *sorted(rng.choice(np.arange(first + 0.5, end, 0.5), 12, replace=False))]
+    )
     starts[3] += 1 / 3
     named = [(NONE, NONE, NONE)]
     for index in range(1, len(starts)):
@@ -89,7 +105,9 @@ def test_symbols_stand_where_the_chords_come(seed: int) -> None:
 
     data = musicxml_bytes(lay_out(piece, chords), "A title")
     again, expected = parse_musicxml(data, "page"), as_read(chords)
-    assert [place for place, _ in as_symbols(again)] == pytest.approx([place for place, _ in expected])
+    assert [place for place, _ in as_symbols(again)] == pytest.approx(
+        [place for place, _ in expected]
+    )
     assert [chord for _, chord in as_symbols(again)] == [chord for _, chord in expected]
     assert onsets(again.notes) == onsets(piece.notes)
     assert bars_equal(again.bars, piece.bars)
@@ -98,9 +116,13 @@ def test_symbols_stand_where_the_chords_come(seed: int) -> None:
 
 
 def test_symbols_are_named_as_musicians_write_them() -> None:
-    """By the signature of the page; in a pick-up, in a bar cut short, and under a note that is held."""
+    """By the signature of the page; in a pick-up, in a bar cut short, and under a note that is
+    held.
+    """
     metres = [(0.0, 1, 4), (1.0, 3, 4), (4.0, 5, 8), (6.0, 4, 4)]  # the third bar is cut short
-    piece = arrangement([(0.0, 1.0, 77), (1.0, 5.0, 76), (6.0, 4.0, 77)], metres=metres, keys=((0.0, -1, False),))
+    piece = arrangement(
+        [(0.0, 1.0, 77), (1.0, 5.0, 76), (6.0, 4.0, 77)], metres=metres, keys=((0.0, -1, False),)
+    )
     chords = chords_of_line("C7/E | F A7/C# Dm | F#dim7 Gm7/Bb | N.C. Bbmaj7 Cm7b5 -", piece.bars)
     assert shown(musicxml_bytes(lay_out(piece, chords), "A title")) == [
         ("0", 0.0, "C7/E"),
@@ -113,17 +135,33 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
         ("3", 1.0, "Bbmaj7"),
         ("3", 2.0, "Cm7b5"),
     ]
-    flats, sharps = (arrangement([(0.0, 4.0, 78)], keys=((0.0, fifths, False),)) for fifths in (-6, 6))
+    flats, sharps = (
+        arrangement([(0.0, 4.0, 78)], keys=((0.0, fifths, False),)) for fifths in (-6, 6)
+    )
     table = chords_of_line("F#/A# C#7", flats.bars)
-    assert [name for *_, name in shown(musicxml_bytes(lay_out(flats, table), ""))] == ["Gb/Bb", "Db7"]
-    assert [name for *_, name in shown(musicxml_bytes(lay_out(sharps, table), ""))] == ["F#/A#", "C#7"]
+    assert [name for *_, name in shown(musicxml_bytes(lay_out(flats, table), ""))] == [
+        "Gb/Bb",
+        "Db7",
+    ]
+    assert [name for *_, name in shown(musicxml_bytes(lay_out(sharps, table), ""))] == [
+        "F#/A#",
+        "C#7",
+    ]
 
 
 def test_what_holds_is_not_told_again() -> None:
     """Nor what comes before the page or after it."""
     piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
-    rows = [(-3.0, (0, 0, 0)), (-1.0, (5, 0, 5)), (0.5, (7, 0, 7)), (5.0, (7, 0, 7)), (9.0, (0, 0, 0))]
-    chords = chord_table(np.array([start for start, _ in rows]), 13.0, np.array([named for _, named in rows]))
+    rows = [
+        (-3.0, (0, 0, 0)),
+        (-1.0, (5, 0, 5)),
+        (0.5, (7, 0, 7)),
+        (5.0, (7, 0, 7)),
+        (9.0, (0, 0, 0)),
+    ]
+    chords = chord_table(
+        np.array([start for start, _ in rows]), 13.0, np.array([named for _, named in rows])
+    )
     assert shown(musicxml_bytes(lay_out(piece, chords), "")) == [("0", 0.0, "F"), ("0", 0.5, "G")]
 
 
@@ -142,7 +180,9 @@ def test_engraved_symbols_are_whole_words_above_the_staff() -> None:
     assert not [path for group in symbols for path in group.iter(f"{svg}path")]
     staff = next(group for group in root.iter(f"{svg}g") if group.get("class") == "staff")
     top = min(float(line.get("d", "").split()[1]) for line in staff.findall(f"{svg}path"))
-    assert all(float(text.get("y", "")) < top for group in symbols for text in group.iter(f"{svg}text"))
+    assert all(
+        float(text.get("y", "")) < top for group in symbols for text in group.iter(f"{svg}text")
+    )
 
 
 # --- with apply ---------------------------------------------------------------------------------
@@ -154,7 +194,9 @@ def told(page: Path, report: dict[str, Any]) -> None:
     piece = read_score(page)
     table = table_of(rows, piece.bars, rows[0]["bar"])
     assert [chord for _, chord in as_symbols(piece)] == [chord for _, chord in as_read(table)]
-    assert [place for place, _ in piece.chords] == pytest.approx([place for place, _ in as_read(table)], abs=0.03)
+    assert [place for place, _ in piece.chords] == pytest.approx(
+        [place for place, _ in as_read(table)], abs=0.03
+    )
     assert len(piece.chords) > 1
 
 
@@ -163,7 +205,17 @@ def test_the_harmony_of_the_report_is_above_the_score(
     more: tuple[str, ...], run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
     """After a pick-up, and where it is played: the page lies on the beats. Off by default."""
-    common = ("apply", "happy-birthday", "-s", "bach", "--model", tiny_package, *ONE, "--json", *more)
+    common = (
+        "apply",
+        "happy-birthday",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--json",
+        *more,
+    )
     line = ("--chords", "F | C7/E - Gm7 | C | F | . | Bb | F C7 | F")
     outcome = run(*common, *line, "--score", "page.musicxml", "--chord-symbols")
     assert (outcome.code, outcome.err) == (0, "")
@@ -177,7 +229,9 @@ def test_the_harmony_of_the_report_is_above_the_score(
 
 
 def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Path) -> None:
-    refused(run("apply", "twinkle", "-s", "bach", "--chord-symbols"), "--chord-symbols without --score")
+    refused(
+        run("apply", "twinkle", "-s", "bach", "--chord-symbols"), "--chord-symbols without --score"
+    )
     refused(run("apply", "twinkle", "happy-birthday", "-s", "bach", "--chord-symbols"), "--score")
     assert list(tmp_path.iterdir()) == []
     assert Outputs(Path("a"), score=Path("b.svg"), symbols=True).named("c").symbols
@@ -185,7 +239,9 @@ def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Pat
 
 def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     """Also of what goes on after the tune."""
-    music = StyleTransfer(tiny_package).apply("twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8)
+    music = StyleTransfer(tiny_package).apply(
+        "twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8
+    )
     rows = music.report["harmony"]
     music.save(tmp_path / "plain.musicxml")
     music.save(tmp_path / "page.musicxml", symbols=True)
@@ -193,7 +249,11 @@ def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     symbols = shown((tmp_path / "page.musicxml").read_bytes())
     assert len(music.piece.bars) == len(rows) > 12
     assert symbols[0] == ("1", 0.0, rows[0]["chords"][0]["symbol"])
-    told = {(str(row["bar"]), chord["quarter"], chord["symbol"]) for row in rows for chord in row["chords"]}
+    told = {
+        (str(row["bar"]), chord["quarter"], chord["symbol"])
+        for row in rows
+        for chord in row["chords"]
+    }
     assert set(symbols) <= told
     assert any(int(bar) > 12 for bar, _, _ in symbols)
     for name in ("a.mid", "a.png", "a.json"):
@@ -211,7 +271,9 @@ def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> N
     row = data["report"]["harmony"][2]["chords"][0]
     row["symbol"] = "Am" if row["symbol"] != "Am" else "F"
     sidecar.write_text(json.dumps(data))
-    refused(run("apply", "twinkle-bach.mid", *more, "--bars", "5", "-o", "a.mid"), "bar 3", "--bars 5")
+    refused(
+        run("apply", "twinkle-bach.mid", *more, "--bars", "5", "-o", "a.mid"), "bar 3", "--bars 5"
+    )
     assert run("apply", "twinkle-bach.mid", *more, "--bars", "3", "-o", "b.mid").code == 0
     told = json.loads((tmp_path / "b.json").read_text())["report"]["harmony"]
     assert told[2]["chords"][0]["symbol"] == row["symbol"]
@@ -228,7 +290,9 @@ def song(path: Path) -> Path:
     notes = np.concatenate(
         [
             make_notes(onset, np.full(24, 1.0), pitch, part=0),
-            make_notes([start for start, _ in rows], np.full(24, 3.0), [low for _, low in rows], part=1),
+            make_notes(
+                [start for start, _ in rows], np.full(24, 3.0), [low for _, low in rows], part=1
+            ),
         ]
     )
     bars = bars_of([(0.0, 3, 4)], 24.0)
@@ -237,7 +301,9 @@ def song(path: Path) -> Path:
 
 
 def test_inspect_tells_the_chords(run: Run, tmp_path: Path) -> None:
-    """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a performance."""
+    """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a
+    performance.
+    """
     song(tmp_path / "song.mid")
     text = run("inspect", "song.mid").out
     assert "\nchords        C | F | G7 | C | C | F | G7 | C\nmelody" in text
@@ -272,6 +338,8 @@ def test_long_lines_are_wrapped_at_bar_lines() -> None:
     assert min(map(len, lines[:-1])) > 25
     assert all(one.endswith(" |") for one in lines[:-1])
     bars = bars_of([(0.0, 4, 4)], 160.0)
-    np.testing.assert_array_equal(chords_of_line("\n".join(lines), bars), chords_of_line(line, bars))
+    np.testing.assert_array_equal(
+        chords_of_line("\n".join(lines), bars), chords_of_line(line, bars)
+    )
     assert wrapped("C " * 30, 20) == ["C " * 30]
     assert wrapped("", 20) == [""]

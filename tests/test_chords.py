@@ -1,4 +1,6 @@
-"""``--chords keep``: a song's own harmony, its symbols or what is recognised, planned and held to; symbols as they are read."""
+"""``--chords keep``: a song's own harmony, its symbols or what is recognised, planned and held to;
+symbols as they are read.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,26 @@ from styletransfer.transfer.source import find_melody
 from tests.command import ONE, Run, refused
 from tests.tiny import codec, short_song
 
-PROGRESSION = ((48, 52, 55), (53, 57, 60), (43, 47, 50, 53), (45, 48, 52))  # C, F, G7, A minor: two quarters each
+PROGRESSION = (
+    (48, 52, 55),
+    (53, 57, 60),
+    (43, 47, 50, 53),
+    (45, 48, 52),
+)  # C, F, G7, A minor: two quarters each
 
 
 def song(feel: Feel = "score") -> Piece:
-    """A tune in C over a chord every two quarters, struck or broken, and two quarters without any."""
+    """A tune in C over a chord every two quarters, struck or broken, and two quarters without
+    any.
+    """
     tune = [72, 76, 77, 81, 74, 79, 76, 72, 76, 72]
     rows = [(float(k), 1.0, pitch, 0) for k, pitch in enumerate(tune)]
     for number, chord in enumerate(PROGRESSION):
         for k, pitch in enumerate(chord):
             broken = number == 1
-            rows.append((2.0 * number + (0.5 * k if broken else 0), 0.5 if broken else 2.0, pitch, 1))
+            rows.append(
+                (2.0 * number + (0.5 * k if broken else 0), 0.5 if broken else 2.0, pitch, 1)
+            )
     onset, length, pitch, part = np.array(rows).T
     notes = make_notes(onset, length, pitch.astype(int), part=part.astype(int), melody=part == 0)
     bars = bars_of([(0.0, 2, 4)], 10.0)
@@ -54,12 +65,22 @@ def own(source: Piece) -> tuple[Piece, Plan, ChordTable, Harmony]:
 
 
 def test_the_chords_of_a_song() -> None:
-    """What is recognised is told, and held to; where nothing but the melody sounds there is no chord."""
+    """What is recognised is told, and held to; where nothing but the melody sounds there is no
+    chord.
+    """
     melody, _, chords, harmony = own(song())
-    told = list(zip(chords["start"].tolist(), *(chords[name].tolist() for name in ("root", "quality", "bass")), strict=True))
+    told = list(
+        zip(
+            chords["start"].tolist(),
+            *(chords[name].tolist() for name in ("root", "quality", "bass")),
+            strict=True,
+        )
+    )
     names = ("C", "F", "G7", "Am", "N.C.")
     assert told == [(2.0 * k, *chord_of_symbol(name)) for k, name in enumerate(names)]
-    np.testing.assert_array_equal(harmony_of(Request("song.mid", "bach", chords="keep"), melody, chords), chords)
+    np.testing.assert_array_equal(
+        harmony_of(Request("song.mid", "bach", chords="keep"), melody, chords), chords
+    )
     assert harmony.start.tolist() == [STEPS_PER_QUARTER * k for k in range(10)]
     found = [set(np.flatnonzero(row).tolist()) for row in harmony.tones]
     wanted = [{pitch % 12 for pitch in chord} for chord in PROGRESSION for _ in range(2)]
@@ -70,12 +91,14 @@ def test_the_chords_of_a_song() -> None:
     assert harmony.allows(12).all()  # between the beats
 
 
-@pytest.mark.parametrize(("feel", "plans"), [("score", True), ("score", False), ("performance", True)])
+@pytest.mark.parametrize(
+    ("feel", "plans"), [("score", True), ("score", False), ("performance", True)]
+)
 def test_the_accompaniment_is_held_to_them(
     feel: Feel, plans: bool, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of; also where a model knows no
-    plans."""
+    """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of;
+    also where a model knows no plans."""
     monkeypatch.setattr(load_model(tiny_package).codec, "plans", plans)
     monkeypatch.setattr("styletransfer.formats.midi_in.on_beats", lambda *_: feel == "score")
     path = tmp_path / "song.mid"
@@ -90,8 +113,15 @@ def test_the_accompaniment_is_held_to_them(
     struck = 0
     for note in around:
         begin, end = float(note["onset"]), float(note["onset"] + note["duration"])
-        tone, passing = int(note["pitch"]) % 12, float(note["duration"]) <= PASSING / STEPS_PER_QUARTER + 1e-6
-        touched = [{pitch % 12 for pitch in chords[k]} for k in range(5) if begin < 2 * k + 2 - 1e-6 and end > 2 * k + 1e-6]
+        tone, passing = (
+            int(note["pitch"]) % 12,
+            float(note["duration"]) <= PASSING / STEPS_PER_QUARTER + 1e-6,
+        )
+        touched = [
+            {pitch % 12 for pitch in chords[k]}
+            for k in range(5)
+            if begin < 2 * k + 2 - 1e-6 and end > 2 * k + 1e-6
+        ]
         fits = all(tone in chord for chord in touched)
         on_beat = abs(begin - round(begin)) < 1e-6
         struck += on_beat and begin < 8
@@ -155,7 +185,10 @@ def test_chord_symbols(symbol: str, tones: set[int]) -> None:
     assert found[1:4] == chord_of_symbol(symbol)
 
 
-@pytest.mark.parametrize("text", ["Fine", "D.C.", "Coda", "Allegro", "H", "", "Chorus", "cantabile", "7", "Verse 1", "C major"])
+@pytest.mark.parametrize(
+    "text",
+    ["Fine", "D.C.", "Coda", "Allegro", "H", "", "Chorus", "cantabile", "7", "Verse 1", "C major"],
+)
 def test_words_are_no_chords(text: str) -> None:
     assert read_symbol(text) is None
     assert not looks_like_a_chord(text)
@@ -203,21 +236,32 @@ def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> No
     assert set(piece.notes["pitch"].tolist()) == {72, 74, 76, 77, 79, 81}
     (tmp_path / "sheet.musicxml").write_text(MUSICXML)
     piece = read_score(tmp_path / "sheet.musicxml")
-    assert [(place, symbol.text) for place, symbol in piece.chords] == [(0.0, "F"), (2.0, "C7"), (4.0, "N.C.")]
+    assert [(place, symbol.text) for place, symbol in piece.chords] == [
+        (0.0, "F"),
+        (2.0, "C7"),
+        (4.0, "N.C."),
+    ]
     assert piece.notes["pitch"].tolist() == [69, 67, 65]
 
 
-def test_an_accompaniment_is_held_to_chord_symbols(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_an_accompaniment_is_held_to_chord_symbols(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """Also where a chord changes within a beat; under "no chord" all is allowed."""
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET.replace('"F"f', '"F"f/2 "G"e/2'))
     *_, harmony = own(read_score(tmp_path / "sheet.abc"))
     quarters = (harmony.start / STEPS_PER_QUARTER).tolist()
     assert quarters == [*map(float, range(24)), 23.5]
-    named = {quarter: set(np.flatnonzero(row).tolist()) for quarter, row in zip(quarters, harmony.tones, strict=True)}
+    named = {
+        quarter: set(np.flatnonzero(row).tolist())
+        for quarter, row in zip(quarters, harmony.tones, strict=True)
+    }
     assert (named[1.0], named[7.0], named[9.0]) == ({0, 4, 7}, {2, 5, 7, 11}, {0, 4, 7})
     assert (named[17.0], named[21.0]) == (set(range(12)), {0, 4, 9})
     assert (named[23.0], named[23.5]) == ({0, 5, 9}, {2, 7, 11})
-    done = run("apply", "sheet.abc", "-s", "bach", "--model", tiny_package, "--chords", "keep", *ONE)
+    done = run(
+        "apply", "sheet.abc", "-s", "bach", "--model", tiny_package, "--chords", "keep", *ONE
+    )
     assert done.code == 0
     told = run("inspect", "sheet.abc", "--json")
     assert '"chord_symbols": 8' in told.out
@@ -269,18 +313,25 @@ def _harmony(root: str, kind: str, text: str, bass: str, degrees: str) -> str:
 
 
 def _bar(number: int, tune: str) -> str:
-    """A bar of MusicXML: notes as letter, octave and quarters, and what stands above and beside them."""
+    """A bar of MusicXML: notes as letter, octave and quarters, and what stands above and beside
+    them.
+    """
     text = "" if number else TIME
     for index, note in enumerate(tune.split()):
         text += _harmony(*HARMONIES[number, index]) if (number, index) in HARMONIES else ""
         length = note.partition(":")[2] or "1"
         text += f"<note><pitch><step>{note[0]}</step><octave>{note[1]}</octave></pitch><duration>{length}</duration></note>"
-    left, right = (f'<barline location="{side}">{signs.get(number, "")}</barline>' for side, signs in SIGNS.items())
+    left, right = (
+        f'<barline location="{side}">{signs.get(number, "")}</barline>'
+        for side, signs in SIGNS.items()
+    )
     return f'<measure number="{number}">{left}{text}{right}</measure>'
 
 
 def sheet(kind: str, folder: Path) -> Path:
-    """A lead sheet with a pick-up, a repeat with two endings and chords of many kinds, in one of two formats."""
+    """A lead sheet with a pick-up, a repeat with two endings and chords of many kinds, in one of
+    two formats.
+    """
     path = folder / f"sheet.{kind}"
     measures = "".join(_bar(number, tune) for number, tune in enumerate(TUNE.split("|")))
     path.write_text(SHEET if kind == "abc" else PAGE.format(measures))
@@ -289,13 +340,17 @@ def sheet(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["abc", "musicxml"])
 def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_path: Path) -> None:
-    """Gsus4 was told as C, C6 as Am7, and G/B without its bass; a pick-up got a chord that nobody wrote."""
+    """Gsus4 was told as C, C6 as Am7, and G/B without its bass; a pick-up got a chord that nobody
+    wrote.
+    """
     source = read_score(sheet(kind, tmp_path))
     assert [(place, symbol.text) for place, symbol in source.chords] == AS_PLAYED
     melody, plan, chords, _ = own(source)
     assert float(melody.bars["start"][0]) == -3.0
 
-    told = planned(plan, harmony_of(Request("song.abc", "bach", chords="keep"), melody, chords), above=False)
+    told = planned(
+        plan, harmony_of(Request("song.abc", "bach", chords="keep"), melody, chords), above=False
+    )
     as_planned = {"C6": "C", "Gsus4": "G", "F9": "F7", "C5": "C", "Cadd9": "C"}
     for place, name in AS_PLAYED:
         chord = told.chord_at(round(place * STEPS_PER_QUARTER))
@@ -308,12 +363,23 @@ def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_pat
 
 
 def test_accompaniment_is_held_to_what_a_symbol_names(tmp_path: Path) -> None:
-    """The fourth of a sus4 and not its third, the sixth, the ninth, no third of a power chord, the bass after a stroke."""
+    """The fourth of a sus4 and not its third, the sixth, the ninth, no third of a power chord, the
+    bass after a stroke.
+    """
     *_, harmony = own(read_score(sheet("abc", tmp_path)))
-    wanted = {0.0: range(12), 1.0: (0, 4, 7, 9), 6.0: (0, 2, 7), 8.0: (2, 7, 11), 22.0: (0, 4, 7, 9), 24.0: range(12)}
+    wanted = {
+        0.0: range(12),
+        1.0: (0, 4, 7, 9),
+        6.0: (0, 2, 7),
+        8.0: (2, 7, 11),
+        22.0: (0, 4, 7, 9),
+        24.0: range(12),
+    }
     wanted |= {25.0: (5, 9, 0, 3, 7), 28.0: (0, 7), 32.0: (0, 2, 4, 7)}
     for quarter, tones in wanted.items():
-        assert set(np.flatnonzero(harmony.allows(round(quarter * STEPS_PER_QUARTER))).tolist()) == set(tones), quarter
+        assert set(
+            np.flatnonzero(harmony.allows(round(quarter * STEPS_PER_QUARTER))).tolist()
+        ) == set(tones), quarter
 
 
 def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
@@ -323,7 +389,9 @@ def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
     request = Request("song.abc", "bach", chords="keep")
     kept = harmony_of(request, melody, chords)
     assert kept["start"].tolist() == [-2.0, 1.0, 4.0]
-    assert [chord_of_symbol(name) for name in ("D7", "G", "Em")] == [tuple(row)[2:] for row in kept.tolist()]
+    assert [chord_of_symbol(name) for name in ("D7", "G", "Em")] == [
+        tuple(row)[2:] for row in kept.tolist()
+    ]
     assert set(np.flatnonzero(harmony.allows(0)).tolist()) == {0, 2, 6, 9}
 
     (tmp_path / "late.abc").write_text('X:1\nM:3/4\nL:1/4\nK:G\nd|g2 b|a2 f|"Em"e3|]\n')
@@ -335,7 +403,9 @@ def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["abc", "musicxml"])
 def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Path) -> None:
-    """Of a tune alone, too; as the file spells them, at their places, as a line that --chords takes."""
+    """Of a tune alone, too; as the file spells them, at their places, as a line that --chords
+    takes.
+    """
     line = ". | C6 | Gsus4 G/B | Bm7b5 E7 | C6 | Gsus4 G/B | Am/G N.C. | F9 C5 | Cadd9 Cadd9"
     sheet(kind, tmp_path)
     assert f"chords        {line}"[:70] in run("inspect", f"sheet.{kind}").out
@@ -352,11 +422,21 @@ def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Pa
 
 
 def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
-    """MusicXML's kinds count where the text is none, or another chord; a kind that says nothing leaves it to the text."""
+    """MusicXML's kinds count where the text is none, or another chord; a kind that says nothing
+    leaves it to the text.
+    """
     flat = "<degree><degree-value>9</degree-value><degree-alter>-1</degree-alter><degree-type>add</degree-type></degree>"
     rows = [
-        *(("C", "dominant", "7", "", flat), ("C", "dominant", "7b9", "", flat), ("C", "dominant", "", "", flat)),
-        *(("C", "other", "7sus4", "", ""), ("C", "minor", "", "G", ""), ("C", "minor", "Refrain", "", "")),
+        *(
+            ("C", "dominant", "7", "", flat),
+            ("C", "dominant", "7b9", "", flat),
+            ("C", "dominant", "", "", flat),
+        ),
+        *(
+            ("C", "other", "7sus4", "", ""),
+            ("C", "minor", "", "G", ""),
+            ("C", "minor", "Refrain", "", ""),
+        ),
         *(("C", "German", "", "", ""), ("C", "other", "?", "", ""), ("C", "none", "", "", "")),
     ]
     note = "<note><pitch><step>C</step><octave>5</octave></pitch><duration>1</duration></note>"
@@ -365,7 +445,19 @@ def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
     data = PAGE.format(f'<measure number="1">{time}{text}</measure>')
     piece = parse_musicxml(data.encode(), "sheet")
     found = [symbol for _, symbol in piece.chords]
-    assert [one.text for one in found] == ["C7b9", "C7b9", "C7b9", "C7sus4", "Cm/G", "Cm", "CGr+6", "C?", "N.C."]
+    assert [one.text for one in found] == [
+        "C7b9",
+        "C7b9",
+        "C7b9",
+        "C7sus4",
+        "Cm/G",
+        "Cm",
+        "CGr+6",
+        "C?",
+        "N.C.",
+    ]
     assert [one.quality for one in found] == [4, 4, 4, 4, 1, 1, found[6].quality, NONE, NONE]
     assert (found[4].bass, found[6].tones, found[8].tones) == (7, (0, 3, 6, 8), ())
-    assert piece.remarks == ("chord symbols that aren't understood, under which harmony is free: C?",)
+    assert piece.remarks == (
+        "chord symbols that aren't understood, under which harmony is free: C?",
+    )

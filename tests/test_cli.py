@@ -1,4 +1,6 @@
-"""The command line: what it prints, what it writes, and one sentence with exit code 2 for every mistake of the user's."""
+"""The command line: what it prints, what it writes, and one sentence with exit code 2 for every
+mistake of the user's.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,15 @@ ROOT = Path(__file__).parents[1]
 
 def subprocess_run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "styletransfer", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment(), text=True, capture_output=True, timeout=300, check=False)
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def environment() -> dict[str, str]:
@@ -32,17 +42,23 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": str(ROOT)}
 
 
-# --- apply --------------------------------------------------------------------------------------------------------------
+# --- apply
+# --------------------------------------------------------------------------------------------------------------
 
 
-def test_apply_writes_an_arrangement_and_reports_it(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_apply_writes_an_arrangement_and_reports_it(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     outcome = run("apply", "happy-birthday", "--style", "bach", "--model", tiny_package, *ONE)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
     assert lines[-2:] == ["happy-birthday-bach.mid", "happy-birthday-bach.json"]
     assert any(line.startswith("25/25 melody notes kept, ") for line in lines)
     written = read_score(tmp_path / "happy-birthday-bach.mid")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["happy-birthday-bach.json", "happy-birthday-bach.mid"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "happy-birthday-bach.json",
+        "happy-birthday-bach.mid",
+    ]
     assert written.parts[0] == "Melody"
     assert len(written.notes) > len(example("happy-birthday").notes)
 
@@ -50,22 +66,57 @@ def test_apply_writes_an_arrangement_and_reports_it(run: Run, tiny_package: Path
 def test_json_is_the_report_and_nothing_else(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     song = tmp_path / "song.mid"
     write_midi(random_piece(2, "score"), song)
-    outcome = run("apply", song, "-s", "chopin", "-o", "out.mid", "--model", tiny_package, *ONE, "--seed", "5", "--json")
+    outcome = run(
+        "apply",
+        song,
+        "-s",
+        "chopin",
+        "-o",
+        "out.mid",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--seed",
+        "5",
+        "--json",
+    )
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (0, "", 1)
     report = json.loads(outcome.out)
     source, written = read_score(song), read_score(tmp_path / "out.mid")
-    assert (report["input"], report["output"], report["style"], report["seed"]) == (str(song), "out.mid", "chopin", 5)
-    assert report["melody_notes"] == report["melody_notes_kept"] == int(extract_melody(source).sum())
+    assert (report["input"], report["output"], report["style"], report["seed"]) == (
+        str(song),
+        "out.mid",
+        "chopin",
+        5,
+    )
+    assert (
+        report["melody_notes"] == report["melody_notes_kept"] == int(extract_melody(source).sum())
+    )
     assert report["notes"] == len(written.notes)
-    # a note that is struck again while it sounds ends there in the file, so that the file may be shorter
+    # a note that is struck again while it sounds ends there in the file, so that the file may be
+    # shorter
     assert written.length_seconds - 0.01 <= report["seconds_of_music"] < written.length_seconds + 6
     assert report["seconds_taken"] > 0
     assert report["key"].split()[1] in ("major", "minor")
 
 
-def test_the_same_command_in_another_process_gives_the_same_bytes(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """And its standard output is JSON alone there too, whatever the libraries print while they load."""
-    command = ("apply", "frere-jacques", "-s", "romantic", "--model", tiny_package, *ONE, "--json", "-o")
+def test_the_same_command_in_another_process_gives_the_same_bytes(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
+    """And its standard output is JSON alone there too, whatever the libraries print while they
+    load.
+    """
+    command = (
+        "apply",
+        "frere-jacques",
+        "-s",
+        "romantic",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--json",
+        "-o",
+    )
     assert run(*command, "here.mid").code == 0
     there = subprocess_run(*command, "there.mid", cwd=tmp_path)
     assert (there.returncode, there.stderr) == (0, "")
@@ -73,7 +124,9 @@ def test_the_same_command_in_another_process_gives_the_same_bytes(run: Run, tiny
     assert (tmp_path / "here.mid").read_bytes() == (tmp_path / "there.mid").read_bytes()
 
 
-def test_nothing_is_written_over_without_force(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_over_without_force(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "twinkle-bach.mid"
     target.write_text("mine")
     command = ("apply", "twinkle", "--style", "bach", "--model", tiny_package, *ONE)
@@ -89,9 +142,17 @@ def test_nothing_is_written_over_without_force(run: Run, tiny_package: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("style", "near"), [("bahc", "bach"), ("Chopin", "chopin"), ("rachmaninov", "rachmaninoff"), ("baroqe", "baroque")]
+    ("style", "near"),
+    [
+        ("bahc", "bach"),
+        ("Chopin", "chopin"),
+        ("rachmaninov", "rachmaninoff"),
+        ("baroqe", "baroque"),
+    ],
 )
-def test_an_unknown_style_suggests_the_nearest(style: str, near: str, run: Run, tmp_path: Path) -> None:
+def test_an_unknown_style_suggests_the_nearest(
+    style: str, near: str, run: Run, tmp_path: Path
+) -> None:
     for command in (("apply", "twinkle"), ("generate",)):
         refused(run(*command, "--style", style), f"did you mean {near}?", "scarlatti")
     refused(run("apply", "twinkle", "--style", "xyzzy"), "no such style", "bach")
@@ -135,7 +196,9 @@ def test_bad_files_end_in_one_sentence(name: str, run: Run, tmp_path: Path) -> N
         (("twinkle", "--style", "bach", "--seed", "-1"), ("--seed",)),
     ],
 )
-def test_bad_calls_end_in_one_sentence(arguments: tuple[str, ...], words: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+def test_bad_calls_end_in_one_sentence(
+    arguments: tuple[str, ...], words: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.mid").mkdir()
     refused(run("apply", *arguments), *words)
@@ -148,19 +211,36 @@ def test_a_real_process_ends_with_code_2_and_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- generate and inspect -------------------------------------------------------------------------------------------------
+# --- generate and inspect
+# -------------------------------------------------------------------------------------------------
 
 
 def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    outcome = run("generate", "-s", "debussy", "--seconds", "6", "--model", tiny_package, "--strength", "1", "--json")
+    outcome = run(
+        "generate",
+        "-s",
+        "debussy",
+        "--seconds",
+        "6",
+        "--model",
+        tiny_package,
+        "--strength",
+        "1",
+        "--json",
+    )
     assert (outcome.code, outcome.err) == (0, "")
     report = json.loads(outcome.out)
     assert report["output"] == "generated-debussy.mid"
     written = read_score(tmp_path / "generated-debussy.mid", "performance")
     assert report["notes"] == len(written.notes) > 0
     assert written.onset_seconds.max() < 6
-    assert read_score(tmp_path / "generated-debussy.mid").feel == "performance"  # not on beats, which it hasn't
-    refused(run("generate", "-s", "debussy", "--seconds", "0", "-o", "x.mid", "--model", tiny_package), "--seconds")
+    assert (
+        read_score(tmp_path / "generated-debussy.mid").feel == "performance"
+    )  # not on beats, which it hasn't
+    refused(
+        run("generate", "-s", "debussy", "--seconds", "0", "-o", "x.mid", "--model", tiny_package),
+        "--seconds",
+    )
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -170,8 +250,12 @@ def test_inspect_tells_the_melody(name: str, run: Run) -> None:
     report, source = json.loads(outcome.out), example(name)
     assert report["input"] == name
     assert [row["pitch"] for row in report["melody"]] == source.notes["pitch"].tolist()
-    assert [row["onset_quarters"] for row in report["melody"]] == pytest.approx(source.notes["onset"].tolist())
-    assert [row["onset_seconds"] for row in report["melody"]] == pytest.approx(source.onset_seconds.tolist(), abs=1e-5)
+    assert [row["onset_quarters"] for row in report["melody"]] == pytest.approx(
+        source.notes["onset"].tolist()
+    )
+    assert [row["onset_seconds"] for row in report["melody"]] == pytest.approx(
+        source.onset_seconds.tolist(), abs=1e-5
+    )
     assert report["melody_notes"] == len(source.notes)
     assert report["feel"] == "score"
 
@@ -190,10 +274,15 @@ def test_inspect_in_words(run: Run, tmp_path: Path) -> None:
 def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
     """By number, name or a part of the name; then apply takes it too, and so does the sidecar."""
     notes = make_notes(
-        [0, 1, 2, 3] * 3, [1.0] * 12, [72, 74, 76, 72, 60, 64, 65, 67, 48] + [43] * 3, part=[0] * 4 + [1] * 4 + [2] * 4
+        [0, 1, 2, 3] * 3,
+        [1.0] * 12,
+        [72, 74, 76, 72, 60, 64, 65, 67, 48] + [43] * 3,
+        part=[0] * 4 + [1] * 4 + [2] * 4,
     )
     parts = ("Flute", "Vocal line", "Bass line")
-    write_midi(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=parts), tmp_path / "song.mid")
+    write_midi(
+        Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=parts), tmp_path / "song.mid"
+    )
     for track in ("2", "vocal LINE", "Vocal"):
         report = json.loads(run("inspect", "song.mid", "--melody-track", track, "--json").out)
         assert [note["pitch"] for note in report["melody"]] == [60, 64, 65, 67]
@@ -206,7 +295,8 @@ def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
         assert "1 Flute, 2 Vocal line, 3 Bass line" in outcome.err
 
 
-# --- what is imported -----------------------------------------------------------------------------------------------------
+# --- what is imported
+# -----------------------------------------------------------------------------------------------------
 
 HEAVY = """
 import sys
@@ -222,9 +312,16 @@ print(sorted({{"torch", "transformers", "miditok", "music21", "matplotlib"}} & s
 
 def test_apply_loads_no_transformers(tiny_package: Path, tmp_path: Path) -> None:
     """Its import took more than half of the time until the first token."""
-    code = HEAVY.format(arguments=["apply", "twinkle", "--style", "bach", "--model", str(tiny_package)])
+    code = HEAVY.format(
+        arguments=["apply", "twinkle", "--style", "bach", "--model", str(tiny_package)]
+    )
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), text=True, capture_output=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
     )
     assert result.stderr.splitlines()[-1] == "['torch']"
 
@@ -233,7 +330,12 @@ def test_apply_loads_no_transformers(tiny_package: Path, tmp_path: Path) -> None
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = HEAVY.format(arguments=arguments)
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), text=True, capture_output=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
     )
     assert result.stderr.strip() == "[]"
     assert len(result.stdout) > 100

@@ -17,7 +17,15 @@ from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.originality import NgramIndex, training_indexes
 from styletransfer.folders import COPIES
-from styletransfer.music.copies import COPY, SHORT, Copies, Match, copy_from, match_of, shipped_copies
+from styletransfer.music.copies import (
+    COPY,
+    SHORT,
+    Copies,
+    Match,
+    copy_from,
+    match_of,
+    shipped_copies,
+)
 from styletransfer.music.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.transfer.ranking.choice import indexes_for
@@ -28,13 +36,22 @@ from tests.tiny import random_piece
 def test_it_finds_what_the_exact_index_finds() -> None:
     """Runs of two training pieces between new notes, one of them transposed."""
     pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(8)]
-    filtered, index = Copies.build(pieces), NgramIndex.build([str(k) for k in range(8)], pieces, "intervals")
+    filtered, index = (
+        Copies.build(pieces),
+        NgramIndex.build([str(k) for k in range(8)], pieces, "intervals"),
+    )
     rng = np.random.default_rng(0)
     for length in (5, 13, 14, 20):
         new = rng.integers(30, 90, 40)
-        pitch = np.concatenate([new[:20], pieces[0].pitch[3 : 3 + length].astype(int) + 5, new[20:]])
+        pitch = np.concatenate(
+            [new[:20], pieces[0].pitch[3 : 3 + length].astype(int) + 5, new[20:]]
+        )
         row = sequence(np.arange(len(pitch), dtype=float), pitch, "score")
-        assert filtered.longest(row)[0] == (index.longest(row)[0] if length != 13 else 0) == (length if length >= 14 else 0)
+        assert (
+            filtered.longest(row)[0]
+            == (index.longest(row)[0] if length != 13 else 0)
+            == (length if length >= 14 else 0)
+        )
 
 
 def test_the_given_melody_is_no_copy() -> None:
@@ -42,7 +59,9 @@ def test_the_given_melody_is_no_copy() -> None:
     row = sequence_of(piece, given_melody=False)
     filtered = Copies.build([row])
     assert filtered.longest(row)[0] == len(row.pitch)
-    given = sequence(np.arange(len(row.pitch), dtype=float), row.pitch, "score", np.ones(len(row.pitch), bool))
+    given = sequence(
+        np.arange(len(row.pitch), dtype=float), row.pitch, "score", np.ones(len(row.pitch), bool)
+    )
     assert filtered.longest(given)[0] == 0
 
 
@@ -64,8 +83,15 @@ def test_an_index_is_written_and_read(tmp_path: Path) -> None:
 
 
 def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
-    """Bach's C major prelude is a training piece of every one who learns from MAESTRO; noise isn't."""
-    broken = ((60, 64, 67, 72, 76), (60, 62, 69, 74, 77), (59, 62, 67, 74, 77), (60, 64, 67, 72, 76))
+    """Bach's C major prelude is a training piece of every one who learns from MAESTRO; noise
+    isn't.
+    """
+    broken = (
+        (60, 64, 67, 72, 76),
+        (60, 62, 69, 74, 77),
+        (59, 62, 67, 74, 77),
+        (60, 64, 67, 72, 76),
+    )
     bars = [pitch for chord in broken for pitch in 2 * (*chord, *chord[2:])]
     prelude = sequence(np.arange(len(bars), dtype=float), np.array(bars) + 2, "score")
     assert shipped_copies().match(prelude).is_copy(len(bars))
@@ -74,7 +100,9 @@ def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
 
 
 def test_a_scale_in_octaves_is_no_copy() -> None:
-    """The longest matches of real pieces with each other were such scales, of up to a hundred notes."""
+    """The longest matches of real pieces with each other were such scales, of up to a hundred
+    notes.
+    """
     scale = np.repeat(np.arange(36, 85), 2) + 12 * np.tile([0, 1], 49)
     row = sequence(np.arange(98, dtype=float), scale, "score")
     found = Copies.build([row]).match(row)
@@ -93,7 +121,9 @@ def test_an_accompaniment_is_found_under_another_melody() -> None:
     piece = random_piece(3, "score", quarters=80)
     index = Copies.build([accompaniment_of(piece)])
     other = piece.notes.copy()
-    other["pitch"][other["melody"]] = np.random.default_rng(5).integers(84, 108, int(other["melody"].sum()))
+    other["pitch"][other["melody"]] = np.random.default_rng(5).integers(
+        84, 108, int(other["melody"].sum())
+    )
     rest = int((~piece.notes["melody"]).sum())
     assert match_of(piece.with_notes(other), [index]).notes == rest > COPY
 
@@ -112,7 +142,10 @@ def test_a_copy_ranks_below_everything() -> None:
     piece = random_piece(1, "score")
     melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
     copied, other = Match(90, 90), Match(90, COPY - 1)
-    assert score(-0.1, -0.9, melody, rest, copied)["total"] < score(-0.9, -0.8, melody, rest[:0], other)["total"]
+    assert (
+        score(-0.1, -0.9, melody, rest, copied)["total"]
+        < score(-0.9, -0.8, melody, rest[:0], other)["total"]
+    )
 
 
 def test_a_copy_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,13 +162,25 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
     library = Library.load(tiny_data)
     for i in range(len(library)):
         row = packed_sequence(library.notes(i), library.pieces[i].feel)
-        assert (Copies.load(index).longest(row)[0] == len(row.pitch)) == (library.pieces[i].split == "train")
-    assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index), "--write", str(out)]) == 0
+        assert (Copies.load(index).longest(row)[0] == len(row.pitch)) == (
+            library.pieces[i].split == "train"
+        )
+    assert (
+        recipe.main(
+            ["measure", "--data", str(tiny_data), "--index", str(index), "--write", str(out)]
+        )
+        == 0
+    )
     report = json.loads(out.read_text())
     assert report["held-out pieces"]["arrangement, 32 notes"]["excerpts"] > 0
     assert report["held-out pieces"]["arrangement, 32 notes"]["copies"] == 0
     assert report["copies among training excerpts"]["32 notes"] > 0.9
-    rows = [whole for whole, _ in recipe.excerpts(library, library.select(split="train"), 32, 4, np.random.default_rng(0))]
+    rows = [
+        whole
+        for whole, _ in recipe.excerpts(
+            library, library.select(split="train"), 32, 4, np.random.default_rng(0)
+        )
+    ]
     found = recipe.beside(library, Copies.load(index), rows)
     assert found["excerpts"] == len(rows) >= found["with a match"] > 0.5 * len(rows)
     assert found["equal"] > 0.8
@@ -145,30 +190,59 @@ def test_an_index_of_all_pieces_measures_no_held_out_ones(
     tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = tmp_path / "copies.safetensors"
-    assert recipe.main(["build", "--data", str(tiny_data), "--index", str(index), "--all-pieces"]) == 0
+    assert (
+        recipe.main(["build", "--data", str(tiny_data), "--index", str(index), "--all-pieces"]) == 0
+    )
     library = Library.load(tiny_data)
-    row = packed_sequence(library.notes(held := library.select(split="validation")[0]), library.pieces[held].feel)
+    row = packed_sequence(
+        library.notes(held := library.select(split="validation")[0]), library.pieces[held].feel
+    )
     assert Copies.load(index).longest(row)[0] == len(row.pitch)
     assert recipe.main(["measure", "--data", str(tiny_data), "--index", str(index)]) == 2
     assert "STYLETRANSFER_WEIGHTS" in capsys.readouterr().err
 
 
-def test_free_samples_beside_held_out_pieces(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
-    """The recipe's report and table; what is a training piece's beginning, note by note, is told to be that."""
+def test_free_samples_beside_held_out_pieces(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path
+) -> None:
+    """The recipe's report and table; what is a training piece's beginning, note by note, is told to
+    be that.
+    """
     index, out = tmp_path / "copies.safetensors", tmp_path / "samples.json"
-    call = ["--data", str(tiny_data), "--index", str(index), "--work", str(tmp_path), "--write", str(out)]
+    call = [
+        "--data",
+        str(tiny_data),
+        "--index",
+        str(index),
+        "--work",
+        str(tmp_path),
+        "--write",
+        str(out),
+    ]
     assert recipe.main(["build", *call]) == 0
-    assert recipe.main(["sample", *call, "--model", str(tiny_package), "--samples", "3", "--seconds", "4"]) == 0
+    assert (
+        recipe.main(
+            ["sample", *call, "--model", str(tiny_package), "--samples", "3", "--seconds", "4"]
+        )
+        == 0
+    )
     report = json.loads(out.read_text())
     assert report["samples"]["count"] == report["held-out performances"]["count"] == 3
     assert report["samples"]["notes"] == report["held-out performances"]["notes"]
     rows = memorised_table([], report).splitlines()
-    assert [row.split(" | ")[0].strip("| ") for row in rows[-2:]] == ["samples", "held-out performances"]
+    assert [row.split(" | ")[0].strip("| ") for row in rows[-2:]] == [
+        "samples",
+        "held-out performances",
+    ]
 
     library = Library.load(tiny_data)
     learnt = library.select(split="train", feel="score")[0]
     notes = library.notes(learnt)[:30]
-    played = Piece(make_notes(notes["onset"], notes["duration"], notes["pitch"]), "score", bars=bars_of([], 40.0))
+    played = Piece(
+        make_notes(notes["onset"], notes["duration"], notes["pitch"]),
+        "score",
+        bars=bars_of([], 40.0),
+    )
     exact = training_indexes(library, tmp_path, print)
     told = recipe.memorised(library, Copies.load(index), exact, [played])["samples"]
     longest = {f"quantile {q:g}": 30 for q in recipe.QUANTILES} | {"in": library.pieces[learnt].id}

@@ -35,13 +35,17 @@ z4|
 
 
 def test_books_kern_and_subfolders(tmp_path: Path) -> None:
-    """Each tune of a book is a piece; the same music in another format is a copy; what is broken is named."""
+    """Each tune of a book is a piece; the same music in another format is a copy; what is broken is
+    named.
+    """
     folder = tmp_path / "mine"
     (folder / "deeper").mkdir(parents=True)
     (folder / "book.abc").write_text(ABC_BOOK)
     (folder / "broken.abc").write_text("no ABC at all")
     (folder / "broken.krn").write_text("no kern at all")
-    walk = [f"8{name}" for name in ("c", "d", "e", "f", "g", "a", "b", "cc", "dd", "ee", "ff", "gg")]
+    walk = [
+        f"8{name}" for name in ("c", "d", "e", "f", "g", "a", "b", "cc", "dd", "ee", "ff", "gg")
+    ]
     (folder / "deeper" / "walk.krn").write_text(
         "\n".join(["**kern", "*M3/4", "=1", *walk[:6], "=2", *walk[6:], "==", "*-", ""])
     )
@@ -74,12 +78,21 @@ def test_a_book_whose_numbers_repeat(tmp_path: Path) -> None:
 
 
 def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two harmonisations of one tune that share content are both kept, in one split; the same one in kern is a copy."""
+    """Two harmonisations of one tune that share content are both kept, in one split; the same one
+    in kern is a copy.
+    """
     corpus = sources.corpus_folder("bach")
     assert sum(path.suffix == ".mxl" for path in corpus.iterdir()) > 400
     few = tmp_path / "few"
     few.mkdir()
-    for name in ("bwv102.7.mxl", "bwv166.6.mxl", "bwv281.krn", "bwv281.mxl", "bwv323.mxl", "bwv37.6.mxl"):
+    for name in (
+        "bwv102.7.mxl",
+        "bwv166.6.mxl",
+        "bwv281.krn",
+        "bwv281.mxl",
+        "bwv323.mxl",
+        "bwv37.6.mxl",
+    ):
         shutil.copy(corpus / name, few / name)
     asked = []
     monkeypatch.setattr(sources, "corpus_folder", lambda name: asked.append(name) or few)
@@ -87,11 +100,21 @@ def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asked == ["bach"]
     assert manifest.sources == ("corpus:bach",)
     found = {piece.id.removeprefix("corpus:bach/"): piece for piece in manifest.pieces}
-    assert list(found) == ["bwv102.7.mxl", "bwv166.6.mxl", "bwv281.krn", "bwv323.mxl", "bwv37.6.mxl"]
-    assert manifest.left_out == (("corpus:bach/bwv281.mxl", "duplicate: of corpus:bach/bwv281.krn"),)
+    assert list(found) == [
+        "bwv102.7.mxl",
+        "bwv166.6.mxl",
+        "bwv281.krn",
+        "bwv323.mxl",
+        "bwv37.6.mxl",
+    ]
+    assert manifest.left_out == (
+        ("corpus:bach/bwv281.mxl", "duplicate: of corpus:bach/bwv281.krn"),
+    )
     assert found["bwv166.6.mxl"].group == "corpus:bach/bwv102.7.mxl"
     assert found["bwv166.6.mxl"].split == found["bwv102.7.mxl"].split
-    assert {(piece.composer, piece.era, piece.feel) for piece in manifest.pieces} == {("unknown", "unknown", "score")}
+    assert {(piece.composer, piece.era, piece.feel) for piece in manifest.pieces} == {
+        ("unknown", "unknown", "score")
+    }
     assert {piece.split for piece in manifest.pieces} == {"train", "validation"}
     library = Library.load(tmp_path / "out")
     for index in range(len(library)):
@@ -100,8 +123,12 @@ def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert len(np.unique(notes["part"])) == 4
 
 
-@pytest.mark.parametrize("name", ["corpus:bahc", "corpus:", "corpus:../bach", "corpus:_metadataCache"])
+@pytest.mark.parametrize(
+    "name", ["corpus:bahc", "corpus:", "corpus:../bach", "corpus:_metadataCache"]
+)
 def test_a_corpus_that_does_not_exist(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no such folder; it has .*bach, .*joplin, .*palestrina.*\.$"):
+    with pytest.raises(
+        InputError, match=r"has no such folder; it has .*bach, .*joplin, .*palestrina.*\.$"
+    ):
         prepare([name], tmp_path / "out")
     assert sources.corpus_folder("Joplin").name == "joplin"

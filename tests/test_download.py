@@ -1,4 +1,6 @@
-"""Downloading: from scratch, interrupted and resumed, refused, and wrong, against a server in a thread."""
+"""Downloading: from scratch, interrupted and resumed, refused, and wrong, against a server in a
+thread.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ QUIET = Console(file=io.StringIO())
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``CONTENT``; ``breaks_after`` bytes it hangs up, ``ranges`` says whether it knows them."""
+    """Serves ``CONTENT``; ``breaks_after`` bytes it hangs up, ``ranges`` says whether it knows
+    them.
+    """
 
     daemon_threads = True
     breaks_after: int | None = None
@@ -41,7 +45,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.server.requests.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
+        start = (
+            int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
+        )
         if self.server.status:
             self.send_error(self.server.status)
             return
@@ -51,7 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
-        stop = len(CONTENT) if self.server.breaks_after is None else start + self.server.breaks_after
+        stop = (
+            len(CONTENT) if self.server.breaks_after is None else start + self.server.breaks_after
+        )
         self.wfile.write(CONTENT[start:stop])
 
     def log_message(self, format: str, *args: object) -> None:
@@ -138,4 +146,7 @@ def test_the_official_address(tmp_path: Path) -> None:
     assert MAESTRO_URL.endswith("maestro-v3.0.0-midi.zip")
     assert len(MAESTRO_SHA256) == 64
     (tmp_path / "a").write_bytes(b"abc")
-    assert file_sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        file_sha256(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

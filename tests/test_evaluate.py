@@ -1,4 +1,6 @@
-"""``styletransfer evaluate``: what it says of files and of styles, with made-up judges that hear register alone."""
+"""``styletransfer evaluate``: what it says of files and of styles, with made-up judges that hear
+register alone.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def made_up_judges(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def made_up_judges(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Judges whose every feature speaks for the first label."""
     folder = tmp_path_factory.mktemp("judges")
     for name, labels in ((COMPOSERS, ("bach", "chopin")), (ERAS, ("baroque", "romantic"))):
         columns = np.arange(len(NAMES))
-        weights = np.stack([np.full(len(columns), 0.01), np.zeros(len(columns))], axis=1).astype(np.float32)
+        weights = np.stack([np.full(len(columns), 0.01), np.zeros(len(columns))], axis=1).astype(
+            np.float32
+        )
         layer = (weights, np.zeros(2, np.float32))
-        save_judge(Judge(name, labels, columns, np.zeros(len(columns), np.float32), 1.0, (layer,)), folder)
+        save_judge(
+            Judge(name, labels, columns, np.zeros(len(columns), np.float32), 1.0, (layer,)), folder
+        )
     monkeypatch.setattr("styletransfer.evaluation.judges.judge.FOLDER", folder)
     assessment._judge.cache_clear()
     yield
@@ -90,7 +98,9 @@ def test_files_are_assessed(run: Run, song: Path) -> None:
     assert set(report["eras"]) == {"baroque", "romantic"}
     assert report["style_probability"] == report["composers"]["chopin"]
     assert report["melody_f1"] == 1
-    assert 0 <= report["longest_match_notes"] < len(read_song(song).notes)  # in the training pieces of the shipped weights
+    assert (
+        0 <= report["longest_match_notes"] < len(read_song(song).notes)
+    )  # in the training pieces of the shipped weights
     assert report["longest_match_in"] is None
     assert isinstance(json.loads(run(song, song, "--json")[1]), list)
     code, out, _ = run(song, "--original", song)
@@ -117,7 +127,12 @@ def test_copies_are_looked_for_in_prepared_data(run: Run, song: Path, tiny_data:
     ],
 )
 def test_mistakes(
-    run: Run, arguments: tuple[str, ...], words: str | None, song: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run,
+    arguments: tuple[str, ...],
+    words: str | None,
+    song: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if "song.mid" not in arguments:
@@ -139,7 +154,17 @@ def test_a_style_is_tried_on_melodies(run: Run, tmp_path: Path, tiny_package: Pa
         (folder / name).parent.mkdir()
         write_midi(random_piece(number, "score", 9), folder / name)
     (folder / "broken.mid").write_bytes(b"MThd")
-    code, out, err = run("--style", "chopin", "--melodies", folder, "--model", tiny_package, "--strength", "1", "--json")
+    code, out, err = run(
+        "--style",
+        "chopin",
+        "--melodies",
+        folder,
+        "--model",
+        tiny_package,
+        "--strength",
+        "1",
+        "--json",
+    )
     assert code == 0, err
     report = json.loads(out)
     assert report["target"] == "chopin"

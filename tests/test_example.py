@@ -1,4 +1,6 @@
-"""A piece as a style: the figures that are taken from it, whom it is heard as, and every place that takes a style."""
+"""A piece as a style: the figures that are taken from it, whom it is heard as, and every place that
+takes a style.
+"""
 
 from __future__ import annotations
 
@@ -47,15 +49,31 @@ HELD = [48, 52]
 C = Key(0, "major")
 
 
-def sonata(path: Path, bars: int = 8, beats: int = 4, names: tuple[str, str] = ("Right hand", "Left hand")) -> Path:
+def sonata(
+    path: Path, bars: int = 8, beats: int = 4, names: tuple[str, str] = ("Right hand", "Left hand")
+) -> Path:
     """A tune of quarters in 4/4 over broken chords in eighths; its last bar has one chord."""
     count = beats * bars
-    tune = make_notes([float(k) for k in range(count)], [1.0] * count, [72 + 2 * (k * k % 5) for k in range(count)])
+    tune = make_notes(
+        [float(k) for k in range(count)],
+        [1.0] * count,
+        [72 + 2 * (k * k % 5) for k in range(count)],
+    )
     broken = [beats * bar + k / 2 for bar in range(bars - 1) for k in range(2 * beats)]
     pitch = [p + (0, 5, 7)[bar % 3] for bar in range(bars - 1) for p in ALBERTI[: 2 * beats]]
-    left = make_notes([*broken, *[beats * (bars - 1.0)] * 2], [0.5] * len(broken) + [2.0] * 2, [*pitch, *HELD], part=1)
+    left = make_notes(
+        [*broken, *[beats * (bars - 1.0)] * 2],
+        [0.5] * len(broken) + [2.0] * 2,
+        [*pitch, *HELD],
+        part=1,
+    )
     notes = np.concatenate([tune, left])
-    piece = Piece(notes[np.lexsort((notes["pitch"], notes["onset"]))], "score", bars_of([(0.0, beats, 4)], count), parts=names)
+    piece = Piece(
+        notes[np.lexsort((notes["pitch"], notes["onset"]))],
+        "score",
+        bars_of([(0.0, beats, 4)], count),
+        parts=names,
+    )
     write_midi(piece, path, force=True)
     return path
 
@@ -71,7 +89,9 @@ def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
 
 
 def test_bars_that_others_are_like_are_taken(here: Path) -> None:
-    """The broken chord, whose bar is the first of seven; the bar with a chord alone is no figure."""
+    """The broken chord, whose bar is the first of seven; the bar with a chord alone is no
+    figure.
+    """
     found = load_example(sonata(here / "sonata.mid"))
     library = example_library(found, codec())
     assert [(row["bar"], row["like"], row["metre"]) for row in library.rows] == [(1, 7, "BAR_4/4")]
@@ -84,7 +104,10 @@ def test_bars_that_others_are_like_are_taken(here: Path) -> None:
 
 
 def test_the_commonest_figure_is_first() -> None:
-    block, broken = figure_of([Event(0, 24, p, -1) for p in (48, 52, 55)] + [Event(48, 24, 48, -1)]), {}
+    block, broken = (
+        figure_of([Event(0, 24, p, -1) for p in (48, 52, 55)] + [Event(48, 24, 48, -1)]),
+        {},
+    )
     broken = {step: (1, 7 * (step > 0)) for step in range(0, 96, 12)}
     assert carried_on([block, broken, {}, broken, block, broken], 400) == [(1, 3), (0, 2)]
     assert carried_on([{}, {0: (3, 0)}], 400) == []
@@ -94,25 +117,42 @@ def test_figures_are_fitted_to_another_metre(here: Path) -> None:
     """Of the same beat: cut, or filled up; of another beat there are none."""
     found = load_example(sonata(here / "sonata.mid"))
     waltz = fitted(found, "BAR_3/4", 72, codec())
-    assert [(row["from"], row["metre"], row["length"]) for row in waltz.rows] == [("4/4", "BAR_3/4", 72)]
+    assert [(row["from"], row["metre"], row["length"]) for row in waltz.rows] == [
+        ("4/4", "BAR_3/4", 72)
+    ]
     assert steps(waltz.events(0, 0)) == [0, 12, 24, 36, 48, 60]
     assert fitted(found, "BAR_6/8", 72, codec()).rows == []
-    assert [beat_of(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [24, 24, 36, 36, 12]
+    assert [beat_of(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [
+        24,
+        24,
+        36,
+        36,
+        12,
+    ]
 
 
 def test_a_bar_in_a_longer_bar() -> None:
-    """Half as long it stands twice; a waltz in common time has its last beat again; what is held ends with the bar."""
+    """Half as long it stands twice; a waltz in common time has its last beat again; what is held
+    ends with the bar.
+    """
     march = [Event(0, 24, 48, -1), Event(24, 24, 55, -1)]
     assert steps(refilled(march, 48, 96, 24, codec())) == [0, 24, 48, 72]
     waltz = [Event(0, 72, 48, -1), Event(24, 24, 55, -1), Event(48, 24, 56, -1)]
     filled = refilled(waltz, 72, 96, 24, codec())
-    assert [(event.step, event.pitch) for event in filled] == [(0, 48), (24, 55), (48, 56), (72, 56)]
+    assert [(event.step, event.pitch) for event in filled] == [
+        (0, 48),
+        (24, 55),
+        (48, 56),
+        (72, 56),
+    ]
     assert refilled(waltz, 72, 48, 24, codec()) == [Event(0, 48, 48, -1), Event(24, 24, 55, -1)]
     assert refilled(waltz, 72, 72, 24, codec()) == waltz
 
 
 def test_candidates_that_follow(here: Path) -> None:
-    """All of them, in a blend as many as it weighs; without a figure in the metre, those of the composer."""
+    """All of them, in a blend as many as it weighs; without a figure in the metre, those of the
+    composer.
+    """
     sonata(here / "sonata.mid")
     tune = tune_of(4)
     plan = plan_of(codec(), codec().grid(tune))
@@ -127,10 +167,16 @@ def test_candidates_that_follow(here: Path) -> None:
     sonata(here / "six.mid")
     six = Piece(tune.notes, "score", bars_of([(0.0, 6, 8)], 12.0))
     told = with_figures(
-        plan_of(codec(), codec().grid(six)), request_of("twinkle", "bach,six.mid", on_top=True), six, codec(), C
+        plan_of(codec(), codec().grid(six)),
+        request_of("twinkle", "bach,six.mid", on_top=True),
+        six,
+        codec(),
+        C,
     )
     assert list(told.faith) == [FAITH_BY_NAME] * 8
-    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec(), C).of_candidate(3)
+    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec(), C).of_candidate(
+        3
+    )
     assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
 
 
@@ -156,8 +202,13 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
 
 
 def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A composer of whom the judge is sure, and that composer's era; else the era alone, else nothing."""
-    sure = {"j1-composers-13": (("bach", "chopin"), [0.1, 0.9]), "j1-eras": (("baroque", "classical"), [0.5, 0.5])}
+    """A composer of whom the judge is sure, and that composer's era; else the era alone, else
+    nothing.
+    """
+    sure = {
+        "j1-composers-13": (("bach", "chopin"), [0.1, 0.9]),
+        "j1-eras": (("baroque", "classical"), [0.5, 0.5]),
+    }
 
     def judge(name: str) -> SimpleNamespace:
         labels, probability = sure[name]
@@ -214,7 +265,9 @@ def test_pieces_that_cannot_be_followed(here: Path) -> None:
 
 
 def test_copies_of_the_piece_are_found(here: Path) -> None:
-    """Its accompaniment in another key under another tune is a copy of it, and of nothing that ships."""
+    """Its accompaniment in another key under another tune is a copy of it, and of nothing that
+    ships.
+    """
     write_midi(random_piece(3, "score", 60), here / "piece.mid")
     indexes = indexes_for("bach,piece.mid")
     notes = load_example(here / "piece.mid").piece.notes.copy()
@@ -236,7 +289,9 @@ def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.Monke
 
 
 def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
-    """The report and the sidecar tell the piece; one that was changed or is gone is told before any music is made."""
+    """The report and the sidecar tell the piece; one that was changed or is gone is told before any
+    music is made.
+    """
     write_midi(tune_of(4), here / "song.mid")
     piece = sonata(here / "sonata.mid")
     model = ("--model", tiny_package, "--candidates", "2")
@@ -247,7 +302,10 @@ def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
     assert data["settings"]["style"] == str(piece)
     assert [row["bars"] for row in data["report"]["examples"]] == [[1]]
     assert run("replay", "song-sonata.json", "--check").code == 0
-    refused(run("apply", "song.mid", "-s", "sonata.mid", "-o", "sonata.mid", "-f", *model), "given to work with")
+    refused(
+        run("apply", "song.mid", "-s", "sonata.mid", "-o", "sonata.mid", "-f", *model),
+        "given to work with",
+    )
     refused(run("replay", "song-sonata.json", "-o", "sonata.mid", "-f"), "given to work with")
 
     content = piece.read_bytes()
@@ -263,19 +321,43 @@ def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
 
 
 def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
-    """Several styles, all candidates, bars made again, a card; composing freely follows no piece."""
+    """Several styles, all candidates, bars made again, a card; composing freely follows no
+    piece.
+    """
     short_song(here / "song.mid")
     sonata(here / "sonata.mid")
     model = ("--model", tiny_package, "--candidates", "2")
     assert run("apply", "song.mid", "-s", "sonata.mid", "-s", "bach", "-o", "out", *model).code == 0
-    assert sorted(path.name for path in (here / "out").glob("*.mid")) == ["song-bach.mid", "song-sonata.mid"]
+    assert sorted(path.name for path in (here / "out").glob("*.mid")) == [
+        "song-bach.mid",
+        "song-sonata.mid",
+    ]
     assert run("apply", "song.mid", "-s", "bach:0.5,sonata.mid:0.5", "--all", *model).code == 0
     assert (here / "song-bach-0.5-sonata-0.5-2.mid").is_file()
-    assert run("apply", "out/song-sonata.mid", "-s", "sonata.mid", "--bars", "1", "-o", "again.mid", *model).code == 0
+    assert (
+        run(
+            "apply",
+            "out/song-sonata.mid",
+            "-s",
+            "sonata.mid",
+            "--bars",
+            "1",
+            "-o",
+            "again.mid",
+            *model,
+        ).code
+        == 0
+    )
     card = run("styles", "show", "sonata.mid")
-    assert (card.code, "example" in card.out, str(here / "sonata.mid") in card.out) == (0, True, True)
+    assert (card.code, "example" in card.out, str(here / "sonata.mid") in card.out) == (
+        0,
+        True,
+        True,
+    )
     refused(run("generate", "-s", "sonata.mid", *model[:2]), "only `apply` can follow a piece")
-    music = StyleTransfer.from_pretrained(tiny_package).apply(here / "song.mid", here / "sonata.mid", candidates=1)
+    music = StyleTransfer.from_pretrained(tiny_package).apply(
+        here / "song.mid", here / "sonata.mid", candidates=1
+    )
     assert music.report["examples"][0]["piece"] == str(here / "sonata.mid")
     assert music.title == "song in the style of sonata"
 
@@ -284,13 +366,20 @@ def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> N
     """Without beats, or with another beat, it can't take figures, which the report tells."""
     write_midi(random_piece(2, "performance", 12), here / "played.mid")
     sonata(here / "sonata.mid")
-    outcome = run("apply", "played.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
+    outcome = run(
+        "apply", "played.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1"
+    )
     assert outcome.code == 0
-    assert "sonata.mid: no figures (the song lies on no beats), only its texture and composer; heard as" in outcome.out
+    assert (
+        "sonata.mid: no figures (the song lies on no beats), only its texture and composer; heard as"
+        in outcome.out
+    )
 
     notes = make_notes([0.0, 1.5, 3.0, 4.5], [1.5] * 4, [72, 74, 76, 72])
     write_midi(Piece(notes, "score", bars_of([(0.0, 6, 8)], 6.0)), here / "six.mid")
-    outcome = run("apply", "six.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1")
+    outcome = run(
+        "apply", "six.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1"
+    )
     assert "sonata.mid: no figures (it has none in 6/8)" in outcome.out
 
 
@@ -311,17 +400,36 @@ def test_a_piece_in_a_metre_without_a_token(run: Run, tiny_package: Path, here: 
 
 
 def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here: Path) -> None:
-    """The second style of a command is an earlier output: made anew by the first, it would be followed as it isn't."""
+    """The second style of a command is an earlier output: made anew by the first, it would be
+    followed as it isn't.
+    """
     short_song(here / "song.mid")
     piece = sonata(here / "song-bach.mid")
     before = piece.read_bytes()
-    outcome = run("apply", "song.mid", "-s", "bach", "-s", "song-bach.mid", "-o", ".", "-f", "--model", tiny_package)
+    outcome = run(
+        "apply",
+        "song.mid",
+        "-s",
+        "bach",
+        "-s",
+        "song-bach.mid",
+        "-o",
+        ".",
+        "-f",
+        "--model",
+        tiny_package,
+    )
     assert outcome.code == 2
     assert "given to work with" in outcome.err
     assert piece.read_bytes() == before
     (here / "chords.txt").write_text("F | C")
-    refused(run("apply", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt")
-    refused(run("apply", "song.mid", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt")
+    refused(
+        run("apply", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt"
+    )
+    refused(
+        run("apply", "song.mid", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"),
+        "chords.txt",
+    )
     assert (here / "chords.txt").read_text() == "F | C"
 
 

@@ -59,7 +59,8 @@ def test_the_tune_is_marked_as_melody_and_in_key(name: str) -> None:
     tonic = (7 * fifths + (9 if minor else 0)) % 12
     assert piece.notes["pitch"][-1] % 12 == tonic
     assert (
-        np.isin((piece.notes["pitch"].astype(int) - 7 * fifths) % 12, [0, 2, 4, 5, 7, 9, 11]).mean() > 0.8
+        np.isin((piece.notes["pitch"].astype(int) - 7 * fifths) % 12, [0, 2, 4, 5, 7, 9, 11]).mean()
+        > 0.8
     )  # Greensleeves raises its sixth and seventh
 
 

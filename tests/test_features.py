@@ -21,7 +21,17 @@ from styletransfer.tokens.follower import DISTANCES, NEW, UNTOLD, Follower, Toke
 from tests.tiny import codec, random_piece, tiny_model
 
 NAMES = (
-    *("step", "next_pitch", "distance", "last_pitch", "last_duration", "key", "era", "composer", "tune"),
+    *(
+        "step",
+        "next_pitch",
+        "distance",
+        "last_pitch",
+        "last_duration",
+        "key",
+        "era",
+        "composer",
+        "tune",
+    ),
     *("chord", "bass", "next_chord", "chord_distance", "offset", "left", "again", "duration"),
 )
 HEAD = Controls("score", "baroque", "bach", key="C-major", tune="part").tokens()
@@ -38,13 +48,19 @@ def told(ids: list[int]) -> list[dict[str, int]]:
 
 
 def song() -> Grid:
-    """Two bars of 4/4: a tune of two notes a bar over a bass and an offbeat, the same figure in both, C and then G7."""
+    """Two bars of 4/4: a tune of two notes a bar over a bass and an offbeat, the same figure in
+    both, C and then G7.
+    """
     rows = [(0, 48, 72, True), (0, 24, 48, False), (24, 24, 55, False), (48, 48, 74, True)]
     rows += [(96, 48, 71, True), (96, 24, 43, False), (120, 24, 53, False), (144, 48, 72, True)]
-    onset, duration, pitch, melody = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    onset, duration, pitch, melody = (
+        np.array(column) for column in zip(*sorted(rows), strict=True)
+    )
     chords = ((Chord(0, 0, 0, 0),), (Chord(0, 7, 4, 7), Chord(48, 0, 0, 0)))
     bars = np.array([0, 96]), np.array([96, 96]), ("BAR_4/4", "BAR_4/4")
-    return Grid("score", onset, duration, pitch, np.full(8, 15), melody.astype(bool), *bars, chords, (0, 1))
+    return Grid(
+        "score", onset, duration, pitch, np.full(8, 15), melody.astype(bool), *bars, chords, (0, 1)
+    )
 
 
 def test_place_melody_and_style_follow_from_the_tokens() -> None:
@@ -57,16 +73,25 @@ def test_place_melody_and_style_follow_from_the_tokens() -> None:
     assert after[bar]["tune"] == codec().vocabulary["TUNE_part"]
 
     shift = next(k for k in range(bar, len(ids)) if codec().kind_of(ids[k]) == ("shift", 24))
-    assert (after[shift]["step"], after[shift]["next_pitch"], after[shift]["distance"]) == (24, 74, 24)
+    assert (after[shift]["step"], after[shift]["next_pitch"], after[shift]["distance"]) == (
+        24,
+        74,
+        24,
+    )
     assert (after[shift]["last_pitch"], after[shift]["last_duration"]) == (72, 48)
 
 
 def test_chords_are_known_where_they_sound_and_before_they_come() -> None:
-    """The chord now, the next one, and the steps to it, over the bar line too; nothing before the first bar."""
+    """The chord now, the next one, and the steps to it, over the bar line too; nothing before the
+    first bar.
+    """
     ids, _ = codec().encode(song(), HEAD, with_melody=True)
     after = told(ids)
     first, second = (k for k, index in enumerate(ids) if index == codec().bar_ids["BAR_4/4"])
-    c_major, g_seventh = CHORDS.index("CHORD_0:major") + 1, CHORDS.index("CHORD_7:dominant-seventh") + 1
+    c_major, g_seventh = (
+        CHORDS.index("CHORD_0:major") + 1,
+        CHORDS.index("CHORD_7:dominant-seventh") + 1,
+    )
 
     assert (after[0]["chord"], after[0]["chord_distance"]) == (0, DISTANCES - 1)
     assert (after[first]["chord"], after[first]["bass"]) == (c_major, 1)
@@ -78,7 +103,9 @@ def test_chords_are_known_where_they_sound_and_before_they_come() -> None:
 
 
 def test_the_bar_that_is_followed_is_known_note_by_note() -> None:
-    """The second bar follows the first: a bass on the beat, and a note seven semitones above it after a quarter."""
+    """The second bar follows the first: a bass on the beat, and a note seven semitones above it
+    after a quarter.
+    """
     ids, _ = codec().encode(song(), HEAD, with_melody=True)
     after = told(ids)
     first, second = (k for k, index in enumerate(ids) if index == codec().bar_ids["BAR_4/4"])
@@ -90,13 +117,19 @@ def test_the_bar_that_is_followed_is_known_note_by_note() -> None:
     assert codec().kind_of(ids[pitch]) == ("pitch", 43)
     assert (after[pitch]["offset"], after[pitch]["left"], after[pitch]["duration"]) == (0, 0, 24)
     shift = next(k for k in range(second, len(ids)) if after[k]["step"] == 24)
-    assert (after[shift]["offset"], after[shift]["left"], after[shift]["again"]) == (8, 1, DISTANCES - 1)
+    assert (after[shift]["offset"], after[shift]["left"], after[shift]["again"]) == (
+        8,
+        1,
+        DISTANCES - 1,
+    )
 
 
 def test_a_figure_at_the_head_can_be_followed() -> None:
     """Its notes are known to a bar that follows it; without references nothing is told."""
     figure = (Event(0, 12, 40, -1), Event(0, 12, 52, -1), Event(36, 12, 47, -1))
-    ids, scored = codec().encode(replace(song(), references=(FROM_FIGURE, 1), figure=figure), HEAD, with_melody=True)
+    ids, scored = codec().encode(
+        replace(song(), references=(FROM_FIGURE, 1), figure=figure), HEAD, with_melody=True
+    )
     after = told(ids)
     first = ids.index(codec().bar_ids["BAR_4/4"])
     assert (after[first]["offset"], after[first]["left"], after[first]["again"]) == (1, 2, 36)
@@ -117,7 +150,9 @@ def test_plan_and_reference_are_learnt_and_the_melody_is_not() -> None:
     assert not {"PLAN", "FEEL", "KEY", "FINAL"} & counted
     first_bar = names.index("BAR_4/4")
     chords = [k for k, name in enumerate(names) if name.startswith("CHORD_")]
-    assert [scored[k] for k in chords] == [False, *[True] * (len(chords) - 1)], "the first bar's chords are told"
+    assert [scored[k] for k in chords] == [False, *[True] * (len(chords) - 1)], (
+        "the first bar's chords are told"
+    )
     assert not any(scored[: names.index("MELODY")])
     assert first_bar < names.index("Duration_1.0.24", first_bar)
 
@@ -145,13 +180,19 @@ def test_decoding_knows_what_training_knows(groups: int) -> None:
     decoder = Decoder([weights], 1)
     with torch.inference_mode():
         whole = model(input_ids=torch.tensor([ids])).logits[0]
-        found = torch.cat([decoder.start([ids[:100]]), *(decoder.step([[index]]) for index in ids[100:])])
+        found = torch.cat(
+            [decoder.start([ids[:100]]), *(decoder.step([[index]]) for index in ids[100:])]
+        )
     torch.testing.assert_close(found, whole[99:], atol=0.05, rtol=0.02)
 
 
 def test_a_vocabulary_without_plans_has_no_tables_for_them() -> None:
     """Models before plans load as they are, and read the features that they know."""
-    names = [name for name in lists_names() if not name.startswith(("PLAN", "FIGURE", "TUNE", "CHORD", "BASS", "REF"))]
+    names = [
+        name
+        for name in lists_names()
+        if not name.startswith(("PLAN", "FIGURE", "TUNE", "CHORD", "BASS", "REF"))
+    ]
     embedding = FeatureEmbedding(8, names)
     assert not embedding.plans
     assert len(embedding.tables()) == 8

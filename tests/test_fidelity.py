@@ -1,4 +1,6 @@
-"""Fidelity: hand-made cases, agreement with an independent matching and an independent subsequence, and invariances."""
+"""Fidelity: hand-made cases, agreement with an independent matching and an independent subsequence,
+and invariances.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,17 @@ TUNE = [60, 62, 64, 65, 67, 65, 64, 62]
 
 def line(pitch: list[int], melody: bool = True, onset: list[float] | None = None) -> NoteTable:
     """A quarter a note."""
-    return make_notes(onset or [float(k) for k in range(len(pitch))], [1.0] * len(pitch), pitch, melody=melody)
+    return make_notes(
+        onset or [float(k) for k in range(len(pitch))], [1.0] * len(pitch), pitch, melody=melody
+    )
 
 
 def score(*tables: NoteTable, tempo: float = 0.5) -> Piece:
     """A score at ``tempo`` seconds a quarter."""
     notes = np.concatenate([make_notes([], [], []), *tables])
-    piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 16.0), TempoMap(np.zeros(1), np.full(1, tempo)))
+    piece = Piece(
+        notes, "score", bars_of([(0.0, 4, 4)], 16.0), TempoMap(np.zeros(1), np.full(1, tempo))
+    )
     return piece.with_notes(notes)
 
 
@@ -45,15 +51,23 @@ def test_an_arrangement_that_keeps_its_melody() -> None:
     bass = line([36, 43] * 4, melody=False)
     result = fidelity(score(line(TUNE)), score(line(TUNE), bass))
     whole = Found(1.0, 1.0, 1.0)
-    assert (result.melody, result.skyline, result.anywhere, result.subsequence) == (whole, whole, 1.0, whole)
+    assert (result.melody, result.skyline, result.anywhere, result.subsequence) == (
+        whole,
+        whole,
+        1.0,
+        whole,
+    )
     assert 0.5 < result.chroma < 0.9  # the bass adds pitch classes
 
 
 def test_notes_by_hand() -> None:
-    """Of eight notes one is left out, one is a semitone off, one is 60 ms late; one is 40 ms late, which is still found."""
+    """Of eight notes one is left out, one is a semitone off, one is 60 ms late; one is 40 ms late,
+    which is still found.
+    """
     onset = [0.0, 1.0, 2.0, 3.0, 4.0, 5.12, 6.08]
     found = note_f1(
-        timed(score(line(TUNE)), line(TUNE)), timed(score(line(TUNE)), line([60, 62, 63, 65, 67, 65, 64], True, onset))
+        timed(score(line(TUNE)), line(TUNE)),
+        timed(score(line(TUNE)), line([60, 62, 63, 65, 67, 65, 64], True, onset)),
     )
     assert found == Found(5 / 7, 5 / 8, 2 * 5 / 15)
 
@@ -83,7 +97,10 @@ def test_ornaments_keep_the_subsequence() -> None:
 def test_tempo_doesnt_count_between_scores_but_does_in_performances() -> None:
     slow = score(line(TUNE), tempo=1.0)
     assert fidelity(score(line(TUNE)), slow).melody.f1 == 1.0
-    played = [replace(piece, feel="performance", bars=piece.bars[:0]) for piece in (score(line(TUNE)), slow)]
+    played = [
+        replace(piece, feel="performance", bars=piece.bars[:0])
+        for piece in (score(line(TUNE)), slow)
+    ]
     assert fidelity(played[0], played[1]).melody.f1 == pytest.approx(1 / 8)  # the first note alone
 
 
@@ -122,7 +139,9 @@ def table(rows: list[tuple[int, int]]) -> NoteTable:
 
 
 def greedy(reference: NoteTable, estimate: NoteTable) -> int:
-    """Notes matched, pitch by pitch, earliest first: for intervals of one length that is a maximum matching."""
+    """Notes matched, pitch by pitch, earliest first: for intervals of one length that is a maximum
+    matching.
+    """
     matched = 0
     for pitch in range(128):
         a = sorted(reference["onset"][reference["pitch"] == pitch].tolist())
@@ -142,7 +161,9 @@ def test_the_matching_is_a_maximum(a: list[tuple[int, int]], b: list[tuple[int, 
     found = note_f1(table(a), table(b))
     if a and b:
         matched = greedy(table(a), table(b))
-        assert found == pytest.approx(Found(matched / len(b), matched / len(a), 2 * matched / (len(a) + len(b))))
+        assert found == pytest.approx(
+            Found(matched / len(b), matched / len(a), 2 * matched / (len(a) + len(b)))
+        )
 
 
 @given(st.lists(st.integers(0, 4), max_size=24), st.lists(st.integers(0, 4), max_size=24))
@@ -152,7 +173,9 @@ def test_the_subsequence_is_the_tables(a: list[int], b: list[int]) -> None:
     length = np.zeros((len(a) + 1, len(b) + 1), int)
     for i, x in enumerate(a):
         for j, y in enumerate(b):
-            length[i + 1, j + 1] = length[i, j] + 1 if x == y else max(length[i, j + 1], length[i + 1, j])
+            length[i + 1, j + 1] = (
+                length[i, j] + 1 if x == y else max(length[i, j + 1], length[i + 1, j])
+            )
     assert common_subsequence(np.array(a, int), np.array(b, int)) == length[-1, -1]
 
 
@@ -161,11 +184,15 @@ def test_subsequence_by_hand() -> None:
 
 
 def test_chroma_by_hand() -> None:
-    """C against C and G: the cosine is 1/sqrt 2; against D it is 0; silence on one side counts 0."""
+    """C against C and G: the cosine is 1/sqrt 2; against D it is 0; silence on one side counts
+    0.
+    """
     c, fifth = line([60]), make_notes([0.0, 0.0], [1.0, 1.0], [48, 67])
     assert chroma_cosine(c, fifth, 1.0) == pytest.approx(1 / math.sqrt(2))
     assert chroma_cosine(c, line([62]), 1.0) == 0.0
-    assert chroma_cosine(line([60, 60, 60, 60]), c, 1.0) == pytest.approx(2 / 5)  # windows -1..1, 0..2 of five
+    assert chroma_cosine(line([60, 60, 60, 60]), c, 1.0) == pytest.approx(
+        2 / 5
+    )  # windows -1..1, 0..2 of five
     assert chroma_cosine(c, c[:0], 1.0) == 0.0
 
 
@@ -177,7 +204,10 @@ def test_chroma_agrees_with_pretty_midi_and_its_cosine_with_scikit_learn(seed: i
     notes = make_notes(onset, duration, rng.integers(30, 90, 30))
     theirs = pretty_midi.Instrument(0)
     theirs.notes = [
-        pretty_midi.Note(1, int(n["pitch"]), float(n["onset"]) + 1e-6, float(n["onset"] + n["duration"]) + 1e-6) for n in notes
+        pretty_midi.Note(
+            1, int(n["pitch"]), float(n["onset"]) + 1e-6, float(n["onset"] + n["duration"]) + 1e-6
+        )
+        for n in notes
     ]
     mine = sounding_time(notes, np.arange(0, 12, 0.1))
     chroma = theirs.get_chroma(fs=10).T
@@ -191,11 +221,15 @@ def test_chroma_agrees_with_pretty_midi_and_its_cosine_with_scikit_learn(seed: i
 @given(st.lists(st.integers(50, 80), min_size=2, max_size=12), st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
 def test_note_recall_agrees_with_raw_pitch_accuracy(pitch: list[int], seed: int) -> None:
-    """On one grid of notes without rests, recall of notes is mir_eval.melody's raw pitch accuracy of frames."""
+    """On one grid of notes without rests, recall of notes is mir_eval.melody's raw pitch accuracy
+    of frames.
+    """
     rng = np.random.default_rng(seed)
     changed = [int(p) + int(rng.integers(0, 2)) for p in pitch]
     hertz = [440.0 * 2 ** ((np.array(values, float) - 69) / 12) for values in (pitch, changed)]
     cents = [mir_eval.melody.hz2cents(values) for values in hertz]
     voiced = np.ones(len(pitch))
-    theirs = mir_eval.melody.raw_pitch_accuracy(voiced, cents[0], voiced, cents[1], cent_tolerance=49)
+    theirs = mir_eval.melody.raw_pitch_accuracy(
+        voiced, cents[0], voiced, cents[1], cent_tolerance=49
+    )
     assert note_f1(line(pitch), line(changed)).recall == pytest.approx(theirs)

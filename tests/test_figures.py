@@ -55,10 +55,19 @@ def test_a_composers_own_figures_come_first() -> None:
 
 def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
     """By the nearest way; of twice the tempo one in sixteen is drawn."""
-    own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11))
-    assert pitches(chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, D_MINOR, 2, 0, own)) == {52, 54}
-    own = library(("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 120.0, 0))
-    drawn = [chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, seed, own)[0][0].pitch for seed in range(400)]
+    own = library(
+        ("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11)
+    )
+    assert pitches(
+        chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, D_MINOR, 2, 0, own)
+    ) == {52, 54}
+    own = library(
+        ("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 120.0, 0)
+    )
+    drawn = [
+        chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, seed, own)[0][0].pitch
+        for seed in range(400)
+    ]
     assert np.mean(np.array(drawn) == 51) == pytest.approx(1 / 17, abs=0.03)
     again = chosen_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, 7, own)
     assert again[0][0].pitch == drawn[7]
@@ -82,7 +91,10 @@ def test_the_chosen_candidates_figure_goes_on() -> None:
 
     def compose(part: Plan, progress: object) -> list[Candidate]:
         told.append(part.figures)
-        return [Candidate([[k]] * (part.stop or 0), 0.0, 0.0, figure=part.of_candidate(k).figure) for k in range(3)]
+        return [
+            Candidate([[k]] * (part.stop or 0), 0.0, 0.0, figure=part.of_candidate(k).figure)
+            for k in range(3)
+        ]
 
     by_phrases(plan, compose, lambda found, first, end: (2, 0.0))
     assert told == [((), *bar), (bar[1],)]
@@ -97,7 +109,9 @@ def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
         assert len(events) >= 3
 
 
-def test_a_chord_that_is_edited_in_the_sidecar_is_taken(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
+    tiny_package: Path, tmp_path: Path, run: Run
+) -> None:
     """The bars that are made again have it, and the run that makes them says so."""
     write_midi(tune_of(8), tmp_path / "song.mid")
     model = ("--model", str(tiny_package), "--candidates", "2")
@@ -106,20 +120,44 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(tiny_package: Path, tmp_
     data = json.loads(sidecar.read_text())
     data["report"]["harmony"][4]["chords"] = [{"quarter": 0.0, "symbol": "Abdim7", "roman": ""}]
     sidecar.write_text(json.dumps(data))
-    assert run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
+    assert (
+        run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
+    )
     harmony = json.loads((tmp_path / "two.json").read_text())["report"]["harmony"]
     assert harmony[4]["chords"][0]["symbol"] in ("Abdim7", "G#dim7")
-    refused(run("apply", "one.mid", "--style", "bach", "--bars", "7", "-o", "three.mid", *model), "bar 5, which --bars 7")
-    assert run("apply", "two.mid", "--style", "bach", "--bars", "7", "--chords", "Dm7", "-o", "three.mid", *model).code == 0
+    refused(
+        run("apply", "one.mid", "--style", "bach", "--bars", "7", "-o", "three.mid", *model),
+        "bar 5, which --bars 7",
+    )
+    assert (
+        run(
+            "apply",
+            "two.mid",
+            "--style",
+            "bach",
+            "--bars",
+            "7",
+            "--chords",
+            "Dm7",
+            "-o",
+            "three.mid",
+            *model,
+        ).code
+        == 0
+    )
     third = json.loads((tmp_path / "three.json").read_text())["report"]["harmony"]
     assert [chord["symbol"] for chord in third[6]["chords"]] == ["Dm7"]
     assert third[:4] == harmony[:4]
     (tmp_path / "two.json").unlink()
     assert run("replay", "three.json", "--check").code == 0
-    assert [row["chords"] for row in harmony[:4]] == [row["chords"] for row in data["report"]["harmony"][:4]]
+    assert [row["chords"] for row in harmony[:4]] == [
+        row["chords"] for row in data["report"]["harmony"][:4]
+    ]
 
 
-def test_an_older_base_does_not_know_newer_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_base_does_not_know_newer_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_midi(tune_of(2), tmp_path / "song.mid")
     measured = Path(__file__).parents[1] / "eval" / "measured" / "base"
     with pytest.raises(Exception, match="older than that name"):

@@ -1,4 +1,6 @@
-"""``styletransfer finetune`` on a model of two layers: from a folder to a style that plays, killed, repeated, refused."""
+"""``styletransfer finetune`` on a model of two layers: from a folder to a style that plays, killed,
+repeated, refused.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight pieces in two sub-folders, one of them twice under two names, and a file that is no music."""
+    """Eight pieces in two sub-folders, one of them twice under two names, and a file that is no
+    music.
+    """
     folder = tmp_path_factory.mktemp("songs")
     for number in range(8):
         path = folder / ("a", "b")[number % 2] / f"{number}.mid"
@@ -88,10 +92,24 @@ def settings() -> FinetuneConfig:
 
 
 def test_a_folder_becomes_a_style_that_plays(
-    songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    songs: Path,
+    config: Path,
+    tiny_package: Path,
+    own_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    call = ["finetune", str(songs), "--name", "mine", "--config", str(config), "--model", str(tiny_package)]
+    call = [
+        "finetune",
+        str(songs),
+        "--name",
+        "mine",
+        "--config",
+        str(config),
+        "--model",
+        str(tiny_package),
+    ]
     result = CliRunner().invoke(app, call, catch_exceptions=False)
     assert result.exit_code == 0
     assert "broken.mid" in result.output
@@ -101,7 +119,12 @@ def test_a_folder_becomes_a_style_that_plays(
     assert "styletransfer apply happy-birthday --style mine" in result.output
     style = find_style("mine")
     assert style.card is not None
-    assert (style.kind, style.composer, style.card.pieces, style.card.held_out) == ("user", "reserved-0", 7, 1)
+    assert (style.kind, style.composer, style.card.pieces, style.card.held_out) == (
+        "user",
+        "reserved-0",
+        7,
+        1,
+    )
     assert style.card.base == weights_hash(load_package(tiny_package)[2])
     assert style.card.gain is not None
     assert f"a gain of {style.card.gain:.2f}" in result.output
@@ -111,19 +134,34 @@ def test_a_folder_becomes_a_style_that_plays(
     own = own_of(style)
     assert own is not None
     assert np.shape(own.who) == (SIZE,)
-    known = [match_of(read_song(path), indexes_for("mine")).notes >= 20 for path in sorted(songs.glob("*/?.mid"))]
+    known = [
+        match_of(read_song(path), indexes_for("mine")).notes >= 20
+        for path in sorted(songs.glob("*/?.mid"))
+    ]
     assert known.count(True) == 7  # what it learnt from, of eight; none is in the index that ships
-    listed = json.loads(CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output)
+    listed = json.loads(
+        CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output
+    )
     assert [row["path"] for row in listed if row["kind"] == "user"] == [str(own_home / "mine")]
     told = result.output.splitlines()[-1].split()
     assert told[:2] == ["styletransfer", "apply"]
     assert CliRunner().invoke(app, told[1:], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "happy-birthday-mine.mid").is_file()
-    call = ["apply", str(songs / "a" / "2.mid"), "--style", "mine:2,bach:1", "--model", str(tiny_package), "--json"]
+    call = [
+        "apply",
+        str(songs / "a" / "2.mid"),
+        "--style",
+        "mine:2,bach:1",
+        "--model",
+        str(tiny_package),
+        "--json",
+    ]
     report = json.loads(CliRunner().invoke(app, call, catch_exceptions=False).output)
     assert report["melody_notes_kept"] == report["melody_notes"]
     assert Path(report["output"]).is_file()
-    again = CliRunner().invoke(app, ["finetune", str(songs), "--name", "mine", "--config", str(config)])
+    again = CliRunner().invoke(
+        app, ["finetune", str(songs), "--name", "mine", "--config", str(config)]
+    )
     assert isinstance(again.exception, InputError)
     assert "--force" in str(again.exception)
 
@@ -144,16 +182,29 @@ def keep_log(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return kept
 
 
-def test_it_learns(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was learnt by heart is likelier than before, and the best of the checkpoints is the one that stays."""
+def test_it_learns(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was learnt by heart is likelier than before, and the best of the checkpoints is the one
+    that stays.
+    """
     library = Library.load(tiny_data)
-    learnt = [i for i, one in enumerate(library.pieces) if one.split == "train" and one.feel == "score"][:2]
+    learnt = [
+        i for i, one in enumerate(library.pieces) if one.split == "train" and one.feel == "score"
+    ][:2]
     pieces = library.view(learnt, era="unknown", composer="reserved-0")
-    held = replace(pieces.pieces[1], split="validation", notes=pieces.pieces[0].notes, bars=pieces.pieces[0].bars)
+    held = replace(
+        pieces.pieces[1],
+        split="validation",
+        notes=pieces.pieces[0].notes,
+        bars=pieces.pieces[0].bars,
+    )
     pieces = replace(pieces, manifest=replace(pieces.manifest, pieces=(pieces.pieces[0], held)))
     config = replace(settings(), steps=40, evaluate_every=5, patience=20)
     kept = keep_log(monkeypatch)
-    card = finetune(pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
+    card = finetune(
+        pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out"
+    )
     assert card.gain is not None
     assert card.gain > 1
     assert not (tmp_path / "work").exists()
@@ -167,7 +218,9 @@ def test_it_stops_when_the_held_out_pieces_get_no_better(
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
-    card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
+    card = finetune(
+        library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out"
+    )
     assert 4 <= card.steps < 60
     assert max(kept) > min(kept) + 1
     assert card.style_bits == pytest.approx(min(kept), abs=1e-2)
@@ -176,12 +229,23 @@ def test_it_stops_when_the_held_out_pieces_get_no_better(
 def test_the_minutes_end_it_and_the_last_step_is_heard(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The steps after the last validation were thrown away, and a run whose steps became slower went on beyond its minutes."""
+    """The steps after the last validation were thrown away, and a run whose steps became slower
+    went on beyond its minutes.
+    """
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=100_000, evaluate_every=7000, patience=20)
     kept = keep_log(monkeypatch)
     begin = time.monotonic()
-    card = finetune(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out", minutes=0.05)
+    card = finetune(
+        library,
+        tiny_package,
+        "mine",
+        "user",
+        config,
+        tmp_path / "work",
+        tmp_path / "out",
+        minutes=0.05,
+    )
     assert time.monotonic() - begin < 60
     assert len(kept) == 1
     assert card.style_bits == pytest.approx(kept[0], abs=1e-3)
@@ -196,7 +260,9 @@ def test_a_chorale_or_two_of_the_corpus(
         shutil.copy(corpus / name, few / name)
     monkeypatch.setattr(sources, "corpus_folder", lambda name: few)
     said: list[str] = []
-    style = finetune_source("corpus:bach", "bach-chorales", settings(), tiny_package, say=said.append)
+    style = finetune_source(
+        "corpus:bach", "bach-chorales", settings(), tiny_package, say=said.append
+    )
     assert style.card is not None
     assert (style.card.pieces, style.card.held_out, style.card.data) == (4, 1, "corpus:bach")
     assert any("4 pieces to learn from" in sentence for sentence in said)
@@ -206,12 +272,29 @@ def test_killed_it_goes_on_to_the_same_style(
     songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path
 ) -> None:
     whole, killed = (tmp_path / name for name in ("whole", "killed"))
-    call = ["finetune", str(songs), "--name", "mine", "--config", str(config), "--model", str(tiny_package)]
+    call = [
+        "finetune",
+        str(songs),
+        "--name",
+        "mine",
+        "--config",
+        str(config),
+        "--model",
+        str(tiny_package),
+    ]
     command = [sys.executable, "-m", "styletransfer", *call]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"STYLETRANSFER_HOME": str(whole)}, check=True, capture_output=True)
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"STYLETRANSFER_HOME": str(whole)},
+        check=True,
+        capture_output=True,
+    )
     environment = os.environ | {"STYLETRANSFER_HOME": str(killed)}
     work = killed / "styles" / ".mine.work" / "run"
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         while process.poll() is None and last_checkpoint(work) is None:
             time.sleep(0.01)
         process.kill()
@@ -223,7 +306,9 @@ def test_killed_it_goes_on_to_the_same_style(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_what_cannot_be_is_refused_before_any_work(songs: Path, tiny_package: Path, own_home: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_is_refused_before_any_work(
+    songs: Path, tiny_package: Path, own_home: Path, tmp_path: Path
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     (tmp_path / "home").mkdir()
@@ -241,7 +326,9 @@ def test_what_cannot_be_is_refused_before_any_work(songs: Path, tiny_package: Pa
     assert not list(own_home.glob("*"))
 
 
-def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_while_writing_leaves_no_half_style(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And the older style of that name stays."""
     out = tmp_path / "mine"
     out.mkdir()
@@ -269,14 +356,24 @@ def test_a_failure_while_writing_leaves_no_half_style(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["mine"]
 
 
-def test_folders_of_something_else_are_left_alone(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+def test_folders_of_something_else_are_left_alone(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path
+) -> None:
     music = tmp_path / "music"
     music.mkdir()
     (music / "song.mid").write_bytes(b"MThd")
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     for work, out in ((music, tmp_path / "out"), (tmp_path / "work", music)):
         with pytest.raises(InputError, match="something else"):
-            finetune(library, tiny_package, "mine", "user", replace(settings(), steps=2, evaluate_every=1), work, out)
+            finetune(
+                library,
+                tiny_package,
+                "mine",
+                "user",
+                replace(settings(), steps=2, evaluate_every=1),
+                work,
+                out,
+            )
     assert (music / "song.mid").read_bytes() == b"MThd"
 
 
@@ -295,7 +392,9 @@ def test_two_at_once_and_a_home_that_cannot_be(
 
 
 def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_home: Path) -> None:
-    """Neither what an interrupted run with --force has, nor what a process that reads has, nor a folder of something else."""
+    """Neither what an interrupted run with --force has, nor what a process that reads has, nor a
+    folder of something else.
+    """
     (own_home / "mine").mkdir(parents=True)
     (own_home / "mine" / "style.json").write_text("{}")
     checkpoint = own_home / ".mine.work" / "run" / "checkpoint"
@@ -320,7 +419,9 @@ def test_a_melody_alone_teaches_silence_and_it_says_so(tiny_data: Path) -> None:
     assert not any("a melody alone" in sentence for sentence in pieces_of(library))
     alone = replace(library, _notes=library._notes.copy())
     alone._notes["melody"] = True
-    assert any(f"a melody alone: {len(library.select(split='train'))}" in one for one in pieces_of(alone))
+    assert any(
+        f"a melody alone: {len(library.select(split='train'))}" in one for one in pieces_of(alone)
+    )
 
 
 def test_more_minutes_make_a_decay_longer() -> None:
@@ -345,23 +446,40 @@ def test_more_minutes_make_a_decay_longer() -> None:
     ],
 )
 def test_no_feel_is_learnt_by_heart(
-    scores: int, performances: int, share: float, tiny_data: Path, tiny_package: Path, tmp_path: Path
+    scores: int,
+    performances: int,
+    share: float,
+    tiny_data: Path,
+    tiny_package: Path,
+    tmp_path: Path,
 ) -> None:
     """Half of the windows would have come from a composer's only score."""
     library = Library.load(tiny_data)
-    first = {feel: next(one for one in library.pieces if one.feel == feel) for feel in ("score", "performance")}
+    first = {
+        feel: next(one for one in library.pieces if one.feel == feel)
+        for feel in ("score", "performance")
+    }
     counts = {"score": scores, "performance": performances}
-    pieces = tuple(replace(first[feel], split="train", notes=(0, count)) for feel, count in counts.items())
+    pieces = tuple(
+        replace(first[feel], split="train", notes=(0, count)) for feel, count in counts.items()
+    )
     library = replace(library, manifest=replace(library.manifest, pieces=pieces))
     run = FinetuneConfig(steps=100, batch=8).run
     assert module._score_share(run, library, 768) == pytest.approx(share)
 
 
-def test_few_pieces_are_learnt_without_any_held_out(tiny_data: Path, tiny_package: Path, tmp_path: Path) -> None:
+def test_few_pieces_are_learnt_without_any_held_out(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path
+) -> None:
     library = Library.load(tiny_data)
-    pieces = library.view([i for i, one in enumerate(library.pieces) if one.split == "train"][:2], composer="reserved-0")
+    pieces = library.view(
+        [i for i, one in enumerate(library.pieces) if one.split == "train"][:2],
+        composer="reserved-0",
+    )
     assert any("too few pieces" in sentence for sentence in pieces_of(pieces))
-    card = finetune(pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out")
+    card = finetune(
+        pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out"
+    )
     assert (card.held_out, card.gain, card.pieces) == (0, None, 2)
     assert 1 <= card.steps <= 12
 

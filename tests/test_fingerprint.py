@@ -18,7 +18,9 @@ Notes = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def music(seed: int, chords: int = 120) -> Notes:
-    """Random chords of one to three notes, a quarter apart: onsets (notes,) and pitches (notes,)."""
+    """Random chords of one to three notes, a quarter apart: onsets (notes,) and pitches
+    (notes,).
+    """
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 4, chords)
     onset = np.repeat(np.arange(chords) * 0.5, sizes)
@@ -43,14 +45,18 @@ def test_chords_are_sorted_and_tolerance_runs_from_onset_to_onset() -> None:
 
 
 def test_counts_by_hand() -> None:
-    """20 ascending notes have 9 n-grams of 12; with two pitches only, none has 6 distinct ones: the whole is hashed."""
+    """20 ascending notes have 9 n-grams of 12; with two pitches only, none has 6 distinct ones: the
+    whole is hashed.
+    """
     onset = np.arange(20) / 2
     assert len(fingerprint(onset, np.arange(60, 80), "score")) == 9
     assert len(fingerprint(onset, np.tile([60, 62], 10), "score")) == 1
     assert len(fingerprint(onset[:5], np.arange(60, 65), "score")) == 1
     assert len(fingerprint(onset[:0], np.zeros(0, int), "score")) == 0
     shifted = fingerprint(onset, np.arange(61, 81), "score")
-    assert containment(fingerprint(onset, np.arange(60, 80), "score"), shifted) == pytest.approx(8 / 9)
+    assert containment(fingerprint(onset, np.arange(60, 80), "score"), shifted) == pytest.approx(
+        8 / 9
+    )
 
 
 def test_a_performance_is_found_by_its_score_and_other_music_is_not() -> None:
@@ -63,7 +69,9 @@ def test_a_performance_is_found_by_its_score_and_other_music_is_not() -> None:
 
 
 def test_without_tolerance_a_performance_would_be_missed() -> None:
-    """The exact fingerprint finds only half of ASAP's true pairs of a score and a performance: chords are spread."""
+    """The exact fingerprint finds only half of ASAP's true pairs of a score and a performance:
+    chords are spread.
+    """
     score = music(1)
     exact = fingerprint(*performed(score, 2), "score")
     assert containment(fingerprint(*score, "score"), exact) < 0.1
@@ -80,7 +88,10 @@ def test_order_speed_and_transposition() -> None:
 
 def test_similar_pairs_agree_with_counting_each_pair() -> None:
     pieces = [music(seed, 40) for seed in range(6)]
-    whole = (np.concatenate([pieces[0][0], pieces[1][0] + 30]), np.concatenate([pieces[0][1], pieces[1][1]]))
+    whole = (
+        np.concatenate([pieces[0][0], pieces[1][0] + 30]),
+        np.concatenate([pieces[0][1], pieces[1][1]]),
+    )
     prints = [fingerprint(*piece, "score") for piece in [*pieces, whole]]
     prints.append(fingerprint(*performed(pieces[2], 5), "performance"))
     expected = [

@@ -1,6 +1,8 @@
-"""Damaged files of every format: what comes is a piece that can be arranged, or one sentence; nothing else, and soon.
+"""Damaged files of every format: what comes is a piece that can be arranged, or one sentence;
+nothing else, and soon.
 
-The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as many, and new ones.
+The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
+many, and new ones.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from tests.test_songs import LINE, piano_piece, pop_song
 from tests.tiny import codec, random_piece
 
 SECONDS, BYTES = 20, 1 << 30
-"""What one file may take at the most: of time, and of memory beyond what there was before the first."""
+"""What one file may take at the most: of time, and of memory beyond what there was before the
+first.
+"""
 MORE = int(os.environ.get("STYLETRANSFER_FUZZ", "1"))
 
 
@@ -50,7 +54,8 @@ def zipped(xml: bytes) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(
-            "META-INF/container.xml", '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>'
+            "META-INF/container.xml",
+            '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>',
         )
         archive.writestr("a.xml", xml)
     return data.getvalue()
@@ -81,10 +86,22 @@ FILES: dict[str, list[bytes]] = {
 WORDS: dict[str, list[bytes]] = {
     "mid": [
         bytes.fromhex(word)
-        for word in ("ffffff7f", "00000000", "ff2f00", "4d54726b", "ff5103000000", "ff580400001808", "f07f", "8000", "907f7f")
+        for word in (
+            "ffffff7f",
+            "00000000",
+            "ff2f00",
+            "4d54726b",
+            "ff5103000000",
+            "ff580400001808",
+            "f07f",
+            "8000",
+            "907f7f",
+        )
     ],
-    "abc": b"|: :| [1 [2 K: M:0/0 L:1/0 Q:0 (99999 z9999999 C/0 [V:9] [CEG & M:9999/1".split() + [b"\n", b"X:\n"],
-    "krn": b"*M0/4 4..... 0 *^ *v *- =:|! [ ] 1%0 **kern *MM0 4cccccccccccc".split() + [b"\n", b"\t"],
+    "abc": b"|: :| [1 [2 K: M:0/0 L:1/0 Q:0 (99999 z9999999 C/0 [V:9] [CEG & M:9999/1".split()
+    + [b"\n", b"X:\n"],
+    "krn": b"*M0/4 4..... 0 *^ *v *- =:|! [ ] 1%0 **kern *MM0 4cccccccccccc".split()
+    + [b"\n", b"\t"],
     "musicxml": b"<chord/> <rest/> <grace/> <repeat/> <sound/> </measure> <backup> 99999 nan &#0; <!-- ]]>".split(),
     "mxl": [b"PK\x03\x04", b"\x00\x00", b"\xff\xff\xff\xff"],
 }
@@ -94,7 +111,9 @@ VALUES = ("", "0", "-9", "1.5", "nan", "99999999999", "C", "half", "1/0", " ", "
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """A file of a kind after up to six changes: bytes set, cut out, doubled, put in, or another file's from there on."""
+    """A file of a kind after up to six changes: bytes set, cut out, doubled, put in, or another
+    file's from there on.
+    """
     if kind == "mxl" and draw(st.booleans()):
         return zipped(draw(damaged("musicxml")))
     if kind == "musicxml" and draw(st.integers(0, 3)):
@@ -125,13 +144,19 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 @st.composite
 def altered(draw: st.DrawFn) -> bytes:
-    """MusicXML that still is XML: elements without children are cut out, doubled, moved, renamed or given another text."""
+    """MusicXML that still is XML: elements without children are cut out, doubled, moved, renamed or
+    given another text.
+    """
     text = MUSICXML
     for _ in range(draw(st.integers(1, 5))):
         leaves = list(re.finditer(r"<([a-z-]+)([^<>]*)(?:/>|>([^<>]*)</\1>)", text))
         leaf, other = (leaves[draw(st.integers(0, len(leaves) - 1))] for _ in range(2))
         name, value = draw(st.sampled_from((leaf[1], other[1]))), draw(st.sampled_from(VALUES))
-        put = draw(st.sampled_from(("", leaf[0] * 2, other[0], f"<{name}{leaf[2].rstrip('/')}>{value}</{name}>")))
+        put = draw(
+            st.sampled_from(
+                ("", leaf[0] * 2, other[0], f"<{name}{leaf[2].rstrip('/')}>{value}</{name}>")
+            )
+        )
         text = text[: leaf.start()] + put + text[leaf.end() :]
     return text.encode()
 
@@ -149,7 +174,10 @@ def soon() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("mid", 1200), ("abc", 600), ("krn", 120), ("musicxml", 120), ("mxl", 80)])
+@pytest.mark.parametrize(
+    ("kind", "examples"),
+    [("mid", 1200), ("abc", 600), ("krn", 120), ("musicxml", 120), ("mxl", 80)],
+)
 def test_damaged_files(kind: str, examples: int, tmp_path: Path) -> None:
     path, written = tmp_path / f"song.{kind}", tmp_path / "written.mid"
     read, sentences = 0, []

@@ -1,4 +1,6 @@
-"""Locked decoding: whatever is sampled, the melody is whole, nothing lies above it, and the sequence ends."""
+"""Locked decoding: whatever is sampled, the melody is whole, nothing lies above it, and the
+sequence ends.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ MOST_TOKENS = 20_000
 
 
 def random_line(plan: Plan, seed: int) -> tuple[Line, list[int]]:
-    """A line of tokens drawn uniformly from what is allowed, and the whole sequence; some token always is."""
+    """A line of tokens drawn uniformly from what is allowed, and the whole sequence; some token
+    always is.
+    """
     line, rng, ids = Line(codec(), plan), np.random.default_rng(seed), []
     while not line.done:
         if line.forced:
@@ -48,7 +52,9 @@ def random_line(plan: Plan, seed: int) -> tuple[Line, list[int]]:
 def check(plan: Plan, line: Line, ids: list[int]) -> None:
     """All that the grammar promises of a locked line."""
     assert plan.melody is not None
-    tune = [(int(plan.bar_start[b]) + e.step, e) for b, events in enumerate(plan.melody) for e in events]
+    tune = [
+        (int(plan.bar_start[b]) + e.step, e) for b, events in enumerate(plan.melody) for e in events
+    ]
     bars = codec().decode(ids)
     assert bars == [codec().decode_events(bar) for bar in line.bars]
     assert len(bars) == plan.bars
@@ -69,7 +75,9 @@ def check(plan: Plan, line: Line, ids: list[int]) -> None:
 
 
 def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int, Event]]) -> None:
-    """One note: on the subdivision, below the melody, over before that comes to its pitch or lower, begun before its end."""
+    """One note: on the subdivision, below the melody, over before that comes to its pitch or lower,
+    begun before its end.
+    """
     assert plan.subdivision[event.step % len(plan.subdivision)]
     sounding = [note for at, note in tune if at <= now < at + note.duration]
     if sounding:
@@ -83,7 +91,9 @@ def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int
 
 @st.composite
 def melodies(draw: st.DrawFn, scale: int) -> NoteTable:
-    """Up to 14 notes on steps: rests and overlaps, from the lowest key to the highest, ``scale`` steps a second or quarter."""
+    """Up to 14 notes on steps: rests and overlaps, from the lowest key to the highest, ``scale``
+    steps a second or quarter.
+    """
     now, rows = draw(st.integers(0, 60)), []
     for _ in range(draw(st.integers(1, 14))):
         rows.append((now / scale, draw(st.integers(1, 60)) / scale, draw(st.integers(21, 108))))
@@ -94,12 +104,20 @@ def melodies(draw: st.DrawFn, scale: int) -> NoteTable:
 
 @st.composite
 def score_plans(draw: st.DrawFn) -> Plan:
-    """A melody in any metre, with a pick-up or without, in which a change of metre may come a tick late."""
+    """A melody in any metre, with a pick-up or without, in which a change of metre may come a tick
+    late.
+    """
     notes = draw(melodies(24))
     metre = draw(st.sampled_from([(3, 4), (4, 4), (6, 8), (7, 8), (5, 16)]))
     signatures = [(0.0, 1, 8), (0.5, *metre)] if draw(st.booleans()) else [(0.0, *metre)]
     if draw(st.booleans()):
-        signatures.append((signatures[-1][0] + 4 * metre[0] / metre[1] + draw(st.sampled_from([1 / 480, 1.0])), 3, 4))
+        signatures.append(
+            (
+                signatures[-1][0] + 4 * metre[0] / metre[1] + draw(st.sampled_from([1 / 480, 1.0])),
+                3,
+                4,
+            )
+        )
     end = float((notes["onset"] + notes["duration"]).max())
     return plan_of(codec(), codec().grid(Piece(notes, "score", bars_of(signatures, end))))
 
@@ -127,10 +145,13 @@ def test_any_sequence_keeps_the_example_tunes(name: str) -> None:
 
 
 def test_a_bar_of_no_steps_holds_no_note() -> None:
-    """A change of metre a tick off the bar line leaves a bar shorter than half a step; notes were allowed in it, at the
-    step of the next bar's first."""
+    """A change of metre a tick off the bar line leaves a bar shorter than half a step; notes were
+    allowed in it, at the step of the next bar's first."""
     notes = make_notes([0.0, 4.25], [1.0, 1.0], [70, 72], melody=True)
-    plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4), (4 + 1 / 480, 3, 4)], 6.0))))
+    plan = plan_of(
+        codec(),
+        codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4), (4 + 1 / 480, 3, 4)], 6.0))),
+    )
     assert 0 in plan.bar_length
     for seed in range(5):
         line, ids = random_line(plan, seed)
@@ -139,8 +160,8 @@ def test_a_bar_of_no_steps_holds_no_note() -> None:
 
 
 def test_a_long_note_under_a_short_one_is_still_the_ceiling() -> None:
-    """The melody's first note sounds on after its second one is over: nothing may be above it then. The grammar looked
-    at the latest note only."""
+    """The melody's first note sounds on after its second one is over: nothing may be above it then.
+    The grammar looked at the latest note only."""
     notes = make_notes([0.0, 0.5], [3.0, 0.25], [60, 84], melody=True)
     plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0))))
     for seed in range(10):
@@ -149,7 +170,9 @@ def test_a_long_note_under_a_short_one_is_still_the_ceiling() -> None:
 
 def test_finer_notes_come_only_where_the_melody_has_them() -> None:
     onset = np.array([0, 0.125, 0.25, 0.375, 1])
-    piece = Piece(make_notes(onset, [0.1] * 5, [70] * 5, melody=True), "score", bars_of([(0.0, 4, 4)], 4.0))
+    piece = Piece(
+        make_notes(onset, [0.1] * 5, [70] * 5, melody=True), "score", bars_of([(0.0, 4, 4)], 4.0)
+    )
     assert plan_of(codec(), codec().grid(piece)).subdivision[3]
     assert not plan_of(codec(), codec().grid(example("ode-to-joy"))).subdivision[3]
 
@@ -160,13 +183,22 @@ def test_unlocked_lines_may_leave_the_melody_out() -> None:
     line, ids = random_line(plan, 3)
     assert codec().decode(ids) == [codec().decode_events(bar) for bar in line.bars]
     assert plan.melody is not None
-    found = {(bar, e.step, e.pitch) for bar, events in enumerate(codec().decode(ids)) for e in events}
-    assert {(bar, e.step, e.pitch) for bar, events in enumerate(plan.melody) for e in events} - found
+    found = {
+        (bar, e.step, e.pitch) for bar, events in enumerate(codec().decode(ids)) for e in events
+    }
+    assert {
+        (bar, e.step, e.pitch) for bar, events in enumerate(plan.melody) for e in events
+    } - found
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_free_lines_fill_their_bars(feel: Feel) -> None:
-    plan = free_plan(feel, 5, 72 if feel == "score" else FREE_BAR_STEPS, "BAR_3/4" if feel == "score" else "BAR_free")
+    plan = free_plan(
+        feel,
+        5,
+        72 if feel == "score" else FREE_BAR_STEPS,
+        "BAR_3/4" if feel == "score" else "BAR_free",
+    )
     _, ids = random_line(plan, 4)
     bars = codec().decode(ids)
     assert len(bars) == 5
@@ -177,12 +209,16 @@ def test_free_lines_fill_their_bars(feel: Feel) -> None:
 @pytest.mark.parametrize("feel", ["score", "performance"])
 @pytest.mark.parametrize("with_melody", [True, False])
 def test_a_window_that_slides_looks_as_in_training(feel: Feel, with_melody: bool) -> None:
-    """At any moment the context from some bars back is the beginning of the training sequence from that bar."""
+    """At any moment the context from some bars back is the beginning of the training sequence from
+    that bar.
+    """
     grid = codec().grid(random_piece(7, feel))
     plan = plan_of(codec(), grid, locked=False)
     plan = plan if with_melody else replace(plan, melody=None)
     stream, _ = codec().encode(grid, (), with_melody=with_melody)
-    windows = [codec().encode(grid, (), bar, with_melody=with_melody)[0] for bar in range(grid.bars)]
+    windows = [
+        codec().encode(grid, (), bar, with_melody=with_melody)[0] for bar in range(grid.bars)
+    ]
     line = Line(codec(), plan)
     for count, index in enumerate(stream[:-1], 1):
         line.push(index)
@@ -206,7 +242,9 @@ def test_a_forced_token_is_not_up_to_the_sampler() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
-    """The accompaniment ran on under Happy Birthday's last note, into a chord that belongs to no close."""
+    """The accompaniment ran on under Happy Birthday's last note, into a chord that belongs to no
+    close.
+    """
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 4.0], [72, 74, 72], melody=True)
     melody = Piece(notes, "score", bars_of([(0.0, 3, 4)], 6.0))
     line = Line(codec(), plan_of(codec(), codec().grid(melody)))
@@ -214,9 +252,15 @@ def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
     for _ in range(5000):
         if line.done:
             break
-        line.push(line.forced[0] if line.forced else int(rng.choice(np.flatnonzero(line.allowed()))))
+        line.push(
+            line.forced[0] if line.forced else int(rng.choice(np.flatnonzero(line.allowed())))
+        )
     assert line.done
-    starts = [3 * 24 * bar + event.step for bar, ids in enumerate(line.bars) for event in codec().decode_events(ids)]
+    starts = [
+        3 * 24 * bar + event.step
+        for bar, ids in enumerate(line.bars)
+        for event in codec().decode_events(ids)
+    ]
     assert 24 < max(starts) < 4 * 24
 
 
@@ -227,9 +271,15 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     melody = example(name)
     plan = plan_of(codec(), codec().grid(melody))
     line, _ = random_line(plan, seed)
-    events = [(int(plan.bar_start[bar]) + e.step, e) for bar, ids in enumerate(line.bars) for e in codec().decode_events(ids)]
+    events = [
+        (int(plan.bar_start[bar]) + e.step, e)
+        for bar, ids in enumerate(line.bars)
+        for e in codec().decode_events(ids)
+    ]
     assert plan.melody is not None
-    tune = [(int(plan.bar_start[bar]) + e.step, e) for bar, row in enumerate(plan.melody) for e in row]
+    tune = [
+        (int(plan.bar_start[bar]) + e.step, e) for bar, row in enumerate(plan.melody) for e in row
+    ]
     close, tonic = tune[-1][0], estimate_key(melody.notes)
     sounding = [e.pitch for now, e in events if now + e.duration > close]
     classes = {pitch % 12 for pitch in sounding}
@@ -238,17 +288,24 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     struck = [e.pitch for now, e in events if now == close]
     assert min(struck) % 12 == tonic.tonic or struck == [tune[-1][1].pitch]
     end = close + tune[-1][1].duration
-    assert all(0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close)  # the nearest there is
+    assert all(
+        0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close
+    )  # the nearest there is
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_what_is_given_sounds_on(feel: Feel) -> None:
-    """A line that goes on after given bars hears what one hears that has chosen them itself: held notes, dense ones."""
+    """A line that goes on after given bars hears what one hears that has chosen them itself: held
+    notes, dense ones.
+    """
     heard = 0
     for seed in range(8):
         plan = plan_of(codec(), codec().grid(random_piece(seed, feel, 40)))
         walked, _ = random_line(replace(plan, stop=8), seed)
-        first, fresh = Line(codec(), plan), Line(codec(), replace(plan, given=tuple(tuple(ids) for ids in walked.bars)))
+        first, fresh = (
+            Line(codec(), plan),
+            Line(codec(), replace(plan, given=tuple(tuple(ids) for ids in walked.bars))),
+        )
         left = [*map(list, walked.bars)]
         while first.bar < 8 or first.forced:
             if first.forced:
@@ -267,16 +324,27 @@ def line_at_close() -> Line:
     """A tune in C major alone, up to its last note, a C6."""
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
-    line = Line(codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0)))))
+    line = Line(
+        codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0))))
+    )
     first = codec().first_pitch - LOWEST_PITCH
     while len(line.bars) < 2 or line.forced or line._step < 6 * 24:
         allowed = np.flatnonzero(line.allowed()) if not line.forced else [line.forced[0]]
-        line.push(int(max(allowed, key=lambda k: (codec().kind_of(int(k))[0] == "shift", k - first in pitches))))
+        line.push(
+            int(
+                max(
+                    allowed,
+                    key=lambda k: (codec().kind_of(int(k))[0] == "shift", k - first in pitches),
+                )
+            )
+        )
     return line
 
 
 def pitches_allowed(line: Line) -> set[int]:
-    return {int(k) + LOWEST_PITCH for k in np.flatnonzero(line.allowed()[codec().first_pitch :][:88])}
+    return {
+        int(k) + LOWEST_PITCH for k in np.flatnonzero(line.allowed()[codec().first_pitch :][:88])
+    }
 
 
 def strike(line: Line, pitch: int) -> None:
@@ -286,8 +354,8 @@ def strike(line: Line, pitch: int) -> None:
 
 
 def test_a_close_has_a_low_bass() -> None:
-    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its triad may come, a fifth
-    where a third fits between it and the tune."""
+    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its
+    triad may come, a fifth where a third fits between it and the tune."""
     line = line_at_close()
     assert pitches_allowed(line) == {24, 36, 48, 84}
     strike(line, 48)
@@ -295,37 +363,50 @@ def test_a_close_has_a_low_bass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("struck", "then"), [([55], {64, 76}), ([55, 64], {67, 72, 76, 79, 84}), ([52, 55], {60, 64, 67, 72, 76, 79, 84})]
+    ("struck", "then"),
+    [([55], {64, 76}), ([55, 64], {67, 72, 76, 79, 84}), ([52, 55], {60, 64, 67, 72, 76, 79, 84})],
 )
 def test_a_close_has_no_bare_fifth(struck: list[int], then: set[int]) -> None:
-    """One in seven closed so, of composers' scores one in twenty-six: after a fifth the third has to come."""
+    """One in seven closed so, of composers' scores one in twenty-six: after a fifth the third has
+    to come.
+    """
     line = line_at_close()
     for pitch in (48, *struck):
         strike(line, pitch)
     assert pitches_allowed(line) == then
     codes = set(np.flatnonzero(line.allowed()).tolist())
-    assert codes == {pitch + codec().first_pitch - LOWEST_PITCH for pitch in then}  # the tune's note is due, too
+    assert codes == {
+        pitch + codec().first_pitch - LOWEST_PITCH for pitch in then
+    }  # the tune's note is due, too
 
 
 def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
-    """Against what sounds of the tune and of the accompaniment, and against the tune's notes that a long note would meet."""
+    """Against what sounds of the tune and of the accompaniment, and against the tune's notes that a
+    long note would meet.
+    """
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [72, 65, 72], melody=True)
     plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0))))
-    line, first, quarter = Line(codec(), plan), codec().first_pitch - LOWEST_PITCH, codec().durations.tolist().index(24)
+    line, first, quarter = (
+        Line(codec(), plan),
+        codec().first_pitch - LOWEST_PITCH,
+        codec().durations.tolist().index(24),
+    )
     while line.forced:
         line.push(line.forced[0])
     assert {int(k) - first for k in np.flatnonzero(line.bias())} == {59, 71, 73, 85}
     line.push(first + 64)
     durations = line.bias()[codec().first_duration :][: len(codec().durations)]
-    assert durations.tolist() == [0.0] * (quarter + 1) + [CLASH_BIAS] * (len(durations) - quarter - 1)  # F follows above E
+    assert durations.tolist() == [0.0] * (quarter + 1) + [CLASH_BIAS] * (
+        len(durations) - quarter - 1
+    )  # F follows above E
     line.push(codec().first_duration + quarter)
     assert {int(k) - first for k in np.flatnonzero(line.bias())} == {59, 71, 73, 85, 51, 63, 65, 77}
     assert set(line.bias()) == {0.0, CLASH_BIAS}
 
 
 def test_what_is_dense_gets_no_denser() -> None:
-    """In a performance a further note costs in proportion to what the last seconds have above the usual; a due melody note
-    costs nothing, and time makes up for it."""
+    """In a performance a further note costs in proportion to what the last seconds have above the
+    usual; a due melody note costs nothing, and time makes up for it."""
     melody = Piece(make_notes([0.0, 20.0], [20.0, 1.0], [100, 60], melody=True), "performance")
     line = Line(codec(), plan_of(codec(), codec().grid(melody)))
     pitches = slice(codec().first_pitch, codec().first_pitch + 88)
@@ -336,7 +417,11 @@ def test_what_is_dense_gets_no_denser() -> None:
         line.push(index)
 
     def strike(pitch: int) -> None:
-        for index in (codec().first_pitch + pitch - LOWEST_PITCH, codec().first_velocity, codec().first_duration):
+        for index in (
+            codec().first_pitch + pitch - LOWEST_PITCH,
+            codec().first_velocity,
+            codec().first_duration,
+        ):
             take(index)
 
     strike(100)
@@ -379,8 +464,12 @@ def test_a_close_is_not_piled_up() -> None:
 
 @pytest.mark.parametrize("told", [False, True])
 def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
-    """Token by token, its end included, as long as it is the same as both bars before; another bar is free."""
-    plan = replace(free_plan("performance", 4, FREE_BAR_STEPS, "BAR_free"), melody=((),) * 4 if told else None)
+    """Token by token, its end included, as long as it is the same as both bars before; another bar
+    is free.
+    """
+    plan = replace(
+        free_plan("performance", 4, FREE_BAR_STEPS, "BAR_free"), melody=((),) * 4 if told else None
+    )
     again = codec().encode_events([Event(0, 48, 60, 9), Event(48, 48, 64, 9)])
     given = replace(plan, given=(tuple(again), tuple(again)))
     end = codec().melody if told else codec().bar_ids["BAR_free"]

@@ -1,5 +1,5 @@
-"""Decoding under plans with chords, references, a figure and notes above the tune: whatever a model of
-random weights likes, the tune is whole, and the sequence is one of those that training has."""
+"""Decoding under plans with chords, references, a figure and notes above the tune: whatever a model
+of random weights likes, the tune is whole, and the sequence is one of those that training has."""
 
 from __future__ import annotations
 
@@ -40,9 +40,14 @@ def weights(context: int = 1024) -> Weights:
 
 
 def plan(bars: int = 5, upbeat: int = 1, silent: Sequence[int] = (2,), **chosen: Any) -> Plan:
-    """A tune with a pick-up and an empty bar, under chords that come on its beats, with references and notes above."""
+    """A tune with a pick-up and an empty bar, under chords that come on its beats, with references
+    and notes above.
+    """
     melody = tune_of(bars, upbeat, silent)
-    chords = chords_of_line(LINE if bars == 5 else " | ".join(LINE.split(" | ")[k % 5] for k in range(bars)), melody.bars)
+    chords = chords_of_line(
+        LINE if bars == 5 else " | ".join(LINE.split(" | ")[k % 5] for k in range(bars)),
+        melody.bars,
+    )
     made = plan_of(codec(), codec().grid(melody))
     told = chords_by_bar(chords, made.bar_start, made.bar_length)
     return replace(made, **({"chords": told, "references": True, "above": True} | chosen))
@@ -83,20 +88,30 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(plan: Plan, context: int = 1024, **settings: Any) -> list[Candidate]:
     config = SamplingConfig(**({"candidates": 2, "strength": 1.0} | settings))
-    return sample(voices_of(weights(context), [(weights(context), BACH, 1.0)], 1.0), codec(), plan, config)
+    return sample(
+        voices_of(weights(context), [(weights(context), BACH, 1.0)], 1.0), codec(), plan, config
+    )
 
 
 def placed(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
     """The notes of decoded bars, each with its step from the start."""
     starts = plan.bar_start.tolist()
-    return [(starts[bar] + event.step, event) for bar, ids in enumerate(bars) for event in codec().decode_events(ids)]
+    return [
+        (starts[bar] + event.step, event)
+        for bar, ids in enumerate(bars)
+        for event in codec().decode_events(ids)
+    ]
 
 
 def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
     """All that is promised of the bars of a locked line; returns the accompaniment."""
     assert plan.melody is not None
     starts = plan.bar_start.tolist()
-    tune = [(starts[bar] + event.step, event) for bar, events in enumerate(plan.melody) for event in events]
+    tune = [
+        (starts[bar] + event.step, event)
+        for bar, events in enumerate(plan.melody)
+        for event in events
+    ]
     for bar, ids in enumerate(bars):
         events = codec().decode_events(ids)
         assert set(plan.melody[bar]) <= set(events), f"bar {bar} lacks a note of the tune"
@@ -108,8 +123,12 @@ def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
     for now, event in rest:
         for begin, note in tune:
             if note.pitch == event.pitch:
-                assert not begin <= now < begin + note.duration, "a sounding note of the tune is struck"
-                assert not now <= begin < now + event.duration, "a note of the tune is struck while it sounds"
+                assert not begin <= now < begin + note.duration, (
+                    "a sounding note of the tune is struck"
+                )
+                assert not now <= begin < now + event.duration, (
+                    "a note of the tune is struck while it sounds"
+                )
     return rest
 
 
@@ -118,10 +137,22 @@ def grid_of(plan: Plan, bars: Sequence[Sequence[int]], references: Sequence[int]
     onset, _, pitch = plan.locked_notes
     tune = set(zip(onset.tolist(), pitch.tolist(), strict=True))
     notes = placed(plan, bars)
-    rows = [(now, event.duration, event.pitch, 0, (now, event.pitch) in tune) for now, event in notes]
+    rows = [
+        (now, event.duration, event.pitch, 0, (now, event.pitch) in tune) for now, event in notes
+    ]
     onset, duration, pitch, velocity, melody = np.array(rows, np.int64).T
     time = plan.bar_start, plan.bar_length, plan.bar_metre
-    return Grid("score", onset, duration, pitch, velocity, melody.astype(bool), *time, plan.chords, tuple(references))
+    return Grid(
+        "score",
+        onset,
+        duration,
+        pitch,
+        velocity,
+        melody.astype(bool),
+        *time,
+        plan.chords,
+        tuple(references),
+    )
 
 
 # --- what is decoded ------------------------------------------------------------------------------
@@ -155,7 +186,9 @@ def test_below_the_tune_nothing_lies_above_it() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_decoded_is_what_training_has(seed: int) -> None:
-    """The tokens are those of the decoded notes under the plan's chords and the references that were chosen."""
+    """The tokens are those of the decoded notes under the plan's chords and the references that
+    were chosen.
+    """
     locked = plan(figures=(FIGURE, ()))
     candidates = run(locked, seed=seed)
     for one, line in zip(candidates, Walked.made, strict=True):
@@ -175,13 +208,17 @@ def test_references_are_of_bars_that_there_are() -> None:
         for one, line in zip(candidates, Walked.made, strict=True):
             assert len(line.references) == len(one.bars)
             for bar, back in enumerate(line.references):
-                assert (back == FROM_FIGURE and one.figure == FIGURE) or 0 <= back <= min(bar, FARTHEST)
+                assert (back == FROM_FIGURE and one.figure == FIGURE) or 0 <= back <= min(
+                    bar, FARTHEST
+                )
             chosen += line.references
     assert set(chosen) >= {0, 1, FROM_FIGURE}
 
 
 def test_the_model_is_told_the_figure_and_the_chords() -> None:
-    """The figure before everything, the first two bars' chords before the first bar, no chord as itself."""
+    """The figure before everything, the first two bars' chords before the first bar, no chord as
+    itself.
+    """
     locked = plan(figures=(FIGURE, ()))
     run(locked)
     first, second = Counted.starts[0]
@@ -199,14 +236,21 @@ def test_the_model_is_told_the_figure_and_the_chords() -> None:
     assert names[names.index("CHORD_7:dominant-seventh") + 1] == "BASS_11"
 
 
-# --- windows, given bars, Ctrl-C --------------------------------------------------------------------
+# --- windows, given bars, Ctrl-C
+# --------------------------------------------------------------------
 
 
 def test_a_window_that_slides_under_a_plan_looks_as_in_training() -> None:
-    """At any moment the context from some bars back is the beginning of a training sequence from that bar."""
+    """At any moment the context from some bars back is the beginning of a training sequence from
+    that bar.
+    """
     grid = codec().grid(random_piece(7, "score"))
     starts = grid.bar_start / STEPS_PER_QUARTER
-    rows = [(start + add, 1.5, k % 12, k % 9, k % 12) for k, start in enumerate(starts) for add in (0.0, 1.5)]
+    rows = [
+        (start + add, 1.5, k % 12, k % 9, k % 12)
+        for k, start in enumerate(starts)
+        for add in (0.0, 1.5)
+    ]
     told = chords_by_bar(np.array(rows, CHORD_DTYPE), grid.bar_start, grid.bar_length)
     grid = replace(grid, chords=told, references=references_of(figures_of(codec(), grid)))
     assert max(grid.references) > 1
@@ -229,7 +273,9 @@ def test_a_window_that_slides_under_a_plan_looks_as_in_training() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_window_slides(seed: int) -> None:
-    """Every start has the figure and the last whole bars, as the training sequence from the first of these has them."""
+    """Every start has the figure and the last whole bars, as the training sequence from the first
+    of these has them.
+    """
     locked = plan(12, silent=(2, 3), figures=(FIGURE,))
     candidates = run(locked, 300, seed=seed)
     assert len(Counted.starts) > 2
@@ -238,7 +284,9 @@ def test_the_window_slides(seed: int) -> None:
     for one, line in zip(candidates, Walked.made, strict=True):
         check(locked, one.bars)
         grid = grid_of(locked, one.bars, line.references)
-        streams.append([codec().encode(grid, (), bar, with_melody=True)[0] for bar in range(grid.bars)])
+        streams.append(
+            [codec().encode(grid, (), bar, with_melody=True)[0] for bar in range(grid.bars)]
+        )
     whole = 0
     for rows in Counted.starts:
         for ids, windows in zip(rows, streams, strict=True):
@@ -253,7 +301,9 @@ def test_the_window_slides(seed: int) -> None:
 
 @pytest.mark.parametrize("context", [1024, 150])
 def test_bars_that_are_given_stand(context: int) -> None:
-    """And the line goes on as one that has decoded them: same references, same tune; up to the bar to stop at."""
+    """And the line goes on as one that has decoded them: same references, same tune; up to the bar
+    to stop at.
+    """
     locked = plan(10, figures=(FIGURE,))
     first = run(replace(locked, stop=6), context, candidates=1)[0]
     assert len(first.bars) == 6
@@ -272,23 +322,50 @@ def test_bars_that_are_given_stand(context: int) -> None:
 
 
 def test_given_bars_follow_the_nearest_that_is_like_them() -> None:
-    """Two figures in turn, each moved with the harmony, are followed two bars back, the figure at the head else."""
+    """Two figures in turn, each moved with the harmony, are followed two bars back, the figure at
+    the head else.
+    """
     waltz = (Event(0, 24, 45, -1), Event(24, 24, 52, -1), Event(48, 24, 52, -1))
-    broken = tuple(Event(step, 12, pitch, -1) for step, pitch in zip((0, 12, 36, 60), (45, 49, 52, 49), strict=True))
+    broken = tuple(
+        Event(step, 12, pitch, -1)
+        for step, pitch in zip((0, 12, 36, 60), (45, 49, 52, 49), strict=True)
+    )
     locked = plan(6, 0, (), figures=(waltz,))
     given = []
     for number, figure in enumerate((broken, waltz, broken, waltz, broken)):
         moved = [event._replace(pitch=event.pitch + 2 * number) for event in figure]
         assert locked.melody is not None
         given.append(tuple(codec().encode_events(sorted([*locked.melody[number], *moved]))))
-    assert Line(codec(), replace(locked, given=tuple(given), figures=())).references == [0, 0, 2, 2, 2]
-    assert Line(codec(), replace(locked, given=tuple(given))).references == [0, FROM_FIGURE, 2, 2, 2]
+    assert Line(codec(), replace(locked, given=tuple(given), figures=())).references == [
+        0,
+        0,
+        2,
+        2,
+        2,
+    ]
+    assert Line(codec(), replace(locked, given=tuple(given))).references == [
+        0,
+        FROM_FIGURE,
+        2,
+        2,
+        2,
+    ]
 
 
 def _alone(events: Sequence[Event]) -> Grid:
     onset, duration, pitch, velocity = np.array(events, np.int64).T
     none = np.zeros(len(events), bool)
-    return Grid("score", onset, duration, pitch, velocity * 0, none, np.array([0]), np.array([72]), ("BAR_3/4",))
+    return Grid(
+        "score",
+        onset,
+        duration,
+        pitch,
+        velocity * 0,
+        none,
+        np.array([0]),
+        np.array([72]),
+        ("BAR_3/4",),
+    )
 
 
 @pytest.mark.parametrize("share", [0.2, 0.35, 0.6, 0.8])

@@ -1,11 +1,23 @@
-"""The harmoniser by rules: chords that anyone would choose, in a register where a pianist would play them."""
+"""The harmoniser by rules: chords that anyone would choose, in a register where a pianist would
+play them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from styletransfer.evaluation.harmoniser import BASS, HIGH, LOW, Chord, best_path, chords_of, fits, harmonise, right_hand
+from styletransfer.evaluation.harmoniser import (
+    BASS,
+    HIGH,
+    LOW,
+    Chord,
+    best_path,
+    chords_of,
+    fits,
+    harmonise,
+    right_hand,
+)
 from styletransfer.evaluation.measures.harmony import segments
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Piece, bars_of, make_notes
@@ -13,7 +25,9 @@ from styletransfer.music.notes import Piece, bars_of, make_notes
 C_MAJOR, A_MINOR = Key(0, "major"), Key(9, "minor")
 
 
-def tune(pitches: list[int], quarters: float = 1.0, metre: tuple[int, int] = (4, 4), start: float = 0.0) -> Piece:
+def tune(
+    pitches: list[int], quarters: float = 1.0, metre: tuple[int, int] = (4, 4), start: float = 0.0
+) -> Piece:
     onset = start + quarters * np.arange(len(pitches))
     notes = make_notes(onset, np.full(len(pitches), quarters), pitches, melody=True)
     return Piece(notes, "score", bars_of([(0.0, *metre)], start + quarters * len(pitches)))
@@ -50,7 +64,9 @@ def test_the_seventh_is_for_a_melody_that_has_it() -> None:
     with_f = fits(tune([71, 65]).notes, np.array([0.0, 2.0]), chords)[0]
     by_name = dict(zip(names(list(chords)), with_f, strict=True))
     assert by_name["7 seventh"] == 1
-    assert by_name["7 major"] == pytest.approx(1 / 3)  # b is struck first and counts twice: (2 - 1) / 3
+    assert by_name["7 major"] == pytest.approx(
+        1 / 3
+    )  # b is struck first and counts twice: (2 - 1) / 3
     assert by_name["0 major"] == -1
 
 
@@ -58,7 +74,9 @@ def test_a_rest_keeps_its_chord() -> None:
     """Bar 2 is silent: the tonic of bar 1 stays, rather than another chord without reason."""
     notes = make_notes([0.0, 8.0], [4.0, 4.0], [64, 72], melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 12.0))
-    assert {chord.degree for chord in best_path(piece.notes, segments(piece), chords_of(C_MAJOR))} == {0}
+    assert {
+        chord.degree for chord in best_path(piece.notes, segments(piece), chords_of(C_MAJOR))
+    } == {0}
 
 
 def test_voicing() -> None:
@@ -74,17 +92,24 @@ def test_voicing() -> None:
 
 
 def test_an_arrangement() -> None:
-    """Every melody note is there; the chords are below it, begin with the first full bar, and end with the tune."""
+    """Every melody note is there; the chords are below it, begin with the first full bar, and end
+    with the tune.
+    """
     piece = tune([67, 67, 69, 67, 72, 71, 71, 72, 74, 72, 72], metre=(3, 4), start=2.0)
     piece = Piece(piece.notes, "score", bars_of([(0.0, 3, 4)], 13.0))
     made = harmonise(piece)
-    assert made.melody[["onset", "duration", "pitch"]].tolist() == piece.notes[["onset", "duration", "pitch"]].tolist()
+    assert (
+        made.melody[["onset", "duration", "pitch"]].tolist()
+        == piece.notes[["onset", "duration", "pitch"]].tolist()
+    )
     chords = made.notes[~made.notes["melody"]]
     assert chords["onset"].min() == 3.0  # the note at 2 is a pick-up
     assert (chords["onset"] + chords["duration"]).max() == 13.0
     assert chords["pitch"].min() >= BASS
     for note in piece.notes:
-        sounding = (chords["onset"] < note["onset"] + note["duration"]) & (chords["onset"] + chords["duration"] > note["onset"])
+        sounding = (chords["onset"] < note["onset"] + note["duration"]) & (
+            chords["onset"] + chords["duration"] > note["onset"]
+        )
         assert (chords["pitch"][sounding] < note["pitch"]).all()
     for onset in np.unique(chords["onset"]):
         assert 3 <= (chords["onset"] == onset).sum() <= 5

@@ -1,4 +1,6 @@
-"""The harmoniser that is learnt: frames, the network, sampling, rules of craft, what a user has fixed, and the recipe."""
+"""The harmoniser that is learnt: frames, the network, sampling, rules of craft, what a user has
+fixed, and the recipe.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def table_of(*rows: tuple[float, float, int, int, int]) -> ChordTable:
 def tiny() -> Shipped:
     """A small network with random weights."""
     torch.manual_seed(0)
-    config = net.HarmoniserConfig(("bach",), ("baroque",), encoder=8, layers=1, decoder=16, fit=8, style=8)
+    config = net.HarmoniserConfig(
+        ("bach",), ("baroque",), encoder=8, layers=1, decoder=16, fit=8, style=8
+    )
     model = net.Harmoniser(config)
     model.train(False)
     return Shipped(model, {"pieces": {"bach": {"hymn": 9, "song": 1}, "baroque": {"keyboard": 9}}})
@@ -48,11 +52,14 @@ def moved(piece: Piece, semitones: int) -> Piece:
     return replace(piece, notes=notes, key_signatures=())
 
 
-# --- frames ----------------------------------------------------------------------------------------------------------------
+# --- frames
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_frames_are_beats_within_bars() -> None:
-    """A pick-up of a beat takes the last place of its bar; a rest is one; halves of a beat are told apart."""
+    """A pick-up of a beat takes the last place of its bar; a rest is one; halves of a beat are told
+    apart.
+    """
     notes = make_notes([0.0, 1.0, 1.5, 3.0], [1.0, 0.5, 0.5, 1.0], [67, 60, 62, 64], melody=True)
     bars = bars_of([(0.0, 1, 4), (1.0, 3, 4)], 4.0)
     frames = frames_of(notes, bars, 100)
@@ -64,7 +71,9 @@ def test_frames_are_beats_within_bars() -> None:
     assert frames.sound.sum() == 6
 
 
-@pytest.mark.parametrize(("metre", "frames"), [((6, 8), 2), ((3, 8), 3), ((2, 2), 4), ((12, 8), 4), ((5, 4), 5)])
+@pytest.mark.parametrize(
+    ("metre", "frames"), [((6, 8), 2), ((3, 8), 3), ((2, 2), 4), ((12, 8), 4), ((5, 4), 5)]
+)
 def test_beats_of_metres(metre: tuple[int, int], frames: int) -> None:
     bars = bars_of([(0.0, *metre)], 0.1)
     assert len(frames_of(make_notes([0.0], [0.1], [60], melody=True), bars, 100)) == frames
@@ -77,26 +86,40 @@ def test_chords_go_to_frames_and_back() -> None:
     assert chord_table(chord_frames(table, frames), frames).tobytes() == table.tobytes()
 
 
-# --- the network and sampling ----------------------------------------------------------------------------------------------
+# --- the network and sampling
+# ----------------------------------------------------------------------------------------------
 
 
 def test_sampled_chances_are_those_of_training(tiny: Shipped) -> None:
-    """The decoder goes frame by frame in sampling and over all frames at once in training: the same nats."""
+    """The decoder goes frame by frame in sampling and over all frames at once in training: the same
+    nats.
+    """
     piece = moved(example("greensleeves"), 2)
-    frames, key = frames_of(piece.notes, piece.bars, piece.tempo.quarters_per_minute()), key_of(piece)
-    proposals = propose(piece, replace(FEW, guarded=False, composer="bach", genre="song"), harmoniser=tiny)
+    frames, key = (
+        frames_of(piece.notes, piece.bars, piece.tempo.quarters_per_minute()),
+        key_of(piece),
+    )
+    proposals = propose(
+        piece, replace(FEW, guarded=False, composer="bach", genre="song"), harmoniser=tiny
+    )
     keys = np.zeros(24)
     keys[key.tonic + 12 * (key.mode == "minor")] = 1
     for table, nats in proposals[:3]:
-        told = Example(0, (Telling(frames, 0, keys),), chord_frames(table, frames), "bach", "unknown", "song")
+        told = Example(
+            0, (Telling(frames, 0, keys),), chord_frames(table, frames), "bach", "unknown", "song"
+        )
         with torch.inference_mode():
             loss = losses(tiny.model, [whole(told, tiny.model.config)])
-        assert float(loss["change"] + loss["chord"] + loss["bass"]) / len(frames) == pytest.approx(-nats, abs=1e-4)
+        assert float(loss["change"] + loss["chord"] + loss["bass"]) / len(frames) == pytest.approx(
+            -nats, abs=1e-4
+        )
 
 
 def test_same_seed_same_chords(tiny: Shipped) -> None:
     one, two = (propose(example("ode-to-joy"), FEW, harmoniser=tiny) for _ in range(2))
-    assert [(table.tobytes(), score) for table, score in one] == [(table.tobytes(), score) for table, score in two]
+    assert [(table.tobytes(), score) for table, score in one] == [
+        (table.tobytes(), score) for table, score in two
+    ]
     assert [score for _, score in one] == sorted((score for _, score in one), reverse=True)
     other = propose(example("ode-to-joy"), replace(FEW, seed=4), harmoniser=tiny)
     assert other[0][0].tobytes() != one[0][0].tobytes()
@@ -107,17 +130,28 @@ def test_chords_move_with_the_tune(tiny: Shipped, strength: float) -> None:
     settings = replace(FEW, strength=strength, composer="bach")
     plain = moved(example("happy-birthday"), 0)
     for (here, one), (there, two) in zip(
-        propose(plain, settings, harmoniser=tiny), propose(moved(plain, 3), settings, harmoniser=tiny), strict=True
+        propose(plain, settings, harmoniser=tiny),
+        propose(moved(plain, 3), settings, harmoniser=tiny),
+        strict=True,
     ):
         assert one == pytest.approx(two, abs=1e-5)
-        assert ((here["root"] + 3) % 12)[here["root"] >= 0].tolist() == there["root"][here["root"] >= 0].tolist()
+        assert ((here["root"] + 3) % 12)[here["root"] >= 0].tolist() == there["root"][
+            here["root"] >= 0
+        ].tolist()
 
 
 def test_what_is_fixed_stands(tiny: Shipped) -> None:
-    """Spans that a user has fixed, on beats or off them, at the end too, are in every proposal as they were given."""
+    """Spans that a user has fixed, on beats or off them, at the end too, are in every proposal as
+    they were given.
+    """
     piece = example("auld-lang-syne")
     end = float(piece.bars["start"][-1] + piece.bars["length"][-1])
-    fixed = table_of((3, 2, 2, SEVENTH, 6), (7.25, 1.5, 9, MINOR, -1), (12, 1, -1, -1, -1), (end - 2, 2, 7, MAJOR, 7))
+    fixed = table_of(
+        (3, 2, 2, SEVENTH, 6),
+        (7.25, 1.5, 9, MINOR, -1),
+        (12, 1, -1, -1, -1),
+        (end - 2, 2, 7, MAJOR, 7),
+    )
     for table, _ in propose(piece, FEW, constraints=fixed, harmoniser=tiny):
         assert table["start"][0] == piece.bars["start"][0]
         assert np.allclose(table["start"][1:], (table["start"] + table["length"])[:-1])
@@ -154,15 +188,20 @@ def test_the_genre_is_the_styles(tiny: Shipped) -> None:
 
 
 def test_the_key_is_of_the_signature() -> None:
-    """A tune of few notes fits several keys: the signature tells which, but not one that the tune contradicts."""
+    """A tune of few notes fits several keys: the signature tells which, but not one that the tune
+    contradicts.
+    """
     notes = make_notes([0.0, 1.0, 2.0, 3.0], [1.0] * 4, [64, 67, 69, 67], melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), key_signatures=((0.0, 0, False),))
     assert key_of(replace(piece, key_signatures=())) == Key(7, "major")
     assert key_of(piece) == Key(0, "major")
-    assert key_of(replace(example("ode-to-joy"), key_signatures=((0.0, -5, False),))) == Key(2, "major")
+    assert key_of(replace(example("ode-to-joy"), key_signatures=((0.0, -5, False),))) == Key(
+        2, "major"
+    )
 
 
-# --- rules of craft --------------------------------------------------------------------------------------------------------
+# --- rules of craft
+# --------------------------------------------------------------------------------------------------------
 
 
 def rules(piece: Piece, key: Key, *rows: tuple[float, float, int, int, int]) -> dict[str, float]:
@@ -176,10 +215,28 @@ def rules(piece: Piece, key: Key, *rows: tuple[float, float, int, int, int]) -> 
 def test_rules() -> None:
     """Five bars in G, the tune over a C sharp in the third."""
     pitch = [67, 71, 74, 71, 69, 66, 69, 72, 73, 69, 73, 69, 74, 66, 69, 66, 67]
-    piece = Piece(make_notes(list(range(17)), [1.0] * 16 + [4.0], pitch, melody=True), "score", bars_of([(0.0, 4, 4)], 20.0))
+    piece = Piece(
+        make_notes(list(range(17)), [1.0] * 16 + [4.0], pitch, melody=True),
+        "score",
+        bars_of([(0.0, 4, 4)], 20.0),
+    )
     key = Key(7, "major")
-    good = rules(piece, key, (0, 4, 7, 0, 7), (4, 4, 2, 4, 2), (8, 4, 9, 0, 9), (12, 4, 2, 4, 2), (16, 4, 7, 0, 7))
-    assert good == {"cadence": 0, "contradiction": 0, "foreign": 0, "accidental": 0, "standstill": 0}
+    good = rules(
+        piece,
+        key,
+        (0, 4, 7, 0, 7),
+        (4, 4, 2, 4, 2),
+        (8, 4, 9, 0, 9),
+        (12, 4, 2, 4, 2),
+        (16, 4, 7, 0, 7),
+    )
+    assert good == {
+        "cadence": 0,
+        "contradiction": 0,
+        "foreign": 0,
+        "accidental": 0,
+        "standstill": 0,
+    }
     held = rules(piece, key, (0, 8, 7, 0, 7), (8, 4, 9, 1, 9), (12, 4, 0, 0, 0), (16, 4, 7, 0, 7))
     assert held["contradiction"] == 8 / 20
     assert held["accidental"] == 1
@@ -213,7 +270,8 @@ def test_a_guarded_tune_begins_and_ends_at_home(tiny: Shipped, name: str) -> Non
         assert table[-1]["quality"] == (MINOR if key.mode == "minor" else MAJOR)
 
 
-# --- training and files ----------------------------------------------------------------------------------------------------
+# --- training and files
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_learnt_by_heart(tiny: Shipped) -> None:
@@ -252,20 +310,28 @@ def test_a_folder_is_checked(tiny: Shipped, tmp_path: Path) -> None:
 
 
 def test_the_recipe(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second of training writes a folder that proposes chords, and names in it what it was made of."""
-    assert main(["--data", str(tiny_data), "--out", str(tmp_path / "made"), "--minutes", "0.02"]) == 0
+    """A second of training writes a folder that proposes chords, and names in it what it was made
+    of.
+    """
+    assert (
+        main(["--data", str(tiny_data), "--out", str(tmp_path / "made"), "--minutes", "0.02"]) == 0
+    )
     model, manifest = net.load_harmoniser(tmp_path / "made")
     assert manifest["pieces"]["chopin"] == {"song": 4}
     assert 0 < manifest["validation"]["nats"] < 10
     assert "validation nats" in capsys.readouterr().out
-    assert propose(example("twinkle"), replace(FEW, composer="chopin"), harmoniser=Shipped(model, manifest))
+    assert propose(
+        example("twinkle"), replace(FEW, composer="chopin"), harmoniser=Shipped(model, manifest)
+    )
 
 
 def test_the_shipped_one_leads_home() -> None:
     """Its proposals for a plain tune change chords, and end with a dominant before the tonic."""
     shipped = shipped_harmoniser()
     assert {"bach", "schubert"} <= set(shipped.model.config.composers)
-    table = propose(example("happy-birthday"), Settings(composer="schubert", era="romantic", count=16))[0][0]
+    table = propose(
+        example("happy-birthday"), Settings(composer="schubert", era="romantic", count=16)
+    )[0][0]
     assert len(table) >= 6
     before = table[table["root"] != table["root"][-1]][-1]
     assert (before["root"] - table["root"][-1]) % 12 in (7, 11)

@@ -14,7 +14,33 @@ def tune(pitch: list[int], duration: list[float]) -> NoteTable:
 
 
 HAPPY_BIRTHDAY = tune(
-    [60, 60, 62, 60, 65, 64, 60, 60, 62, 60, 67, 65, 60, 60, 72, 69, 65, 64, 62, 70, 70, 69, 65, 67, 65],
+    [
+        60,
+        60,
+        62,
+        60,
+        65,
+        64,
+        60,
+        60,
+        62,
+        60,
+        67,
+        65,
+        60,
+        60,
+        72,
+        69,
+        65,
+        64,
+        62,
+        70,
+        70,
+        69,
+        65,
+        67,
+        65,
+    ],
     [0.75, 0.25, 1, 1, 1, 2] * 2 + [0.75, 0.25, 1, 1, 1, 1, 1] + [0.75, 0.25, 1, 1, 1, 2],
 )
 TWINKLE = tune([60, 60, 67, 67, 69, 69, 67, 65, 65, 64, 64, 62, 62, 60], [1, 1, 1, 1, 1, 1, 2] * 2)
@@ -43,8 +69,34 @@ def test_the_key_moves_with_the_tune(semitones: int) -> None:
 
 
 def test_names_and_signatures() -> None:
-    majors = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "F#": 6, "F": -1, "Bb": -2, "Eb": -3, "Ab": -4, "Db": -5}
-    minors = {"A": 0, "E": 1, "B": 2, "F#": 3, "C#": 4, "G#": 5, "D": -1, "G": -2, "C": -3, "F": -4, "Bb": -5, "Eb": -6}
+    majors = {
+        "C": 0,
+        "G": 1,
+        "D": 2,
+        "A": 3,
+        "E": 4,
+        "B": 5,
+        "F#": 6,
+        "F": -1,
+        "Bb": -2,
+        "Eb": -3,
+        "Ab": -4,
+        "Db": -5,
+    }
+    minors = {
+        "A": 0,
+        "E": 1,
+        "B": 2,
+        "F#": 3,
+        "C#": 4,
+        "G#": 5,
+        "D": -1,
+        "G": -2,
+        "C": -3,
+        "F": -4,
+        "Bb": -5,
+        "Eb": -6,
+    }
     for mode, table in (("major", majors), ("minor", minors)):
         keys = [Key(tonic, mode) for tonic in range(12)]  # type: ignore[arg-type]  # a loop over both modes
         assert {key.name.split()[0]: key.fifths for key in keys} == table

@@ -1,4 +1,6 @@
-"""Chords of accompaniments and the six measures of melody on harmony, by hand, with their invariances."""
+"""Chords of accompaniments and the six measures of melody on harmony, by hand, with their
+invariances.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def chords_of(*chords: list[int], length: float = 4.0) -> NoteTable:
 
 
 def tune(pitch: list[int], duration: float = 1.0) -> NoteTable:
-    return make_notes([k * duration for k in range(len(pitch))], [duration] * len(pitch), pitch, melody=True)
+    return make_notes(
+        [k * duration for k in range(len(pitch))], [duration] * len(pitch), pitch, melody=True
+    )
 
 
 def score(*tables: NoteTable, metre: tuple[int, int] = (4, 4)) -> Piece:
@@ -63,7 +67,10 @@ def score(*tables: NoteTable, metre: tuple[int, int] = (4, 4)) -> Piece:
         ([48, 55], "C major"),  # major and minor alike: the earlier
         ([45, 57, 60], "A minor"),  # A and C: A minor by its bass, not F major
         ([43, 47, 50, 55], "G major"),
-        ([43, 47, 50, 53], "G major"),  # the seventh ties with B diminished, whose root isn't the lowest
+        (
+            [43, 47, 50, 53],
+            "G major",
+        ),  # the seventh ties with B diminished, whose root isn't the lowest
     ],
 )
 def test_chords_by_hand(pitches: list[int], name: str) -> None:
@@ -72,7 +79,9 @@ def test_chords_by_hand(pitches: list[int], name: str) -> None:
 
 def test_chords_of_broken_ones_and_of_silence() -> None:
     alberti = make_notes([k / 2 for k in range(8)], [0.5] * 8, [48, 55, 52, 55] * 2)
-    held = make_notes([8.0, 10.0], [8.0, 2.0], [41, 69])  # F into the fourth bar, A in the third: no chord in the second
+    held = make_notes(
+        [8.0, 10.0], [8.0, 2.0], [41, 69]
+    )  # F into the fourth bar, A in the third: no chord in the second
     chords = estimate_chords(np.concatenate([alberti, held]), BARS)
     assert [chord_name(int(chord)) for chord in chords] == ["C major", "none", "F major", "F major"]
     assert len(estimate_chords(alberti, BARS[:1])) == 0
@@ -110,12 +119,16 @@ def test_entropy_by_hand() -> None:
 def test_entropy_agrees_with_scipy_and_scikit_learn(chords: list[int]) -> None:
     """The entropy of labels is their mutual information with themselves."""
     values = np.array(chords)
-    assert chord_entropy(values) == pytest.approx(scipy.stats.entropy(np.bincount(values)), abs=1e-12)
+    assert chord_entropy(values) == pytest.approx(
+        scipy.stats.entropy(np.bincount(values)), abs=1e-12
+    )
     assert chord_entropy(values) == pytest.approx(mutual_info_score(chords, chords), abs=1e-9)
 
 
 def test_tonal_space_by_hand() -> None:
-    """C is (0, 1, 0, 1, 0, .5); a tritone away fifths and minor thirds turn round, major thirds stay."""
+    """C is (0, 1, 0, 1, 0, .5); a tritone away fifths and minor thirds turn round, major thirds
+    stay.
+    """
     c, f_sharp = np.eye(12)[0], np.eye(12)[6]
     assert tonal_centroid(c) == pytest.approx([0, 1, 0, 1, 0, 0.5])
     assert tonal_distance(c, f_sharp) == pytest.approx(2 * math.sqrt(2))
@@ -129,7 +142,13 @@ def test_tonal_space_by_hand() -> None:
 def test_chord_distance_by_hand() -> None:
     """C to G with r = 1, 1, 1/2: computed with Harte's formula, outside this package."""
     classes = np.arange(12)
-    phi = np.array([np.exp(1j * np.pi * 7 / 6 * classes), np.exp(1.5j * np.pi * classes), np.exp(2j * np.pi / 3 * classes) / 2])
+    phi = np.array(
+        [
+            np.exp(1j * np.pi * 7 / 6 * classes),
+            np.exp(1.5j * np.pi * classes),
+            np.exp(2j * np.pi / 3 * classes) / 2,
+        ]
+    )
     step = phi[:, [7, 11, 2]].mean(axis=1) - phi[:, [0, 4, 7]].mean(axis=1)
     expected = math.sqrt((np.abs(step) ** 2).sum())
     assert chord_distance(np.array([C, G])) == pytest.approx(expected)
@@ -142,14 +161,20 @@ def test_chord_tones_by_hand() -> None:
     edges = np.array([0.0, 8.0])
     assert chord_tone_ratio(tune([60, 62, 64, 65, 60]), np.array([C]), edges) == 4 / 5
     assert chord_tone_ratio(tune([60, 71]), np.array([C]), edges) == 1 / 2
-    assert chord_tone_ratio(tune([62, 62, 64]), np.array([C]), edges) == 1.0  # a repeated note steps on as its last does
-    assert chord_tone_ratio(tune([71, 84]), np.array([C]), edges) == 1 / 2  # B to c''' is no step, though the classes are
+    assert (
+        chord_tone_ratio(tune([62, 62, 64]), np.array([C]), edges) == 1.0
+    )  # a repeated note steps on as its last does
+    assert (
+        chord_tone_ratio(tune([71, 84]), np.array([C]), edges) == 1 / 2
+    )  # B to c''' is no step, though the classes are
     assert math.isnan(chord_tone_ratio(tune([60]), np.array([-1]), edges))
     assert math.isnan(chord_tone_ratio(tune([]), np.array([C]), edges))
 
 
 def test_consonance_by_hand() -> None:
-    """Over C: C is 1 and a minor sixth above E (1) and a fourth above G (0); D is -1, -1, 1; weights are durations."""
+    """Over C: C is 1 and a minor sixth above E (1) and a fourth above G (0); D is -1, -1, 1;
+    weights are durations.
+    """
     edges = np.array([0.0, 4.0])
     assert pitch_consonance(tune([60]), np.array([C]), edges) == pytest.approx(2 / 3)
     assert pitch_consonance(tune([62]), np.array([C]), edges) == pytest.approx(-1 / 3)
@@ -160,11 +185,17 @@ def test_consonance_by_hand() -> None:
 
 
 def test_a_note_over_two_chords_counts_for_both() -> None:
-    """C held over C major, then F major, of which it is the fifth: a fifth, a minor sixth (A) and a unison."""
+    """C held over C major, then F major, of which it is the fifth: a fifth, a minor sixth (A) and a
+    unison.
+    """
     note = make_notes([0.0], [4.0], [72])
     edges = np.array([0.0, 2.0, 4.0])
-    assert pitch_consonance(note, np.array([C, F]), edges) == pytest.approx((2 / 3 + (1 + 1 + 1 - 0) / 3) / 2)
-    expected = (tonal_distance(np.eye(12)[0], TEMPLATES[C]) + tonal_distance(np.eye(12)[0], TEMPLATES[F])) / 2
+    assert pitch_consonance(note, np.array([C, F]), edges) == pytest.approx(
+        (2 / 3 + (1 + 1 + 1 - 0) / 3) / 2
+    )
+    expected = (
+        tonal_distance(np.eye(12)[0], TEMPLATES[C]) + tonal_distance(np.eye(12)[0], TEMPLATES[F])
+    ) / 2
     assert melody_chord_distance(note, np.array([C, F]), edges) == pytest.approx(float(expected))
     assert melody_chord_distance(note, np.array([C, -1]), edges) == pytest.approx(
         float(tonal_distance(np.eye(12)[0], TEMPLATES[C]))
@@ -182,8 +213,14 @@ def test_a_whole_piece() -> None:
 def test_the_melody_doesnt_make_its_own_chords() -> None:
     """A wrong melody over right chords must not change the chords that it is measured against."""
     chords = chords_of([48, 52, 55], [43, 47, 50])
-    right, wrong = harmony(score(tune([60, 64, 67, 60]), chords)), harmony(score(tune([61, 66, 61, 66]), chords))
-    assert (right.chord_entropy, right.chord_distance) == (wrong.chord_entropy, wrong.chord_distance)
+    right, wrong = (
+        harmony(score(tune([60, 64, 67, 60]), chords)),
+        harmony(score(tune([61, 66, 61, 66]), chords)),
+    )
+    assert (right.chord_entropy, right.chord_distance) == (
+        wrong.chord_entropy,
+        wrong.chord_distance,
+    )
     assert right.chord_tones > wrong.chord_tones
     assert right.consonance > 0 > wrong.consonance
     assert right.melody_distance < wrong.melody_distance
@@ -215,6 +252,8 @@ def test_transposition_changes_nothing(seed: int, semitones: int, feel: str) -> 
     lifted = np.where(chords < 0, -1, quality * 12 + (root + semitones) % 12)
     assert (higher == lifted).all()
     for measure in (chord_tone_ratio, pitch_consonance, melody_chord_distance):
-        assert measure(tunes[0], chords, edges) == pytest.approx(measure(tunes[1], lifted, edges), nan_ok=True)
+        assert measure(tunes[0], chords, edges) == pytest.approx(
+            measure(tunes[1], lifted, edges), nan_ok=True
+        )
     assert chord_distance(chords) == pytest.approx(chord_distance(lifted), nan_ok=True)
     assert chord_entropy(chords) == pytest.approx(chord_entropy(lifted), nan_ok=True)

@@ -1,4 +1,6 @@
-"""Whose accompaniment it is: figures by hand, the discriminant by its definition, and what the ranker is told of styles."""
+"""Whose accompaniment it is: figures by hand, the discriminant by its definition, and what the
+ranker is told of styles.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ NOTHING = TUNE[:0]
 
 def part(found: NDArray[np.float64], name: str) -> list[float]:
     """A histogram's shares."""
-    begin = sum(size for other, size in SIZES.items() if list(SIZES).index(other) < list(SIZES).index(name))
+    begin = sum(
+        size for other, size in SIZES.items() if list(SIZES).index(other) < list(SIZES).index(name)
+    )
     return [round(float(value) ** 2, 4) for value in found[begin : begin + SIZES[name]]]
 
 
@@ -70,7 +74,10 @@ def test_figures_by_hand() -> None:
     found = figures(TUNE, WALTZ)
     assert found.shape == (SIZE,) == ON_BEATS.shape
     assert part(found, "struck") == [0.5, 0.5, 0, 0, 0]
-    assert {k: share for k, share in enumerate(part(found, "chords")) if share} == {3: 0.5, 12: 0.5}  # a third, a tenth
+    assert {k: share for k, share in enumerate(part(found, "chords")) if share} == {
+        3: 0.5,
+        12: 0.5,
+    }  # a third, a tenth
     assert part(found, "under")[0] == 1  # octaves, where the tune has a new note, too
     assert part(found, "bass")[7 + 2 : 7 + 6] == [0.3333, 0, 0, 0.3333]  # up a third, up a sixth
     assert part(found, "bass")[7 - 6] == 0.3333  # down an octave
@@ -114,11 +121,19 @@ def test_the_discriminant_is_that_of_normal_distributions() -> None:
         {"b": -1.0, "y": -2.0},
     )
     found = rng.normal(size=(4, SIZE))
-    logs = np.array([SHARPNESS * multivariate_normal(mean, covariance).logpdf(found) for mean in means]).T
+    logs = np.array(
+        [SHARPNESS * multivariate_normal(mean, covariance).logpdf(found) for mean in means]
+    ).T
     expected = logs - np.logaddexp.reduce(logs, 1, keepdims=True)
     np.testing.assert_allclose(one.log_probabilities(found), expected, atol=1e-8)
-    assert (one.known("b"), one.known("y"), one.known("nobody")) == (Own((1,), -1.0), Own((1, 2), -2.0), None)
-    np.testing.assert_allclose(one.probability(found, Own((1, 2), -2.0)), np.log(np.exp(expected[:, 1:]).sum(1)), atol=1e-8)
+    assert (one.known("b"), one.known("y"), one.known("nobody")) == (
+        Own((1,), -1.0),
+        Own((1, 2), -2.0),
+        None,
+    )
+    np.testing.assert_allclose(
+        one.probability(found, Own((1, 2), -2.0)), np.log(np.exp(expected[:, 1:]).sum(1)), atol=1e-8
+    )
     mean = rng.normal(size=SIZE)
     four = np.append(logs[0], SHARPNESS * multivariate_normal(mean, covariance).logpdf(found[0]))
     likely = four[-1] - np.logaddexp.reduce(four)
@@ -136,13 +151,20 @@ def test_likeness_has_a_floor_and_a_ceiling() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_silence_is_nobodys_manner(seed: int) -> None:
-    """The discriminant took nothing at all for Bartók, and two notes for more of him than a whole accompaniment."""
+    """The discriminant took nothing at all for Bartók, and two notes for more of him than a whole
+    accompaniment.
+    """
     one, (tune, rest) = shipped_idioms(), arranged(seed)
     every = [one.known(name) for name in (*one.labels, *one.eras)]
     every += [own_of(find_style(name)) for name in ("chorales", "palestrina")]
     for own in every:
         assert own is not None
-        assert one.likeness(tune, NOTHING, own) == one.likeness(tune, rest[:2], own) == LEAST <= one.likeness(tune, rest, own)
+        assert (
+            one.likeness(tune, NOTHING, own)
+            == one.likeness(tune, rest[:2], own)
+            == LEAST
+            <= one.likeness(tune, rest, own)
+        )
 
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:
@@ -166,7 +188,9 @@ def test_performances_tell_nothing_of_beats() -> None:
 
 
 def test_composers_are_known_by_scores_or_by_performances() -> None:
-    """Two with scores and performances, one with performances alone, who differ by steps of one figure."""
+    """Two with scores and performances, one with performances alone, who differ by steps of one
+    figure.
+    """
     rng, names = np.random.default_rng(0), ["bach", "chopin", "debussy"]
     centres = {name: 2.0 * np.eye(SIZE)[k] for k, name in enumerate(names)}
 
@@ -178,18 +202,40 @@ def test_composers_are_known_by_scores_or_by_performances() -> None:
     scores, performances = drawn(names[:2], 0.0), drawn(names, 5.0)
     made, logs = recipe.learnt(scores, performances, 20, 60)
     assert set(made.labels) == set(names)
-    assert made.eras == tuple({"bach": "baroque", "chopin": "romantic", "debussy": "modern"}[name] for name in made.labels)
+    assert made.eras == tuple(
+        {"bach": "baroque", "chopin": "romantic", "debussy": "modern"}[name] for name in made.labels
+    )
     later, writers, _ = drawn(names, 0.0)
     told = recipe.told(made.log_probabilities(later), writers, made.labels)
-    assert all(row["taken"] > 0.6 and row["own"] > row["others"] + 1 for row in told["composers"].values())
-    own = {name: float(logs[scores[1] == name, made.labels.index(name)].mean()) for name in ("bach", "chopin")}
+    assert all(
+        row["taken"] > 0.6 and row["own"] > row["others"] + 1 for row in told["composers"].values()
+    )
+    own = {
+        name: float(logs[scores[1] == name, made.labels.index(name)].mean())
+        for name in ("bach", "chopin")
+    }
     mean = pytest.approx(np.mean(list(own.values())))
-    assert made.usual == own | {"debussy": mean, "baroque": own["bach"], "romantic": own["chopin"], "modern": mean}
-    # no excerpt of a fold is in the means that it is held against, nor a performance of the same work
-    folds = dict(zip(sorted(set(scores[2].tolist())), np.random.default_rng(0).permutation(40) % recipe.FOLDS, strict=True))
+    assert made.usual == own | {
+        "debussy": mean,
+        "baroque": own["bach"],
+        "romantic": own["chopin"],
+        "modern": mean,
+    }
+    # no excerpt of a fold is in the means that it is held against, nor a performance of the same
+    # work
+    folds = dict(
+        zip(
+            sorted(set(scores[2].tolist())),
+            np.random.default_rng(0).permutation(40) % recipe.FOLDS,
+            strict=True,
+        )
+    )
     held = np.array([folds[work] == folds["bach7"] for work in scores[2].tolist()])
     alone = recipe.means_of(
-        recipe.some(scores, ~held), recipe.some(performances, ~np.isin(performances[2], scores[2][held])), 10, 30
+        recipe.some(scores, ~held),
+        recipe.some(performances, ~np.isin(performances[2], scores[2][held])),
+        10,
+        30,
     )
     np.testing.assert_allclose(logs[held], alone.log_probabilities(scores[0][held]))
 
@@ -205,7 +251,9 @@ def test_what_ships_knows_its_composers() -> None:
 def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
     one = shipped_idioms()
     assert own_of(find_style("bach")) == Own((one.labels.index("bach"),), one.usual["bach"])
-    assert own_of(find_style("baroque")) == Own(tuple(map(one.labels.index, ("bach", "scarlatti"))), one.usual["baroque"])
+    assert own_of(find_style("baroque")) == Own(
+        tuple(map(one.labels.index, ("bach", "scarlatti"))), one.usual["baroque"]
+    )
     mine = Style("mine", "user", "baroque", "reserved-0", tmp_path)
     assert own_of(mine) is None
     mean = np.arange(SIZE) / SIZE
@@ -229,7 +277,9 @@ def test_a_blend_is_like_its_parts_by_their_weights() -> None:
     tune, rest = arranged(1)
     bach, chopin = (likeness(parts_of(name), tune, rest) for name in ("bach", "chopin"))
     assert bach != chopin
-    assert likeness(parts_of("bach:3,chopin:1"), tune, rest) == pytest.approx(0.75 * bach + 0.25 * chopin)
+    assert likeness(parts_of("bach:3,chopin:1"), tune, rest) == pytest.approx(
+        0.75 * bach + 0.25 * chopin
+    )
 
 
 def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
@@ -241,14 +291,18 @@ def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
         rests = [piece.notes[~piece.notes["melody"]] for piece in result.candidates]
         assert result.melody is not None
         expected = [likeness(parts_of(style), result.melody.notes, rest) for rest in rests]
-        np.testing.assert_allclose(told[style], expected, atol=0.15)  # as they were before the grid of the file
+        np.testing.assert_allclose(
+            told[style], expected, atol=0.15
+        )  # as they were before the grid of the file
     assert told["bach"] != told["chopin"]
     assert min(told["bach"]) < 0
 
 
 def test_a_performance_has_no_idiom(tiny_package: Path, tmp_path: Path) -> None:
     write_midi(random_piece(1, "performance"), tmp_path / "played.mid")
-    request = Request(str(tmp_path / "played.mid"), "bach", SamplingConfig(candidates=1), model=tiny_package)
+    request = Request(
+        str(tmp_path / "played.mid"), "bach", SamplingConfig(candidates=1), model=tiny_package
+    )
     assert apply(request).report["candidates"][0]["idiom"] == 0
 
 
@@ -266,7 +320,9 @@ def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
     assert count < len(bach)
     own, one = own_figures(bach), shipped_idioms()
     assert own is not None
-    np.testing.assert_allclose(own.who - one.centre, count / (count + DOUBT) * (found.mean(0) - one.centre))
+    np.testing.assert_allclose(
+        own.who - one.centre, count / (count + DOUBT) * (found.mean(0) - one.centre)
+    )
     played = own_figures(library.view(library.select(composer="bach", feel="performance")))
     assert played is not None
     assert np.isfinite(played.who).all()
@@ -287,7 +343,9 @@ def test_what_is_usual_is_of_other_pieces(tiny_data: Path) -> None:
     assert own.usual == pytest.approx(np.mean(held))
 
 
-def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_recipe_reads_a_library(
+    tiny_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Chopin is known by four scores, Bach by two performances."""
     monkeypatch.setattr(recipe, "ENOUGH", 2)
     monkeypatch.setattr(recipe, "EXCERPTS", 2)
@@ -302,7 +360,9 @@ def test_the_recipe_reads_a_library(tiny_data: Path, monkeypatch: pytest.MonkeyP
     assert set(row) == {"chance", "taken", "own", "others", "composers"}
     assert set(row["composers"]) <= set(made.labels)
     assert set(made.usual) == {"bach", "baroque", "chopin", "romantic"}
-    assert {name: pytest.approx(value, abs=1e-3) for name, value in made.usual.items()} == found["usual"]
+    assert {name: pytest.approx(value, abs=1e-3) for name, value in made.usual.items()} == found[
+        "usual"
+    ]
 
 
 def test_half_the_works_make_other_means(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

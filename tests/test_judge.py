@@ -1,4 +1,6 @@
-"""Judges: trained on made-up styles, stored and read again, and sceptical about what is no music."""
+"""Judges: trained on made-up styles, stored and read again, and sceptical about what is no
+music.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from styletransfer.evaluation.intervals import confusion_draws
 from styletransfer.evaluation.judges.blocks import NAMES, SIZE, block_columns
 from styletransfer.evaluation.judges.features import features, piece_features
 from styletransfer.evaluation.judges.judge import Judge, judges, load_judge, save_judge
-from styletransfer.evaluation.judges.measures import agreement, feel_pairs, kappa, majority_by, measure, scores_of
+from styletransfer.evaluation.judges.measures import (
+    agreement,
+    feel_pairs,
+    kappa,
+    majority_by,
+    measure,
+    scores_of,
+)
 from styletransfer.evaluation.judges.training import (
     Examples,
     calibrated,
@@ -48,8 +57,12 @@ def music(style: str, seed: int, notes: int = 240) -> tuple[NDArray[np.float64],
         pitch = root + np.repeat(degree, 4) + np.tile([0, 16, 19, 24], count)
         return np.repeat(np.arange(count) * 1.0, 4), pitch
     if style == "arpeggios":
-        return np.arange(4 * count) * 0.25, root + np.repeat(degree, 4) + np.tile([0, 7, 12, 16], count)
-    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12])[np.abs(np.cumsum(rng.choice([-1, 1], 4 * count))) % 8]
+        return np.arange(4 * count) * 0.25, root + np.repeat(degree, 4) + np.tile(
+            [0, 7, 12, 16], count
+        )
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12])[
+        np.abs(np.cumsum(rng.choice([-1, 1], 4 * count))) % 8
+    ]
     return np.arange(4 * count) * 0.5, root + 20 + scale
 
 
@@ -62,11 +75,21 @@ def made() -> Made:
     rng = np.random.default_rng(0)
     parts = {style: rows_of(style, range(20)) for style in LABELS}
     noisy = np.concatenate(
-        [features(*noise(rng)(*music(style, seed)), "score") for style in LABELS for seed in range(15)]
-        + [features(*shuffled(rng)(*music(style, seed)), "score") for style in LABELS for seed in range(15)]
+        [
+            features(*noise(rng)(*music(style, seed)), "score")
+            for style in LABELS
+            for seed in range(15)
+        ]
+        + [
+            features(*shuffled(rng)(*music(style, seed)), "score")
+            for style in LABELS
+            for seed in range(15)
+        ]
     )
     rows = np.concatenate([*parts.values(), noisy]).astype(np.float16)
-    names = [style for style, part in parts.items() for _ in part] + [LABELS[k % 3] for k in range(len(noisy))]
+    names = [style for style, part in parts.items() for _ in part] + [
+        LABELS[k % 3] for k in range(len(noisy))
+    ]
     return rows, np.array(names)
 
 
@@ -90,7 +113,9 @@ def piece_of(style: str, seed: int) -> Piece:
 
 
 @pytest.mark.parametrize("family", ["linear", "network"])
-def test_new_music_of_a_known_style_is_recognised(family: str, request: pytest.FixtureRequest) -> None:
+def test_new_music_of_a_known_style_is_recognised(
+    family: str, request: pytest.FixtureRequest
+) -> None:
     judge: Judge = request.getfixturevalue(family)
     for style in LABELS:
         for seed in range(100, 105):
@@ -105,8 +130,14 @@ def test_noise_and_shuffled_notes_get_low_confidence(linear: Judge) -> None:
     real, mixed, random = [], [], []
     for seed in range(100, 110):
         notes = music("chords", seed)
-        for found, onset_pitch in ((real, notes), (mixed, shuffled(rng)(*notes)), (random, noise(rng)(*notes))):
-            found.append(linear.aggregate(linear.log_probabilities(features(*onset_pitch, "score"))).max())
+        for found, onset_pitch in (
+            (real, notes),
+            (mixed, shuffled(rng)(*notes)),
+            (random, noise(rng)(*notes)),
+        ):
+            found.append(
+                linear.aggregate(linear.log_probabilities(features(*onset_pitch, "score"))).max()
+            )
     assert np.mean(real) > 0.8
     assert np.mean(mixed) < 0.6
     assert np.mean(random) < 0.6
@@ -117,31 +148,42 @@ def test_permuted_labels_give_chance(made: Made) -> None:
     keep = np.arange(60)  # without the noise
     rng = np.random.default_rng(3)
     judge = train_linear("permuted", rows[keep], rng.permutation(labels[keep]), np.ones(60))
-    new = {style: judge.log_probabilities(rows_of(style, range(200, 215))).argmax(axis=1) for style in LABELS}
+    new = {
+        style: judge.log_probabilities(rows_of(style, range(200, 215))).argmax(axis=1)
+        for style in LABELS
+    }
     right = np.mean([np.array(judge.labels)[found] == style for style, found in new.items()])
     assert right < 0.67
 
 
 def test_inference_is_that_of_scikit_learn(made: Made, linear: Judge) -> None:
-    """J1 trained again by hand; J2's arrays in a network that learnt something else, on which the judge is then built."""
+    """J1 trained again by hand; J2's arrays in a network that learnt something else, on which the
+    judge is then built.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
     rows, labels = made
     inputs = (rows[:, linear.columns].astype(np.float32) - linear.mean) / np.float32(linear.scale)
     model = LogisticRegression(max_iter=300, tol=1e-3).fit(inputs, labels)
-    np.testing.assert_allclose(np.exp(linear.log_probabilities(rows)), model.predict_proba(inputs), atol=1e-4)
+    np.testing.assert_allclose(
+        np.exp(linear.log_probabilities(rows)), model.predict_proba(inputs), atol=1e-4
+    )
     network = MLPClassifier((5,), max_iter=400, tol=1.0, random_state=0).fit(inputs, labels)
     layers = tuple(zip(network.coefs_, network.intercepts_, strict=True))
     judge = replace(linear, layers=layers)
-    np.testing.assert_allclose(np.exp(judge.log_probabilities(rows)), network.predict_proba(inputs), atol=1e-4)
+    np.testing.assert_allclose(
+        np.exp(judge.log_probabilities(rows)), network.predict_proba(inputs), atol=1e-4
+    )
 
 
 def test_two_labels_are_two_rows(made: Made) -> None:
     rows, labels = made
     judge = train_linear("two", rows[:40], labels[:40], np.ones(40))
     assert judge.layers[0][0].shape[1] == 2
-    assert (np.array(judge.labels)[judge.log_probabilities(rows[:40]).argmax(axis=1)] == labels[:40]).all()
+    assert (
+        np.array(judge.labels)[judge.log_probabilities(rows[:40]).argmax(axis=1)] == labels[:40]
+    ).all()
 
 
 @pytest.mark.parametrize("family", ["linear", "network"])
@@ -157,11 +199,15 @@ def test_evidence_adds_up(family: str, request: pytest.FixtureRequest) -> None:
         bias = judge.layers[0][1]
         np.testing.assert_allclose(parts + bias[1] - bias.mean(), wanted, atol=1e-4)
     plain = zero.log_probabilities(rows)
-    np.testing.assert_allclose(zero.contributions(rows, "chords").sum(axis=1), plain[:, 1] - plain.mean(axis=1), atol=1e-4)
+    np.testing.assert_allclose(
+        zero.contributions(rows, "chords").sum(axis=1), plain[:, 1] - plain.mean(axis=1), atol=1e-4
+    )
     evidence = judge.evidence(piece_of("chords", 300), "chords", count=5)
     assert len(evidence) == 5
     assert all(name in NAMES for name, _ in evidence)
-    assert [abs(value) for _, value in evidence] == sorted((abs(value) for _, value in evidence), reverse=True)
+    assert [abs(value) for _, value in evidence] == sorted(
+        (abs(value) for _, value in evidence), reverse=True
+    )
     with pytest.raises(InputError, match="not among the labels"):
         judge.evidence(piece_of("chords", 300), "bach")
 
@@ -169,18 +215,34 @@ def test_evidence_adds_up(family: str, request: pytest.FixtureRequest) -> None:
 def test_removed_notes_change_the_verdict_as_if_they_were_not_there(linear: Judge) -> None:
     piece = piece_of("chords", 12)
     rest = Piece(piece.notes[~piece.notes["melody"]], "score", piece.bars)
-    np.testing.assert_array_equal(linear.probabilities(piece, piece.notes["melody"]), linear.probabilities(rest))
+    np.testing.assert_array_equal(
+        linear.probabilities(piece, piece.notes["melody"]), linear.probabilities(rest)
+    )
 
 
 @pytest.mark.parametrize("family", ["linear", "network"])
-def test_a_judge_is_read_as_it_was_written(family: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    judge = replace(request.getfixturevalue(family), sharpness=1.7, growth=0.4, card={"training": {"pieces": 3}})
+def test_a_judge_is_read_as_it_was_written(
+    family: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    judge = replace(
+        request.getfixturevalue(family), sharpness=1.7, growth=0.4, card={"training": {"pieces": 3}}
+    )
     save_judge(judge, tmp_path)
     assert judges(tmp_path) == (judge.name,)
     again = load_judge(judge.name, tmp_path)
-    np.testing.assert_array_equal(again.probabilities(piece_of("scales", 1)), judge.probabilities(piece_of("scales", 1)))
-    assert (again.labels, again.card, again.sharpness, again.growth) == (judge.labels, judge.card, 1.7, 0.4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{judge.name}.json", f"{judge.name}.safetensors"]
+    np.testing.assert_array_equal(
+        again.probabilities(piece_of("scales", 1)), judge.probabilities(piece_of("scales", 1))
+    )
+    assert (again.labels, again.card, again.sharpness, again.growth) == (
+        judge.labels,
+        judge.card,
+        1.7,
+        0.4,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{judge.name}.json",
+        f"{judge.name}.safetensors",
+    ]
 
 
 def test_a_damaged_judge_is_refused(linear: Judge, tmp_path: Path) -> None:
@@ -221,7 +283,11 @@ def test_shipped_judges_are_small_and_sound() -> None:
         assert judge.probabilities(piece).shape == (len(judge.labels),)
         assert list(judge.labels) == sorted(judge.labels)
         assert judge.card["test"]["pieces"]["accuracy"][0] > 0.5
-    assert {f"{family}-{kind}" for family in ("j1", "j2") for kind in ("composers-13", "composers-5", "eras")} <= set(judges())
+    assert {
+        f"{family}-{kind}"
+        for family in ("j1", "j2")
+        for kind in ("composers-13", "composers-5", "eras")
+    } <= set(judges())
 
 
 def test_calibration_finds_the_right_sharpness() -> None:
@@ -253,7 +319,9 @@ def test_calibrated_keeps_the_arrays(linear: Judge, made: Made) -> None:
 
 
 def test_weights_even_out_composers_and_long_pieces() -> None:
-    """16 excerpts of one piece count four times one of another; the rare label's sum grows toward the common one's."""
+    """16 excerpts of one piece count four times one of another; the rare label's sum grows toward
+    the common one's.
+    """
     weight = example_weights(["a"] * 32, ["score"] * 32, [0] * 16 + list(range(1, 17)))
     assert weight[:16].sum() / weight[16] == pytest.approx(4)
     assert weight.mean() == pytest.approx(1)
@@ -269,7 +337,10 @@ def test_examples_of_the_tiny_data(tiny_data: Path) -> None:
     examples = read_examples(library, range(len(library)))
     assert examples.rows.shape == (len(examples.piece), SIZE)
     assert set(examples.piece) == set(range(len(library)))
-    assert (examples.piece[examples.of([3, 4])] == np.repeat([3, 4], [(examples.piece == k).sum() for k in (3, 4)])).all()
+    assert (
+        examples.piece[examples.of([3, 4])]
+        == np.repeat([3, 4], [(examples.piece == k).sum() for k in (3, 4)])
+    ).all()
     bare = read_examples(library, [0, 1], without_melody=True, longest=60)
     assert len(bare.piece) == 2
     notes = library.notes(0)[:60]
@@ -279,7 +350,9 @@ def test_examples_of_the_tiny_data(tiny_data: Path) -> None:
 
 
 def test_cross_validation_never_hears_its_own_fold() -> None:
-    """Labels that only single pieces tell: whoever hears the piece is right, whoever doesn't is at chance."""
+    """Labels that only single pieces tell: whoever hears the piece is right, whoever doesn't is at
+    chance.
+    """
     rng = np.random.default_rng(0)
     own = rng.random((12, SIZE)).astype(np.float16)
     piece = np.repeat(np.arange(12), 8)
@@ -298,11 +371,21 @@ def test_scores_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     truth, probabilities = rng.integers(0, 4, 300), rng.dirichlet(np.ones(4), 300)
     guess = probabilities.argmax(axis=1)
-    found = measure(list("abcd"), [list("abcd")[k] for k in truth], probabilities, [str(k // 3) for k in range(300)], draws=500)
+    found = measure(
+        list("abcd"),
+        [list("abcd")[k] for k in truth],
+        probabilities,
+        [str(k // 3) for k in range(300)],
+        draws=500,
+    )
     assert found["accuracy"][0] == pytest.approx(accuracy_score(truth, guess), abs=1e-4)
-    assert found["weighted_f1"][0] == pytest.approx(f1_score(truth, guess, average="weighted"), abs=1e-4)
+    assert found["weighted_f1"][0] == pytest.approx(
+        f1_score(truth, guess, average="weighted"), abs=1e-4
+    )
     assert found["macro_f1"][0] == pytest.approx(f1_score(truth, guess, average="macro"), abs=1e-4)
-    assert list(found["f1"].values()) == pytest.approx(f1_score(truth, guess, average=None).tolist(), abs=1e-4)
+    assert list(found["f1"].values()) == pytest.approx(
+        f1_score(truth, guess, average=None).tolist(), abs=1e-4
+    )
     for key in ("accuracy", "weighted_f1", "macro_f1"):
         value, low, high = found[key]
         assert low < value < high
@@ -310,7 +393,13 @@ def test_scores_are_those_of_scikit_learn() -> None:
 
 def test_calibration_error_by_hand() -> None:
     """Two items at .9, one of them right, and two at .6, both right: (2 * .4 + 2 * .4) / 4."""
-    found = measure(["a", "b"], ["a", "b", "a", "a"], np.array([[0.9, 0.1]] * 2 + [[0.6, 0.4]] * 2), list("wxyz"), draws=10)
+    found = measure(
+        ["a", "b"],
+        ["a", "b", "a", "a"],
+        np.array([[0.9, 0.1]] * 2 + [[0.6, 0.4]] * 2),
+        list("wxyz"),
+        draws=10,
+    )
     assert found["calibration_error"] == pytest.approx(0.4)
     assert found["confusion"] == [[3, 0], [1, 0]]
 
@@ -337,7 +426,12 @@ def info(number: int, **values: object) -> PieceInfo:
 def test_halves_are_stable_balanced_and_of_training_groups() -> None:
     rng = np.random.default_rng(0)
     pieces = [
-        info(k, composer=("bach", "liszt")[k % 2], group=f"g{k // 3 * 2 + k % 2}", notes=(0, int(rng.integers(100, 9000))))
+        info(
+            k,
+            composer=("bach", "liszt")[k % 2],
+            group=f"g{k // 3 * 2 + k % 2}",
+            notes=(0, int(rng.integers(100, 9000))),
+        )
         for k in range(90)
     ]
     pieces.append(info(99, split="test", group="held"))
@@ -356,7 +450,9 @@ def test_halves_are_stable_balanced_and_of_training_groups() -> None:
 
 
 def test_pairs_of_feels() -> None:
-    """A score and a performance of one movement are a pair; the whole sonata and one movement are not."""
+    """A score and a performance of one movement are a pair; the whole sonata and one movement are
+    not.
+    """
     pieces = [
         info(0, group="g"), info(1, group="g", feel="performance", notes=(0, 110)),
         info(2, group="g", feel="performance", notes=(0, 115)), info(3, group="g", feel="performance", notes=(0, 400)), info(4),
@@ -387,5 +483,8 @@ def test_kappa_and_year_baseline_by_hand() -> None:
 def test_the_melody_block_hears_the_melody() -> None:
     """An end-to-end look at one column: scales climb by seconds, arpeggios don't."""
     column = block_columns("interval 1 notes later")
-    scales, arpeggios = rows_of("scales", range(3))[:, column], rows_of("arpeggios", range(3))[:, column]
+    scales, arpeggios = (
+        rows_of("scales", range(3))[:, column],
+        rows_of("arpeggios", range(3))[:, column],
+    )
     assert scales[:, 24 + 2].min() > arpeggios[:, 24 + 2].max()

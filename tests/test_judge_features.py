@@ -28,7 +28,9 @@ def played(onset: list[float], pitch: list[int]) -> NDArray[np.float32]:
 
 def test_names_are_different_and_cover_all_columns() -> None:
     assert len(NAMES) == SIZE == len(set(NAMES))
-    assert [block_columns(block.name).stop - block_columns(block.name).start for block in BLOCKS] == [b.size for b in BLOCKS]
+    assert [
+        block_columns(block.name).stop - block_columns(block.name).start for block in BLOCKS
+    ] == [b.size for b in BLOCKS]
 
 
 def test_alberti_bass_under_a_melody() -> None:
@@ -43,7 +45,12 @@ def test_alberti_bass_under_a_melody() -> None:
     assert shares(row, "distance of melody notes") == {"4": 1.0}
     assert shares(row, "rhythm") == {"same same same": 1.0}
     assert shares(row, "gap between the hands") == {"24": 0.5, "26": 0.5}
-    assert shares(row, "degree") == {"0 in major": 0.3, "2 in major": 0.1, "4 in major": 0.2, "7 in major": 0.4}
+    assert shares(row, "degree") == {
+        "0 in major": 0.3,
+        "2 in major": 0.1,
+        "4 in major": 0.2,
+        "7 in major": 0.4,
+    }
 
 
 def test_chords_are_named_from_their_bass_and_from_the_key() -> None:
@@ -53,23 +60,33 @@ def test_chords_are_named_from_their_bass_and_from_the_key() -> None:
     row = played(onset, [pitch for chord in chords for pitch in chord])
     found = shares(row, "tones above the bass")
     assert found == {"bass 4 7": 0.75, "bass 4 7 10": 0.25}
-    assert shares(row, "degree in the bass") == {"0 in major": 0.5, "5 in major": 0.25, "7 in major": 0.25}
+    assert shares(row, "degree in the bass") == {
+        "0 in major": 0.5,
+        "5 in major": 0.25,
+        "7 in major": 0.25,
+    }
     assert shares(row, "outer motion")["bass down top stays"] == pytest.approx(1 / 3, abs=1e-3)
 
 
 def test_a_spread_chord_of_a_performance_is_one_onset() -> None:
-    """Notes within 50 ms of each other, and a copy of one pitch: what the score of the same music has."""
+    """Notes within 50 ms of each other, and a copy of one pitch: what the score of the same music
+    has.
+    """
     onset = np.repeat(np.arange(6.0), 3)
     pitch = np.tile([48, 64, 67], 6) + np.repeat([0, 5, 7, 0, 2, 0], 3)
     spread = np.append(onset + np.tile([0, 0.02, 0.04], 6), 0.03)
-    one, other = features(onset, pitch, "score"), features(spread, np.append(pitch, 48), "performance")
+    one, other = (
+        features(onset, pitch, "score"),
+        features(spread, np.append(pitch, 48), "performance"),
+    )
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), speed=st.floats(0.8, 1.2), shift=st.integers(-5, 5))
 def test_order_tempo_and_key_do_not_matter(seed: int, speed: float, shift: int) -> None:
-    """Only the blocks of register move with a transposition, and only a little; a change of speed moves nothing.
+    """Only the blocks of register move with a transposition, and only a little; a change of speed
+    moves nothing.
 
     Onsets are multiples of 0.4, so that no change of speed brings two of them within the tolerance.
     """
@@ -84,7 +101,8 @@ def test_order_tempo_and_key_do_not_matter(seed: int, speed: float, shift: int) 
     for name in REGISTER:
         still[block_columns(name)] = False
         assert float(np.abs(moved - base)[:, block_columns(name)].max()) < 0.7
-    # A tie between two keys may fall to the other one: degrees are compared where the best key is clear.
+    # A tie between two keys may fall to the other one: degrees are compared where the best key is
+    # clear.
     keyed = [block.name for block in BLOCKS if "in major" in " ".join(block.labels)]
     for name in keyed:
         still[block_columns(name)] = False
@@ -95,16 +113,22 @@ def test_velocities_durations_and_parts_are_not_read() -> None:
     piece = random_piece(3, "performance", 64)
     notes = piece.notes.copy()
     notes["velocity"], notes["duration"], notes["part"], notes["melody"] = 64, 0.1, 0, False
-    np.testing.assert_array_equal(piece_features(piece), piece_features(Piece(notes, "performance")))
+    np.testing.assert_array_equal(
+        piece_features(piece), piece_features(Piece(notes, "performance"))
+    )
 
 
 def test_excerpts_are_equal_parts() -> None:
-    """700 notes are three excerpts; as histograms are of shares, a piece played twice has the features of one."""
+    """700 notes are three excerpts; as histograms are of shares, a piece played twice has the
+    features of one.
+    """
     onset, pitch = np.arange(700.0), 60 + np.arange(700) % 7
     assert features(onset, pitch, "score").shape == (3, SIZE)
     assert features(onset[:300], pitch[:300], "score").shape == (1, SIZE)
     rows = features(np.arange(2240.0), 60 + np.arange(2240) % 7, "score", segment=280)
-    np.testing.assert_allclose(rows[3, block_columns("degree")], rows[5, block_columns("degree")], atol=1e-6)
+    np.testing.assert_allclose(
+        rows[3, block_columns("degree")], rows[5, block_columns("degree")], atol=1e-6
+    )
 
 
 def test_histograms_have_length_one_or_are_empty() -> None:
@@ -129,7 +153,9 @@ def test_strange_music_has_features_too(pitch: list[int]) -> None:
 def test_removed_notes_are_not_heard() -> None:
     piece = random_piece(1, "score", 60)
     rest = Piece(piece.notes[~piece.notes["melody"]], "score", piece.bars)
-    np.testing.assert_array_equal(piece_features(piece, piece.notes["melody"]), piece_features(rest))
+    np.testing.assert_array_equal(
+        piece_features(piece, piece.notes["melody"]), piece_features(rest)
+    )
 
 
 def test_too_few_notes_are_refused() -> None:

@@ -19,7 +19,9 @@ from tests.source_folders import table
 
 
 def song(seed: int, bars: int = 12, rest: int = 2) -> Piece:
-    """A song in 3/4: two bars of the piano alone, then a tune of its own; chords are held over bar lines."""
+    """A song in 3/4: two bars of the piano alone, then a tune of its own; chords are held over bar
+    lines.
+    """
     rng = np.random.default_rng(seed)
     count = 3 * bars
     pitch = 67 + np.cumsum(rng.integers(-4, 5, count)) % 12
@@ -38,18 +40,35 @@ def song(seed: int, bars: int = 12, rest: int = 2) -> Piece:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> tuple[Path, Path]:
-    """A source of songs, and its data set: three for testing, one of them too short, one for training."""
+    """A source of songs, and its data set: three for testing, one of them too short, one for
+    training.
+    """
     from styletransfer.data.prepare import prepare
 
     folder, rows = tmp_path / "songs-archive", []
     for number, (composer, bars, split) in enumerate(
-        [("Franz Schubert", 12, "test"), ("Nobody", 12, "test"), ("Robert Franz", 5, "test"), ("Hugo Wolf", 12, "train")]
+        [
+            ("Franz Schubert", 12, "test"),
+            ("Nobody", 12, "test"),
+            ("Robert Franz", 5, "test"),
+            ("Hugo Wolf", 12, "train"),
+        ]
     ):
         file = f"folder{number}/{number}.mid"
         (folder / file).parent.mkdir(parents=True)
         write_midi(song(number, bars), folder / file)
         title = f"Lieder: {number + 1}. Nähe, Łódź"
-        rows.append({"file": file, "composer": composer, "title": title, "split": split, "era": "", "born": "", "died": ""})
+        rows.append(
+            {
+                "file": file,
+                "composer": composer,
+                "title": title,
+                "split": split,
+                "era": "",
+                "born": "",
+                "died": "",
+            }
+        )
     table(folder / "metadata.csv", rows)  # type: ignore[arg-type]
     prepare([folder], tmp_path / "prepared", workers=1)
     return folder, tmp_path / "prepared"
@@ -58,18 +77,30 @@ def archive(tmp_path: Path) -> tuple[Path, Path]:
 def made(archive: tuple[Path, Path], out: Path, *more: str) -> dict[str, Any]:
     """What the recipe writes of the archive."""
     folder, data = archive
-    assert songs.main(["--data", str(data), "--sources", str(folder), "--bars", "8", "--out", str(out), *more]) == 0
+    assert (
+        songs.main(
+            ["--data", str(data), "--sources", str(folder), "--bars", "8", "--out", str(out), *more]
+        )
+        == 0
+    )
     report: dict[str, Any] = json.loads((out / "songs.json").read_text())
     return report
 
 
 def test_songs(archive: tuple[Path, Path], tmp_path: Path) -> None:
-    """Eight bars from the voice's first, named and dealt out; what is too short is told; the same bytes twice."""
+    """Eight bars from the voice's first, named and dealt out; what is too short is told; the same
+    bytes twice.
+    """
     report = made(archive, tmp_path / "out")
     first, second = "folder1-2-nahe-lodz", "schubert-1-nahe-lodz"
-    assert list(report["songs"]) == sorted([*report["decision"], *report["final"]]) == [first, second]
+    assert (
+        list(report["songs"]) == sorted([*report["decision"], *report["final"]]) == [first, second]
+    )
     assert report["left_out"] == {"too few bars": 1}
-    assert (report["songs"][second]["style"], report["songs"][first]["style"]) == ("schubert", "romantic")
+    assert (report["songs"][second]["style"], report["songs"][first]["style"]) == (
+        "schubert",
+        "romantic",
+    )
     assert report["songs"][second]["metre"] == "3/4"
 
     whole = read_score(tmp_path / f"out/composer/{second}.mid", "score")
@@ -87,38 +118,71 @@ def test_songs(archive: tuple[Path, Path], tmp_path: Path) -> None:
 
     made(archive, tmp_path / "again")
     for path in (tmp_path / "out").rglob("*.mid"):
-        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
+        assert (
+            path.read_bytes()
+            == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
+        )
 
 
-def test_songs_of_lists(archive: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fewer bars where they will do; songs used before are avoided by name or id; listed ones keep their names."""
-    assert made(archive, tmp_path / "six", "--fewest", "6")["songs"]["franz-3-nahe-lodz"]["bars"] == 6
+def test_songs_of_lists(
+    archive: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fewer bars where they will do; songs used before are avoided by name or id; listed ones keep
+    their names.
+    """
+    assert (
+        made(archive, tmp_path / "six", "--fewest", "6")["songs"]["franz-3-nahe-lodz"]["bars"] == 6
+    )
     (tmp_path / "used.txt").write_text("schubert-1-nahe-lodz\n")
     avoided = made(archive, tmp_path / "avoided", "--avoid", str(tmp_path / "used.txt"))
-    assert (list(avoided["songs"]), avoided["left_out"]["used before"]) == (["folder1-2-nahe-lodz"], 1)
+    assert (list(avoided["songs"]), avoided["left_out"]["used before"]) == (
+        ["folder1-2-nahe-lodz"],
+        1,
+    )
 
     listed = tmp_path / "listed.json"
     listed.write_text(json.dumps({"songs": {"mine": {"piece": "songs-archive/folder0/0.mid"}}}))
     assert list(made(archive, tmp_path / "only", "--only", str(listed))["songs"]) == ["mine"]
     folder, data = archive
-    command = ["--data", str(data), "--sources", str(folder), "--bars", "8", "--out", str(tmp_path / "none")]
-    assert songs.main([*command, "--avoid", str(tmp_path / "used.txt"), str(tmp_path / "avoided/songs.json")]) == 2
+    command = [
+        "--data",
+        str(data),
+        "--sources",
+        str(folder),
+        "--bars",
+        "8",
+        "--out",
+        str(tmp_path / "none"),
+    ]
+    assert (
+        songs.main(
+            [*command, "--avoid", str(tmp_path / "used.txt"), str(tmp_path / "avoided/songs.json")]
+        )
+        == 2
+    )
     assert "no such songs" in capsys.readouterr().err
     assert songs.main([*command[:-1], str(folder)]) == 2
     assert "name another folder" in capsys.readouterr().err
 
 
 def test_what_is_no_song() -> None:
-    """A tune that isn't alone, a metre that changes, an accompaniment that rests, a tune of too few notes."""
+    """A tune that isn't alone, a metre that changes, an accompaniment that rests, a tune of too few
+    notes.
+    """
     piece = song(0)
     assert not isinstance(excerpt(piece, 8), str)
-    assert excerpt(piece.with_notes(piece.notes[piece.notes["part"] == 1]), 8) == "the tune is no part of its own"
+    assert (
+        excerpt(piece.with_notes(piece.notes[piece.notes["part"] == 1]), 8)
+        == "the tune is no part of its own"
+    )
     assert excerpt(piece, 13) == "too few bars"
     sparse = piece.notes[(piece.notes["part"] == 1) | (piece.notes["onset"] < 20)]
     assert excerpt(piece.with_notes(sparse), 8) == "the accompaniment rests too much"
     changing = replace(piece, bars=bars_of([(0.0, 3, 4), (12.0, 2, 4)], 42.0))
     assert excerpt(changing, 8) == "the metre changes"
-    tune = piece.notes[(piece.notes["part"] == 0) | (piece.notes["onset"] % 4 == 2) | (piece.notes["onset"] < 8)]
+    tune = piece.notes[
+        (piece.notes["part"] == 0) | (piece.notes["onset"] % 4 == 2) | (piece.notes["onset"] < 8)
+    ]
     assert excerpt(piece.with_notes(tune), 8) == "too few notes in the tune"
 
 
@@ -129,13 +193,20 @@ def versions(tmp_path: Path) -> list[str]:
         for version, pitch in (("tunes", []), ("high", [64, 72]), ("low", [36, 43])):
             (tmp_path / version).mkdir(exist_ok=True)
             chord = make_notes([0.0] * len(pitch), [1.5] * len(pitch), pitch, part=1)
-            whole = Piece(np.concatenate([tune, chord]), "score", bars_of([(0.0, 4, 4)], 8.0), parts=("Voice", "Piano"))
+            whole = Piece(
+                np.concatenate([tune, chord]),
+                "score",
+                bars_of([(0.0, 4, 4)], 8.0),
+                parts=("Voice", "Piano"),
+            )
             write_midi(whole.with_notes(whole.notes), tmp_path / version / f"{name}.mid")
     return [str(tmp_path / "tunes"), f"low={tmp_path / 'low'}", f"high={tmp_path / 'high'}"]
 
 
 def test_pages(tmp_path: Path) -> None:
-    """Pages tell the notes in another key and not whose they are; what doubles the tune isn't there; the key does."""
+    """Pages tell the notes in another key and not whose they are; what doubles the tune isn't
+    there; the key does.
+    """
     out = tmp_path / "jury"
     assert jury.main(["pages", str(out), *versions(tmp_path)]) == 0
     key = json.loads((out / "key.json").read_text())
@@ -155,7 +226,9 @@ def test_pages(tmp_path: Path) -> None:
 
 
 def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """High is marked one better on each axis by both readers of two songs: +1 without doubt; what lacks is told."""
+    """High is marked one better on each axis by both readers of two songs: +1 without doubt; what
+    lacks is told.
+    """
     out = tmp_path / "jury"
     assert jury.main(["pages", str(out), *versions(tmp_path)]) == 0
     assert jury.main(["table", str(out)]) == 2
@@ -164,16 +237,26 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer: dict[str, Any] = {}
     for number, names in pages.items():
         own = {
-            letter: dict.fromkeys(jury.AXES, 4 if name == "high" else 3) for letter, name in names.items() if letter != "song"
+            letter: dict.fromkeys(jury.AXES, 4 if name == "high" else 3)
+            for letter, name in names.items()
+            if letter != "song"
         }
-        answer[number] = own | {"ranking": sorted(own, key=lambda letter: names[letter])}  # high, low
+        answer[number] = own | {
+            "ranking": sorted(own, key=lambda letter: names[letter])
+        }  # high, low
     for reader in (1, 2):
         (out / f"jury-{reader}.json").write_text(json.dumps(answer))
     assert jury.main(["table", str(out), "--write", str(tmp_path / "jury.json")]) == 0
     report = json.loads((tmp_path / "jury.json").read_text())
     assert report["less_first"] == {"high": {"value": 1.0, "low": 1.0, "high": 1.0, "groups": 2}}
-    assert report["versions"]["high"] == dict.fromkeys((*jury.AXES, "mean"), 4.0) | {"rank": 1.0, "preferred_to_first": 4}
-    assert "high less low: +1.00 (+1.00 to +1.00); preferred in 4 of 4 readings" in capsys.readouterr().out
+    assert report["versions"]["high"] == dict.fromkeys((*jury.AXES, "mean"), 4.0) | {
+        "rank": 1.0,
+        "preferred_to_first": 4,
+    }
+    assert (
+        "high less low: +1.00 (+1.00 to +1.00); preferred in 4 of 4 readings"
+        in capsys.readouterr().out
+    )
     del answer["1"]["A"]["texture"]
     (out / "jury-2.json").write_text(json.dumps(answer))
     assert jury.main(["table", str(out)]) == 2

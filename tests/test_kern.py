@@ -62,12 +62,22 @@ def rows(piece: Piece, part: int) -> list[tuple[float, float, int]]:
 
 
 def test_a_chorale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Four singers, top first; pick-up, repeat, tie, key and tempo; the words are left out, and music21 is silent."""
+    """Four singers, top first; pick-up, repeat, tie, key and tempo; the words are left out, and
+    music21 is silent.
+    """
     path = tmp_path / "chorale.krn"
     path.write_text(CHORALE, encoding="latin-1")
     piece = read_score(path)
     assert piece.parts == ("Soprano", "Second", "Tenore", "Basso")
-    first = [(0, 1, 69), (1, 0.5, 74), (1.375, 0.125, 81), (1.5, 0.5, 77), (2, 1, 70), (3, 1, 72), (4, 2, 74)]
+    first = [
+        (0, 1, 69),
+        (1, 0.5, 74),
+        (1.375, 0.125, 81),
+        (1.5, 0.5, 77),
+        (2, 1, 70),
+        (3, 1, 72),
+        (4, 2, 74),
+    ]
     again = [(onset + 6, length, pitch) for onset, length, pitch in first]
     assert rows(piece, 0) == [*first, *again, (12, 1, 67), (13, 3, 69)]
     assert (3, 3, 55) in rows(piece, 3)
@@ -85,7 +95,15 @@ def test_two_hands_and_split_columns(tmp_path: Path) -> None:
     path.write_text(PIANO, encoding="utf-8")
     piece = read_score(path)
     assert piece.parts == ("Harpsichord, right hand", "Harpsichord, left hand")
-    assert rows(piece, 1) == [(0, 1, 48), (0, 1, 55), (0, 0.5, 60), (0.5, 0.5, 62), (1, 1, 48), (1, 1, 64), (2, 2, 48)]
+    assert rows(piece, 1) == [
+        (0, 1, 48),
+        (0, 1, 55),
+        (0, 0.5, 60),
+        (0.5, 0.5, 62),
+        (1, 1, 48),
+        (1, 1, 64),
+        (2, 2, 48),
+    ]
     assert [n["pitch"] for n in piece.notes[extract_melody(piece)]] == [72, 72, 74, 76]
 
 
@@ -123,7 +141,9 @@ def test_of_several_pieces_the_first_is_read() -> None:
         (b"**kern\n\xff\xfe\x00\n*-\n", "cannot be understood|no notes"),
     ],
 )
-def test_what_is_refused(data: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused(
+    data: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "bad.krn"
     path.write_bytes(data)
     with pytest.raises(InputError, match=reason) as error:
@@ -150,7 +170,9 @@ def test_lists_of_sections(listed: str, played: str) -> None:
         lines += [f"={bar}\t={bar}", f"*>{label}\t*>{label}", f"1{step.upper()}\t1{step}"]
     piece = parse_kern("\n".join([*lines, "==\t==", "*-\t*-"]).encode(), "sections.krn")
     assert "".join("C.D.EF"[pitch - 60] for _, _, pitch in rows(piece, 0)) == played
-    assert [pitch + 12 for _, _, pitch in rows(piece, 1)] == [pitch for _, _, pitch in rows(piece, 0)]
+    assert [pitch + 12 for _, _, pitch in rows(piece, 1)] == [
+        pitch for _, _, pitch in rows(piece, 0)
+    ]
     assert piece.bars["start"].tolist() == [4 * i for i in range(len(played))]
 
 
@@ -161,7 +183,9 @@ def test_what_no_section_holds_is_played_first() -> None:
 
 def kern(*lines: str) -> Piece:
     """Kern from lines in which columns are parted by blanks, and the notes of chords by tildes."""
-    return parse_kern("\n".join(line.replace(" ", "\t").replace("~", " ") for line in lines).encode(), "a.krn")
+    return parse_kern(
+        "\n".join(line.replace(" ", "\t").replace("~", " ") for line in lines).encode(), "a.krn"
+    )
 
 
 ENDS = ("=", "*-")
@@ -170,7 +194,18 @@ ENDS = ("=", "*-")
 def test_columns_that_split_more_than_once_keep_all_notes() -> None:
     """Music21 lost half of them, and moved others."""
     piece = kern(
-        "**kern", "*M4/4", "=1", "*^", "4c 4e", "*^ *", "4d 4f 4g", "* *^ *", "4e 4g 4b 4cc", "*v *v *v *v", "4c", *ENDS
+        "**kern",
+        "*M4/4",
+        "=1",
+        "*^",
+        "4c 4e",
+        "*^ *",
+        "4d 4f 4g",
+        "* *^ *",
+        "4e 4g 4b 4cc",
+        "*v *v *v *v",
+        "4c",
+        *ENDS,
     )
     assert rows(piece, 0) == [
         *((0, 1, 60), (0, 1, 64), (1, 1, 62), (1, 1, 65), (1, 1, 67)),
@@ -194,13 +229,37 @@ def test_columns_that_split_beside_others_and_join_in_steps() -> None:
     piece = kern(*lines, ". 8g . .", "* *v *v *", "* *v *v", "= =", "1C 1c", "* *-", "*-")
     assert rows(piece, 1) == [(0, 2, 48), (2, 2, 50), (4, 4, 48)]
     assert [(onset, pitch) for onset, _, pitch in rows(piece, 0)] == [
-        *((0, 60), (0, 64), (0.5, 65), (1, 62), (1, 67), (2, 64), (2, 69), (2, 72), (3, 65), (3, 71), (3.5, 67), (4, 60)),
+        *(
+            (0, 60),
+            (0, 64),
+            (0.5, 65),
+            (1, 62),
+            (1, 67),
+            (2, 64),
+            (2, 69),
+            (2, 72),
+            (3, 65),
+            (3, 71),
+            (3.5, 67),
+            (4, 60),
+        ),
     ]
 
 
 def test_splits_and_joins_in_the_order_in_which_they_stand() -> None:
     """Columns that change places, begin and end within the piece."""
-    lines = ["**kern **kern", "=1 =1", "4C 4c", "*x *x", "4e 4E", "*x *x", "4C 4c", "* *+", "* * **kern", "4D 4d 4dd"]
+    lines = [
+        "**kern **kern",
+        "=1 =1",
+        "4C 4c",
+        "*x *x",
+        "4e 4E",
+        "*x *x",
+        "4C 4c",
+        "* *+",
+        "* * **kern",
+        "4D 4d 4dd",
+    ]
     piece = kern(*lines, "*- * *", "4f 4ff", "= =", "*- *-")
     assert [pitch for *_, pitch in rows(piece, 2)] == [48, 52, 48, 50]
     assert [pitch for *_, pitch in rows(piece, 1)] == [60, 64, 60, 62, 65]
@@ -248,9 +307,30 @@ def test_lengths(token: str, length: float) -> None:
 
 
 def test_graces_chords_and_ties() -> None:
-    piece = kern("**kern", "=1", "4r", "8ddq", "16ee~16ggqq", "[4c~4e", "4c]~4e", "[2f", "=2", "4f_", "2f]", *ENDS)
+    piece = kern(
+        "**kern",
+        "=1",
+        "4r",
+        "8ddq",
+        "16ee~16ggqq",
+        "[4c~4e",
+        "4c]~4e",
+        "[2f",
+        "=2",
+        "4f_",
+        "2f]",
+        *ENDS,
+    )
     assert rows(piece, 0) == [
-        *((0.75, 0.125, 74), (0.875, 0.125, 76), (0.875, 0.125, 79), (1, 2, 60), (1, 1, 64), (2, 1, 64), (3, 5, 65)),
+        *(
+            (0.75, 0.125, 74),
+            (0.875, 0.125, 76),
+            (0.875, 0.125, 79),
+            (1, 2, 60),
+            (1, 1, 64),
+            (2, 1, 64),
+            (3, 5, 65),
+        ),
     ]
 
 

@@ -1,4 +1,6 @@
-"""The forty melodies of the transfer report: all there, single lines, whole bars, and not all alike."""
+"""The forty melodies of the transfer report: all there, single lines, whole bars, and not all
+alike.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ def metre(piece: Piece) -> str:
 
 
 def field(path: Path, name: str) -> str:
-    return next(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(f"{name}:"))
+    return next(
+        line[2:]
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"{name}:")
+    )
 
 
 def test_there_are_forty() -> None:
     assert len(PATHS) == 40
     assert len({field(path, "T") for path in PATHS}) == 40
-    assert {path.stem for path in PATHS} & EXAMPLES.keys() == {"happy-birthday"}  # the others were listened to before
+    assert {path.stem for path in PATHS} & EXAMPLES.keys() == {
+        "happy-birthday"
+    }  # the others were listened to before
 
 
 @pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
@@ -40,11 +48,15 @@ def test_one_line_in_whole_bars(path: Path) -> None:
     notes, bars = piece.notes, piece.bars
     assert piece.feel == "score"
     assert not piece.remarks
-    assert (notes["onset"][1:] >= notes["onset"][:-1] + notes["duration"][:-1] - 1e-9).all(), "two notes sound together"
+    assert (notes["onset"][1:] >= notes["onset"][:-1] + notes["duration"][:-1] - 1e-9).all(), (
+        "two notes sound together"
+    )
     full = 4 * bars["numerator"] / bars["denominator"]
     np.testing.assert_allclose(bars["length"], full)
     written = len([bar for bar in "".join(lines[len(FIELDS) :]).strip("|]: ").split("|") if bar])
-    assert len(bars) == written * (2 if "|:" in lines[len(FIELDS)] else 1)  # no bar has more or less than its metre
+    assert len(bars) == written * (
+        2 if "|:" in lines[len(FIELDS)] else 1
+    )  # no bar has more or less than its metre
     assert 8 <= len(bars) - (bars["start"][0] < 0) <= 32
     assert notes["pitch"].min() >= 55
     assert notes["pitch"].max() <= 84

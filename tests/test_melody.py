@@ -1,4 +1,6 @@
-"""The melody: what is believed, in which order, and that a mask never holds two notes on one onset."""
+"""The melody: what is believed, in which order, and that a mask never holds two notes on one
+onset.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from hypothesis import strategies as st
 
 from benchmarks.tracks import taken
 from styletransfer.formats.read import read_score
-from styletransfer.music.melody import coverage, distinct, extract_melody, extract_merged, monophonic, skyline
+from styletransfer.music.melody import (
+    coverage,
+    distinct,
+    extract_melody,
+    extract_merged,
+    monophonic,
+    skyline,
+)
 from styletransfer.music.melody_search import chords
 from styletransfer.music.notes import NoteTable, Piece, bars_of, make_notes
 
@@ -34,7 +43,12 @@ def performance(notes: NoteTable, parts: tuple[str, ...] = ("piano",)) -> Piece:
 
 
 def score(notes: NoteTable, parts: tuple[str, ...] = ("piano",)) -> Piece:
-    return Piece(notes, "score", bars=bars_of([], float((notes["onset"] + notes["duration"]).max())), parts=parts)
+    return Piece(
+        notes,
+        "score",
+        bars=bars_of([], float((notes["onset"] + notes["duration"]).max())),
+        parts=parts,
+    )
 
 
 def two_parts(upper: list[int], lower: list[int], names: tuple[str, str]) -> Piece:
@@ -77,7 +91,9 @@ def test_a_part_called_melody_is_believed_even_below_the_rest() -> None:
 
 
 def test_backing_vocals_are_not_the_melody() -> None:
-    piece = two_parts([72, 74, 76, 77, 79, 76], [60, 62, 64, 65, 67, 60], ("Soprano", "Backing Vocals"))
+    piece = two_parts(
+        [72, 74, 76, 77, 79, 76], [60, 62, 64, 65, 67, 60], ("Soprano", "Backing Vocals")
+    )
     assert (extract_melody(piece) == (piece.notes["part"] == 0)).all()
 
 
@@ -85,14 +101,20 @@ def test_chords_called_melody_are_not_believed() -> None:
     chord = [60, 64, 67] * 6
     onset = [float(i // 3) for i in range(18)]
     tune = [84, 83, 81, 79, 77, 76]
-    notes = make_notes(onset + [float(i) for i in range(6)], [1.0] * 24, chord + tune, part=[0] * 18 + [1] * 6)
+    notes = make_notes(
+        onset + [float(i) for i in range(6)], [1.0] * 24, chord + tune, part=[0] * 18 + [1] * 6
+    )
     piece = score(notes, ("Melody", "track 2"))
     assert piece.notes["pitch"][extract_melody(piece)].tolist() == tune
 
 
 @pytest.mark.parametrize("names", [("spine_1", "spine_0"), ("Violin 1", "Violin 2")])
-def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(names: tuple[str, str]) -> None:
-    """A choir without names, a quartet: the search among all notes went over to the alto at a crossing or a rest."""
+def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(
+    names: tuple[str, str],
+) -> None:
+    """A choir without names, a quartet: the search among all notes went over to the alto at a
+    crossing or a rest.
+    """
     upper = [72, 74, 67, 65, 76, 72, 71, 72]
     lower = [60, 62, 71, 72, 64, 65, 67, 64]
     piece = two_parts(upper, lower, names)
@@ -103,10 +125,16 @@ def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(nam
 
 def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
     """A trumpet's fanfare over a chorale."""
-    fanfare, soprano, bass = [84, 86, 88, 91], [72, 74, 76, 77, 79, 77, 76, 74, 72, 71, 69, 67], [48] * 12
+    fanfare, soprano, bass = (
+        [84, 86, 88, 91],
+        [72, 74, 76, 77, 79, 77, 76, 74, 72, 71, 69, 67],
+        [48] * 12,
+    )
     onset = [float(i) for line in (fanfare, soprano, bass) for i in range(len(line))]
     part = [0] * 4 + [1] * 12 + [2] * 12
-    piece = score(make_notes(onset, [1.0] * 28, fanfare + soprano + bass, part=part), ("P1", "P2", "P3"))
+    piece = score(
+        make_notes(onset, [1.0] * 28, fanfare + soprano + bass, part=part), ("P1", "P2", "P3")
+    )
     assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
 
 
@@ -115,7 +143,13 @@ def test_parts_with_chords_are_searched() -> None:
     upper, lower = [72, 74, 60, 59, 58, 60, 57, 55] * 2, [60, 62, 71, 72, 74, 72, 71, 69] * 2
     onset = [float(i) for i in range(16)] * 3
     piece = score(
-        make_notes(onset, [1.0] * 48, upper + lower + [pitch - 4 for pitch in lower], part=[0] * 16 + [1] * 32), ("P1", "P2")
+        make_notes(
+            onset,
+            [1.0] * 48,
+            upper + lower + [pitch - 4 for pitch in lower],
+            part=[0] * 16 + [1] * 32,
+        ),
+        ("P1", "P2"),
     )
     found = extract_merged(piece)
     assert (found != (piece.notes["part"] == 0)).any()
@@ -124,13 +158,16 @@ def test_parts_with_chords_are_searched() -> None:
 
 
 def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> None:
-    """A singer who is silent in the pianist's interlude, where the search goes on with the piano."""
+    """A singer who is silent in the pianist's interlude, where the search goes on with the
+    piano.
+    """
     sung = [float(i) for i in [*range(32), *range(64, 96)]]
     played = [float(i) for i in range(96)]
     notes = make_notes(
         sung + [onset for onset in played for _ in range(3)],
         [1.0] * (64 + 3 * 96),
-        [67, 69, 71, 72, 74, 72, 71, 69] * 8 + [pitch for i in range(96) for pitch in (48, 55, 64 + i % 4)],
+        [67, 69, 71, 72, 74, 72, 71, 69] * 8
+        + [pitch for i in range(96) for pitch in (48, 55, 64 + i % 4)],
         part=[1] * 64 + [0] * 3 * 96,
     )
     for piece in (score(notes, ("", "Track 2")), performance(notes, ("", "Track 2"))):
@@ -138,7 +175,9 @@ def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> No
         assert (extract_melody(piece) == (piece.notes["part"] == 1)).all()
 
 
-def parts_of(*lines: tuple[str, list[tuple[float, float, int]]], sung: tuple[int, ...] = ()) -> Piece:
+def parts_of(
+    *lines: tuple[str, list[tuple[float, float, int]]], sung: tuple[int, ...] = ()
+) -> Piece:
     """A score of named parts, each of (onset, duration, pitch)."""
     rows = [(*row, part) for part, (_, line) in enumerate(lines) for row in line]
     onset, duration, pitch, part = (list(column) for column in zip(*rows, strict=True))
@@ -146,7 +185,9 @@ def parts_of(*lines: tuple[str, list[tuple[float, float, int]]], sung: tuple[int
     return replace(score(notes, tuple(name for name, _ in lines)), sung=sung)
 
 
-def line(pitches: list[int], start: float = 0, step: float = 1, held: float = 1) -> list[tuple[float, float, int]]:
+def line(
+    pitches: list[int], start: float = 0, step: float = 1, held: float = 1
+) -> list[tuple[float, float, int]]:
     return [(start + step * k, step * held, pitch) for k, pitch in enumerate(pitches)]
 
 
@@ -181,15 +222,21 @@ def test_a_part_that_is_named_is_believed(name: str, tune: list[tuple[float, flo
 @pytest.mark.parametrize("name", ["Lead Guitar", "Solo", "Vocal", "Lead", "Melody", "Voice"])
 def test_a_part_with_a_handful_of_notes_is_not_believed(name: str) -> None:
     flute = ("Flute", line(TUNE * 4))
-    assert chosen(parts_of(flute, (name, line([76, 79, 81, 79])), ("Strings", line([48] * 64)))) == {"Flute"}
+    assert chosen(
+        parts_of(flute, (name, line([76, 79, 81, 79])), ("Strings", line([48] * 64)))
+    ) == {"Flute"}
 
 
 def test_a_named_melody_comes_before_a_lead_guitar() -> None:
     melody, chords_ = ("Melody", line(TUNE * 4, held=1.8)), ("Piano", CHORDS)
-    assert chosen(parts_of(melody, ("Lead Guitar", line([76] * 40, step=0.5)), chords_)) == {"Melody"}
+    assert chosen(parts_of(melody, ("Lead Guitar", line([76] * 40, step=0.5)), chords_)) == {
+        "Melody"
+    }
 
 
-@pytest.mark.parametrize("name", ["Trumpet in C", "Oboe", "Baritone", "Violin", "Singstimme", "part 1", "Cello"])
+@pytest.mark.parametrize(
+    "name", ["Trumpet in C", "Oboe", "Baritone", "Violin", "Singstimme", "part 1", "Cello"]
+)
 @pytest.mark.parametrize("height", [-7, 0, 12])
 def test_beside_a_keyboard_a_line_of_its_own_is_the_melody(name: str, height: int) -> None:
     tune = [pitch + height for pitch in TUNE * 2]
@@ -203,7 +250,14 @@ def test_a_bass_beside_a_keyboard_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("Voice", "Voice"), ("Vocal 1", "Vocal 2"), ("Melody", "Melody (2)"), ("Flute", "Violin"), ("a", "b")]
+    "names",
+    [
+        ("Voice", "Voice"),
+        ("Vocal 1", "Vocal 2"),
+        ("Melody", "Melody (2)"),
+        ("Flute", "Violin"),
+        ("a", "b"),
+    ],
 )
 def test_a_tune_that_is_handed_on_goes_on(names: tuple[str, str]) -> None:
     low = ("Cello", line([48, 43] * 16))
@@ -229,12 +283,16 @@ def test_the_part_with_words_is_sung() -> None:
 
 
 def test_how_much_of_the_time_the_melody_covers() -> None:
-    """Breaths count as melody; a long rest while others play is told, one in which nothing sounds is none of its own."""
+    """Breaths count as melody; a long rest while others play is told, one in which nothing sounds
+    is none of its own.
+    """
     low = ("Bass", line([36] * 160))
     piece = parts_of(("Voice", line(TUNE) + line(TUNE, start=20)), low)
     share, told = coverage(piece, piece.notes[extract_melody(piece)])
     assert share == pytest.approx(36 / 160)
-    assert told == ["the melody rests for 62 s from 0:18 on, where other notes are played; --melody-track takes another part"]
+    assert told == [
+        "the melody rests for 62 s from 0:18 on, where other notes are played; --melody-track takes another part"
+    ]
     alone = parts_of(("Voice", line(TUNE) + line(TUNE, start=100)))
     assert coverage(alone, alone.notes) == (pytest.approx(32 / 116), [])
 
@@ -293,18 +351,26 @@ def test_no_notes_no_melody() -> None:
 def pop909_folder() -> Path:
     root = Path(__file__).resolve().parents[1]
     folder = Path(os.environ.get("STYLETRANSFER_DATA", root / "data"))
-    found = next((f for f in (folder / "pop909-dev", folder) if sorted(f.glob("[0-9][0-9][0-9].mid"))), None)
+    found = next(
+        (f for f in (folder / "pop909-dev", folder) if sorted(f.glob("[0-9][0-9][0-9].mid"))), None
+    )
     if found is None:
-        pytest.skip(f"POP909 is not in {folder}: set STYLETRANSFER_DATA to the folder that holds pop909-dev")
+        pytest.skip(
+            f"POP909 is not in {folder}: set STYLETRANSFER_DATA to the folder that holds pop909-dev"
+        )
     return found
 
 
 def test_pop909_melodies_are_found_better_than_by_the_skyline() -> None:
-    """Songs that the networks were not fitted on: every second one by name, see benchmarks/melody.py."""
+    """Songs that the networks were not fitted on: every second one by name, see
+    benchmarks/melody.py.
+    """
     benchmark = pytest.importorskip("benchmarks.melody", reason="mir_eval is not installed")
     songs = benchmark.load_pop909(pop909_folder(), songs=20)
     ours, simple = (
-        np.mean([benchmark.note_f1(song, find(song.piece))[2] for song in songs if not song.trained_on])
+        np.mean(
+            [benchmark.note_f1(song, find(song.piece))[2] for song in songs if not song.trained_on]
+        )
         for find in (extract_merged, benchmark.plain_skyline)
     )
     assert ours > 0.65
@@ -312,7 +378,9 @@ def test_pop909_melodies_are_found_better_than_by_the_skyline() -> None:
 
 
 def test_of_pop_songs_the_melody_track_is_taken() -> None:
-    """99 of the first 100 files; in the other, a quarter of the melody's notes are held far into the next ones."""
+    """99 of the first 100 files; in the other, a quarter of the melody's notes are held far into
+    the next ones.
+    """
     files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:100]
     assert len(files) == 100
     assert sum(set(taken(read_score(file))) == {"MELODY"} for file in files) >= 95

@@ -32,11 +32,17 @@ def notes_at(piece: Piece) -> set[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
-def test_ornaments_leave_the_structural_notes(feel: Feel, tiny_package: Path, tmp_path: Path) -> None:
-    """At least 90 % of the onsets with their pitch, as one line in the part of the melody, with ornaments between them."""
+def test_ornaments_leave_the_structural_notes(
+    feel: Feel, tiny_package: Path, tmp_path: Path
+) -> None:
+    """At least 90 % of the onsets with their pitch, as one line in the part of the melody, with
+    ornaments between them.
+    """
     song = tmp_path / "song.mid"
     write_midi(random_piece(5, feel, 12), song)
-    result = apply(Request(str(song), "bach", SAMPLING, feel, model=tiny_package, keep="ornamented"))
+    result = apply(
+        Request(str(song), "bach", SAMPLING, feel, model=tiny_package, keep="ornamented")
+    )
     assert result.melody is not None
     told, piece, report = result.melody, result.piece, result.report
     held = structural(told)
@@ -54,23 +60,36 @@ def test_ornaments_leave_the_structural_notes(feel: Feel, tiny_package: Path, tm
 
 
 def test_which_notes_are_structural() -> None:
-    """Of short notes between the beats a tenth at the most is free, the shortest first, and never the first or the last."""
+    """Of short notes between the beats a tenth at the most is free, the shortest first, and never
+    the first or the last.
+    """
     onset = np.concatenate([np.arange(9.0), [9.0, 9.25, 9.5, 9.75, 9.875, 10.0]])
     length = np.diff(np.append(onset, 10.25))
-    piece = Piece(make_notes(onset, length, np.arange(60, 75)), "score", bars_of([(0.0, 4, 4)], 11.0))
+    piece = Piece(
+        make_notes(onset, length, np.arange(60, 75)), "score", bars_of([(0.0, 4, 4)], 11.0)
+    )
     assert onset[~structural(piece)].tolist() == [9.75]
     assert structural(piece.with_notes(piece.notes[:9])).all()
 
 
-def test_regenerated_music_is_only_told_the_melody(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """What came of the melody is in its part, and counted; it is the same again for the same seed."""
+def test_regenerated_music_is_only_told_the_melody(
+    tiny_package: Path, tmp_path: Path, run: Run
+) -> None:
+    """What came of the melody is in its part, and counted; it is the same again for the same
+    seed.
+    """
     write_midi(random_piece(5, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     outcome = run("apply", "song.mid", *common, "--mode", "regenerate", "--json")
     report = json.loads(outcome.out)
     assert report["mode"] == "regenerate"
     assert report["melody_notes_kept"] < report["melody_notes"]
-    assert [row["bar"] for row in report["harmony"]] == [1, 2, 3, 4]  # the plan, which the model is told, too
+    assert [row["bar"] for row in report["harmony"]] == [
+        1,
+        2,
+        3,
+        4,
+    ]  # the plan, which the model is told, too
     written = read_score(tmp_path / "song-bach.mid")
     tune = [written.parts[part] == "Melody" for part in written.notes["part"]]
     assert sum(tune) == report["melody_notes_kept"]
@@ -92,9 +111,22 @@ def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The arrangement is the one that is made without it; the seconds asked for follow, without the part of the tune."""
+    """The arrangement is the one that is made without it; the seconds asked for follow, without the
+    part of the tune.
+    """
     write_midi(random_piece(5, feel, 9), tmp_path / "song.mid")
-    common = ("song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--feel", feel, "--temperature", "3")
+    common = (
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--feel",
+        feel,
+        "--temperature",
+        "3",
+    )
     assert run("apply", *common, "-o", "tune.mid").code == 0
     outcome = run("apply", *common, "--mode", "continue", "--seconds", "5", "-o", "more.mid")
     assert (outcome.code, outcome.err) == (0, "")
@@ -109,25 +141,59 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
     assert more.notes["onset"][new].min() >= tune.notes["onset"].max()
     assert end + 2 < more.onset_seconds.max() < end + 5
     assert (more.onset_seconds + more.duration_seconds)[new].max() <= end + 5 + 0.01
-    assert {more.parts[part] for part in more.notes["part"][new]} <= {"Accompaniment, right hand", "Accompaniment, left hand"}
+    assert {more.parts[part] for part in more.notes["part"][new]} <= {
+        "Accompaniment, right hand",
+        "Accompaniment, left hand",
+    }
     assert run("replay", "more.json", "--check").code == 0
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
-def test_what_goes_on_closes_in_the_tunes_key(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """A full chord, its root lowest, on the last bar, until the end; nothing dissonant is held into it."""
+def test_what_goes_on_closes_in_the_tunes_key(
+    feel: Feel, tiny_package: Path, tmp_path: Path, run: Run
+) -> None:
+    """A full chord, its root lowest, on the last bar, until the end; nothing dissonant is held into
+    it.
+    """
     pitch = [72, 76, 79, 76, 72, 76, 79, 72]  # C major
     notes = make_notes([k / 2 for k in range(8)], [0.5] * 8, pitch, melody=True)
     bars = bars_of([(0.0, 2, 4)], 4.0)
-    write_midi(Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody",)), tmp_path / "song.mid")
-    common = ("song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--feel", feel, "--temperature", "3")
+    write_midi(
+        Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody",)),
+        tmp_path / "song.mid",
+    )
+    common = (
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--feel",
+        feel,
+        "--temperature",
+        "3",
+    )
     for seed in ("1", "2", "3"):
         name = f"more-{seed}.mid"
-        call = ("apply", *common, "--mode", "continue", "--seconds", "6", "--seed", seed, "-o", name)
+        call = (
+            "apply",
+            *common,
+            "--mode",
+            "continue",
+            "--seconds",
+            "6",
+            "--seed",
+            seed,
+            "-o",
+            name,
+        )
         assert run(*call).code == 0
         more = read_score(tmp_path / name, feel)
         end = (more.onset_seconds + more.duration_seconds).max()
-        sounding = more.notes["pitch"][more.onset_seconds + more.duration_seconds > end - 0.02].astype(int)
+        sounding = more.notes["pitch"][
+            more.onset_seconds + more.duration_seconds > end - 0.02
+        ].astype(int)
         assert len(sounding) >= 3
         assert sounding.min() % 12 == 0
         assert set(sounding % 12) in ({0}, {0, 4}, {0, 4, 7})
@@ -137,13 +203,17 @@ def test_what_goes_on_closes_in_the_tunes_key(feel: Feel, tiny_package: Path, tm
 
 
 def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The tune's chords once more, from its first whole bar, up to a dominant and the tonic; all of them are told."""
+    """The tune's chords once more, from its first whole bar, up to a dominant and the tonic; all of
+    them are told.
+    """
     pitch = [67, 72, 76, 79, 76, 72, 74, 71, 72]  # a pick-up and two bars of C major
     notes = make_notes([k / 1.0 for k in range(9)], [1.0] * 9, pitch, melody=True)
     song = Piece(notes, "score", bars_of([(0.0, 1, 4), (1.0, 4, 4)], 9.0), parts=("Melody",))
     write_midi(song, tmp_path / "song.mid")
     words = ("--mode", "continue", "--seconds", "10", "--chords", "C Am | F C", "--json")
-    report = json.loads(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *words).out)
+    report = json.loads(
+        run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *words).out
+    )
     symbols = [[chord["symbol"] for chord in row["chords"]] for row in report["harmony"][1:]]
     assert symbols[:3] == [["C", "Am"], ["F", "C"], ["C", "Am"]]
     assert symbols[-2][-1] == "G7"
@@ -155,7 +225,9 @@ def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 11])
 def test_a_next_verse(count: int) -> None:
-    """It begins as the tune does, ends as the tune does where there is room for both, and leaves the tune's chords alone."""
+    """It begins as the tune does, ends as the tune does where there is room for both, and leaves
+    the tune's chords alone.
+    """
     bars = bars_of([(0.0, 3, 4)], 3.0 * (8 + count))
     line = "C | F | Dm | Em | Am | F | G7 | C"
     tune = chords_of_line(line, bars[:8])
@@ -173,4 +245,7 @@ def test_seconds_belong_to_continue(run: Run, tmp_path: Path) -> None:
     for words in ("--mode continue", "--seconds 9", "--mode regenerate --seconds 9"):
         refused(run("apply", "song.mid", "-s", "bach", *words.split()), "go together")
     for seconds in ("0", "4000", "nan"):
-        refused(run("apply", "song.mid", "-s", "bach", "--mode", "continue", "--seconds", seconds), "from 1 to 3600")
+        refused(
+            run("apply", "song.mid", "-s", "bach", "--mode", "continue", "--seconds", seconds),
+            "from 1 to 3600",
+        )

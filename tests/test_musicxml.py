@@ -1,4 +1,6 @@
-"""MusicXML by its standard: repeats and jumps, measures of parts, offsets, cues, tempos, divisions, dialects, ties, drums."""
+"""MusicXML by its standard: repeats and jumps, measures of parts, offsets, cues, tempos, divisions,
+dialects, ties, drums.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,20 @@ STEPS = "C.D.EF.G.A.B"
 BACK = '<barline location="right"><repeat direction="backward"/></barline>'
 
 
-def note(step: str, quarters: float = 1, more: str = "", chord: bool = False, staff: int = 0, voice: int = 1) -> str:
+def note(
+    step: str,
+    quarters: float = 1,
+    more: str = "",
+    chord: bool = False,
+    staff: int = 0,
+    voice: int = 1,
+) -> str:
     """A note, C4 and the like, R for a rest; in fourths of a quarter."""
-    height = "<rest/>" if step == "R" else f"<pitch><step>{step[0]}</step><octave>{step[1:] or 4}</octave></pitch>"
+    height = (
+        "<rest/>"
+        if step == "R"
+        else f"<pitch><step>{step[0]}</step><octave>{step[1:] or 4}</octave></pitch>"
+    )
     at = f"<staff>{staff}</staff>" if staff else ""
     chorded = "<chord/>" if chord else ""
     before, after = (more, "") if more.startswith(("<cue", "<grace")) else ("", more)
@@ -33,17 +46,22 @@ def notes(steps: str, quarters: float = 1) -> str:
 
 
 def attributes(metre: tuple[int, int] | None = (4, 4), more: str = "", divisions: int = 4) -> str:
-    time = f"<time><beats>{metre[0]}</beats><beat-type>{metre[1]}</beat-type></time>" if metre else ""
+    time = (
+        f"<time><beats>{metre[0]}</beats><beat-type>{metre[1]}</beat-type></time>" if metre else ""
+    )
     return f"<attributes><divisions>{divisions}</divisions>{time}{more}</attributes>"
 
 
 def score(*parts: tuple[str, list[str]], listed: str = "") -> bytes:
     """A score of (name, the contents of measures); the first measure has its attributes already."""
     players = "".join(
-        f'<score-part id="P{k}"><part-name>{name}</part-name>{listed}</score-part>' for k, (name, _) in enumerate(parts)
+        f'<score-part id="P{k}"><part-name>{name}</part-name>{listed}</score-part>'
+        for k, (name, _) in enumerate(parts)
     )
     music = "".join(
-        f'<part id="P{k}">' + "".join(f'<measure number="{n}">{m}</measure>' for n, m in enumerate(bars, 1)) + "</part>"
+        f'<part id="P{k}">'
+        + "".join(f'<measure number="{n}">{m}</measure>' for n, m in enumerate(bars, 1))
+        + "</part>"
         for k, (_, bars) in enumerate(parts)
     )
     return f'<score-partwise version="4.0"><part-list>{players}</part-list>{music}</score-partwise>'.encode()
@@ -67,18 +85,43 @@ def says(words: str = "", sound: str = "", sign: str = "") -> str:
 @pytest.mark.parametrize(
     ("upper", "lower", "last", "bars"),
     [
-        ([notes("C D E F"), notes("G")], [note("C3", 4), notes("D3 E3 F3 G3")], (7, 55), 2),  # the last measure
-        ([note("C", 4), note("D", 4)], [note("C3", 4), note("D3", 4), note("E3", 4), note("F3", 4)], (12, 53), 4),
-        ([notes("C D E F"), notes("G A B C")], [notes("C3 D3"), notes("E3 F3")], (7, 60), 2),  # a short one in between
-        ([note("C", 4), note("D"), note("E", 4)], [note("C3", 4), notes("D3 E3 F3 G3"), note("A3", 4)], (8, 64), 3),
+        (
+            [notes("C D E F"), notes("G")],
+            [note("C3", 4), notes("D3 E3 F3 G3")],
+            (7, 55),
+            2,
+        ),  # the last measure
+        (
+            [note("C", 4), note("D", 4)],
+            [note("C3", 4), note("D3", 4), note("E3", 4), note("F3", 4)],
+            (12, 53),
+            4,
+        ),
+        (
+            [notes("C D E F"), notes("G A B C")],
+            [notes("C3 D3"), notes("E3 F3")],
+            (7, 60),
+            2,
+        ),  # a short one in between
+        (
+            [note("C", 4), note("D"), note("E", 4)],
+            [note("C3", 4), notes("D3 E3 F3 G3"), note("A3", 4)],
+            (8, 64),
+            3,
+        ),
         ([notes("C D E F"), ""], [note("C3", 4), notes("D3 E3 F3 G3")], (7, 55), 2),
         ([note("C", 4), note("D", 4)], [note("C3", 4)], (4, 62), 2),
     ],
 )
-def test_parts_of_unequal_length(upper: list[str], lower: list[str], last: tuple[float, int], bars: int) -> None:
+def test_parts_of_unequal_length(
+    upper: list[str], lower: list[str], last: tuple[float, int], bars: int
+) -> None:
     """Every part begins each measure together, and the score ends with the last of them."""
     for order in (1, -1):
-        parts = [("A", [attributes() + upper[0], *upper[1:]]), ("B", [attributes() + lower[0], *lower[1:]])][::order]
+        parts = [
+            ("A", [attributes() + upper[0], *upper[1:]]),
+            ("B", [attributes() + lower[0], *lower[1:]]),
+        ][::order]
         piece = read(*parts)
         assert last in rows(piece)
         assert rows(piece)[-1][0] == last[0]
@@ -88,7 +131,8 @@ def test_parts_of_unequal_length(upper: list[str], lower: list[str], last: tuple
 
 def test_parts_without_some_measures_are_laid_by_their_numbers() -> None:
     data = score(
-        ("A", [attributes() + note("C", 4), note("D", 4), note("E", 4)]), ("B", [attributes() + note("C3", 4), note("E3", 4)])
+        ("A", [attributes() + note("C", 4), note("D", 4), note("E", 4)]),
+        ("B", [attributes() + note("C3", 4), note("E3", 4)]),
     )
     head, _, tail = data.decode().rpartition('<measure number="2">')
     piece = parse_musicxml(f'{head}<measure number="3">{tail}'.encode(), "a")
@@ -96,8 +140,15 @@ def test_parts_without_some_measures_are_laid_by_their_numbers() -> None:
 
 
 def test_notes_that_cross_to_the_other_staff() -> None:
-    """A voice that goes over to the lower staff in the middle of the measure takes its time there."""
-    bar = note("C5", 1, staff=1) + note("D5", 1, staff=1) + note("E3", 1, staff=2) + note("F3", 1, staff=2)
+    """A voice that goes over to the lower staff in the middle of the measure takes its time
+    there.
+    """
+    bar = (
+        note("C5", 1, staff=1)
+        + note("D5", 1, staff=1)
+        + note("E3", 1, staff=2)
+        + note("F3", 1, staff=2)
+    )
     low = "<backup><duration>16</duration></backup>" + note("C2", 4, staff=2, voice=5)
     for more, expected in (("", 4), (low, 5)):
         piece = read(("Piano", [attributes(more="<staves>2</staves>") + bar + more, bar + more]))
@@ -120,7 +171,8 @@ def test_a_pick_up_in_one_part_while_others_rest(whole: float) -> None:
 def test_silence_beyond_the_metre_makes_no_measure_longer() -> None:
     """Some files have two whole rests in a measure of one part."""
     piece = read(
-        ("A", [attributes() + notes("C D E F"), note("G", 4)]), ("B", [attributes() + note("R", 4) * 2, note("C3", 4)])
+        ("A", [attributes() + notes("C D E F"), note("G", 4)]),
+        ("B", [attributes() + note("R", 4) * 2, note("C3", 4)]),
     )
     assert (4, 48) in rows(piece)
     assert piece.bars["start"].tolist() == [0, 4]
@@ -141,23 +193,39 @@ def test_offsets_move_no_notes(offset: str) -> None:
     assert [onset for onset, _ in rows(piece)] == list(range(8))
     assert piece.bars["start"].tolist() == [0, 4]
     assert piece.tempo.quarters.tolist() == [0]
-    assert [(place, symbol.text) for place, symbol in piece.chords] == [(0.75 if offset == "3" else 0.0, "G7")]
+    assert [(place, symbol.text) for place, symbol in piece.chords] == [
+        (0.75 if offset == "3" else 0.0, "G7")
+    ]
 
 
 def test_cues_are_silent() -> None:
-    """In the part's own voice they take their time, with chords and graces among them; in another one they take none."""
-    cue = note("G", 2, "<cue/>") + note("B", 2, "<cue/>", chord=True) + note("A", 2, "<cue/>") + note("B", 0, "<grace/><cue/>")
+    """In the part's own voice they take their time, with chords and graces among them; in another
+    one they take none.
+    """
+    cue = (
+        note("G", 2, "<cue/>")
+        + note("B", 2, "<cue/>", chord=True)
+        + note("A", 2, "<cue/>")
+        + note("B", 0, "<grace/><cue/>")
+    )
     piece = read(("Flute", [attributes() + notes("C D E F"), cue, note("G", 4)]))
     assert rows(piece) == [(0, 60), (1, 62), (2, 64), (3, 65), (8, 67)]
     assert piece.remarks == ("4 silent cue notes were left out",)
     back = "<backup><duration>16</duration></backup>"
-    other = read(("Flute", [attributes() + note("C", 4) + back + note("E", 4, "<cue/>", voice=2), note("G", 4)]))
+    other = read(
+        (
+            "Flute",
+            [attributes() + note("C", 4) + back + note("E", 4, "<cue/>", voice=2), note("G", 4)],
+        )
+    )
     assert rows(other) == [(0, 60), (4, 67)]
     assert other.remarks == ("1 silent cue note was left out",)
 
 
 def metronome(text: str, beat: str = "quarter", more: str = "", sound: str = "") -> str:
-    mark = f"<metronome><beat-unit>{beat}</beat-unit>{more}<per-minute>{text}</per-minute></metronome>"
+    mark = (
+        f"<metronome><beat-unit>{beat}</beat-unit>{more}<per-minute>{text}</per-minute></metronome>"
+    )
     return f"<direction><direction-type>{mark}</direction-type>{sound}</direction>"
 
 
@@ -187,7 +255,19 @@ def test_tempos(mark: str, tempo: float) -> None:
 
 def test_a_tempo_changes_where_it_sounds() -> None:
     late = says("rit.", 'tempo="60"').replace("<sound", '<offset sound="yes">8</offset><sound')
-    piece = read(("A", [attributes() + '<sound tempo="120"/>' + late + notes("C D") + '<sound tempo="90"/>' + notes("E F")]))
+    piece = read(
+        (
+            "A",
+            [
+                attributes()
+                + '<sound tempo="120"/>'
+                + late
+                + notes("C D")
+                + '<sound tempo="90"/>'
+                + notes("E F")
+            ],
+        )
+    )
     assert piece.tempo.quarters.tolist() == [0, 2]
 
 
@@ -199,7 +279,9 @@ WITH_TYPES = "".join(note(step, 0.25, "<type>quarter</type>") for step in "CDEF"
     [
         WITH_TYPES,  # a quarter lasts a division
         WITH_TYPES.replace("<duration>1<", "<duration>7<"),
-        "".join(note(step, 1) for step in "CD") + attributes() + "".join(note(step, 1) for step in "EF"),
+        "".join(note(step, 1) for step in "CD")
+        + attributes()
+        + "".join(note(step, 1) for step in "EF"),
         attributes(divisions=0) + WITH_TYPES,
         attributes().replace(">4</div", ">four</div") + WITH_TYPES,
         re.sub("<duration>.*?</duration>", "", WITH_TYPES),
@@ -218,14 +300,19 @@ def test_without_divisions_and_types_it_is_refused() -> None:
 def test_a_metre_that_is_never_stated_is_that_of_the_measures() -> None:
     piece = read(("A", [attributes(None) + notes("C D E"), notes("F G A")]))
     assert piece.bars.tolist() == [(0, 3, 3, 4), (3, 3, 3, 4)]
-    assert read(("A", [attributes(None) + notes("C D E", 0.5)])).bars[["numerator", "denominator"]].tolist() == [(3, 8)]
+    assert read(("A", [attributes(None) + notes("C D E", 0.5)])).bars[
+        ["numerator", "denominator"]
+    ].tolist() == [(3, 8)]
 
 
 @pytest.mark.parametrize(
     ("time", "metre"),
     [
         ("<beats>3+2</beats><beat-type>8</beat-type>", (5, 8)),
-        ("<beats>2</beats><beat-type>4</beat-type><beats>3</beats><beat-type>8</beat-type>", (7, 8)),
+        (
+            "<beats>2</beats><beat-type>4</beat-type><beats>3</beats><beat-type>8</beat-type>",
+            (7, 8),
+        ),
         ("<senza-misura/>", (5, 8)),
         ("<beats>0</beats><beat-type>4</beat-type>", (5, 8)),
         ("<beats>99999999</beats><beat-type>0</beat-type>", (5, 8)),
@@ -233,17 +320,33 @@ def test_a_metre_that_is_never_stated_is_that_of_the_measures() -> None:
 )
 def test_metres(time: str, metre: tuple[int, int]) -> None:
     length = 4 * metre[0] / metre[1]
-    piece = read(("A", [attributes(None).replace("</divisions>", f"</divisions><time>{time}</time>") + note("C", length)]))
+    piece = read(
+        (
+            "A",
+            [
+                attributes(None).replace("</divisions>", f"</divisions><time>{time}</time>")
+                + note("C", length)
+            ],
+        )
+    )
     assert piece.bars[["length", "numerator", "denominator"]].tolist() == [(length, *metre)]
 
 
 def test_timewise_scores() -> None:
-    bars = {"A": [attributes() + notes("C D E F"), note("G", 4)], "B": [attributes() + note("C3", 4), note("D3", 4)]}
+    bars = {
+        "A": [attributes() + notes("C D E F"), note("G", 4)],
+        "B": [attributes() + note("C3", 4), note("D3", 4)],
+    }
     players = "".join(f'<score-part id="{k}"><part-name>{k}</part-name></score-part>' for k in bars)
     music = "".join(
-        f'<measure number="{n}">' + "".join(f'<part id="{k}">{bars[k][n]}</part>' for k in bars) + "</measure>" for n in (0, 1)
+        f'<measure number="{n}">'
+        + "".join(f'<part id="{k}">{bars[k][n]}</part>' for k in bars)
+        + "</measure>"
+        for n in (0, 1)
     )
-    piece = parse_musicxml(f"<score-timewise><part-list>{players}</part-list>{music}</score-timewise>".encode(), "a")
+    piece = parse_musicxml(
+        f"<score-timewise><part-list>{players}</part-list>{music}</score-timewise>".encode(), "a"
+    )
     plain = read(*bars.items())
     assert rows(piece) == rows(plain)
     assert piece.parts == plain.parts == ("A", "B")
@@ -286,7 +389,9 @@ DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partw
     ],
 )  # fmt: skip
 def test_dialects(data: bytes) -> None:
-    """Encodings, namespaces, document types, archives; and what only concerns print may be nonsense."""
+    """Encodings, namespaces, document types, archives; and what only concerns print may be
+    nonsense.
+    """
     piece = parse_musicxml(data, "a")
     assert rows(piece) == [(0, 60), (1, 62), (2, 64), (3, 65)]
     assert piece.parts == ("Flöte",)
@@ -296,8 +401,15 @@ def test_dialects(data: bytes) -> None:
     ("data", "reason"),
     [
         ('<!DOCTYPE x [<!ENTITY a "aaaa">]>' + PLAIN, "entities of its own"),
-        ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + PLAIN.replace("Flöte", "&a;"), "entities of its own"),
-        ("<score-partwise>" + "<part>" * 100 + "</part>" * 100 + "</score-partwise>", "nested too deeply"),
+        (
+            '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
+            + PLAIN.replace("Flöte", "&a;"),
+            "entities of its own",
+        ),
+        (
+            "<score-partwise>" + "<part>" * 100 + "</part>" * 100 + "</score-partwise>",
+            "nested too deeply",
+        ),
         (score(*[("A", [attributes() + note("C")])] * 201).decode(), "more than 200 parts"),
         (score(("A", [attributes() + note("C")] + [""] * 20_000)).decode(), "20,000 bars or more"),
         (PLAIN[:-30], "cut short or not XML"),
@@ -318,7 +430,15 @@ def test_what_stands_between_the_notes_of_a_chord_does_not_break_it() -> None:
         attributes(None),
     )
     for what in between:
-        bar = note("A") + what + note("F", chord=True) + what + note("D", chord=True) + note("B") + note("C5", 2)
+        bar = (
+            note("A")
+            + what
+            + note("F", chord=True)
+            + what
+            + note("D", chord=True)
+            + note("B")
+            + note("C5", 2)
+        )
         piece = read(("A", [attributes() + bar]))
         assert rows(piece) == [(0, 62), (0, 65), (0, 69), (1, 71), (2, 72)]
 
@@ -345,12 +465,21 @@ def test_ties_over_bar_lines_and_into_another_voice() -> None:
         note("G", 1, STOP) + note("A", 3),
     ]
     piece = read(("A", bars))
-    assert [tuple(n)[:3] for n in piece.notes[["onset", "duration", "pitch"]]] == [(0, 3, 60), (3, 6, 67), (9, 3, 69)]
+    assert [tuple(n)[:3] for n in piece.notes[["onset", "duration", "pitch"]]] == [
+        (0, 3, 60),
+        (3, 6, 67),
+        (9, 3, 69),
+    ]
 
 
-@pytest.mark.parametrize("listed", ["", '<midi-instrument id="P0-I1"><midi-channel>10</midi-channel></midi-instrument>'])
+@pytest.mark.parametrize(
+    "listed", ["", '<midi-instrument id="P0-I1"><midi-channel>10</midi-channel></midi-instrument>']
+)
 def test_channel_10_is_drums(listed: str) -> None:
-    data = score(("Drums", [attributes() + notes("C6 C6 C6 C6")]), ("Flute", [attributes() + notes("C D E F")])).decode()
+    data = score(
+        ("Drums", [attributes() + notes("C6 C6 C6 C6")]),
+        ("Flute", [attributes() + notes("C D E F")]),
+    ).decode()
     data = data.replace("Drums</part-name>", "Drums</part-name>" + listed)
     piece = parse_musicxml(data.encode(), "a")
     assert len(piece.parts) == (1 if listed else 2)
@@ -365,19 +494,40 @@ def test_only_some_instruments_of_a_part_are_drums() -> None:
 
 
 def test_grace_notes() -> None:
-    """Just before the note that they adorn, in any voice; with none to follow, at the end of what was played."""
-    grace = note("D5", 0, "<grace/>") + note("E5", 0, "<grace/>") + note("G5", 0, "<grace/>", chord=True)
-    piece = read(("A", [attributes() + note("C", 2) + grace + note("F", 2), note("G", 4) + note("A5", 0, "<grace/>") + BACK]))
+    """Just before the note that they adorn, in any voice; with none to follow, at the end of what
+    was played.
+    """
+    grace = (
+        note("D5", 0, "<grace/>")
+        + note("E5", 0, "<grace/>")
+        + note("G5", 0, "<grace/>", chord=True)
+    )
+    piece = read(
+        (
+            "A",
+            [
+                attributes() + note("C", 2) + grace + note("F", 2),
+                note("G", 4) + note("A5", 0, "<grace/>") + BACK,
+            ],
+        )
+    )
     graces = [(1.75, 74), (1.875, 76), (1.875, 79)]
     first = [(0, 60), *graces, (2, 65), (4, 67), (7.875, 81)]
     assert rows(piece) == [*first, *((onset + 8, pitch) for onset, pitch in first)]
 
 
 def test_loudness() -> None:
-    """A note's own, then what sounds, then the printed sign; of a piano's staff, or of both where only one has signs."""
+    """A note's own, then what sounds, then the printed sign; of a piano's staff, or of both where
+    only one has signs.
+    """
     loud = "<direction><direction-type><dynamics><p/></dynamics></direction-type>{}</direction>"
     bar = loud.format("") + note("C") + loud.format('<sound dynamics="100"/>') + note("D")
-    piece = read(("A", [attributes() + note("B3") + bar + note("E").replace("<note>", '<note dynamics="50">')]))
+    piece = read(
+        (
+            "A",
+            [attributes() + note("B3") + bar + note("E").replace("<note>", '<note dynamics="50">')],
+        )
+    )
     assert piece.notes["velocity"].tolist() == [80, 49, 90, 45]
 
 
@@ -389,7 +539,9 @@ def test_transposing_instruments_sound_as_they_do() -> None:
     piece = read(("Horn", [attributes(more=horn + key) + symbol + notes("D G")]))
     assert rows(piece) == [(0, 55), (1, 60)]
     assert piece.key_signatures == ((0, 0, False),)
-    assert [(place, symbol.text, symbol.tones) for place, symbol in piece.chords] == [(0, "G7", (2, 5, 7, 11))]
+    assert [(place, symbol.text, symbol.tones) for place, symbol in piece.chords] == [
+        (0, "G7", (2, 5, 7, 11))
+    ]
     down = "<transpose><chromatic>0</chromatic><octave-change>-1</octave-change></transpose>"
     assert rows(read(("Guitar", [attributes(more=down) + note("C5")]))) == [(0, 60)]
 
@@ -404,7 +556,11 @@ def test_transposing_instruments_sound_as_they_do() -> None:
         ("suspended-fourth", "", {0, 5, 7}),
         ("dominant-13th", "", {0, 4, 7, 10, 2, 5, 9}),
         ("German", "", {0, 3, 6, 8}),
-        ("dominant", "<bass><bass-step>B</bass-step><bass-alter>-1</bass-alter></bass>", {0, 4, 7, 10}),
+        (
+            "dominant",
+            "<bass><bass-step>B</bass-step><bass-alter>-1</bass-alter></bass>",
+            {0, 4, 7, 10},
+        ),
         ("major", "<bass><bass-step>D</bass-step></bass>", {0, 2, 4, 7}),
         ("dominant", "5 1 alter", {0, 4, 8, 10}),
         ("dominant", "9 -1 add", {0, 1, 4, 7, 10}),

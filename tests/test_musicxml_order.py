@@ -1,4 +1,6 @@
-"""The order in which MusicXML is played: repeats, endings, and jumps, whichever way they are stated."""
+"""The order in which MusicXML is played: repeats, endings, and jumps, whichever way they are
+stated.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def ending(number: str, kind: str, back: bool = False) -> str:
 
 
 def steps_of(marks: dict[str, tuple[str, str]], last: str = "B") -> str:
-    """What is played of measures C D E …, each with something before and after its note, by the letter of the note."""
+    """What is played of measures C D E …, each with something before and after its note, by the
+    letter of the note.
+    """
     bars = []
     for step in "CDEFGAB"[: "CDEFGAB".index(last) + 1]:
         before, after = marks.get(step, ("", ""))
@@ -59,7 +63,9 @@ FIRST_ENDS, SECOND_ENDS = ending("1", "stop", back=True), ending("2", "discontin
     ],
 )  # fmt: skip
 def test_repeats_and_endings(marks: dict[str, tuple[str, str]], played: str) -> None:
-    """A repeat without a beginning goes back to where the one before it ended; each ending is played at its own turns."""
+    """A repeat without a beginning goes back to where the one before it ended; each ending is
+    played at its own turns.
+    """
     assert steps_of(marks) == played
 
 
@@ -88,7 +94,9 @@ CAPO, AL_FINE = says("", 'dacapo="yes"'), says("Fine", 'fine="yes"')
     ],
 )  # fmt: skip
 def test_jumps(marks: dict[str, tuple[str, str]], played: str) -> None:
-    """What sounds, whatever the words say; after a da capo, no repeat and the last ending, but what is new with its repeats."""
+    """What sounds, whatever the words say; after a da capo, no repeat and the last ending, but what
+    is new with its repeats.
+    """
     assert steps_of(marks, max(played, key="CDEFGAB".index)) == played
 
 

@@ -1,4 +1,6 @@
-"""Names of parts: the melody's in thirty languages, and in the encodings of files from before Unicode."""
+"""Names of parts: the melody's in thirty languages, and in the encodings of files from before
+Unicode.
+"""
 
 from __future__ import annotations
 

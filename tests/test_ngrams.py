@@ -1,4 +1,6 @@
-"""N-gram baselines: probabilities that add up, a hand-computed case, the recipe; and intervals and generated tables."""
+"""N-gram baselines: probabilities that add up, a hand-computed case, the recipe; and intervals and
+generated tables.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from styletransfer.evaluation.markdown import fill
 from styletransfer.training.ngrams import BITS, Counts, KneserNey, packed
 
 CARD = Path(__file__).parents[1] / "eval" / "measured" / "base" / "README.md"
-README = "".join(f"<!-- begin {name} --><!-- end {name} -->\n" for name in ("likelihood", "composers", "memorised", "run"))
+README = "".join(
+    f"<!-- begin {name} --><!-- end {name} -->\n"
+    for name in ("likelihood", "composers", "memorised", "run")
+)
 
 
 def model(ids: list[int], order: int, vocabulary: int) -> KneserNey:
@@ -39,9 +44,11 @@ def test_probabilities_add_up_to_one(order: int) -> None:
 
 
 def test_unigrams_by_hand() -> None:
-    """Tokens 0 (once), 1 (twice), 2 (three times), 3 (four times): Chen and Goodman's discounts, written out.
+    """Tokens 0 (once), 1 (twice), 2 (three times), 3 (four times): Chen and Goodman's discounts,
+    written out.
 
-    Y = 1 / (1 + 2 * 1) = 1/3; D1 = 1 - 2Y = 1/3, D2 = 2 - 3Y = 1, D3 = 3 - 4Y = 5/3; they free 14/3 of 10 counts.
+    Y = 1 / (1 + 2 * 1) = 1/3; D1 = 1 - 2Y = 1/3, D2 = 2 - 3Y = 1, D3 = 3 - 4Y = 5/3; they free 14/3
+    of 10 counts.
     """
     trained = model([0, 1, 1, 2, 2, 2, 3, 3, 3, 3], 1, 5)
     freed = (1 / 3 + 1 + 5 / 3 + 5 / 3) / 10
@@ -50,7 +57,9 @@ def test_unigrams_by_hand() -> None:
 
 
 def test_lower_orders_count_neighbours() -> None:
-    """Kneser and Ney's point: 9 comes often, but after 8 only, so that after a token never seen it is less likely than 1."""
+    """Kneser and Ney's point: 9 comes often, but after 8 only, so that after a token never seen it
+    is less likely than 1.
+    """
     trained = model([1, 2, 1, 3, 1, 4, 1, 5] + [8, 9] * 20, 2, 20)
     unseen = 15 << BITS
     assert trained.bits(np.array([unseen | 1]))[0] < trained.bits(np.array([unseen | 9]))[0]
@@ -76,7 +85,9 @@ def test_a_scored_token_needs_its_context() -> None:
 
 
 def test_interval_covers_and_groups_count() -> None:
-    """The interval of 200 groups is near the normal one; pieces that are copies of each other widen it."""
+    """The interval of 200 groups is near the normal one; pieces that are copies of each other widen
+    it.
+    """
     rng = np.random.default_rng(0)
     notes = np.ones(200)
     bits = rng.normal(8, 1, 200)
@@ -84,7 +95,9 @@ def test_interval_covers_and_groups_count() -> None:
     assert alone.value == pytest.approx(bits.mean())
     assert alone.high - alone.low == pytest.approx(2 * 1.96 * bits.std() / 200**0.5, rel=0.05)
     copied = np.repeat(bits[:20], 10)
-    together = ratio_interval(copied, notes, np.repeat(np.arange(20), 10).tolist(), np.random.default_rng(0))
+    together = ratio_interval(
+        copied, notes, np.repeat(np.arange(20), 10).tolist(), np.random.default_rng(0)
+    )
     apart = ratio_interval(copied, notes, range(200), np.random.default_rng(0))
     assert together.groups == 20
     assert together.high - together.low > 2.5 * (apart.high - apart.low)
@@ -99,9 +112,13 @@ def test_markers() -> None:
         fill(text, {"y": ""})
 
 
-def test_recipes(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes(
+    tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Baselines, an evaluation, and the tables made of them."""
-    monkeypatch.setattr(baselines, "TRANSPOSITIONS", {"score": range(-1, 2), "performance": range(1)})
+    monkeypatch.setattr(
+        baselines, "TRANSPOSITIONS", {"score": range(-1, 2), "performance": range(1)}
+    )
     results = tmp_path / "results"
     data = ["--data", str(tiny_data)]
     assert baselines.main([*data, "--out", str(results / "baselines.json")]) == 0
@@ -111,9 +128,17 @@ def test_recipes(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatc
 
     run = ["--model", str(tiny_package), *data, "--name", "tiny"]
     assert evaluate.main([*run, "--out", str(results / "tiny.json")]) == 0
-    assert evaluate.main([*run, "--without-melody", "--pieces", "1", "--out", str(results / "free.json")]) == 0
+    assert (
+        evaluate.main(
+            [*run, "--without-melody", "--pieces", "1", "--out", str(results / "free.json")]
+        )
+        == 0
+    )
     for name, tokens in (("short", 128), ("whole", 9999)):
-        assert evaluate.main([*run, "--context", str(tokens), "--out", str(tmp_path / f"{name}.json")]) == 0
+        assert (
+            evaluate.main([*run, "--context", str(tokens), "--out", str(tmp_path / f"{name}.json")])
+            == 0
+        )
     whole, short, all_of_it = (
         json.loads(path.read_text())["results"][0]
         for path in (results / "tiny.json", tmp_path / "short.json", tmp_path / "whole.json")
@@ -127,14 +152,25 @@ def test_recipes(tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatc
     rows[1]["eval_bits_per_note_score"] = 7.5
     log.write_text("\n".join(map(json.dumps, rows)))
     readme, curve = tmp_path / "README.md", tmp_path / "curve.png"
-    arguments = ["--results", str(results), "--log", str(log), "--readme", str(readme), "--curve", str(curve)]
+    arguments = [
+        "--results",
+        str(results),
+        "--log",
+        str(log),
+        "--readme",
+        str(readme),
+        "--curve",
+        str(curve),
+    ]
     card, shipped = tmp_path / "card.md", CARD.read_bytes()
     card.write_text(README)
     arguments += ["--card", str(card)]
     assert report.main(arguments) == 2
     readme.write_text(README)
     assert report.main(arguments) == 0
-    assert CARD.read_bytes() == shipped  # a run of the tests wrote its numbers over the card that ships
+    assert (
+        CARD.read_bytes() == shipped
+    )  # a run of the tests wrote its numbers over the card that ships
     assert "| tiny | nothing | validation |" in card.read_text()
     text = readme.read_text()
     assert f"{bits['4-grams']:.2f}" in text

@@ -1,4 +1,6 @@
-"""Originality: shares and runs by hand, against sets of n-grams and a search note by note, and what must not count."""
+"""Originality: shares and runs by hand, against sets of n-grams and a search note by note, and what
+must not count.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,24 @@ from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.fidelity import transposed
 from styletransfer.evaluation.measures.originality import NgramIndex
-from styletransfer.music.ngrams import TOLERANCE, Mode, NoteSequence, accompaniment_of, packed_sequence, sequence, sequence_of
+from styletransfer.music.ngrams import (
+    TOLERANCE,
+    Mode,
+    NoteSequence,
+    accompaniment_of,
+    packed_sequence,
+    sequence,
+    sequence_of,
+)
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.tiny import random_piece
 
 MODES: list[Mode] = ["exact", "intervals"]
 
 
-def row(pitch: NDArray[np.integer] | list[int], melody: NDArray[np.bool_] | None = None) -> NoteSequence:
+def row(
+    pitch: NDArray[np.integer] | list[int], melody: NDArray[np.bool_] | None = None
+) -> NoteSequence:
     """One note after another."""
     pitches = np.asarray(pitch)
     return sequence(np.arange(len(pitches), dtype=float), pitches, "score", melody)
@@ -34,7 +46,9 @@ def music(seed: int, notes: int = 200) -> NDArray[np.int64]:
 
 
 def index(*pieces: NDArray[np.int64], mode: Mode = "exact") -> NgramIndex:
-    return NgramIndex.build([f"p{k}" for k in range(len(pieces))], [row(piece) for piece in pieces], mode)
+    return NgramIndex.build(
+        [f"p{k}" for k in range(len(pieces))], [row(piece) for piece in pieces], mode
+    )
 
 
 def test_a_quotation_by_hand() -> None:
@@ -51,7 +65,17 @@ def test_a_quotation_by_hand() -> None:
 
 def test_the_nearest_piece_shares_most_and_the_longest_run_may_be_another() -> None:
     first, second = music(1), music(2)
-    own = np.concatenate([first[:20], music(3, 5), second[:14], music(4, 5), second[50:64], music(5, 5), second[90:106]])
+    own = np.concatenate(
+        [
+            first[:20],
+            music(3, 5),
+            second[:14],
+            music(4, 5),
+            second[50:64],
+            music(5, 5),
+            second[90:106],
+        ]
+    )
     result = index(first, second).originality(row(own))
     assert (result.longest, result.longest_in) == (20, "p0")
     assert (result.nearest, result.nearest_share) == ("p1", (3 + 3 + 5) / (len(own) - 11))
@@ -64,7 +88,11 @@ def test_a_piece_is_found_in_itself_and_no_run_crosses_into_the_next_piece(mode:
     first, second = music(1, 40), music(2, 40)
     both = index(first, second, mode=mode)
     whole = both.originality(row(first))
-    assert (whole.shares, whole.longest, whole.nearest_share) == ({12: 1.0, 16: 1.0, 32: 1.0}, 40, 1.0)
+    assert (whole.shares, whole.longest, whole.nearest_share) == (
+        {12: 1.0, 16: 1.0, 32: 1.0},
+        40,
+        1.0,
+    )
     across = both.originality(row(np.concatenate([first, second])))
     assert across.longest == 40
     assert across.shares[12] == pytest.approx((29 + 29) / 69)
@@ -91,10 +119,14 @@ def test_intervals_dont_see_transposition(seed: int, semitones: int) -> None:
 @given(st.integers(0, 10_000), st.sampled_from(MODES))
 @settings(max_examples=30, deadline=None)
 def test_against_a_search_note_by_note(seed: int, mode: Mode) -> None:
-    """Pieces that quote each other, by brute force: every 12-gram with its 6 pitches, and every run with one of those."""
+    """Pieces that quote each other, by brute force: every 12-gram with its 6 pitches, and every run
+    with one of those.
+    """
     rng = np.random.default_rng(seed)
     train = [rng.integers(60, 69, 60) for _ in range(3)]
-    own = np.concatenate([part[a : a + 25] for part, a in zip(train, rng.integers(0, 40, 3), strict=True)])
+    own = np.concatenate(
+        [part[a : a + 25] for part, a in zip(train, rng.integers(0, 40, 3), strict=True)]
+    )
     own[rng.integers(0, len(own), 3)] += 1
     result = NgramIndex.build("abc", [row(one) for one in train], mode).originality(row(own))
 
@@ -111,13 +143,18 @@ def test_against_a_search_note_by_note(seed: int, mode: Mode) -> None:
     longest = 0
     for n in range(12, len(own) + 1):
         known = {key(one[k : k + n]) for one in train for k in range(len(one) - n + 1)}
-        if any(key(own[k : k + n]) in known and any(k <= s <= k + n - 12 for s in seeds) for k in range(len(own) - n + 1)):
+        if any(
+            key(own[k : k + n]) in known and any(k <= s <= k + n - 12 for s in seeds)
+            for k in range(len(own) - n + 1)
+        ):
             longest = n
     assert result.longest == longest
 
 
 def test_seeds_are_the_fingerprints() -> None:
-    """The exact seeds of a piece are as many as its fingerprint's n-grams, and its order of notes is the same."""
+    """The exact seeds of a piece are as many as its fingerprint's n-grams, and its order of notes
+    is the same.
+    """
     piece = random_piece(3, "performance")
     onset, pitch = piece.onset_seconds, piece.notes["pitch"]
     mine = sequence_of(piece)
@@ -138,7 +175,9 @@ def test_trills_dont_count_but_runs_go_through_them() -> None:
 
 
 def test_the_input_melody_is_excluded() -> None:
-    """A melody that training pieces know: alone it doesn't count, but with their accompaniment it does."""
+    """A melody that training pieces know: alone it doesn't count, but with their accompaniment it
+    does.
+    """
     melody = music(1, 60)
     locked = np.ones(60, bool)
     known = index(melody)
@@ -155,8 +194,14 @@ def harmonised(seed: int, tune: int) -> Piece:
     onset = np.arange(0, 40, 1.0)
     notes = np.concatenate(
         [
-            make_notes(onset, np.ones(40), np.random.default_rng(tune).integers(70, 85, 40), melody=True),
-            make_notes(np.arange(80) / 2, np.full(80, 0.5), np.random.default_rng(seed).integers(40, 60, 80)),
+            make_notes(
+                onset, np.ones(40), np.random.default_rng(tune).integers(70, 85, 40), melody=True
+            ),
+            make_notes(
+                np.arange(80) / 2,
+                np.full(80, 0.5),
+                np.random.default_rng(seed).integers(40, 60, 80),
+            ),
         ]
     )
     piece = Piece(notes[:0], "score", bars_of([(0.0, 4, 4)], 40.0))
@@ -164,9 +209,13 @@ def harmonised(seed: int, tune: int) -> Piece:
 
 
 def test_accompaniments_of_their_own() -> None:
-    """A figure copied under another melody shares no n-gram of all notes with its source; its accompaniment does."""
+    """A figure copied under another melody shares no n-gram of all notes with its source; its
+    accompaniment does.
+    """
     source, copy = harmonised(1, 1), harmonised(1, 2)
-    assert NgramIndex.build(["a"], [sequence_of(source)]).originality(sequence_of(copy)).longest == 0
+    assert (
+        NgramIndex.build(["a"], [sequence_of(source)]).originality(sequence_of(copy)).longest == 0
+    )
     found = NgramIndex.build(["a"], [accompaniment_of(source)]).originality(accompaniment_of(copy))
     assert (found.longest, found.shares[32]) == (80, 1.0)
 
@@ -177,7 +226,10 @@ def test_seconds_and_quarters_are_the_same_music() -> None:
     notes = source.notes.copy()
     notes["onset"] += np.random.default_rng(0).uniform(0, 0.04, len(notes))
     played = Piece(source.with_notes(notes).notes, "performance")
-    assert NgramIndex.build(["a"], [sequence_of(source)]).originality(sequence_of(played)).shares[12] == 1.0
+    assert (
+        NgramIndex.build(["a"], [sequence_of(source)]).originality(sequence_of(played)).shares[12]
+        == 1.0
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -185,7 +237,12 @@ def test_little_and_nothing(mode: Mode) -> None:
     built = index(music(1), np.zeros(0, int), music(2, 5), mode=mode)
     for own in (np.zeros(0, int), music(1, 1), music(1, 11)):
         result = built.originality(row(own))
-        assert (result.shares[12], result.counts[12], result.longest, result.longest_in) == (0.0, 0, 0, None)
+        assert (result.shares[12], result.counts[12], result.longest, result.longest_in) == (
+            0.0,
+            0,
+            0,
+            None,
+        )
     empty = NgramIndex.build([], [], mode)
     assert empty.originality(row(music(1))).longest == 0
 
@@ -203,12 +260,20 @@ def test_saved_and_loaded(tmp_path: Path, mode: Mode) -> None:
 
 
 def test_hashes_stay_what_they_are() -> None:
-    """Else an index that somebody saved finds nothing, in silence. The first value is splitmix64's for the seed 0."""
+    """Else an index that somebody saved finds nothing, in silence. The first value is splitmix64's
+    for the seed 0.
+    """
     from styletransfer.music import ngrams
 
     assert ngrams._VALUES[:2].tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
     pitch = np.arange(60, 72, dtype=np.uint8)
-    total = sum(int(ngrams._VALUES[p]) * pow(ngrams._BASE, k, 2**64) for k, p in enumerate(pitch.tolist())) % 2**64
+    total = (
+        sum(
+            int(ngrams._VALUES[p]) * pow(ngrams._BASE, k, 2**64)
+            for k, p in enumerate(pitch.tolist())
+        )
+        % 2**64
+    )
     assert index(pitch.astype(np.int64)).hashes.tolist() == [total ^ (total >> 31)]
 
 
@@ -228,7 +293,9 @@ def test_files_that_are_no_index(tmp_path: Path) -> None:
 def test_the_pieces_of_a_library(tiny_data: Path) -> None:
     """Each piece of a prepared data set is found in an index of all, and not without itself."""
     library = Library.load(tiny_data)
-    pieces = [packed_sequence(library.notes(i), library.pieces[i].feel) for i in range(len(library))]
+    pieces = [
+        packed_sequence(library.notes(i), library.pieces[i].feel) for i in range(len(library))
+    ]
     built = NgramIndex.build([piece.id for piece in library.pieces], pieces, about=library.hash)
     for info, piece in zip(library.pieces, pieces, strict=True):
         assert built.originality(piece).nearest == info.id

@@ -1,4 +1,6 @@
-"""The choice phrase by phrase: where phrases end, what goes on, and that nothing of the song is lost."""
+"""The choice phrase by phrase: where phrases end, what goes on, and that nothing of the song is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def test_phrases_of_bars_to_redo() -> None:
 
 
 def test_the_chosen_phrase_goes_on() -> None:
-    """Each phrase is composed after the best of the one before; what is told of the progress never falls."""
+    """Each phrase is composed after the best of the one before; what is told of the progress never
+    falls.
+    """
     asked: list[tuple[int, int | None]] = []
     shares: list[float] = []
 
@@ -63,7 +67,9 @@ def test_the_chosen_phrase_goes_on() -> None:
 
     candidates, chosen = by_phrases(plan(24), compose, choose, shares.append)
     assert asked == [(0, 8), (8, 16), (16, 24)]
-    assert [one.bars for one in candidates] == [[[20]] * 8 + [[30]] * 8 + [[k]] * 8 for k in (10, 20, 30)]
+    assert [one.bars for one in candidates] == [
+        [[20]] * 8 + [[30]] * 8 + [[k]] * 8 for k in (10, 20, 30)
+    ]
     assert [(one["bars"], one["candidate"], one["total"]) for one in chosen] == [
         ([0, 8], 1, 2.5),
         ([8, 16], 2, 1.5),
@@ -77,7 +83,10 @@ def test_what_is_stopped_is_the_last(done: int) -> None:
     """Also where Ctrl-C came with the last note of a phrase."""
 
     def compose(part: Plan, progress: Any) -> list[Candidate]:
-        return [Candidate([[k]] * (done if part.given else 8), 0.0, 0.0, bool(part.given)) for k in (10, 20)]
+        return [
+            Candidate([[k]] * (done if part.given else 8), 0.0, 0.0, bool(part.given))
+            for k in (10, 20)
+        ]
 
     candidates, chosen = by_phrases(plan(24), compose, lambda found, first, end: (0, 0.0))
     assert [len(one.bars) for one in candidates] == [done, done]
@@ -106,21 +115,35 @@ def arranged(song: Path, package: Path, **more: Any) -> Result:
 
 def inside(notes: NoteTable, begin: float, end: float) -> list[tuple[float, int]]:
     """Onsets and pitches of the accompaniment between two places."""
-    chosen = notes[~notes["melody"] & (notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)]
+    chosen = notes[
+        ~notes["melody"] & (notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)
+    ]
     return sorted(chosen[["onset", "pitch"]].tolist())
 
 
 @pytest.mark.parametrize("upbeat", [0, 1])
-def test_each_phrase_is_the_best_of_its_candidates(upbeat: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a ranker that loves notes, whole arrangements show what there was to choose from in the first phrase.
+def test_each_phrase_is_the_best_of_its_candidates(
+    upbeat: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a ranker that loves notes, whole arrangements show what there was to choose from in the
+    first phrase.
 
     The context holds all of it: a window slides for all candidates when the longest one is full.
     """
     tiny_package = save_tiny_package(tmp_path / "package", context=2048)
     true = rank.score
 
-    def fullest(style: float, plain: float, melody: NoteTable, accompaniment: NoteTable, *rest: Any, **more: Any) -> Any:
-        return true(style, plain, melody, accompaniment, *rest, **more) | {"total": float(len(accompaniment))}
+    def fullest(
+        style: float,
+        plain: float,
+        melody: NoteTable,
+        accompaniment: NoteTable,
+        *rest: Any,
+        **more: Any,
+    ) -> Any:
+        return true(style, plain, melody, accompaniment, *rest, **more) | {
+            "total": float(len(accompaniment))
+        }
 
     monkeypatch.setattr(rank, "score", fullest)
     write_midi(tune_of(16, upbeat), tmp_path / "song.mid")
@@ -141,21 +164,34 @@ def test_each_phrase_is_the_best_of_its_candidates(upbeat: int, tmp_path: Path, 
     assert len({str(one) for one in last}) == 3
     assert result.report["candidate"] == fullest_last
     assert result.report["melody_notes_kept"] == 48 + upbeat
-    assert midi_bytes(arranged(tmp_path / "song.mid", tiny_package).piece) == midi_bytes(result.piece)
+    assert midi_bytes(arranged(tmp_path / "song.mid", tiny_package).piece) == midi_bytes(
+        result.piece
+    )
 
 
-def test_an_end_is_open_only_at_the_end(tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_is_open_only_at_the_end(
+    tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[bool] = []
     true = rank.score
-    monkeypatch.setattr(rank, "score", lambda *parts, **more: told.append(more["closes"]) or true(*parts, **more))
+    monkeypatch.setattr(
+        rank, "score", lambda *parts, **more: told.append(more["closes"]) or true(*parts, **more)
+    )
     write_midi(tune_of(16), tmp_path / "song.mid")
     arranged(tmp_path / "song.mid", tiny_package)
-    assert told == [False] * 3 + [True] * 3 + [True] * 3  # the last phrase, and the whole for the report
+    assert (
+        told == [False] * 3 + [True] * 3 + [True] * 3
+    )  # the last phrase, and the whole for the report
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
-@pytest.mark.parametrize("settings", [{}, {"mode": "regenerate"}, {"keep": "ornamented"}, {"mode": "continue", "seconds": 4.0}])
-def test_every_mode(feel: Any, settings: dict[str, Any], tiny_package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"mode": "regenerate"}, {"keep": "ornamented"}, {"mode": "continue", "seconds": 4.0}],
+)
+def test_every_mode(
+    feel: Any, settings: dict[str, Any], tiny_package: Path, tmp_path: Path
+) -> None:
     song = random_piece(5, feel, 42 if feel == "score" else 50)
     write_midi(song, tmp_path / "song.mid")
     result = arranged(tmp_path / "song.mid", tiny_package, feel=feel, **settings)
@@ -167,7 +203,12 @@ def test_every_mode(feel: Any, settings: dict[str, Any], tiny_package: Path, tmp
 def test_a_silent_phrase(tiny_package: Path, tmp_path: Path) -> None:
     write_midi(tune_of(28, silent=range(7, 18)), tmp_path / "song.mid")
     result = arranged(tmp_path / "song.mid", tiny_package)
-    assert [one["bars"] for one in result.report["phrases"]] == [[1, 8], [9, 16], [17, 24], [25, 28]]
+    assert [one["bars"] for one in result.report["phrases"]] == [
+        [1, 8],
+        [9, 16],
+        [17, 24],
+        [25, 28],
+    ]
     assert result.report["melody_notes_kept"] == 51
 
 
@@ -181,7 +222,9 @@ def test_one_candidate_has_no_choice(tiny_package: Path, tmp_path: Path) -> None
 
 
 def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is given is read from where the context reaches to; from farther back nothing else comes out."""
+    """What is given is read from where the context reaches to; from farther back nothing else comes
+    out.
+    """
     model = tiny_model(context=192)
     voices = voices_of(model, [(model, Controls("score", "baroque", "bach", 100.0), 1.0)], 1.0)
     (first,) = sample(voices, codec(), replace(plan(30), stop=20), replace(THREE, candidates=1))
@@ -196,7 +239,18 @@ def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_command(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     """``--all`` is of whole arrangements, which differ from the beginning."""
     write_midi(tune_of(12), tmp_path / "song.mid")
-    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2", "--strength", "1")
+    common = (
+        "apply",
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        "--candidates",
+        "2",
+        "--strength",
+        "1",
+    )
     refused(run(*common, "--choose", "bars"), "--choose bars", "phrases or whole")
     assert run(*common, "--all", "-o", "every.mid").code == 0
     assert run(*common, "--choose", "whole", "-o", "whole.mid").code == 0

@@ -1,4 +1,6 @@
-"""``--feel performance`` for music on beats: the score's notes on the score's steps, with rubato, pedal and fingers."""
+"""``--feel performance`` for music on beats: the score's notes on the score's steps, with rubato,
+pedal and fingers.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,22 @@ FEW, MUCH = replace(USUAL, pedal=0.1, spread=8.0), replace(USUAL, pedal=0.9, spr
 
 
 def waltz(bars: int = 16) -> Piece:
-    """A tune of dotted halves over a bass and two afterbeats; the harmony changes with every bar."""
+    """A tune of dotted halves over a bass and two afterbeats; the harmony changes with every
+    bar.
+    """
     tune = [(3.0 * bar, 3.0, 72 + bar % 5, True, 0) for bar in range(bars)]
     bass = [(3.0 * bar, 1.0, 36 + 5 * (bar % 2), False, 2) for bar in range(bars)]
-    chords = [(3.0 * bar + beat, 1.0, pitch, False, 1) for bar in range(bars) for beat in (1, 2) for pitch in (60, 64, 67)]
+    chords = [
+        (3.0 * bar + beat, 1.0, pitch, False, 1)
+        for bar in range(bars)
+        for beat in (1, 2)
+        for pitch in (60, 64, 67)
+    ]
     onset, duration, pitch, melody, part = zip(*tune, *bass, *chords, strict=True)
     notes = make_notes(list(onset), list(duration), list(pitch), 60, list(part), list(melody))
-    return Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0 * bars), parts=("Melody", "right", "left"))
+    return Piece(
+        notes, "score", bars_of([(0.0, 3, 4)], 3.0 * bars), parts=("Melody", "right", "left")
+    )
 
 
 @pytest.mark.parametrize("touch", [FEW, USUAL, MUCH])
@@ -47,7 +58,10 @@ def test_the_tune_stays_and_no_note_leaves_its_step(touch: Touch) -> None:
     played = performed(piece, touch, 0)
     for name in ("onset", "duration", "pitch"):
         assert played.melody[name].tolist() == piece.melody[name].tolist()
-    before, after = (one.notes[np.lexsort((one.notes["pitch"], np.round(one.notes["onset"])))] for one in (piece, played))
+    before, after = (
+        one.notes[np.lexsort((one.notes["pitch"], np.round(one.notes["onset"])))]
+        for one in (piece, played)
+    )
     late = (after["onset"] - before["onset"])[~before["melody"]] * STEPS_PER_QUARTER
     assert 0 <= late.min() < late.max() < 0.5
     assert np.allclose(after["onset"] + after["duration"], before["onset"] + before["duration"])
@@ -62,7 +76,9 @@ def test_the_tempo_breathes_and_ends_slower() -> None:
         assert (bar[1] + bar[2]) / 2 < (bar[0] + bar[3]) / 2  # of a phrase of four
         assert bar[15] > 1.2 * bar[:12].mean()
         assert bar[:12].sum() == pytest.approx(12 * 1.5, rel=0.02)
-    assert np.ptp(np.diff(performed(piece, FEW, 0).tempo.to_seconds(np.arange(13) * 3.0))) < np.ptp(bar[:12])
+    assert np.ptp(np.diff(performed(piece, FEW, 0).tempo.to_seconds(np.arange(13) * 3.0))) < np.ptp(
+        bar[:12]
+    )
 
 
 def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
@@ -71,7 +87,9 @@ def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
         played = performed(piece, touch, 0)
         edges = played.tempo.to_seconds(np.array(played.pedals).reshape(-1, 2))
         assert np.diff(edges).sum() / played.length_seconds == pytest.approx(touch.pedal, abs=0.1)
-        assert all(up % 3 == 0 and 0 < down % 3 < 0.5 for down, up in played.pedals)  # through the afterbeats
+        assert all(
+            up % 3 == 0 and 0 < down % 3 < 0.5 for down, up in played.pedals
+        )  # through the afterbeats
     assert performed(piece, replace(USUAL, pedal=0.0), 0).pedals == ()
 
 
@@ -85,7 +103,9 @@ def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
     assert np.diff(edges).sum() / played.length_seconds == pytest.approx(FEW.pedal, abs=0.05)
 
 
-def test_a_page_does_not_show_how_it_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_a_page_does_not_show_how_it_is_played(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     write_midi(waltz(), tmp_path / "waltz.mid")
     for name, more in (("plain", ()), ("played", ("--feel", "performance"))):
         command = ("apply", "waltz.mid", "-s", "chopin", "--model", tiny_package, *ONE, *more)
@@ -99,7 +119,9 @@ def test_what_would_blur_is_played_without_pedal() -> None:
     run = make_notes(np.arange(0, 24, 0.5), [0.5] * 48, [60 + k % 12 for k in range(48)], part=1)
     tune = make_notes([0.0, 24.0], [24.0, 24.0], [79, 79], melody=True)
     bass = make_notes(np.arange(0, 48, 3.0), [3.0] * 16, [36, 43] * 8, part=2)
-    piece = replace(waltz(), notes=np.sort(np.concatenate([tune, run, bass]), order=["onset", "pitch"]))
+    piece = replace(
+        waltz(), notes=np.sort(np.concatenate([tune, run, bass]), order=["onset", "pitch"])
+    )
     played = performed(piece, replace(USUAL, pedal=0.45), 0)
     assert played.pedals
     assert min(down for down, _ in played.pedals) >= 24
@@ -113,7 +135,9 @@ def test_a_window_leaves_the_rest() -> None:
     assert again.notes[stays].tolist() == piece.notes[outside].tolist()
     assert again.notes[~stays].tolist() != piece.notes[~outside].tolist()
     assert again.tempo is piece.tempo
-    assert [p for p in again.pedals if not 12 <= p[0] < 24] == [p for p in piece.pedals if not 12 <= p[0] < 24]
+    assert [p for p in again.pedals if not 12 <= p[0] < 24] == [
+        p for p in piece.pedals if not 12 <= p[0] < 24
+    ]
 
 
 def test_pedals_are_in_the_file(tmp_path: Path) -> None:
@@ -125,13 +149,21 @@ def test_pedals_are_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Same notes as in the score feel; the page, some bars anew, and a replay are those of a score."""
+    """Same notes as in the score feel; the page, some bars anew, and a replay are those of a
+    score.
+    """
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "happy-birthday", *common, "-o", "score.mid").code == 0
-    outcome = run("apply", "happy-birthday", *common, "--feel", "performance", "-o", "played.mid", "--json")
+    outcome = run(
+        "apply", "happy-birthday", *common, "--feel", "performance", "-o", "played.mid", "--json"
+    )
     assert (outcome.code, outcome.err) == (0, "")
     report: dict[str, Any] = json.loads(outcome.out)
-    assert (report["feel"], report["on_beats"], report["melody_notes_kept"]) == ("performance", True, 25)
+    assert (report["feel"], report["on_beats"], report["melody_notes_kept"]) == (
+        "performance",
+        True,
+        25,
+    )
     score, played = (read_score(tmp_path / name, "score") for name in ("score.mid", "played.mid"))
     assert len(played.tempo.quarters) > 10
     assert steps(score) == steps(played)
@@ -151,7 +183,13 @@ def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
 
 
 def steps(piece: Piece) -> set[tuple[int, int]]:
-    return set(zip(np.round(piece.notes["onset"] * STEPS_PER_QUARTER).tolist(), piece.notes["pitch"].tolist(), strict=True))
+    return set(
+        zip(
+            np.round(piece.notes["onset"] * STEPS_PER_QUARTER).tolist(),
+            piece.notes["pitch"].tolist(),
+            strict=True,
+        )
+    )
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -174,7 +212,10 @@ def test_velocities_are_the_styles() -> None:
         found, melody = velocities(piece.notes, piece.bars, touch), piece.notes["melody"]
         assert np.median(found[~melody]) == pytest.approx(touch.accompaniment, abs=1)
         assert np.median(found[melody]) == pytest.approx(touch.melody, abs=1)
-    spreads = [velocities(piece.notes, piece.bars, replace(USUAL, spread=wide))[~melody].std() for wide in (4.0, 7.0, 10.0)]
+    spreads = [
+        velocities(piece.notes, piece.bars, replace(USUAL, spread=wide))[~melody].std()
+        for wide in (4.0, 7.0, 10.0)
+    ]
     assert spreads == pytest.approx([4.0, 7.0, 10.0], rel=0.35)
     close = velocities(piece.notes, piece.bars, Touch(60.0, 61.0, 9.0, 0.5))
     assert np.median(close[melody]) - np.median(close[~melody]) >= SINGING

@@ -1,4 +1,6 @@
-"""File in, file out, with an untrained model: the tune, its time and its bars come through whole, whatever is sampled."""
+"""File in, file out, with an untrained model: the tune, its time and its bars come through whole,
+whatever is sampled.
+"""
 
 from __future__ import annotations
 
@@ -46,15 +48,21 @@ def rows(notes: NoteTable, ticks: int) -> list[tuple[int, int, int]]:
 
 
 def check(source: Piece, result: Result, written: Piece) -> None:
-    """The melody to the tick, moved by the octaves that the report names, and everything about time as it was."""
+    """The melody to the tick, moved by the octaves that the report names, and everything about time
+    as it was.
+    """
     tune = source.notes[extract_melody(source)].copy()
     tune["pitch"] += 12 * result.report["octaves_moved"]
     assert written.ticks_per_quarter == source.ticks_per_quarter
     assert written.parts[0] == "Melody"
     assert set(written.parts) <= set(PARTS)
-    assert rows(written.notes[written.notes["part"] == 0], written.ticks_per_quarter) == rows(tune, source.ticks_per_quarter)
+    assert rows(written.notes[written.notes["part"] == 0], written.ticks_per_quarter) == rows(
+        tune, source.ticks_per_quarter
+    )
     np.testing.assert_array_equal(written.tempo.quarters, source.tempo.quarters)
-    np.testing.assert_allclose(written.tempo.seconds_per_quarter, source.tempo.seconds_per_quarter, atol=1e-6)
+    np.testing.assert_allclose(
+        written.tempo.seconds_per_quarter, source.tempo.seconds_per_quarter, atol=1e-6
+    )
     report = result.report
     assert report["melody_notes_kept"] == report["melody_notes"] == len(tune)
     assert report["notes"] == len(result.piece.notes) == len(written.notes)
@@ -72,11 +80,15 @@ def check(source: Piece, result: Result, written: Piece) -> None:
 def test_examples_keep_their_tune(name: str, tiny_package: Path, tmp_path: Path) -> None:
     result, written = arranged(name, tiny_package, tmp_path)
     check(example(name), result, written)
-    np.testing.assert_allclose(result.piece.length_seconds, result.report["seconds_of_music"], atol=0.01)
+    np.testing.assert_allclose(
+        result.piece.length_seconds, result.report["seconds_of_music"], atol=0.01
+    )
 
 
 def random_song(seed: int) -> Piece:
-    """A melody and chords on ticks, with changes of metre, tempo and key, and a pick-up; 96 or 100 ticks a quarter."""
+    """A melody and chords on ticks, with changes of metre, tempo and key, and a pick-up; 96 or 100
+    ticks a quarter.
+    """
     rng = np.random.default_rng(seed)
     ticks = (96, 100, 480)[seed % 3]
     signatures = [(0.0, 1, 4), (1.0, *((3, 4), (6, 8), (5, 4))[seed % 3])]
@@ -87,8 +99,12 @@ def random_song(seed: int) -> Piece:
     chords = np.arange(1, int(onset[-1] / ticks), 2)
     notes = make_notes(
         np.concatenate([onset / ticks, np.repeat(chords, 2)]),
-        np.concatenate([(length - rng.integers(0, 5, len(length))) / ticks, np.ones(2 * len(chords))]),
-        np.concatenate([rng.integers(50 + 10 * (seed % 2), 80, 24), np.tile([40, 44], len(chords))]),
+        np.concatenate(
+            [(length - rng.integers(0, 5, len(length))) / ticks, np.ones(2 * len(chords))]
+        ),
+        np.concatenate(
+            [rng.integers(50 + 10 * (seed % 2), 80, 24), np.tile([40, 44], len(chords))]
+        ),
         part=np.repeat([0, 1], [24, 2 * len(chords)]),
     )
     tempo = TempoMap(np.array([0.0, first]), np.array([0.6, 0.41]))
@@ -98,7 +114,9 @@ def random_song(seed: int) -> Piece:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_songs_keep_their_tune_metre_tempo_and_key(seed: int, tiny_package: Path, tmp_path: Path) -> None:
+def test_songs_keep_their_tune_metre_tempo_and_key(
+    seed: int, tiny_package: Path, tmp_path: Path
+) -> None:
     song = tmp_path / "song.mid"
     write_midi(random_song(seed), song)
     source = read_score(song)
@@ -111,7 +129,9 @@ def test_songs_keep_their_tune_metre_tempo_and_key(seed: int, tiny_package: Path
 
 def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> None:
     """Below the flute: all its notes are kept, and nothing of the flute's."""
-    notes = make_notes([0, 1, 2, 3] * 2, [1.0] * 8, [84, 86, 88, 84, 72, 74, 76, 72], part=[0] * 4 + [1] * 4)
+    notes = make_notes(
+        [0, 1, 2, 3] * 2, [1.0] * 8, [84, 86, 88, 84, 72, 74, 76, 72], part=[0] * 4 + [1] * 4
+    )
     song = tmp_path / "song.mid"
     write_midi(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), parts=("Flute", "Horn")), song)
     result, _ = arranged(song, tiny_package, tmp_path, melody_track="horn")
@@ -138,7 +158,9 @@ def test_a_first_bar_of_odd_length(first: float, tiny_package: Path, tmp_path: P
     assert result.piece.notes["onset"].min() == 0
 
 
-def test_a_coarse_file_gets_the_ticks_that_an_accompaniment_needs(tiny_package: Path, tmp_path: Path) -> None:
+def test_a_coarse_file_gets_the_ticks_that_an_accompaniment_needs(
+    tiny_package: Path, tmp_path: Path
+) -> None:
     notes = make_notes(np.arange(8) * 1.0, np.ones(8), np.tile([72, 74, 76, 77], 2))
     song = Piece(notes, "score", bars_of([(0.0, 4, 4)], 8.0), ticks_per_quarter=1, parts=("Tune",))
     write_midi(song, tmp_path / "song.mid")
@@ -151,7 +173,9 @@ def test_a_coarse_file_gets_the_ticks_that_an_accompaniment_needs(tiny_package: 
 def sings(piece: Piece) -> float:
     """By how much the melody's median velocity lies above the accompaniment's."""
     melody = piece.notes["melody"]
-    return float(np.median(piece.notes["velocity"][melody]) - np.median(piece.notes["velocity"][~melody]))
+    return float(
+        np.median(piece.notes["velocity"][melody]) - np.median(piece.notes["velocity"][~melody])
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -177,7 +201,9 @@ def test_a_performance_may_be_taken_for_a_score(tiny_package: Path, tmp_path: Pa
 @pytest.mark.parametrize("style", [*COMPOSER_ERAS, *ERAS, "bach:3,chopin"])
 def test_every_style_works(style: str, tiny_package: Path, tmp_path: Path) -> None:
     sampling = SamplingConfig(2, strength=1.5)
-    result, _ = arranged(short_song(tmp_path / "song.mid"), tiny_package, tmp_path, style=style, sampling=sampling)
+    result, _ = arranged(
+        short_song(tmp_path / "song.mid"), tiny_package, tmp_path, style=style, sampling=sampling
+    )
     assert result.report["style"] == style
     assert result.report["melody_notes_kept"] == 4
     assert len(result.report["candidates"]) == 2
@@ -212,7 +238,9 @@ def test_a_low_melody_moves_up_unless_forbidden(tiny_package: Path, tmp_path: Pa
 
 
 def test_a_melody_is_not_moved_off_the_end_of_midi() -> None:
-    """A low tune with one very high note was moved to pitches beyond 127, of which no file can be made."""
+    """A low tune with one very high note was moved to pitches beyond 127, of which no file can be
+    made.
+    """
     notes = make_notes(np.arange(5.0), np.ones(5), [40, 41, 42, 43, 120])
     melody, octaves = find_melody(Piece(notes, "score", bars_of([(0.0, 4, 4)], 5.0)))
     assert octaves == 0
@@ -221,7 +249,9 @@ def test_a_melody_is_not_moved_off_the_end_of_midi() -> None:
 
 def test_composing_freely(tiny_package: Path) -> None:
     """About as long as was asked for, the same for the same seed."""
-    first, again, other = (generate("debussy", 8, SamplingConfig(1, seed=s), tiny_package) for s in (1, 1, 2))
+    first, again, other = (
+        generate("debussy", 8, SamplingConfig(1, seed=s), tiny_package) for s in (1, 1, 2)
+    )
     assert midi_bytes(first.piece) == midi_bytes(again.piece) != midi_bytes(other.piece)
     assert len(first.piece.notes) == first.report["notes"] > 0
     assert first.piece.onset_seconds.max() < 8
@@ -247,12 +277,16 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
     sizes = vars(tiny_sizes(64))
     folders = [tmp_path / name for name in ("damaged", "foreign")]
     for folder, digest in zip(folders, (codec().hash, "0" * 16), strict=True):
-        save_package(tiny_model(64), folder, codec().vocabulary, {"model": sizes, "tokenizer_hash": digest})
+        save_package(
+            tiny_model(64), folder, codec().vocabulary, {"model": sizes, "tokenizer_hash": digest}
+        )
     weights = folders[0] / "model-00001.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    for folder, message in zip([*folders, tmp_path], ("damaged", "another tokenizer", "not a model"), strict=True):
+    for folder, message in zip(
+        [*folders, tmp_path], ("damaged", "another tokenizer", "not a model"), strict=True
+    ):
         with pytest.raises(InputError, match=message):
             load_model(folder)
 
@@ -268,17 +302,26 @@ def test_weights_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_weights_survive_the_package(tiny_package: Path) -> None:
-    """In half precision, which is what is shipped; the rotary frequencies and the tied head are made anew."""
+    """In half precision, which is what is shipped; the rotary frequencies and the tied head are
+    made anew.
+    """
     import torch
 
     from styletransfer.model.base import load_package
 
     model = tiny_model(64)
     folder = tiny_package.parent / "again"
-    save_package(model, folder, codec().vocabulary, {"model": vars(tiny_sizes(64)), "tokenizer_hash": codec().hash})
+    save_package(
+        model,
+        folder,
+        codec().vocabulary,
+        {"model": vars(tiny_sizes(64)), "tokenizer_hash": codec().hash},
+    )
     loaded, vocabulary, _ = load_package(folder)
     assert list(vocabulary.items()) == list(codec().vocabulary.items())
     ids = torch.arange(60)[None]
     with torch.inference_mode():
-        torch.testing.assert_close(loaded(input_ids=ids).logits, model(input_ids=ids).logits, atol=0.05, rtol=0.01)
+        torch.testing.assert_close(
+            loaded(input_ids=ids).logits, model(input_ids=ids).logits, atol=0.05, rtol=0.01
+        )
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight

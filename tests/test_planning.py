@@ -22,13 +22,23 @@ from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.kept_harmony import own_chords
-from styletransfer.transfer.planning import edited_bars, harmony_of, harmony_rows, planned, table_of, with_text
+from styletransfer.transfer.planning import (
+    edited_bars,
+    harmony_of,
+    harmony_rows,
+    planned,
+    table_of,
+    with_text,
+)
 from styletransfer.transfer.request import Request
 from tests.tiny import codec, tune_of
 
 C = Key(0, "major")
 STATES = [
-    (root, quality, (root + step) % 12) for quality, steps in enumerate(INTERVALS) for root in range(12) for step in steps
+    (root, quality, (root + step) % 12)
+    for quality, steps in enumerate(INTERVALS)
+    for root in range(12)
+    for step in steps
 ]
 
 
@@ -43,7 +53,9 @@ def sounding(chords: ChordTable, quarter: float) -> tuple[int, int, int]:
 
 @st.composite
 def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
-    """Bars of changing metres, perhaps late in a long song or after a pick-up, and chords on steps."""
+    """Bars of changing metres, perhaps late in a long song or after a pick-up, and chords on
+    steps.
+    """
     top, bottom = draw(st.sampled_from(((4, 4), (3, 4), (6, 8), (5, 8), (2, 2))))
     upbeat, many = draw(st.booleans()), draw(st.sampled_from((0, 900)))
     begin = [(0.0, 1, 8), (0.5, top, bottom)] if upbeat else [(0.0, top, bottom)]
@@ -62,7 +74,9 @@ def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
 
 @settings(max_examples=60, deadline=None)
 @given(harmonies(), st.integers(0, 11), st.sampled_from(("major", "minor")))
-def test_a_report_is_read_as_it_was_written(harmony: tuple[BarTable, ChordTable, int], tonic: int, mode: Any) -> None:
+def test_a_report_is_read_as_it_was_written(
+    harmony: tuple[BarTable, ChordTable, int], tonic: int, mode: Any
+) -> None:
     """Rows, table, rows: the same; and the table is the one that was told, but for roundings."""
     bars, chords, first = harmony
     rows = harmony_rows(chords, bars, Key(tonic, mode), first)
@@ -76,14 +90,20 @@ def test_a_report_is_read_as_it_was_written(harmony: tuple[BarTable, ChordTable,
         np.testing.assert_array_equal(again[name], chords[name])
     np.testing.assert_allclose(again["start"], chords["start"], atol=2e-3)
     assert again["start"][0] == bars["start"][0]
-    assert again["start"][-1] + again["length"][-1] == pytest.approx(chords["start"][-1] + chords["length"][-1])
+    assert again["start"][-1] + again["length"][-1] == pytest.approx(
+        chords["start"][-1] + chords["length"][-1]
+    )
 
 
 def test_rows_tell_what_sounds_in_each_bar() -> None:
-    """A chord that goes on is told in every bar, at its beginning; late in a song no sliver of the one before."""
+    """A chord that goes on is told in every bar, at its beginning; late in a song no sliver of the
+    one before.
+    """
     bars = bars_of([(0.0, 4, 4)], 16.0)
     rows = harmony_rows(chords_of_line("C | - - F - | G7/B | C", bars), bars, C, 1)
-    assert [[(one["quarter"], one["symbol"], one["roman"]) for one in row["chords"]] for row in rows] == [
+    assert [
+        [(one["quarter"], one["symbol"], one["roman"]) for one in row["chords"]] for row in rows
+    ] == [
         [(0.0, "C", "I")],
         [(0.0, "C", "I"), (2.0, "F", "IV")],
         [(0.0, "G7/B", "V65")],
@@ -92,7 +112,9 @@ def test_rows_tell_what_sounds_in_each_bar() -> None:
     assert [row.get("cadence") for row in rows] == [None, None, None, "authentic"]
 
     late = bars_of([(0.0, 7, 12), (7 / 3 * 430, 7, 12)], 7 / 3 * 432)[430:432]
-    table = chord_table(late["start"], float(late["start"][-1] + 7 / 3), np.array([(0, 0, 0), (7, 0, 7)]))
+    table = chord_table(
+        late["start"], float(late["start"][-1] + 7 / 3), np.array([(0, 0, 0), (7, 0, 7)])
+    )
     assert table["start"][1] > late["start"][1]  # by the rounding of a table
     told = harmony_rows(table, late, C, 1)
     assert [[one["symbol"] for one in row["chords"]] for row in told] == [["C"], ["G"]]
@@ -108,12 +130,14 @@ def test_an_edited_report_changes_what_was_edited() -> None:
     rows[3]["chords"] = []
     again = table_of(rows, bars, 1)
     told = [(0, "C"), (4, "Am7/C"), (8, "G"), (11, "G7"), (15, "G7")]
-    assert [sounding(again, quarter) for quarter, _ in told] == [chord_of_symbol(name) for _, name in told]
+    assert [sounding(again, quarter) for quarter, _ in told] == [
+        chord_of_symbol(name) for _, name in told
+    ]
 
 
 def test_bars_that_there_are_not() -> None:
-    """A stopped arrangement has fewer bars than its report: that was a mistake of the user's; a bar before
-    the first was counted from the end."""
+    """A stopped arrangement has fewer bars than its report: that was a mistake of the user's; a bar
+    before the first was counted from the end."""
     bars = bars_of([(0.0, 4, 4)], 16.0)
     rows = harmony_rows(chords_of_line("C | F | G | C", bars), bars, C, 1)
     assert table_of(rows, bars[:2], 1)["length"].tolist() == [4.0, 4.0]
@@ -197,7 +221,9 @@ def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_plan_has_every_bar() -> None:
-    """Chords on the steps of their bars, a pick-up too; above the tune only where that is locked."""
+    """Chords on the steps of their bars, a pick-up too; above the tune only where that is
+    locked.
+    """
     melody = tune_of(3, upbeat=1)
     plan = plan_of(codec(), codec().grid(melody))
     chords = chords_of_line("C | F - G | C", melody.bars)
@@ -224,7 +250,9 @@ def test_given_chords_stand_and_the_rest_is_proposed() -> None:
     assert chords["start"][-1] + chords["length"][-1] == 24
     np.testing.assert_allclose(np.diff(chords["start"]), chords["length"][:-1], atol=1e-4)
     wanted = ((3.0, "Ab/C"), (5.5, "Ab/C"), (6.0, "Ab/C"), (7.0, "F#dim7"), (7.9, "F#dim7"))
-    assert [sounding(chords, quarter) for quarter, _ in wanted] == [chord_of_symbol(name) for _, name in wanted]
+    assert [sounding(chords, quarter) for quarter, _ in wanted] == [
+        chord_of_symbol(name) for _, name in wanted
+    ]
     assert (chords["quality"] != NONE).all()
     again = harmony_of(request(". | Ab/C | - F#dim7 ."), melody, None)
     np.testing.assert_array_equal(again, chords)
@@ -235,8 +263,16 @@ def test_the_harmony_of_symbols_is_kept() -> None:
     melody = tune_of(6)
     symbols = [(3.0, "Caug/E"), (9.0, "N.C."), (12.0, "Bdim7"), (15.0, "Db/Eb")]
     named = [(quarter, ChordSymbol(name, *chord_of_symbol(name))) for quarter, name in symbols]
-    own, _ = own_chords(replace(melody, chords=tuple(named)), melody, 0, plan_of(codec(), codec().grid(melody)))
+    own, _ = own_chords(
+        replace(melody, chords=tuple(named)), melody, 0, plan_of(codec(), codec().grid(melody))
+    )
     chords = harmony_of(request("keep"), melody, own)
-    for quarters, name in (((3.0, 6.0, 8.5), "Caug/E"), ((12.0, 14.5), "Bdim7"), ((15.0, 17.5), "Db/Eb")):
-        assert [sounding(chords, quarter) for quarter in quarters] == [chord_of_symbol(name)] * len(quarters)
+    for quarters, name in (
+        ((3.0, 6.0, 8.5), "Caug/E"),
+        ((12.0, 14.5), "Bdim7"),
+        ((15.0, 17.5), "Db/Eb"),
+    ):
+        assert [sounding(chords, quarter) for quarter in quarters] == [chord_of_symbol(name)] * len(
+            quarters
+        )
     assert NONE not in [sounding(chords, quarter)[1] for quarter in (0.0, 2.5, 9.0, 11.5)]

@@ -1,4 +1,6 @@
-"""Preparing: sources, splits by content, duplicates, broken files, unsafe archives, and the library that reads it."""
+"""Preparing: sources, splits by content, duplicates, broken files, unsafe archives, and the library
+that reads it.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,32 @@ from tests.source_folders import by_id, table, tune, write
 
 @pytest.fixture
 def maestro(tmp_path: Path) -> Path:
-    """Six performances: tunes 0 to 3, tune 2 by two pianists; tune 0 in validation, tune 1 in test."""
+    """Six performances: tunes 0 to 3, tune 2 by two pianists; tune 0 in validation, tune 1 in
+    test.
+    """
     folder = tmp_path / "maestro"
     rows: list[dict[str, object]] = []
-    for number, (seed, split) in enumerate([(0, "validation"), (1, "test"), (2, "train"), (2, "train"), (3, "train")]):
+    for number, (seed, split) in enumerate(
+        [(0, "validation"), (1, "test"), (2, "train"), (2, "train"), (3, "train")]
+    ):
         file = f"2004/{number}.midi"
         write(folder / file, tune(seed), performed=number)
         composer = "Franz Schubert / Franz Liszt" if seed == 3 else "Frédéric Chopin"
-        rows.append({"canonical_composer": composer, "canonical_title": f"No. {seed}", "split": split, "midi_filename": file})
+        rows.append(
+            {
+                "canonical_composer": composer,
+                "canonical_title": f"No. {seed}",
+                "split": split,
+                "midi_filename": file,
+            }
+        )
     table(folder / "maestro-v3.0.0.csv", rows)
     return folder
 
 
-def test_scores_go_where_their_performances_are(maestro: Path, scores: Path, tmp_path: Path) -> None:
+def test_scores_go_where_their_performances_are(
+    maestro: Path, scores: Path, tmp_path: Path
+) -> None:
     manifest = prepare([maestro, scores], tmp_path / "out")
     library = Library.load(tmp_path / "out")
     assert library.manifest == manifest
@@ -43,14 +58,26 @@ def test_scores_go_where_their_performances_are(maestro: Path, scores: Path, tmp
         "1": "test",
         "2": "train",
     }
-    assert found["maestro/2004/2.midi"].group == found["maestro/2004/3.midi"].group == "maestro/2004/2.midi"
+    assert (
+        found["maestro/2004/2.midi"].group
+        == found["maestro/2004/3.midi"].group
+        == "maestro/2004/2.midi"
+    )
     assert found["keyboard-scores/chopin/2.mid"].group == "maestro/2004/2.midi"
     assert not manifest.left_out
     assert not manifest.moved
     arranged = found["maestro/2004/4.midi"]
-    assert (arranged.composer, arranged.era, arranged.feel) == ("unknown", "romantic", "performance")
-    assert library.select("validation", "score", "chopin") == [library.pieces.index(found["keyboard-scores/chopin/0.mid"])]
-    assert len(library.select(["validation", "test"])) == 4 + (found["keyboard-scores/chopin/9.mid"].split != "train")
+    assert (arranged.composer, arranged.era, arranged.feel) == (
+        "unknown",
+        "romantic",
+        "performance",
+    )
+    assert library.select("validation", "score", "chopin") == [
+        library.pieces.index(found["keyboard-scores/chopin/0.mid"])
+    ]
+    assert len(library.select(["validation", "test"])) == 4 + (
+        found["keyboard-scores/chopin/9.mid"].split != "train"
+    )
     assert "chopin" in manifest.summary()
 
 
@@ -104,17 +131,23 @@ def test_an_archive_cannot_write_outside(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_table(tmp_path: Path) -> None:
-    """Six tunes: unknown composer, one piece held out, none for test; broken and missing files are named."""
+    """Six tunes: unknown composer, one piece held out, none for test; broken and missing files are
+    named.
+    """
     folder = tmp_path / "mine"
     for seed in range(6):
         write(folder / f"{seed}.mid", tune(seed))
     (folder / "broken.mid").write_bytes(b"MThd and nonsense")
     (folder / "notes.txt").write_text("no music")
     steps: list[tuple[int, int]] = []
-    manifest = prepare([folder], tmp_path / "out", progress=lambda done, total: steps.append((done, total)))
+    manifest = prepare(
+        [folder], tmp_path / "out", progress=lambda done, total: steps.append((done, total))
+    )
     assert [piece.split for piece in manifest.pieces].count("validation") == 1
     assert {piece.split for piece in manifest.pieces} == {"train", "validation"}
-    assert {(piece.composer, piece.era, piece.feel) for piece in manifest.pieces} == {("unknown", "unknown", "score")}
+    assert {(piece.composer, piece.era, piece.feel) for piece in manifest.pieces} == {
+        ("unknown", "unknown", "score")
+    }
     assert [file for file, _ in manifest.left_out] == ["mine/broken.mid"]
     assert steps == [(number + 1, 7) for number in range(7)]
     assert prepare([folder], tmp_path / "again").hash == manifest.hash
@@ -158,15 +191,21 @@ def test_the_second_engraving_of_a_movement_is_left_out_and_its_twins_stay_toget
     pitch[::25] += 1  # another edition
     write(more / "edition.mid", (onset, pitch, hand))
     manifest = prepare([maestro, scores, more], tmp_path / "out")
-    assert manifest.left_out == (("more/edition.mid", "duplicate: of keyboard-scores/chopin/0.mid"),)
-    assert {piece.split for piece in manifest.pieces if piece.group == "maestro/2004/0.midi"} == {"validation"}
+    assert manifest.left_out == (
+        ("more/edition.mid", "duplicate: of keyboard-scores/chopin/0.mid"),
+    )
+    assert {piece.split for piece in manifest.pieces if piece.group == "maestro/2004/0.midi"} == {
+        "validation"
+    }
 
 
 def test_two_sources_of_one_name_and_exact_copies(tmp_path: Path) -> None:
     for parent in ("a", "b"):
         write(tmp_path / parent / "mine" / "x.mid", tune(5 if parent == "a" else 6), performed=1)
     write(tmp_path / "b" / "mine" / "copy.mid", tune(5), performed=1)
-    manifest = prepare([tmp_path / "a/mine", tmp_path / "b/mine"], tmp_path / "out", feel="performance")
+    manifest = prepare(
+        [tmp_path / "a/mine", tmp_path / "b/mine"], tmp_path / "out", feel="performance"
+    )
     assert [piece.id for piece in manifest.pieces] == ["mine/x.mid", "mine-2/x.mid"]
     assert manifest.left_out == (("mine/copy.mid", "duplicate: of mine/x.mid"),)
 
@@ -188,7 +227,8 @@ def test_a_train_piece_with_a_twin_in_test_is_moved_and_named(tmp_path: Path) ->
     for number, seed in enumerate((0, 0, 1)):
         write(folder / f"{number}.mid", tune(seed), performed=number)
     rows: list[dict[str, object]] = [
-        {"file": f"{number}.mid", "composer": "", "split": split} for number, split in enumerate(("train", "test", "train"))
+        {"file": f"{number}.mid", "composer": "", "split": split}
+        for number, split in enumerate(("train", "test", "train"))
     ]
     table(labels, rows)
     manifest = prepare([folder], tmp_path / "out", composers_csv=labels, feel="performance")
@@ -220,14 +260,20 @@ def test_a_copy_may_have_other_tracks(tmp_path: Path) -> None:
 
 
 def test_a_table_below_speaks_for_all_music_or_not_at_all(tmp_path: Path) -> None:
-    """A folder with some other collection in it was taken for that collection, and the rest passed over."""
+    """A folder with some other collection in it was taken for that collection, and the rest passed
+    over.
+    """
     folder = tmp_path / "mine"
     write(folder / "other" / "0.mid", tune(0))
     write(folder / "other" / "1.mid", tune(1))
     table(folder / "other" / "metadata.csv", [{"file": "0.mid", "composer": "grieg"}])
     assert [piece.file for piece in prepare([folder], tmp_path / "out").pieces] == ["0.mid"]
     write(folder / "2.mid", tune(2))
-    assert [piece.file for piece in prepare([folder], tmp_path / "out").pieces] == ["2.mid", "other/0.mid", "other/1.mid"]
+    assert [piece.file for piece in prepare([folder], tmp_path / "out").pieces] == [
+        "2.mid",
+        "other/0.mid",
+        "other/1.mid",
+    ]
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -260,8 +306,14 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
         archive.writestr("a.mid", bytes(1000))
     data = (tmp_path / "whole.zip").read_bytes()
     entry, contents = data.index(b"PK\1\2"), 30 + len("a.mid")
-    for value, places in ((0xFF, (contents,)), (99, (8, entry + 10)), (1, (6, entry + 8))):  # data, compression, a password
-        (tmp_path / "damaged.zip").write_bytes(bytes(value if k in places else one for k, one in enumerate(data)))
+    for value, places in (
+        (0xFF, (contents,)),
+        (99, (8, entry + 10)),
+        (1, (6, entry + 8)),
+    ):  # data, compression, a password
+        (tmp_path / "damaged.zip").write_bytes(
+            bytes(value if k in places else one for k, one in enumerate(data))
+        )
         with pytest.raises(InputError, match="can't be unpacked"):
             prepare([tmp_path / "damaged.zip"], tmp_path / "out")
     with tarfile.open(tmp_path / "damaged.tar.xz", "w:xz") as packed:
@@ -284,7 +336,9 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_older_data_set_is_replaced_and_nothing_is_left_behind(maestro: Path, scores: Path, tmp_path: Path) -> None:
+def test_an_older_data_set_is_replaced_and_nothing_is_left_behind(
+    maestro: Path, scores: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "sets" / "out"
     prepare([maestro], out)
     manifest = prepare([maestro, scores], out)
@@ -305,7 +359,9 @@ def test_the_library_refuses_what_does_not_match(scores: Path, tmp_path: Path) -
     (out / "manifest.json").write_text(json.dumps(manifest | {"pieces": relabelled}))
     with pytest.raises(InputError, match="don't match"):
         Library.load(out)
-    (out / "manifest.json").write_text(json.dumps({key: manifest[key] for key in ("kind", "version", "hash")}))
+    (out / "manifest.json").write_text(
+        json.dumps({key: manifest[key] for key in ("kind", "version", "hash")})
+    )
     with pytest.raises(InputError, match="damaged"):
         Library.load(out)
     (out / "manifest.json").write_text(json.dumps(manifest))

@@ -1,4 +1,6 @@
-"""Preparing songs: which melody is a part of its own, chords and labels, eras, arrangements that stay with their songs."""
+"""Preparing songs: which melody is a part of its own, chords and labels, eras, arrangements that
+stay with their songs.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def song(path: Path, names: tuple[str, ...] = ("Voice", "Piano right", "Piano le
     score.time_signatures.append(symusic.TimeSignature(0, 3, 4))
     tracks = {
         0: [(beat, pitch) for beat, pitch in enumerate(tune)],
-        1: [(beat, tune[beat] if beat % 6 == 0 else 64) for beat in range(24)] + [(beat, 60) for beat in range(24)],
+        1: [(beat, tune[beat] if beat % 6 == 0 else 64) for beat in range(24)]
+        + [(beat, 60) for beat in range(24)],
         2: [(beat, 48) for beat in range(0, 24, 3)],
     }
     for (_, notes), name in zip(tracks.items(), names, strict=False):
@@ -70,14 +73,19 @@ def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("recognised")
 def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
-    """In another key, over other chords; other pieces with the same kind of random tune stay apart."""
+    """In another key, over other chords; other pieces with the same kind of random tune stay
+    apart.
+    """
     for seed in range(6):
         for number, (up, below) in enumerate(((0, 60), (3, 55))):
             rng = np.random.default_rng(seed)
             tune = rng.integers(67, 80, 40) + up
             score: Any = symusic.Score(TPQ)
             rng = np.random.default_rng(100 + seed + number)
-            for name, notes in {"Voice": tune, "Piano": rng.integers(below - 12, below, 40)}.items():
+            for name, notes in {
+                "Voice": tune,
+                "Piano": rng.integers(below - 12, below, 40),
+            }.items():
                 track: Any = symusic.Track(name=name)
                 for beat, pitch in enumerate(notes):
                     track.notes.append(symusic.Note(beat * TPQ, TPQ, int(pitch), 70))
@@ -87,23 +95,34 @@ def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
             score.dump_midi(path)
     manifest = prepare([tmp_path / "mine"], tmp_path / "out", feel="score", workers=1)
     assert [piece.tune for piece in manifest.pieces] == ["part"] * 12
-    assert [piece.group for piece in manifest.pieces[1::2]] == [piece.id for piece in manifest.pieces[::2]]
+    assert [piece.group for piece in manifest.pieces[1::2]] == [
+        piece.id for piece in manifest.pieces[::2]
+    ]
     assert {piece.split for piece in manifest.pieces} == {"train", "validation"}
 
 
 @pytest.mark.usefixtures("recognised")
 def test_a_transcription_stays_with_its_song(tmp_path: Path) -> None:
-    """It shares a few bars of many; whose song it is, its label says. Songs by others aren't asked."""
+    """It shares a few bars of many; whose song it is, its label says. Songs by others aren't
+    asked.
+    """
     folder = tmp_path / "mine"
     shared = tune(0, 10)
     rows: list[dict[str, object]] = []
     for number, (label, rest) in enumerate(
-        (("Franz Schubert", 1), ("Robert Schumann", 2), ("Franz Schubert", 3), ("Franz Schubert / Franz Liszt", 4))
+        (
+            ("Franz Schubert", 1),
+            ("Robert Schumann", 2),
+            ("Franz Schubert", 3),
+            ("Franz Schubert / Franz Liszt", 4),
+        )
     ):
         own = tune(10 + rest, 300)
         begin = shared if number != 2 else tune(5, 10)
         later = own[0] + int(begin[0].max()) + 4
-        onset, pitch, hand = (np.concatenate(pair) for pair in zip(begin, (later, *own[1:]), strict=True))
+        onset, pitch, hand = (
+            np.concatenate(pair) for pair in zip(begin, (later, *own[1:]), strict=True)
+        )
         path = folder / f"{number}.mid"
         write(path, (onset, pitch, hand))
         if number < 3:  # the right hand sings
@@ -114,7 +133,12 @@ def test_a_transcription_stays_with_its_song(tmp_path: Path) -> None:
     table(folder / "metadata.csv", rows)
     manifest = prepare([folder], tmp_path / "out", feel="score", workers=1)
     groups = {piece.file: piece.group for piece in manifest.pieces}
-    assert groups == {"0.mid": "mine/0.mid", "1.mid": "mine/1.mid", "2.mid": "mine/2.mid", "3.mid": "mine/0.mid"}
+    assert groups == {
+        "0.mid": "mine/0.mid",
+        "1.mid": "mine/1.mid",
+        "2.mid": "mine/2.mid",
+        "3.mid": "mine/0.mid",
+    }
 
 
 @pytest.mark.usefixtures("recognised")
@@ -152,7 +176,9 @@ def test_chords_and_tunes_come_back_and_doublings_stay_accompaniment(tmp_path: P
 
 @pytest.mark.usefixtures("recognised")
 def test_the_eras_of_composers_without_an_id(tmp_path: Path) -> None:
-    """By the catalogue, by the table's column, by the year of birth; impossible years aren't believed."""
+    """By the catalogue, by the table's column, by the year of birth; impossible years aren't
+    believed.
+    """
     rows: list[dict[str, object]] = [
         {"composer": "Maurice Ravel", "era": "romantic", "born": 1875, "died": 1937},
         {"composer": "A", "era": "classical", "born": 1779, "died": 1826},
@@ -201,10 +227,17 @@ def test_an_experts_labels_are_chords_without_gaps_or_overlaps(tmp_path: Path) -
     ]
     chords = read_labels(label_table(tmp_path / "a.csv", rows), four_bars())
     assert chords.dtype == CHORD_DTYPE
-    major, minor, seventh = (QUALITIES.index(name) for name in ("major", "minor", "dominant-seventh"))
+    major, minor, seventh = (
+        QUALITIES.index(name) for name in ("major", "minor", "dominant-seventh")
+    )
     silent = (NONE, NONE, NONE)
     assert [
-        (float(one["start"]), float(one["length"]), *(int(one[k]) for k in ("root", "quality", "bass"))) for one in chords
+        (
+            float(one["start"]),
+            float(one["length"]),
+            *(int(one[k]) for k in ("root", "quality", "bass")),
+        )
+        for one in chords
     ] == [
         (0, 1, *silent),
         (1, 2, 0, major, 4),
@@ -229,7 +262,11 @@ def test_labels_are_found_by_name_and_folder(tmp_path: Path) -> None:
         ("keyboard-scores", "liszt/a.mid", None),
         ("mutopia", "chopin/a.mid", None),
         ("dcml-more", "jc_bach_sonatas/b.mid", "jc_bach/b.csv"),
-        ("lieder-scores", "schubert/Winterreise_D.911-5_Der_Lindenbaum-lc1.mid", "schubert/n05.csv"),
+        (
+            "lieder-scores",
+            "schubert/Winterreise_D.911-5_Der_Lindenbaum-lc1.mid",
+            "schubert/n05.csv",
+        ),
         ("lieder-scores", "schubert/Winterreise_D.911-4_Erstarrung-lc1.mid", None),
         ("lieder-scores", "chopin/a.mid", None),
     ):
@@ -241,7 +278,10 @@ def test_labels_that_do_not_fit_are_not_used(scores: Path, tmp_path: Path) -> No
     """Of two movements, one is labelled by what it plays, the other by what it doesn't."""
     labels = tmp_path / "labels"
     onset, pitch, _ = tune(0)
-    rows = [f"{time / 4},0.25,{key % 12},M,{key % 12},0,major,I,," for time, key in sorted(zip(onset, pitch, strict=True))]
+    rows = [
+        f"{time / 4},0.25,{key % 12},M,{key % 12},0,major,I,,"
+        for time, key in sorted(zip(onset, pitch, strict=True))
+    ]
     right = label_table(labels / "chopin" / "0.csv", rows)
     label_table(labels / "chopin" / "1.csv", ["0,999,1,o,1,0,major,I,,"])
     manifest = prepare([scores], tmp_path / "out", labels=labels, workers=1)
@@ -252,7 +292,9 @@ def test_labels_that_do_not_fit_are_not_used(scores: Path, tmp_path: Path) -> No
     assert np.array_equal(library.chords(found["chopin/0.mid"]), read_labels(right, piece.bars))
     for other in ("chopin/1.mid", "chopin/2.mid"):
         index = found[other]
-        assert np.array_equal(library.chords(index), named(library.notes(index), library.bars(index)))
+        assert np.array_equal(
+            library.chords(index), named(library.notes(index), library.bars(index))
+        )
     assert "of 1 pieces are the experts'" in manifest.remarks[0]
     assert "chopin/1.mid" in manifest.remarks[1]
     with pytest.raises(InputError, match="no such folder of chord labels"):

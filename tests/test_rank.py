@@ -1,4 +1,6 @@
-"""The ranker's measures by hand: a tune of four quarters in C major, over what is right and what is wrong."""
+"""The ranker's measures by hand: a tune of four quarters in C major, over what is right and what is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -84,41 +86,61 @@ def test_bare_is_what_has_no_third_tone() -> None:
     assert bare(TUNE, NOTHING) == 1
     assert bare(TUNE, notes((0, 4, 48))) == 1
     assert bare(TUNE, notes((0, 2, 48), (0, 2, 55))) == 0.75  # E with C and G
-    assert bare(TUNE, notes((0, 0.5, 52), (0.5, 0.5, 55), (2, 2, 52), (2, 2, 45))) == pytest.approx(0.25)
+    assert bare(TUNE, notes((0, 0.5, 52), (0.5, 0.5, 55), (2, 2, 52), (2, 2, 45))) == pytest.approx(
+        0.25
+    )
     assert bare(NOTHING, NOTHING) == 0
 
 
 def test_covering_is_what_begins_above_the_tune() -> None:
     assert covering(TUNE, notes((0, 4, 48), (0, 4, 52))) == 0
-    assert covering(TUNE, notes((0, 1, 100), (0.5, 1, 100), (5, 1, 100), (1, 1, 48))) == 0.5  # after the tune there is room
+    assert (
+        covering(TUNE, notes((0, 1, 100), (0.5, 1, 100), (5, 1, 100), (1, 1, 48))) == 0.5
+    )  # after the tune there is room
     assert covering(TUNE, NOTHING) == covering(NOTHING, TUNE) == 0
 
 
 def test_muddy_is_what_is_close_and_low() -> None:
     assert muddy(notes((0, 1, 36), (0, 1, 43), (1, 1, 60), (1, 1, 61))) == 0
-    assert muddy(notes((0, 1, 36), (0, 1, 40), (1, 1, 60), (2, 1, 48), (2, 1, 51))) == pytest.approx(1 / 3)  # Eb3 is not low
+    assert muddy(
+        notes((0, 1, 36), (0, 1, 40), (1, 1, 60), (2, 1, 48), (2, 1, 51))
+    ) == pytest.approx(1 / 3)  # Eb3 is not low
     assert muddy(NOTHING) == 0
 
 
 def test_same_bars_are_those_before_again() -> None:
     bars = bars_of([(0.0, 2, 4)], 8.0)
     assert same_bars(notes(*((k, 1, 48) for k in range(8))), bars) == 1
-    assert same_bars(notes((0, 1, 48), (2, 1, 48), (4, 1, 50), (6, 2, 50)), bars) == pytest.approx(2 / 3)
+    assert same_bars(notes((0, 1, 48), (2, 1, 48), (4, 1, 50), (6, 2, 50)), bars) == pytest.approx(
+        2 / 3
+    )
     assert same_bars(NOTHING, bars) == same_bars(TUNE, bars[:0]) == 0
 
 
 def test_still_is_a_bass_that_stays() -> None:
-    assert still(notes((0, 1, 48), (1, 1, 60), (2, 1, 48), (4, 1, 50), (6, 1, 52))) == pytest.approx(1 / 3)
+    assert still(
+        notes((0, 1, 48), (1, 1, 60), (2, 1, 48), (4, 1, 50), (6, 1, 52))
+    ) == pytest.approx(1 / 3)
     assert still(notes((0, 1, 48), (8, 1, 48))) == still(NOTHING) == 0
 
 
 @pytest.mark.parametrize(
     ("last", "expected"),
-    [((48, 52, 55), 0.0), ((40, 48), 0.5), ((48, 53), 0.5), ((47, 53), 1.0), ((50,), 1.0), ((60, 64), 5 / 12), ((72, 76), 0.5)],
+    [
+        ((48, 52, 55), 0.0),
+        ((40, 48), 0.5),
+        ((48, 53), 0.5),
+        ((47, 53), 1.0),
+        ((50,), 1.0),
+        ((60, 64), 5 / 12),
+        ((72, 76), 0.5),
+    ],
 )
 def test_a_close_has_the_tonic_below_and_its_triad(last: Sequence[int], expected: float) -> None:
     """What ended before doesn't count."""
-    assert open_end(TUNE, notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C) == pytest.approx(expected)
+    assert open_end(
+        TUNE, notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C
+    ) == pytest.approx(expected)
 
 
 def test_a_close_without_accompaniment_is_the_openest() -> None:
@@ -139,7 +161,9 @@ def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
 
 
 def test_clash_is_the_share_of_semitones() -> None:
-    """Of the time in which two pitches sound, in any octaves; what is struck in turn doesn't clash."""
+    """Of the time in which two pitches sound, in any octaves; what is struck in turn doesn't
+    clash.
+    """
     assert clash(piano_roll(notes((0, 2, 60), (0, 2, 64), (2, 1, 71), (3, 1, 60)))) == 0
     assert clash(piano_roll(notes((0, 2, 60), (1, 1, 61), (2, 1, 59)))) == 1
     assert clash(piano_roll(notes((0, 4, 48), (0, 3, 55), (3, 1, 73)))) == 0.25
@@ -167,25 +191,45 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
     """A silence between two chords is no change, nor is a seventh added to a triad."""
     assert fifths(chords(C_MAJOR, C_MAJOR, F_MAJOR, G_SEVENTH, (), C_MAJOR)) == pytest.approx(2 / 3)
     assert fifths(chords((55, 59, 62), G_SEVENTH, C_MAJOR)) == 1
-    assert fifths(chords(C_MAJOR, A_MINOR)) == fifths(chords(C_MAJOR)) == fifths(piano_roll(NOTHING)) == 0
+    assert (
+        fifths(chords(C_MAJOR, A_MINOR))
+        == fifths(chords(C_MAJOR))
+        == fifths(piano_roll(NOTHING))
+        == 0
+    )
 
 
 def test_progressions_are_likelier_as_composers_have_them() -> None:
-    """By hand from what was counted; a close before a leap to a chord far off; a drone is no likelier than composers are."""
-    counts = np.array(json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())["counts"]["major"])
+    """By hand from what was counted; a close before a leap to a chord far off; a drone is no
+    likelier than composers are.
+    """
+    counts = np.array(
+        json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())[
+            "counts"
+        ]["major"]
+    )
     assert counts.shape == (36, 36)
     usual = (counts.sum(0) + 0.5) / (counts.sum(0) + 0.5).sum()
     fifth, second, flat = 24 + 7, 12 + 2, 1
     expected = [
-        np.log((counts[a, b] + PRIOR * usual[b]) / (counts[a].sum() + PRIOR)) for a, b in ((second, fifth), (fifth, flat))
+        np.log((counts[a, b] + PRIOR * usual[b]) / (counts[a].sum() + PRIOR))
+        for a, b in ((second, fifth), (fifth, flat))
     ]
     found = progression(chords(D_MINOR, G_SEVENTH, D_FLAT), C)
     assert found == pytest.approx(np.mean(expected))
     assert found < LIKELY
-    assert progression(chords(*[G_SEVENTH, C_MAJOR] * 4), C) > progression(chords(*[F_SHARP, C_MAJOR] * 4), C)
+    assert progression(chords(*[G_SEVENTH, C_MAJOR] * 4), C) > progression(
+        chords(*[F_SHARP, C_MAJOR] * 4), C
+    )
     assert progression(chords(*[C_MAJOR] * 8), C) == LIKELY
-    assert progression(chords(D_MINOR, F_SHARP), C) != progression(chords(D_MINOR, F_SHARP), Key(0, "minor"))
-    assert progression(chords(C_MAJOR), C) == progression(piano_roll(NOTHING), C) == pytest.approx(-np.log(36))
+    assert progression(chords(D_MINOR, F_SHARP), C) != progression(
+        chords(D_MINOR, F_SHARP), Key(0, "minor")
+    )
+    assert (
+        progression(chords(C_MAJOR), C)
+        == progression(piano_roll(NOTHING), C)
+        == pytest.approx(-np.log(36))
+    )
     for table in progressions().values():
         np.testing.assert_allclose(np.exp(table).sum(1), 1)
 
@@ -218,7 +262,9 @@ def test_thinness_counts_doublings_up_to_the_usual() -> None:
 
 
 def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
-    """The left hand has two onsets, the right one four; a note in the middle is out of reach of both under the G."""
+    """The left hand has two onsets, the right one four; a note in the middle is out of reach of
+    both under the G.
+    """
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 43), (2, 1, 59))) == 0  # a tenth
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 42), (2, 1, 60))) == pytest.approx(1 / 6)
     assert stretch(NOTHING, NOTHING) == 0
@@ -232,7 +278,9 @@ def test_rush_is_what_no_finger_can_play() -> None:
     assert rush(NOTHING, 100) == 0
 
 
-def test_the_choice_among_so_many_is_the_mean_over_all_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_choice_among_so_many_is_the_mean_over_all_choices(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Held against each subset of five candidates, of three songs."""
     rng = np.random.default_rng(0)
     values, near = rng.normal(size=(3, 6, len(ranker.MEASURES))), rng.random((3, 5))
@@ -244,9 +292,15 @@ def test_the_choice_among_so_many_is_the_mean_over_all_choices(monkeypatch: pyte
     for size, row in found["counts"].items():
         drawn = [list(one) for one in combinations(range(5), int(size))]
         best = [[one[totals[song, 1:][one].argmax()] for one in drawn] for song in range(3)]
-        assert row["agreement"] == pytest.approx(np.mean([near[song, best[song]] for song in range(3)]), abs=1e-4)
-        assert row["total"] == pytest.approx(np.mean([totals[song, 1:][best[song]] for song in range(3)]), abs=1e-4)
-        clashes = [values[song, 1:, ranker.MEASURES.index("clash")][best[song]] for song in range(3)]
+        assert row["agreement"] == pytest.approx(
+            np.mean([near[song, best[song]] for song in range(3)]), abs=1e-4
+        )
+        assert row["total"] == pytest.approx(
+            np.mean([totals[song, 1:][best[song]] for song in range(3)]), abs=1e-4
+        )
+        clashes = [
+            values[song, 1:, ranker.MEASURES.index("clash")][best[song]] for song in range(3)
+        ]
         assert row["clash"] == pytest.approx(np.mean(clashes), abs=1e-4)
     assert found["counts"]["4"]["gain"] == 0
     assert found["composers"]["fifths"] == pytest.approx(values[:, 0, 2].mean(), abs=1e-4)
@@ -272,7 +326,9 @@ def test_what_choices_are_worth_by_hand() -> None:
     assert ships["by the idiom"] == pytest.approx(chosen(totals) - chosen(totals - idiom), abs=1e-4)
     assert ships["gain"] == pytest.approx(chosen(totals) - near.mean(), abs=1e-4)
     assert ships["behind"] == pytest.approx(np.mean(totals[:, :1] > totals[:, 1:]), abs=1e-4)
-    assert found["clash alone"]["agreement"] == pytest.approx(chosen(-values[..., ranker.MEASURES.index("clash")]), abs=1e-4)
+    assert found["clash alone"]["agreement"] == pytest.approx(
+        chosen(-values[..., ranker.MEASURES.index("clash")]), abs=1e-4
+    )
 
 
 def test_what_is_repeated_is_a_drone() -> None:
@@ -280,7 +336,9 @@ def test_what_is_repeated_is_a_drone() -> None:
     drone = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55)))
     half = notes(*((k, 1, pitch) for k in range(4) for pitch in (48, 55 + k)))
     assert [repeated(one) for one in (NOTHING, moving, half, drone)] == [0, 0, 0.5, 1]
-    assert repeated(notes(*((k, 1, 48 + 7 * (k % 2)) for k in range(4)))) == pytest.approx(2 / 3)  # two pitches in turn
+    assert repeated(notes(*((k, 1, 48 + 7 * (k % 2)) for k in range(4)))) == pytest.approx(
+        2 / 3
+    )  # two pitches in turn
 
 
 def test_the_total_is_the_weighted_sum() -> None:
@@ -288,7 +346,9 @@ def test_the_total_is_the_weighted_sum() -> None:
     assert found["contrast"] == pytest.approx(0.1)
     assert found["likelihood"] == -0.8
     assert found["open_end"] == 1
-    assert found["total"] == pytest.approx(sum(weight * found[name] for name, weight in WEIGHTS.items()), abs=1e-3)
+    assert found["total"] == pytest.approx(
+        sum(weight * found[name] for name, weight in WEIGHTS.items()), abs=1e-3
+    )
     better = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 48), (3, 1, 52)))
     assert better["total"] > found["total"]
     assert score(-0.8, 0.0, TUNE, NOTHING)["contrast"] == 0
@@ -296,23 +356,37 @@ def test_the_total_is_the_weighted_sum() -> None:
 
 def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
     """Happy Birthday after Bach came out as the latter, which was the likelier of the two."""
-    walking = notes(*((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48))))
-    assert score(-0.7, -0.8, TUNE, walking)["total"] > score(-0.4, -0.5, TUNE, walking[::4])["total"]
+    walking = notes(
+        *((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48)))
+    )
+    assert (
+        score(-0.7, -0.8, TUNE, walking)["total"] > score(-0.4, -0.5, TUNE, walking[::4])["total"]
+    )
 
 
 def test_chords_are_counted_in_the_key_of_their_stretch() -> None:
-    """I, IV, V7, I under a tune in C, and in A flat 32 quarters later: the same changes; other splits don't count."""
+    """I, IV, V7, I under a tune in C, and in A flat 32 quarters later: the same changes; other
+    splits don't count.
+    """
     tune = [72, 77, 79, 72, 76, 77, 74, 72]
     rows = [(beat / 2, 0.5, pitch) for beat, pitch in enumerate(tune)]
-    under = [(beat, 1.0, pitch) for beat, chord in enumerate((C_MAJOR, F_MAJOR, G_SEVENTH, C_MAJOR)) for pitch in chord]
+    under = [
+        (beat, 1.0, pitch)
+        for beat, chord in enumerate((C_MAJOR, F_MAJOR, G_SEVENTH, C_MAJOR))
+        for pitch in chord
+    ]
     piece = np.concatenate([notes(*rows, melody=True), notes(*under)])
     later = piece.copy()
     later["onset"], later["pitch"] = later["onset"] + 32, later["pitch"] - 4
     both = np.concatenate([piece, later])
     library = SimpleNamespace(
-        select=lambda split, feel: [0] if (split, feel) == ("train", "score") else [], notes=lambda _: both
+        select=lambda split, feel: [0] if (split, feel) == ("train", "score") else [],
+        notes=lambda _: both,
     )
     counts = chord_counts(library)  # type: ignore[arg-type]
     assert counts["minor"].sum() == 0
-    found = {(int(a), int(b)): int(counts["major"][a, b]) for a, b in zip(*np.nonzero(counts["major"]), strict=True)}
+    found = {
+        (int(a), int(b)): int(counts["major"][a, b])
+        for a, b in zip(*np.nonzero(counts["major"]), strict=True)
+    }
     assert found == {(0, 5): 2, (5, 24 + 7): 2, (24 + 7, 0): 2}

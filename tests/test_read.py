@@ -24,8 +24,13 @@ def read_bytes(tmp_path: Path, data: bytes, name: str = "song.mid") -> Piece:
 
 
 def test_type_1_keeps_parts_metre_keys_and_tempo(tmp_path: Path) -> None:
-    conductor = metre(3, 2) + meta(0x59, bytes((0xFE, 1))) + tempo(600_000) + tempo(400_000, wait=960)
-    right, left = meta(3, b"right hand") + scale(6), meta(3, b"left hand") + note(40, 1440) + note(41, 1440)
+    conductor = (
+        metre(3, 2) + meta(0x59, bytes((0xFE, 1))) + tempo(600_000) + tempo(400_000, wait=960)
+    )
+    right, left = (
+        meta(3, b"right hand") + scale(6),
+        meta(3, b"left hand") + note(40, 1440) + note(41, 1440),
+    )
     piece = read_bytes(tmp_path, midi(conductor, right, left))
     assert piece.parts == ("right hand", "left hand")
     assert piece.feel == "score"
@@ -42,14 +47,23 @@ def test_type_1_keeps_parts_metre_keys_and_tempo(tmp_path: Path) -> None:
 
 
 def test_type_0_splits_channels_and_leaves_drums_out(tmp_path: Path) -> None:
-    piece = read_bytes(tmp_path, midi(scale(4) + note(35, 100, channel=9) + scale(2, channel=3), kind=0))
+    piece = read_bytes(
+        tmp_path, midi(scale(4) + note(35, 100, channel=9) + scale(2, channel=3), kind=0)
+    )
     assert piece.parts == ("track 1", "track 2")
     assert len(piece.notes) == 6
     assert piece.remarks == ("1 drum track was left out",)
 
 
 def test_running_status_and_note_on_of_velocity_0(tmp_path: Path) -> None:
-    body = b"\x00\x90\x3c\x40" + variable(480) + b"\x3c\x00" + b"\x00\x3e\x50" + variable(240) + b"\x3e\x00"
+    body = (
+        b"\x00\x90\x3c\x40"
+        + variable(480)
+        + b"\x3c\x00"
+        + b"\x00\x3e\x50"
+        + variable(240)
+        + b"\x3e\x00"
+    )
     notes = read_bytes(tmp_path, midi(body)).notes
     assert notes["pitch"].tolist() == [60, 62]
     assert notes["duration"].tolist() == [1.0, 0.5]
@@ -63,10 +77,16 @@ def test_type_2_takes_the_first_piece_with_notes(tmp_path: Path) -> None:
     assert "3 separate pieces" in piece.remarks[0]
 
 
-@pytest.mark.parametrize(("frames", "ticks", "second"), [(25, 40, 1000), (24, 4, 96), (30, 80, 2400)])
-def test_smpte_division_is_time_in_seconds(tmp_path: Path, frames: int, ticks: int, second: int) -> None:
+@pytest.mark.parametrize(
+    ("frames", "ticks", "second"), [(25, 40, 1000), (24, 4, 96), (30, 80, 2400)]
+)
+def test_smpte_division_is_time_in_seconds(
+    tmp_path: Path, frames: int, ticks: int, second: int
+) -> None:
     """Tempo events mean nothing there: a frame is a frame."""
-    piece = read_bytes(tmp_path, midi(tempo(250_000) + scale(4, second), division=(256 - frames) << 8 | ticks))
+    piece = read_bytes(
+        tmp_path, midi(tempo(250_000) + scale(4, second), division=(256 - frames) << 8 | ticks)
+    )
     assert piece.feel == "performance"
     assert piece.onset_seconds.tolist() == pytest.approx([0, 1, 2, 3])
 
@@ -85,7 +105,9 @@ def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
         assert piece.notes["duration"].tolist()[-1] == 2
         assert piece.remarks[-1] == "1 last note that never ends was ended with the track"
     assert (
-        read_bytes(tmp_path, midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"much later", wait=96000))).notes["duration"][-1]
+        read_bytes(
+            tmp_path, midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"much later", wait=96000))
+        ).notes["duration"][-1]
         == 4
     )
     for data in (scale(3), b"\x00\x90\x54\x40" + scale(3), scale(3) + b"\x00\x99\x23\x40"):
@@ -102,10 +124,18 @@ def test_zero_length_notes_last_a_tick_and_names_are_cleaned(tmp_path: Path) -> 
 
 
 def test_unisons_of_two_voices_are_one_note(tmp_path: Path) -> None:
-    """A key can only be struck once: scores double notes of two voices (2 % in ASAP), and the longer one counts."""
-    both = b"\x00\x90\x3c\x40\x00\x3c\x40" + variable(240) + b"\x3c\x00" + variable(240) + b"\x3c\x00"
+    """A key can only be struck once: scores double notes of two voices (2 % in ASAP), and the
+    longer one counts.
+    """
+    both = (
+        b"\x00\x90\x3c\x40\x00\x3c\x40" + variable(240) + b"\x3c\x00" + variable(240) + b"\x3c\x00"
+    )
     notes = read_bytes(tmp_path, midi(both + note(62, 480), note(60, 480))).notes
-    assert notes[["pitch", "part", "duration"]].tolist() == [(60, 0, 1.0), (60, 1, 1.0), (62, 0, 1.0)]
+    assert notes[["pitch", "part", "duration"]].tolist() == [
+        (60, 0, 1.0),
+        (60, 1, 1.0),
+        (62, 0, 1.0),
+    ]
 
 
 def test_pick_up_stated_by_a_short_signature(tmp_path: Path) -> None:
@@ -116,7 +146,9 @@ def test_pick_up_stated_by_a_short_signature(tmp_path: Path) -> None:
 
 def test_signatures_that_make_no_sense_are_ignored(tmp_path: Path) -> None:
     """A numerator of 0 once made the bars endless, and a tempo of 0 is no tempo."""
-    piece = read_bytes(tmp_path, midi(metre(0, 2) + metre(3, 9) + meta(0x59, b"\x20\x00") + tempo(0), scale(4)))
+    piece = read_bytes(
+        tmp_path, midi(metre(0, 2) + metre(3, 9) + meta(0x59, b"\x20\x00") + tempo(0), scale(4))
+    )
     assert piece.bars.tolist() == [(0.0, 4.0, 4, 4)]
     assert piece.key_signatures == ()
     assert piece.tempo.seconds_per_quarter.tolist() == [0.5]
@@ -144,11 +176,17 @@ def test_unknown_chunks_and_trailing_bytes_are_skipped(tmp_path: Path) -> None:
 
 def _played(jitter: float, seed: int = 0) -> Piece:
     rng = np.random.default_rng(seed)
-    onset = np.round((np.arange(200) * 0.25 + rng.uniform(-jitter, jitter, 200)).clip(0) * 480) / 480
-    return Piece(make_notes(onset, np.full(200, 0.25), rng.integers(40, 80, 200)), "score", bars_of([], 60))
+    onset = (
+        np.round((np.arange(200) * 0.25 + rng.uniform(-jitter, jitter, 200)).clip(0) * 480) / 480
+    )
+    return Piece(
+        make_notes(onset, np.full(200, 0.25), rng.integers(40, 80, 200)), "score", bars_of([], 60)
+    )
 
 
-@pytest.mark.parametrize(("jitter", "score"), [(0.0, True), (0.002, True), (0.05, False), (0.12, False)])
+@pytest.mark.parametrize(
+    ("jitter", "score"), [(0.0, True), (0.002, True), (0.05, False), (0.12, False)]
+)
 def test_feel_is_found_from_the_grid(jitter: float, score: bool) -> None:
     piece = _played(jitter)
     assert on_beats(piece.notes, piece.bars, 480) is score
@@ -162,7 +200,9 @@ def test_every_subdivision_that_notation_uses_counts_as_a_score(parts: int) -> N
 
 
 def test_a_cadenza_does_not_shift_the_grid() -> None:
-    """Bars of odd lengths in scores of Liszt moved all that follows off the beat, and the piece passed for played."""
+    """Bars of odd lengths in scores of Liszt moved all that follows off the beat, and the piece
+    passed for played.
+    """
     bars = bars_of([(0, 4, 4), (8, 97, 128), (8 + 97 / 32, 4, 4)], 60)
     onset = np.round((8 + 97 / 32 + np.arange(200) / 4) * 480) / 480
     notes = make_notes(onset, np.full(200, 0.2), np.full(200, 60))
@@ -181,7 +221,9 @@ def test_the_pedal_holds_notes_of_a_performance_only(tmp_path: Path) -> None:
     assert len(written.bars) == 1
 
 
-def test_read_song_prefers_files_and_lists_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_song_prefers_files_and_lists_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(read_song("happy-birthday").notes) == 25
     monkeypatch.chdir(tmp_path)
     (tmp_path / "twinkle").write_bytes(midi(scale(3)))
@@ -200,18 +242,39 @@ def program(number: int, wait: int = 0, channel: int = 0) -> bytes:
 def test_a_track_is_one_part_whatever_its_programs(tmp_path: Path, wait: int) -> None:
     """Of type 0, each channel is one; the time of what is left out passes."""
     first, second = note(60, 480) + note(62, 480), note(64, 480) + note(65, 480)
-    piece = read_bytes(tmp_path, midi(program(0) + first + program(73, wait) + second + program(8) + program(9) + note(67, 96)))
+    piece = read_bytes(
+        tmp_path,
+        midi(
+            program(0) + first + program(73, wait) + second + program(8) + program(9) + note(67, 96)
+        ),
+    )
     assert piece.parts == ("piano",)
     assert piece.notes["pitch"].tolist() == [60, 62, 64, 65, 67]
     late = wait / 480
     assert piece.notes["onset"].tolist() == pytest.approx([0, 1, 2 + late, 3 + late, 4 + late])
-    both = midi(program(0) + program(4, channel=1) + first + scale(2, channel=1) + program(73) + second, kind=0)
+    both = midi(
+        program(0) + program(4, channel=1) + first + scale(2, channel=1) + program(73) + second,
+        kind=0,
+    )
     assert read_bytes(tmp_path, both).parts == ("track 1", "track 2")
 
 
 def test_a_change_of_program_within_running_status(tmp_path: Path) -> None:
-    body = b"\x00\x90\x3c\x40" + variable(480) + b"\x3c\x00" + variable(60) + b"\xc0\x10" + variable(60) + b"\x11"
-    piece = read_bytes(tmp_path, midi(body + variable(120) + b"\x90\x3e\x50" + variable(240) + b"\x3e\x00" + meta(3, b"A", 9)))
+    body = (
+        b"\x00\x90\x3c\x40"
+        + variable(480)
+        + b"\x3c\x00"
+        + variable(60)
+        + b"\xc0\x10"
+        + variable(60)
+        + b"\x11"
+    )
+    piece = read_bytes(
+        tmp_path,
+        midi(
+            body + variable(120) + b"\x90\x3e\x50" + variable(240) + b"\x3e\x00" + meta(3, b"A", 9)
+        ),
+    )
     assert piece.parts == ("A",)
     assert piece.notes[["onset", "duration", "pitch"]].tolist() == [(0, 1, 60), (1.5, 0.5, 62)]
 
@@ -224,9 +287,13 @@ def test_tracks_are_counted_by_their_chunks(tmp_path: Path, stated: int, there: 
     assert piece.remarks == (f"its header counts {stated} tracks, {there} were found and read",)
 
 
-@pytest.mark.parametrize("event", [b"\x00\xb0\x07\xa8", b"\x00\xb0\xa8\x07", b"\x00\xe0\xff\x40", b"\x00\xd0\x90"])
+@pytest.mark.parametrize(
+    "event", [b"\x00\xb0\x07\xa8", b"\x00\xb0\xa8\x07", b"\x00\xe0\xff\x40", b"\x00\xd0\x90"]
+)
 def test_values_that_are_too_large_are_clipped(tmp_path: Path, event: bytes) -> None:
-    piece = read_bytes(tmp_path, midi(event + scale(3) + b"\x00\x90\x48\xff" + variable(480) + b"\x80\x48\x00"))
+    piece = read_bytes(
+        tmp_path, midi(event + scale(3) + b"\x00\x90\x48\xff" + variable(480) + b"\x80\x48\x00")
+    )
     assert piece.notes["pitch"].tolist() == [60, 61, 62, 72]
     assert piece.notes["velocity"].max() == 127
 
@@ -243,7 +310,9 @@ def test_the_track_that_carries_the_words_is_sung(tmp_path: Path) -> None:
     assert piece.sung == (1,)
     for kind in (1, 5):
         words = b"".join(meta(kind, b"la", wait=480 if k else 0) for k in range(12))
-        apart = midi(meta(3, b"Words") + words, bells, b"".join(note(60 + k, 480) for k in range(12)))
+        apart = midi(
+            meta(3, b"Words") + words, bells, b"".join(note(60 + k, 480) for k in range(12))
+        )
         assert read_bytes(tmp_path, apart).sung == (1,)
     assert read_bytes(tmp_path, midi(lyric() + bells, scale(12))).sung == ()  # a title
 
@@ -291,14 +360,18 @@ MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
 
 @pytest.mark.parametrize("kind", ["xml", "mxl", "utf-16"])
 def test_musicxml(tmp_path: Path, kind: str) -> None:
-    """Pick-up, repeat, tie, grace note, chord symbol, transposing instrument, unpitched note, key and tempo."""
+    """Pick-up, repeat, tie, grace note, chord symbol, transposing instrument, unpitched note, key
+    and tempo.
+    """
     data = MUSICXML.encode()
     if kind == "utf-16":
         data = MUSICXML.replace("UTF-8", "UTF-16").encode("utf-16")
     if kind == "mxl":
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("META-INF/container.xml", '<container><rootfile full-path="a/s.xml"/></container>')
+            archive.writestr(
+                "META-INF/container.xml", '<container><rootfile full-path="a/s.xml"/></container>'
+            )
             archive.writestr("a/s.xml", data)
         data = buffer.getvalue()
     piece = read_bytes(tmp_path, data, "song.mxl" if kind == "mxl" else "song.musicxml")
@@ -331,7 +404,8 @@ def test_musicxml_without_names_and_with_a_metre_that_midi_lacks(tmp_path: Path)
 
 def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:
     body = "".join(
-        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>4</duration></note>" for step in "CDEFGAB"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>4</duration></note>"
+        for step in "CDEFGAB"
     )
     xml = (
         '<score-partwise><part-list><score-part id="P1"><part-name>Piano</part-name></score-part></part-list>'
@@ -359,7 +433,9 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
         )
         return f"<part id='{name}'>{bars}</part>"
 
-    players = "".join(f"<score-part id='{p}'><part-name>{p}</part-name></score-part>" for p in ("A", "B"))
+    players = "".join(
+        f"<score-part id='{p}'><part-name>{p}</part-name></score-part>" for p in ("A", "B")
+    )
     xml = (
         f"<score-partwise><part-list>{players}</part-list>"
         f"{part('A', 'CDE', {1: fine, 3: da_capo})}{part('B', 'EFG', {})}</score-partwise>"
@@ -374,7 +450,11 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
 def jump(words: str = "", **sound: str) -> str:
     """A ``<sound>``, in a direction where there are words."""
     said = "<sound " + " ".join(f'{name}="{value}"' for name, value in sound.items()) + "/>"
-    return f"<direction><direction-type><words>{words}</words></direction-type>{said}</direction>" if words else said
+    return (
+        f"<direction><direction-type><words>{words}</words></direction-type>{said}</direction>"
+        if words
+        else said
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,12 +466,25 @@ def jump(words: str = "", **sound: str) -> str:
         ({}, {2: jump("Fine", fine="yes"), 3: jump("D.C. al Fine", dacapo="yes")}, "CDECD"),
         ({2: jump(segno="s")}, {3: jump(fine="yes"), 4: jump(dalsegno="s")}, "CDEFDE"),
         ({4: jump(coda="c")}, {2: jump(tocoda="c"), 3: jump(dacapo="yes")}, "CDECDF"),
-        ({4: jump(coda="c"), 2: jump(segno="s")}, {2: jump(tocoda="c"), 3: jump(dalsegno="s")}, "CDEDF"),
+        (
+            {4: jump(coda="c"), 2: jump(segno="s")},
+            {2: jump(tocoda="c"), 3: jump(dalsegno="s")},
+            "CDEDF",
+        ),
         ({}, {2: jump(fine="yes"), 3: jump(dacapo="no", tempo="90")}, "CDEF"),
-        ({}, {2: jump(fine="yes") + '<barline location="right"><repeat direction="backward"/></barline>'}, "CDCDEF"),
+        (
+            {},
+            {
+                2: jump(fine="yes")
+                + '<barline location="right"><repeat direction="backward"/></barline>'
+            },
+            "CDCDEF",
+        ),
     ],
 )
-def test_jumps_that_only_sound(tmp_path: Path, before: dict[int, str], after: dict[int, str], played: str) -> None:
+def test_jumps_that_only_sound(
+    tmp_path: Path, before: dict[int, str], after: dict[int, str], played: str
+) -> None:
     attributes = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{before.get(n, '')}"
@@ -406,7 +499,9 @@ def test_jumps_that_only_sound(tmp_path: Path, before: dict[int, str], after: di
 
 
 def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: Path) -> None:
-    """Music21 gives all repeats of such a score up: they were played once, endings one after the other."""
+    """Music21 gives all repeats of such a score up: they were played once, endings one after the
+    other.
+    """
     barlines = {
         2: '<barline location="left"><ending number="1" type="start"/></barline>'
         '<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline>',

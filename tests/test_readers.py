@@ -1,4 +1,6 @@
-"""The ranker's weights by readers' marks: recovered where they are known, and those that ship are what the marks give."""
+"""The ranker's weights by readers' marks: recovered where they are known, and those that ship are
+what the marks give.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ def test_what_ships_is_what_the_readers_marks_give() -> None:
     report = readers.report_of(json.loads(readers.READ.read_text()))
     assert report["weights"] == {name: rank.WEIGHTS[name] for name in rank.FITTED}
     marks = report["marks"]
-    assert marks["by chance"]["value"] < marks["weights of the other tunes"]["value"] < marks["the best"]["value"]
+    assert (
+        marks["by chance"]["value"]
+        < marks["weights of the other tunes"]["value"]
+        < marks["the best"]["value"]
+    )
 
 
 def test_weights_are_recovered() -> None:
@@ -29,21 +35,30 @@ def test_weights_are_recovered() -> None:
 
 def jury(tmp_path: Path, answer: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, object]]:
     """What is taken of one reader's answer about two candidates of one tune."""
-    (tmp_path / "key.json").write_text(json.dumps({"pages": {"1": {"song": "tune", "A": "1", "B": "0"}}}))
-    (tmp_path / "tune.json").write_text(json.dumps({"style": "bach", "candidates": [{"total": 1.0}, {"total": 2.0}]}))
+    (tmp_path / "key.json").write_text(
+        json.dumps({"pages": {"1": {"song": "tune", "A": "1", "B": "0"}}})
+    )
+    (tmp_path / "tune.json").write_text(
+        json.dumps({"style": "bach", "candidates": [{"total": 1.0}, {"total": 2.0}]})
+    )
     (tmp_path / "jury-1.json").write_text(json.dumps(answer))
     before = [{"song": "other"}, {"song": "tune", "marks": [[0.0, 0.0]]}]
     return readers.take(tmp_path, tmp_path, before)
 
 
 def test_marks_go_to_the_candidates_that_the_key_names(tmp_path: Path) -> None:
-    other, tune = jury(tmp_path, {"1": {"A": {"harmony": 4.0, "texture": 3.0}, "B": {"harmony": 1.0, "texture": 2.0}}})
+    other, tune = jury(
+        tmp_path,
+        {"1": {"A": {"harmony": 4.0, "texture": 3.0}, "B": {"harmony": 1.0, "texture": 2.0}}},
+    )
     assert other == {"song": "other"}
     assert tune["marks"] == [[1.5, 3.5]]
     assert tune["candidates"] == [{"total": 1.0}, {"total": 2.0}]
 
 
 @pytest.mark.parametrize("answer", [{}, {"1": {"A": {"harmony": 4.0}}}])
-def test_a_reader_who_leaves_something_out_is_told(answer: dict[str, dict[str, dict[str, float]]], tmp_path: Path) -> None:
+def test_a_reader_who_leaves_something_out_is_told(
+    answer: dict[str, dict[str, dict[str, float]]], tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="piece 1"):
         jury(tmp_path, answer)

@@ -1,4 +1,6 @@
-"""The real data: true twins are found, none is in two splits. Skipped where the archives are missing."""
+"""The real data: true twins are found, none is in two splits. Skipped where the archives are
+missing.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,14 @@ def real_sources() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def real() -> Real:
-    """Files, fingerprints and similar pairs of the real data, and the (score, performance) pairs that ASAP names."""
+    """Files, fingerprints and similar pairs of the real data, and the (score, performance) pairs
+    that ASAP names.
+    """
     sources = real_sources()
     if not sources:
-        pytest.skip("the archives of MAESTRO, keyboard and ASAP scores are missing; set STYLETRANSFER_DATA")
+        pytest.skip(
+            "the archives of MAESTRO, keyboard and ASAP scores are missing; set STYLETRANSFER_DATA"
+        )
     files: list[SourceFile] = []
     prints: list[Fingerprint] = []
     rows: list[dict[str, str]] = []
@@ -51,7 +57,9 @@ def real() -> Real:
                 files.append(file)
             for metadata in folder.rglob("metadata.csv"):
                 with metadata.open(encoding="utf-8") as text:
-                    rows += [row for row in csv.DictReader(text) if row.get("maestro_midi_performance")]
+                    rows += [
+                        row for row in csv.DictReader(text) if row.get("maestro_midi_performance")
+                    ]
     index = {file.id: number for number, file in enumerate(files)}
     truth = {
         (
@@ -67,7 +75,9 @@ def test_real_scores_find_their_performances_and_no_piece_is_in_two_splits(
     real: Real,
 ) -> None:
     files, prints, pairs, truth = real
-    plan = assign_splits([f.id for f in files], [f.source for f in files], [f.split for f in files], pairs)
+    plan = assign_splits(
+        [f.id for f in files], [f.source for f in files], [f.split for f in files], pairs
+    )
     linked = {(max(i, j), min(i, j)) for i, j, _ in pairs}
     assert len(truth) > 500
     assert truth <= linked
@@ -77,16 +87,22 @@ def test_real_scores_find_their_performances_and_no_piece_is_in_two_splits(
         assert plan.splits[score] == plan.splits[performance]
         if files[performance].split != "train":
             assert plan.splits[score] != "train"
-    assert [plan.splits[k] for k, file in enumerate(files) if file.split] == [f.split for f in files if f.split]
+    assert [plan.splits[k] for k, file in enumerate(files) if file.split] == [
+        f.split for f in files if f.split
+    ]
 
 
 def test_real_twins_have_one_composer(
     real: Real,
 ) -> None:
-    """After MAESTRO's five wrong labels are mended, no two similar files have different composers."""
+    """After MAESTRO's five wrong labels are mended, no two similar files have different
+    composers.
+    """
     files, _, pairs, _ = real
     assert set(CORRECTIONS) <= {file.file for file in files}
     names = [composer_id(file.label) for file in files]
     assert {
-        (files[i].id, files[j].id) for i, j, _ in pairs if "unknown" not in (names[i], names[j]) and names[i] != names[j]
+        (files[i].id, files[j].id)
+        for i, j, _ in pairs
+        if "unknown" not in (names[i], names[j]) and names[i] != names[j]
     } == set()

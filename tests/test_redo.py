@@ -1,4 +1,6 @@
-"""``--bars``: some bars of an earlier arrangement anew, and every other note to the tick as it was."""
+"""``--bars``: some bars of an earlier arrangement anew, and every other note to the tick as it
+was.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,24 @@ def bar_of(piece: Piece, row: Row) -> int:
     quarter = row[1] / piece.ticks_per_quarter
     if piece.feel == "score":
         return int(quarter // 3) + 1
-    return int(float(piece.tempo.to_seconds(quarter)) * STEPS_PER_SECOND + 0.5) // FREE_BAR_STEPS + 1
+    return (
+        int(float(piece.tempo.to_seconds(quarter)) * STEPS_PER_SECOND + 0.5) // FREE_BAR_STEPS + 1
+    )
 
 
-@pytest.mark.parametrize(("feel", "bars"), [("score", "2-3"), ("score", "1"), ("score", "4"), ("performance", "2")])
-def test_only_these_bars_change(feel: Any, bars: str, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("feel", "bars"), [("score", "2-3"), ("score", "1"), ("score", "4"), ("performance", "2")]
+)
+def test_only_these_bars_change(
+    feel: Any, bars: str, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     write_midi(random_piece(3, feel, 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common, "--feel", feel).code == 0
     before = read_score(tmp_path / "song-bach.mid", feel)
-    outcome = run("apply", "song-bach.mid", *common, "--bars", bars, "--seed", "5", "-o", "new.mid", "--json")
+    outcome = run(
+        "apply", "song-bach.mid", *common, "--bars", bars, "--seed", "5", "-o", "new.mid", "--json"
+    )
     assert outcome.err == ""
     report = json.loads(outcome.out)
     after = read_score(tmp_path / "new.mid", feel)
@@ -58,41 +68,102 @@ def test_only_these_bars_change(feel: Any, bars: str, run: Run, tiny_package: Pa
     refused(run("replay", "new.json", "--check"), "the song (")
 
 
-def test_what_was_played_on_beats_stays_on_them(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """With the option of the first run repeated, all was read as seconds: bars, pedal and other notes were gone."""
+def test_what_was_played_on_beats_stays_on_them(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
+    """With the option of the first run repeated, all was read as seconds: bars, pedal and other
+    notes were gone.
+    """
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common, "--feel", "performance").code == 0
-    for number, more in enumerate(((), ("--feel", "performance"), ("--feel", "score"), ("--score", "x.musicxml"))):
-        outcome = run("apply", "song-bach.mid", *common, "--bars", "2", "--seed", "5", "-o", f"{number}.mid", *more)
+    for number, more in enumerate(
+        ((), ("--feel", "performance"), ("--feel", "score"), ("--score", "x.musicxml"))
+    ):
+        outcome = run(
+            "apply",
+            "song-bach.mid",
+            *common,
+            "--bars",
+            "2",
+            "--seed",
+            "5",
+            "-o",
+            f"{number}.mid",
+            *more,
+        )
         assert (outcome.code, outcome.err) == (0, "")
     first, *others = ((tmp_path / f"{number}.mid").read_bytes() for number in range(4))
     assert all(other == first for other in others)
     assert (tmp_path / "x.musicxml").stat().st_size > 1000
     before = (tmp_path / "song-bach.json").read_bytes()
-    refused(run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "song-bach.midi", "--force"), "given to work with")
+    refused(
+        run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "song-bach.midi", "--force"),
+        "given to work with",
+    )
     assert (tmp_path / "song-bach.json").read_bytes() == before
 
 
-def test_what_goes_on_after_the_tune_stays_on_the_page(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_what_goes_on_after_the_tune_stays_on_the_page(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """The page ended with the tune, and all notes after it were heaped on its last beat."""
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
-    assert run("apply", "song.mid", *common, "--mode", "continue", "--seconds", "6", "--score", "a.musicxml").code == 0
-    assert run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "new.mid", "--score", "b.musicxml").code == 0
-    pages = [(tmp_path / name).read_text().count("<measure ") for name in ("a.musicxml", "b.musicxml")]
+    assert (
+        run(
+            "apply",
+            "song.mid",
+            *common,
+            "--mode",
+            "continue",
+            "--seconds",
+            "6",
+            "--score",
+            "a.musicxml",
+        ).code
+        == 0
+    )
+    assert (
+        run(
+            "apply",
+            "song-bach.mid",
+            *common,
+            "--bars",
+            "2",
+            "-o",
+            "new.mid",
+            "--score",
+            "b.musicxml",
+        ).code
+        == 0
+    )
+    pages = [
+        (tmp_path / name).read_text().count("<measure ") for name in ("a.musicxml", "b.musicxml")
+    ]
     assert pages[0] == pages[1] > 4
-    refused(run("apply", "song-bach.mid", *common, "--bars", "5", "-o", "x.mid"), "the tune has the bars 1 to 4")
+    refused(
+        run("apply", "song-bach.mid", *common, "--bars", "5", "-o", "x.mid"),
+        "the tune has the bars 1 to 4",
+    )
 
 
 def test_what_is_no_earlier_output_is_refused(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     short_song(tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     refused(run("apply", "song.mid", *common, "--bars", "1"), "song.mid", "no sidecar")
-    refused(run("apply", "song.mid", *common, "--bars", "1", "--feel", "score"), "song.mid", "isn't an arrangement")
+    refused(
+        run("apply", "song.mid", *common, "--bars", "1", "--feel", "score"),
+        "song.mid",
+        "isn't an arrangement",
+    )
     assert run("apply", "song.mid", *common).code == 0
     for bars in ("0", "2", "1-2"):
-        refused(run("apply", "song-bach.mid", *common, "--bars", bars), f"--bars {bars}", "the bars 1 to 1")
+        refused(
+            run("apply", "song-bach.mid", *common, "--bars", bars),
+            f"--bars {bars}",
+            "the bars 1 to 1",
+        )
     for bars in ("two", "3-2", "-1", "1-", ""):
         refused(run("apply", "song-bach.mid", *common, f"--bars={bars}"), "give one bar")
 

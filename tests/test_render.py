@@ -80,7 +80,9 @@ def test_piano_roll_shows_melody_and_hands(tmp_path: Path) -> None:
             make_notes(np.arange(2.0, 26.0, 3), np.full(8, 1.0), [57] * 8, 100, 1),
         ]
     )
-    piece = replace(tune, parts=("melody", "right hand", "left hand")).with_notes(np.concatenate([tune.notes, accompaniment]))
+    piece = replace(tune, parts=("melody", "right hand", "left hand")).with_notes(
+        np.concatenate([tune.notes, accompaniment])
+    )
     path = tmp_path / "roll.png"
     plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5")
     pixels = _pixels(path)
@@ -96,7 +98,11 @@ def test_piano_roll_shows_melody_and_hands(tmp_path: Path) -> None:
 def test_piano_roll_of_a_performance_has_rows(tmp_path: Path, seconds: int) -> None:
     rng = np.random.default_rng(0)
     count = seconds * 4
-    notes = make_notes(np.sort(rng.uniform(0, seconds * 2, count)), np.full(count, 0.5), rng.integers(40, 80, count))
+    notes = make_notes(
+        np.sort(rng.uniform(0, seconds * 2, count)),
+        np.full(count, 0.5),
+        rng.integers(40, 80, count),
+    )
     path = tmp_path / "roll.png"
     plot_piano_roll(Piece(notes, "performance"), path)
     height, width, _ = _pixels(path).shape

@@ -1,4 +1,6 @@
-"""Decoding with a model of two layers and random weights: cache, sliding window, seeds and the style's strength."""
+"""Decoding with a model of two layers and random weights: cache, sliding window, seeds and the
+style's strength.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,15 @@ def plan() -> Plan:
 
 
 def short_plan(feel: Feel, notes: int = 4) -> Plan:
-    """A rising scale of quarters in 2/4, or of half seconds: one bar for each two, or four, of its notes."""
+    """A rising scale of quarters in 2/4, or of half seconds: one bar for each two, or four, of its
+    notes.
+    """
     onset = np.arange(notes) / (1 if feel == "score" else 2)
     table = make_notes(onset, np.full(notes, 0.4), 72 + np.arange(notes), melody=True)
     if feel == "score":
-        return plan_of(codec(), codec().grid(Piece(table, feel, bars_of([(0.0, 2, 4)], float(notes)))))
+        return plan_of(
+            codec(), codec().grid(Piece(table, feel, bars_of([(0.0, 2, 4)], float(notes))))
+        )
     return plan_of(codec(), codec().grid_of(feel, table, bars_of([], 0.0)[:0]))
 
 
@@ -84,7 +90,9 @@ def test_temperature_zero_takes_the_likeliest(model: Any, plan: Plan) -> None:
 
 
 class Checked(Decoder):
-    """The decoder, compared as it goes with whole forward passes over each sequence, alone and without padding."""
+    """The decoder, compared as it goes with whole forward passes over each sequence, alone and
+    without padding.
+    """
 
     starts = checks = widest = 0
     atol, rtol = 2e-3, 1e-3
@@ -108,13 +116,17 @@ class Checked(Decoder):
         return self.compare(super().step(tokens), [len(more) for more in tokens])
 
     def compare(self, logits: torch.Tensor, counts: Sequence[int] = ()) -> torch.Tensor:
-        """All logits of some steps; ``counts``: of the last tokens of each sequence, 1 by default."""
+        """All logits of some steps; ``counts``: of the last tokens of each sequence, 1 by
+        default.
+        """
         if counts and self.length % 9:
             return logits
         type(self).checks += 1
         assert max(map(len, self.sequences)) <= self.alone[0].config.max_position_embeddings
         wholes = []
-        for ids, model, count in zip(self.sequences, self.alone, counts or [1] * len(self.sequences), strict=True):
+        for ids, model, count in zip(
+            self.sequences, self.alone, counts or [1] * len(self.sequences), strict=True
+        ):
             wholes.append(model(input_ids=torch.tensor([ids])).logits[0, len(ids) - count :])
         torch.testing.assert_close(logits, torch.cat(wholes), atol=self.atol, rtol=self.rtol)
         return logits
@@ -128,7 +140,9 @@ class Checked(Decoder):
         ("vendor_id : AuthenticAMD", True, False),
     ],
 )
-def test_halves_are_for_who_gains_by_them(cpus: str, has: bool, pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_halves_are_for_who_gains_by_them(
+    cpus: str, has: bool, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\n{cpus}\n")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
     decoder._maker.cache_clear()
@@ -153,7 +167,9 @@ def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checked]) -> None:
-    """Also after the window has slid, several times, with rows of different lengths padded to one."""
+    """Also after the window has slid, several times, with rows of different lengths padded to
+    one.
+    """
     plan = short_plan(feel, notes=12)
     controls = PERFORMED if feel == "performance" else BACH
     one, two = run(tiny_model(context=96), plan, controls, candidates=2, strength=1.5)
@@ -162,8 +178,12 @@ def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checke
     assert sum(map(len, one.bars)) + sum(map(len, two.bars)) > 200
 
 
-def test_models_that_decode_together_give_what_each_gives_alone(checked: type[Checked], plan: Plan) -> None:
-    """A blend: two models of other weights, the first one again without a style, each with rows of its own."""
+def test_models_that_decode_together_give_what_each_gives_alone(
+    checked: type[Checked], plan: Plan
+) -> None:
+    """A blend: two models of other weights, the first one again without a style, each with rows of
+    its own.
+    """
     one, other = (tiny_model(context=96, seed=seed) for seed in (0, 1))
     mixed = voices_of(one, [(one, BACH, 0.7), (other, CHOPIN, 0.3)], 1.5)
     assert [voice.weight for voice in mixed] == pytest.approx([1.05, 0.45, -0.5])
@@ -173,24 +193,34 @@ def test_models_that_decode_together_give_what_each_gives_alone(checked: type[Ch
 
 
 def test_a_bar_longer_than_the_context_is_decoded_too(checked: type[Checked]) -> None:
-    """A whole song in one bar: the prompt alone was longer than the context, which no decoder can read."""
+    """A whole song in one bar: the prompt alone was longer than the context, which no decoder can
+    read.
+    """
     onset = np.arange(0, 32, 0.5)
-    table = make_notes(onset, np.full(len(onset), 0.4), 60 + np.arange(len(onset)) % 12, melody=True)
+    table = make_notes(
+        onset, np.full(len(onset), 0.4), 60 + np.arange(len(onset)) % 12, melody=True
+    )
     plan = plan_of(codec(), codec().grid(Piece(table, "score", bars_of([(0.0, 32, 4)], 32.0))))
     (candidate,) = run(tiny_model(context=128), plan, temperature=0.5)
-    assert {e for events in plan.melody or () for e in events} <= set(codec().decode_events(candidate.bars[0]))
+    assert {e for events in plan.melody or () for e in events} <= set(
+        codec().decode_events(candidate.bars[0])
+    )
     assert checked.starts < sum(map(len, candidate.bars)) / 20
 
 
 def test_both_branches_are_told_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
-    """The branch without style began without the first bars' melody: the other branch had used its tokens up."""
+    """The branch without style began without the first bars' melody: the other branch had used its
+    tokens up.
+    """
     run(model, plan, candidates=2, strength=1.5)
     assert checked.first is not None
     styled, plain = checked.first[:2], checked.first[2:]
     size = len(BACH.tokens())
     assert [ids[size:] for ids in styled] == [ids[size:] for ids in plain]
     assert len(styled[0]) > size + 2
-    assert {tuple(codec().names[i] for i in ids[:size]) for ids in plain} == {tuple(BACH.without_style().tokens())}
+    assert {tuple(codec().names[i] for i in ids[:size]) for ids in plain} == {
+        tuple(BACH.without_style().tokens())
+    }
 
 
 def test_strength_one_is_the_style_alone(model: Any, plan: Plan) -> None:
@@ -203,7 +233,10 @@ def test_strength_one_is_the_style_alone(model: Any, plan: Plan) -> None:
 
 
 def test_strength_zero_is_the_base_alone(model: Any, plan: Plan) -> None:
-    (none,), (unknown,) = run(model, plan, strength=0.0), run(model, plan, BACH.without_style(), strength=1.0)
+    (none,), (unknown,) = (
+        run(model, plan, strength=0.0),
+        run(model, plan, BACH.without_style(), strength=1.0),
+    )
     assert none == unknown
     assert none != run(model, plan, strength=1.0)[0]
 
@@ -246,7 +279,9 @@ def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> N
 
 
 def test_draws_follow_the_distribution() -> None:
-    """Frequencies of 4,000 draws; what the mask forbids and what lies outside the nucleus never comes."""
+    """Frequencies of 4,000 draws; what the mask forbids and what lies outside the nucleus never
+    comes.
+    """
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
     mask = np.array([True, True, True, False])
     rng = np.random.default_rng(0)
@@ -258,13 +293,17 @@ def test_draws_follow_the_distribution() -> None:
     config = SamplingConfig(temperature=1.0, top_p=1.0)
     np.testing.assert_allclose(share(config), [4 / 9, 3 / 9, 2 / 9, 0], atol=0.03)
     np.testing.assert_allclose(share(replace(config, top_p=0.7)), [4 / 7, 3 / 7, 0, 0], atol=0.03)
-    np.testing.assert_allclose(share(replace(config, temperature=0.5)), [16 / 29, 9 / 29, 4 / 29, 0], atol=0.03)
+    np.testing.assert_allclose(
+        share(replace(config, temperature=0.5)), [16 / 29, 9 / 29, 4 / 29, 0], atol=0.03
+    )
     assert share(replace(config, top_p=0.01)) == [1, 0, 0, 0]
     assert share(replace(config, temperature=0.0)) == [1, 0, 0, 0]
 
 
 def test_which_pitch_is_drawn_cooler_than_whether_there_is_one() -> None:
-    """Of two pitches and two other tokens, the sum of the pitches stays, and their odds are sharpened."""
+    """Of two pitches and two other tokens, the sum of the pitches stays, and their odds are
+    sharpened.
+    """
     chances = np.array([0.3, 0.2, 0.4, 0.1])
     pitches, mask = np.array([True, True, False, False]), np.ones(4, bool)
     rng, config = np.random.default_rng(0), SamplingConfig(temperature=1.0, top_p=1.0)
@@ -277,7 +316,9 @@ def test_which_pitch_is_drawn_cooler_than_whether_there_is_one() -> None:
 
 
 def test_the_accompaniments_pitches_are_those_of_scores_without_the_tunes() -> None:
-    """The melody's first note is due on the first step: whether it comes now is no question of pitch."""
+    """The melody's first note is due on the first step: whether it comes now is no question of
+    pitch.
+    """
     for feel in ("score", "performance"):
         line = Line(codec(), short_plan(feel))
         for index in list(line.forced):
@@ -288,9 +329,13 @@ def test_the_accompaniments_pitches_are_those_of_scores_without_the_tunes() -> N
         assert all(name.startswith("Pitch_") for name in names)
 
 
-@pytest.mark.parametrize("wrong", [{"candidates": 0}, {"temperature": -1}, {"top_p": 0}, {"strength": 9}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"candidates": 0}, {"temperature": -1}, {"top_p": 0}, {"strength": 9}, {"seed": -1}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=f"--{next(iter(wrong)).replace('_', '-')} .*: give a number from"):
+    with pytest.raises(
+        InputError, match=f"--{next(iter(wrong)).replace('_', '-')} .*: give a number from"
+    ):
         SamplingConfig(**wrong)
 
 
@@ -299,15 +344,23 @@ def wandering_tune() -> Piece:
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 2, 0])
     pitch = np.concatenate([72 + scale[np.arange(80) % 12], 66 + scale[np.arange(80) % 12]])
     onset = np.arange(160.0)
-    return Piece(make_notes(onset, np.full(160, 0.9), pitch, melody=True), "score", bars_of([(0.0, 2, 4)], 160.0))
+    return Piece(
+        make_notes(onset, np.full(160, 0.9), pitch, melody=True),
+        "score",
+        bars_of([(0.0, 2, 4)], 160.0),
+    )
 
 
 def key_of(ids: Sequence[int]) -> str:
     return next(codec().names[index] for index in ids if codec().names[index].startswith("KEY_"))
 
 
-def test_the_controls_tell_the_key_of_the_bars_to_come(checked: type[Checked], monkeypatch: pytest.MonkeyPatch) -> None:
-    """While decoding, anew whenever the window slides; and in the windows that bits are counted in."""
+def test_the_controls_tell_the_key_of_the_bars_to_come(
+    checked: type[Checked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While decoding, anew whenever the window slides; and in the windows that bits are counted
+    in.
+    """
     told: list[set[str]] = []
     start = Checked.start
 
@@ -323,7 +376,10 @@ def test_the_controls_tell_the_key_of_the_bars_to_come(checked: type[Checked], m
     windows = windows_of(codec(), grid, BACH, 96, with_melody=True)
     assert key_of(windows[0].ids.tolist()) == "KEY_C-major"
     assert "KEY_F#-major" in {key_of(window.ids.tolist()) for window in windows[-4:]}
-    assert {key_of(window.ids.tolist()) for window in windows_of(codec(), grid, BACH, 96, with_melody=False)} == {"KEY_unknown"}
+    assert {
+        key_of(window.ids.tolist())
+        for window in windows_of(codec(), grid, BACH, 96, with_melody=False)
+    } == {"KEY_unknown"}
 
 
 @pytest.fixture
@@ -334,17 +390,28 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("float32")
 def test_songs_of_a_batch_are_what_each_is_alone(model: Any, plan: Plan) -> None:
-    """Other melodies, other controls, the same models: what is sampled of one doesn't depend on its neighbours."""
+    """Other melodies, other controls, the same models: what is sampled of one doesn't depend on its
+    neighbours.
+    """
     config = SamplingConfig(candidates=2, strength=1.5, seed=3)
-    asked = [(voices(model, BACH, 1.5), plan), (voices(model, PERFORMED, 1.5), short_plan("performance", 6))]
+    asked = [
+        (voices(model, BACH, 1.5), plan),
+        (voices(model, PERFORMED, 1.5), short_plan("performance", 6)),
+    ]
     together = sampling.sample_songs(asked, codec(), config)
     alone = [sample(one, codec(), its, config) for one, its in asked]
-    assert [[found.bars for found in song] for song in together] == [[found.bars for found in song] for song in alone]
+    assert [[found.bars for found in song] for song in together] == [
+        [found.bars for found in song] for song in alone
+    ]
 
 
 def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
     with pytest.raises(ValueError, match="same models and weights"):
-        sampling.sample_songs([(voices(model, BACH, 1.5), plan), (voices(model, BACH, 1.0), plan)], codec(), SamplingConfig())
+        sampling.sample_songs(
+            [(voices(model, BACH, 1.5), plan), (voices(model, BACH, 1.0), plan)],
+            codec(),
+            SamplingConfig(),
+        )
 
 
 @pytest.mark.usefixtures("float32")

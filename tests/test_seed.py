@@ -1,4 +1,6 @@
-"""The starting project's tokenizer, plain MidiTok with byte pair encoding: coding, training and free composition with it."""
+"""The starting project's tokenizer, plain MidiTok with byte pair encoding: coding, training and
+free composition with it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ STEP = {"performance": 1 / 16, "score": 1 / 8}  # seconds, quarters
 @lru_cache(maxsize=2)
 def codec(vocabulary: int = VOCABULARY) -> MidiTokCodec:
     tables = [
-        (feel, piece.notes, piece.bars, 90.0) for feel in STEP for piece in (random_piece(seed, feel) for seed in range(4))
+        (feel, piece.notes, piece.bars, 90.0)
+        for feel in STEP
+        for piece in (random_piece(seed, feel) for seed in range(4))
     ]
     return MidiTokCodec.train(MidiTokConfig(bpe_vocabulary=vocabulary), tables)
 
@@ -65,7 +69,8 @@ def test_no_note_is_lost(feel: Feel, vocabulary: int) -> None:
         again = tokens.decode(ids, feel)
         assert sorted(again.notes["pitch"]) == sorted(piece.notes["pitch"])
         before, after = (
-            p.onset_seconds if feel == "performance" else p.notes["onset"] - p.bars["start"][0] for p in (piece, again)
+            p.onset_seconds if feel == "performance" else p.notes["onset"] - p.bars["start"][0]
+            for p in (piece, again)
         )
         assert np.abs(np.sort(before) - np.sort(after)).max() <= STEP[feel] / 2 + 1e-3
         second = tokens.decode(tokens.encode(again), feel)
@@ -73,7 +78,9 @@ def test_no_note_is_lost(feel: Feel, vocabulary: int) -> None:
 
 
 def test_hard_notes_stay() -> None:
-    """Beyond the keyboard, at one time with the same pitch, very short, very long, and after a long silence."""
+    """Beyond the keyboard, at one time with the same pitch, very short, very long, and after a long
+    silence.
+    """
     notes = make_notes([0, 0, 0, 0.01, 90], [0.001, 500, 1, 1, 1], [3, 60, 60, 127, 60])
     again = codec().decode(codec().encode(Piece(notes, "performance")))
     assert sorted(again.notes["pitch"]) == [27, 60, 60, 60, 103]
@@ -85,9 +92,13 @@ def test_merges_shorten_and_are_named() -> None:
     piece = random_piece(1, "score")
     assert len(merged.encode(piece)) < 0.8 * len(plain.encode(piece))
     assert merged.size == len(merged.vocabulary) == VOCABULARY
-    flat = [name for index in merged.encode(piece) for name in merged.parts[index] if name != BAR_LINE]
+    flat = [
+        name for index in merged.encode(piece) for name in merged.parts[index] if name != BAR_LINE
+    ]
     assert flat == [plain.parts[index][0] for index in plain.encode(piece)]
-    assert not any(name.startswith(("Pitch_", "TimeShift_", "Duration_")) for name in merged.vocabulary)
+    assert not any(
+        name.startswith(("Pitch_", "TimeShift_", "Duration_")) for name in merged.vocabulary
+    )
 
 
 def test_decoding_leaves_its_argument_alone() -> None:
@@ -112,13 +123,20 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_merges_within_notes() -> None:
-    """No merged token reaches beyond one note's pitch, velocity and duration, and each piece comes back."""
+    """No merged token reaches beyond one note's pitch, velocity and duration, and each piece comes
+    back.
+    """
     settings = MidiTokConfig(bpe_vocabulary=VOCABULARY, bpe_across_notes=False)
     pieces = [random_piece(seed, feel) for feel in STEP for seed in range(4)]
-    tokens = MidiTokCodec.train(settings, [(piece.feel, piece.notes, piece.bars, 90.0) for piece in pieces])
+    tokens = MidiTokCodec.train(
+        settings, [(piece.feel, piece.notes, piece.bars, 90.0) for piece in pieces]
+    )
     kinds = [[name.split("_")[0] for name in names] for names in tokens.parts if len(names) > 1]
     assert len(kinds) == VOCABULARY - codec(0).size
-    assert all(row in (["Pitch", "Velocity"], ["Velocity", "Duration"], ["Pitch", "Velocity", "Duration"]) for row in kinds)
+    assert all(
+        row in (["Pitch", "Velocity"], ["Velocity", "Duration"], ["Pitch", "Velocity", "Duration"])
+        for row in kinds
+    )
     for piece in pieces:
         ids = tokens.encode(piece)
         assert len(ids) < len(codec(0).encode(piece))
@@ -141,7 +159,10 @@ def test_grammar_admits_real_music() -> None:
         ids = tokens.encode(random_piece(30, feel))[:-1]
         start = len(tokens.leading(ids))
         assert start >= 1
-        assert all(tokens.follows[before, after] for before, after in zip(ids[start - 1 :], ids[start:], strict=False))
+        assert all(
+            tokens.follows[before, after]
+            for before, after in zip(ids[start - 1 :], ids[start:], strict=False)
+        )
     assert not tokens.follows[:, tokens.is_special].any()
     assert tokens.follows[~tokens.is_special].any(1).all()
 
@@ -163,7 +184,9 @@ def test_windows(tiny_data: Path) -> None:
 def test_merges_come_from_training_pieces_only(tiny_data: Path) -> None:
     library = Library.load(tiny_data)
     chosen = {table[1]["onset"].tobytes() for table in training_tables(library, 10**9)}
-    held = {library.notes(i)["onset"].tobytes() for i in library.select(split=["validation", "test"])}
+    held = {
+        library.notes(i)["onset"].tobytes() for i in library.select(split=["validation", "test"])
+    }
     assert len(chosen) == len(library.select(split="train"))
     assert not chosen & held
     assert len(list(training_tables(library, 1))) == 1
@@ -180,7 +203,9 @@ def test_every_token_counts_once() -> None:
     assert len(windows) > 3
 
 
-def test_train_and_generate(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_and_generate(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tokenizer = tmp_path / "seed.yaml"
     settings = asdict(MidiTokConfig(bpe_vocabulary=VOCABULARY))
     settings["beat_res"] = [[[0, 4], 8], [[4, 12], 4]]
@@ -198,19 +223,30 @@ def test_train_and_generate(tiny_data: Path, tmp_path: Path, capsys: pytest.Capt
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
     out = tmp_path / "run"
-    assert recipe.main(["--config", str(tmp_path / "run.yaml"), "--data", str(tiny_data), "--out", str(out)]) == 0
+    assert (
+        recipe.main(
+            ["--config", str(tmp_path / "run.yaml"), "--data", str(tiny_data), "--out", str(out)]
+        )
+        == 0
+    )
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert any(0 < row.get("eval_bits_per_note_performance", 0) < 100 for row in rows)
 
     base = load_model(out / "final")
     model, tokens = base.model, base.codec
     assert isinstance(tokens, MidiTokCodec)
-    assert (out / "tokenizer.json").read_bytes() == (out / "final/tokenizer.json").read_bytes() == tokens.to_json()
+    assert (
+        (out / "tokenizer.json").read_bytes()
+        == (out / "final/tokenizer.json").read_bytes()
+        == tokens.to_json()
+    )
     library = Library.load(tiny_data)
     with pytest.raises(ValueError, match="no melody"):
         bits_per_note(model, tokens, library, [0], 64, with_melody=True)
 
-    first, again, other = (generate("chopin", 8, SamplingConfig(2, seed=s), out / "final") for s in (1, 1, 2))
+    first, again, other = (
+        generate("chopin", 8, SamplingConfig(2, seed=s), out / "final") for s in (1, 1, 2)
+    )
     assert np.array_equal(first.piece.notes, again.piece.notes)
     assert not np.array_equal(first.piece.notes, other.piece.notes)
     assert len(first.piece.notes) > 1  # of a model that has learnt nothing

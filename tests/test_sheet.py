@@ -17,14 +17,22 @@ from styletransfer.formats.musicxml import parse_musicxml
 from styletransfer.formats.tunes import example
 from styletransfer.music.notes import NoteTable, Piece, TempoMap, make_notes
 from styletransfer.music.spelling import letter_and_alter, spell
-from tests.arrangements import arrangement, bars_equal, elements, melody_on_page, onsets, random_arrangement
+from tests.arrangements import (
+    arrangement,
+    bars_equal,
+    elements,
+    melody_on_page,
+    onsets,
+    random_arrangement,
+)
 
 
 def page_bytes(piece: Piece, title: str = "A title") -> bytes:
     return musicxml_bytes(lay_out(piece), title)
 
 
-# --- round trips ----------------------------------------------------------------------------------------------------------
+# --- round trips
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(11, 22))
@@ -36,7 +44,9 @@ def test_what_is_written_sounds_as_the_piece(seed: int) -> None:
     assert onsets(again.notes) == onsets(piece.notes)
     assert bars_equal(again.bars, piece.bars)
     assert again.key_signatures[0][1] == piece.key_signatures[0][1]
-    assert again.tempo.quarters_per_minute() == pytest.approx(piece.tempo.quarters_per_minute(), rel=0.01)
+    assert again.tempo.quarters_per_minute() == pytest.approx(
+        piece.tempo.quarters_per_minute(), rel=0.01
+    )
     expected = [(n["onset"], n["duration"], n["pitch"]) for n in piece.melody]
     assert melody_on_page(data) == [pytest.approx(row, abs=1e-3) for row in expected]
 
@@ -84,7 +94,9 @@ def test_an_uneven_melody_is_put_on_the_beats() -> None:
 
 
 def test_a_beat_that_mixes_sixteenths_and_triplets_is_written_in_triplets() -> None:
-    """Its notes stay apart and move by a twelfth of a quarter at most; it was written with 32nds inside triplets."""
+    """Its notes stay apart and move by a twelfth of a quarter at most; it was written with 32nds
+    inside triplets.
+    """
     rows = [(0.0, 0.25, 48), (8 / 24, 0.25, 50), (16 / 24, 0.08, 52), (18 / 24, 0.25, 53)]
     piece = arrangement([(0.0, 4.0, 79)], left=rows)
     found = parse_musicxml(page_bytes(piece), "page").notes
@@ -93,13 +105,16 @@ def test_a_beat_that_mixes_sixteenths_and_triplets_is_written_in_triplets() -> N
     assert low["onset"].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 5 / 6], abs=1e-3)
 
 
-# --- values ---------------------------------------------------------------------------------------------------------------
+# --- values
+# ---------------------------------------------------------------------------------------------------------------
 
 Q = 3360
 
 
 def signs(piece: Piece, bar: int = 0, voice: int = 0) -> list[tuple[float, float, int]]:
-    """A bar of the upper staff: (place in the bar, notated length, in quarters; number of pitches)."""
+    """A bar of the upper staff: (place in the bar, notated length, in quarters; number of
+    pitches).
+    """
     page = lay_out(piece)
     values = written_values(page.upper.voices[voice], page.bars[bar])
     return [((v.start - page.bars[bar].start) / Q, v.written / Q, len(v.pitches)) for v in values]
@@ -139,10 +154,17 @@ def values_of(piece: Piece, bar: int = 0) -> list[Value]:
         ((6, 4), (3.0, 3.0), [3.0]),
     ],
 )
-def test_values_show_the_beats(metre: tuple[int, int], note: tuple[float, float], expected: list[float]) -> None:
+def test_values_show_the_beats(
+    metre: tuple[int, int], note: tuple[float, float], expected: list[float]
+) -> None:
     piece = arrangement([(*note, 72), (note[0] + note[1] + 0.0, 8.0, 74)], metres=[(0.0, *metre)])
     page = lay_out(piece)
-    pieces = [v for bar in page.bars for v in written_values(page.upper.voices[0], bar) if v.pitches == (72,)]
+    pieces = [
+        v
+        for bar in page.bars
+        for v in written_values(page.upper.voices[0], bar)
+        if v.pitches == (72,)
+    ]
     assert [v.written / Q for v in pieces] == expected
     assert [bool(v.tied_to) for v in pieces] == [True] * (len(pieces) - 1) + [False]
     assert [bool(v.tied_from) for v in pieces] == [False] + [True] * (len(pieces) - 1)
@@ -160,7 +182,14 @@ def test_a_note_over_the_bar_line_is_tied() -> None:
 
 def test_rests_stand_on_beats() -> None:
     piece = arrangement([(0.0, 0.5, 72), (3.5, 0.5, 74), (8.0, 1.0, 76)])
-    assert signs(piece, 0) == [(0.0, 0.5, 1), (0.5, 0.5, 0), (1.0, 1.0, 0), (2.0, 1.0, 0), (3.0, 0.5, 0), (3.5, 0.5, 1)]
+    assert signs(piece, 0) == [
+        (0.0, 0.5, 1),
+        (0.5, 0.5, 0),
+        (1.0, 1.0, 0),
+        (2.0, 1.0, 0),
+        (3.0, 0.5, 0),
+        (3.5, 0.5, 1),
+    ]
     assert values_of(piece, 1) == [Value(4 * Q, 4 * Q, 4 * Q, whole=True)]
     compound = arrangement([(0.0, 0.5, 72), (1.0, 0.5, 74)], metres=[(0.0, 6, 8)])
     assert signs(compound, 0) == [(0.0, 0.5, 1), (0.5, 0.5, 0), (1.0, 0.5, 1), (1.5, 1.5, 0)]
@@ -169,7 +198,13 @@ def test_rests_stand_on_beats() -> None:
 def test_triplets_are_tuplets() -> None:
     third = 1 / 3
     piece = arrangement(
-        [(0.0, third, 72), (third, third, 74), (2 * third, third, 76), (1.0, 2 * third, 77), (5 / 3, third, 79)]
+        [
+            (0.0, third, 72),
+            (third, third, 74),
+            (2 * third, third, 76),
+            (1.0, 2 * third, 77),
+            (5 / 3, third, 79),
+        ]
     )
     found = [(v.written / Q, v.tuplet, v.edge) for v in values_of(piece)[:5]]
     assert found == [
@@ -186,25 +221,41 @@ def test_triplets_are_tuplets() -> None:
 
 def test_a_triplet_over_two_beats_is_of_quarters() -> None:
     piece = arrangement([(0.0, 2 / 3, 72), (2 / 3, 2 / 3, 74), (4 / 3, 2 / 3, 76), (2.0, 2.0, 77)])
-    assert [(v.written / Q, v.tuplet) for v in values_of(piece)] == [(1.0, (3, 2))] * 3 + [(2.0, None)]
+    assert [(v.written / Q, v.tuplet) for v in values_of(piece)] == [(1.0, (3, 2))] * 3 + [
+        (2.0, None)
+    ]
 
 
 def test_a_quintuplet() -> None:
     piece = arrangement([*((k / 5, 1 / 5, 72 + k) for k in range(5)), (1.0, 3.0, 79)])
-    assert [(v.written / Q, v.tuplet) for v in values_of(piece)] == [(0.25, (5, 4))] * 5 + [(3.0, None)]
+    assert [(v.written / Q, v.tuplet) for v in values_of(piece)] == [(0.25, (5, 4))] * 5 + [
+        (3.0, None)
+    ]
 
 
-# --- bars, keys, tempo ------------------------------------------------------------------------------------------------------
+# --- bars, keys, tempo
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_a_pick_up_is_bar_nought_and_a_change_of_metre_and_key_is_written() -> None:
-    melody = [(0.0, 1.0, 67), *((1.0 + k, 1.0, 69 + k % 3) for k in range(10)), (11.0, 0.5, 70), (11.5, 1.5, 72)]
+    melody = [
+        (0.0, 1.0, 67),
+        *((1.0 + k, 1.0, 69 + k % 3) for k in range(10)),
+        (11.0, 0.5, 70),
+        (11.5, 1.5, 72),
+    ]
     metres = [(0.0, 1, 4), (1.0, 3, 4), (10.0, 6, 8)]
     piece = arrangement(melody, metres=metres, keys=((0.0, 1, False), (10.0, -3, True)))
     data = page_bytes(piece)
     measures = elements(data, "measure")
-    assert [(m.get("number"), m.get("implicit")) for m in measures[:2]] == [("0", "yes"), ("1", "no")]
-    assert [(e.find("beats").text, e.find("beat-type").text) for e in elements(data, "time")] == [("3", "4"), ("6", "8")]
+    assert [(m.get("number"), m.get("implicit")) for m in measures[:2]] == [
+        ("0", "yes"),
+        ("1", "no"),
+    ]
+    assert [(e.find("beats").text, e.find("beat-type").text) for e in elements(data, "time")] == [
+        ("3", "4"),
+        ("6", "8"),
+    ]
     assert [e.find("fifths").text for e in elements(data, "key")] == ["1", "-3"]
     again = parse_musicxml(data, "page")
     assert bars_equal(again.bars, piece.bars)
@@ -218,15 +269,22 @@ def test_a_pick_up_may_begin_inside_a_triplet() -> None:
 
 
 def test_the_key_is_estimated_where_a_file_has_none_or_the_usual_default() -> None:
-    scale = [(float(k), 1.0, 64 + step) for k, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 0, 4))]  # E major
+    scale = [
+        (float(k), 1.0, 64 + step) for k, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 0, 4))
+    ]  # E major
     for keys in ((), ((0.0, 0, False),)):
         assert lay_out(arrangement(scale, keys=keys)).keys == [(0, 4, False)]
-    assert lay_out(arrangement(scale, keys=((0.0, 1, False),))).keys == [(0, 1, False)]  # what is stated is believed
+    assert lay_out(arrangement(scale, keys=((0.0, 1, False),))).keys == [
+        (0, 1, False)
+    ]  # what is stated is believed
     assert lay_out(example("greensleeves")).keys == [(0, 0, True)]
 
 
 def test_tempo_marks_count_beats() -> None:
-    compound = replace(arrangement([(0.0, 6.0, 72)], metres=[(0.0, 6, 8)]), tempo=TempoMap(np.zeros(1), np.array([60 / 84])))
+    compound = replace(
+        arrangement([(0.0, 6.0, 72)], metres=[(0.0, 6, 8)]),
+        tempo=TempoMap(np.zeros(1), np.array([60 / 84])),
+    )
     data = page_bytes(compound)
     assert [e.text for e in elements(data, "per-minute")] == ["56"]
     assert len(elements(data, "beat-unit-dot")) == 1
@@ -241,7 +299,8 @@ def test_music_without_beats_is_refused() -> None:
         lay_out(Piece(notes, "performance"))
 
 
-# --- hands and voices -------------------------------------------------------------------------------------------------------
+# --- hands and voices
+# -------------------------------------------------------------------------------------------------------
 
 
 def pitches(page: Page, staff: str, voice: int) -> list[tuple[int, ...]]:
@@ -257,13 +316,24 @@ def test_the_melody_is_the_upper_voice_and_marked() -> None:
     data = page_bytes(piece)
     assert [e.text for e in elements(data, "words")] == ["Melody"]
     notes = [e for e in elements(data, "note") if e.find("pitch") is not None]
-    assert [(n.find("staff").text, n.find("voice").text) for n in notes] == [("1", "1"), ("1", "2"), ("1", "2"), ("2", "5")]
-    assert [n.findtext("stem") for n in notes[:3]] == [None, "down", "down"] or notes[0].findtext("stem") == "up"
+    assert [(n.find("staff").text, n.find("voice").text) for n in notes] == [
+        ("1", "1"),
+        ("1", "2"),
+        ("1", "2"),
+        ("2", "5"),
+    ]
+    assert [n.findtext("stem") for n in notes[:3]] == [None, "down", "down"] or notes[0].findtext(
+        "stem"
+    ) == "up"
 
 
 def test_notes_go_to_the_staff_of_their_register() -> None:
-    """The right hand's low chord, out of its reach below the melody, and the left hand's high one."""
-    piece = arrangement([(0.0, 4.0, 81), (4.0, 4.0, 81)], [(0.0, 4.0, 48)], [(4.0, 4.0, 72), (4.0, 4.0, 69)])
+    """The right hand's low chord, out of its reach below the melody, and the left hand's high
+    one.
+    """
+    piece = arrangement(
+        [(0.0, 4.0, 81), (4.0, 4.0, 81)], [(0.0, 4.0, 48)], [(4.0, 4.0, 72), (4.0, 4.0, 69)]
+    )
     page = lay_out(piece)
     assert pitches(page, "lower", 0) == [(48,)]
     assert pitches(page, "upper", 1) == [(69, 72)]
@@ -281,16 +351,23 @@ def test_what_begins_together_is_a_chord_and_one_voice_is_enough() -> None:
     page = lay_out(arrangement([(0.0, 4.0, 76)], left=left))
     assert pitches(page, "lower", 0) == [(43, 47, 50)] * 4
     assert pitches(page, "lower", 1) == []
-    assert [s.end - s.start for s in page.lower.voices[0]] == [Q] * 4  # a tenth of a quarter is no rest
+    assert [s.end - s.start for s in page.lower.voices[0]] == [
+        Q
+    ] * 4  # a tenth of a quarter is no rest
 
 
 def test_a_note_that_is_struck_again_ends_there() -> None:
     page = lay_out(arrangement([(0.0, 8.0, 76)], left=[(0.0, 8.0, 45), (4.0, 4.0, 45)]))
-    assert [(s.start / Q, s.end / Q, s.tied) for s in page.lower.voices[0]] == [(0, 4, frozenset()), (4, 8, frozenset())]
+    assert [(s.start / Q, s.end / Q, s.tied) for s in page.lower.voices[0]] == [
+        (0, 4, frozenset()),
+        (4, 8, frozenset()),
+    ]
 
 
 def test_a_chord_that_is_tied_in_part_is_read_so() -> None:
-    """Of a chord in which one note was tied, the reader took all for tied, and lost the others' second onset."""
+    """Of a chord in which one note was tied, the reader took all for tied, and lost the others'
+    second onset.
+    """
     right = [(0.0, 2.0, 69), (0.0, 1.0, 65), (1.0, 1.0, 65)]
     piece = arrangement([(0.0, 4.0, 76)], right)
     data = page_bytes(piece)
@@ -310,7 +387,9 @@ def test_the_lower_staff_changes_its_clef_for_high_music() -> None:
         bar
         for bar in range(12)
         if any(
-            p >= 69 and page.bars[bar].start <= s.start < page.bars[bar].end for s in page.lower.voices[0] for p in s.pitches
+            p >= 69 and page.bars[bar].start <= s.start < page.bars[bar].end
+            for s in page.lower.voices[0]
+            for p in s.pitches
         )
     ]
     assert clefs[0] == 1
@@ -318,13 +397,16 @@ def test_the_lower_staff_changes_its_clef_for_high_music() -> None:
     assert page.upper.clefs == [0] * 12
 
 
-# --- spelling ---------------------------------------------------------------------------------------------------------------
+# --- spelling
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def names(notes: NoteTable, fifths: int, minor: bool = False) -> str:
     spelled = spell(notes, np.full(len(notes), fifths), np.full(len(notes), minor))
     letters = [letter_and_alter(name) for name in spelled.tolist()]
-    return " ".join(letter + ("#" * alter if alter > 0 else "b" * -alter) for letter, alter in letters)
+    return " ".join(
+        letter + ("#" * alter if alter > 0 else "b" * -alter) for letter, alter in letters
+    )
 
 
 @pytest.mark.parametrize(
@@ -340,17 +422,30 @@ def names(notes: NoteTable, fifths: int, minor: bool = False) -> str:
         ((70, 68, 67), -1, False, "Bb Ab G"),
     ],
 )
-def test_names_follow_the_key_and_the_line(pitches: tuple[int, ...], fifths: int, minor: bool, expected: str) -> None:
+def test_names_follow_the_key_and_the_line(
+    pitches: tuple[int, ...], fifths: int, minor: bool, expected: str
+) -> None:
     notes = make_notes([float(k) for k in range(len(pitches))], [1.0] * len(pitches), list(pitches))
     assert names(notes, fifths, minor) == expected
     assert [p % 12 for p in pitches] == [
-        (int(k) * 7) % 12 for k in spell(notes, np.full(len(notes), fifths), np.full(len(notes), minor))
+        (int(k) * 7) % 12
+        for k in spell(notes, np.full(len(notes), fifths), np.full(len(notes), minor))
     ]
 
 
 def test_accidentals_are_printed_where_they_are_needed() -> None:
-    """Once in a bar, again after it, as a reminder when they are gone, and not where a tie brings them."""
-    melody = [(0.0, 1.0, 66), (1.0, 1.0, 66), (2.0, 1.0, 65), (3.0, 1.0, 64), (4.0, 2.0, 68), (6.0, 4.0, 68), (10.0, 2.0, 67)]
+    """Once in a bar, again after it, as a reminder when they are gone, and not where a tie brings
+    them.
+    """
+    melody = [
+        (0.0, 1.0, 66),
+        (1.0, 1.0, 66),
+        (2.0, 1.0, 65),
+        (3.0, 1.0, 64),
+        (4.0, 2.0, 68),
+        (6.0, 4.0, 68),
+        (10.0, 2.0, 67),
+    ]
     piece = arrangement(melody, keys=((0.0, 0, True),))
     printed = [
         (note.findtext("pitch/step"), note.findtext("accidental"))

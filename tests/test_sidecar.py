@@ -1,4 +1,6 @@
-"""Sidecars and ``replay``: the same bytes again, or the part that differs, before any music is made."""
+"""Sidecars and ``replay``: the same bytes again, or the part that differs, before any music is
+made.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ from tests.tiny import codec, random_piece, save_tiny_package, short_song
 def arranged(run: Run, tiny_package: Path, tmp_path: Path) -> Path:
     """The sidecar of a short song's arrangement, of two candidates."""
     short_song(tmp_path / "song.mid")
-    assert run("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2").code == 0
+    assert (
+        run("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2").code
+        == 0
+    )
     return tmp_path / "song-bach.json"
 
 
@@ -62,28 +67,44 @@ def test_replay_makes_the_same_bytes_from_anywhere(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     original = (tmp_path / "song-bach.mid").read_bytes()
-    assert run("replay", "../song-bach.json") == (0, "song-bach-replay.mid\nthe same bytes as song-bach.mid\n", "")
+    assert run("replay", "../song-bach.json") == (
+        0,
+        "song-bach-replay.mid\nthe same bytes as song-bach.mid\n",
+        "",
+    )
     assert (elsewhere / "song-bach-replay.mid").read_bytes() == original
-    assert run("replay", "../song-bach.json", "--check") == (0, "the same bytes as song-bach.mid\n", "")
+    assert run("replay", "../song-bach.json", "--check") == (
+        0,
+        "the same bytes as song-bach.mid\n",
+        "",
+    )
     assert run("replay", "../song-bach.json", "-o", "new.mid").code == 0
     assert (elsewhere / "new.mid").read_bytes() == original
     assert sorted(path.name for path in elsewhere.iterdir()) == ["new.mid", "song-bach-replay.mid"]
     refused(run("replay", "../song-bach.json"), "song-bach-replay.mid", "exists already")
-    refused(run("replay", "../song-bach.json", "-o", "../song.mid"), "song.mid", "given to work with")
+    refused(
+        run("replay", "../song-bach.json", "-o", "../song.mid"), "song.mid", "given to work with"
+    )
     (tmp_path / "song-bach.mid").write_bytes(b"edited")
     assert "changed since" in run("replay", "../song-bach.json", "--check").out
 
 
 def test_what_a_sidecar_says(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     song = short_song(tmp_path / "song.mid")
-    outcome = run("apply", song, "-s", "chopin", "--seed", "7", "--model", tiny_package, *ONE, "--json")
+    outcome = run(
+        "apply", song, "-s", "chopin", "--seed", "7", "--model", tiny_package, *ONE, "--json"
+    )
     data = json.loads((tmp_path / "song-chopin.json").read_text(encoding="utf-8"))
     assert data["report"] == json.loads(outcome.out)
     assert data["report"]["sidecar"] == "song-chopin.json"
     assert data["melody"] == describe(read_score(song))[0]["melody"]
     assert set(data["settings"]) == {item.name for item in fields(Request)}
     settings = data["settings"]
-    assert (settings["song"], settings["style"], settings["model"]) == (str(song), "chopin", str(tiny_package))
+    assert (settings["song"], settings["style"], settings["model"]) == (
+        str(song),
+        "chopin",
+        str(tiny_package),
+    )
     assert settings["sampling"] == vars(SamplingConfig(1, strength=1.0, seed=7))
     base = load_model(tiny_package)
     assert data["ingredients"]["the model"] == base.weights_hash
@@ -91,7 +112,9 @@ def test_what_a_sidecar_says(run: Run, tiny_package: Path, tmp_path: Path) -> No
     assert [row["file"] for row in data["outputs"]] == ["song-chopin.mid"]
 
 
-def test_the_melody_is_told_as_it_stands_in_the_song(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_the_melody_is_told_as_it_stands_in_the_song(
+    run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """Not as it was moved to make room below it."""
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [40, 43, 47])
     write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), tmp_path / "low.mid")
@@ -109,23 +132,38 @@ class Wider(Request):
     harmony: Path | None = None
 
 
-def test_new_settings_are_carried_by_construction(tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_settings_are_carried_by_construction(
+    tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     short_song(tmp_path / "song.mid")
     Path("chords.txt").write_text("C G")
-    request = Wider("song.mid", "bach", SamplingConfig(1), model=tiny_package, chosen=(5, 8), harmony=Path("chords.txt"))
+    request = Wider(
+        "song.mid",
+        "bach",
+        SamplingConfig(1),
+        model=tiny_package,
+        chosen=(5, 8),
+        harmony=Path("chords.txt"),
+    )
     first = provenance_of(request, load_model(tiny_package))
     assert isinstance(first.request, Wider)
     assert first.request.chosen == (5, 8)
     assert first.request.harmony == tmp_path / "chords.txt"
-    plain = json.loads(json.dumps(vars(first.request) | {"sampling": vars(request.sampling)}, default=str))
+    plain = json.loads(
+        json.dumps(vars(first.request) | {"sampling": vars(request.sampling)}, default=str)
+    )
     assert from_dict(Wider, plain) == first.request
     Path("chords.txt").write_text("C F")
     again = provenance_of(request, load_model(tiny_package))
-    assert [phrase.split(" (")[0] for phrase in first.differences(again)] == ["the file of --harmony"]
+    assert [phrase.split(" (")[0] for phrase in first.differences(again)] == [
+        "the file of --harmony"
+    ]
 
 
-def test_a_changed_song_is_told_before_the_work(arranged: Path, run: Run, no_music: None, tmp_path: Path) -> None:
+def test_a_changed_song_is_told_before_the_work(
+    arranged: Path, run: Run, no_music: None, tmp_path: Path
+) -> None:
     song = tmp_path / "song.mid"
     write_midi(random_piece(1, "score"), song, force=True)
     refused(run("replay", arranged.name), "the song (", "then", "now", "--anyway")
@@ -134,7 +172,9 @@ def test_a_changed_song_is_told_before_the_work(arranged: Path, run: Run, no_mus
     assert not (tmp_path / "song-bach-replay.mid").exists()
 
 
-def test_a_song_that_moved_with_its_sidecar_is_found(arranged: Path, run: Run, tmp_path: Path) -> None:
+def test_a_song_that_moved_with_its_sidecar_is_found(
+    arranged: Path, run: Run, tmp_path: Path
+) -> None:
     """Also where another file has taken its old place."""
     moved = tmp_path / "moved"
     moved.mkdir()
@@ -145,7 +185,9 @@ def test_a_song_that_moved_with_its_sidecar_is_found(arranged: Path, run: Run, t
     assert run("replay", moved / arranged.name, "--check").code == 0
 
 
-@pytest.mark.parametrize("name", ["styletransfer", "torch", "the machine", "the tokenizer", "the adapter of bach"])
+@pytest.mark.parametrize(
+    "name", ["styletransfer", "torch", "the machine", "the tokenizer", "the adapter of bach"]
+)
 def test_another_version_machine_or_adapter_is_told_before_the_work(
     name: str, arranged: Path, run: Run, no_music: None, tmp_path: Path
 ) -> None:
@@ -160,25 +202,43 @@ def test_anyway_lets_the_bytes_decide(arranged: Path, run: Run, tmp_path: Path) 
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("differs: torch (0.4 then")
     assert outcome.out.endswith("the same bytes as song-bach.mid\n")
-    assert (tmp_path / "edited-replay.mid").read_bytes() == (tmp_path / "song-bach.mid").read_bytes()
+    assert (tmp_path / "edited-replay.mid").read_bytes() == (
+        tmp_path / "song-bach.mid"
+    ).read_bytes()
     write_midi(random_piece(1, "score"), tmp_path / "song.mid", force=True)
     outcome = run("replay", arranged.name, "--anyway")
     assert outcome.code == 2
-    assert "came out with other bytes, as what it is made of does; another melody was taken" in outcome.err
-    assert (tmp_path / "song-bach-replay.mid").read_bytes() != (tmp_path / "song-bach.mid").read_bytes()
+    assert (
+        "came out with other bytes, as what it is made of does; another melody was taken"
+        in outcome.err
+    )
+    assert (tmp_path / "song-bach-replay.mid").read_bytes() != (
+        tmp_path / "song-bach.mid"
+    ).read_bytes()
 
 
 def test_another_model_is_told(arranged: Path, run: Run, no_music: None, tmp_path: Path) -> None:
     other = save_tiny_package(tmp_path / "other", seed=1)
-    refused(run("replay", edited(arranged, lambda data: data["settings"].update(model=str(other)))), "the model (")
+    refused(
+        run("replay", edited(arranged, lambda data: data["settings"].update(model=str(other)))),
+        "the model (",
+    )
     missing = edited(arranged, lambda data: data["settings"].update(model=str(tmp_path / "gone")))
     refused(run("replay", missing), "gone", "not a model folder")
 
 
-def test_bytes_that_differ_without_a_cause_are_told_too(arranged: Path, run: Run, tmp_path: Path) -> None:
+def test_bytes_that_differ_without_a_cause_are_told_too(
+    arranged: Path, run: Run, tmp_path: Path
+) -> None:
     """And nothing is written, as it isn't what was asked for."""
     other = edited(arranged, lambda data: data["outputs"][0].update(sha256="0" * 64))
-    refused(run("replay", other), "song-bach.mid", "other bytes", "nothing that is recorded", "the same melody")
+    refused(
+        run("replay", other),
+        "song-bach.mid",
+        "other bytes",
+        "nothing that is recorded",
+        "the same melody",
+    )
     assert not (tmp_path / "edited-replay.mid").exists()
 
 
@@ -186,11 +246,40 @@ def test_a_style_in_a_folder_is_found_from_elsewhere(
     run: Run, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = load_model(tiny_package)
-    known = Card("mine", "user", "unknown", "reserved-0", base.weights_hash, base.tokenizer_hash, 9, 40.0, 9000, rank=2)
-    adapted = attach(load_package(tiny_package)[0], LoraSettings(rank=2), codec().vocabulary, "COMPOSER_reserved-0")
+    known = Card(
+        "mine",
+        "user",
+        "unknown",
+        "reserved-0",
+        base.weights_hash,
+        base.tokenizer_hash,
+        9,
+        40.0,
+        9000,
+        rank=2,
+    )
+    adapted = attach(
+        load_package(tiny_package)[0],
+        LoraSettings(rank=2),
+        codec().vocabulary,
+        "COMPOSER_reserved-0",
+    )
     save_adapter(adapted, tmp_path / "runs/mine", known, "")
     short_song(tmp_path / "song.mid")
-    assert run("apply", "song.mid", "-s", "runs/mine:2,bach", "--model", tiny_package, *ONE, "-o", "out.mid").code == 0
+    assert (
+        run(
+            "apply",
+            "song.mid",
+            "-s",
+            "runs/mine:2,bach",
+            "--model",
+            tiny_package,
+            *ONE,
+            "-o",
+            "out.mid",
+        ).code
+        == 0
+    )
     monkeypatch.chdir(tmp_path / "runs")
     assert run("replay", "../out.json", "--check").code == 0
     weights = tmp_path / "runs/mine" / WEIGHTS
@@ -234,11 +323,21 @@ def test_what_is_no_sidecar_is_refused(run: Run, tmp_path: Path) -> None:
     refused(run("replay", "missing.json"), "missing.json", "cannot be read")
 
 
-def test_apply_checks_the_sidecar_too(arranged: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_apply_checks_the_sidecar_too(
+    arranged: Path, run: Run, tiny_package: Path, tmp_path: Path
+) -> None:
     """It is an output like the others: never written over, and its name can't be another's."""
     (tmp_path / "song-bach.mid").unlink()
     before = arranged.read_bytes()
-    refused(run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE), "song-bach.json", "exists already")
+    refused(
+        run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE),
+        "song-bach.json",
+        "exists already",
+    )
     assert arranged.read_bytes() == before
-    refused(run("apply", "song.mid", "-s", "bach", "-o", "x.mid", "--plot", "x.json"), "x.json", "two outputs")
+    refused(
+        run("apply", "song.mid", "-s", "bach", "-o", "x.mid", "--plot", "x.json"),
+        "x.json",
+        "two outputs",
+    )
     assert read_sidecar(arranged).provenance.request.song == str(tmp_path / "song.mid")

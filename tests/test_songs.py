@@ -1,4 +1,6 @@
-"""Whatever a person drags in: the kinds of song there are, as MIDI, MusicXML, ABC and kern, and the melody that is taken."""
+"""Whatever a person drags in: the kinds of song there are, as MIDI, MusicXML, ABC and kern, and the
+melody that is taken.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ def struck(pitches: tuple[int, ...], ticks: int, channel: int) -> bytes:
 
 
 def pop_song(*names: str) -> bytes:
-    """Vocals in the middle of the staff, chords above and below, bass, drums; the metre and the tempo change."""
+    """Vocals in the middle of the staff, chords above and below, bass, drums; the metre and the
+    tempo change.
+    """
     conductor = metre(4, 2) + tempo(500_000) + metre(3, 2, wait=1920 * 2) + tempo(400_000, wait=10)
     bend, pan = b"\x00\xe0\x00\x50", b"\x00\xb0\x0a\x20"
     vocals = meta(3, names[0].encode()) + pan + bend + b"".join(note(pitch, 480) for pitch in TUNE)
     high = tuple(tuple(pitch + 24 for pitch in chord) for chord in CHORDS)
     chords = meta(3, names[1].encode()) + b"".join(struck(chord, 1920, 1) for chord in high)
-    bass = meta(3, names[2].encode()) + b"".join(note(chord[0] - 19, 960, channel=2) * 2 for chord in CHORDS)
-    drums = meta(3, b"Drums") + b"".join(note(36, 240, channel=9) + note(42, 240, channel=9) for _ in range(16))
+    bass = meta(3, names[2].encode()) + b"".join(
+        note(chord[0] - 19, 960, channel=2) * 2 for chord in CHORDS
+    )
+    drums = meta(3, b"Drums") + b"".join(
+        note(36, 240, channel=9) + note(42, 240, channel=9) for _ in range(16)
+    )
     return midi(conductor, bass, chords, drums, vocals)
 
 
@@ -54,7 +62,8 @@ def piano_piece() -> bytes:
 
 
 LEAD_SHEET = (
-    "X:1\nT:A song\nM:4/4\nL:1/4\nK:G\n" + '"G"GABc|"Am7"dcBA|"D7/F#"GBdg|"G"edcB|\nw:These are the words of a song you know\n'
+    "X:1\nT:A song\nM:4/4\nL:1/4\nK:G\n"
+    + '"G"GABc|"Am7"dcBA|"D7/F#"GBdg|"G"edcB|\nw:These are the words of a song you know\n'
 )
 LINE = (
     "X:1\nT:A line\nM:3/4\nL:1/8\nQ:1/4=100\nK:F\n"
@@ -92,7 +101,9 @@ def test_a_pop_song(tmp_path: Path, name: str) -> None:
 
 def test_another_track_of_a_pop_song_may_be_taken(tmp_path: Path) -> None:
     piece = read(tmp_path, "pop.mid", pop_song("Vocals", "Strings", "Bass"))
-    assert describe(piece, "bass")[1].melody["pitch"].tolist() == [chord[0] - 19 for chord in CHORDS for _ in range(2)]
+    assert describe(piece, "bass")[1].melody["pitch"].tolist() == [
+        chord[0] - 19 for chord in CHORDS for _ in range(2)
+    ]
     top = describe(piece, "Strings")[1].melody["pitch"].tolist()
     assert top == [max(chord) + 24 for chord in CHORDS]
 
@@ -128,7 +139,14 @@ def test_a_line_with_all_that_a_line_may_have(tmp_path: Path) -> None:
     assert marked.melody["pitch"].tolist() == LINE_PLAYED
     onset, duration = marked.melody["onset"], marked.melody["duration"]
     assert onset[:5].round(4).tolist() == [0, 1, 2, 2.3333, 2.6667]
-    assert duration[:6].round(4).tolist() == [1, 1, 0.3333, 0.3333, 0.3333, 2]  # a tie over the bar line
+    assert duration[:6].round(4).tolist() == [
+        1,
+        1,
+        0.3333,
+        0.3333,
+        0.3333,
+        2,
+    ]  # a tie over the bar line
     assert [key[1:] for key in marked.key_signatures] == [(-1, False), (2, False)]
     assert duration[-2:].tolist() == [3, 1]
 
@@ -146,7 +164,9 @@ def bars_of_xml(steps: str, begins: dict[int, str], ends: dict[int, str]) -> str
 
 
 def sign(name: str) -> str:
-    return f"<direction><direction-type><{name}/></direction-type><sound {name}='{name}'/></direction>"
+    return (
+        f"<direction><direction-type><{name}/></direction-type><sound {name}='{name}'/></direction>"
+    )
 
 
 def words(text: str) -> str:
@@ -163,7 +183,12 @@ BACK = '<barline location="right"><repeat direction="backward"/></barline>'
         ("CDE", {}, {1: BACK, 2: words("Fine"), 3: words("D.C. al Fine")}, "CCDECD"),
         ("CDEF", {2: sign("segno")}, {3: words("Fine"), 4: words("D.S. al Fine")}, "CDEFDE"),
         ("CDEFG", {5: sign("coda")}, {3: words("To Coda"), 4: words("D.C. al Coda")}, "CDEFCDEG"),
-        ("CDEFG", {2: sign("segno"), 5: sign("coda")}, {3: sign("coda"), 4: words("D.S. al Coda")}, "CDEFDEG"),
+        (
+            "CDEFG",
+            {2: sign("segno"), 5: sign("coda")},
+            {3: sign("coda"), 4: words("D.S. al Coda")},
+            "CDEFDEG",
+        ),
     ],
 )
 def test_words_in_musicxml_send_the_player_back(
@@ -191,7 +216,11 @@ def test_inspect_shows_what_is_taken(run: Run, tmp_path: Path, name: str, data: 
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "taken.png").read_bytes().startswith(b"\x89PNG")
     report = json.loads(run("inspect", name, "--json").out)
-    rows = dict(line.split(maxsplit=1) for line in outcome.out.splitlines() if line.startswith(("melody ", "key ")))
+    rows = dict(
+        line.split(maxsplit=1)
+        for line in outcome.out.splitlines()
+        if line.startswith(("melody ", "key "))
+    )
     assert rows["melody"].split()[0] in {"G4", "C4", "A4"}
     assert len(report["melody"]) == report["melody_notes"] > 0
     for remark in report["remarks"]:

@@ -1,4 +1,6 @@
-"""Splits of pieces by content: groups stay together, small folders, and the check that nothing crosses."""
+"""Splits of pieces by content: groups stay together, small folders, and the check that nothing
+crosses.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,12 @@ def test_the_check_fails_where_a_twin_crosses() -> None:
 
 
 def test_splits_of_groups() -> None:
-    """A chain train - score - validation: the score goes to validation, and the training piece must follow it."""
-    plan = assign_splits(["p", "q", "s"], ["m", "m", "k"], ["train", "validation", None], [(0, 2, 0.5), (1, 2, 0.5)])
+    """A chain train - score - validation: the score goes to validation, and the training piece must
+    follow it.
+    """
+    plan = assign_splits(
+        ["p", "q", "s"], ["m", "m", "k"], ["train", "validation", None], [(0, 2, 0.5), (1, 2, 0.5)]
+    )
     assert plan.splits == ["validation"] * 3
     assert plan.groups == [0, 0, 0]
     assert plan.moved == [0]
@@ -30,7 +36,9 @@ def test_splits_of_groups() -> None:
 
 
 def test_splits_of_small_folders() -> None:
-    """About 15 % for validation, from four pieces on; nothing for test; groups whole, and never all of them."""
+    """About 15 % for validation, from four pieces on; nothing for test; groups whole, and never all
+    of them.
+    """
     ids = [f"k/{number}" for number in range(SMALL_FOLDER + 40)]
 
     def drawn(count: int, pairs: list[Pair]) -> list[str]:
@@ -52,5 +60,7 @@ def test_splits_of_small_folders() -> None:
     splits = drawn(20, twins)
     assert splits.count("validation") == 4
     assert splits[::2] == splits[1::2]
-    halves: list[Pair] = [(0, number, 1.0) for number in range(1, 12)] + [(12, number, 1.0) for number in range(13, 20)]
+    halves: list[Pair] = [(0, number, 1.0) for number in range(1, 12)] + [
+        (12, number, 1.0) for number in range(13, 20)
+    ]
     assert drawn(20, halves) == ["train"] * 12 + ["validation"] * 8

@@ -23,7 +23,9 @@ Interrupt = Callable[[float], None]
 
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
-    """A call of it sends the signal of Ctrl-C when that share is done. What runs in the background is started deaf to it."""
+    """A call of it sends the signal of Ctrl-C when that share is done. What runs in the background
+    is started deaf to it.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def at(share: float) -> None:
@@ -37,15 +39,31 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_what_is_done_stays(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_what_is_done_stays(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     """Four of eight bars: as they are without the signal, and not a note after them."""
     song = random_piece(7, "score", 24)
     write_midi(song, tmp_path / "song.mid")
-    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2", "--strength", "1")
+    common = (
+        "apply",
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        "--candidates",
+        "2",
+        "--strength",
+        "1",
+    )
     assert run(*common, "-o", "whole.mid", "--all").code == 0
     interrupt(0.5)
     outcome = run(*common, "-o", "part.mid", "--all", "--json")
-    assert (outcome.code, outcome.err) == (130, "styletransfer: stopped after bar 4; what was done is written.\n")
+    assert (outcome.code, outcome.err) == (
+        130,
+        "styletransfer: stopped after bar 4; what was done is written.\n",
+    )
     report = json.loads(outcome.out)
     assert report["stopped_after_bar"] == 4
     assert report["melody_notes_kept"] == (song.melody["onset"] < 12).sum() < report["melody_notes"]
@@ -63,11 +81,24 @@ def test_what_is_done_stays(run: Run, interrupt: Interrupt, tiny_package: Path, 
     refused(run("replay", "part.json"), "part.json", "stopped after bar 4", "can't be made again")
 
 
-def test_what_is_done_of_a_later_phrase_stays(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_what_is_done_of_a_later_phrase_stays(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     """Eighteen of 24 bars: the phrases that were chosen, and two bars of the third."""
     song = random_piece(7, "score", 72)
     write_midi(song, tmp_path / "song.mid")
-    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2", "--strength", "1")
+    common = (
+        "apply",
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        "--candidates",
+        "2",
+        "--strength",
+        "1",
+    )
     assert run(*common, "-o", "whole.mid").code == 0
     interrupt(0.75)
     outcome = run(*common, "-o", "part.mid", "--json")
@@ -84,7 +115,9 @@ def test_what_is_done_of_a_later_phrase_stays(run: Run, interrupt: Interrupt, ti
     assert 48 < part["onset"].max() < 54
 
 
-def test_nothing_done_leaves_nothing(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_nothing_done_leaves_nothing(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     write_midi(random_piece(7, "score", 24), tmp_path / "song.mid")
     interrupt(0.0)
     outcome = run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE)
@@ -92,7 +125,9 @@ def test_nothing_done_leaves_nothing(run: Run, interrupt: Interrupt, tiny_packag
     assert [path.name for path in tmp_path.iterdir()] == ["song.mid"]
 
 
-def test_several_songs_stop_at_the_first(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_several_songs_stop_at_the_first(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     for name in ("a.mid", "b.mid"):
         write_midi(random_piece(7, "performance", 12), tmp_path / name)
     interrupt(0.5)
@@ -102,13 +137,17 @@ def test_several_songs_stop_at_the_first(run: Run, interrupt: Interrupt, tiny_pa
     assert sorted(path.name for path in tmp_path.glob("*-bach.*")) == ["a-bach.json", "a-bach.mid"]
 
 
-def test_the_bars_that_are_redone(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_the_bars_that_are_redone(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     """Stopped after one of two bars, the other stays as it was in the earlier output."""
     write_midi(random_piece(7, "score", 24), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common).code == 0
     interrupt(0.5)
-    outcome = run("apply", "song-bach.mid", *common, "--bars", "3-4", "--seed", "5", "-o", "new.mid")
+    outcome = run(
+        "apply", "song-bach.mid", *common, "--bars", "3-4", "--seed", "5", "-o", "new.mid"
+    )
     assert outcome.code == 130
     assert "stopped after bar 3" in outcome.err
     before, after = (read_score(tmp_path / name).notes for name in ("song-bach.mid", "new.mid"))
@@ -118,10 +157,24 @@ def test_the_bars_that_are_redone(run: Run, interrupt: Interrupt, tiny_package: 
     assert all(6 - 1e-6 <= row[0] < 9 for row in changed)
 
 
-def test_the_music_after_the_tune(run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path) -> None:
+def test_the_music_after_the_tune(
+    run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
+) -> None:
     """Stopped there, the arrangement is whole."""
     write_midi(random_piece(7, "score", 6), tmp_path / "song.mid")
-    common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "--mode", "continue", "--seconds", "6")
+    common = (
+        "apply",
+        "song.mid",
+        "-s",
+        "bach",
+        "--model",
+        tiny_package,
+        *ONE,
+        "--mode",
+        "continue",
+        "--seconds",
+        "6",
+    )
     interrupt(0.6)
     outcome = run(*common)
     assert outcome.code == 130

@@ -1,4 +1,6 @@
-"""Structureness and style profiles: by hand, against an independent tracing of paths, and on music with and without form."""
+"""Structureness and style profiles: by hand, against an independent tracing of paths, and on music
+with and without form.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ def traced(matrix: NDArray[np.float64], start: int, length: int) -> float:
         origin[n, 1] = (n, 0)
         score[n, 1] = score[n, 0] + matrix[n, start]
         for m in range(2, length + 1):
-            steps = [(i, j) for i, j in ((n - 1, m - 1), (n - 2, m - 1), (n - 1, m - 2)) if i >= 0 and j >= 1]
+            steps = [
+                (i, j)
+                for i, j in ((n - 1, m - 1), (n - 2, m - 1), (n - 1, m - 2))
+                if i >= 0 and j >= 1
+            ]
             origin[n, m] = max(steps, key=lambda cell: score[cell])
             score[n, m] = score[origin[n, m]] + matrix[n, start + m - 1]
     cell = (size - 1, 0) if score[size - 1, length] < score[size - 1, 0] else (size - 1, length)
@@ -71,10 +77,14 @@ def test_fitness_agrees_with_paths_that_are_traced(seed: int, size: int) -> None
 
 
 def test_fitness_by_hand() -> None:
-    """A segment of 4 that comes three times, exactly: score 12, 12 cells, all 12 rows: (8/12, 8/12) gives 2/3."""
+    """A segment of 4 that comes three times, exactly: score 12, 12 cells, all 12 rows: (8/12, 8/12)
+    gives 2/3.
+    """
     matrix = np.where(np.equal.outer(np.arange(12) % 4, np.arange(12) % 4), 1.0, PENALTY)
     assert fitness(matrix, 4)[[0, 4, 8]] == pytest.approx(2 / 3)
-    assert fitness(matrix, 4)[1] == pytest.approx(0.448)  # twice, and three frames more: means of .4 and .5
+    assert fitness(matrix, 4)[1] == pytest.approx(
+        0.448
+    )  # twice, and three frames more: means of .4 and .5
     assert fitness(matrix, 12) == pytest.approx(0.0)  # the whole piece explains nothing but itself
     alone = np.where(np.eye(12) > 0, 1.0, PENALTY)
     assert fitness(alone, 4) == pytest.approx(0.0)
@@ -96,10 +106,15 @@ def tune(pitch: NDArray[np.int64]) -> Piece:
 
 
 def test_music_that_comes_back() -> None:
-    """Eight bars twice, the second time a fourth higher, have more structure at their length than bars that never return."""
+    """Eight bars twice, the second time a fourth higher, have more structure at their length than
+    bars that never return.
+    """
     rng = np.random.default_rng(5)
     theme, other = rng.integers(55, 80, 64), rng.integers(55, 80, 64)
-    form, none = structureness(tune(np.concatenate([theme, theme + 5]))), structureness(tune(np.concatenate([theme, other])))
+    form, none = (
+        structureness(tune(np.concatenate([theme, theme + 5]))),
+        structureness(tune(np.concatenate([theme, other]))),
+    )
     assert form.long > none.long + 0.1
     assert form.medium > none.medium
 
@@ -131,7 +146,9 @@ def score(notes: NoteTable) -> Piece:
 
 
 def test_interval_profile_by_hand() -> None:
-    """C and E together, G a beat later, B two beats after that: pairs are C-E at 0, C-G and E-G at 1; B is too far."""
+    """C and E together, G a beat later, B two beats after that: pairs are C-E at 0, C-G and E-G at
+    1; B is too far.
+    """
     found = interval_profile([score(bar((0, 1, 60), (0, 1, 64), (1, 1, 67), (3, 1, 71)))])
     expected = np.zeros((12, 41))
     expected[0, 24] = expected[6, 27] = expected[6, 23] = 1 / 3
@@ -161,7 +178,9 @@ def test_style_fit_by_hand() -> None:
 @given(st.integers(0, 1000), st.integers(-12, 12), st.sampled_from(["score", "performance"]))
 @settings(max_examples=20, deadline=None)
 def test_profiles_against_all_pairs_and_scikit_learn(seed: int, semitones: int, feel: str) -> None:
-    """Against a loop over all pairs; transposition changes nothing; the cosine is scikit-learn's."""
+    """Against a loop over all pairs; transposition changes nothing; the cosine is
+    scikit-learn's.
+    """
     piece, other = random_piece(seed, feel), random_piece(seed + 1, feel)  # type: ignore[arg-type]  # a draw from both feels
     moved = replace(piece, notes=transposed(piece.notes, semitones))
     profile = interval_profile([piece])

@@ -29,7 +29,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
     folder = in_hub(tmp_path, "some-one/My.Nocturnes")
     style = find_style("some-one/My.Nocturnes")
-    assert (style.name, style.kind, style.path, style.card) == ("My.Nocturnes", "user", folder, GOOD)
+    assert (style.name, style.kind, style.path, style.card) == (
+        "My.Nocturnes",
+        "user",
+        folder,
+        GOOD,
+    )
     assert [weight for _, weight in parse_style("bach:1,some-one/My.Nocturnes:3")] == [0.25, 0.75]
 
 
@@ -45,7 +50,9 @@ def test_a_hub_id_that_is_not_cached_is_one_sentence_and_soon(tmp_path: Path) ->
 def test_a_repository_that_is_no_style(tmp_path: Path) -> None:
     in_hub(tmp_path, "some/broken", b"{}")
     (in_hub(tmp_path, "some/model") / CARD).unlink()
-    with pytest.raises(InputError, match=r"models--some--broken.*style\.json: the card can't be read"):
+    with pytest.raises(
+        InputError, match=r"models--some--broken.*style\.json: the card can't be read"
+    ):
         find_style("some/broken")
     with pytest.raises(InputError, match=r"models--some--model.*not a style's folder"):
         find_style("some/model")
@@ -57,10 +64,15 @@ def test_a_repository_that_is_no_style(tmp_path: Path) -> None:
         (ValueError("Unknown scheme for proxy URL.\nmore"), "(Unknown scheme for proxy URL)"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (RuntimeError(), "(RuntimeError)"),
-        (NOT_THERE, "there is no such style here, and the Hub has no such repository, or it asks for a login."),
+        (
+            NOT_THERE,
+            "there is no such style here, and the Hub has no such repository, or it asks for a login.",
+        ),
     ],
 )
-def test_whatever_the_client_raises_is_one_sentence(problem: Exception, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_the_client_raises_is_one_sentence(
+    problem: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: Any, **options: Any) -> str:
         raise problem
 
@@ -70,7 +82,9 @@ def test_whatever_the_client_raises_is_one_sentence(problem: Exception, words: s
     assert words in sentence(error)
 
 
-def test_the_hub_is_asked_once_and_only_for_ids(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_asked_once_and_only_for_ids(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, asked = adapter(tmp_path / "fetched/x"), []
 
     def fetch(name: str, *, allow_patterns: list[str]) -> str:

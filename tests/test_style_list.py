@@ -41,23 +41,61 @@ def rows_of(table: str) -> list[list[str]]:
 
 
 def test_the_list(run: Run, tmp_path: Path) -> None:
-    adapter(tmp_path / "shipped/bach", replace(GOOD, kind="composer", composer="bach", licence="CC BY [red]4.0"))
-    adapter(tmp_path / "home/styles/mine", replace(GOOD, minutes=4.25, style_bits=12.75, licence=""))
+    adapter(
+        tmp_path / "shipped/bach",
+        replace(GOOD, kind="composer", composer="bach", licence="CC BY [red]4.0"),
+    )
+    adapter(
+        tmp_path / "home/styles/mine", replace(GOOD, minutes=4.25, style_bits=12.75, licence="")
+    )
     outcome = run()
     assert (outcome.code, outcome.err) == (0, "")
     header, *rows = rows_of(outcome.out)
-    assert header == ["style", "kind", "pieces", "minutes", "gain", "licence", "example: styletransfer …"]
+    assert header == [
+        "style",
+        "kind",
+        "pieces",
+        "minutes",
+        "gain",
+        "licence",
+        "example: styletransfer …",
+    ]
     assert [row[0] for row in rows] == [*BASE, "mine"]
-    assert rows[0] == ["bach", "composer", "12", "34", "+1.25", "CC BY [red]4.0", "apply twinkle --style bach"]
-    assert rows[1] == ["bartok", "composer", "-", "-", "-", "the base's", "apply twinkle --style bartok"]
+    assert rows[0] == [
+        "bach",
+        "composer",
+        "12",
+        "34",
+        "+1.25",
+        "CC BY [red]4.0",
+        "apply twinkle --style bach",
+    ]
+    assert rows[1] == [
+        "bartok",
+        "composer",
+        "-",
+        "-",
+        "-",
+        "the base's",
+        "apply twinkle --style bartok",
+    ]
     assert rows[-1] == ["mine", "user", "12", "4.2", "-0.25", "-", "apply twinkle --style mine"]
     assert "\x1b" not in outcome.out
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_the_list_fits_100_columns(terminal: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_fits_100_columns(
+    terminal: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for composer in COMPOSERS:
-        card = replace(GOOD, kind="composer", composer=composer, pieces=1276, minutes=12345, licence="CC BY-NC-SA 4.0")
+        card = replace(
+            GOOD,
+            kind="composer",
+            composer=composer,
+            pieces=1276,
+            minutes=12345,
+            licence="CC BY-NC-SA 4.0",
+        )
         adapter(tmp_path / "shipped" / composer, card)
     monkeypatch.setenv("COLUMNS", "100" if terminal else "40")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
@@ -71,7 +109,10 @@ def test_the_list_fits_100_columns(terminal: bool, run: Run, tmp_path: Path, mon
 
 
 def test_the_list_as_json(run: Run, tmp_path: Path) -> None:
-    folder = adapter(tmp_path / "home/styles/mine", replace(GOOD, base_bits=1.3, style_bits=1.0, licence="\ud800"))
+    folder = adapter(
+        tmp_path / "home/styles/mine",
+        replace(GOOD, base_bits=1.3, style_bits=1.0, licence="\ud800"),
+    )
     outcome = run("--json")
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (0, "", 1)
     listed = {row["name"]: row for row in json.loads(outcome.out)}
@@ -86,7 +127,9 @@ def test_the_list_as_json(run: Run, tmp_path: Path) -> None:
         "path": str(folder),
         "example": "styletransfer apply twinkle --style mine",
     }
-    assert [value for key, value in listed["bach"].items() if key not in ("name", "kind", "example")] == [None] * 5
+    assert [
+        value for key, value in listed["bach"].items() if key not in ("name", "kind", "example")
+    ] == [None] * 5
 
 
 def test_examples_are_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +149,9 @@ def test_examples_are_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_the_list_says_what_it_leaves_out(option: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+def test_the_list_says_what_it_leaves_out(
+    option: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
     folder = adapter(tmp_path / "home/styles/broken", b"{}")
     outcome = run(*option)
     assert outcome.code == 0
@@ -116,7 +161,9 @@ def test_the_list_says_what_it_leaves_out(option: tuple[str, ...], run: Run, tmp
 
 
 def test_show_prints_the_readme(run: Run, tmp_path: Path) -> None:
-    adapter(tmp_path / "home/styles/mine", GOOD, "# Études\u00a0op. 1\n\n\x1b[31mred\x1b[0m\x07\tend\n")
+    adapter(
+        tmp_path / "home/styles/mine", GOOD, "# Études\u00a0op. 1\n\n\x1b[31mred\x1b[0m\x07\tend\n"
+    )
     assert run("show", "mine") == (0, "# Études op. 1\n\n[31mred[0m\tend\n", "")
 
 
@@ -126,7 +173,12 @@ def test_show_prints_the_cards_fields(run: Run, tmp_path: Path, here: Path) -> N
     assert (outcome.code, outcome.err) == (0, "")
     shown = dict(re.split(r" {2,}", line, maxsplit=1) for line in outcome.out.splitlines())
     assert shown["name"] == "mine"
-    assert (shown["era"], shown["composer"], shown["pieces"], shown["minutes"]) == ("romantic", "reserved-3", "12", "34.5")
+    assert (shown["era"], shown["composer"], shown["pieces"], shown["minutes"]) == (
+        "romantic",
+        "reserved-3",
+        "12",
+        "34.5",
+    )
     assert (shown["gain"], shown["path"], shown["data"]) == ("1.25", str(folder), "Two[2J lines")
     assert shown["example"] == "styletransfer apply twinkle --style runs/mine"
     assert "licence" not in shown
@@ -139,14 +191,21 @@ def test_show_a_style_that_is_a_tag_alone(run: Run) -> None:
     assert (shown["era"], shown["composer"], shown["path"][:5]) == ("baroque", "bach", "none;")
 
 
-@pytest.mark.parametrize("arguments", [("show", "some/mine", "--json"), ("--json", "show", "some/mine")])
+@pytest.mark.parametrize(
+    "arguments", [("show", "some/mine", "--json"), ("--json", "show", "some/mine")]
+)
 def test_show_as_json(arguments: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     folder = in_hub(tmp_path, "some/mine")
     outcome = run(*arguments)
     assert (outcome.code, outcome.err) == (0, "")
     shown = json.loads(outcome.out)
     assert shown["card"] == asdict(GOOD)
-    assert (shown["name"], shown["path"], shown["era"], shown["composer"]) == ("mine", str(folder), "romantic", "reserved-3")
+    assert (shown["name"], shown["path"], shown["era"], shown["composer"]) == (
+        "mine",
+        str(folder),
+        "romantic",
+        "reserved-3",
+    )
     assert shown["example"] == "styletransfer apply twinkle --style some/mine"
     assert json.loads(run("show", "bach", "--json").out)["card"] is None
 
@@ -173,10 +232,15 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("arguments", [["styles"], ["styles", "--json"], ["styles", "show", "bach"], ["styles", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["styles"], ["styles", "--json"], ["styles", "show", "bach"], ["styles", "--help"]],
+)
 def test_the_list_loads_nothing_heavy(arguments: list[str], here: Path) -> None:
     environment = dict(os.environ) | {"PYTHONPATH": str(Path(styles.__file__).parents[2])}
     command = [sys.executable, "-c", LOADED.format(arguments=arguments)]
-    result = subprocess.run(command, cwd=here, env=environment, text=True, capture_output=True, check=True)
+    result = subprocess.run(
+        command, cwd=here, env=environment, text=True, capture_output=True, check=True
+    )
     assert result.stderr.strip() == "[]"
     assert len(result.stdout) > 100

@@ -1,4 +1,6 @@
-"""Styles: which there are, where they lie, how they are named and blended, and what a broken one does."""
+"""Styles: which there are, where they lie, how they are named and blended, and what a broken one
+does.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,16 @@ def names() -> list[str]:
 
 def changed(**changes: Any) -> bytes:
     """A card with other values, or without those that are None here."""
-    data = {key: value for key, value in (asdict(GOOD) | changes).items() if key not in changes or value is not None}
+    data = {
+        key: value
+        for key, value in (asdict(GOOD) | changes).items()
+        if key not in changes or value is not None
+    }
     return json.dumps(data).encode()
 
 
-# --- which there are ------------------------------------------------------------------------------------------------------
+# --- which there are
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_the_base_knows_composers_and_eras() -> None:
@@ -51,8 +58,14 @@ def test_the_package_and_all_its_styles(monkeypatch: pytest.MonkeyPatch) -> None
     assert REAL_SHIPPED().parent == Path(folders.__file__).parent / "assets"
     found = {style.name: style for style in all_styles()}
     assert set(found) >= {*COMPOSERS, *ERAS}
-    names = [path.name for path in REAL_SHIPPED().glob("*") if path.is_dir() and not path.name.startswith((".", "_"))]
-    assert {name: found[name].path for name in names} == {name: REAL_SHIPPED() / name for name in names}
+    names = [
+        path.name
+        for path in REAL_SHIPPED().glob("*")
+        if path.is_dir() and not path.name.startswith((".", "_"))
+    ]
+    assert {name: found[name].path for name in names} == {
+        name: REAL_SHIPPED() / name for name in names
+    }
     for composer in COMPOSERS:
         assert (found[composer].kind, found[composer].composer) == ("composer", composer)
 
@@ -63,7 +76,10 @@ def test_shipped_ones_come_first_then_the_users_by_name(tmp_path: Path) -> None:
     ragtime = adapter(tmp_path / "shipped/ragtime", replace(GOOD, kind="other"))
     chopin = adapter(tmp_path / "shipped/chopin", replace(GOOD, kind="composer", composer="chopin"))
     assert names() == [*BASE, "ragtime", "airs", "waltzes"]
-    assert [(style.kind, style.path) for style in all_styles()[-3:-1]] == [("other", ragtime), ("user", airs)]
+    assert [(style.kind, style.path) for style in all_styles()[-3:-1]] == [
+        ("other", ragtime),
+        ("user", airs),
+    ]
     assert (find_style("chopin").path, find_style("bach").path) == (chopin, None)
 
 
@@ -77,7 +93,9 @@ def test_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     adapter(tmp_path / ".local/share/styletransfer/styles/theirs")
     for value in ("", None):
         monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setenv("STYLETRANSFER_HOME", value) if value is not None else monkeypatch.delenv("STYLETRANSFER_HOME")
+        monkeypatch.setenv(
+            "STYLETRANSFER_HOME", value
+        ) if value is not None else monkeypatch.delenv("STYLETRANSFER_HOME")
         assert names()[-1] == "theirs"
 
 
@@ -90,7 +108,9 @@ def test_a_users_style_never_takes_a_shipped_ones_place(tmp_path: Path) -> None:
     assert "comes with the package" in problem
 
 
-@pytest.mark.parametrize("name", [".half-written", "Upper", "a,b", "a:1", "a b", "é", "-x", "a" * 65])
+@pytest.mark.parametrize(
+    "name", [".half-written", "Upper", "a,b", "a:1", "a b", "é", "-x", "a" * 65]
+)
 def test_folders_without_a_plain_name_are_not_listed(name: str, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "home/styles" / name)
     adapter(tmp_path / "home/styles/plain")
@@ -101,7 +121,8 @@ def test_folders_without_a_plain_name_are_not_listed(name: str, tmp_path: Path) 
     assert style_at(folder).card == GOOD
 
 
-# --- names ----------------------------------------------------------------------------------------------------------------
+# --- names
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -118,10 +139,15 @@ def test_an_unknown_name_suggests_the_nearest(name: str, near: str, tmp_path: Pa
     adapter(tmp_path / "home/styles/nocturnes")
     with pytest.raises(InputError) as error:
         find_style(name)
-    assert sentence(error).startswith(f"{name}: there is no such style; did you mean {near}? The styles are bach, bartok, ")
+    assert sentence(error).startswith(
+        f"{name}: there is no such style; did you mean {near}? The styles are bach, bartok, "
+    )
 
 
-@pytest.mark.parametrize("name", ["xyzzy", "", ".", "..", "nul\0", "x" * 5000, "/no/such/folder", "a/b/c", "../xyz", "a/.."])
+@pytest.mark.parametrize(
+    "name",
+    ["xyzzy", "", ".", "..", "nul\0", "x" * 5000, "/no/such/folder", "a/b/c", "../xyz", "a/.."],
+)
 def test_a_name_of_nothing(name: str) -> None:
     with pytest.raises(InputError) as error:
         find_style(name)
@@ -132,7 +158,12 @@ def test_a_folder_is_a_name_too(tmp_path: Path, here: Path) -> None:
     folder = adapter(here / "runs/mine", replace(GOOD, name="another", kind="other"))
     for name in ("runs/mine", "./runs/mine/", str(folder), "runs/../runs/mine"):
         style = find_style(name)
-        assert (style.name, style.kind, style.path, style.card and style.card.name) == ("mine", "other", folder, "another")
+        assert (style.name, style.kind, style.path, style.card and style.card.name) == (
+            "mine",
+            "other",
+            folder,
+            "another",
+        )
     (here / "link").symlink_to(folder)
     assert (find_style("link").name, find_style("./link").path) == ("link", here / "link")
     adapter(here / "bach")
@@ -140,7 +171,9 @@ def test_a_folder_is_a_name_too(tmp_path: Path, here: Path) -> None:
 
 
 def test_names_do_not_lead_out_of_the_styles(tmp_path: Path) -> None:
-    """A path is one from the current folder, as anywhere in a shell, never one from the folder of styles."""
+    """A path is one from the current folder, as anywhere in a shell, never one from the folder of
+    styles.
+    """
     adapter(tmp_path / "outside")
     adapter(tmp_path / "home/outside")
     (tmp_path / "home/styles").mkdir()
@@ -154,7 +187,9 @@ def test_names_do_not_lead_out_of_the_styles(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_style(tmp_path: Path, here: Path) -> None:
     (here / "runs/empty").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"runs/empty: not a style's folder; it needs style\.json, adapter_model") as error:
+    with pytest.raises(
+        InputError, match=r"runs/empty: not a style's folder; it needs style\.json, adapter_model"
+    ) as error:
         find_style("runs/empty")
     sentence(error)
     for missing in (WEIGHTS, CONFIG):
@@ -176,7 +211,23 @@ def test_names_for_new_styles(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/b", "/tmp/x", ".x", "-x", "Bach", "a b", "a:1", "a,b", "a\n", "a" * 65]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "/tmp/x",
+        ".x",
+        "-x",
+        "Bach",
+        "a b",
+        "a:1",
+        "a,b",
+        "a\n",
+        "a" * 65,
+    ],
 )
 def test_names_that_new_styles_may_not_have(name: str) -> None:
     with pytest.raises(InputError, match=r"(?s)--name .*small letters"):
@@ -187,11 +238,14 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
     adapter(tmp_path / "shipped/ragtime", replace(GOOD, kind="other"))
     adapter(tmp_path / "shipped/damaged", b"{}")
     for name in ("bach", "cpe-bach", "baroque", "ragtime", "damaged"):
-        with pytest.raises(InputError, match=f"--name {name}: a style of that name comes with the package"):
+        with pytest.raises(
+            InputError, match=f"--name {name}: a style of that name comes with the package"
+        ):
             check_name(name)
 
 
-# --- cards ----------------------------------------------------------------------------------------------------------------
+# --- cards
+# ----------------------------------------------------------------------------------------------------------------
 
 BROKEN = {
     "text": (b"Dear diary", "Expecting value"),
@@ -199,7 +253,10 @@ BROKEN = {
     "list": (b"[1]", "no JSON object"),
     "binary": (b"\xff\xfe\x00", "can't decode"),
     "deep": (b"[" * 200_000, "recursion"),
-    "object": (b"{}", "it lacks name, kind, era, composer, base, tokenizer_hash, pieces, minutes, notes"),
+    "object": (
+        b"{}",
+        "it lacks name, kind, era, composer, base, tokenizer_hash, pieces, minutes, notes",
+    ),
     "no-era": (changed(era=None), "it lacks era"),
     "kind": (changed(kind="genre"), "kind is 'genre'"),
     "kinds": (changed(kind=["user"]), "kind is "),
@@ -261,7 +318,15 @@ def test_an_unreadable_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("composer", ["unknown", "bach", "cpe-bach", "reserved-0", "reserved-15"])
 @pytest.mark.parametrize("era", [*ERAS, "unknown"])
 def test_cards_are_read_as_they_were_written(era: str, composer: str, tmp_path: Path) -> None:
-    card = replace(GOOD, era=era, composer=composer, base_bits=None, minutes=3, data="Études", touch={"pedal": 0.5})
+    card = replace(
+        GOOD,
+        era=era,
+        composer=composer,
+        base_bits=None,
+        minutes=3,
+        data="Études",
+        touch={"pedal": 0.5},
+    )
     style = style_at(adapter(tmp_path / "x", card))
     assert style.card == card
     assert (style.era, style.composer) == (era, composer)
@@ -275,7 +340,13 @@ def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
 def test_a_wrong_card_is_never_made() -> None:
     with pytest.raises(ValueError, match="era is 'gothic'"):
         replace(GOOD, era="gothic")
-    for touch in ({"pedal": 1.1}, {"melody": -1}, {"spread": "wide"}, {"mood": 3}, {"spread": float("nan")}):
+    for touch in (
+        {"pedal": 1.1},
+        {"melody": -1},
+        {"spread": "wide"},
+        {"mood": 3},
+        {"spread": float("nan")},
+    ):
         with pytest.raises(ValueError, match="touch is"):
             replace(GOOD, touch=touch)  # type: ignore[arg-type]
 
@@ -286,7 +357,8 @@ def test_gain() -> None:
     assert replace(GOOD, base_bits=None).gain is replace(GOOD, style_bits=None).gain is None
 
 
-# --- blends ---------------------------------------------------------------------------------------------------------------
+# --- blends
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

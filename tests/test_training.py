@@ -1,4 +1,6 @@
-"""Training data, optimiser, likelihood: windows that depend on their number alone, and bits that are counted once."""
+"""Training data, optimiser, likelihood: windows that depend on their number alone, and bits that
+are counted once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from styletransfer.data import batches
-from styletransfer.data.batches import IGNORE, MixtureConfig, Windows, padded, piece_grid, transposed
+from styletransfer.data.batches import (
+    IGNORE,
+    MixtureConfig,
+    Windows,
+    padded,
+    piece_grid,
+    transposed,
+)
 from styletransfer.data.library import Library
 from styletransfer.model.base import BLOCK, causal_attention
 from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
@@ -38,7 +47,8 @@ def windows_from(library: Library, seed: int = 1, split: str = "train", **mixtur
     return Windows(library, codec(), MixtureConfig(**mixture), 128, seed, split)
 
 
-# --- windows ------------------------------------------------------------------------------------------------------------
+# --- windows
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
@@ -51,7 +61,10 @@ def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
         for key in ("input_ids", "labels"):
             np.testing.assert_array_equal(one[key], two[key])
     assert len({row["input_ids"].tobytes() for row in forward}) > len(numbers) - 3
-    assert any((windows_from(library, seed=2)[n]["input_ids"] != forward[n]["input_ids"]).any() for n in range(12))
+    assert any(
+        (windows_from(library, seed=2)[n]["input_ids"] != forward[n]["input_ids"]).any()
+        for n in range(12)
+    )
 
 
 def test_windows_are_well_formed(library: Library) -> None:
@@ -71,7 +84,9 @@ def test_windows_are_well_formed(library: Library) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_only_pieces_of_the_split_are_read(library: Library, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_pieces_of_the_split_are_read(
+    library: Library, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: set[int] = set()
     notes = Library.notes
 
@@ -105,20 +120,31 @@ def test_the_mixture_is_kept_to(library: Library) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.integers(21, 108), min_size=1, max_size=12), st.integers(-90, 90), st.integers(-40, 40))
-def test_augmentation_stays_on_the_keyboard(pitches: list[int], semitones: int, loudness: int) -> None:
+@given(
+    st.lists(st.integers(21, 108), min_size=1, max_size=12),
+    st.integers(-90, 90),
+    st.integers(-40, 40),
+)
+def test_augmentation_stays_on_the_keyboard(
+    pitches: list[int], semitones: int, loudness: int
+) -> None:
     """It moves by as much as it may, and by the same for every note."""
     table = make_notes(np.arange(len(pitches)), np.ones(len(pitches)), pitches, velocity=64)
     grid = codec().grid_of("performance", table, random_piece(0, "performance").bars)
     moved = transposed(grid, semitones, loudness)
     (distance,) = set((moved.pitch - grid.pitch).tolist())
-    assert distance in (semitones, LOWEST_PITCH - grid.pitch.min(), HIGHEST_PITCH - grid.pitch.max())
+    assert distance in (
+        semitones,
+        LOWEST_PITCH - grid.pitch.min(),
+        HIGHEST_PITCH - grid.pitch.max(),
+    )
     assert LOWEST_PITCH <= moved.pitch.min() <= moved.pitch.max() <= HIGHEST_PITCH
     assert 0 <= moved.velocity.min() <= moved.velocity.max() < len(codec().velocity_values)
     np.testing.assert_array_equal(moved.onset, grid.onset)
 
 
-# --- optimiser ----------------------------------------------------------------------------------------------------------
+# --- optimiser
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
@@ -140,7 +166,12 @@ def test_the_schedule_is_saved_with_the_scheduler() -> None:
     first, second = scheduler(), scheduler()
     first.lr_lambdas[0].decay_start, first.lr_lambdas[0].decay_steps = 50, 7  # type: ignore[attr-defined]
     second.load_state_dict(first.state_dict())
-    assert vars(second.lr_lambdas[0]) == {"warmup": 2, "decay_start": 50, "decay_steps": 7, "minutes": None}
+    assert vars(second.lr_lambdas[0]) == {
+        "warmup": 2,
+        "decay_start": 50,
+        "decay_steps": 7,
+        "minutes": None,
+    }
 
 
 @pytest.mark.parametrize(("dtype", "turned"), [(torch.float32, 1e-3), (torch.bfloat16, 0.03)])
@@ -152,7 +183,9 @@ def test_orthogonalized_matrices_have_equal_singular_values(
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-3
     result = orthogonalized(matrices, dtype).float()
     values = torch.linalg.svdvals(result)
-    assert values[:, : min(shape[1:]) - 2].min() > 0.6  # the smallest of a random square matrix are too near 0
+    assert (
+        values[:, : min(shape[1:]) - 2].min() > 0.6
+    )  # the smallest of a random square matrix are too near 0
     assert values.max() < 1.3
     left, _, right = torch.linalg.svd(matrices, full_matrices=False)
     inner = left.mT @ result @ right.mT
@@ -189,14 +222,20 @@ def test_matrices_are_muons_and_the_rest_is_not() -> None:
     muon, adam = optimizer.param_groups
     assert (muon["muon"], adam["muon"], adam["weight_decay"]) == (True, False, 0.0)
     assert len(muon["params"]) == 2 * 7
-    assert all(parameter.ndim == 2 and codec().size not in parameter.shape for parameter in muon["params"])
-    assert sum(codec().size in parameter.shape for parameter in adam["params"]) == 2  # the embedding, once, and the styles'
+    assert all(
+        parameter.ndim == 2 and codec().size not in parameter.shape for parameter in muon["params"]
+    )
+    assert (
+        sum(codec().size in parameter.shape for parameter in adam["params"]) == 2
+    )  # the embedding, once, and the styles'
 
 
 def test_one_batch_is_learnt_by_heart(library: Library) -> None:
     windows = windows_from(library)
     batch = [windows[number] for number in range(2)]
-    ids, labels = (torch.from_numpy(np.stack([row[key] for row in batch])) for key in ("input_ids", "labels"))
+    ids, labels = (
+        torch.from_numpy(np.stack([row[key] for row in batch])) for key in ("input_ids", "labels")
+    )
     torch.manual_seed(0)
     model = tiny_model(context=128).train()
     for parameter in model.parameters():
@@ -214,14 +253,17 @@ def test_one_batch_is_learnt_by_heart(library: Library) -> None:
     assert losses[-1] < losses[0] / 2
 
 
-# --- bits per note ------------------------------------------------------------------------------------------------------
+# --- bits per note
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 @pytest.mark.parametrize("with_melody", [True, False])
 @pytest.mark.parametrize("context", [40, 97, 256, 2000])
 def test_every_token_is_counted_once(feel: Feel, with_melody: bool, context: int) -> None:
-    """What the windows count, in their order, is what :meth:`Codec.encode` marks in the whole piece."""
+    """What the windows count, in their order, is what :meth:`Codec.encode` marks in the whole
+    piece.
+    """
     grid, controls = codec().grid(random_piece(3, feel)), Controls(feel)
     ids, scored = codec().encode(grid, controls.tokens(), with_melody=with_melody)
     expected = [index for index, flag in zip(ids, scored, strict=True) if flag]
@@ -232,12 +274,16 @@ def test_every_token_is_counted_once(feel: Feel, with_melody: bool, context: int
     if not lost:
         assert found == expected
     assert lost == 0 or context == 40  # no bar of these is longer than 97 tokens
-    assert all((row.labels[row.labels != IGNORE] == row.ids[row.labels != IGNORE]).all() for row in windows)
+    assert all(
+        (row.labels[row.labels != IGNORE] == row.ids[row.labels != IGNORE]).all() for row in windows
+    )
     assert len(windows) == 1 or context < len(ids)
 
 
 @pytest.mark.parametrize("context", [40, 128])
-def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(library: Library, context: int) -> None:
+def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(
+    library: Library, context: int
+) -> None:
     """Also for tokens that no window holds."""
     model = tiny_model()
     with torch.no_grad():
@@ -261,9 +307,13 @@ def test_bits_are_those_of_one_pass_over_the_piece() -> None:
     ids, scored = codec().encode(grid, controls.tokens(), with_melody=True)
     with torch.inference_mode():
         log = torch.log_softmax(model(input_ids=torch.tensor([ids])).logits[0].double(), -1)
-    bits = -sum(float(log[at - 1, index]) for at, index in enumerate(ids) if scored[at]) / math.log(2)
+    bits = -sum(float(log[at - 1, index]) for at, index in enumerate(ids) if scored[at]) / math.log(
+        2
+    )
     measure: Callable[[int], float] = lambda context: float(  # noqa: E731 - only here
-        window_bits(model, codec(), windows_of(codec(), grid, controls, context, with_melody=True)).sum()
+        window_bits(
+            model, codec(), windows_of(codec(), grid, controls, context, with_melody=True)
+        ).sum()
     )
     assert measure(2000) == pytest.approx(bits, rel=1e-5)
     assert measure(100) != pytest.approx(bits, rel=1e-5)
@@ -286,15 +336,23 @@ def test_a_plainer_melody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every note stays in the music, and what stays in the melody lasts over what went."""
     monkeypatch.setattr(batches, "PLAINER", 1.0)
     step, duration, pitch, melody, plain = zip(*PLAIN, strict=True)
-    notes = make_notes(np.array(step) / 24, np.array(duration) / 24, list(pitch), melody=list(melody))
+    notes = make_notes(
+        np.array(step) / 24, np.array(duration) / 24, list(pitch), melody=list(melody)
+    )
     grid = codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0)))
     found = batches.plainer(grid, codec(), np.random.default_rng(0))
     assert found.melody.tolist() == np.array(plain)[np.lexsort((pitch, step))].tolist()
-    assert (found.onset.tolist(), found.pitch.tolist()) == (grid.onset.tolist(), grid.pitch.tolist())
+    assert (found.onset.tolist(), found.pitch.tolist()) == (
+        grid.onset.tolist(),
+        grid.pitch.tolist(),
+    )
     assert found.duration[0] == 48
     assert found.duration[1:].tolist() == grid.duration[1:].tolist()
     monkeypatch.setattr(batches, "PLAINER", 0.0)
-    assert batches.plainer(grid, codec(), np.random.default_rng(0)).melody.tolist() == grid.melody.tolist()
+    assert (
+        batches.plainer(grid, codec(), np.random.default_rng(0)).melody.tolist()
+        == grid.melody.tolist()
+    )
 
 
 def test_padded_rows() -> None:
@@ -311,7 +369,9 @@ def test_attention_in_blocks_is_the_fused_one_and_has_its_gradient() -> None:
     layer = torch.nn.Module()
     layer.num_key_value_groups, layer.is_causal = 4, True
     draws = torch.Generator().manual_seed(7)
-    tensors = [torch.randn(2, heads, BLOCK + 53, 16, generator=draws).bfloat16() for heads in (4, 1, 1)]
+    tensors = [
+        torch.randn(2, heads, BLOCK + 53, 16, generator=draws).bfloat16() for heads in (4, 1, 1)
+    ]
     found = []
     for attend in (causal_attention, sdpa_attention_forward):
         query, key, value = (tensor.clone().requires_grad_() for tensor in tensors)

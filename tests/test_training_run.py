@@ -1,4 +1,6 @@
-"""Whole runs of ``pretrain.train`` on a model of two layers: killed and resumed, ended by the clock, continued, refused."""
+"""Whole runs of ``pretrain.train`` on a model of two layers: killed and resumed, ended by the
+clock, continued, refused.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,11 @@ def log(out: Path) -> list[dict[str, Any]]:
 
 def losses(rows: list[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
     """(step, loss, gradient norm, learning rate) of every logged step."""
-    return [(row["step"], row["loss"], row["grad_norm"], row["learning_rate"]) for row in rows if "loss" in row]
+    return [
+        (row["step"], row["loss"], row["grad_norm"], row["learning_rate"])
+        for row in rows
+        if "loss" in row
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +86,9 @@ def test_a_run_warms_up_learns_decays_and_is_packed(whole: Path) -> None:
     rates = [rate for *_, rate in rows]
     assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
     assert set(rates[3 : DECAY + 1]) == {0.01}
-    assert rates[DECAY:] == pytest.approx([0.01 * left / 12 for left in range(12, 0, -1)])  # the next would be 0
+    assert rates[DECAY:] == pytest.approx(
+        [0.01 * left / 12 for left in range(12, 0, -1)]
+    )  # the next would be 0
     assert sum(loss for _, loss, *_ in rows[-5:]) < sum(loss for _, loss, *_ in rows[:5])
     evaluated = [row for row in log(whole) if "eval_bits_per_note_score" in row]
     assert [row["step"] for row in evaluated] == [20, 40, STEPS]
@@ -91,12 +99,19 @@ def test_a_run_warms_up_learns_decays_and_is_packed(whole: Path) -> None:
     assert manifest["tokenizer_hash"] == codec().hash
 
 
-def test_a_killed_run_resumes_to_the_same_losses(whole: Path, config: Path, tiny_data: Path, tmp_path: Path) -> None:
-    """SIGKILL after a checkpoint has appeared; then the same command again. Steps done twice are the same twice."""
+def test_a_killed_run_resumes_to_the_same_losses(
+    whole: Path, config: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """SIGKILL after a checkpoint has appeared; then the same command again. Steps done twice are
+    the same twice.
+    """
     out = tmp_path / "killed"
     call = arguments(config, tiny_data, out, "--steps", str(STEPS))
     with subprocess.Popen(
-        [sys.executable, "-m", "pretrain.train", *call], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "pretrain.train", *call],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         while process.poll() is None and last_checkpoint(out) is None:
             time.sleep(0.01)
@@ -117,9 +132,11 @@ def test_a_killed_run_resumes_to_the_same_losses(whole: Path, config: Path, tiny
     assert json.loads(ours.read_text())["sha256"] == json.loads(theirs.read_text())["sha256"]
 
 
-def test_a_finished_run_goes_on_from_before_its_decay(whole: Path, config: Path, tiny_data: Path) -> None:
-    """At the full rate. The checkpoint it needs was rotated away in a decay of more than two checkpoints, and where it
-    was left it decayed again and stopped."""
+def test_a_finished_run_goes_on_from_before_its_decay(
+    whole: Path, config: Path, tiny_data: Path
+) -> None:
+    """At the full rate. The checkpoint it needs was rotated away in a decay of more than two
+    checkpoints, and where it was left it decayed again and stopped."""
     kept = last_checkpoint(whole)
     assert kept is not None
     assert kept.name == f"checkpoint-{DECAY}"
@@ -131,15 +148,24 @@ def test_a_finished_run_goes_on_from_before_its_decay(whole: Path, config: Path,
     assert rows[-1][-1] == pytest.approx(0.01 / 18)
 
 
-def test_weights_of_fewer_tokens_are_taken_over_by_name(config: Path, tiny_data: Path, tmp_path: Path) -> None:
-    """A vocabulary that has grown since: the first loss of the run that begins with them is that of the old model."""
+def test_weights_of_fewer_tokens_are_taken_over_by_name(
+    config: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """A vocabulary that has grown since: the first loss of the run that begins with them is that of
+    the old model.
+    """
     old = tmp_path / "old"
     names = [name for name in codec().vocabulary if not name.startswith("KEY_")]
     vocabulary = {name: number for number, name in enumerate(names)}
     torch.manual_seed(5)
     sizes = ModelConfig(width=32, layers=2, heads=2, hidden=64, context=96)
     model = build_model(sizes, vocabulary)
-    save_package(model, old, vocabulary, {"model": asdict(sizes), "tokenizer_hash": "old", "steps": 7, "tokens": 70})
+    save_package(
+        model,
+        old,
+        vocabulary,
+        {"model": asdict(sizes), "tokenizer_hash": "old", "steps": 7, "tokens": 70},
+    )
     call = arguments(config, tiny_data, tmp_path / "new", "--from", str(old), "--steps", "1")
     assert main(call) == 0
     _, found, manifest = load_package(tmp_path / "new" / "final")
@@ -149,13 +175,20 @@ def test_weights_of_fewer_tokens_are_taken_over_by_name(config: Path, tiny_data:
     run = TrainConfig(model=sizes)
     trainer._start_from(old, fresh, codec(), run)
     music = [name for name in names if name.startswith(("Pitch", "Duration", "TimeShift"))][:40]
-    ids = [torch.tensor([[table[name] for name in ("BOS", "ERA_unknown", *music)]]) for table in (vocabulary, found)]
+    ids = [
+        torch.tensor([[table[name] for name in ("BOS", "ERA_unknown", *music)]])
+        for table in (vocabulary, found)
+    ]
     with torch.inference_mode():
         before, after = model(input_ids=ids[0]).logits, fresh(input_ids=ids[1]).logits
     order = [found[name] for name in names]
-    torch.testing.assert_close(after[..., order], before, atol=1e-3, rtol=1e-3)  # weights are kept in half precision
+    torch.testing.assert_close(
+        after[..., order], before, atol=1e-3, rtol=1e-3
+    )  # weights are kept in half precision
     with pytest.raises(InputError, match="tokens or its sizes"):
-        trainer._start_from(tmp_path / "new" / "final", build_model(sizes, vocabulary), SmallCodec(vocabulary), run)  # type: ignore[arg-type]
+        trainer._start_from(
+            tmp_path / "new" / "final", build_model(sizes, vocabulary), SmallCodec(vocabulary), run
+        )  # type: ignore[arg-type]
 
 
 class SmallCodec:
@@ -167,7 +200,9 @@ class SmallCodec:
         self.vocabulary = vocabulary
 
 
-def test_minutes_end_a_run_with_the_rate_at_zero(config: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_minutes_end_a_run_with_the_rate_at_zero(
+    config: Path, tiny_data: Path, tmp_path: Path
+) -> None:
     begin = time.monotonic()
     assert main(arguments(config, tiny_data, tmp_path, "--minutes", "0.05")) == 0
     rows = losses(log(tmp_path))
@@ -176,11 +211,15 @@ def test_minutes_end_a_run_with_the_rate_at_zero(config: Path, tiny_data: Path, 
     rates = [rate for *_, rate in rows]
     falling = sum(later < earlier for earlier, later in pairwise(rates))
     assert falling > 0
-    assert rates[-1] == pytest.approx(max(rates) / (falling + 1))  # one more step, and it would be 0
+    assert rates[-1] == pytest.approx(
+        max(rates) / (falling + 1)
+    )  # one more step, and it would be 0
     load_package(tmp_path / "final")
 
 
-@pytest.mark.parametrize("change", ["batch: 3", "seed: 9", "model: {width: 16, heads: 2, context: 96}"])
+@pytest.mark.parametrize(
+    "change", ["batch: 3", "seed: 9", "model: {width: 16, heads: 2, context: 96}"]
+)
 def test_other_settings_in_the_same_folder_are_refused(
     whole: Path, change: str, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,7 +235,9 @@ def test_other_settings_in_the_same_folder_are_refused(
     assert (whole / "log.jsonl").read_bytes() == before
 
 
-def test_how_often_it_is_logged_is_no_other_run(whole: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_how_often_it_is_logged_is_no_other_run(
+    whole: Path, tiny_data: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(CONFIG.replace("log_every: 1", "log_every: 7"))
     assert main(arguments(other, tiny_data, whole, "--steps", str(STEPS + 24))) == 0
@@ -213,7 +254,11 @@ def test_what_learnt_from_all_pieces_is_not_measured_on_them(
     onward = tmp_path / "onward"
     assert main(arguments(config, tiny_data, onward, "--steps", "8", "--from", str(final))) == 0
     assert json.loads((onward / "run.json").read_text())["all_pieces"] is True
-    refusing = ((evaluate.main, "--model"), (matrix.main, "--base"), (finetune_recipe.main, "--base"))
+    refusing = (
+        (evaluate.main, "--model"),
+        (matrix.main, "--base"),
+        (finetune_recipe.main, "--base"),
+    )
     for (refuses, option), folder in product(refusing, (final, onward / "final")):
         capsys.readouterr()
         assert refuses([*call, option, str(folder)]) == 2
@@ -227,18 +272,33 @@ def test_sizes_learn_for_the_same_compute(
     studies = {
         "sizes": {"narrow": {"model.width": 16}, "wide": {"model.width": 48}},
         "context": {"short": {"model.context": 48, "batch": 4}, "long": {}},
-        "tokens": {"bars": {"mixture.melody_share": 0.0}, "merged": {"tokens": MidiTokConfig(bpe_vocabulary=450)}},
+        "tokens": {
+            "bars": {"mixture.melody_share": 0.0},
+            "merged": {"tokens": MidiTokConfig(bpe_vocabulary=450)},
+        },
     }
     monkeypatch.setattr(scaling, "STUDIES", studies)
     out, plot = tmp_path / "scaling.json", tmp_path / "scaling.png"
-    call = ["--config", str(config), "--data", str(tiny_data), "--work", str(tmp_path / "work"), "--flops", "3e9"]
+    call = [
+        "--config",
+        str(config),
+        "--data",
+        str(tiny_data),
+        "--work",
+        str(tmp_path / "work"),
+        "--flops",
+        "3e9",
+    ]
     call += ["--out", str(out), "--plot", str(plot)]
     assert scaling.main(call) == 0
     report = json.loads(out.read_text())
     narrow, wide = report["studies"]["sizes"]
     short, long = report["studies"]["context"]
     bars, merged = report["studies"]["tokens"]
-    assert (len(json.loads((tmp_path / "work/tokens/merged/final/vocabulary.json").read_text())), merged["name"]) == (
+    assert (
+        len(json.loads((tmp_path / "work/tokens/merged/final/vocabulary.json").read_text())),
+        merged["name"],
+    ) == (
         450,
         "merged",
     )
@@ -246,7 +306,10 @@ def test_sizes_learn_for_the_same_compute(
     assert (short["sizes"]["context"], long["sizes"]["context"]) == (48, 96)
     assert short["curve"][-1]["tokens"] == long["curve"][-1]["tokens"]
     assert narrow["curve"][-1]["flops"] == pytest.approx(wide["curve"][-1]["flops"], rel=0.1)
-    assert all(len(row["curve"]) >= scaling.VALIDATIONS for row in (narrow, wide, short, long, bars, merged))
+    assert all(
+        len(row["curve"]) >= scaling.VALIDATIONS
+        for row in (narrow, wide, short, long, bars, merged)
+    )
     every = [one for rows in report["studies"].values() for row in rows for one in row["curve"]]
     assert all(one["score"] > 0 and one["performance"] > 0 for one in every)
     assert scaling.tables(report).count("\n") == 13
@@ -275,7 +338,9 @@ def test_what_is_missing_is_said(
 
 
 def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
-    """The state is the last file of a checkpoint: whoever is killed while it is written leaves half of it."""
+    """The state is the last file of a checkpoint: whoever is killed while it is written leaves half
+    of it.
+    """
     for number, text in ((5, '{"step": 5}'), (10, '{"step"'), (15, None)):
         (tmp_path / f"checkpoint-{number}").mkdir()
         if text is not None:
@@ -284,8 +349,8 @@ def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which type is faster was measured anew whenever a run went on: on a busy machine, a resumed run took the other type and
-    came to other losses."""
+    """Which type is faster was measured anew whenever a run went on: on a busy machine, a resumed
+    run took the other type and came to other losses."""
     for answer, word in ((True, "bfloat16"), (False, "float32")):
         folder = tmp_path / word
         folder.mkdir()
@@ -296,10 +361,14 @@ def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert [path.name for path in folder.iterdir()] == ["precision"]
 
 
-def test_two_processes_train_to_the_losses_of_one(config: Path, tiny_data: Path, tmp_path: Path) -> None:
-    """A window each, where the one process has two. (``--multi_gpu`` starts processes; without a GPU they talk by gloo.)
+def test_two_processes_train_to_the_losses_of_one(
+    config: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """A window each, where the one process has two. (``--multi_gpu`` starts processes; without a
+    GPU they talk by gloo.)
 
-    In float32: Muon makes much of what bfloat16 rounds, and a tiny model at this rate goes another way after twenty steps.
+    In float32: Muon makes much of what bfloat16 rounds, and a tiny model at this rate goes another
+    way after twenty steps.
     """
     halved, out, single = tmp_path / "halved.yaml", tmp_path / "run", tmp_path / "single"
     for folder in (out, single):
@@ -309,8 +378,15 @@ def test_two_processes_train_to_the_losses_of_one(config: Path, tiny_data: Path,
     halved.write_text(CONFIG.replace("batch: 2", "batch: 1"))
     launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
     own = ["-m", "pretrain.train", *arguments(halved, tiny_data, out, "--steps", str(STEPS))]
-    subprocess.run([sys.executable, *launch.split(), *own], check=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    subprocess.run(
+        [sys.executable, *launch.split(), *own],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     one, two = ([loss for _, loss, *_ in losses(log(path))] for path in (single, out))
     assert len(one) == len(two) == STEPS
     assert two == pytest.approx(one, rel=1e-5)
-    assert [row["tokens"] for row in log(out) if "loss" in row] == [192 * step for step in range(1, STEPS + 1)]
+    assert [row["tokens"] for row in log(out) if "loss" in row] == [
+        192 * step for step in range(1, STEPS + 1)
+    ]

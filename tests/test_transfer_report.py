@@ -1,4 +1,6 @@
-"""The transfer report: the whole recipe on a model of two layers and a stand-in judge, and its intervals by hand."""
+"""The transfer report: the whole recipe on a model of two layers and a stand-in judge, and its
+intervals by hand.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class StandIn:
         self.name = name
         self.asked = 0
 
-    def probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, piece: Piece, removed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
         self.asked += 1
         pitch = piece.notes["pitch"] if removed is None else piece.notes["pitch"][~removed]
         if len(pitch) < 8:
@@ -64,15 +68,28 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
     rows = []
     for number in range(16):
-        write_midi(random_piece(number, "performance" if number % 4 == 3 else "score", 36), folder / f"{number}.mid")
+        write_midi(
+            random_piece(number, "performance" if number % 4 == 3 else "score", 36),
+            folder / f"{number}.mid",
+        )
         composer = "Frédéric Chopin" if number % 2 else "Johann Sebastian Bach"
-        rows.append({"file": f"{number}.mid", "composer": composer, "split": "test" if number < 6 else "train"})
+        rows.append(
+            {
+                "file": f"{number}.mid",
+                "composer": composer,
+                "split": "test" if number < 6 else "train",
+            }
+        )
     return prepared(folder, rows, tmp_path_factory)
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The command's arguments: two songs, two styles with untrained adapters, and a stand-in judge."""
+def place(
+    tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[str]]:
+    """The command's arguments: two songs, two styles with untrained adapters, and a stand-in
+    judge.
+    """
     from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
     from styletransfer.model.base import load_package
     from styletransfer.model.loading import _styled
@@ -84,7 +101,9 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
         model, vocabulary, manifest = load_package(tiny_package)
         made = attach(model, LoraSettings(rank=2), vocabulary, style_token(era, name))
         tokens = manifest["tokenizer_hash"]
-        card = Card(name, "composer", era, name, weights_hash(manifest), tokens, 1, 1.0, 100, rank=2)
+        card = Card(
+            name, "composer", era, name, weights_hash(manifest), tokens, 1, 1.0, 100, rank=2
+        )
         save_adapter(made, shipped / name, card, "")
     monkeypatch.setattr(folders, "shipped", lambda: shipped)
     monkeypatch.setattr(judge_module, "load_judge", StandIn)
@@ -94,8 +113,27 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
     for name, text in SONGS.items():
         (songs / f"{name}.abc").write_text(text)
     _styled.cache_clear()
-    call = ["--data", str(real_data), "--melodies", str(songs), "--model", str(tiny_package), "--work", str(tmp_path / "work")]
-    call += ["--composers", "bach", "chopin", "--eras", "--composers-judges", "first", "second", "--seeds", "2"]
+    call = [
+        "--data",
+        str(real_data),
+        "--melodies",
+        str(songs),
+        "--model",
+        str(tiny_package),
+        "--work",
+        str(tmp_path / "work"),
+    ]
+    call += [
+        "--composers",
+        "bach",
+        "chopin",
+        "--eras",
+        "--composers-judges",
+        "first",
+        "second",
+        "--seeds",
+        "2",
+    ]
     yield [*call, *(f"--{name}={tmp_path / file}" for name, file in FILES.items())]
     _styled.cache_clear()
 
@@ -103,25 +141,44 @@ def place(tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pyte
 FILES = {"out": "transfer.json", "page": "transfer.html", "results": "RESULTS.md"}
 
 
-def test_the_recipe_and_its_page(place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All systems run; a second run samples and measures nothing again; the page refers to nothing outside."""
-    (tmp_path / "RESULTS.md").write_text("# Results\n\n<!-- begin leak -->\nmine\n<!-- end leak -->\n")
+def test_the_recipe_and_its_page(
+    place: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All systems run; a second run samples and measures nothing again; the page refers to nothing
+    outside.
+    """
+    (tmp_path / "RESULTS.md").write_text(
+        "# Results\n\n<!-- begin leak -->\nmine\n<!-- end leak -->\n"
+    )
     assert transfer_report.main(place) == 0
     report = json.loads((tmp_path / "transfer.json").read_text())
     part = report["groups"]["composers"]
     assert part["systems"] == list(LABELS)
     counts = {name: part["judges"]["first"]["systems"][name]["outputs"] for name in LABELS}
-    assert {counts[name] for name in ("base", "tag", "adapter", "tag+adapter", "wrong")} == {8}  # 2 songs, 2 styles, 2 seeds
+    assert {counts[name] for name in ("base", "tag", "adapter", "tag+adapter", "wrong")} == {
+        8
+    }  # 2 songs, 2 styles, 2 seeds
     assert {counts[name] for name in ("melody", "chords", "real scores", "shuffled")} == {4}
     made = sorted((tmp_path / "work" / "outputs").iterdir())
-    assert len(made) == 2 * 2 + 3 * 2 * 2 * 2  # the base once a song and seed; the wrong ones are those of the other style
+    assert (
+        len(made) == 2 * 2 + 3 * 2 * 2 * 2
+    )  # the base once a song and seed; the wrong ones are those of the other style
     told = {(row["system"], row["target"], row["melody"], row["seed"]): row for row in part["rows"]}
-    assert told["wrong", "bach", "odd", 1]["output"] == told["tag+adapter", "chopin", "odd", 1]["output"]
+    assert (
+        told["wrong", "bach", "odd", 1]["output"]
+        == told["tag+adapter", "chopin", "odd", 1]["output"]
+    )
     assert told["base", "bach", "odd", 0]["output"] == told["base", "chopin", "odd", 0]["output"]
     assert told["tag", "bach", "odd", 0]["output"] != told["tag", "bach", "odd", 1]["output"]
-    arranged = [row for row in part["rows"] if row["system"] in ("tag", "adapter", "tag+adapter", "chords", "melody")]
+    arranged = [
+        row
+        for row in part["rows"]
+        if row["system"] in ("tag", "adapter", "tag+adapter", "chords", "melody")
+    ]
     assert {row["measures"]["content.melody_f1"] for row in arranged} == {1.0}  # locked
-    assert all("content.melody_f1" not in row["measures"] for row in part["rows"] if row["system"] in REAL)
+    assert all(
+        "content.melody_f1" not in row["measures"] for row in part["rows"] if row["system"] in REAL
+    )
     assert part["measures"]["melody"]["means"]["content.melody_f1"]["value"] == 1
 
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
@@ -149,14 +206,26 @@ def test_the_recipe_and_its_page(place: list[str], tmp_path: Path, monkeypatch: 
     assert "| system | seed 1 | seed 2 | mean | standard deviation |" in text
     for seed in range(2):
         right = [
-            np.argmax(row["judged"]["first"]["whole"]) for row in part["rows"] if (row["system"], row["seed"]) == ("tag", seed)
+            np.argmax(row["judged"]["first"]["whole"])
+            for row in part["rows"]
+            if (row["system"], row["seed"]) == ("tag", seed)
         ]
-        wanted = [part["targets"].index(row["target"]) for row in part["rows"] if (row["system"], row["seed"]) == ("tag", seed)]
-        assert part["by_seed"]["first"]["tag"][seed]["value"] == pytest.approx(np.mean(np.equal(right, wanted)), abs=1e-4)
+        wanted = [
+            part["targets"].index(row["target"])
+            for row in part["rows"]
+            if (row["system"], row["seed"]) == ("tag", seed)
+        ]
+        assert part["by_seed"]["first"]["tag"][seed]["value"] == pytest.approx(
+            np.mean(np.equal(right, wanted)), abs=1e-4
+        )
 
 
-def test_each_seed_has_the_adapters_of_a_training_run(place: list[str], tmp_path: Path, tiny_package: Path) -> None:
-    """Two runs of untrained adapters that differ in one weight: seed k is made by run k, in the half of its song."""
+def test_each_seed_has_the_adapters_of_a_training_run(
+    place: list[str], tmp_path: Path, tiny_package: Path
+) -> None:
+    """Two runs of untrained adapters that differ in one weight: seed k is made by run k, in the
+    half of its song.
+    """
     runs = [tmp_path / "first", tmp_path / "second"]
     for number, run in enumerate(runs):
         for half in "AB":
@@ -170,7 +239,9 @@ def test_each_seed_has_the_adapters_of_a_training_run(place: list[str], tmp_path
     jobs = [(BOTH, song, target, seed) for song in songs for seed in range(2)]
     assert sorted(len(batch) for batch in sampler.batches(jobs)) == [1] * 4
     told = [sampler.key(job) for job in jobs]
-    wanted = [file_hash(runs[seed] / f"bach-{song.half}" / styles.WEIGHTS) for _, song, _, seed in jobs]
+    wanted = [
+        file_hash(runs[seed] / f"bach-{song.half}" / styles.WEIGHTS) for _, song, _, seed in jobs
+    ]
     assert [one["adapter"] for one in told] == wanted
     assert len(set(wanted)) == 4
     assert [one["sampling"]["seed"] - remedies.ONE.seed for one in told] == [0, 1, 0, 1]
@@ -179,7 +250,9 @@ def test_each_seed_has_the_adapters_of_a_training_run(place: list[str], tmp_path
 def test_remedies_beside_what_ships(
     place: list[str], tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is measured on the same songs and styles; what is the same as what ships adds nothing; the ranker has its choice."""
+    """Each is measured on the same songs and styles; what is the same as what ships adds nothing;
+    the ranker has its choice.
+    """
     monkeypatch.setattr(remedies, "load_judge", StandIn)
     tried = {
         remedies.SHIPPED: remedies.Remedy(),
@@ -196,7 +269,9 @@ def test_remedies_beside_what_ships(
     assert {one["value"] for one in report["differences"]["same"].values()} == {0}
     assert report["systems"]["cold"] != report["systems"]["same"]
     told = report["systems"]["two"]
-    assert {f"{name} {part} accuracy" for name in (first, second) for part in ("whole", "rest")} <= set(told)
+    assert {
+        f"{name} {part} accuracy" for name in (first, second) for part in ("whole", "rest")
+    } <= set(told)
     rows = remedies.table(report).splitlines()
     assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == list(tried)
 
@@ -222,7 +297,9 @@ def test_what_has_no_adapter_is_left_out(place: list[str], tmp_path: Path) -> No
     part = json.loads((tmp_path / "transfer.json").read_text())["groups"]["composers"]
     assert not {"adapter", "tag+adapter", "wrong"} & set(part["systems"])
     assert "left out: tag + adapter (chopin has no adapter)." in part["remarks"]
-    assert "left out: tag + adapter (chopin has no adapter)." in (tmp_path / "RESULTS.md").read_text()
+    assert (
+        "left out: tag + adapter (chopin has no adapter)." in (tmp_path / "RESULTS.md").read_text()
+    )
 
 
 def test_a_missing_folder_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -231,7 +308,10 @@ def test_a_missing_folder_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_
 
 
 def test_nobody_keeps_his_own_style_when_it_is_wrong() -> None:
-    targets = [Target(find_style(name), {}) for name in ("bach", "beethoven", "chopin", "schubert", "liszt")]
+    targets = [
+        Target(find_style(name), {})
+        for name in ("bach", "beethoven", "chopin", "schubert", "liszt")
+    ]
     wrong = [found.name for target in targets if (found := wrong_target(targets, target))]
     assert wrong == ["chopin", "schubert", "liszt", "bach", "beethoven"]
     assert wrong_target(targets[:1], targets[0]) is None
@@ -240,11 +320,16 @@ def test_nobody_keeps_his_own_style_when_it_is_wrong() -> None:
 
 
 def test_halves_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What half A's adapter arranges is heard by the judge of half B; a judge without halves hears both, which is said."""
+    """What half A's adapter arranges is heard by the judge of half B; a judge without halves hears
+    both, which is said.
+    """
     monkeypatch.setattr(judge_module, "load_judge", StandIn)
     monkeypatch.setattr(judge_module, "judges", lambda: ("j1", "j1-a", "j1-b", "j2"))
     benches, remarks = transfer_report.benches_of(["j1", "j2"], True)
-    names = {name: {half: judge.name for half, judge in bench.judges.items()} for name, bench in benches.items()}  # type: ignore[attr-defined]
+    names = {
+        name: {half: judge.name for half, judge in bench.judges.items()}
+        for name, bench in benches.items()
+    }  # type: ignore[attr-defined]
     assert names == {"j1": {"A": "j1-b", "B": "j1-a"}, "j2": {"A": "j2", "B": "j2"}}
     assert remarks == ["j2 has no halves: it was trained on the pieces of both adapters."]
     card = styles.Card("bach", "composer", "baroque", "bach", "base", "tokens", 1, 1.0, 100)
@@ -293,7 +378,9 @@ def test_shuffled_notes_keep_their_distribution() -> None:
     noise = shuffled(piece, np.random.default_rng(0))
     for name in ("pitch", "duration"):
         assert sorted(noise.notes[name]) == sorted(piece.notes[name])
-    np.testing.assert_allclose(sorted(np.diff(noise.notes["onset"])), sorted(np.diff(piece.notes["onset"])), atol=1e-9)
+    np.testing.assert_allclose(
+        sorted(np.diff(noise.notes["onset"])), sorted(np.diff(piece.notes["onset"])), atol=1e-9
+    )
     assert noise.notes["pitch"].tolist() != piece.notes["pitch"].tolist()
 
 
@@ -303,7 +390,10 @@ def test_a_piece_beside_itself() -> None:
     found = measure(pieces[0])
     near = beside(pieces[0], found.numbers, reference)
     assert near["fit.intervals"] > 0.5
-    six = [near[f"distance.{name}"] for name in ("chord_entropy", "chord_tones", "consonance", "melody_distance")]
+    six = [
+        near[f"distance.{name}"]
+        for name in ("chord_entropy", "chord_tones", "consonance", "melody_distance")
+    ]
     assert all(0 <= value < 3 for value in six)
     assert not any(name.startswith("content") for name in found.numbers)
     same = set_measures(reference.features, reference)

@@ -25,13 +25,20 @@ def rows(path: Path, base: str, probability: dict[str, float], extra: float) -> 
     return path
 
 
-def test_what_all_have_arranged_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_all_have_arranged_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page, out = tmp_path / "page.md", tmp_path / "weights.json"
     page.write_text(PAGE)
     before = rows(tmp_path / "before.jsonl", "old", {"a": 0.2, "b": 0.4, "alone": 1.0}, 0.0)
     after = rows(tmp_path / "after.jsonl", "new", {"a": 0.5, "b": 0.6}, 2.0)
     third = rows(tmp_path / "third.jsonl", "newest", {"b": 0.3, "a": 0.2}, -1.0)
-    assert weights.main(["compare", *map(str, (before, after, third)), "--write", str(out), "--page", str(page)]) == 0
+    assert (
+        weights.main(
+            ["compare", *map(str, (before, after, third)), "--write", str(out), "--page", str(page)]
+        )
+        == 0
+    )
     report = json.loads(out.read_text())
     assert (report["arrangements"], report["melodies"]) == (2, 2)
     assert report["bases"] == {"before": "old", "after": "new", "third": "newest"}
@@ -40,7 +47,10 @@ def test_what_all_have_arranged_is_compared(tmp_path: Path, capsys: pytest.Captu
     assert "difference" not in found["before"]
     assert found["after"]["difference"] == pytest.approx([0.25, 0.2, 0.3])
     assert found["third"]["difference"] == pytest.approx([-0.05, -0.1, 0.0])
-    assert "| copies | 0.000 | 2.000, +2.000 (+2.000 to +2.000) | -1.000, -1.000 (-1.000 to -1.000) |" in page.read_text()
+    assert (
+        "| copies | 0.000 | 2.000, +2.000 (+2.000 to +2.000) | -1.000, -1.000 (-1.000 to -1.000) |"
+        in page.read_text()
+    )
     assert "old" not in page.read_text()
     assert "2 arrangements of 2 melodies; differences from *before*." in capsys.readouterr().out
     for files in ([before], [before, before]):
@@ -48,7 +58,9 @@ def test_what_all_have_arranged_is_compared(tmp_path: Path, capsys: pytest.Captu
             weights.main(["compare", *map(str, files)])
 
 
-def test_what_is_there_is_not_arranged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_is_not_arranged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "melodies").mkdir()
     for name in ("one", "two"):
         (tmp_path / "melodies" / f"{name}.abc").write_text(TUNE)

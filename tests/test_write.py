@@ -47,7 +47,9 @@ def pieces(draw: st.DrawFn) -> Piece:
     parts = draw(st.integers(1, 4))
     rows: dict[tuple[int, int, int], tuple[int, int]] = {}
     for _ in range(draw(st.integers(1, 30))):
-        cell, pitch, part = draw(st.tuples(st.integers(0, 80), st.integers(0, 127), st.integers(0, parts - 1)))
+        cell, pitch, part = draw(
+            st.tuples(st.integers(0, 80), st.integers(0, 127), st.integers(0, parts - 1))
+        )
         rows[(cell, pitch, part)] = (draw(st.integers(1, step * 3)), draw(st.integers(1, 127)))
     keys = [(cell * step * 3, pitch, part) for cell, pitch, part in rows]
     used = sorted({part for _, _, part in keys})
@@ -61,7 +63,9 @@ def pieces(draw: st.DrawFn) -> Piece:
     changes = sorted(draw(st.sets(st.integers(1, 60), max_size=4)))
     micros: list[int] = []
     for _ in range(len(changes) + 1):
-        micros.append(draw(st.integers(100_000, 2_000_000).filter(lambda m: not micros or m != micros[-1])))
+        micros.append(
+            draw(st.integers(100_000, 2_000_000).filter(lambda m: not micros or m != micros[-1]))
+        )
     end = float((notes["onset"] + notes["duration"]).max())
     return Piece(
         notes,
@@ -80,18 +84,29 @@ def test_round_trip(piece: Piece) -> None:
     lines = piece.bars["start"] * piece.ticks_per_quarter
     assume(np.allclose(lines, np.round(lines), atol=1e-6))  # bars of a file lie on its ticks
     back = parse_midi(midi_bytes(piece), "song", "score")
-    order, back_order = (np.lexsort((p.notes["part"], p.notes["pitch"], p.notes["onset"])) for p in (piece, back))
+    order, back_order = (
+        np.lexsort((p.notes["part"], p.notes["pitch"], p.notes["onset"])) for p in (piece, back)
+    )
     for name in ("onset", "duration", "pitch", "velocity", "part"):
-        np.testing.assert_allclose(piece.notes[name][order], back.notes[name][back_order], atol=1e-9)
+        np.testing.assert_allclose(
+            piece.notes[name][order], back.notes[name][back_order], atol=1e-9
+        )
     assert back.ticks_per_quarter == piece.ticks_per_quarter
     assert back.parts == piece.parts
     assert back.key_signatures == piece.key_signatures
     count = len(back.bars)
-    assert (piece.bars["start"][count:] > back.notes["onset"].max()).all()  # empty bars at the end may go
+    assert (
+        piece.bars["start"][count:] > back.notes["onset"].max()
+    ).all()  # empty bars at the end may go
     for name in ("start", "length"):
         np.testing.assert_allclose(piece.bars[name][:count], back.bars[name], atol=1e-9)
-    assert piece.bars[["numerator", "denominator"]][:count].tolist() == back.bars[["numerator", "denominator"]].tolist()
-    assert float(back.bars["start"][-1] + back.bars["length"][-1]) >= float(back.notes["onset"].max())
+    assert (
+        piece.bars[["numerator", "denominator"]][:count].tolist()
+        == back.bars[["numerator", "denominator"]].tolist()
+    )
+    assert float(back.bars["start"][-1] + back.bars["length"][-1]) >= float(
+        back.notes["onset"].max()
+    )
     np.testing.assert_array_equal(piece.tempo.quarters, back.tempo.quarters)
     np.testing.assert_array_equal(piece.tempo.seconds_per_quarter, back.tempo.seconds_per_quarter)
     assert midi_bytes(parse_midi(midi_bytes(back), "song", "score")) == midi_bytes(back)
@@ -99,12 +114,16 @@ def test_round_trip(piece: Piece) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(signatures(), st.floats(1, 60))
-def test_time_signatures_make_the_same_bars_again(rows: list[tuple[float, int, int]], end: float) -> None:
+def test_time_signatures_make_the_same_bars_again(
+    rows: list[tuple[float, int, int]], end: float
+) -> None:
     bars = bars_of(rows, end)
     again = bars_of(time_signatures_of(bars), float(bars["start"][-1] + bars["length"][-1]) - 1e-3)
     np.testing.assert_allclose(again["start"], bars["start"], atol=1e-9)
     np.testing.assert_allclose(again["length"], bars["length"], atol=1e-9)
-    assert again[["numerator", "denominator"]].tolist() == bars[["numerator", "denominator"]].tolist()
+    assert (
+        again[["numerator", "denominator"]].tolist() == bars[["numerator", "denominator"]].tolist()
+    )
 
 
 def test_a_pick_up_is_written_as_a_short_bar() -> None:
@@ -125,7 +144,9 @@ def test_examples_survive(tmp_path: Path, name: str) -> None:
 
 
 def test_an_arrangement_keeps_the_input_s_frame(tmp_path: Path) -> None:
-    (tmp_path / "in.mid").write_bytes(midi(metre(1, 2) + metre(3, 2, wait=96), scale(7, 96), division=96))
+    (tmp_path / "in.mid").write_bytes(
+        midi(metre(1, 2) + metre(3, 2, wait=96), scale(7, 96), division=96)
+    )
     given_piece = read_score(tmp_path / "in.mid")
     notes = np.concatenate([given_piece.notes, make_notes([1, 4], [3, 3], [48, 50], part=1)])
     arrangement = replace(given_piece, parts=("melody", "left hand")).with_notes(notes)
@@ -137,17 +158,24 @@ def test_an_arrangement_keeps_the_input_s_frame(tmp_path: Path) -> None:
 
 
 def test_a_note_off_never_cuts_a_later_note() -> None:
-    """The same pitch in two parts sounds on two channels; in one part the earlier note ends where the later begins."""
+    """The same pitch in two parts sounds on two channels; in one part the earlier note ends where
+    the later begins.
+    """
     notes = make_notes([0, 0, 1, 0], [4, 3, 1, 2], [60, 60, 60, 60], [70, 75, 80, 90], [0, 0, 0, 1])
     piece = Piece(notes, "score", bars_of([], 4), parts=("a", "b"))
     for found in (as_written(piece), parse_midi(midi_bytes(piece), "song", "score")):
-        rows = sorted(tuple(row[name].item() for name in ("part", "onset", "duration", "velocity")) for row in found.notes)
+        rows = sorted(
+            tuple(row[name].item() for name in ("part", "onset", "duration", "velocity"))
+            for row in found.notes
+        )
         assert rows == [(0, 0.0, 1.0, 70), (0, 1.0, 1.0, 80), (1, 0.0, 2.0, 90)]
     assert piece.notes["duration"].tolist() == [2, 3, 4, 1]
 
 
 def test_programs_and_empty_parts() -> None:
-    piece = Piece(make_notes([0], [1], [60], part=1), "score", bars_of([], 1), parts=("nothing", "flute"))
+    piece = Piece(
+        make_notes([0], [1], [60], part=1), "score", bars_of([], 1), parts=("nothing", "flute")
+    )
     data = midi_bytes(piece, programs=(0, 73))
     assert b"\xc0\x49" in data
     assert b"nothing" not in data
@@ -193,7 +221,9 @@ def test_unwritable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         check_writable(tmp_path / "out.mid")
 
 
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,6 @@
-"""Small things that several tests need: the codec, random music, and a model of two layers with random weights."""
+"""Small things that several tests need: the codec, random music, and a model of two layers with
+random weights.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +23,41 @@ def codec() -> Codec:
 
 
 def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
-    """A melody over a bass in 3/4, both on sixteenths, or played freely; the melody is marked, and each is a part."""
+    """A melody over a bass in 3/4, both on sixteenths, or played freely; the melody is marked, and
+    each is a part.
+    """
     rng = np.random.default_rng(seed)
     right = np.cumsum(rng.choice([0.5, 1.0], 2 * quarters))
     right = right[right < quarters] - right[0]
     left = np.arange(0.0, right[-1])
     onset = np.concatenate([right, left])
     if feel == "performance":  # drawn in 480ths, so that a MIDI file holds it exactly
-        onset = np.sort(np.round(onset * 480 * 1.03 + rng.integers(0, 40, len(onset))))[np.argsort(np.argsort(onset))] / 480
+        onset = (
+            np.sort(np.round(onset * 480 * 1.03 + rng.integers(0, 40, len(onset))))[
+                np.argsort(np.argsort(onset))
+            ]
+            / 480
+        )
     melody = np.arange(len(onset)) < len(right)
     pitch = np.where(melody, rng.integers(67, 85, len(onset)), rng.integers(36, 58, len(onset)))
-    notes = make_notes(onset, np.full(len(onset), 0.25), pitch, rng.integers(30, 110, len(onset)), ~melody, melody)
+    notes = make_notes(
+        onset, np.full(len(onset), 0.25), pitch, rng.integers(30, 110, len(onset)), ~melody, melody
+    )
     bars = bars_of([(0.0, 3, 4)], float(onset.max()) + 0.25)
     return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Bass"))
 
 
 def tune_of(bars: int, upbeat: int = 0, silent: Collection[int] = ()) -> Piece:
-    """A melody of quarters in 3/4, of so many bars and the quarters of a pick-up before them; some bars are silent."""
+    """A melody of quarters in 3/4, of so many bars and the quarters of a pick-up before them; some
+    bars are silent.
+    """
     onset = np.array([k for k in range(-upbeat, 3 * bars) if k // 3 not in silent], float)
-    notes = make_notes(onset - onset[0], np.full(len(onset), 0.9), 72 + np.arange(len(onset)) % 7, melody=True)
-    return Piece(notes, "score", bars_of([(upbeat - 3.0 if upbeat else 0.0, 3, 4)], float(3 * bars + upbeat)))
+    notes = make_notes(
+        onset - onset[0], np.full(len(onset), 0.9), 72 + np.arange(len(onset)) % 7, melody=True
+    )
+    return Piece(
+        notes, "score", bars_of([(upbeat - 3.0 if upbeat else 0.0, 3, 4)], float(3 * bars + upbeat))
+    )
 
 
 def short_song(path: Path) -> Path:
@@ -71,14 +88,16 @@ def tiny_model(context: int = 512, seed: int = 0, width: int = 32, groups: int =
 def tiny_sizes(context: int = 512, width: int = 32, groups: int = 0) -> Any:
     from styletransfer.model.weights import ModelConfig
 
-    return ModelConfig(width=width, layers=2, heads=2, hidden=2 * width, context=context, groups=groups)
+    return ModelConfig(
+        width=width, layers=2, heads=2, hidden=2 * width, context=context, groups=groups
+    )
 
 
 def save_tiny_package(folder: Path, seed: int = 0, context: int = 512) -> Path:
     """An untrained package in the form of the shipped one, which writes few notes.
 
-    All embeddings have their first coordinate in common, and so have the hidden states; the pitches have none of it, and
-    what ends a bar has more. What the layers add is small.
+    All embeddings have their first coordinate in common, and so have the hidden states; the pitches
+    have none of it, and what ends a bar has more. What the layers add is small.
     """
     import torch
 

@@ -31,7 +31,12 @@ styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_co
 app.add_typer(styles_app, name="styles")
 
 Style = Annotated[
-    str, typer.Option("--style", "-s", help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3.")
+    str,
+    typer.Option(
+        "--style",
+        "-s",
+        help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3.",
+    ),
 ]
 Styles = Annotated[
     list[str],
@@ -43,25 +48,49 @@ Styles = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
-Temperature = Annotated[float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")]
-TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")]
+Temperature = Annotated[
+    float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")
+]
+TopP = Annotated[
+    float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")
+]
 Strength = Annotated[float, typer.Option(help="0: no style, 1: the style, above: exaggerated.")]
-Candidates = Annotated[int, typer.Option(help="Versions to make at once; the best by the ranker is written.")]
-FreeCandidates = Annotated[int, typer.Option(help="Versions to make at once; the one that has most of the style is written.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder.")]
+Candidates = Annotated[
+    int, typer.Option(help="Versions to make at once; the best by the ranker is written.")
+]
+FreeCandidates = Annotated[
+    int,
+    typer.Option(help="Versions to make at once; the one that has most of the style is written."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder."),
+]
 Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
 MelodyTrack = Annotated[
-    str | None, typer.Option(help="The track or part with the melody, by its name or its number; found, where it isn't given.")
+    str | None,
+    typer.Option(
+        help="The track or part with the melody, by its name or its number; found, where it isn't given."
+    ),
 ]
-Score = Annotated[Path | None, typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file.")]
+Score = Annotated[
+    Path | None,
+    typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file."),
+]
 ChordSymbols = Annotated[
-    bool, typer.Option("--chord-symbols", help="With --score: the harmony as symbols above the upper staff.")
+    bool,
+    typer.Option(
+        "--chord-symbols", help="With --score: the harmony as symbols above the upper staff."
+    ),
 ]
 SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
-Model = Annotated[Path | None, typer.Option(help="A folder of weights made by pretrain.train, instead of the shipped ones.")]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="A folder of weights made by pretrain.train, instead of the shipped ones."),
+]
 
 
 def main() -> None:
@@ -91,10 +120,13 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Arrange a melody for piano in the style of a composer or an era, by a model trained on MAESTRO and piano scores."""
+    """Arrange a melody for piano in the style of a composer or an era, by a model trained on
+    MAESTRO and piano scores.
+    """
 
 
 @app.command()
@@ -110,38 +142,74 @@ def apply(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The MIDI file to write, by default in the current folder; for several, the folder."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The MIDI file to write, by default in the current folder; for several, the folder.",
+        ),
     ] = None,
     seed: Seed = SamplingConfig.seed,
     temperature: Temperature = SamplingConfig.temperature,
     top_p: TopP = SamplingConfig.top_p,
     strength: Strength = SamplingConfig.strength,
     candidates: Candidates = SamplingConfig.candidates,
-    every: Annotated[bool, typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score.")] = False,
-    feel: Annotated[str, typer.Option(help="auto, score (on beats), performance (a pianist's timing and pedal).")] = "auto",
-    keep_register: Annotated[bool, typer.Option("--keep-register", help="Never move the melody by octaves.")] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score."),
+    ] = False,
+    feel: Annotated[
+        str,
+        typer.Option(help="auto, score (on beats), performance (a pianist's timing and pedal)."),
+    ] = "auto",
+    keep_register: Annotated[
+        bool, typer.Option("--keep-register", help="Never move the melody by octaves.")
+    ] = False,
     melody_track: MelodyTrack = None,
     mode: Annotated[
-        str, typer.Option(help="reharmonize (the melody stays), regenerate (it is only told to the model) or continue.")
+        str,
+        typer.Option(
+            help="reharmonize (the melody stays), regenerate (it is only told to the model) or continue."
+        ),
     ] = "reharmonize",
     keep: Annotated[
-        str, typer.Option(help="exact (every melody note) or ornamented (ornaments between the main ones).")
+        str,
+        typer.Option(
+            help="exact (every melody note) or ornamented (ornaments between the main ones)."
+        ),
     ] = "exact",
     chords: Annotated[
-        str, typer.Option(help="new, keep (the song's own harmony), or chords bar by bar: 'F C7 | F', or a file of them.")
+        str,
+        typer.Option(
+            help="new, keep (the song's own harmony), or chords bar by bar: 'F C7 | F', or a file of them."
+        ),
     ] = "new",
     on_top: Annotated[
         bool | None,
-        typer.Option("--on-top/--not-on-top", help="Keep the accompaniment below the tune, or let it go above; by the style."),
+        typer.Option(
+            "--on-top/--not-on-top",
+            help="Keep the accompaniment below the tune, or let it go above; by the style.",
+        ),
     ] = None,
     choose: Annotated[
-        str, typer.Option(help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all).")
+        str,
+        typer.Option(
+            help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all)."
+        ),
     ] = "phrases",
-    metre: Annotated[str | None, typer.Option(help="Of chords without a song: 4/4 by default.")] = None,
-    tempo: Annotated[float | None, typer.Option(help="Of chords without a song: beats a minute.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="With --mode continue: of music after the tune.")] = None,
+    metre: Annotated[
+        str | None, typer.Option(help="Of chords without a song: 4/4 by default.")
+    ] = None,
+    tempo: Annotated[
+        float | None, typer.Option(help="Of chords without a song: beats a minute.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="With --mode continue: of music after the tune.")
+    ] = None,
     bars: Annotated[
-        str | None, typer.Option(help="Redo only these bars (5-8) of an earlier output, which then is the SONG.")
+        str | None,
+        typer.Option(
+            help="Redo only these bars (5-8) of an earlier output, which then is the SONG."
+        ),
     ] = None,
     audio: Audio = None,
     plot: Plot = None,
@@ -154,27 +222,60 @@ def apply(
 ) -> None:
     """Arrange songs for piano in a style: each melody stays, note for note, everything else is new.
 
-    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles, or a folder, -o, --audio,
-    --plot and --score name folders.
+    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles,
+    or a folder, -o, --audio, --plot and --score name folders.
     """
     from styletransfer.cli.apply import apply_all
     from styletransfer.transfer.request import Request
 
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    settings = (sampling, feel, keep_register, model, bars, melody_track, mode, keep, seconds, chords, on_top)
+    settings = (
+        sampling,
+        feel,
+        keep_register,
+        model,
+        bars,
+        melody_track,
+        mode,
+        keep,
+        seconds,
+        chords,
+        on_top,
+    )
     choose, songs = "whole" if every else choose, songs or [""]
     request = Request(songs[0], style[0], *settings, choose, metre, tempo)  # type: ignore[arg-type]
-    outputs = Outputs(Path(), audio, plot, soundfont, force, candidates if every else 0, True, score, chord_symbols)
-    code = apply_all(request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json)
+    outputs = Outputs(
+        Path(),
+        audio,
+        plot,
+        soundfont,
+        force,
+        candidates if every else 0,
+        True,
+        score,
+        chord_symbols,
+    )
+    code = apply_all(
+        request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json
+    )
     raise typer.Exit(code)
 
 
 @app.command()
 def replay(
-    sidecar: Annotated[Path, typer.Argument(help="The JSON file that `apply` wrote beside a MIDI file.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The MIDI file to write; by default NAME-replay.mid.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Compare only, and write nothing.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Also where a song, style, version or machine differs.")] = False,
+    sidecar: Annotated[
+        Path, typer.Argument(help="The JSON file that `apply` wrote beside a MIDI file.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The MIDI file to write; by default NAME-replay.mid."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and write nothing.")
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also where a song, style, version or machine differs.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Make an arrangement again, to the byte, or say which part of what it is made of differs."""
@@ -218,13 +319,17 @@ def generate(
         print(json.dumps(report))
         return
     print_copied(report)
-    print(f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s")
+    print(
+        f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s"
+    )
     outputs.announce(result)
 
 
 @app.command()
 def inspect(
-    song: Annotated[str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")],
+    song: Annotated[
+        str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")
+    ],
     melody_track: MelodyTrack = None,
     plot: Plot = None,
     force: Force = False,
@@ -255,7 +360,9 @@ def inspect(
         value = report[name]
         if name == "parts":
             value = [f"{number} {part}" for number, part in enumerate(value, start=1)]
-        print(f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}")
+        print(
+            f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}"
+        )
     from styletransfer.transfer.inspection import melody_text, wrapped
 
     if report["chords"]:
@@ -266,13 +373,22 @@ def inspect(
 
 @app.command()
 def evaluate(
-    files: Annotated[list[str] | None, typer.Argument(help="MIDI, MusicXML, ABC or kern files.")] = None,
-    style: Annotated[
-        str | None, typer.Option("--style", "-s", help="A composer or era to look for; with --melodies, any.")
+    files: Annotated[
+        list[str] | None, typer.Argument(help="MIDI, MusicXML, ABC or kern files.")
     ] = None,
-    original: Annotated[str | None, typer.Option(help="The song that the files arrange: was its melody kept?")] = None,
-    data: Annotated[Path | None, typer.Option(help="Prepared training data: is something copied from it?")] = None,
-    melodies: Annotated[Path | None, typer.Option(help="Instead of files: a folder of melodies to try --style on.")] = None,
+    style: Annotated[
+        str | None,
+        typer.Option("--style", "-s", help="A composer or era to look for; with --melodies, any."),
+    ] = None,
+    original: Annotated[
+        str | None, typer.Option(help="The song that the files arrange: was its melody kept?")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared training data: is something copied from it?")
+    ] = None,
+    melodies: Annotated[
+        Path | None, typer.Option(help="Instead of files: a folder of melodies to try --style on.")
+    ] = None,
     strength: Strength = 1.5,
     seed: Seed = 0,
     model: Model = None,
@@ -291,23 +407,38 @@ def evaluate(
     from styletransfer.trial import trial
 
     with progress_bar(style, as_json) as progress:
-        report = trial(style, melodies, SamplingConfig(strength=strength, seed=seed), model, progress)
+        report = trial(
+            style, melodies, SamplingConfig(strength=strength, seed=seed), model, progress
+        )
     print_trial(report, as_json)
 
 
 @app.command()
 def finetune(
     source: Annotated[
-        str, typer.Argument(help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME (music21's).")
+        str,
+        typer.Argument(
+            help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME (music21's)."
+        ),
     ],
-    name: Annotated[str, typer.Option(help="What to call the style: small letters, digits, '.', '_' and '-'.")],
-    era: Annotated[str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")] = "unknown",
+    name: Annotated[
+        str, typer.Option(help="What to call the style: small letters, digits, '.', '_' and '-'.")
+    ],
+    era: Annotated[
+        str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")
+    ] = "unknown",
     minutes: Annotated[float, typer.Option(help="Of training, at the most.")] = 10.0,
-    config: Annotated[Path | None, typer.Option(help="A YAML file of settings, as configs/finetune/default.yaml.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file of settings, as configs/finetune/default.yaml.")
+    ] = None,
     model: Model = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a style of that name.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Write over a style of that name.")
+    ] = False,
 ) -> None:
-    """Learn a style from your own pieces. Stopped or killed, the same command goes on where it was."""
+    """Learn a style from your own pieces. Stopped or killed, the same command goes on where it
+    was.
+    """
     if not 0 < minutes <= 100_000:
         raise InputError(f"--minutes {minutes:g}: give a positive number.")
     from styletransfer.styles.find import check_name
@@ -323,7 +454,9 @@ def finetune(
     settings = load_config(FinetuneConfig, config) if config else FinetuneConfig()
     base = model or shipped_model()
     bar = partial(progress_bar, quiet=False)
-    style = finetune_source(source, name, settings, base, era=era, minutes=minutes, force=force, progress=bar)
+    style = finetune_source(
+        source, name, settings, base, era=era, minutes=minutes, force=force, progress=bar
+    )
     assert style.card is not None
     assert style.path is not None
     if style.card.gain is not None:
@@ -335,7 +468,9 @@ def finetune(
         sample = run(Request("happy-birthday", name, model=model), progress)
     Outputs(style.path / "sample.mid", force=True).write(sample)
     print(f"{style.path}\na first sample: {style.path / 'sample.mid'}")
-    print(f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}")
+    print(
+        f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}"
+    )
 
 
 @styles_app.callback()
@@ -351,7 +486,12 @@ def styles(context: typer.Context, as_json: AsJson = False) -> None:
 @styles_app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A style's name, an adapter's folder, a Hub id (owner/name), or a piece.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A style's name, an adapter's folder, a Hub id (owner/name), or a piece."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show a style's card."""
@@ -365,7 +505,9 @@ def download(
     what: Annotated[str, typer.Argument(help="maestro")],
     folder: Annotated[Path, typer.Option("--to", help="Where to put the archive.")] = Path("data"),
 ) -> None:
-    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address; goes on where it stopped."""
+    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address; goes
+    on where it stopped.
+    """
     from styletransfer.data.download import download_maestro
 
     if what != "maestro":
@@ -375,11 +517,19 @@ def download(
 
 @data_app.command()
 def prepare(
-    sources: Annotated[list[Path], typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Prepared data in it is replaced.")] = Path("data/prepared"),
-    composers: Annotated[Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")] = None,
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Prepared data in it is replaced.")
+    ] = Path("data/prepared"),
+    composers: Annotated[
+        Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")
+    ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--chord-labels", metavar="FOLDER", help="Experts' chords, a CSV a movement.")
+        Path | None,
+        typer.Option("--chord-labels", metavar="FOLDER", help="Experts' chords, a CSV a movement."),
     ] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""
@@ -402,7 +552,9 @@ def prepare(
 
 @contextmanager
 def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A bar with the time left, on standard error where that is a terminal; yields a function that takes the share done."""
+    """A bar with the time left, on standard error where that is a terminal; yields a function that
+    takes the share done.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda share: None
         return
@@ -415,6 +567,8 @@ def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=120) as bar:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, speed_estimate_period=120
+    ) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)

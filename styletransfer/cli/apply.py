@@ -29,8 +29,8 @@ Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 @dataclass(frozen=True)
 class Job:
-    """One arrangement to be made, and its files; ``spared``: pieces that others of the command follow, over which none is
-    written."""
+    """One arrangement to be made, and its files; ``spared``: pieces that others of the command
+    follow, over which none is written."""
 
     request: Request
     outputs: Outputs
@@ -49,19 +49,29 @@ class Failures:
 
 
 def apply_all(
-    request: Request, songs: list[str], styles: list[str], out: Path | None, outputs: Outputs, bar: Bar, as_json: bool
+    request: Request,
+    songs: list[str],
+    styles: list[str],
+    out: Path | None,
+    outputs: Outputs,
+    bar: Bar,
+    as_json: bool,
 ) -> int:
-    """Arrange every song in every style, print what was done, and return the exit code: 0, 2 after a mistake of the user's, 1
-    after a fault of the program's, 130 where Ctrl-C stopped it and what was done of a song is written.
+    """Arrange every song in every style, print what was done, and return the exit code: 0, 2 after
+    a mistake of the user's, 1 after a fault of the program's, 130 where Ctrl-C stopped it and what
+    was done of a song is written.
 
-    ``request`` and ``outputs`` are patterns for all: song, style and names are filled in. With one song (no folder) and one
-    style, the paths in ``outputs`` are files; otherwise folders.
+    ``request`` and ``outputs`` are patterns for all: song, style and names are filled in. With one
+    song (no folder) and one style, the paths in ``outputs`` are files; otherwise folders.
 
     Raises:
-        InputError: with one song, where it can't be arranged; with several, where none of them can be tried.
+        InputError: with one song, where it can't be arranged; with several, where none of them can
+        be tried.
     """
     if len(songs) == len(styles) == 1 and not os.path.isdir(songs[0]):
-        outputs = replace(outputs, midi=out or Path(f"{_called(songs[0])}-{short_name(styles[0])}.mid"))
+        outputs = replace(
+            outputs, midi=out or Path(f"{_called(songs[0])}-{short_name(styles[0])}.mid")
+        )
         report, result = run(Job(request, outputs), bar, songs)
         if as_json:
             print(json.dumps(report))
@@ -82,7 +92,9 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
 
     request = settled(job.request)
     own = [job.request.chords] if os.path.isfile(job.request.chords) else []
-    job.outputs.check(request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.spared])
+    job.outputs.check(
+        request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.spared]
+    )
     from styletransfer.transfer.pipeline import apply
 
     with bar(title or shown(request.style)) as progress:
@@ -109,8 +121,12 @@ def print_report(report: dict[str, Any]) -> None:
     for row in report["examples"]:
         print(_followed(row))
     if report["octaves_moved"]:
-        octaves = "an octave" if report["octaves_moved"] == 1 else f"{report['octaves_moved']} octaves"
-        print(f"the melody was moved up by {octaves} to make room below it; --keep-register prevents that")
+        octaves = (
+            "an octave" if report["octaves_moved"] == 1 else f"{report['octaves_moved']} octaves"
+        )
+        print(
+            f"the melody was moved up by {octaves} to make room below it; --keep-register prevents that"
+        )
     print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
 
@@ -134,13 +150,21 @@ def print_copied(report: dict[str, Any], what: str = "") -> None:
 
 
 def _in_short(report: dict[str, Any]) -> str:
-    kept = f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, " if report["melody_notes"] else ""
+    kept = (
+        f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept, "
+        if report["melody_notes"]
+        else ""
+    )
     return f"{kept}{report['notes']} notes, {report['key']}, {report['seconds_of_music']:.0f} s of music"
 
 
-def _several(request: Request, songs: list[str], styles: list[str], outputs: Outputs, bar: Bar, as_json: bool) -> int:
+def _several(
+    request: Request, songs: list[str], styles: list[str], outputs: Outputs, bar: Bar, as_json: bool
+) -> int:
     """Several arrangements: a song that can't be arranged is told of, and the others are made."""
-    short = {style: short_name(style) for style in dict.fromkeys(styles)}  # a style that doesn't exist ends it here
+    short = {
+        style: short_name(style) for style in dict.fromkeys(styles)
+    }  # a style that doesn't exist ends it here
     found, failures = find_songs(songs)
     if not found:
         raise InputError(failures.rows[0]["error"] if failures.rows else "give a song to arrange.")
@@ -154,13 +178,22 @@ def _several(request: Request, songs: list[str], styles: list[str], outputs: Out
             try:
                 for folder in {path.parent for path in job.outputs.paths}:
                     folder.mkdir(parents=True, exist_ok=True)
-                report, _ = run(job, bar, found, f"{number}/{len(jobs)} {Path(song).name} in the style of {shown(style)}")
+                report, _ = run(
+                    job,
+                    bar,
+                    found,
+                    f"{number}/{len(jobs)} {Path(song).name} in the style of {shown(style)}",
+                )
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))
             except Exception as error:  # one song must not cost the others; the exit code tells
                 traceback.print_exc()
                 failures.bug = True
-                failures.add(song, style, f"{song}: a fault of this program ({type(error).__name__}); please report it.")
+                failures.add(
+                    song,
+                    style,
+                    f"{song}: a fault of this program ({type(error).__name__}); please report it.",
+                )
             else:
                 reports.append(report)
                 if not as_json:
@@ -193,10 +226,11 @@ def _sum_up(reports: list[dict[str, Any]], failures: Failures, as_json: bool) ->
 
 
 def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
-    """The songs in files and folders, each with what its output is to be called after, and what can't be looked at.
+    """The songs in files and folders, each with what its output is to be called after, and what
+    can't be looked at.
 
-    A folder stands for the files of music in it and below it, which keep their sub-folders. Hidden files, and arrangements
-    that were made there before (their sidecars tell), are left out.
+    A folder stands for the files of music in it and below it, which keep their sub-folders. Hidden
+    files, and arrangements that were made there before (their sidecars tell), are left out.
     """
     from styletransfer.transfer.sidecar import outputs_beside
 
@@ -214,21 +248,35 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
             add(given, _called(given))
             continue
         before = len(seen)
-        for folder, below, files in os.walk(given, onerror=lambda error: failures.add(str(error.filename), "", str(error))):
+        for folder, below, files in os.walk(
+            given, onerror=lambda error: failures.add(str(error.filename), "", str(error))
+        ):
             below[:] = sorted(name for name in below if not name.startswith("."))
             made = outputs_beside(Path(folder))
             for file in sorted(files):
                 path = Path(folder, file)
-                if path.suffix.lower() in SCORE_SUFFIXES and not file.startswith(".") and file not in made:
+                if (
+                    path.suffix.lower() in SCORE_SUFFIXES
+                    and not file.startswith(".")
+                    and file not in made
+                ):
                     add(str(path), str(path.relative_to(given).with_suffix("")))
         if len(seen) == before:
             known = ", ".join(sorted(SCORE_SUFFIXES))
-            failures.add(given, "", f"{given}: it is a folder without songs to arrange; they end in one of {known}.")
+            failures.add(
+                given,
+                "",
+                f"{given}: it is a folder without songs to arrange; they end in one of {known}.",
+            )
     return songs, failures
 
 
-def _jobs(request: Request, songs: dict[str, str], short: dict[str, str], outputs: Outputs) -> list[Job]:
-    """Every song in every style; where two would share an output's name, the later ones get a number after the song's."""
+def _jobs(
+    request: Request, songs: dict[str, str], short: dict[str, str], outputs: Outputs
+) -> list[Job]:
+    """Every song in every style; where two would share an output's name, the later ones get a
+    number after the song's.
+    """
     jobs: list[Job] = []
     taken: set[str] = set()
     followed = tuple(piece for style in short for piece in pieces_in(style))
@@ -249,17 +297,30 @@ def _key(path: Path) -> str:
 
 def _prepare_folders(outputs: Outputs) -> None:
     """The folders that the outputs go to, made where they aren't there."""
-    options = {"-o": outputs.midi, "--audio": outputs.audio, "--plot": outputs.plot, "--score": outputs.score}
+    options = {
+        "-o": outputs.midi,
+        "--audio": outputs.audio,
+        "--plot": outputs.plot,
+        "--score": outputs.score,
+    }
     for option, folder in options.items():
         if folder is None:
             continue
-        like_a_file = folder.suffix.lower() in (*MIDI_SUFFIXES, ".wav", ".png", *XML_SUFFIXES, *NEEDS)
+        like_a_file = folder.suffix.lower() in (
+            *MIDI_SUFFIXES,
+            ".wav",
+            ".png",
+            *XML_SUFFIXES,
+            *NEEDS,
+        )
         if not folder.is_dir() and (folder.exists() or like_a_file):
             raise InputError(f"{option} {folder}: with several songs or styles, name a folder.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{option} {folder}: the folder can't be made ({error.strerror}); name another.") from None
+            raise InputError(
+                f"{option} {folder}: the folder can't be made ({error.strerror}); name another."
+            ) from None
 
 
 def _called(song: str) -> str:
@@ -270,4 +331,6 @@ def _called(song: str) -> str:
 def short_name(style: str) -> str:
     """What a file in a style or a blend is called after: bach, or bach-0.7-chopin-0.3."""
     blend = parse_style(style)
-    return "-".join(one.name if len(blend) == 1 else f"{one.name}-{weight:.2g}" for one, weight in blend)
+    return "-".join(
+        one.name if len(blend) == 1 else f"{one.name}-{weight:.2g}" for one, weight in blend
+    )

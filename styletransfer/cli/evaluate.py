@@ -17,8 +17,12 @@ MOST = 4
 """Labels that are shown; JSON has all."""
 
 
-def print_assessments(files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool) -> None:
-    """Assess files and print what was found; as JSON one object for one file, a list for several."""
+def print_assessments(
+    files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool
+) -> None:
+    """Assess files and print what was found; as JSON one object for one file, a list for
+    several.
+    """
     from styletransfer.formats.read import read_song
     from styletransfer.music.copies import shipped_copies
 
@@ -50,7 +54,9 @@ def print_trial(report: dict[str, Any], as_json: bool) -> None:
     for file, reason in report["left_out"]:
         print(f"left out: {file}: {reason}")
     target = report["target"]
-    print(f"{len(report['melodies'])} melodies, strength {report['strength']:g}, one version of each")
+    print(
+        f"{len(report['melodies'])} melodies, strength {report['strength']:g}, one version of each"
+    )
     if target is None:
         print("the judges know no label for this style: what it is taken for instead")
     for name, one in report["systems"].items():
@@ -79,14 +85,24 @@ def _print(report: dict[str, Any]) -> None:
     print(f"  composer     {_likeliest(report['composers'])}")
     print(f"  era          {_likeliest(report['eras'])}")
     for name, parts in report["evidence"].items():
-        print(f"  {name:<12} {', '.join(f'{feature} {part:+.2f}' for feature, part in parts.items())}")
+        print(
+            f"  {name:<12} {', '.join(f'{feature} {part:+.2f}' for feature, part in parts.items())}"
+        )
     if "style" in report:
         print(f"  {report['style']:<12} {report['style_probability']:.0%}")
     if report["melody_f1"] is not None:
-        moved = f", {report['melody_moved_semitones']:+d} semitones" if report["melody_moved_semitones"] else ""
+        moved = (
+            f", {report['melody_moved_semitones']:+d} semitones"
+            if report["melody_moved_semitones"]
+            else ""
+        )
         print(f"  melody kept  F1 {report['melody_f1']:.2f}{moved}")
     where = f" of {report['longest_match_in']}" if report["longest_match_in"] else ""
-    run = f"{report['longest_match_notes']} notes{where}" if report["longest_match_notes"] else "no run of 12 notes"
+    run = (
+        f"{report['longest_match_notes']} notes{where}"
+        if report["longest_match_notes"]
+        else "no run of 12 notes"
+    )
     print(f"  found in training pieces: {run}")
 
 
@@ -97,7 +113,9 @@ def _likeliest(probabilities: dict[str, float]) -> str:
 
 def _interval(found: tuple[float, float | None, float | None]) -> str:
     value, low, high = found
-    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"  # of a single melody there is none
+    return (
+        f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    )  # of a single melody there is none
 
 
 def _label(style: str) -> str:
@@ -116,4 +134,6 @@ def _index(data: Path) -> NgramIndex:
     from styletransfer.data.library import Library
     from styletransfer.evaluation.measures.originality import training_indexes
 
-    return training_indexes(Library.load(data), data, lambda said: print(said, file=sys.stderr), ["intervals"])[0]
+    return training_indexes(
+        Library.load(data), data, lambda said: print(said, file=sys.stderr), ["intervals"]
+    )[0]

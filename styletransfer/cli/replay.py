@@ -1,4 +1,6 @@
-"""The command ``replay``: an arrangement made again from its sidecar, to the byte, or the reason why it can't be."""
+"""The command ``replay``: an arrangement made again from its sidecar, to the byte, or the reason
+why it can't be.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of it: the MIDI files' bytes in the order of the sidecar's outputs, and which of these differ."""
+    """What came of it: the MIDI files' bytes in the order of the sidecar's outputs, and which of
+    these differ.
+    """
 
     files: list[bytes]
     differing: list[str]
@@ -57,24 +61,36 @@ def replay(sidecar: Sidecar, progress: Callable[[float], None] | None = None) ->
     return Replayed(files, differing, taken_melody(result) == sidecar.melody)
 
 
-def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force: bool, bar: Bar) -> None:
-    """Make an arrangement again, write it (or compare only, with ``check``), and say that it is the same.
+def print_replay(
+    path: Path, out: Path | None, check: bool, anyway: bool, force: bool, bar: Bar
+) -> None:
+    """Make an arrangement again, write it (or compare only, with ``check``), and say that it is the
+    same.
 
     Raises:
-        InputError: saying what differs: before the work where what goes in differs already and ``anyway`` isn't given, after
-            it where the bytes do. With ``anyway`` other bytes are written too.
+        InputError: saying what differs: before the work where what goes in differs already and
+            ``anyway`` isn't given, after it where the bytes do. With ``anyway`` other bytes are
+            written too.
     """
     sidecar = read_sidecar(path)
     if (last := sidecar.report.get("stopped_after_bar")) is not None:
-        raise InputError(f"{path}: that run was stopped after bar {last}, so it can't be made again; run `apply` anew.")
+        raise InputError(
+            f"{path}: that run was stopped after bar {last}, so it can't be made again; run `apply` anew."
+        )
     several = len(sidecar.outputs) > 1
-    outputs = Outputs(out or Path(f"{path.stem}-replay.mid"), force=force, every=len(sidecar.outputs) if several else 0)
+    outputs = Outputs(
+        out or Path(f"{path.stem}-replay.mid"),
+        force=force,
+        every=len(sidecar.outputs) if several else 0,
+    )
     if not check:
         request = sidecar.provenance.request
         outputs.check(None, (path, request.song, *pieces_in(request.style)))
     different = differences(sidecar)
     if different and not anyway:
-        raise InputError(f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them.")
+        raise InputError(
+            f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them."
+        )
     for phrase in different:
         print(f"differs: {phrase}")
     with bar(f"{path.stem}") as progress:
@@ -84,10 +100,16 @@ def print_replay(path: Path, out: Path | None, check: bool, anyway: bool, force:
             write_bytes(target, data, force)
             print(target)
     if replayed.differing:
-        cause = "as what it is made of does" if different else "though nothing that is recorded does"
+        cause = (
+            "as what it is made of does" if different else "though nothing that is recorded does"
+        )
         melody = "the same melody" if replayed.same_melody else "another melody"
-        raise InputError(f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause}; {melody} was taken.")
+        raise InputError(
+            f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause}; {melody} was taken."
+        )
     for output in sidecar.outputs:
         there = path.parent / output.file
         changed = there.is_file() and digest(there.read_bytes()) != output.sha256
-        print(f"the same bytes as {output.file}{' had; that file was changed since' if changed else ''}")
+        print(
+            f"the same bytes as {output.file}{' had; that file was changed since' if changed else ''}"
+        )

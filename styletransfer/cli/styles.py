@@ -18,7 +18,9 @@ PIPED_WIDTH = 400
 
 
 def print_styles(as_json: bool) -> None:
-    """All styles as a table, or as a JSON list; on standard error, which of the user's folders are no styles, and why."""
+    """All styles as a table, or as a JSON list; on standard error, which of the user's folders are
+    no styles, and why.
+    """
     rows = [describe(style) for style in all_styles()]
     for problem in left_out():
         print(f"left out: {problem}", file=sys.stderr)
@@ -40,7 +42,8 @@ def print_style(name: str, as_json: bool) -> None:
 
 
 def describe(style: Style, asked: str | None = None) -> dict[str, Any]:
-    """What a list tells of a style; None where the base knows it without an adapter, or where nothing was held out.
+    """What a list tells of a style; None where the base knows it without an adapter, or where
+    nothing was held out.
 
     ``asked``: how to ask for it in the example, where that isn't by its name.
     """
@@ -65,12 +68,19 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("style", "kind", "pieces", "minutes", "gain", "licence", f"example: {COMMAND} …"):
         right = title in ("pieces", "minutes", "gain")
-        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=right or title == "kind")
+        table.add_column(
+            title,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right or title == "kind",
+        )
     for row in rows:
         table.add_row(*(Text(_printable(cell)) for cell in _cells(row)))
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH, force_terminal=False)
     console.print(table)
-    print(f"\ngain: bits a note saved on held-out pieces; {NONE}: the base knows the style by its tag alone")
+    print(
+        f"\ngain: bits a note saved on held-out pieces; {NONE}: the base knows the style by its tag alone"
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -88,7 +98,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _readme(style: Style) -> str:
     try:
-        text = (style.path / "README.md").read_text(encoding="utf-8", errors="replace") if style.path else ""
+        text = (
+            (style.path / "README.md").read_text(encoding="utf-8", errors="replace")
+            if style.path
+            else ""
+        )
     except OSError:
         return ""
     return _printable(text).strip()
@@ -96,14 +110,21 @@ def _readme(style: Style) -> str:
 
 def _fields(style: Style, row: dict[str, Any]) -> str:
     known = asdict(style.card) if style.card else {"era": style.era, "composer": style.composer}
-    shown = {"name": row["name"], "kind": row["kind"]} | {key: known[key] for key in known if key not in ("name", "kind")}
+    shown = {"name": row["name"], "kind": row["kind"]} | {
+        key: known[key] for key in known if key not in ("name", "kind")
+    }
     shown |= {"gain": row["gain_bits_per_note"], "path": row["path"], "example": row["example"]}
     if style.path is None and style.piece is None:
         shown["path"] = "none; the base model knows the style by its tag"
-    filled = {key.replace("_", " "): value for key, value in shown.items() if value not in (None, "")}
+    filled = {
+        key.replace("_", " "): value for key, value in shown.items() if value not in (None, "")
+    }
     return "\n".join(f"{key:<15} {_printable(str(value))}" for key, value in filled.items())
 
 
 def _printable(text: str) -> str:
     """Text without what would steer a terminal: cards come from anywhere."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " if letter.isspace() else "" for letter in text)
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else " " if letter.isspace() else ""
+        for letter in text
+    )

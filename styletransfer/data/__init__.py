@@ -1,4 +1,5 @@
 """Training data: sources, duplicates, splits by content, windows.
 
-Begin with :mod:`styletransfer.data.prepare` and :mod:`styletransfer.data.library`. Uses music, formats and tokens.
+Begin with :mod:`styletransfer.data.prepare` and :mod:`styletransfer.data.library`. Uses music,
+formats and tokens.
 """

@@ -1,4 +1,6 @@
-"""Training windows, made on the fly from a prepared data set: augmentation costs no disk and happens after the split."""
+"""Training windows, made on the fly from a prepared data set: augmentation costs no disk and
+happens after the split.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,23 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, doublings
 from styletransfer.music.notes import Feel
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event, Grid
+from styletransfer.tokens.codec import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    STEPS_PER_QUARTER,
+    Codec,
+    Event,
+    Grid,
+)
 from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, references_of
 from styletransfer.tokens.follower import Follower, TokenLists
 
 PLAINER = 0.8  # of the notes that may go
 STEP = 2  # semitones; a melody that moves down by more makes a leap
-LONGEST = 2 * STEPS_PER_QUARTER  # steps; a note that begins later than this after another doesn't give way to it
+LONGEST = (
+    2 * STEPS_PER_QUARTER
+)  # steps; a note that begins later than this after another doesn't give way to it
 IGNORE = -100  # the label that PyTorch's cross entropy passes over
 
 
@@ -25,14 +36,16 @@ IGNORE = -100  # the label that PyTorch's cross entropy passes over
 class MixtureConfig:
     """What a training window is drawn from.
 
-    ``score_share``: windows of scores, the rest are performances; ``song_share``: of these, windows of pieces whose tune is a
-    part of its own (as many as they have notes, where it is 0). ``melody_share``: windows with a melody to accompany, of
-    which ``plain_share`` have a plainer one (:func:`plainer`; but for songs, whose tunes are plain). ``plan_share`` and
-    ``reference_share``: windows of scores that are told chords, and which bars follow which; ``figure_share``: of the
-    latter, windows with a figure at their head.
-    ``drop_style`` and ``drop_composer``: windows without any style token, and with the era only. ``start_share``: windows
-    that begin where the piece does. ``transpose``: up to so many semitones either way. ``stretch``: performances are up
-    to this share faster or slower. ``loudness``: their velocities move by up to so many bins.
+    ``score_share``: windows of scores, the rest are performances; ``song_share``: of these, windows
+    of pieces whose tune is a part of its own (as many as they have notes, where it is 0).
+    ``melody_share``: windows with a melody to accompany, of which ``plain_share`` have a plainer
+    one (:func:`plainer`; but for songs, whose tunes are plain). ``plan_share`` and
+    ``reference_share``: windows of scores that are told chords, and which bars follow which;
+    ``figure_share``: of the latter, windows with a figure at their head. ``drop_style`` and
+    ``drop_composer``: windows without any style token, and with the era only. ``start_share``:
+    windows that begin where the piece does. ``transpose``: up to so many semitones either way.
+    ``stretch``: performances are up to this share faster or slower. ``loudness``: their velocities
+    move by up to so many bins.
     """
 
     score_share: float = 0.5
@@ -70,7 +83,8 @@ class MixtureConfig:
 
 
 def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0) -> Grid:
-    """A piece of the library on the codec's steps, with the chords that it has; ``stretch`` multiplies a performance's times.
+    """A piece of the library on the codec's steps, with the chords that it has; ``stretch``
+    multiplies a performance's times.
 
     Where the tune is a part of its own, what the accompaniment plays in unison with it is left out.
     """
@@ -83,11 +97,15 @@ def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0)
         notes["onset"] *= stretch
         notes["duration"] *= stretch
     chords = library.chords(index)
-    return codec.grid_of(piece.feel, notes, library.bars(index), chords if len(chords) and codec.plans else None)
+    return codec.grid_of(
+        piece.feel, notes, library.bars(index), chords if len(chords) and codec.plans else None
+    )
 
 
 def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 32) -> Grid:
-    """A grid moved by semitones (less where a note would leave the keyboard) and by velocity bins."""
+    """A grid moved by semitones (less where a note would leave the keyboard) and by velocity
+    bins.
+    """
     low, high = int(grid.pitch.min()), int(grid.pitch.max())
     semitones = min(max(semitones, LOWEST_PITCH - low), HIGHEST_PITCH - high)
     fields = {name: getattr(grid, name) for name in grid.__dataclass_fields__}
@@ -99,17 +117,21 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
 
 
 def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
-    """A grid with a plainer melody: notes that lie below the one before, by a leap or off the beat, become accompaniment.
+    """A grid with a plainer melody: notes that lie below the one before, by a leap or off the beat,
+    become accompaniment.
 
-    What composers write on top is seldom as plain as a folk tune: it has the figures of the accompaniment in it. Told all of
-    it, a model learns that what is plain on top is plain throughout. The note that stays lasts over those that went, as far as
-    a token does; of those that could go, :data:`PLAINER` do.
+    What composers write on top is seldom as plain as a folk tune: it has the figures of the
+    accompaniment in it. Told all of it, a model learns that what is plain on top is plain
+    throughout. The note that stays lasts over those that went, as far as a token does; of those
+    that could go, :data:`PLAINER` do.
     """
     melody, duration = grid.melody.copy(), grid.duration.copy()
     at = np.flatnonzero(melody)
     bar = np.searchsorted(grid.bar_start, grid.onset[at], side="right") - 1
     off_beat = (
-        (grid.onset[at] - grid.bar_start[bar]) % STEPS_PER_QUARTER != 0 if grid.feel == "score" else np.zeros(len(at), bool)
+        (grid.onset[at] - grid.bar_start[bar]) % STEPS_PER_QUARTER != 0
+        if grid.feel == "score"
+        else np.zeros(len(at), bool)
     )
     goes = rng.random(len(at)) < PLAINER
     kept = -1
@@ -121,27 +143,43 @@ def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
             melody[index], gone = False, True
             continue
         if gone:
-            longest = int(codec.durations[np.searchsorted(codec.durations, lasts, side="right") - 1])
+            longest = int(
+                codec.durations[np.searchsorted(codec.durations, lasts, side="right") - 1]
+            )
             duration[kept] = max(int(duration[kept]), longest)
         kept, gone = index, False
     return replace(grid, melody=melody, duration=duration)
 
 
 class PieceWindows(ABC):
-    """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run can go on anywhere.
+    """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run
+    can go on anywhere.
 
-    ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100 where nothing is learnt.
-    A subclass says what a sequence of a piece is. ``plans``: whether its tokens can tell what a tune is. Given ``lists``, a
-    window also has its ``features``, (context, features), so that an accelerator needn't wait for them.
+    ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100
+    where nothing is learnt. A subclass says what a sequence of a piece is. ``plans``: whether its
+    tokens can tell what a tune is. Given ``lists``, a window also has its ``features``, (context,
+    features), so that an accelerator needn't wait for them.
     """
 
     plans = False
     lists: TokenLists | None = None
 
     def __init__(
-        self, library: Library, pad: int, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
+        self,
+        library: Library,
+        pad: int,
+        mixture: MixtureConfig,
+        context: int,
+        seed: int,
+        split: str = "train",
     ) -> None:
-        self.library, self.pad, self.mixture, self.context, self.seed = library, pad, mixture, context, seed
+        self.library, self.pad, self.mixture, self.context, self.seed = (
+            library,
+            pad,
+            mixture,
+            context,
+            seed,
+        )
         feels: tuple[Feel, Feel] = ("score", "performance")
         self.pools = {feel: np.array(library.select(split=split, feel=feel)) for feel in feels}
         self.pools = {feel: pool for feel, pool in self.pools.items() if len(pool)}
@@ -165,17 +203,23 @@ class PieceWindows(ABC):
         if feel not in self.pools:
             feel = next(iter(self.pools))
         pool, weights = self.pools[feel], self.weights[feel]
-        index = int(pool[min(int(np.searchsorted(weights, rng.random(), side="right")), len(pool) - 1)])
+        index = int(
+            pool[min(int(np.searchsorted(weights, rng.random(), side="right")), len(pool) - 1)]
+        )
         ids, scored = self.sequence(index, rng)
         row = padded(ids, scored, self.context, self.pad)
         if self.lists is not None:
             follower = Follower(self.lists)
-            row["features"] = np.array([follower.push(index) for index in row["input_ids"].tolist()])
+            row["features"] = np.array(
+                [follower.push(index) for index in row["input_ids"].tolist()]
+            )
         return row
 
     @abstractmethod
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
-        """A sequence from somewhere in piece ``index``, of about ``context`` tokens, and which of them are learnt."""
+        """A sequence from somewhere in piece ``index``, of about ``context`` tokens, and which of
+        them are learnt.
+        """
 
     def controls(self, index: int, rng: np.random.Generator) -> Controls:
         """The piece's controls, from which the style is left out at times."""
@@ -195,14 +239,25 @@ class Windows(PieceWindows):
     """Windows of the default tokenizer, with a melody to accompany or without."""
 
     def __init__(
-        self, library: Library, codec: Codec, mixture: MixtureConfig, context: int, seed: int, split: str = "train"
+        self,
+        library: Library,
+        codec: Codec,
+        mixture: MixtureConfig,
+        context: int,
+        seed: int,
+        split: str = "train",
     ) -> None:
         super().__init__(library, codec.pad, mixture, context, seed, split)
         self.codec, self.plans = codec, codec.plans
 
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
         mixture = self.mixture
-        grid = piece_grid(self.library, self.codec, index, float(1 + rng.uniform(-mixture.stretch, mixture.stretch)))
+        grid = piece_grid(
+            self.library,
+            self.codec,
+            index,
+            float(1 + rng.uniform(-mixture.stretch, mixture.stretch)),
+        )
         semitones = int(rng.integers(-mixture.transpose, mixture.transpose + 1))
         loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
         grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
@@ -212,14 +267,20 @@ class Windows(PieceWindows):
             grid = plainer(grid, self.codec, rng)
         first = 0
         if rng.random() >= mixture.start_share:
-            # A start so late that little of the context would be filled is no use: a note is about three tokens.
-            enough = np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right") - 1
+            # A start so late that little of the context would be filled is no use: a note is about
+            # three tokens.
+            enough = (
+                np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right")
+                - 1
+            )
             first = int(rng.integers(0, max(int(enough), 0) + 1))
         if self.plans and with_melody and grid.feel == "score":
             grid = self.planned(grid, first, rng)
         key = self.codec.melody_key(grid, first) if with_melody else UNKNOWN
         controls = replace(self.controls(index, rng), key=key)
-        return self.codec.encode(grid, controls.tokens(), first, with_melody=with_melody, limit=self.context)
+        return self.codec.encode(
+            grid, controls.tokens(), first, with_melody=with_melody, limit=self.context
+        )
 
     def planned(self, grid: Grid, first: int, rng: np.random.Generator) -> Grid:
         """A grid with as much of a plan as a window from bar ``first`` on is told.
@@ -234,7 +295,9 @@ class Windows(PieceWindows):
         if rng.random() < mixture.figure_share:
             bar = int(rng.integers(0, grid.bars))
             head = tuple(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
-        enough = int(grid.bar_slices[first]) + self.context // 2  # a note is two tokens at the least
+        enough = (
+            int(grid.bar_slices[first]) + self.context // 2
+        )  # a note is two tokens at the least
         last = int(np.searchsorted(grid.bar_slices, enough, side="right"))
         figures = figures_of(codec, grid, range(first, min(last + 1, grid.bars)))
         references = (0,) * first + references_of(figures, figure_of(head) if head else None)
@@ -242,7 +305,9 @@ class Windows(PieceWindows):
         return replace(grid, chords=chords, references=references, figure=head)
 
 
-def padded(ids: list[int], scored: list[bool], context: int, pad: int) -> dict[str, NDArray[np.int64]]:
+def padded(
+    ids: list[int], scored: list[bool], context: int, pad: int
+) -> dict[str, NDArray[np.int64]]:
     """Ids and labels of exactly ``context`` tokens."""
     row = np.full(context, pad, np.int64)
     labels = np.full(context, IGNORE, np.int64)

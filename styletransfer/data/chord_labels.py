@@ -1,11 +1,13 @@
 """Experts' harmony of movements, read from the tables of harmony-labels as chord tables.
 
-A folder of composers' folders, a CSV a movement: ``onset`` and ``duration`` in quarters of the score, ``root`` and
-``bass`` as pitch classes, ``chord_type`` in the letters of the DCML standard. A movement's table bears the name of its
-score and lies in the folder of its composer; Schubert's Winterreise is numbered.
+A folder of composers' folders, a CSV a movement: ``onset`` and ``duration`` in quarters of the
+score, ``root`` and ``bass`` as pitch classes, ``chord_type`` in the letters of the DCML standard. A
+movement's table bears the name of its score and lies in the folder of its composer; Schubert's
+Winterreise is numbered.
 
-A label is of one edition. It is given to scores of :data:`SOURCES` only, and to none that it doesn't fit: where another
-edition has a bar more, what sounds is no longer what is labelled (:func:`fit`).
+A label is of one edition. It is given to scores of :data:`SOURCES` only, and to none that it
+doesn't fit: where another edition has a bar more, what sounds is no longer what is labelled
+(:func:`fit`).
 """
 
 from __future__ import annotations
@@ -46,12 +48,12 @@ QUALITY_OF = {
 """Index into QUALITIES by DCML's name of the type."""
 
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
-"""Semitones from the root of an augmented sixth, as DCML has it, up to the flat sixth: what sounds is a dominant seventh
-on that."""
+"""Semitones from the root of an augmented sixth, as DCML has it, up to the flat sixth: what sounds
+is a dominant seventh on that."""
 
 FITS = 0.65
-"""Share of the sounding time that must be tones of the labelled chord. By composer it is from .82 to .90 where label and
-edition are the same."""
+"""Share of the sounding time that must be tones of the labelled chord. By composer it is from .82
+to .90 where label and edition are the same."""
 
 _WINTERREISE = re.compile(r"Winterreise_D\.911-(\d+)_")
 
@@ -109,7 +111,9 @@ def read_labels(path: Path, bars: BarTable) -> ChordTable:
     table = np.zeros(len(kept), CHORD_DTYPE)
     table["start"] = [onset for onset, _ in kept]
     table["length"] = np.diff([*(onset for onset, _ in kept), end])
-    for name, column in zip(("root", "quality", "bass"), zip(*(chord for _, chord in kept), strict=True), strict=True):
+    for name, column in zip(
+        ("root", "quality", "bass"), zip(*(chord for _, chord in kept), strict=True), strict=True
+    ):
         table[name] = column
     return table
 
@@ -124,7 +128,9 @@ def _chord(row: dict[str, str]) -> tuple[int, int, int]:
 
 
 def fit(chords: ChordTable, notes: NoteTable) -> float:
-    """The share of the notes' sounding time, under a chord, in which they are tones of that chord; 0 without any."""
+    """The share of the notes' sounding time, under a chord, in which they are tones of that chord;
+    0 without any.
+    """
     if not len(chords) or not len(notes):
         return 0.0
     begin = np.asarray(notes["onset"], np.float64)
@@ -136,7 +142,9 @@ def fit(chords: ChordTable, notes: NoteTable) -> float:
     note = np.repeat(np.arange(len(notes)), count)
     chord = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[note]
     stops = starts + chords["length"]
-    overlap = np.clip(np.minimum(end[note], stops[chord]) - np.maximum(begin[note], starts[chord]), 0, None)
+    overlap = np.clip(
+        np.minimum(end[note], stops[chord]) - np.maximum(begin[note], starts[chord]), 0, None
+    )
     overlap[chords["quality"][chord] == NONE] = 0.0
     member = np.zeros((len(chords), 12), bool)
     for index, one in enumerate(chords):

@@ -9,12 +9,21 @@ import urllib.request
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from styletransfer.errors import InputError
 
-MAESTRO_URL = "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip"
-# As the data set's page gives it: https://magenta.tensorflow.org/datasets/maestro (MIDI only, v3.0.0).
+MAESTRO_URL = (
+    "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip"
+)
+# As the data set's page gives it: https://magenta.tensorflow.org/datasets/maestro (MIDI only,
+# v3.0.0).
 MAESTRO_SHA256 = "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
 
 BLOCK = 1 << 16  # bytes a read: a progress bar that moves, and little lost when the line breaks
@@ -22,15 +31,22 @@ TIMEOUT = 30.0  # seconds without a byte
 
 
 def download_maestro(
-    folder: Path | str, *, url: str = MAESTRO_URL, sha256: str = MAESTRO_SHA256, console: Console | None = None
+    folder: Path | str,
+    *,
+    url: str = MAESTRO_URL,
+    sha256: str = MAESTRO_SHA256,
+    console: Console | None = None,
 ) -> Path:
-    """Fetch MAESTRO v3.0.0's MIDI archive (58 MB, CC BY-NC-SA 4.0) into ``folder``, and return the archive's path.
+    """Fetch MAESTRO v3.0.0's MIDI archive (58 MB, CC BY-NC-SA 4.0) into ``folder``, and return the
+    archive's path.
 
-    An archive that is there already, and right, is not fetched again. A download that breaks off leaves ``….part``, and
-    the next call goes on from there. :func:`styletransfer.data.prepare.prepare` takes the archive as it is.
+    An archive that is there already, and right, is not fetched again. A download that breaks off
+    leaves ``….part``, and the next call goes on from there.
+    :func:`styletransfer.data.prepare.prepare` takes the archive as it is.
 
     Raises:
-        InputError: where the server can't be reached, the connection breaks, the disk is full, or the sum is wrong.
+        InputError: where the server can't be reached, the connection breaks, the disk is full, or
+        the sum is wrong.
     """
     target = Path(folder) / url.rsplit("/", 1)[-1]
     part = target.with_name(target.name + ".part")
@@ -39,20 +55,30 @@ def download_maestro(
         if target.exists():
             if file_sha256(target) == sha256:
                 return target
-            raise InputError(f"{target}: it isn't the archive of {url} (wrong checksum); delete it and try again.")
+            raise InputError(
+                f"{target}: it isn't the archive of {url} (wrong checksum); delete it and try again."
+            )
         _fetch(url, part, console or Console(stderr=True))
         found = file_sha256(part)
         if found != sha256:
             part.unlink()
-            raise InputError(f"{url}: the download has the wrong checksum ({found[:12]}…) and was deleted; try again.")
+            raise InputError(
+                f"{url}: the download has the wrong checksum ({found[:12]}…) and was deleted; try again."
+            )
         part.rename(target)
     except urllib.error.HTTPError as error:
-        raise InputError(f"{url}: the server answers {error.code} ({error.reason}); try again later.") from error
+        raise InputError(
+            f"{url}: the server answers {error.code} ({error.reason}); try again later."
+        ) from error
     except urllib.error.URLError as error:
-        raise InputError(f"{url}: it can't be reached ({error.reason}); check the connection, try again.") from error
+        raise InputError(
+            f"{url}: it can't be reached ({error.reason}); check the connection, try again."
+        ) from error
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
         kept = f"{part.stat().st_size / 1e6:.1f} MB are kept, " if part.exists() else ""
-        raise InputError(f"{url}: the connection broke; {kept}run the same command again to go on.") from error
+        raise InputError(
+            f"{url}: the connection broke; {kept}run the same command again to go on."
+        ) from error
     except OSError as error:
         raise InputError(f"{target}: it can't be written ({error.strerror or error}).") from error
     return target
@@ -79,7 +105,10 @@ def _fetch(url: str, part: Path, console: Console) -> None:
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with part.open("ab" if resumed else "wb") as file, Progress(*columns, console=console, transient=True) as bar:
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            Progress(*columns, console=console, transient=True) as bar,
+        ):
             task = bar.add_task("MAESTRO", total=total, completed=have)
             while block := response.read(BLOCK):
                 file.write(block)

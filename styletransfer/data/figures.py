@@ -23,20 +23,29 @@ DOUBT = 3
 
 
 def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:
-    """Figures of excerpts of a piece, (SIZE,) each, at most :data:`MOST_A_PIECE`, evenly spread. An excerpt has
-    :data:`~styletransfer.music.idiom.FEWEST` notes of the melody and of the accompaniment, at the least."""
+    """Figures of excerpts of a piece, (SIZE,) each, at most :data:`MOST_A_PIECE`, evenly spread. An
+    excerpt has :data:`~styletransfer.music.idiom.FEWEST` notes of the melody and of the
+    accompaniment, at the least."""
     rows = []
-    starts = np.arange(0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel])
+    starts = np.arange(
+        0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel]
+    )
     for start in spread(starts.tolist(), MOST_A_PIECE):
         cut = notes[(notes["onset"] >= start) & (notes["onset"] < start + WINDOW[feel])]
         if min(cut["melody"].sum(), (~cut["melody"]).sum()) >= FEWEST:
-            table = make_notes(cut["onset"] - start, cut["duration"], cut["pitch"], melody=cut["melody"])
+            table = make_notes(
+                cut["onset"] - start, cut["duration"], cut["pitch"], melody=cut["melody"]
+            )
             rows.append(figures(table[table["melody"]], table[~table["melody"]], TOGETHER[feel]))
     return rows
 
 
-def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Figures of excerpts of pieces, (excerpts, SIZE), and the piece of each; see :func:`piece_figures`."""
+def excerpt_figures(
+    library: Library, indices: Iterable[int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Figures of excerpts of pieces, (excerpts, SIZE), and the piece of each; see
+    :func:`piece_figures`.
+    """
     rows, pieces = [], []
     for index in indices:
         own = piece_figures(library.notes(index), library.pieces[index].feel)
@@ -46,8 +55,9 @@ def excerpt_figures(library: Library, indices: Iterable[int]) -> tuple[NDArray[n
 
 
 def own_figures(library: Library) -> Own | None:
-    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the fewer they are, and what
-    excerpts usually have by the mean of other content groups; None where there is nothing to measure."""
+    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the
+    fewer they are, and what excerpts usually have by the mean of other content groups; None where
+    there is nothing to measure."""
     idioms = shipped_idioms()
     scores, played = (library.select(split="train", feel=feel) for feel in ("score", "performance"))
     feel: Feel = "score" if len(scores) >= ENOUGH or not played else "performance"
@@ -63,7 +73,10 @@ def own_figures(library: Library) -> Own | None:
     groups = np.array([library.pieces[one].group for one in pieces.tolist()])
     if feel == "score" and len(set(groups.tolist())) > 1:
         each = np.unique(groups)
-        held = [idioms.probability(found[groups == one], Own(mean(groups != one), 0.0)).mean() for one in each]
+        held = [
+            idioms.probability(found[groups == one], Own(mean(groups != one), 0.0)).mean()
+            for one in each
+        ]
         usual = float(np.mean(held))
     return Own(mean(np.ones(len(pieces), bool)), usual)
 

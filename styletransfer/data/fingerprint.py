@@ -1,12 +1,14 @@
 """Content fingerprints: which files are the same piece, whoever played it, whatever it is called.
 
-The fingerprint of a piece is the set of its 12-note exact-pitch n-grams: pitches in onset order, chords sorted from the
-bass up, n-grams with fewer than 6 distinct pitches left out (trills, repeated chords), each hashed to 64 bits. Two
-pieces are compared by containment, ``|A & B| / min(|A|, |B|)``, so that one movement is found inside a whole sonata.
+The fingerprint of a piece is the set of its 12-note exact-pitch n-grams: pitches in onset order,
+chords sorted from the bass up, n-grams with fewer than 6 distinct pitches left out (trills,
+repeated chords), each hashed to 64 bits. Two pieces are compared by containment, ``|A & B| /
+min(|A|, |B|)``, so that one movement is found inside a whole sonata.
 
-A chord, in a performance, is a run of notes with at most ``TOLERANCE`` seconds from one onset to the next: pianists
-spread chords. Measured with the 519 pairs of MAESTRO performances and scores that ASAP's metadata names, against the
-pairs of the 824 scores and 1,276 performances whose composers differ:
+A chord, in a performance, is a run of notes with at most ``TOLERANCE`` seconds from one onset to
+the next: pianists spread chords. Measured with the 519 pairs of MAESTRO performances and scores
+that ASAP's metadata names, against the pairs of the 824 scores and 1,276 performances whose
+composers differ:
 
 =========  ================  ===============  =============================================
 tolerance  true pairs ≥ .05  5th percentile   pairs of different composers ≥ .05 (of 1 M)
@@ -16,22 +18,26 @@ none       53.0 %            .001             3
 50 ms      100 %             .171             5, the same ones
 =========  ================  ===============  =============================================
 
-Shorter n-grams and n-grams of the top or bottom voice alone find no more true pairs, and more false ones.
+Shorter n-grams and n-grams of the top or bottom voice alone find no more true pairs, and more false
+ones.
 
-A piece in another key, which training's transpositions would make the same, is found by n-grams of the intervals, which
-other pieces share more often: among the 2,036 pieces of all three sources no pair beyond those above has more than .06,
-while Bach's chorales in two keys have .2 to .98 (401 of them; other of the same hymns have up to .19).
+A piece in another key, which training's transpositions would make the same, is found by n-grams of
+the intervals, which other pieces share more often: among the 2,036 pieces of all three sources no
+pair beyond those above has more than .06, while Bach's chorales in two keys have .2 to .98 (401 of
+them; other of the same hymns have up to .19).
 
-A song that was set twice shares its tune only. Tunes are compared by n-grams of intervals with some leaps among them, as
-scales are in every piece, and only where one of the two is a song. Among the 5,182 scores of pretrain/README.md 49 pairs
-that nothing else finds have :data:`SAME_TUNE` or more, and where titles tell, they are the same hymn or folk song (*Niech
-nam żyje gospodarz* twice, *Vater unser im Himmelreich* in a chorale and in a hymnal); from .45 down, singing exercises
-in thirds are like Chopin's studies, and from .3 like half of Mozart.
+A song that was set twice shares its tune only. Tunes are compared by n-grams of intervals with some
+leaps among them, as scales are in every piece, and only where one of the two is a song. Among the
+5,182 scores of pretrain/README.md 49 pairs that nothing else finds have :data:`SAME_TUNE` or more,
+and where titles tell, they are the same hymn or folk song (*Niech nam żyje gospodarz* twice, *Vater
+unser im Himmelreich* in a chorale and in a hymnal); from .45 down, singing exercises in thirds are
+like Chopin's studies, and from .3 like half of Mozart.
 
-A transcription has little of its song, but a source that calls it an arrangement says whose song it is. Among that
-composer's, shorter n-grams tell: of Liszt's performances in MAESTRO, *Der Müller und der Bach*, *Aufenthalt* and *Erlkönig*
-have .047, .039 and .019 of the songs' 8-note n-grams (.029, .018, .004 of those of 12), other songs by Schubert at most
-.007. *Die Forelle* and *Horch, horch* aren't found: Liszt leaves no chord as it was.
+A transcription has little of its song, but a source that calls it an arrangement says whose song it
+is. Among that composer's, shorter n-grams tell: of Liszt's performances in MAESTRO, *Der Müller und
+der Bach*, *Aufenthalt* and *Erlkönig* have .047, .039 and .019 of the songs' 8-note n-grams (.029,
+.018, .004 of those of 12), other songs by Schubert at most .007. *Die Forelle* and *Horch, horch*
+aren't found: Liszt leaves no chord as it was.
 """
 
 from __future__ import annotations
@@ -81,22 +87,25 @@ def fingerprint(
         distinct: pitches that an n-gram needs at least.
         intervals: from note to note in place of the pitches, so that the key doesn't matter.
 
-    Music that is too short or too monotonous for any n-gram gets one hash of all its pitches, so that copies of it are
-    still found.
+    Music that is too short or too monotonous for any n-gram gets one hash of all its pitches, so
+    that copies of it are still found.
     """
     sequence = pitch_sequence(onset, pitch, TOLERANCE[feel])
     if not len(sequence):
         return np.zeros(0, np.uint64)
     if len(sequence) >= n:
         windows = np.lib.stride_tricks.sliding_window_view(sequence, n)
-        windows = windows[(np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1 >= distinct]
+        windows = windows[
+            (np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1 >= distinct
+        ]
         if len(windows):
             return np.unique(_hash(_told(windows, intervals)))
     return _hash(_told(sequence[None], intervals))
 
 
 def tune_print(onset: NDArray[np.floating], pitch: NDArray[np.integer], n: int = N) -> Fingerprint:
-    """The sorted hashes of a score's tune, (n-grams,), each once: its intervals, so that the key doesn't matter.
+    """The sorted hashes of a score's tune, (n-grams,), each once: its intervals, so that the key
+    doesn't matter.
 
     Empty where the tune is too short, or moves too evenly, to be known again.
     """
@@ -111,16 +120,22 @@ def tune_print(onset: NDArray[np.floating], pitch: NDArray[np.integer], n: int =
 
 
 def _told(windows: NDArray[np.uint8], intervals: bool) -> NDArray[np.uint8]:
-    return windows[:, 1:] - windows[:, :-1] if intervals else windows  # modulo 256: each interval is another number
+    return (
+        windows[:, 1:] - windows[:, :-1] if intervals else windows
+    )  # modulo 256: each interval is another number
 
 
-def pitch_sequence(onset: NDArray[np.floating], pitch: NDArray[np.integer], tolerance: float) -> NDArray[np.uint8]:
+def pitch_sequence(
+    onset: NDArray[np.floating], pitch: NDArray[np.integer], tolerance: float
+) -> NDArray[np.uint8]:
     """Pitches (notes,) in onset order with chords sorted from the bass up.
 
     A chord is a run of notes of which each begins at most ``tolerance`` after the one before.
     """
     order = np.argsort(onset, kind="stable")
-    chord = np.concatenate([[0], np.cumsum(np.diff(onset[order]) > tolerance)]) if len(order) else order
+    chord = (
+        np.concatenate([[0], np.cumsum(np.diff(onset[order]) > tolerance)]) if len(order) else order
+    )
     ordered = pitch[order].astype(np.uint8)
     return np.asarray(ordered[np.lexsort((ordered, chord))])
 
@@ -141,10 +156,13 @@ def containment(a: Fingerprint, b: Fingerprint) -> float:
     return len(np.intersect1d(a, b, assume_unique=True)) / smaller if smaller else 0.0
 
 
-def similar_pairs(prints: Sequence[Fingerprint], threshold: float = SAME_PIECE) -> list[tuple[int, int, float]]:
+def similar_pairs(
+    prints: Sequence[Fingerprint], threshold: float = SAME_PIECE
+) -> list[tuple[int, int, float]]:
     """All pairs (i, j, containment) with i < j and a containment of at least ``threshold``, sorted.
 
-    An inverted index: only n-grams that two pieces share cost anything. 2,100 pieces take about two seconds.
+    An inverted index: only n-grams that two pieces share cost anything. 2,100 pieces take about two
+    seconds.
     """
     if len(prints) < 2:
         return []
@@ -164,9 +182,11 @@ def same_pieces(
     tunes: Sequence[Fingerprint] = (),
     songs: Sequence[bool] = (),
 ) -> list[tuple[int, int, float]]:
-    """The pairs (i, j, containment) that are the same piece, by fingerprints of pitches or, in any key, of intervals.
+    """The pairs (i, j, containment) that are the same piece, by fingerprints of pitches or, in any
+    key, of intervals.
 
-    With ``tunes``, fingerprints of each piece's melody, and ``songs``, which pieces are songs: the same tunes, too.
+    With ``tunes``, fingerprints of each piece's melody, and ``songs``, which pieces are songs: the
+    same tunes, too.
     """
     found = {*similar_pairs(pitches, SAME_PIECE), *similar_pairs(intervals, SAME_SHAPE)}
     return sorted(found | {*same_tunes(tunes, songs)})
@@ -174,7 +194,9 @@ def same_pieces(
 
 def same_tunes(tunes: Sequence[Fingerprint], songs: Sequence[bool]) -> list[tuple[int, int, float]]:
     """The pairs (i, j, containment) of a song and another setting of its tune."""
-    return [(i, j, value) for i, j, value in similar_pairs(tunes, SAME_TUNE) if songs[i] or songs[j]]
+    return [
+        (i, j, value) for i, j, value in similar_pairs(tunes, SAME_TUNE) if songs[i] or songs[j]
+    ]
 
 
 def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
@@ -187,7 +209,9 @@ def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
 
 
 def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
-    """How many n-grams each pair of pieces shares, as a sparse symmetric matrix (pieces, pieces)."""
+    """How many n-grams each pair of pieces shares, as a sparse symmetric matrix (pieces,
+    pieces).
+    """
     owner = np.repeat(np.arange(len(prints)), [len(one) for one in prints])
     if not len(owner):
         return coo_matrix((len(prints), len(prints)), dtype=np.int32)
@@ -200,7 +224,9 @@ def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
 
 
 def groups(count: int, pairs: Sequence[tuple[int, int, float]]) -> NDArray[np.int64]:
-    """Group numbers (count,) of pieces: connected components over ``pairs``. A group's number is its smallest piece."""
+    """Group numbers (count,) of pieces: connected components over ``pairs``. A group's number is
+    its smallest piece.
+    """
     rows, columns = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     graph = coo_matrix((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
     _, label = connected_components(graph, directed=False)

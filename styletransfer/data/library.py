@@ -1,4 +1,5 @@
-"""A prepared data set: every note of every piece in one file, with a manifest that says what is what.
+"""A prepared data set: every note of every piece in one file, with a manifest that says what is
+what.
 
 A folder of four files, written by :mod:`styletransfer.data.prepare`:
 
@@ -50,18 +51,22 @@ PACKED_NOTE_DTYPE = np.dtype(
     ]
 )
 
-PACKED_BAR_DTYPE = np.dtype([("start", "<f4"), ("length", "<f4"), ("numerator", "u1"), ("denominator", "u1")])
+PACKED_BAR_DTYPE = np.dtype(
+    [("start", "<f4"), ("length", "<f4"), ("numerator", "u1"), ("denominator", "u1")]
+)
 
 
 @dataclass(frozen=True)
 class PieceInfo:
     """One row of the manifest.
 
-    ``id`` is source/file, ``file`` the path inside its source, ``title`` and ``composer`` (an id of the catalogue or
-    ``unknown``) what the source's table says. ``group`` is the id of the first piece with the same content. ``notes``,
-    ``bars`` and ``chords`` are (start, stop) rows of the arrays; ``quarters_per_minute`` is the tempo at the start of
-    the file (meaningless for a performance), ``seconds`` the length. ``tune`` is ``part`` where the melody is a part of
-    its own that others accompany (a song), ``texture`` where it was found in what two hands play, or is all there is.
+    ``id`` is source/file, ``file`` the path inside its source, ``title`` and ``composer`` (an id of
+    the catalogue or ``unknown``) what the source's table says. ``group`` is the id of the first
+    piece with the same content. ``notes``, ``bars`` and ``chords`` are (start, stop) rows of the
+    arrays; ``quarters_per_minute`` is the tempo at the start of the file (meaningless for a
+    performance), ``seconds`` the length. ``tune`` is ``part`` where the melody is a part of its own
+    that others accompany (a song), ``texture`` where it was found in what two hands play, or is all
+    there is.
     """
 
     id: str
@@ -90,8 +95,8 @@ class PieceInfo:
 class Manifest:
     """What ``manifest.json`` holds.
 
-    ``left_out`` are (id, reason) pairs; ``moved`` the ids of pieces that left an official split because of a twin in
-    another; ``remarks`` sentences that whoever prepares should see.
+    ``left_out`` are (id, reason) pairs; ``moved`` the ids of pieces that left an official split
+    because of a twin in another; ``remarks`` sentences that whoever prepares should see.
     """
 
     pieces: tuple[PieceInfo, ...]
@@ -105,7 +110,9 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as JSON, a line a piece."""
         rows = ",\n  ".join(json.dumps(asdict(piece), ensure_ascii=False) for piece in self.pieces)
-        head = {"kind": KIND} | {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pieces"}
+        head = {"kind": KIND} | {
+            item.name: getattr(self, item.name) for item in fields(self) if item.name != "pieces"
+        }
         body = json.dumps(head, ensure_ascii=False, indent=1)
         return f'{body[:-2]},\n "pieces": [\n  {rows}\n ]\n}}\n'
 
@@ -113,7 +120,10 @@ class Manifest:
     def from_json(cls, data: dict[str, Any]) -> Manifest:
         """The inverse of :meth:`to_json`, from the parsed JSON."""
         rows = ("notes", "bars", "chords")
-        pieces = tuple(PieceInfo(**{**row, **{name: tuple(row[name]) for name in rows}}) for row in data["pieces"])
+        pieces = tuple(
+            PieceInfo(**{**row, **{name: tuple(row[name]) for name in rows}})
+            for row in data["pieces"]
+        )
         return cls(
             pieces=pieces,
             hash=data["hash"],
@@ -134,7 +144,9 @@ class Manifest:
         return dict(sorted(result.items()))
 
     def summary(self) -> str:
-        """A table of pieces by composer, feel and split, and what was left out, for people to read."""
+        """A table of pieces by composer, feel and split, and what was left out, for people to
+        read.
+        """
         columns = [(feel, split) for feel in ("performance", "score") for split in SPLITS]
         counts = self.counts()
         lines = [f"{'':<14}{'performances':>24}{'scores':>24}{'notes':>12}"]
@@ -142,10 +154,14 @@ class Manifest:
         for composer in sorted({piece.composer for piece in self.pieces}):
             cells = [counts.get((composer, *column), (0, 0, 0.0))[0] for column in columns]
             notes = sum(value[1] for key, value in counts.items() if key[0] == composer)
-            lines.append(f"{composer:<14}" + "".join(f"{cell:>8}" for cell in cells) + f"{notes:>12,}")
+            lines.append(
+                f"{composer:<14}" + "".join(f"{cell:>8}" for cell in cells) + f"{notes:>12,}"
+            )
         totals = Counter((piece.feel, piece.split) for piece in self.pieces)
         notes = sum(piece.count for piece in self.pieces)
-        lines.append(f"{'all':<14}" + "".join(f"{totals[column]:>8}" for column in columns) + f"{notes:>12,}")  # type: ignore[index]
+        lines.append(
+            f"{'all':<14}" + "".join(f"{totals[column]:>8}" for column in columns) + f"{notes:>12,}"
+        )  # type: ignore[index]
         reasons = Counter(reason.split(":")[0] for _, reason in self.left_out)
         lines += [f"left out, {reason}: {count}" for reason, count in sorted(reasons.items())]
         if self.moved:
@@ -155,7 +171,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Library:
-    """A prepared data set, opened for reading. ``notes.npy`` is memory-mapped: opening costs no memory."""
+    """A prepared data set, opened for reading. ``notes.npy`` is memory-mapped: opening costs no
+    memory.
+    """
 
     path: Path
     manifest: Manifest
@@ -172,15 +190,20 @@ class Library:
             verify: recompute the hash over all files (0.2 s for 7 M notes).
 
         Raises:
-            InputError: if the folder isn't a prepared data set of this version, or its files don't match its hash.
+            InputError: if the folder isn't a prepared data set of this version, or its files don't
+            match its hash.
         """
         path = Path(path)
         if not is_prepared(path):
-            raise InputError(f"{path}: not a prepared data set; make one with `styletransfer data prepare`.")
+            raise InputError(
+                f"{path}: not a prepared data set; make one with `styletransfer data prepare`."
+            )
         data = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         if data.get("version") != VERSION:
             found = data.get("version")
-            raise InputError(f"{path}: prepared data of version {found}, not {VERSION}; prepare it again.")
+            raise InputError(
+                f"{path}: prepared data of version {found}, not {VERSION}; prepare it again."
+            )
         try:
             manifest = Manifest.from_json(data)
             found = content_hash(path, manifest.pieces) if verify else manifest.hash
@@ -188,9 +211,13 @@ class Library:
             bars = np.load(path / "bars.npy")
             chords = np.load(path / "chords.npy")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: damaged prepared data ({error}); prepare it again from its sources.") from error
+            raise InputError(
+                f"{path}: damaged prepared data ({error}); prepare it again from its sources."
+            ) from error
         if found != manifest.hash:
-            raise InputError(f"{path}: its files don't match its manifest's hash; prepare it again from its sources.")
+            raise InputError(
+                f"{path}: its files don't match its manifest's hash; prepare it again from its sources."
+            )
         return cls(path, manifest, notes, bars, chords)
 
     @property
@@ -207,7 +234,9 @@ class Library:
         return len(self.pieces)
 
     def notes(self, i: int) -> NoteTable:
-        """Notes of piece ``i``, read-only, ``PACKED_NOTE_DTYPE``: seconds or quarters by the piece's feel."""
+        """Notes of piece ``i``, read-only, ``PACKED_NOTE_DTYPE``: seconds or quarters by the
+        piece's feel.
+        """
         start, stop = self.pieces[i].notes
         return self._notes[start:stop]
 
@@ -222,12 +251,25 @@ class Library:
         return self._chords[start:stop]
 
     def view(
-        self, indices: Iterable[int], *, era: str | None = None, composer: str | None = None, split: str | None = None
+        self,
+        indices: Iterable[int],
+        *,
+        era: str | None = None,
+        composer: str | None = None,
+        split: str | None = None,
     ) -> Library:
-        """Some of the pieces, under another era, composer or split where one is given; the arrays are shared."""
-        labels = {key: value for key, value in (("era", era), ("composer", composer), ("split", split)) if value is not None}
+        """Some of the pieces, under another era, composer or split where one is given; the arrays
+        are shared.
+        """
+        labels = {
+            key: value
+            for key, value in (("era", era), ("composer", composer), ("split", split))
+            if value is not None
+        }
         pieces = tuple(replace(self.pieces[i], **labels) for i in indices)  # type: ignore[arg-type]  # an era may be a free one
-        chosen = hashlib.sha256(json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()).hexdigest()
+        chosen = hashlib.sha256(
+            json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()
+        ).hexdigest()
         return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))
 
     def without_held_out(self) -> Library:
@@ -241,8 +283,14 @@ class Library:
         pieces = []
         for library in (self, other):
             for i, piece in enumerate(library.pieces):
-                own = {"notes": library.notes(i), "bars": library.bars(i), "chords": library.chords(i)}
-                rows = {name: (stops[name], stops[name] + len(table)) for name, table in own.items()}
+                own = {
+                    "notes": library.notes(i),
+                    "bars": library.bars(i),
+                    "chords": library.chords(i),
+                }
+                rows = {
+                    name: (stops[name], stops[name] + len(table)) for name, table in own.items()
+                }
                 for name, table in own.items():
                     tables[name].append(table)
                     stops[name] = rows[name][1]
@@ -273,9 +321,13 @@ class Library:
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only then."""
+    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only
+    then.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("partial", "old"))
+    partial, old = (
+        out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("partial", "old")
+    )
     try:
         write(partial)
         if out.exists():
@@ -301,7 +353,9 @@ def _choice(value: str | Iterable[str] | None) -> set[str] | None:
 def is_prepared(path: Path) -> bool:
     """Whether a folder is a prepared data set, of any version."""
     try:
-        return bool(json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == KIND)
+        return bool(
+            json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == KIND
+        )
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -319,9 +373,11 @@ def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
 
 
 def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
-    """Mark the notes of the accompaniment that double the melody, as a mask over a score's notes (notes,).
+    """Mark the notes of the accompaniment that double the melody, as a mask over a score's notes
+    (notes,).
 
-    Such a note begins with a note of the melody and has its pitch, or, with ``octaves``, its pitch class.
+    Such a note begins with a note of the melody and has its pitch, or, with ``octaves``, its pitch
+    class.
     """
     melody = notes["melody"]
     pitch = notes["pitch"].astype(np.int64) % (12 if octaves else 128)
@@ -331,7 +387,11 @@ def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
 
 
 def training_sequences(library: Library) -> Iterator[NoteSequence]:
-    """The training pieces of a library and their accompaniments, for :meth:`styletransfer.music.copies.Copies.build`."""
+    """The training pieces of a library and their accompaniments, for
+    :meth:`styletransfer.music.copies.Copies.build`.
+    """
     for i in library.select(split="train"):
         for accompaniment in (False, True):
-            yield packed_sequence(library.notes(i), library.pieces[i].feel, accompaniment=accompaniment)
+            yield packed_sequence(
+                library.notes(i), library.pieces[i].feel, accompaniment=accompaniment
+            )

@@ -1,4 +1,6 @@
-"""Training windows for plain MidiTok tokenizers: stretches of pieces as they are, without a melody."""
+"""Training windows for plain MidiTok tokenizers: stretches of pieces as they are, without a
+melody.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def piece_table(library: Library, index: int) -> tuple[Feel, NoteTable, BarTable
 def training_tables(
     library: Library, notes: int, mixture: MixtureConfig | None = None
 ) -> Iterator[tuple[Feel, NoteTable, BarTable, float]]:
-    """Whole training pieces, spread evenly over the list, of about so many notes together; only of what is trained on."""
+    """Whole training pieces, spread evenly over the list, of about so many notes together; only of
+    what is trained on.
+    """
     share = 0.5 if mixture is None else mixture.score_share
     pool = library.select(split="train", feel={0.0: "performance", 1.0: "score"}.get(share))
     total = sum(library.pieces[index].count for index in pool)
@@ -37,7 +41,9 @@ def training_tables(
 
 
 class PlainWindows(PieceWindows):
-    """Windows of a MidiTok tokenizer; all after controls, metre and tempo is learnt. ``melody_share`` means nothing."""
+    """Windows of a MidiTok tokenizer; all after controls, metre and tempo is learnt.
+    ``melody_share`` means nothing.
+    """
 
     def __init__(
         self,
@@ -59,7 +65,11 @@ class PlainWindows(PieceWindows):
         if rng.random() >= self.mixture.start_share:
             first = int(rng.integers(0, max(len(notes) - self.context // 4, 0) + 1))
         if feel == "score" and first:  # from a bar line, so that the metre holds
-            bars = bars[max(int(np.searchsorted(bars["start"], notes["onset"][first], side="right")) - 1, 0) :]
+            bars = bars[
+                max(
+                    int(np.searchsorted(bars["start"], notes["onset"][first], side="right")) - 1, 0
+                ) :
+            ]
             first = int(np.searchsorted(notes["onset"], bars["start"][0]))
         notes = notes[first:]
         if feel == "performance" and first:
@@ -75,8 +85,12 @@ class PlainWindows(PieceWindows):
         return ids, [position >= opening for position in range(len(ids))]
 
 
-def varied(feel: Feel, notes: NoteTable, mixture: MixtureConfig, rng: np.random.Generator) -> NoteTable:
-    """A copy of a table, transposed (less where a note would leave the keyboard), louder or softer, faster or slower."""
+def varied(
+    feel: Feel, notes: NoteTable, mixture: MixtureConfig, rng: np.random.Generator
+) -> NoteTable:
+    """A copy of a table, transposed (less where a note would leave the keyboard), louder or softer,
+    faster or slower.
+    """
     notes = notes.copy()
     if feel == "performance":
         stretch = 1 + rng.uniform(-mixture.stretch, mixture.stretch)

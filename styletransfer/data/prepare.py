@@ -1,6 +1,7 @@
 """Files to a prepared data set: read, mark the melody, find duplicates, split by content, write.
 
-See :mod:`styletransfer.data.library` for what is written, :mod:`styletransfer.data.splits` for the splits.
+See :mod:`styletransfer.data.library` for what is written, :mod:`styletransfer.data.splits` for the
+splits.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ from styletransfer.music.composers import UNKNOWN, composer_id, era_of
 from styletransfer.music.melody import extract_melody, tune_kind
 from styletransfer.music.notes import BarTable, Feel, NoteTable
 
-# Two scores are engravings of the same movement if they share this much of all their n-grams (Jaccard). Measured on the
-# keyboard scores and ASAP: 71 pairs of the same movement have .23 to 1.0; the next two, sarabandes and their ornamented
-# versions, .09 and .03. Two performances, in contrast, are copies only if they agree in every onset and velocity.
+# Two scores are engravings of the same movement if they share this much of all their n-grams
+# (Jaccard). Measured on the keyboard scores and ASAP: 71 pairs of the same movement have .23 to
+# 1.0; the next two, sarabandes and their ornamented versions, .09 and .03. Two performances, in
+# contrast, are copies only if they agree in every onset and velocity.
 SAME_ENGRAVING = 0.2
 
 _HEARD = ["onset", "duration", "pitch", "velocity"]
@@ -63,11 +65,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PreparedPiece:
-    """One file, read: packed arrays, fingerprints of pitches, of intervals, and of a score's tune, and what the manifest
-    wants to know.
+    """One file, read: packed arrays, fingerprints of pitches, of intervals, and of a score's tune,
+    and what the manifest wants to know.
 
-    ``fits`` says how well the experts' labels fit, where there are any (:func:`styletransfer.data.chord_labels.fit`);
-    where they do, ``chords`` are theirs.
+    ``fits`` says how well the experts' labels fit, where there are any
+    (:func:`styletransfer.data.chord_labels.fit`); where they do, ``chords`` are theirs.
     """
 
     notes: NoteTable
@@ -93,21 +95,25 @@ def prepare(
     workers: int | None = None,
     labels: Path | None = None,
 ) -> Manifest:
-    """Prepare sources for training, as one folder that :class:`~styletransfer.data.library.Library` opens.
+    """Prepare sources for training, as one folder that :class:`~styletransfer.data.library.Library`
+    opens.
 
     Args:
-        sources: folders, archives, or folders of music21's corpus (``corpus:bach``); where two scores are the same
-            movement, the one of the earlier source is kept.
-        out: the folder to write; an older prepared data set there is replaced, anything else is refused.
-        composers_csv: a table for a single source of the user's: columns file, composer, and perhaps title and split.
+        sources: folders, archives, or folders of music21's corpus (``corpus:bach``); where two
+            scores are the same movement, the one of the earlier source is kept.
+        out: the folder to write; an older prepared data set there is replaced, anything else is
+        refused.
+        composers_csv: a table for a single source of the user's: columns file, composer, and
+        perhaps title and split.
         feel: overrules the feel that a source implies, or that a file's onsets suggest.
         progress: called with (files done, files in all).
         workers: processes; by default one for each core.
-        labels: a folder of experts' harmony (see :mod:`styletransfer.data.chord_labels`); the chords of all other scores
-            are recognised.
+        labels: a folder of experts' harmony (see :mod:`styletransfer.data.chord_labels`); the
+            chords of all other scores are recognised.
 
     Raises:
-        InputError: where a source can't be read, no file is usable, or ``out`` is something else's folder.
+        InputError: where a source can't be read, no file is usable, or ``out`` is something else's
+        folder.
         ValueError: if a piece would be in two splits at once (it can't).
     """
     out = Path(out)
@@ -115,7 +121,9 @@ def prepare(
         raise InputError(f"{out}: it exists and isn't a prepared data set; name another folder.")
     paths = [Path(source) for source in sources]
     if composers_csv is not None and len(paths) != 1:
-        raise InputError(f"{composers_csv}: a table of composers goes with a single source, not {len(paths)}.")
+        raise InputError(
+            f"{composers_csv}: a table of composers goes with a single source, not {len(paths)}."
+        )
     if labels is not None and not labels.is_dir():
         raise InputError(f"{labels}: no such folder of chord labels.")
     with ExitStack() as stack:
@@ -125,14 +133,23 @@ def prepare(
             files += source_files(folder, source_name(path), composers_csv=composers_csv, feel=feel)
         files = _unique_ids(files)
         results = _read_all(files, progress, workers, labels)
-    left_out = [(file.id, result) for file, result in zip(files, results, strict=True) if isinstance(result, str)]
-    kept = [(file, one) for file, one in zip(files, results, strict=True) if not isinstance(one, str)]
+    left_out = [
+        (file.id, result)
+        for file, result in zip(files, results, strict=True)
+        if isinstance(result, str)
+    ]
+    kept = [
+        (file, one) for file, one in zip(files, results, strict=True) if not isinstance(one, str)
+    ]
     if not kept:
         reasons = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise InputError(f"{', '.join(map(str, paths))}: no piece could be read{reasons}.")
     pairs = similar_pairs([one.print for _, one in kept])
     copies = _copies(kept, pairs)
-    left_out += [(kept[copy][0].id, f"duplicate: of {kept[first][0].id}") for copy, first in sorted(copies.items())]
+    left_out += [
+        (kept[copy][0].id, f"duplicate: of {kept[first][0].id}")
+        for copy, first in sorted(copies.items())
+    ]
     stay = [index for index in range(len(kept)) if index not in copies]
     left = [kept[index][1] for index in stay]
     shapes = similar_pairs([one.shape for one in left], SAME_SHAPE)
@@ -140,8 +157,13 @@ def prepare(
     arranged = _transcriptions([kept[index] for index in stay])
     pairs = sorted({*_inherited(pairs, copies, stay), *shapes, *tunes, *arranged})
     for copy, first in copies.items():
-        if splits := [split for index in (copy, first) if (split := kept[index][0].split) is not None]:
-            kept[first] = (replace(kept[first][0], split=max(splits, key=SPLITS.index)), kept[first][1])
+        if splits := [
+            split for index in (copy, first) if (split := kept[index][0].split) is not None
+        ]:
+            kept[first] = (
+                replace(kept[first][0], split=max(splits, key=SPLITS.index)),
+                kept[first][1],
+            )
     kept = [kept[index] for index in stay]
     remarks = [] if labels is None else _about_labels(labels, kept)
     return _finish(kept, pairs, out, [source_name(path) for path in paths], left_out, remarks)
@@ -151,7 +173,9 @@ def _about_labels(labels: Path, kept: list[tuple[SourceFile, PreparedPiece]]) ->
     """What became of the experts' labels, in a sentence or two."""
     given = [(file.id, one.fits) for file, one in kept if one.fits is not None]
     refused = [f"{name} ({share:.2f})" for name, share in given if share < FITS]
-    remarks = [f"{labels}: chords of {len(given) - len(refused)} pieces are the experts'; all others are recognised."]
+    remarks = [
+        f"{labels}: chords of {len(given) - len(refused)} pieces are the experts'; all others are recognised."
+    ]
     if refused:
         remarks.append(f"{labels}: not used, since they don't fit the notes: {', '.join(refused)}.")
     return remarks
@@ -167,7 +191,9 @@ def _finish(
 ) -> Manifest:
     """Split, check, and write."""
     ids = [file.id for file, _ in kept]
-    plan = assign_splits(ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs)
+    plan = assign_splits(
+        ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs
+    )
     read = [one for _, one in kept]
     same = same_pieces(
         [one.print for one in read],
@@ -213,7 +239,9 @@ def _finish(
     return _write(out, manifest, notes, bars, chords)
 
 
-def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chords: ChordTable) -> Manifest:
+def _write(
+    out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chords: ChordTable
+) -> Manifest:
     """Write the folder under a temporary name, then rename it into place."""
     written = manifest
 
@@ -225,13 +253,17 @@ def _write(out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chor
         np.save(partial / "chords.npy", chords)
         written = replace(manifest, hash=content_hash(partial, manifest.pieces))
         # names that aren't UTF-8 as JSON escapes
-        (partial / "manifest.json").write_text(written.to_json(), encoding="utf-8", errors="backslashreplace")
+        (partial / "manifest.json").write_text(
+            written.to_json(), encoding="utf-8", errors="backslashreplace"
+        )
 
     write_folder(out, write)
     return written
 
 
-def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None, labels: Path | None = None) -> PreparedPiece:
+def read_piece(
+    path: Path, feel: Feel | None = None, tune: int | None = None, labels: Path | None = None
+) -> PreparedPiece:
     """Read one file, or one tune of a book: pedal, melody, chords, fingerprint, packed.
 
     ``labels`` is the table of an expert's chords, used where it fits the notes.
@@ -260,7 +292,10 @@ def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None, la
         if fits is None or fits < FITS:
             chords = recognise(notes, bars)
 
-    marks, shape = (fingerprint(notes["onset"], notes["pitch"], piece.feel, intervals=one) for one in (False, True))
+    marks, shape = (
+        fingerprint(notes["onset"], notes["pitch"], piece.feel, intervals=one)
+        for one in (False, True)
+    )
     melody = notes[notes["melody"]]
     return PreparedPiece(
         notes=notes,
@@ -270,7 +305,9 @@ def read_piece(path: Path, feel: Feel | None = None, tune: int | None = None, la
         seconds=piece.length_seconds,
         print=marks,
         shape=shape,
-        melody=np.zeros(0, np.uint64) if performed else tune_print(melody["onset"], melody["pitch"]),
+        melody=np.zeros(0, np.uint64)
+        if performed
+        else tune_print(melody["onset"], melody["pitch"]),
         tune=tune_kind(piece, notes["melody"]),
         chords=chords,
         fits=fits,
@@ -281,7 +318,9 @@ Job = tuple[Path, Feel | None, int | None, Path | None]
 
 
 def _read_one(job: Job) -> PreparedPiece | str:
-    """A piece, or the reason why there is none: a broken file must not stop the other two thousand."""
+    """A piece, or the reason why there is none: a broken file must not stop the other two
+    thousand.
+    """
     path, feel, tune, labels = job
     if not path.is_file():
         return "missing: the source's table names it, but it isn't there"
@@ -297,7 +336,13 @@ def _read_all(
     files: list[SourceFile], progress: Progress | None, workers: int | None, labels: Path | None
 ) -> list[PreparedPiece | str]:
     jobs: list[Job] = [
-        (file.path, file.feel, file.tune, label_file(labels, file.source, file.file) if labels else None) for file in files
+        (
+            file.path,
+            file.feel,
+            file.tune,
+            label_file(labels, file.source, file.file) if labels else None,
+        )
+        for file in files
     ]
     workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // CHUNK))
     if workers <= 1:
@@ -307,7 +352,9 @@ def _read_all(
         return _collect(pool.map(_read_one, jobs, chunksize=CHUNK), len(jobs), progress)
 
 
-def _collect(results: Iterator[PreparedPiece | str], total: int, progress: Progress | None) -> list[PreparedPiece | str]:
+def _collect(
+    results: Iterator[PreparedPiece | str], total: int, progress: Progress | None
+) -> list[PreparedPiece | str]:
     done: list[PreparedPiece | str] = []
     for result in results:
         done.append(result)
@@ -339,7 +386,9 @@ def _copies(kept: list[tuple[SourceFile, PreparedPiece]], pairs: list[Pair]) -> 
             continue
         shared = value * min(len(a.print), len(b.print))
         jaccard = shared / (len(a.print) + len(b.print) - shared)
-        if np.array_equal(a.notes[_HEARD], b.notes[_HEARD]) or (a.feel == "score" and jaccard >= SAME_ENGRAVING):
+        if np.array_equal(a.notes[_HEARD], b.notes[_HEARD]) or (
+            a.feel == "score" and jaccard >= SAME_ENGRAVING
+        ):
             copies[j] = i
     return copies
 
@@ -370,7 +419,9 @@ def _transcriptions(kept: list[tuple[SourceFile, PreparedPiece]]) -> list[Pair]:
 
 
 def _inherited(pairs: list[Pair], copies: dict[int, int], stay: list[int]) -> list[Pair]:
-    """Pairs among the pieces that stay, renumbered; the first of several copies takes over the twins of the others."""
+    """Pairs among the pieces that stay, renumbered; the first of several copies takes over the
+    twins of the others.
+    """
     place = {old: new for new, old in enumerate(stay)}
     best: dict[tuple[int, int], float] = {}
     for i, j, value in pairs:

@@ -1,16 +1,18 @@
-"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, any folder, or music21's corpus, as one list of
-files with labels.
+"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, any folder, or music21's
+corpus, as one list of files with labels.
 
-A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the table inside:
-``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with ``file`` and ``composer`` (the keyboard
-scores, or a user's own table, of which title, split, era, born and died are read, too, where it has them). Of a tune
-book each tune is a file of its own: ``book.abc#12``.
+A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the
+table inside: ``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with
+``file`` and ``composer`` (the keyboard scores, or a user's own table, of which title, split, era,
+born and died are read, too, where it has them). Of a tune book each tune is a file of its own:
+``book.abc#12``.
 
-``corpus:bach`` and the like are folders of the scores that are installed with music21. **They are not all free:** "Some
-encodings included in the corpus may not be used for commercial uses or have other restrictions: please see the licenses
-embedded in individual compositions or directories" (its ``corpus/license.txt``). For instance, the three kern files of
-``bach`` say "Copyright 1994, Center for Computer Assisted Research in the Humanities", those of ``palestrina``
-"Copyright 2000, John Miller. Rights to all derivative electronic formats reserved"; ``josquin`` is under the GNU General
+``corpus:bach`` and the like are folders of the scores that are installed with music21. **They are
+not all free:** "Some encodings included in the corpus may not be used for commercial uses or have
+other restrictions: please see the licenses embedded in individual compositions or directories" (its
+``corpus/license.txt``). For instance, the three kern files of ``bach`` say "Copyright 1994, Center
+for Computer Assisted Research in the Humanities", those of ``palestrina`` "Copyright 2000, John
+Miller. Rights to all derivative electronic formats reserved"; ``josquin`` is under the GNU General
 Public License, ``essenFolksong`` for non-commercial use. Most MusicXML files state nothing.
 """
 
@@ -37,8 +39,18 @@ from styletransfer.music.notes import Feel
 CORPUS = "corpus:"
 """Prefix of a source that is a folder of music21's corpus."""
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError)
-"""What unpacking raises; a password that is asked for and an unknown compression are a ``RuntimeError``."""
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+"""What unpacking raises; a password that is asked for and an unknown compression are a
+``RuntimeError``.
+"""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
@@ -47,9 +59,10 @@ ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 class SourceFile:
     """A file to prepare: where it lies, and what its source says about it.
 
-    ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the official split where
-    there is one, ``feel`` the feel where the source implies it, ``tune`` the place in its book where it is one of many,
-    ``era`` what the source's table says of the composer's time, for a composer whom the catalogue doesn't know.
+    ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the
+    official split where there is one, ``feel`` the feel where the source implies it, ``tune`` the
+    place in its book where it is one of many, ``era`` what the source's table says of the
+    composer's time, for a composer whom the catalogue doesn't know.
     """
 
     path: Path
@@ -70,10 +83,12 @@ class SourceFile:
 
 @contextmanager
 def opened(source: Path) -> Iterator[Path]:
-    """The folder of a source: the folder itself, or a temporary one with an archive's files, removed afterwards.
+    """The folder of a source: the folder itself, or a temporary one with an archive's files,
+    removed afterwards.
 
     Raises:
-        InputError: where the source is missing, isn't an archive, is broken, or wants to write outside its folder.
+        InputError: where the source is missing, isn't an archive, is broken, or wants to write
+        outside its folder.
     """
     if str(source).startswith(CORPUS):
         yield corpus_folder(str(source).removeprefix(CORPUS))
@@ -84,7 +99,9 @@ def opened(source: Path) -> Iterator[Path]:
     if not source.is_file():
         raise InputError(f"{source}: no such folder or archive.")
     if not source.name.lower().endswith(ARCHIVE_SUFFIXES):
-        raise InputError(f"{source}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)}).")
+        raise InputError(
+            f"{source}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})."
+        )
     with TemporaryDirectory(prefix="styletransfer-") as folder:
         try:
             _extract(source, Path(folder))
@@ -94,24 +111,34 @@ def opened(source: Path) -> Iterator[Path]:
 
 
 def corpus_folder(name: str) -> Path:
-    """A composer's or collection's folder in music21's corpus, in any case: bach, palestrina, joplin.
+    """A composer's or collection's folder in music21's corpus, in any case: bach, palestrina,
+    joplin.
 
     Raises:
         InputError: where the corpus has no such folder, or isn't installed.
     """
     spec = find_spec("music21")  # where it is, without the second that importing it takes
-    places = [Path(place) / "corpus" for place in (spec.submodule_search_locations or ())] if spec else []
+    places = (
+        [Path(place) / "corpus" for place in (spec.submodule_search_locations or ())]
+        if spec
+        else []
+    )
     folders = {
         folder.name.lower(): folder
         for place in places
         if place.is_dir()
         for folder in sorted(place.iterdir())
-        if folder.is_dir() and any(path.suffix.lower() in SCORE_SUFFIXES for path in folder.rglob("*"))
+        if folder.is_dir()
+        and any(path.suffix.lower() in SCORE_SUFFIXES for path in folder.rglob("*"))
     }
     if not folders:
-        raise InputError(f"{CORPUS}{name}: music21 is installed without its corpus; install music21 again.")
+        raise InputError(
+            f"{CORPUS}{name}: music21 is installed without its corpus; install music21 again."
+        )
     if name.lower() not in folders:
-        raise InputError(f"{CORPUS}{name}: music21's corpus has no such folder; it has {', '.join(sorted(folders))}.")
+        raise InputError(
+            f"{CORPUS}{name}: music21's corpus has no such folder; it has {', '.join(sorted(folders))}."
+        )
     return folders[name.lower()]
 
 
@@ -126,7 +153,9 @@ def _extract(archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
             assert tar.fileobj is not None
-            tar.fileobj.seek(tar.offset)  # a broken header in the middle is taken for the end, without a word
+            tar.fileobj.seek(
+                tar.offset
+            )  # a broken header in the middle is taken for the end, without a word
             if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
                 raise tarfile.ReadError("it breaks off in the middle")
 
@@ -142,20 +171,28 @@ def source_name(source: Path) -> str:
     return name
 
 
-def source_files(folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None) -> list[SourceFile]:
-    """All files of an unpacked source, in the order of its table, or by path where there is none; each tune of a book.
+def source_files(
+    folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None
+) -> list[SourceFile]:
+    """All files of an unpacked source, in the order of its table, or by path where there is none;
+    each tune of a book.
 
     Args:
-        folder: the source's folder; the table may lie in it, or in a folder in it that has all of its music.
-        name: the source's name, for folders that aren't recognised; MAESTRO and ASAP have their own.
-        composers_csv: a table (columns file, composer, perhaps title and split) to use instead of one in the folder.
+        folder: the source's folder; the table may lie in it, or in a folder in it that has all of
+        its music.
+        name: the source's name, for folders that aren't recognised; MAESTRO and ASAP have their
+        own.
+        composers_csv: a table (columns file, composer, perhaps title and split) to use instead of
+        one in the folder.
         feel: overrules the feel that the source implies.
     """
     return [tune for file in _listed(folder, name, composers_csv, feel) for tune in _tunes(file)]
 
 
 def _tunes(file: SourceFile) -> list[SourceFile]:
-    """The tunes of a book, each by its number there; the file itself where it is one piece, or can't be read."""
+    """The tunes of a book, each by its number there; the file itself where it is one piece, or
+    can't be read.
+    """
     try:
         tunes = read_tunes(file.path)
     except InputError:
@@ -166,18 +203,27 @@ def _tunes(file: SourceFile) -> list[SourceFile]:
     if "" in numbers or len(set(numbers)) < len(numbers):
         numbers = [str(place) for place in range(1, len(tunes) + 1)]
     return [
-        replace(file, file=f"{file.file}#{number}", title=tune.title or f"{file.title} {number}", tune=place)
+        replace(
+            file,
+            file=f"{file.file}#{number}",
+            title=tune.title or f"{file.title} {number}",
+            tune=place,
+        )
         for place, (number, tune) in enumerate(zip(numbers, tunes, strict=True))
     ]
 
 
-def _listed(folder: Path, name: str, composers_csv: Path | None, feel: Feel | None) -> list[SourceFile]:
+def _listed(
+    folder: Path, name: str, composers_csv: Path | None, feel: Feel | None
+) -> list[SourceFile]:
     if composers_csv is not None:
         return _from_table(composers_csv, folder, name, feel)
     paths = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES and not _hidden(path.relative_to(folder))
+        if path.is_file()
+        and path.suffix.lower() in SCORE_SUFFIXES
+        and not _hidden(path.relative_to(folder))
     ]
     if table := _table(folder, "maestro-v*.csv", paths):
         return _from_maestro(table, feel or "performance")
@@ -190,7 +236,10 @@ def _listed(folder: Path, name: str, composers_csv: Path | None, feel: Feel | No
             if exact:
                 return _from_table(table, table.parent, "keyboard-scores", feel or "score")
             return _from_table(table, table.parent, name, feel)
-    return [SourceFile(path, name, path.relative_to(folder).as_posix(), "", path.stem, None, feel) for path in paths]
+    return [
+        SourceFile(path, name, path.relative_to(folder).as_posix(), "", path.stem, None, feel)
+        for path in paths
+    ]
 
 
 def _hidden(path: Path) -> bool:
@@ -199,7 +248,11 @@ def _hidden(path: Path) -> bool:
 
 def _table(folder: Path, pattern: str, music: list[Path]) -> Path | None:
     """A folder's table, or that of a folder in it which has all of its music."""
-    below = [table for table in sorted(folder.glob(f"*/{pattern}")) if all(table.parent in path.parents for path in music)]
+    below = [
+        table
+        for table in sorted(folder.glob(f"*/{pattern}"))
+        if all(table.parent in path.parents for path in music)
+    ]
     return next(iter([*sorted(folder.glob(pattern)), *below]), None)
 
 
@@ -222,7 +275,11 @@ def _from_maestro(table: Path, feel: Feel) -> list[SourceFile]:
         file = row["midi_filename"]
         label = corrected_label(row["canonical_composer"], file)
         split = _split(row["split"], table)
-        files.append(SourceFile(table.parent / file, "maestro", file, label, row["canonical_title"], split, feel))
+        files.append(
+            SourceFile(
+                table.parent / file, "maestro", file, label, row["canonical_title"], split, feel
+            )
+        )
     return files
 
 
@@ -231,7 +288,8 @@ def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
         row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")
     }  # a row a performance: each score once
     return [
-        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel) for file, row in scores.items()
+        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel)
+        for file, row in scores.items()
     ]
 
 

@@ -1,10 +1,12 @@
 """Which pieces are for training, validation and test: by content, never by title.
 
-Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its twins are: to test
-if any of its group is in test, else to validation if any is there. Groups without an official split are drawn by a hash
-of their first id, so that the same files always fall the same way, whatever else is prepared with them.
+Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its
+twins are: to test if any of its group is in test, else to validation if any is there. Groups
+without an official split are drawn by a hash of their first id, so that the same files always fall
+the same way, whatever else is prepared with them.
 
-A small folder, as one fine-tunes on, has no test split: what it can spare is for validation, which stops the training.
+A small folder, as one fine-tunes on, has no test split: what it can spare is for validation, which
+stops the training.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ Pair = tuple[int, int, float]
 
 
 class SplitPlan(NamedTuple):
-    """``splits`` (pieces,), ``groups`` (pieces,) as indices of each group's first piece, and the pieces ``moved``."""
+    """``splits`` (pieces,), ``groups`` (pieces,) as indices of each group's first piece, and the
+    pieces ``moved``.
+    """
 
     splits: list[Split]
     groups: list[int]
@@ -34,15 +38,22 @@ class SplitPlan(NamedTuple):
 
 
 def assign_splits(
-    ids: Sequence[str], sources: Sequence[str], official: Sequence[Split | None], pairs: Sequence[Pair]
+    ids: Sequence[str],
+    sources: Sequence[str],
+    official: Sequence[Split | None],
+    pairs: Sequence[Pair],
 ) -> SplitPlan:
-    """Splits of pieces from their ids, sources, official splits (None where there is none) and similar pairs."""
+    """Splits of pieces from their ids, sources, official splits (None where there is none) and
+    similar pairs.
+    """
     label = groups(len(ids), pairs)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(label.tolist()):
         members.setdefault(group, []).append(index)
     splits: list[Split] = ["train"] * len(ids)
-    free: dict[str, list[list[int]]] = {}  # by source of the first member: groups without any official split
+    free: dict[
+        str, list[list[int]]
+    ] = {}  # by source of the first member: groups without any official split
     for group_members in members.values():
         known = [split for index in group_members if (split := official[index]) is not None]
         if known:
@@ -53,7 +64,9 @@ def assign_splits(
             free.setdefault(sources[group_members[0]], []).append(group_members)
     for source, source_groups in free.items():
         size = sum(name == source for name in sources)
-        for group_members, split in zip(source_groups, _draw(ids, source_groups, size), strict=True):
+        for group_members, split in zip(
+            source_groups, _draw(ids, source_groups, size), strict=True
+        ):
             for index in group_members:
                 splits[index] = split
     moved = _mend(splits, pairs)
@@ -69,7 +82,9 @@ def _draw(ids: Sequence[str], source_groups: list[list[int]], size: int) -> list
     else:
         wanted = max(round(SMALL_FOLDER_VALIDATION * size), 1) if size >= SMALLEST_FOLDER else 0
     # Small groups first: as much as possible is for training. At least one group stays there.
-    for group in sorted(range(len(value)), key=lambda k: (len(source_groups[k]), value[k]))[: len(value) - 1]:
+    for group in sorted(range(len(value)), key=lambda k: (len(source_groups[k]), value[k]))[
+        : len(value) - 1
+    ]:
         if wanted > 0:
             result[group] = "validation"
             wanted -= len(source_groups[group])
@@ -84,11 +99,16 @@ def _threshold(value: float) -> Split:
 
 def _uniform(text: str) -> float:
     """A number in [0, 1) that depends on the text only."""
-    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
+    return (
+        int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big")
+        / 2**64
+    )
 
 
 def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
-    """Move, in place, pieces with a twin in a stricter split there, until none is left; returns the moved ones."""
+    """Move, in place, pieces with a twin in a stricter split there, until none is left; returns the
+    moved ones.
+    """
     moved: set[int] = set()
     while crossing := [(i, j) for i, j, _ in pairs if splits[i] != splits[j]]:
         for i, j in crossing:

@@ -1,4 +1,6 @@
-"""Scores to files: MusicXML, and engraved pages as SVG or PDF where the extra ``[score]`` (verovio, typst) is installed."""
+"""Scores to files: MusicXML, and engraved pages as SVG or PDF where the extra ``[score]`` (verovio,
+typst) is installed.
+"""
 
 from __future__ import annotations
 
@@ -24,26 +26,36 @@ NEEDS = {".svg": ("verovio",), ".pdf": ("verovio", "typst")}
 
 PAGE = {"pageWidth": 2100, "pageHeight": 2970, "unit": 8}
 MARGINS = {f"pageMargin{side}": 120 for side in ("Left", "Right", "Top", "Bottom")}
-"""Verovio's options for A4 in tenths of a millimetre; staves are 6.4 mm high, as in printed piano music."""
+"""Verovio's options for A4 in tenths of a millimetre; staves are 6.4 mm high, as in printed piano
+music.
+"""
 LONGEST_PAGE = 60_000
-"""The highest page that verovio makes, in the same unit: an SVG file is one page as high as the music needs."""
+"""The highest page that verovio makes, in the same unit: an SVG file is one page as high as the
+music needs.
+"""
 SVG = "http://www.w3.org/2000/svg"
 _FONT = ("font-size", "font-family", "font-style", "font-weight")
 _ACCIDENTALS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯"}
-"""The accidentals of chord symbols in verovio's font (SMuFL's of figured basses), and as any font has them."""
+"""The accidentals of chord symbols in verovio's font (SMuFL's of figured basses), and as any font
+has them.
+"""
 
 
 def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> Piece:
-    """Refuse a score before any work: in another format, not writable, without what engraving needs, or without beats.
+    """Refuse a score before any work: in another format, not writable, without what engraving
+    needs, or without beats.
 
-    ``feel`` is how the song is to be arranged. Returned is the song, whose beats a free performance of it needs.
+    ``feel`` is how the song is to be arranged. Returned is the song, whose beats a free performance
+    of it needs.
 
     Raises:
         InputError: with the sentence for the user.
     """
     check_format(path, force)
     source = read_song(song, None if feel == "auto" else "score", silent=True)
-    free = feel == "performance" and not on_beats(source.notes, source.bars, source.ticks_per_quarter)
+    free = feel == "performance" and not on_beats(
+        source.notes, source.bars, source.ticks_per_quarter
+    )
     if source.feel == "performance" or free:
         raise InputError(
             f"{song}: its notes lie on no beats, so it cannot become a score; leave --score out or say --feel score."
@@ -59,7 +71,9 @@ def check_format(path: str | Path, force: bool = False) -> None:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in (*XML_SUFFIXES, *NEEDS):
-        raise InputError(f"{path}: a score is written as .musicxml, .svg or .pdf; name such a file.")
+        raise InputError(
+            f"{path}: a score is written as .musicxml, .svg or .pdf; name such a file."
+        )
     check_writable(path, force)
     missing = [name for name in NEEDS.get(suffix, ()) if importlib.util.find_spec(name) is None]
     if missing:
@@ -69,13 +83,18 @@ def check_format(path: str | Path, force: bool = False) -> None:
 
 
 def score_bytes(
-    piece: Piece, path: Path, title: str = "", *, beats: Piece | None = None, chords: ChordTable | None = None
+    piece: Piece,
+    path: Path,
+    title: str = "",
+    *,
+    beats: Piece | None = None,
+    chords: ChordTable | None = None,
 ) -> bytes:
-    """A piece with beats as a score for piano, for a path that :func:`check_format` took: MusicXML, one tall page of SVG, or
-    PDF in A4 pages.
+    """A piece with beats as a score for piano, for a path that :func:`check_format` took: MusicXML,
+    one tall page of SVG, or PDF in A4 pages.
 
-    ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played; ``chords`` stand above the
-    upper staff.
+    ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played;
+    ``chords`` stand above the upper staff.
 
     Raises:
         InputError: where the piece has no beats, or is too long for one page of SVG.
@@ -89,7 +108,9 @@ def score_bytes(
     if path.suffix.lower() == ".svg":
         pages = engraved(data, tall=True)
         if len(pages) > 1:
-            raise InputError(f"{path}: it is too long for one page; write a .pdf or a .musicxml file.")
+            raise InputError(
+                f"{path}: it is too long for one page; write a .pdf or a .musicxml file."
+            )
         data = pages[0]
     elif path.suffix.lower() == ".pdf":
         data = pdf_bytes(engraved(data), _as_heading(title))
@@ -97,7 +118,9 @@ def score_bytes(
 
 
 def _as_heading(title: str) -> str:
-    """A title as it is printed: file names have hyphens and small letters, headings have neither."""
+    """A title as it is printed: file names have hyphens and small letters, headings have
+    neither.
+    """
     words = re.sub(r"[-_]+", " ", title).strip()
     return words[:1].upper() + words[1:]
 
@@ -113,12 +136,21 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
     verovio.enableLog(verovio.LOG_ERROR)
     toolkit = verovio.toolkit()
     layout = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
-    fixed = {"breaks": "auto", "footer": "none", "smuflTextFont": "none", "xmlIdSeed": 1, "scale": 100}
+    fixed = {
+        "breaks": "auto",
+        "footer": "none",
+        "smuflTextFont": "none",
+        "xmlIdSeed": 1,
+        "scale": 100,
+    }
     toolkit.setOptions(PAGE | MARGINS | fixed | layout)
     if not toolkit.loadData(musicxml.decode("utf-8")):
         raise ValueError(f"verovio cannot engrave it: {toolkit.getLog()}")
     folder = Path(toolkit.getResourcePath())
-    return [_standalone(toolkit.renderToSVG(page), folder) for page in range(1, toolkit.getPageCount() + 1)]
+    return [
+        _standalone(toolkit.renderToSVG(page), folder)
+        for page in range(1, toolkit.getPageCount() + 1)
+    ]
 
 
 def pdf_bytes(pages: list[bytes], title: str) -> bytes:
@@ -126,9 +158,14 @@ def pdf_bytes(pages: list[bytes], title: str) -> bytes:
     import typst
 
     files = {f"page-{number}.svg": page for number, page in enumerate(pages, 1)}
-    sheets = [f'#page(width: 210mm, height: 297mm, margin: 0mm, image("{name}", width: 210mm))' for name in files]
+    sheets = [
+        f'#page(width: 210mm, height: 297mm, margin: 0mm, image("{name}", width: 210mm))'
+        for name in files
+    ]
     source = "\n".join([f"#set document(title: {_typst_string(title)}, date: none)", *sheets])
-    project: Any = {"main.typ": source.encode("utf-8")} | files  # typst takes several files so; its types don't say it
+    project: Any = {
+        "main.typ": source.encode("utf-8")
+    } | files  # typst takes several files so; its types don't say it
     return bytes(typst.compile(project, format="pdf"))
 
 
@@ -137,9 +174,11 @@ def _typst_string(text: str) -> str:
 
 
 def _standalone(svg: str, resources: Path) -> bytes:
-    """A page whose texts are plain and whose music signs inside texts (a metronome mark's note) are drawn.
+    """A page whose texts are plain and whose music signs inside texts (a metronome mark's note) are
+    drawn.
 
-    Verovio nests positions, anchors and fonts in a way that only browsers follow, and leaves those signs to its own font.
+    Verovio nests positions, anchors and fonts in a way that only browsers follow, and leaves those
+    signs to its own font.
     """
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -153,7 +192,9 @@ def _standalone(svg: str, resources: Path) -> bytes:
 
 def _plain_text(text: Any, resources: Path) -> Any:
     """A text as a group of texts, each with its own position, and of drawn signs."""
-    group = ElementTree.Element(f"{{{SVG}}}g", {k: v for k, v in text.attrib.items() if k in ("id", "class")})
+    group = ElementTree.Element(
+        f"{{{SVG}}}g", {k: v for k, v in text.attrib.items() if k in ("id", "class")}
+    )
     place, shift, line = ("", ""), 0.0, None
     for style, words in _runs(text, {}):
         size = float(style["font-size"].removesuffix("px"))
@@ -167,14 +208,22 @@ def _plain_text(text: Any, resources: Path) -> Any:
                 outline, advance = _sign(f"{ord(sign):04X}", resources)
                 at = f"translate({float(place[0]) + shift:g} {place[1]}) scale({size / 1000:g} {-size / 1000:g})"
                 if outline:
-                    ElementTree.SubElement(group, f"{{{SVG}}}path", {"d": outline, "stroke": "none", "transform": at})
+                    ElementTree.SubElement(
+                        group, f"{{{SVG}}}path", {"d": outline, "stroke": "none", "transform": at}
+                    )
                 shift += advance * size / 1000
             line = None
             continue
         if line is None:
-            anchor = {"x": f"{float(place[0]) + shift:g}", "y": place[1], "text-anchor": style.get("text-anchor", "start")}
+            anchor = {
+                "x": f"{float(place[0]) + shift:g}",
+                "y": place[1],
+                "text-anchor": style.get("text-anchor", "start"),
+            }
             line = ElementTree.SubElement(group, f"{{{SVG}}}text", anchor)
-        ElementTree.SubElement(line, f"{{{SVG}}}tspan", {k: style[k] for k in _FONT if k in style}).text = words
+        ElementTree.SubElement(
+            line, f"{{{SVG}}}tspan", {k: style[k] for k in _FONT if k in style}
+        ).text = words
     return group
 
 
@@ -182,7 +231,9 @@ def _runs(element: Any, style: dict[str, str]) -> Iterator[tuple[dict[str, str],
     """The words in a text in order, each with the style and the position that it inherits."""
     if element.tag == f"{{{SVG}}}title":
         return
-    style = style | {k: v for k, v in element.attrib.items() if k in (*_FONT, "x", "y", "text-anchor")}
+    style = style | {
+        k: v for k, v in element.attrib.items() if k in (*_FONT, "x", "y", "text-anchor")
+    }
     if element.text and element.text.strip():
         yield style, element.text
     for child in element:

@@ -17,7 +17,9 @@ from styletransfer.music.spelling import letter_and_alter
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
 VOICES = (("1", "2"), ("5", "6"))
 """MusicXML's numbers of each staff's voices, as most programs give them."""
-KINDS = tuple("half-diminished-seventh" if name == "half-diminished" else name for name in QUALITIES)
+KINDS = tuple(
+    "half-diminished-seventh" if name == "half-diminished" else name for name in QUALITIES
+)
 """music21's names of the qualities of chords."""
 _Sign = tuple[str, int]  # letter and octave
 
@@ -30,7 +32,9 @@ def musicxml_bytes(page: Page, title: str) -> bytes:
     staves = [_staff(page, staff, number) for number, staff in enumerate((page.upper, page.lower))]
     for part in staves:
         score.insert(0, part)
-    score.insert(0, music21.layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True))
+    score.insert(
+        0, music21.layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True)
+    )
     exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
     exporter.makeNotation = False
     return _without_program(exporter.parse())
@@ -45,7 +49,9 @@ def _music21() -> Any:
 
 
 def _without_program(data: bytes) -> bytes:
-    """The file without the date of today, a part name drawn by lot, and what stands for an unknown composer."""
+    """The file without the date of today, a part name drawn by lot, and what stands for an unknown
+    composer.
+    """
     text = re.sub(r"\s*<encoding-date>.*?</encoding-date>", "", data.decode("utf-8"))
     text = re.sub(r' id="P[0-9a-f]{32}"', ' id="P1"', text)
     return re.sub(r"\s*<creator type=\"composer\">Music21</creator>", "", text).encode("utf-8")
@@ -62,12 +68,19 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
     pick_up = page.bars[0].offset > 0
     for index, bar in enumerate(page.bars):
         measure = music21.stream.Measure(number=index + (not pick_up))
-        if bar.length < bar.full:  # a pick-up, or a bar that is cut short: it isn't counted as a whole one
+        if (
+            bar.length < bar.full
+        ):  # a pick-up, or a bar that is cut short: it isn't counted as a whole one
             measure.showNumber = music21.stream.enums.ShowNumber.NEVER
         if bar.offset:
             measure.paddingLeft = Fraction(bar.offset, QUARTER)
         if not index or staff.clefs[index] != staff.clefs[index - 1]:
-            measure.insert(0, music21.clef.TrebleClef() if staff.clefs[index] == TREBLE else music21.clef.BassClef())
+            measure.insert(
+                0,
+                music21.clef.TrebleClef()
+                if staff.clefs[index] == TREBLE
+                else music21.clef.BassClef(),
+            )
         if index in keys:
             measure.insert(0, music21.key.KeySignature(keys[index]))
             spelling.signature = keys[index]
@@ -85,7 +98,9 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
         _beam(measure, signature)
         part.append(measure)
     if page.has_melody and not number:
-        first = next(i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end)
+        first = next(
+            i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end
+        )
         words = music21.expressions.TextExpression("Melody")
         words.style.fontStyle, words.placement = "italic", "above"
         offset = Fraction(max(0, page.upper.voices[0][0].start - page.bars[first].start), QUARTER)
@@ -98,7 +113,9 @@ def _tempo_mark(rate: float, bar: Bar) -> Any:
     """A metronome mark in the note that is a beat."""
     music21 = _music21()
     beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
-    return music21.tempo.MetronomeMark(number=round(rate / float(beat.quarterLength)), referent=beat)
+    return music21.tempo.MetronomeMark(
+        number=round(rate / float(beat.quarterLength)), referent=beat
+    )
 
 
 def _chord_symbol(symbol: Symbol) -> Any:
@@ -106,13 +123,29 @@ def _chord_symbol(symbol: Symbol) -> Any:
     harmony = _music21().harmony
     if symbol.quality == NONE:
         return harmony.NoChord(NO_CHORD)
-    root, bass = (letter + ("-", "", "#")[alter + 1] for letter, alter in map(letter_and_alter, (symbol.root, symbol.bass)))
-    return harmony.ChordSymbol(root=root, kind=KINDS[symbol.quality], kindStr=SUFFIXES[symbol.quality], bass=bass)
+    root, bass = (
+        letter + ("-", "", "#")[alter + 1]
+        for letter, alter in map(letter_and_alter, (symbol.root, symbol.bass))
+    )
+    return harmony.ChordSymbol(
+        root=root, kind=KINDS[symbol.quality], kindStr=SUFFIXES[symbol.quality], bass=bass
+    )
 
 
-def _fill(measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling, names: tuple[str, str], melody: bool) -> None:
-    """Put the voices of a bar into its measure; a voice that only rests is left out where another one doesn't."""
-    used = [number for number, voice in enumerate(voices) if any(value.pitches for value in voice)] or [0]
+def _fill(
+    measure: Any,
+    voices: list[list[Value]],
+    bar: Bar,
+    spelling: _Spelling,
+    names: tuple[str, str],
+    melody: bool,
+) -> None:
+    """Put the voices of a bar into its measure; a voice that only rests is left out where another
+    one doesn't.
+    """
+    used = [
+        number for number, voice in enumerate(voices) if any(value.pitches for value in voice)
+    ] or [0]
     signs = spelling.accidentals([(number, value) for number in used for value in voices[number]])
     for number in used:
         stem = ("up", "down")[number] if len(used) > 1 else "up" if melody and number == 0 else None
@@ -120,7 +153,9 @@ def _fill(measure: Any, voices: list[list[Value]], bar: Bar, spelling: _Spelling
         for value in voices[number]:
             element = _element(value, stem, signs.get((number, value.start), {}))
             if not (value.pitches or value.tuplet or melody) and number and 0 in used:
-                element.style.hideObjectOnPrint = True  # the upper voice fills the bar and shows where the beats are
+                element.style.hideObjectOnPrint = (
+                    True  # the upper voice fills the bar and shows where the beats are
+                )
             voice.insert(Fraction(value.start - bar.start, QUARTER), element)
         measure.insert(0, voice)
 
@@ -141,7 +176,9 @@ def _beam(measure: Any, signature: Any) -> None:
                 continue
             for beam in list(found):
                 if beam.type in {"stop", "continue"} and beam.number not in open_beams:
-                    found.beamsList.remove(beam)  # in a bar cut short, music21 ends beams that never began
+                    found.beamsList.remove(
+                        beam
+                    )  # in a bar cut short, music21 ends beams that never began
                 elif beam.type in {"start", "stop"}:
                     open_beams ^= {beam.number}
             element.beams = found
@@ -154,13 +191,18 @@ class _Spelling:
         self.names = names
         self.signature = 0
         self.last: dict[int, int] = {}  # pitch: its name when it last began
-        self.before: dict[_Sign, int] = {}  # alterations in the bar before that are not the signature's
+        self.before: dict[
+            _Sign, int
+        ] = {}  # alterations in the bar before that are not the signature's
 
-    def accidentals(self, values: list[tuple[int, Value]]) -> dict[tuple[int, int], dict[int, tuple[str, int, int, bool]]]:
-        """By (voice, tick) and pitch: letter, octave, alteration, and whether its accidental is printed.
+    def accidentals(
+        self, values: list[tuple[int, Value]]
+    ) -> dict[tuple[int, int], dict[int, tuple[str, int, int, bool]]]:
+        """By (voice, tick) and pitch: letter, octave, alteration, and whether its accidental is
+        printed.
 
-        One is printed where the alteration isn't what the bar says so far, and as a reminder where the bar before said
-        something else. A note tied over the bar line has none.
+        One is printed where the alteration isn't what the bar says so far, and as a reminder where
+        the bar before said something else. A note tied over the bar line has none.
         """
         current: dict[_Sign, int] = {}
         told: set[_Sign] = set()
@@ -180,7 +222,11 @@ class _Spelling:
                     current[sign] = alter
                     told.add(sign)
                 chord[pitch] = (*sign, alter, shown)
-        self.before = {sign: alter for sign, alter in current.items() if alter != _of_signature(sign[0], self.signature)}
+        self.before = {
+            sign: alter
+            for sign, alter in current.items()
+            if alter != _of_signature(sign[0], self.signature)
+        }
         return found
 
 
@@ -201,7 +247,13 @@ def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, in
         if tie:
             written.tie = music21.tie.Tie(tie)
         notes.append(written)
-    element = music21.note.Rest() if not notes else notes[0] if len(notes) == 1 else music21.chord.Chord(notes)
+    element = (
+        music21.note.Rest()
+        if not notes
+        else notes[0]
+        if len(notes) == 1
+        else music21.chord.Chord(notes)
+    )
     element.duration = _duration(value, stem)
     if value.whole:
         element.fullMeasure = True
@@ -228,7 +280,9 @@ def _duration(value: Value, stem: str | None) -> Any:
     if value.tuplet:
         made.appendTuplet(duration.Tuplet(*value.tuplet))
         made.tuplets[0].type = value.edge or None
-        made.tuplets[0].placement = {"up": "above", "down": "below"}.get(stem or "")  # out of the other voice's way
+        made.tuplets[0].placement = {"up": "above", "down": "below"}.get(
+            stem or ""
+        )  # out of the other voice's way
     return made
 
 

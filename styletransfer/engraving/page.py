@@ -1,10 +1,11 @@
 """A piece as a page for piano: two staves, the melody as their upper voice, as MusicXML.
 
-The melody has the first voice of the upper staff to itself, stems up. The accompaniment's right hand is the second voice
-there, its left hand the lower staff, in one voice or two; notes go over to the other staff where their register wants it.
-Onsets and pitches are the piece's own, on the subdivisions that notation has signs for; the melody's durations are too, the
-accompaniment's are made readable: short rests are filled, what overlaps within a voice is tied or ends. Chord symbols may stand
-above the upper staff.
+The melody has the first voice of the upper staff to itself, stems up. The accompaniment's right
+hand is the second voice there, its left hand the lower staff, in one voice or two; notes go over to
+the other staff where their register wants it. Onsets and pitches are the piece's own, on the
+subdivisions that notation has signs for; the melody's durations are too, the accompaniment's are
+made readable: short rests are filled, what overlaps within a voice is tied or ends. Chord symbols
+may stand above the upper staff.
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from styletransfer.engraving.grid import APART, LEAST, PLAYED_APART, QUARTER, Bar, Tone, page_bars, quantise, raw_tones, ticks
+from styletransfer.engraving.grid import (
+    APART,
+    LEAST,
+    PLAYED_APART,
+    QUARTER,
+    Bar,
+    Tone,
+    page_bars,
+    quantise,
+    raw_tones,
+    ticks,
+)
 from styletransfer.engraving.voices import Sound, lower_staff, sounds, two_voices
 from styletransfer.music.chord_names import spelled
 from styletransfer.music.chords import ChordTable
@@ -25,17 +37,23 @@ from styletransfer.music.qualities import NONE
 from styletransfer.music.spelling import spell
 
 MELODY_JOIN, JOIN = LEAST, QUARTER * 5 // 12
-"""Ticks of rest that are not written: a 64th in the melody, all below an eighth in the accompaniment."""
+"""Ticks of rest that are not written: a 64th in the melody, all below an eighth in the
+accompaniment.
+"""
 FOREIGN_SHARE = 0.1
-"""How many more of the notes must lie outside a signature of no accidentals than outside the estimated key for it to be
-taken for what programs write when they know no key."""
+"""How many more of the notes must lie outside a signature of no accidentals than outside the
+estimated key for it to be taken for what programs write when they know no key."""
 TREBLE, BASS = 0, 1
 LOWEST_IN_TREBLE, HIGHEST_IN_BASS = 55, 65
 """Pitches beyond which a bar had better have the other clef: below two ledger lines, or above."""
 CLEF_CHANGE_COST = 20.0
-"""Against semitones beyond those pitches, over all notes: a clef changes for a few bars or not at all."""
+"""Against semitones beyond those pitches, over all notes: a clef changes for a few bars or not at
+all.
+"""
 TEMPO_CHANGE = 0.15
-"""Share by which the tempo must change at a bar line for a new mark: what is less is a performance's rubato."""
+"""Share by which the tempo must change at a bar line for a new mark: what is less is a
+performance's rubato.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,10 +75,11 @@ class Symbol(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What is on the page. ``keys`` are (bar, fifths, minor); ``tempos`` (bar, quarters a minute); ``names`` the spelling.
+    """What is on the page. ``keys`` are (bar, fifths, minor); ``tempos`` (bar, quarters a minute);
+    ``names`` the spelling.
 
-    ``names`` maps (tick, pitch) of each note's begin to its place on the line of fifths. ``symbols``
-    are the chords above the upper staff, ascending, each where it comes.
+    ``names`` maps (tick, pitch) of each note's begin to its place on the line of fifths.
+    ``symbols`` are the chords above the upper staff, ascending, each where it comes.
     """
 
     bars: list[Bar]
@@ -91,7 +110,12 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
         tones = quantise(tones, bars, exact=False, apart=apart)
     below = lower_staff(tones, _hands(piece, rest), melody)
     above, under = (
-        quantise([tone for tone, low in zip(tones, below, strict=True) if low == side], bars, exact=not melody, apart=apart)
+        quantise(
+            [tone for tone, low in zip(tones, below, strict=True) if low == side],
+            bars,
+            exact=not melody,
+            apart=apart,
+        )
         for side in (False, True)
     )
     first, second = (melody, above) if melody else two_voices(above, bars)
@@ -124,12 +148,17 @@ def _hands(piece: Piece, notes: NoteTable) -> list[int]:
 
 
 def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:
-    """Key signatures, each at the bar in which it comes: the piece's own, or the estimated key where it has none."""
+    """Key signatures, each at the bar in which it comes: the piece's own, or the estimated key
+    where it has none.
+    """
     tune = piece.melody if piece.notes["melody"].any() else piece.notes
     guess = estimate_key(tune)
     stated = list(piece.key_signatures)
     default = len(stated) == 1 and stated[0][1] == 0 and not stated[0][2]
-    if default and out_of_key_share(tune, Key(0, "major")) > out_of_key_share(tune, guess) + FOREIGN_SHARE:
+    if (
+        default
+        and out_of_key_share(tune, Key(0, "major")) > out_of_key_share(tune, guess) + FOREIGN_SHARE
+    ):
         stated = []
     found = {0: (guess.fifths, guess.mode == "minor")}
     for place, fifths, minor in stated:
@@ -141,17 +170,24 @@ def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:
 
 
 def _tempos(piece: Piece, bars: list[Bar]) -> list[tuple[int, float]]:
-    """Tempo marks at bars, in quarters a minute: the first one, and those that differ much from the one before."""
+    """Tempo marks at bars, in quarters a minute: the first one, and those that differ much from the
+    one before.
+    """
     marks: list[tuple[int, float]] = []
     for index, bar in enumerate(bars):
-        at = int(np.searchsorted(piece.tempo.quarters, (bar.start + LEAST) / QUARTER, side="right")) - 1
+        at = (
+            int(np.searchsorted(piece.tempo.quarters, (bar.start + LEAST) / QUARTER, side="right"))
+            - 1
+        )
         rate = 60.0 / float(piece.tempo.seconds_per_quarter[max(0, at)])
         if not marks or abs(rate / marks[-1][1] - 1) > TEMPO_CHANGE:
             marks.append((index, rate))
     return marks
 
 
-def _names(tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]) -> dict[tuple[int, int], int]:
+def _names(
+    tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
+) -> dict[tuple[int, int], int]:
     """The spelling of each (tick, pitch)."""
     places = sorted(set((tone.start, tone.pitch) for tone in tones))
     if not places:
@@ -163,8 +199,12 @@ def _names(tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
     return dict(zip(places, spell(notes, fifths, minor).tolist(), strict=True))
 
 
-def _symbols(chords: ChordTable, bars: list[Bar], keys: list[tuple[int, int, bool]]) -> list[Symbol]:
-    """The symbols of chords, spelled in the key that holds; one that comes before the page is at its beginning."""
+def _symbols(
+    chords: ChordTable, bars: list[Bar], keys: list[tuple[int, int, bool]]
+) -> list[Symbol]:
+    """The symbols of chords, spelled in the key that holds; one that comes before the page is at
+    its beginning.
+    """
     found: list[Symbol] = []
     for chord in chords[chords["start"] < bars[-1].end / QUARTER - 1e-3]:
         tick = max(ticks(chord["start"]), bars[0].start)

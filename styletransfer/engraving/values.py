@@ -1,7 +1,9 @@
-"""Sounds as written notes: cut at bar lines and beats into values that have a sign, with ties, rests and tuplets.
+"""Sounds as written notes: cut at bar lines and beats into values that have a sign, with ties,
+rests and tuplets.
 
-The rules are the usual ones of engraving (E. Gould, *Behind Bars*, Faber 2011): a value shows the beats that it fills, a
-syncopation may be one sign inside a larger beat, rests stand on beats, and a bar without notes has one rest.
+The rules are the usual ones of engraving (E. Gould, *Behind Bars*, Faber 2011): a value shows the
+beats that it fills, a syncopation may be one sign inside a larger beat, rests stand on beats, and a
+bar without notes has one rest.
 """
 
 from __future__ import annotations
@@ -16,17 +18,19 @@ from styletransfer.engraving.grid import LEAST, QUARTER, Bar
 from styletransfer.engraving.voices import Sound
 
 TUPLETS = ((3, 3, 2), (6, 3, 2), (12, 3, 2), (24, 3, 2), (5, 5, 4), (7, 7, 4))
-"""(parts of a quarter, notes, in the time of): triplets of eighths down to 64ths, quintuplets, septuplets."""
+"""(parts of a quarter, notes, in the time of): triplets of eighths down to 64ths, quintuplets,
+septuplets.
+"""
 
 
 @dataclass(frozen=True)
 class Value:
     """A written note, chord or rest.
 
-    ``start`` is its place in ticks, ``length`` its sounding and ``written`` its notated length, in ticks; a tuplet writes
-    ``tuplet[0]`` in the time of ``tuplet[1]``. ``edge`` is "start" or "stop" at a tuplet's ends. ``pitches`` are none for a
-    rest, ``tied_from`` and ``tied_to`` those that go on from the value before or into the next one; ``whole`` is a bar's
-    rest.
+    ``start`` is its place in ticks, ``length`` its sounding and ``written`` its notated length, in
+    ticks; a tuplet writes ``tuplet[0]`` in the time of ``tuplet[1]``. ``edge`` is "start" or "stop"
+    at a tuplet's ends. ``pitches`` are none for a rest, ``tied_from`` and ``tied_to`` those that go
+    on from the value before or into the next one; ``whole`` is a bar's rest.
     """
 
     start: int
@@ -40,7 +44,9 @@ class Value:
     whole: bool = False
 
 
-Piece = tuple[int, int, int, tuple[int, int] | None, str]  # start, length, written length, tuplet, edge of a tuplet
+Piece = tuple[
+    int, int, int, tuple[int, int] | None, str
+]  # start, length, written length, tuplet, edge of a tuplet
 
 
 def written_values(voice: list[Sound], bar: Bar) -> list[Value]:
@@ -49,7 +55,9 @@ def written_values(voice: list[Sound], bar: Bar) -> list[Value]:
     if not inside and bar.length == bar.full:
         return [Value(bar.start, bar.length, bar.length, whole=True)]
     tuplets = list(_tuplets(inside, bar))
-    following = {first.end: second.tied for first, second in pairwise(voice) if first.end == second.start}
+    following = {
+        first.end: second.tied for first, second in pairwise(voice) if first.end == second.start
+    }
     values: list[Value] = []
     place = bar.start
     for sound in inside:
@@ -60,7 +68,9 @@ def written_values(voice: list[Sound], bar: Bar) -> list[Value]:
         for piece in pieces:
             stop = piece[0] + piece[1]
             before = sound.tied if piece[0] == sound.start else frozenset(sound.pitches)
-            after = following.get(stop, frozenset()) if stop == sound.end else frozenset(sound.pitches)
+            after = (
+                following.get(stop, frozenset()) if stop == sound.end else frozenset(sound.pitches)
+            )
             values.append(_value(piece, sound.pitches, before, after))
         place = end
     if place < bar.end:
@@ -88,7 +98,10 @@ class _Tuplet:
 
 def _tuplets(voice: list[Sound], bar: Bar) -> Iterator[_Tuplet]:
     """The tuplets of a bar: the spans in which a note begins or ends where no plain value does."""
-    places = sorted({p for s in voice for p in (s.start, s.end) if bar.start <= p <= bar.end} | {bar.start, bar.end})
+    places = sorted(
+        {p for s in voice for p in (s.start, s.end) if bar.start <= p <= bar.end}
+        | {bar.start, bar.end}
+    )
     origin = bar.start - bar.offset
     position = bar.start - (bar.start - origin) % bar.span  # a pick-up may begin inside a tuplet
     while position < bar.end:
@@ -146,7 +159,11 @@ def _plain(start: int, end: int, bar: Bar, rest: bool) -> Iterator[Piece]:
     def fits(a: int, b: int) -> bool:
         if rest:
             return _fits_as_rest(a, b, bar)
-        return _fits_in_compound(a, b, bar) if bar.compound else _fits_simply(a, b, units[0] if len(units) > 1 else QUARTER)
+        return (
+            _fits_in_compound(a, b, bar)
+            if bar.compound
+            else _fits_simply(a, b, units[0] if len(units) > 1 else QUARTER)
+        )
 
     for a, b in _cut(start - origin, end - origin, units, fits):
         yield origin + a, b - a, b - a, None, ""
@@ -170,7 +187,9 @@ def _halves(unit: int) -> list[int]:
     return found
 
 
-def _cut(a: int, b: int, units: list[int], fits: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
+def _cut(
+    a: int, b: int, units: list[int], fits: Callable[[int, int], bool]
+) -> Iterator[tuple[int, int]]:
     """A stretch cut at the strongest places inside it until every part fits."""
     if fits(a, b):
         yield a, b
@@ -190,23 +209,33 @@ def _base(length: int) -> tuple[int, int] | None:
     for dots, share in ((0, Fraction(1)), (1, Fraction(3, 2))):
         base = length / share
         whole = Fraction(4 * QUARTER) / base
-        if base.denominator == 1 and (whole.denominator == 1 and whole.numerator & (whole.numerator - 1) == 0):
+        if base.denominator == 1 and (
+            whole.denominator == 1 and whole.numerator & (whole.numerator - 1) == 0
+        ):
             return int(base), dots
     return (2 * 4 * QUARTER, 0) if length == 8 * QUARTER else None
 
 
 def _fits_simply(a: int, b: int, strong: int) -> bool:
-    """Whether one sign may write a note where beats have two parts; ``strong`` is the highest level inside the bar."""
+    """Whether one sign may write a note where beats have two parts; ``strong`` is the highest level
+    inside the bar.
+    """
     found = _base(b - a)
     if found is None:
         return False
     base, dots = found
     if not dots:
         inside = a // (2 * base) == (b - 1) // (2 * base)
-        return a % base == 0 or (a % (base // 2 or 1) == 0 and inside) or (base > strong and a % strong == 0)
+        return (
+            a % base == 0
+            or (a % (base // 2 or 1) == 0 and inside)
+            or (base > strong and a % strong == 0)
+        )
     if a % (2 * base) == 0 or b % (2 * base) == 0:
         return True
-    return (base >= QUARTER and a % base == 0 and a // strong == (b - 1) // strong) or (base >= strong and a % base == 0)
+    return (base >= QUARTER and a % base == 0 and a // strong == (b - 1) // strong) or (
+        base >= strong and a % base == 0
+    )
 
 
 def _fits_in_compound(a: int, b: int, bar: Bar) -> bool:

@@ -1,4 +1,6 @@
-"""Who plays what on a page for piano: which staff, which of its two voices, and which notes make a chord."""
+"""Who plays what on a page for piano: which staff, which of its two voices, and which notes make a
+chord.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +17,38 @@ from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
 from styletransfer.music.hands import LEFT, cheapest_path
 
 LINES = np.arange(40, 80)
-"""Pitches between which the line between the staves may lie; a note at or above it is on the upper one."""
+"""Pitches between which the line between the staves may lie; a note at or above it is on the upper
+one.
+"""
 SPAN = 14
 """Semitones that a hand spans with ease, as in ``hands``."""
 LEDGER_COST, STRETCH_COST, HAND_COST, MOVE_COST = 0.08, 0.6, 0.8, 0.04
-"""Of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone beyond ``SPAN``, of a note that
-leaves its hand, and of moving the line by a semitone. Chosen by looking at pages."""
+"""Of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone beyond
+``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by looking at
+pages."""
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""
-CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = 1.0, 0.8, 0.1, 0.25, 1.5, 0.25
-"""Of a quarter cut off a note, of a quarter added, of using the second voice, of parting a chord that could be one, of
-voices that cross, of a voice that begins or stands alone among rests. Chosen by looking at pages."""
+CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = (
+    1.0,
+    0.8,
+    0.1,
+    0.25,
+    1.5,
+    0.25,
+)
+"""Of a quarter cut off a note, of a quarter added, of using the second voice, of parting a chord
+that could be one, of voices that cross, of a voice that begins or stands alone among rests. Chosen
+by looking at pages."""
 OFF_BEAT = 3
 """How many times as much it costs that a second voice begins off the beat."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A note or chord of one voice, in ticks; ``tied`` are those of its ``pitches`` that go on from the sound before."""
+    """A note or chord of one voice, in ticks; ``tied`` are those of its ``pitches`` that go on from
+    the sound before.
+    """
 
     start: int
     end: int
@@ -44,8 +59,9 @@ class Sound:
 def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[bool]:
     """Whether each note of the accompaniment is on the lower staff.
 
-    A line between the staves moves through the piece as little as it can: it weighs ledger lines, what the right hand has
-    to reach below the melody and the left hand at once, and the hand that a note has already.
+    A line between the staves moves through the piece as little as it can: it weighs ledger lines,
+    what the right hand has to reach below the melody and the left hand at once, and the hand that a
+    note has already.
     """
     starts = sorted({tone.start for tone in tones})
     groups: dict[int, list[int]] = defaultdict(list)
@@ -54,7 +70,12 @@ def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[
     if not starts:
         return []
     above = _sounding(melody, starts)
-    cost = np.stack([_costs([(tones[i].pitch, hand[i]) for i in groups[s]], top) for s, top in zip(starts, above, strict=True)])
+    cost = np.stack(
+        [
+            _costs([(tones[i].pitch, hand[i]) for i in groups[s]], top)
+            for s, top in zip(starts, above, strict=True)
+        ]
+    )
     line = dict(zip(starts, LINES[cheapest_path(cost, MOVE_COST)].tolist(), strict=True))
     return [tone.pitch < line[tone.start] for tone in tones]
 
@@ -84,12 +105,16 @@ def _costs(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float
     return cost
 
 
-def sounds(tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone] = ()) -> list[Sound]:
-    """One voice: notes that begin together are a chord, and what overlaps the next one is tied to it or ends there.
+def sounds(
+    tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone] = ()
+) -> list[Sound]:
+    """One voice: notes that begin together are a chord, and what overlaps the next one is tied to
+    it or ends there.
 
-    A note is tied on where it still lasts a quarter or more, at most two onsets fall within it, and the hand can hold it.
-    Up to ``join`` ticks of rest before the next onset or the bar line are no rest: the note lasts until there, but never
-    until ``others``, the notes of other voices, strike its pitch again.
+    A note is tied on where it still lasts a quarter or more, at most two onsets fall within it, and
+    the hand can hold it. Up to ``join`` ticks of rest before the next onset or the bar line are no
+    rest: the note lasts until there, but never until ``others``, the notes of other voices, strike
+    its pitch again.
     """
     struck: dict[int, list[int]] = defaultdict(list)
     for tone in sorted(others):
@@ -103,7 +128,11 @@ def sounds(tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone]
     for index, start in enumerate(starts):
         chord = held | groups[start]
         tied = frozenset(held.keys() - groups[start].keys())
-        again = [place for pitch in chord for place in struck[pitch][bisect_right(struck[pitch], start) :][:1]]
+        again = [
+            place
+            for pitch in chord
+            for place in struck[pitch][bisect_right(struck[pitch], start) :][:1]
+        ]
         end, held, later = min([max(chord.values()), *again]), {}, starts[index + 1 :]
         if later and end >= later[0]:
             end = later[0]
@@ -113,13 +142,20 @@ def sounds(tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone]
                 if until - end >= QUARTER and within <= 2 and max(reach) - min(reach) <= SPAN:
                     held[pitch] = until
         voice.append(
-            Sound(start, _filled(start, end, bar_at(bars, end - 1), [*later[:1], *again], join), tuple(sorted(chord)), tied)
+            Sound(
+                start,
+                _filled(start, end, bar_at(bars, end - 1), [*later[:1], *again], join),
+                tuple(sorted(chord)),
+                tied,
+            )
         )
     return voice
 
 
 def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
-    """Where a sound ends once short rests are filled; one that is plainly divided lasts whole eighths where it may."""
+    """Where a sound ends once short rests are filled; one that is plainly divided lasts whole
+    eighths where it may.
+    """
     limit = min([bar.end, *later])
     if limit - end <= join:
         return limit
@@ -130,7 +166,9 @@ def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
 
 
 class _State(NamedTuple):
-    """Two voices up to some onset: their sounding notes as (pitch, end), and how they came about."""
+    """Two voices up to some onset: their sounding notes as (pitch, end), and how they came
+    about.
+    """
 
     cost: float
     upper: tuple[tuple[int, int], ...]
@@ -139,10 +177,11 @@ class _State(NamedTuple):
 
 
 def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Tone]]:
-    """A staff's notes as two voices, upper and lower; the lower one only has notes where one voice can't do it.
+    """A staff's notes as two voices, upper and lower; the lower one only has notes where one voice
+    can't do it.
 
-    At each onset the lowest few notes, often none, go to the lower voice. A beam search finds the ways that cut and lengthen
-    notes least.
+    At each onset the lowest few notes, often none, go to the lower voice. A beam search finds the
+    ways that cut and lengthen notes least.
     """
     groups: dict[int, list[Tone]] = defaultdict(list)
     for tone in sorted(tones, key=lambda tone: (tone.start, tone.pitch)):
@@ -171,20 +210,28 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
 
 
 def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float) -> _State:
-    """The state after a chord of which the lowest ``split`` notes go to the lower voice; ``entry`` is what its begin costs."""
+    """The state after a chord of which the lowest ``split`` notes go to the lower voice; ``entry``
+    is what its begin costs.
+    """
     low, high = chord[:split], chord[split:]
     cost = state.cost
     alive = [tuple((p, e) for p, e in voice if e > start) for voice in (state.upper, state.lower)]
     for notes, before in ((high, alive[0]), (low, alive[1])):
         if notes:
             cost += CUT_COST * sum(min(e - start, 2 * QUARTER) for _, e in before) / QUARTER
-            cost += LENGTHEN_COST * min(max(n.end for n in notes) - min(n.end for n in notes), 2 * QUARTER) / QUARTER
+            cost += (
+                LENGTHEN_COST
+                * min(max(n.end for n in notes) - min(n.end for n in notes), 2 * QUARTER)
+                / QUARTER
+            )
     if low:
         cost += SECOND_COST
         if high and max(n.end for n in high) == max(n.end for n in low):
             cost += SPLIT_COST
         if not high:
-            cost += CROSSING_COST * any(n.pitch >= p for n in low for p, _ in alive[0]) + REST_COST * (not alive[0])
+            cost += CROSSING_COST * any(
+                n.pitch >= p for n in low for p, _ in alive[0]
+            ) + REST_COST * (not alive[0])
         if not alive[1]:
             cost += entry
     elif high:

@@ -1,4 +1,6 @@
-"""What can be said of one piece: whose music it sounds like and why, whether it kept its tune, how much of it is copied."""
+"""What can be said of one piece: whose music it sounds like and why, whether it kept its tune, how
+much of it is copied.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,14 @@ OCTAVES = (0, 12, -12, 24, -24)
 
 
 class Index(Protocol):
-    """What tells copies: an index of training pieces, or the filter that ships (:mod:`styletransfer.music.copies`)."""
+    """What tells copies: an index of training pieces, or the filter that ships
+    (:mod:`styletransfer.music.copies`).
+    """
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
-        """Notes of the longest run that is found, 0 below 12, and the training piece, where that is known."""
+        """Notes of the longest run that is found, 0 below 12, and the training piece, where that is
+        known.
+        """
         ...
 
 
@@ -30,11 +36,13 @@ class Index(Protocol):
 class Assessment:
     """An assessment of a piece.
 
-    ``composers`` and ``eras``: their probabilities, the likeliest first. ``evidence``: of the likeliest composer and the
-    likeliest era (and of whatever label was asked for), the features that spoke most, with what each added to the score.
-    ``melody_f1``: note F1 against the original's melody (0 to 1), moved by ``semitones``; None without an original.
-    ``longest_match_notes``: notes of the longest run that is found in training pieces, in any transposition, the tune's own
-    left out (0: none of 12 notes or more), and ``longest_match_in`` the piece it is found in; None without an index.
+    ``composers`` and ``eras``: their probabilities, the likeliest first. ``evidence``: of the
+    likeliest composer and the likeliest era (and of whatever label was asked for), the features
+    that spoke most, with what each added to the score. ``melody_f1``: note F1 against the
+    original's melody (0 to 1), moved by ``semitones``; None without an original.
+    ``longest_match_notes``: notes of the longest run that is found in training pieces, in any
+    transposition, the tune's own left out (0: none of 12 notes or more), and ``longest_match_in``
+    the piece it is found in; None without an index.
     """
 
     composers: dict[str, float]
@@ -59,8 +67,8 @@ def assess(
     Args:
         piece: its melody need not be marked.
         original: the song that it arranges.
-        on_beats: the same file read as a score: an arrangement that is played from a score keeps the tune on its beats, not in
-            its seconds. The reading with the higher F1 counts.
+        on_beats: the same file read as a score: an arrangement that is played from a score keeps
+            the tune on its beats, not in its seconds. The reading with the higher F1 counts.
         index: of training pieces.
         label: a composer or an era whose evidence is wanted beside that of the likeliest.
 
@@ -71,7 +79,10 @@ def assess(
     found: list[dict[str, float]] = []
     for name in (COMPOSERS, ERAS):
         judge = _judge(name)
-        values = sorted(zip(judge.labels, judge.probabilities(piece).tolist(), strict=True), key=lambda row: -row[1])
+        values = sorted(
+            zip(judge.labels, judge.probabilities(piece).tolist(), strict=True),
+            key=lambda row: -row[1],
+        )
         found.append(dict(values))
         for one in dict.fromkeys((values[0][0], label)):
             if one in judge.labels:
@@ -79,8 +90,15 @@ def assess(
     result = Assessment(found[0], found[1], evidence)
     tune = with_melody(piece)
     if original is not None:
-        song, readings = with_melody(original), [tune] if on_beats is None else [tune, with_melody(on_beats)]
-        kept = [(fidelity(song, reading, move).melody.f1, move) for reading in readings for move in OCTAVES]
+        song, readings = (
+            with_melody(original),
+            [tune] if on_beats is None else [tune, with_melody(on_beats)],
+        )
+        kept = [
+            (fidelity(song, reading, move).melody.f1, move)
+            for reading in readings
+            for move in OCTAVES
+        ]
         best = max(kept, key=lambda row: (row[0], -abs(row[1])))
         result = replace(result, melody_f1=best[0], semitones=best[1])
     if index is not None:
@@ -90,12 +108,16 @@ def assess(
 
 
 def with_melody(piece: Piece) -> Piece:
-    """The piece with its melody marked: as it is where it comes from an arrangement, else as far as it can be found."""
+    """The piece with its melody marked: as it is where it comes from an arrangement, else as far as
+    it can be found.
+    """
     return piece if piece.notes["melody"].any() else marked(piece)
 
 
 def label_of(composer: str, era: str) -> str | None:
-    """What the judges should take a style of that composer and era for; None where they know neither."""
+    """What the judges should take a style of that composer and era for; None where they know
+    neither.
+    """
     known = (*_judge(COMPOSERS).labels, *_judge(ERAS).labels)
     return next((label for label in (composer, era) if label in known), None)
 

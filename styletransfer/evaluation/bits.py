@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 SEED = 0
 
 
-def bits_report(library: Library, pieces: Iterable[int], bits: NDArray[np.float64], about: dict[str, Any]) -> dict[str, Any]:
-    """Bits per note of held-out pieces as plain data: by feel, by feel and composer, and of each piece.
+def bits_report(
+    library: Library, pieces: Iterable[int], bits: NDArray[np.float64], about: dict[str, Any]
+) -> dict[str, Any]:
+    """Bits per note of held-out pieces as plain data: by feel, by feel and composer, and of each
+    piece.
 
     Args:
         pieces: indices into the library.
@@ -37,14 +40,19 @@ def bits_report(library: Library, pieces: Iterable[int], bits: NDArray[np.float6
         interval = ratio_interval(bits[inside], notes[inside], [groups[i] for i in inside], rng)
         return {
             "bits_per_note": round(interval.value, 4),
-            "interval": None if math.isnan(interval.low) else [round(interval.low, 4), round(interval.high, 4)],
+            "interval": None
+            if math.isnan(interval.low)
+            else [round(interval.low, 4), round(interval.high, 4)],
             "pieces": len(inside),
             "groups": interval.groups,
             "notes": int(notes[inside].sum()),
         }
 
     by_composer = {
-        feel: {name: cell((feels == feel) & (composers == name)) for name in sorted(set(composers[feels == feel]))}
+        feel: {
+            name: cell((feels == feel) & (composers == name))
+            for name in sorted(set(composers[feels == feel]))
+        }
         for feel in sorted(set(feels))
     }
     return {
@@ -53,7 +61,12 @@ def bits_report(library: Library, pieces: Iterable[int], bits: NDArray[np.float6
         "feels": {feel: cell(feels == feel) for feel in sorted(set(feels))},
         "composers": by_composer,
         "pieces": [
-            {"id": piece.id, "feel": piece.feel, "notes": piece.count, "bits": round(float(value), 1)}
+            {
+                "id": piece.id,
+                "feel": piece.feel,
+                "notes": piece.count,
+                "bits": round(float(value), 1),
+            }
             for piece, value in zip(chosen, bits, strict=True)
         ],
     }

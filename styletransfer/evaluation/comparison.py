@@ -1,11 +1,14 @@
-"""Systems compared: what a judge says of their outputs, with intervals, and their measures side by side.
+"""Systems compared: what a judge says of their outputs, with intervals, and their measures side by
+side.
 
-Every statistic is the mean over target styles of its mean over the outputs for that style. Intervals are bootstrap
-percentiles over melodies (real pieces: over content groups), see :mod:`styletransfer.evaluation.intervals`. Of systems that
-arrange the same melodies, differences are paired.
+Every statistic is the mean over target styles of its mean over the outputs for that style.
+Intervals are bootstrap percentiles over melodies (real pieces: over content groups), see
+:mod:`styletransfer.evaluation.intervals`. Of systems that arrange the same melodies, differences
+are paired.
 
 - accuracy: the share of outputs that the judge takes for the target (macro, as the mean over styles); top2: that the
-  target is one of the two likeliest; gain: the probability of the target less that of the melody alone.
+  target is one of the two likeliest; gain: the probability of the target less that of the melody
+  alone.
 - relative accuracy: (accuracy - that of the melody alone) / (that of real excerpts - that of the melody alone): 0 where
   nothing was transferred, 1 where the judge takes outputs for the target as often as real pieces.
 - ``rest``: the same from the accompaniment alone. The melody alone is nothing there: its accuracy is chance, its
@@ -25,7 +28,9 @@ from numpy.typing import NDArray
 from styletransfer.evaluation.intervals import DRAWS, Interval, Resampled, class_mean
 
 REAL_SEED = 1
-"""Of the draws of real pieces' content groups, which are independent of those of the melodies (seed 0)."""
+"""Of the draws of real pieces' content groups, which are independent of those of the melodies (seed
+0).
+"""
 
 STYLE_MEASURES = ("accuracy", "top2", "probability", "gain", "relative")
 
@@ -34,9 +39,10 @@ STYLE_MEASURES = ("accuracy", "top2", "probability", "gain", "relative")
 class Judged:
     """One output of a system under a judge.
 
-    ``group``: what is drawn in the bootstrap, the melody or a real piece's content group. ``whole`` and ``rest``: (labels,)
-    probabilities of the whole output and without its melody's notes; None where too little is left to judge, which counts
-    as chance. ``before``: those of the melody alone.
+    ``group``: what is drawn in the bootstrap, the melody or a real piece's content group. ``whole``
+    and ``rest``: (labels,) probabilities of the whole output and without its melody's notes; None
+    where too little is left to judge, which counts as chance. ``before``: those of the melody
+    alone.
     """
 
     system: str
@@ -58,18 +64,30 @@ class Comparison:
         ceiling: the name of the system that is real excerpts.
     """
 
-    def __init__(self, outputs: Iterable[Judged], labels: Sequence[str], melody: str, ceiling: str, draws: int = DRAWS) -> None:
+    def __init__(
+        self,
+        outputs: Iterable[Judged],
+        labels: Sequence[str],
+        melody: str,
+        ceiling: str,
+        draws: int = DRAWS,
+    ) -> None:
         self.labels, self.melody, self.ceiling, self.draws = tuple(labels), melody, ceiling, draws
         self.systems: dict[str, list[Judged]] = {}
         for one in outputs:
             self.systems.setdefault(one.system, []).append(one)
 
     def statistic(self, system: str, measure: str, part: str = "whole") -> Resampled:
-        """One of :data:`STYLE_MEASURES` of a system, from the ``whole`` outputs or the ``rest`` without the melody."""
+        """One of :data:`STYLE_MEASURES` of a system, from the ``whole`` outputs or the ``rest``
+        without the melody.
+        """
         if measure == "relative":
             if self.ceiling not in self.systems or self.melody not in self.systems:
                 return _nothing(self.draws)
-            accuracy, before = self.statistic(system, "accuracy", part), self.statistic(self.melody, "accuracy", part)
+            accuracy, before = (
+                self.statistic(system, "accuracy", part),
+                self.statistic(self.melody, "accuracy", part),
+            )
             return (accuracy - before).over(self.statistic(self.ceiling, "accuracy", part) - before)
         rows = self.systems.get(system, [])
         return self._resampled(rows, [self._value(one, measure, part) for one in rows])
@@ -87,7 +105,12 @@ class Comparison:
         place = self.labels.index(one.target)
         before = one.before[place] if part == "whole" and one.before is not None else chance
         if found is None:
-            return {"accuracy": chance, "top2": 2 * chance, "probability": chance, "gain": chance - before}[measure]
+            return {
+                "accuracy": chance,
+                "top2": 2 * chance,
+                "probability": chance,
+                "gain": chance - before,
+            }[measure]
         rank = sum(value > found[place] for value in found)
         if measure == "accuracy":
             return float(rank == 0)
@@ -96,14 +119,20 @@ class Comparison:
         return found[place] - (before if measure == "gain" else 0.0)
 
     def taken(self, system: str, target: str, part: str = "whole") -> Resampled:
-        """The share of a system's outputs for one style that the judge takes for it; what it can't judge isn't counted."""
+        """The share of a system's outputs for one style that the judge takes for it; what it can't
+        judge isn't counted.
+        """
         rows = [one for one in self.systems.get(system, []) if one.target == target]
         found = [one.whole if part == "whole" else one.rest for one in rows]
         place = self.labels.index(target)
-        return self._resampled(rows, [math.nan if one is None else float(np.argmax(one) == place) for one in found])
+        return self._resampled(
+            rows, [math.nan if one is None else float(np.argmax(one) == place) for one in found]
+        )
 
     def confusion(self, system: str, part: str = "whole") -> dict[str, list[int]]:
-        """By target, how many outputs the judge takes for each label, (labels,); what it can't judge isn't counted."""
+        """By target, how many outputs the judge takes for each label, (labels,); what it can't
+        judge isn't counted.
+        """
         table: dict[str, list[int]] = {}
         for one in self.systems.get(system, []):
             found = one.whole if part == "whole" else one.rest
@@ -113,7 +142,9 @@ class Comparison:
         return table
 
     def report(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Everything as plain data: each system's measures, confusion and cells, and the paired differences of ``pairs``."""
+        """Everything as plain data: each system's measures, confusion and cells, and the paired
+        differences of ``pairs``.
+        """
         systems: dict[str, Any] = {}
         for name, rows in self.systems.items():
             both = {
@@ -126,11 +157,26 @@ class Comparison:
             }
             tables = {part: self.confusion(name, part) for part in ("whole", "rest")}
             cells = {
-                part: {target: plain(self.taken(name, target, part).interval()) for target in tables[part]} for part in tables
+                part: {
+                    target: plain(self.taken(name, target, part).interval())
+                    for target in tables[part]
+                }
+                for part in tables
             }
-            systems[name] = {"outputs": len(rows), "style": both, "confusion": tables, "cells": cells}
+            systems[name] = {
+                "outputs": len(rows),
+                "style": both,
+                "confusion": tables,
+                "cells": cells,
+            }
         differences = [
-            {"system": a, "than": b, "part": part, "measure": measure, **plain(difference.interval())}
+            {
+                "system": a,
+                "than": b,
+                "part": part,
+                "measure": measure,
+                **plain(difference.interval()),
+            }
             for a, b in pairs
             if a in self.systems and b in self.systems
             for part in ("whole", "rest")
@@ -153,8 +199,16 @@ def means(
     names = dict.fromkeys(name for _, _, numbers in rows for name in numbers)
     result = {}
     for name in names:
-        values: NDArray[np.float64] = np.array([numbers.get(name, float("nan")) for _, _, numbers in rows])
-        found = class_mean(values, [row[0] for row in rows], [row[1] for row in rows], REAL_SEED if real else 0, draws)
+        values: NDArray[np.float64] = np.array(
+            [numbers.get(name, float("nan")) for _, _, numbers in rows]
+        )
+        found = class_mean(
+            values,
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            REAL_SEED if real else 0,
+            draws,
+        )
         result[name] = plain(found.interval())
     return result
 
@@ -162,7 +216,9 @@ def means(
 def plain(found: Interval) -> dict[str, Any]:
     """An interval for JSON, NaN as None."""
     numbers = {"value": found.value, "low": found.low, "high": found.high}
-    return {name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()} | {"groups": found.groups}
+    return {
+        name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()
+    } | {"groups": found.groups}
 
 
 def _nothing(draws: int) -> Resampled:

@@ -1,8 +1,10 @@
-"""Real music to compare with: pieces of a prepared library, excerpts of a given length, and their notes shuffled.
+"""Real music to compare with: pieces of a prepared library, excerpts of a given length, and their
+notes shuffled.
 
-Conventions: a score's excerpt begins on a bar line, lasts a number of quarters (whole bars), and begins at 0; a
-performance's excerpt has a number of notes and begins with the first. Notes that sound on beyond the end of a score's
-excerpt are cut there. Which notes are the melody is as the library says.
+Conventions: a score's excerpt begins on a bar line, lasts a number of quarters (whole bars), and
+begins at 0; a performance's excerpt has a number of notes and begins with the first. Notes that
+sound on beyond the end of a score's excerpt are cut there. Which notes are the melody is as the
+library says.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
     start = float(bars["start"][first])
     last = int(np.searchsorted(ends, start + quarters - 1e-6))
     end = float(ends[last])
-    notes = piece.notes[(piece.notes["onset"] >= start - 1e-6) & (piece.notes["onset"] < end - 1e-6)].copy()
+    notes = piece.notes[
+        (piece.notes["onset"] >= start - 1e-6) & (piece.notes["onset"] < end - 1e-6)
+    ].copy()
     if len(notes) < FEWEST_NOTES:
         return None
     notes["onset"] = np.maximum(notes["onset"] - start, 0.0)
@@ -81,7 +85,9 @@ def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
 
 
 def performance_excerpt(piece: Piece, notes: int, place: float) -> Piece | None:
-    """A performance's ``notes`` notes in a row, or all where it has fewer; ``place`` as in :func:`score_excerpt`."""
+    """A performance's ``notes`` notes in a row, or all where it has fewer; ``place`` as in
+    :func:`score_excerpt`.
+    """
     count = min(notes, len(piece.notes))
     if count < FEWEST_NOTES:
         return None
@@ -91,8 +97,11 @@ def performance_excerpt(piece: Piece, notes: int, place: float) -> Piece | None:
     return Piece(rows, "performance", tempo=piece.tempo, parts=piece.parts)
 
 
-def excerpts(library: Library, indices: Sequence[int], lengths: Sequence[float], most_a_piece: int = 8) -> list[Excerpt | None]:
-    """An excerpt for each length, from as many content groups as there are, and from other places of a piece each time.
+def excerpts(
+    library: Library, indices: Sequence[int], lengths: Sequence[float], most_a_piece: int = 8
+) -> list[Excerpt | None]:
+    """An excerpt for each length, from as many content groups as there are, and from other places
+    of a piece each time.
 
     Args:
         library: where the pieces are.
@@ -117,7 +126,9 @@ def excerpts(library: Library, indices: Sequence[int], lengths: Sequence[float],
             if used[index] >= most_a_piece:
                 continue
             piece = pieces.setdefault(index, library_piece(library, index))
-            place = (0.5 + used[index] * 0.618 + number * 0.01) % 1.0  # the golden ratio spreads them evenly
+            place = (
+                0.5 + used[index] * 0.618 + number * 0.01
+            ) % 1.0  # the golden ratio spreads them evenly
             if piece.feel == "score":
                 cut = score_excerpt(piece, length, place)
             else:
@@ -130,7 +141,9 @@ def excerpts(library: Library, indices: Sequence[int], lengths: Sequence[float],
 
 
 def shuffled(piece: Piece, rng: np.random.Generator) -> Piece:
-    """The same onsets' distances, durations and pitches, each in another order: what is left is their distribution."""
+    """The same onsets' distances, durations and pitches, each in another order: what is left is
+    their distribution.
+    """
     notes = piece.notes.copy()
     gaps = rng.permutation(np.diff(notes["onset"]))
     notes["onset"] = notes["onset"][0] + np.concatenate([[0.0], np.cumsum(gaps)])

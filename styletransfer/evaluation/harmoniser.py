@@ -1,12 +1,16 @@
 """A harmoniser by rules: block chords under a melody, the baseline that knows harmony and no style.
 
-Each segment of a bar (:func:`styletransfer.evaluation.measures.harmony.segments`) gets one chord of the melody's key. The chords are those of the best path (dynamic programming) over two things: how long the melody's notes sound as chord
-tones, and how usual the step from one chord's function to the next one's is. This is the textbook's harmonisation by
-function (H. Riemann, "Harmony simplified", 1896) as a hidden Markov model without training; compare C.-H. Chuan and E. Chew,
-"A hybrid system for automatic generation of style-specific accompaniment", 2007, whose style is learnt, and ours has none.
+Each segment of a bar (:func:`styletransfer.evaluation.measures.harmony.segments`) gets one chord of
+the melody's key. The chords are those of the best path (dynamic programming) over two things: how
+long the melody's notes sound as chord tones, and how usual the step from one chord's function to
+the next one's is. This is the textbook's harmonisation by function (H. Riemann, "Harmony
+simplified", 1896) as a hidden Markov model without training; compare C.-H. Chuan and E. Chew, "A
+hybrid system for automatic generation of style-specific accompaniment", 2007, whose style is
+learnt, and ours has none.
 
-Conventions: the chords are triads and the dominant seventh, in minor with the raised leading tone. The bass plays the root,
-the right hand all tones in close position, as near to the chord before as can be, below the melody. A pick-up has no chord.
+Conventions: the chords are triads and the dominant seventh, in minor with the raised leading tone.
+The bass plays the root, the right hand all tones in close position, as near to the chord before as
+can be, below the melody. A pick-up has no chord.
 """
 
 from __future__ import annotations
@@ -49,8 +53,8 @@ DEGREES: dict[str, tuple[tuple[int, str, Function, float], ...]] = {
         (10, "major", "dominant", -0.1),
     ),
 }
-"""Chords of a key: semitones of the root above the tonic, shape, function, and how welcome the chord is by itself, beside a
-fit from -1 to 1. The numbers are set by hand: primary triads first."""
+"""Chords of a key: semitones of the root above the tonic, shape, function, and how welcome the
+chord is by itself, beside a fit from -1 to 1. The numbers are set by hand: primary triads first."""
 
 STEPS: dict[tuple[Function, Function], float] = {
     ("tonic", "tonic"): 0.0,
@@ -63,7 +67,9 @@ STEPS: dict[tuple[Function, Function], float] = {
     ("dominant", "subdominant"): -0.5,
     ("dominant", "dominant"): 0.0,
 }
-"""How welcome a step between functions is: round the circle, and not back from the dominant to the subdominant."""
+"""How welcome a step between functions is: round the circle, and not back from the dominant to the
+subdominant.
+"""
 
 SAME = 0.1
 """Added where a chord stays."""
@@ -88,8 +94,8 @@ PARTS = ("Melody", "Chords, right hand", "Bass, left hand")
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord of a key: ``root`` is a pitch class, ``shape`` one of :data:`SHAPES`, ``degree`` semitones above the tonic,
-    ``prior`` how welcome it is by itself."""
+    """A chord of a key: ``root`` is a pitch class, ``shape`` one of :data:`SHAPES`, ``degree``
+    semitones above the tonic, ``prior`` how welcome it is by itself."""
 
     root: int
     shape: str
@@ -106,7 +112,8 @@ class Chord:
 def chords_of(key: Key) -> tuple[Chord, ...]:
     """The chords that a key has."""
     return tuple(
-        Chord((key.tonic + degree) % 12, shape, function, degree, prior) for degree, shape, function, prior in DEGREES[key.mode]
+        Chord((key.tonic + degree) % 12, shape, function, degree, prior)
+        for degree, shape, function, prior in DEGREES[key.mode]
     )
 
 
@@ -150,7 +157,8 @@ def harmonise(melody: Piece, key: Key | None = None) -> Piece:
 
 
 def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]) -> list[Chord]:
-    """The best chord of each segment, by dynamic programming; where the melody rests, the chord stays.
+    """The best chord of each segment, by dynamic programming; where the melody rests, the chord
+    stays.
 
     Args:
         tune: the melody, in the unit of ``edges``.
@@ -162,7 +170,9 @@ def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chor
     tonic = np.array([chord.degree == 0 for chord in chords])
     gain[0] += OPENING * tonic
     gain[-1] += CLOSE * tonic
-    step = np.array([[STEPS[a.function, b.function] + SAME * (a == b) for b in chords] for a in chords])
+    step = np.array(
+        [[STEPS[a.function, b.function] + SAME * (a == b) for b in chords] for a in chords]
+    )
     total, back = gain[0], []
     stay = np.where(np.eye(len(chords), dtype=bool), 0.0, -np.inf)
     for row, sounds in zip(gain[1:], np.abs(fit[1:]).sum(axis=1) > 0, strict=True):
@@ -175,14 +185,23 @@ def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chor
     return [chords[k] for k in reversed(index)]
 
 
-def fits(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]) -> NDArray[np.float64]:
-    """How well each chord carries each segment, (segments, chords), from -1 to 1: the time of the melody's notes that are
-    chord tones less that of the others, as a share; what is struck on the segment's beginning counts ``DOWNBEAT``."""
+def fits(
+    tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]
+) -> NDArray[np.float64]:
+    """How well each chord carries each segment, (segments, chords), from -1 to 1: the time of the
+    melody's notes that are chord tones less that of the others, as a share; what is struck on the
+    segment's beginning counts ``DOWNBEAT``."""
     result = np.zeros((len(edges) - 1, len(chords)))
-    member = np.array([[pitch_class in chord.tones for chord in chords] for pitch_class in range(12)])
+    member = np.array(
+        [[pitch_class in chord.tones for chord in chords] for pitch_class in range(12)]
+    )
     for row, (begin, until) in enumerate(pairwise(edges)):
-        sounding = np.minimum(tune["onset"] + tune["duration"], until) - np.maximum(tune["onset"], begin)
-        weight = np.maximum(sounding, 0.0) * np.where(np.abs(tune["onset"] - begin) < 1e-3, DOWNBEAT, 1.0)
+        sounding = np.minimum(tune["onset"] + tune["duration"], until) - np.maximum(
+            tune["onset"], begin
+        )
+        weight = np.maximum(sounding, 0.0) * np.where(
+            np.abs(tune["onset"] - begin) < 1e-3, DOWNBEAT, 1.0
+        )
         if weight.sum() > 1e-6:
             result[row] = weight @ np.where(member[tune["pitch"] % 12], 1.0, -1.0) / weight.sum()
     return result
@@ -191,8 +210,9 @@ def fits(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]) -
 def right_hand(chord: Chord, below: int, before: Sequence[int] = ()) -> tuple[int, ...]:
     """Pitches of a chord in close position, ascending, all below ``below``.
 
-    Of the inversions between ``LOW`` and ``HIGH`` the one that is nearest to the chord ``before``, or to the middle of that
-    range at first; where the melody leaves no room there, the highest one that fits.
+    Of the inversions between ``LOW`` and ``HIGH`` the one that is nearest to the chord ``before``,
+    or to the middle of that range at first; where the melody leaves no room there, the highest one
+    that fits.
     """
     tones = sorted(chord.tones)
     ceiling = min(below - 1, HIGH)
@@ -210,8 +230,14 @@ def right_hand(chord: Chord, below: int, before: Sequence[int] = ()) -> tuple[in
 
 
 def _from_downbeat(melody: Piece, edges: NDArray[np.float64], first: float) -> NDArray[np.float64]:
-    """The borders from the first full bar on, if the melody begins with a pick-up and goes on after it."""
-    if melody.feel == "performance" or not len(melody.bars) or first <= melody.bars["start"][0] + 1e-3:
+    """The borders from the first full bar on, if the melody begins with a pick-up and goes on after
+    it.
+    """
+    if (
+        melody.feel == "performance"
+        or not len(melody.bars)
+        or first <= melody.bars["start"][0] + 1e-3
+    ):
         return edges
     later = edges[edges >= melody.bars["start"][0] + melody.bars["length"][0] - 1e-6]
     return later if len(later) > 1 else edges

@@ -1,8 +1,10 @@
-"""Bootstrap intervals over groups of pieces, of ratios, of means over classes, and of their differences.
+"""Bootstrap intervals over groups of pieces, of ratios, of means over classes, and of their
+differences.
 
-A mean that weighs every note alike is a ratio of two sums over pieces. Its interval is the percentile bootstrap
-(B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13) over *groups* of pieces: performances
-of one piece by several pianists are no independent evidence, so they are drawn together.
+A mean that weighs every note alike is a ratio of two sums over pieces. Its interval is the
+percentile bootstrap (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter
+13) over *groups* of pieces: performances of one piece by several pianists are no independent
+evidence, so they are drawn together.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def ratio_interval(
     draws: int = DRAWS,
     level: float = 0.95,
 ) -> Interval:
-    """The sum of ``numerator`` over that of ``denominator``, both (pieces,), with a bootstrap interval over groups."""
+    """The sum of ``numerator`` over that of ``denominator``, both (pieces,), with a bootstrap
+    interval over groups.
+    """
     _, member = np.unique([str(group) for group in groups], return_inverse=True)
     above = np.bincount(member, numerator)
     below = np.bincount(member, denominator)
@@ -50,9 +54,11 @@ def ratio_interval(
 
 @dataclass(frozen=True)
 class Resampled:
-    """A statistic with its bootstrap draws (draws,), so that differences and ratios of statistics have intervals too.
+    """A statistic with its bootstrap draws (draws,), so that differences and ratios of statistics
+    have intervals too.
 
-    They are paired where both come from the same groups and the same seed: then draw k of both has the same groups.
+    They are paired where both come from the same groups and the same seed: then draw k of both has
+    the same groups.
     """
 
     value: float
@@ -60,7 +66,9 @@ class Resampled:
     groups: int
 
     def __sub__(self, other: Resampled) -> Resampled:
-        return Resampled(self.value - other.value, self.draws - other.draws, min(self.groups, other.groups))
+        return Resampled(
+            self.value - other.value, self.draws - other.draws, min(self.groups, other.groups)
+        )
 
     def over(self, other: Resampled) -> Resampled:
         """The ratio; NaN in the draws, and as the value, where the denominator isn't positive."""
@@ -83,11 +91,13 @@ def class_mean(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Resampled:
-    """The mean over classes of the mean of ``values`` in each class: macro accuracy, where a value is 1 for a hit.
+    """The mean over classes of the mean of ``values`` in each class: macro accuracy, where a value
+    is 1 for a hit.
 
-    Groups are drawn together across classes (the arrangements of one melody in several styles). Where every group lies in
-    one class (real pieces, each by one composer), they are drawn within their class, so that no class is ever empty; a class
-    of a single group has no interval, and neither has the mean.
+    Groups are drawn together across classes (the arrangements of one melody in several styles).
+    Where every group lies in one class (real pieces, each by one composer), they are drawn within
+    their class, so that no class is ever empty; a class of a single group has no interval, and
+    neither has the mean.
 
     Args:
         values: (n,); NaN values are left out.
@@ -122,12 +132,16 @@ def class_mean(
 
 
 def confusion_draws(
-    counts: NDArray[np.float64], groups: Sequence[Hashable], rng: np.random.Generator, draws: int = DRAWS
+    counts: NDArray[np.float64],
+    groups: Sequence[Hashable],
+    rng: np.random.Generator,
+    draws: int = DRAWS,
 ) -> NDArray[np.float64]:
     """Confusion matrices of resampled groups, (draws, labels, labels).
 
     Args:
-        counts: (items, labels, labels), each item's own matrix: rows are the truth, columns the prediction.
+        counts: (items, labels, labels), each item's own matrix: rows are the truth, columns the
+        prediction.
         groups: (items,) items that are drawn together.
     """
     _, member = np.unique([str(group) for group in groups], return_inverse=True)

@@ -1,4 +1,6 @@
-"""Generated parts of a Markdown file: what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
+"""Generated parts of a Markdown file: what stands between ``<!-- begin NAME -->`` and ``<!-- end
+NAME -->``.
+"""
 
 from __future__ import annotations
 

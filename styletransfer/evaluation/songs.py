@@ -1,9 +1,11 @@
-"""Held-out songs: the opening bars of scores whose tune is a part of its own, to compare accompaniments under.
+"""Held-out songs: the opening bars of scores whose tune is a part of its own, to compare
+accompaniments under.
 
-An excerpt begins with the bar in which the tune begins and has whole bars of one metre; the tune has a note a bar at the least,
-two of them never together, and the accompaniment begins notes in three bars of four. What sounds on from before is left out,
-what sounds on at the end is cut. Of a content group (:mod:`styletransfer.data.splits`) one piece is taken, the first by id, and
-none of a group with a performance in it.
+An excerpt begins with the bar in which the tune begins and has whole bars of one metre; the tune
+has a note a bar at the least, two of them never together, and the accompaniment begins notes in
+three bars of four. What sounds on from before is left out, what sounds on at the end is cut. Of a
+content group (:mod:`styletransfer.data.splits`) one piece is taken, the first by id, and none of a
+group with a performance in it.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ LONGEST_NAME = 36  # letters of a title in a song's name
 
 @dataclass(frozen=True)
 class Rule:
-    """Which songs are taken: of ``fewest`` to ``bars`` bars, none of ``avoid`` (ids and names), if there are any only those
-    of ``only`` (id: name)."""
+    """Which songs are taken: of ``fewest`` to ``bars`` bars, none of ``avoid`` (ids and names), if
+    there are any only those of ``only`` (id: name)."""
 
     bars: int = 16
     fewest: int = 16
@@ -39,18 +41,26 @@ class Rule:
 
 
 def excerpt(piece: Piece, count: int) -> Piece | str:
-    """Cut the first ``count`` bars with the tune, its part the first one; or say why that can't be."""
+    """Cut the first ``count`` bars with the tune, its part the first one; or say why that can't
+    be.
+    """
     notes = piece.notes
     parts = np.unique(notes["part"][extract_melody(piece)])
     if len(parts) != 1 or (notes["part"] == parts[0]).all():
         return "the tune is no part of its own"
     sings = notes["part"] == parts[0]
-    first = int(np.searchsorted(piece.bars["start"], notes["onset"][sings].min() + 1e-3, side="right")) - 1
+    first = (
+        int(np.searchsorted(piece.bars["start"], notes["onset"][sings].min() + 1e-3, side="right"))
+        - 1
+    )
     bars = piece.bars[first : first + count].copy()
     if len(bars) < count:
         return "too few bars"
     length = 4.0 * bars["numerator"] / bars["denominator"]
-    if len(np.unique(bars[["numerator", "denominator"]])) > 1 or np.abs(bars["length"] - length).max() > 1e-3:
+    if (
+        len(np.unique(bars[["numerator", "denominator"]])) > 1
+        or np.abs(bars["length"] - length).max() > 1e-3
+    ):
         return "the metre changes"
 
     start, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
@@ -60,14 +70,21 @@ def excerpt(piece: Piece, count: int) -> Piece | str:
         return "too few notes in the tune"
     if len(np.unique(np.round(tune["onset"], 3))) < len(tune):
         return "the tune is no single line"
-    if len(np.unique(np.searchsorted(bars["start"], rest["onset"] + 1e-3, side="right"))) < PLAYED * count:
+    if (
+        len(np.unique(np.searchsorted(bars["start"], rest["onset"] + 1e-3, side="right")))
+        < PLAYED * count
+    ):
         return "the accompaniment rests too much"
     return part_first(between(piece, start, end, bars), int(parts[0]))
 
 
 def between(piece: Piece, start: float, end: float, bars: BarTable) -> Piece:
-    """The notes that begin in a stretch of quarters, ``bars``, from 0, with the tempos and keys that hold there."""
-    notes = piece.notes[(piece.notes["onset"] >= start - 1e-3) & (piece.notes["onset"] < end - 1e-3)].copy()
+    """The notes that begin in a stretch of quarters, ``bars``, from 0, with the tempos and keys
+    that hold there.
+    """
+    notes = piece.notes[
+        (piece.notes["onset"] >= start - 1e-3) & (piece.notes["onset"] < end - 1e-3)
+    ].copy()
     notes["duration"] = np.minimum(notes["duration"], end - notes["onset"])
     notes["onset"] = np.maximum(notes["onset"] - start, 0.0)
     bars["start"] -= start
@@ -79,9 +96,22 @@ def between(piece: Piece, start: float, end: float, bars: BarTable) -> Piece:
     moved = TempoMap(quarters, tempo.seconds_per_quarter[max(now, 0) : max(stop, 1)])
 
     before = [(0.0, *key[1:]) for key in piece.key_signatures if key[0] <= start + 1e-6][-1:]
-    later = [(key[0] - start, *key[1:]) for key in piece.key_signatures if start + 1e-6 < key[0] < end - 1e-6]
+    later = [
+        (key[0] - start, *key[1:])
+        for key in piece.key_signatures
+        if start + 1e-6 < key[0] < end - 1e-6
+    ]
     keys = (*before, *later)
-    return replace(piece, notes=notes, bars=bars, tempo=moved, key_signatures=keys, pedals=(), chords=(), remarks=())
+    return replace(
+        piece,
+        notes=notes,
+        bars=bars,
+        tempo=moved,
+        key_signatures=keys,
+        pedals=(),
+        chords=(),
+        remarks=(),
+    )
 
 
 def part_first(piece: Piece, part: int) -> Piece:
@@ -102,8 +132,12 @@ def longest_excerpt(piece: Piece, rule: Rule) -> Piece | str:
     return found
 
 
-def songs_of(library: Library, split: Split, files: Mapping[str, Path], rule: Rule) -> Iterator[tuple[PieceInfo, Piece | str]]:
-    """Give each piece of the split that has a tune, by id, with its excerpt or the reason why it has none."""
+def songs_of(
+    library: Library, split: Split, files: Mapping[str, Path], rule: Rule
+) -> Iterator[tuple[PieceInfo, Piece | str]]:
+    """Give each piece of the split that has a tune, by id, with its excerpt or the reason why it
+    has none.
+    """
     played = {piece.group for piece in library.pieces if piece.feel == "performance"}
     avoided = {piece.group for piece in library.pieces if rule.avoid & {piece.id, name_of(piece)}}
     taken: set[str] = set()
@@ -126,7 +160,8 @@ def songs_of(library: Library, split: Split, files: Mapping[str, Path], rule: Ru
 
 
 def name_of(piece: PieceInfo) -> str:
-    """Name a song by its composer (else its folder) and the last part of its title, in letters of file names.
+    """Name a song by its composer (else its folder) and the last part of its title, in letters of
+    file names.
 
     >>> slug("Die schöne Müllerin: 10. Tränenregen".split(": ")[-1]), slug("Żeleński, Władysław")
     ('10-tranenregen', 'zelenski-wladyslaw')
@@ -137,7 +172,11 @@ def name_of(piece: PieceInfo) -> str:
 
 def slug(text: str) -> str:
     """Write a text with small letters and hyphens alone."""
-    plain = unicodedata.normalize("NFKD", text.translate(str.maketrans("łŁ", "lL"))).encode("ascii", "ignore").decode()
+    plain = (
+        unicodedata.normalize("NFKD", text.translate(str.maketrans("łŁ", "lL")))
+        .encode("ascii", "ignore")
+        .decode()
+    )
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 

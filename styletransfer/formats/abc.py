@@ -1,13 +1,15 @@
-"""ABC tune books to pieces, by the ABC standard 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1).
+"""ABC tune books to pieces, by the ABC standard 2.1
+(https://abcnotation.com/wiki/abc:standard:v2.1).
 
-Read here rather than by music21, whose reader of ABC (10.5) lets an accidental lapse within its bar, skips the fields
-and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note before ``::`` for a field, and lets an
-ending last one bar.
+Read here rather than by music21, whose reader of ABC (10.5) lets an accidental lapse within its
+bar, skips the fields and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note
+before ``::`` for a field, and lets an ending last one bar.
 
-Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts, and the order of parts that
-``P:`` states in the heading; tied notes become one, chord symbols are kept as such, words and other decorations are left out.
-Grace notes take an eighth of a quarter each, as in MusicXML. Rare things that are not understood: second lines within a
-voice (``&``: left out, with a remark), and macros.
+Repeats and endings are played out, so are "D.C. al Fine" and its like, as decorations or texts, and
+the order of parts that ``P:`` states in the heading; tied notes become one, chord symbols are kept
+as such, words and other decorations are left out. Grace notes take an eighth of a quarter each, as
+in MusicXML. Rare things that are not understood: second lines within a voice (``&``: left out, with
+a remark), and macros.
 """
 
 from __future__ import annotations
@@ -36,7 +38,19 @@ from styletransfer.formats.written import (
 from styletransfer.music.notes import Feel, Piece
 
 _SHARPS = "FCGDAEB"
-_MODES = {"": 0, "maj": 0, "ion": 0, "mix": -1, "dor": -2, "m": -3, "min": -3, "aeo": -3, "phr": -4, "loc": -5, "lyd": 1}
+_MODES = {
+    "": 0,
+    "maj": 0,
+    "ion": 0,
+    "mix": -1,
+    "dor": -2,
+    "m": -3,
+    "min": -3,
+    "aeo": -3,
+    "phr": -4,
+    "loc": -5,
+    "lyd": 1,
+}
 
 _LENGTH = r"(\d{0,4})(/{0,6})(\d{0,4})"
 _PITCH = r"(\^\^|\^|=|__|_)?/?([A-Ga-g])([,']{0,6})"
@@ -67,7 +81,9 @@ LEFT_OUT = "%%left out"
 
 
 class Tune(NamedTuple):
-    """One tune of a book: its number and title as the book has them, and its lines, after the defaults of the book."""
+    """One tune of a book: its number and title as the book has them, and its lines, after the
+    defaults of the book.
+    """
 
     number: str
     title: str
@@ -77,7 +93,8 @@ class Tune(NamedTuple):
 def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None = None) -> Piece:
     """A piece from the bytes of an ABC file; ``name`` is what its error messages call it.
 
-    ``tune`` is the place of the tune in its book, from 0; None takes the first, with a remark where there are more.
+    ``tune`` is the place of the tune in its book, from 0; None takes the first, with a remark where
+    there are more.
 
     Raises:
         InputError: where the bytes are not ABC, or the tune has no notes, or hours of them.
@@ -91,7 +108,8 @@ def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None
 
 @lru_cache(maxsize=4)  # a book is read once, not once for each of its tunes
 def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
-    """The tunes of a book, at least one. A tune begins with ``X:`` and ends at the first empty line after music.
+    """The tunes of a book, at least one. A tune begins with ``X:`` and ends at the first empty line
+    after music.
 
     Raises:
         InputError: where the bytes are not ABC.
@@ -121,10 +139,16 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
     result = []
     for lines in book or [head]:
         if any(line.startswith("K:") for line in lines):
-            fields = {match[1]: _plain(match[2]) for line in reversed(lines) if (match := _FIELD.match(line))}
+            fields = {
+                match[1]: _plain(match[2])
+                for line in reversed(lines)
+                if (match := _FIELD.match(line))
+            }
             result.append(Tune(fields.get("X", ""), fields.get("T", ""), (*defaults, *lines)))
     if "\0" in text or not result:
-        raise InputError(f"{name}: it is not ABC (no tune in it has a K: line); mend it, or give MIDI or MusicXML.")
+        raise InputError(
+            f"{name}: it is not ABC (no tune in it has a K: line); mend it, or give MIDI or MusicXML."
+        )
     return tuple(result)
 
 
@@ -135,7 +159,9 @@ def _has_music(lines: list[str]) -> bool:
 
 
 def _text(data: bytes) -> str:
-    """Text in UTF-8 or, with a byte-order mark, UTF-16, and in what Windows uses where it is neither."""
+    """Text in UTF-8 or, with a byte-order mark, UTF-16, and in what Windows uses where it is
+    neither.
+    """
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return data.decode("utf-16", errors="replace")
     try:
@@ -158,7 +184,9 @@ class _Reader:
         self.clef_shift = 0
         self.keys: dict[Fraction, tuple[int, bool]] = {}
         self.tempos: dict[Fraction, float] = {}
-        self.old_tempo = ""  # a tempo of the heading in notes without a length, which may be stated later
+        self.old_tempo = (
+            ""  # a tempo of the heading in notes without a length, which may be stated later
+        )
         self.propagate = "pitch"
         self.transposed = 0
         self.sung: set[str] = set()
@@ -182,14 +210,28 @@ class _Reader:
                 self.music(line)
 
         voices = [voice for voice in self.voices.values() if voice.place]
-        voices = [voice for voice in voices if voice.sounds] or [voice for voice in voices if voice.chords]
+        voices = [voice for voice in voices if voice.sounds] or [
+            voice for voice in voices if voice.chords
+        ]
         names: list[str] = []
         for part, voice in enumerate(voices):
-            voice.sounds = [sound._replace(part=part) for sound in voice.sounds if 0 <= sound.pitch <= 127 and sound.length]
-            label = self.labels.get(voice.name) or ("" if voice.name.isdigit() else voice.name) or f"part {part + 1}"
+            voice.sounds = [
+                sound._replace(part=part)
+                for sound in voice.sounds
+                if 0 <= sound.pitch <= 127 and sound.length
+            ]
+            label = (
+                self.labels.get(voice.name)
+                or ("" if voice.name.isdigit() else voice.name)
+                or f"part {part + 1}"
+            )
             names.append(distinct_label(label, names))
 
-        leader = max(voices, key=lambda v: len(v.words) + sum(m.begins or m.ends > 0 for m in v.measures), default=None)
+        leader = max(
+            voices,
+            key=lambda v: len(v.words) + sum(m.begins or m.ends > 0 for m in v.measures),
+            default=None,
+        )
         if leader is None:
             return Written([], (), [], [])
         leader.place_words()
@@ -198,25 +240,48 @@ class _Reader:
         starts = [measure.start for measure in written]
         stops = [*starts[1:], max(voice.place for voice in voices)]
         order = self.playing_order([measure.signs for measure in written], starts)
-        measures, runs = in_order(order, starts, stops, [measure.metre or (4, 4) for measure in written])
+        measures, runs = in_order(
+            order, starts, stops, [measure.metre or (4, 4) for measure in written]
+        )
 
         sounds = [sound for voice in voices for sound in voice.sounds]
         sung = tuple(part for part, voice in enumerate(voices) if voice.name in self.sung)
         chords = {place: symbol for voice in voices for place, symbol in voice.chords.items()}
-        return Written(sounds, tuple(names), measures, runs, self.tempos, self.keys, chords, 0, tuple(self.remarks), sung)
+        return Written(
+            sounds,
+            tuple(names),
+            measures,
+            runs,
+            self.tempos,
+            self.keys,
+            chords,
+            0,
+            tuple(self.remarks),
+            sung,
+        )
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
-        """The order in which measures are played: by the order of parts where there is one, each part by its own signs."""
+        """The order in which measures are played: by the order of parts where there is one, each
+        part by its own signs.
+        """
         if not self.part_order:
             return in_playing_order(signs)
         parts = sections_in_order(parts_in_order(self.part_order), self.parts, starts)
         if not parts:
-            self.remarks.append(f"its order of parts (P:{self.part_order[:40]}) names others than it has, and was left out")
+            self.remarks.append(
+                f"its order of parts (P:{self.part_order[:40]}) names others than it has, and was left out"
+            )
             return in_playing_order(signs)
-        return [part.start + index for part in parts for index in in_playing_order(signs[part.start : part.stop])]
+        return [
+            part.start + index
+            for part in parts
+            for index in in_playing_order(signs[part.start : part.stop])
+        ]
 
     def directive(self, text: str) -> None:
-        """What changes the pitches of notes: ``%%propagate-accidentals``, ``%%MIDI transpose`` and ``%%MIDI nobarlines``."""
+        """What changes the pitches of notes: ``%%propagate-accidentals``, ``%%MIDI transpose`` and
+        ``%%MIDI nobarlines``.
+        """
         name, *values = text.replace("=", " ").split() or [""]
         if name == "MIDI" and values:
             name, *values = values
@@ -234,7 +299,9 @@ class _Reader:
             voice.propagate = self.propagate
 
     def field(self, letter: str, value: str) -> None:
-        """A field: in the heading, on a line of its own within the music, or inside a line of music."""
+        """A field: in the heading, on a line of its own within the music, or inside a line of
+        music.
+        """
         voice = self.current
         if letter == "V":
             self.switch(value)
@@ -272,15 +339,22 @@ class _Reader:
         """``V:``: describes a voice; within the music, that voice goes on from here."""
         name, _, rest = value.strip().partition(" ")
         if label := re.search(r"\b(?:name|nm)\s*=\s*(?:\"([^\"]*)\"|(\S+))", rest):
-            self.labels[name] = " ".join((label[1] or label[2] or "").replace("\\n", " ").split())[:80]
+            self.labels[name] = " ".join((label[1] or label[2] or "").replace("\\n", " ").split())[
+                :80
+            ]
         if (shift := _shift(rest)) is not None:
             self.shifts[name] = shift
         if not self.in_music:
             return
         if name not in self.voices:
-            unit = self.unit or Fraction(1, 4 if self.metre and Fraction(*self.metre) < Fraction(3, 4) else 2)
+            unit = self.unit or Fraction(
+                1, 4 if self.metre and Fraction(*self.metre) < Fraction(3, 4) else 2
+            )
             self.voices[name] = Voice(name, unit, self.metre, self.key, self.clef_shift, 0)
-            self.voices[name].propagate, self.voices[name].transposed = self.propagate, self.transposed
+            self.voices[name].propagate, self.voices[name].transposed = (
+                self.propagate,
+                self.transposed,
+            )
             if self.old_tempo and (tempo := _tempo(self.old_tempo, unit)) is not None:
                 self.tempos.setdefault(Fraction(0), tempo)
             self.old_tempo = ""
@@ -288,7 +362,9 @@ class _Reader:
         self.current.shift = self.shifts.get(name, 0)
 
     def key_field(self, value: str) -> None:
-        """``K:``: a key, perhaps with accidentals of its own, perhaps with a clef that transposes, or only a clef."""
+        """``K:``: a key, perhaps with accidentals of its own, perhaps with a clef that transposes,
+        or only a clef.
+        """
         voice = self.current
         if (shift := _shift(value)) is not None:
             if voice is None:
@@ -305,9 +381,14 @@ class _Reader:
             fifths = (
                 0
                 if explicit
-                else _SHARPS.index(stated[1]) - 1 + {"#": 7, "b": -7, "": 0}[stated[2]] + _MODES[stated[3].lower()]
+                else _SHARPS.index(stated[1])
+                - 1
+                + {"#": 7, "b": -7, "": 0}[stated[2]]
+                + _MODES[stated[3].lower()]
             )
-        key = dict.fromkeys(_SHARPS[: max(fifths, 0)], 1) | dict.fromkeys(_SHARPS[::-1][: max(-fifths, 0)], -1)
+        key = dict.fromkeys(_SHARPS[: max(fifths, 0)], 1) | dict.fromkeys(
+            _SHARPS[::-1][: max(-fifths, 0)], -1
+        )
         for accidental, letter in re.findall(r"(?<!\S)(\^\^|\^|=|__|_)([A-Ga-g])(?!\S)", value):
             key[letter.upper()] = ACCIDENTALS[accidental]
         first = voice is None or voice is next(iter(self.voices.values()))
@@ -359,7 +440,9 @@ class _Reader:
             bar = Fraction(4 * (voice.metre or (4, 4))[0], (voice.metre or (4, 4))[1])
             voice.rest(length * (bar if text[0] in "ZX" else voice.unit))
         elif kind == "grace":
-            voice.graces += [voice.pitch(note[1], note[2], note[3]) for note in _NOTE.finditer(text)]
+            voice.graces += [
+                voice.pitch(note[1], note[2], note[3]) for note in _NOTE.finditer(text)
+            ]
         elif kind == "tuplet":
             voice.start_tuplet(text)
         elif kind == "broken":
@@ -369,7 +452,9 @@ class _Reader:
 
 
 def parts_in_order(text: str) -> list[str]:
-    """The parts that ``P:`` of a heading names, one by one: AABB, A2.B2, (AB)3C; none where it isn't an order of parts."""
+    """The parts that ``P:`` of a heading names, one by one: AABB, A2.B2, (AB)3C; none where it
+    isn't an order of parts.
+    """
     stack: list[list[str]] = [[]]
     last: list[str] = []  # what a number behind it repeats
     for token in re.findall(r"[A-Za-z]|\d+|\S", text):
@@ -400,7 +485,11 @@ def _plain(line: str) -> str:
 def _fraction(value: str) -> Fraction | None:
     """A positive fraction at the start of a field: 1/8, 1."""
     match = re.match(r"(\d{1,3})(?:\s*/\s*(\d{1,4}))?", value)
-    return Fraction(int(match[1]), int(match[2] or 1)) if match and int(match[1]) and match[2] != "0" else None
+    return (
+        Fraction(int(match[1]), int(match[2] or 1))
+        if match and int(match[1]) and match[2] != "0"
+        else None
+    )
 
 
 def _metre(value: str) -> Metre | None:
@@ -414,11 +503,15 @@ def _metre(value: str) -> Metre | None:
 
 
 def _tempo(value: str, unit: Fraction) -> float | None:
-    """Seconds a quarter: 1/4=120, 3/8=50, or 120 alone, which is taken as quarters; C3=120 are three notes of a unit."""
+    """Seconds a quarter: 1/4=120, 3/8=50, or 120 alone, which is taken as quarters; C3=120 are
+    three notes of a unit.
+    """
     value = re.sub(r"\"[^\"]*\"", "", value)
     beat, equal, rate = value.rpartition("=")
     number = re.match(r"\s*(\d{1,4}(?:\.\d+)?)", rate)
-    quarters = 4 * sum(f for text in beat.split() if (f := _fraction(text))) if equal else Fraction(1)
+    quarters = (
+        4 * sum(f for text in beat.split() if (f := _fraction(text))) if equal else Fraction(1)
+    )
     if old := _OLD_TEMPO.match(value):
         quarters = unit * written_length(*old.groups())
     quarters = quarters or Fraction(1)
@@ -428,7 +521,12 @@ def _tempo(value: str, unit: Fraction) -> float | None:
 
 def _shift(value: str) -> int | None:
     """The semitones by which a clef or a voice transposes; None where nothing is said of it."""
-    said = re.findall(r"(?:(?:transpose|t)=(-?\d{1,2})|octave=(-?\d)|(?<=[a-z])([+-])8)(?!\S)", value)
+    said = re.findall(
+        r"(?:(?:transpose|t)=(-?\d{1,2})|octave=(-?\d)|(?<=[a-z])([+-])8)(?!\S)", value
+    )
     if not said:
         return None
-    return sum(int(steps or 0) + 12 * int(octave or 0) + {"+": 12, "-": -12, "": 0}[clef] for steps, octave, clef in said)
+    return sum(
+        int(steps or 0) + 12 * int(octave or 0) + {"+": 12, "-": -12, "": 0}[clef]
+        for steps, octave, clef in said
+    )

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from styletransfer.formats.written import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Signs, Sound
-from styletransfer.music.chord_symbols import SEMITONES, ChordSymbol, looks_like_a_chord, read_symbol
+from styletransfer.music.chord_symbols import (
+    SEMITONES,
+    ChordSymbol,
+    looks_like_a_chord,
+    read_symbol,
+)
 
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
@@ -22,7 +27,12 @@ _WORDS = {
     "(dc|dacapo)(al(la)?(fine|coda))?": "da capo",
     "(ds|dalsegno)(al(la)?(fine|coda))?": "dal segno",
 }
-_TIES = {(False, False): "", (False, True): "start", (True, True): "continue", (True, False): "stop"}
+_TIES = {
+    (False, False): "",
+    (False, True): "start",
+    (True, True): "continue",
+    (True, False): "stop",
+}
 
 
 @dataclass
@@ -55,15 +65,24 @@ class Voice:
     accidentals: dict[str, int] = field(default_factory=dict)
     graces: list[int] = field(default_factory=list)
     chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
-    words: list[tuple[str, int, Fraction]] = field(default_factory=list)  # as in Signs; measure, place
-    open_ties: dict[tuple[str, str], int] = field(default_factory=dict)  # letter and octave as written -> pitch
-    last: tuple[int, Fraction] = (0, Fraction(0))  # first sound and place of the last note, chord or rest
+    words: list[tuple[str, int, Fraction]] = field(
+        default_factory=list
+    )  # as in Signs; measure, place
+    open_ties: dict[tuple[str, str], int] = field(
+        default_factory=dict
+    )  # letter and octave as written -> pitch
+    last: tuple[int, Fraction] = (
+        0,
+        Fraction(0),
+    )  # first sound and place of the last note, chord or rest
     stretch: Fraction = Fraction(1)  # of the next one, by a broken rhythm
     tuplet: Fraction = Fraction(1)
     tuplet_left: int = 0
     repeating: bool = False  # whether a |: waits for its :|
     overlay: bool = False
-    propagate: str = "pitch"  # an accidental holds for the bar: in all octaves, in its "octave" only, or "not"
+    propagate: str = (
+        "pitch"  # an accidental holds for the bar: in all octaves, in its "octave" only, or "not"
+    )
     transposed: int = 0  # semitones, by %%MIDI transpose
 
     def __post_init__(self) -> None:
@@ -83,8 +102,12 @@ class Voice:
         height = 60 + 12 * (letter.islower() + octave.count("'") - octave.count(","))
         return height + SEMITONES[step] + alter + self.clef_shift + self.shift + self.transposed
 
-    def play(self, notes: Sequence[re.Match[str]], size: Fraction = Fraction(1), tied: bool = False) -> None:
-        """A note, or a chord, the lengths in which are multiplied by ``size``; it lasts as long as its first note."""
+    def play(
+        self, notes: Sequence[re.Match[str]], size: Fraction = Fraction(1), tied: bool = False
+    ) -> None:
+        """A note, or a chord, the lengths in which are multiplied by ``size``; it lasts as long as
+        its first note.
+        """
         size *= self._factor() * self.unit
         rows, ties = [], {}
         for note in notes:
@@ -92,11 +115,15 @@ class Voice:
             pitch = self.pitch(accidental, letter, octave)
             goes_on = tied or bool(tie)
             kind = _TIES[self.open_ties.get((letter, octave)) == pitch, goes_on]
-            rows.append(Sound(self.place, written_length(*length) * size, pitch, DEFAULT_VELOCITY, 0, kind))
+            rows.append(
+                Sound(self.place, written_length(*length) * size, pitch, DEFAULT_VELOCITY, 0, kind)
+            )
             if goes_on:
                 ties[letter, octave] = pitch
         for before, pitch in zip(range(len(self.graces), 0, -1), self.graces, strict=True):
-            self.sounds.append(Sound(self.place, GRACE_QUARTERS, pitch, DEFAULT_VELOCITY, 0, "", before))
+            self.sounds.append(
+                Sound(self.place, GRACE_QUARTERS, pitch, DEFAULT_VELOCITY, 0, "", before)
+            )
         self.graces, self.open_ties = [], ties
         self.last = (len(self.sounds), self.place)
         self.sounds += rows
@@ -108,11 +135,15 @@ class Voice:
         self.place += length * self._factor()
 
     def broken(self, marks: str) -> None:
-        """``>``: the note before it is longer and the one after it shorter; ``<``: the other way round."""
+        """``>``: the note before it is longer and the one after it shorter; ``<``: the other way
+        round.
+        """
         short = Fraction(1, 2 ** len(marks))
         mine, self.stretch = (2 - short, short) if marks[0] == ">" else (short, 2 - short)
         first, place = self.last
-        self.sounds[first:] = [sound._replace(length=sound.length * mine) for sound in self.sounds[first:]]
+        self.sounds[first:] = [
+            sound._replace(length=sound.length * mine) for sound in self.sounds[first:]
+        ]
         self.place = place + (self.place - place) * mine
 
     def start_tuplet(self, text: str) -> None:
@@ -127,12 +158,17 @@ class Voice:
         colons = re.findall(r":+(?=[|\]])", sign)  # wherever they stand in a run of bar lines
         ends = min(max(map(len, colons), default=0), MOST_TURNS - 1) if "|" in sign else 1
         begins = sign.endswith(":")
-        double = sign not in {"|", ".|"}  # ends an ending; a repeat whose beginning is left out goes back to it
+        double = sign not in {
+            "|",
+            ".|",
+        }  # ends an ending; a repeat whose beginning is left out goes back to it
         self.repeating = begins or (self.repeating and not ends)
         begins = begins or (double and not ends and not self.repeating)
         if self.place > self.measures[-1].start:
             self.measures[-1].ends = ends
-            self.measures.append(Measure(self.place, self.metre, begins, 0, self.measures[-1].ending))
+            self.measures.append(
+                Measure(self.place, self.metre, begins, 0, self.measures[-1].ending)
+            )
         else:  # two lines in one place
             if len(self.measures) > 1:
                 self.measures[-2].ends = max(self.measures[-2].ends, ends)
@@ -151,15 +187,19 @@ class Voice:
         before = self.measures[-2] if len(self.measures) > 1 else None
         if before is not None and before.ending and not before.ends:
             before.ends = 1  # "|1 … |2 …", with no sign of repeat between them
-        self.measures[-1].ending = frozenset(number for number in numbers if 0 < number <= MOST_TURNS)
+        self.measures[-1].ending = frozenset(
+            number for number in numbers if 0 < number <= MOST_TURNS
+        )
 
     def word(self, text: str) -> None:
-        """A decoration or a text over the staff: a chord symbol, or what may send the player elsewhere, as D.C. al Fine,
-        segno, To Coda."""
+        """A decoration or a text over the staff: a chord symbol, or what may send the player
+        elsewhere, as D.C. al Fine, segno, To Coda."""
         if text[0] == '"' and (symbol := read_symbol(text[1:-1])) is not None:
             self.chords[self.place] = symbol
         elif text[0] == '"' and looks_like_a_chord(text[1:-1]):
-            self.chords[self.place] = ChordSymbol(text[1:-1].strip())  # it isn't understood; none, not the chord before
+            self.chords[self.place] = ChordSymbol(
+                text[1:-1].strip()
+            )  # it isn't understood; none, not the chord before
         plain = re.sub(r"[^a-z]", "", text.lower())
         for pattern, word in _WORDS.items():
             if re.fullmatch(pattern, plain):

@@ -1,8 +1,9 @@
 """Humdrum's ``**kern`` to pieces, by its reference (https://www.humdrum.org/rep/kern/).
 
-Kern is written at sounding pitch. A column that splits goes on as several, which are one part, until they join again. Sections
-are played in the order that the file's list of them states (``*>[A,A,B]``); without one, repeat signs are played out as in
-MusicXML. Text, harmony, dynamics and other columns are left out.
+Kern is written at sounding pitch. A column that splits goes on as several, which are one part,
+until they join again. Sections are played in the order that the file's list of them states
+(``*>[A,A,B]``); without one, repeat signs are played out as in MusicXML. Text, harmony, dynamics
+and other columns are left out.
 """
 
 from __future__ import annotations
@@ -39,10 +40,37 @@ MOST_COLUMNS = 200
 _LENGTH = re.compile(r"(\d{1,5})(?:%(\d{1,5}))?")
 _PITCH = re.compile(r"(([a-gA-G])\2{0,7})(#{1,3}|-{1,3})?")
 _CODES = {
-    **{"soprn": "Soprano", "cant": "Soprano", "mezzo": "Mezzosoprano", "calto": "Contralto", "alto": "Alto", "tenor": "Tenor"},
-    **{"barit": "Baritone", "bass": "Bass", "vox": "Voice", "piano": "Piano", "organ": "Organ", "cemba": "Harpsichord"},
-    **{"clavi": "Clavichord", "clest": "Celesta", "accor": "Accordion", "arpa": "Harp", "guitr": "Guitar", "liuto": "Lute"},
-    **{"mando": "Mandolin", "violn": "Violin", "viola": "Viola", "cello": "Violoncello", "cbass": "Contrabass"},
+    **{
+        "soprn": "Soprano",
+        "cant": "Soprano",
+        "mezzo": "Mezzosoprano",
+        "calto": "Contralto",
+        "alto": "Alto",
+        "tenor": "Tenor",
+    },
+    **{
+        "barit": "Baritone",
+        "bass": "Bass",
+        "vox": "Voice",
+        "piano": "Piano",
+        "organ": "Organ",
+        "cemba": "Harpsichord",
+    },
+    **{
+        "clavi": "Clavichord",
+        "clest": "Celesta",
+        "accor": "Accordion",
+        "arpa": "Harp",
+        "guitr": "Guitar",
+        "liuto": "Lute",
+    },
+    **{
+        "mando": "Mandolin",
+        "violn": "Violin",
+        "viola": "Viola",
+        "cello": "Violoncello",
+        "cbass": "Contrabass",
+    },
     **{
         "flt": "Flute",
         "picco": "Piccolo",
@@ -60,7 +88,12 @@ _CODES = {
         "tromb": "Trombone",
         "tuba": "Tuba",
     },
-    **{"saxS": "Soprano saxophone", "saxA": "Alto saxophone", "saxT": "Tenor saxophone", "saxR": "Baritone saxophone"},
+    **{
+        "saxS": "Soprano saxophone",
+        "saxA": "Alto saxophone",
+        "saxT": "Tenor saxophone",
+        "saxR": "Baritone saxophone",
+    },
 }
 """Humdrum's codes of singers and instruments, the usual ones."""
 
@@ -75,7 +108,9 @@ def parse_kern(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     lines = re.split(r"\r\n|\n|\r", text)
     opening = next((line for line in lines if line.startswith("**")), "")
     if "**kern" not in opening.split("\t"):
-        raise InputError(f"{name}: it is not kern (no column begins with **kern); export it again or as MusicXML.")
+        raise InputError(
+            f"{name}: it is not kern (no column begins with **kern); export it again or as MusicXML."
+        )
     reader = _Reader(name, _names(text))
     reader.read(lines)
     if (pieces := len(re.findall(r"(?m)^!!!!SEGMENT", text))) > 1:
@@ -93,7 +128,9 @@ def text_of(data: bytes) -> str:
 
 @dataclass
 class _Column:
-    """A column while it is read: of which column of the heading it is, and when what it plays ends."""
+    """A column while it is read: of which column of the heading it is, and when what it plays
+    ends.
+    """
 
     kind: str
     root: int
@@ -155,11 +192,18 @@ class _Reader:
 
     def kern(self, cells: Sequence[str]) -> list[tuple[str, _Column]]:
         """The cells of kern columns, with these."""
-        return [(cell, column) for cell, column in zip(cells, self.columns, strict=True) if column.kind == "**kern"]
+        return [
+            (cell, column)
+            for cell, column in zip(cells, self.columns, strict=True)
+            if column.kind == "**kern"
+        ]
 
     def now(self) -> Fraction:
         """Where the next line is: the end of what ends first."""
-        return min((c.until for c in self.columns if c.kind == "**kern" and c.until is not None), default=self.at)
+        return min(
+            (c.until for c in self.columns if c.kind == "**kern" and c.until is not None),
+            default=self.at,
+        )
 
     def data(self, cells: list[str]) -> None:
         """A line of notes."""
@@ -183,7 +227,11 @@ class _Reader:
         grace = any("q" in token for token in tokens)
         first = next((length for token in tokens if (length := _length(token)) is not None), None)
         if grace or not first:
-            tones = [tone for token in tokens if (tone := self.tone(token, column, GRACE_QUARTERS, voice))]
+            tones = [
+                tone
+                for token in tokens
+                if (tone := self.tone(token, column, GRACE_QUARTERS, voice))
+            ]
             if tones:
                 column.graces.append([tone._replace(tie="") for tone in tones])
             return False
@@ -210,11 +258,25 @@ class _Reader:
         octave = len(found[1]) - 1 if found[1].islower() else -len(found[1])
         alter = (found[3] or "").count("#") - (found[3] or "").count("-")
         pitch = 60 + 12 * octave + SEMITONES[found[1][0].upper()] + alter
-        tie = "continue" if "_" in token else "start" if "[" in token else "stop" if "]" in token else ""
-        return Sound(self.at, length, pitch, DEFAULT_VELOCITY, column.root, tie, 0, voice) if 0 <= pitch <= 127 else None
+        tie = (
+            "continue"
+            if "_" in token
+            else "start"
+            if "[" in token
+            else "stop"
+            if "]" in token
+            else ""
+        )
+        return (
+            Sound(self.at, length, pitch, DEFAULT_VELOCITY, column.root, tie, 0, voice)
+            if 0 <= pitch <= 127
+            else None
+        )
 
     def bar_line(self, cell: str) -> None:
-        """A bar line: a measure begins, perhaps with a repeat; perhaps the one before sends back."""
+        """A bar line: a measure begins, perhaps with a repeat; perhaps the one before sends
+        back.
+        """
         place = self.now()
         begins, ends = re.search(r"[|!]:", cell) is not None, re.search(r":[|!]", cell) is not None
         here = self.bars.get(place, Signs())
@@ -225,7 +287,9 @@ class _Reader:
             self.bars[last] = self.bars[last]._replace(ends=1)
 
     def interpret(self, cells: list[str]) -> None:
-        """A line of interpretations: metres, keys, names and sections, or how columns split, join, change places and end."""
+        """A line of interpretations: metres, keys, names and sections, or how columns split, join,
+        change places and end.
+        """
         for cell, column in self.kern(cells):
             self.tell(cell, column)
         for cell, column in zip(cells, self.columns, strict=True):
@@ -241,7 +305,9 @@ class _Reader:
         joining: _Column | None = None
         for cell, column in zip(cells, self.columns, strict=True):
             if cell == "*v" and joining is not None and joining.root == column.root:
-                joining.until = max((u for u in (joining.until, column.until) if u is not None), default=None)
+                joining.until = max(
+                    (u for u in (joining.until, column.until) if u is not None), default=None
+                )
                 joining.graces += column.graces
                 continue
             joining = column if cell == "*v" else None
@@ -254,7 +320,9 @@ class _Reader:
                 self.roots.append("")
                 columns.append(_Column("", len(self.roots) - 1, self.now()))
         if len(columns) > MOST_COLUMNS:
-            raise InputError(f"{self.name}: the kern has more than {MOST_COLUMNS} columns; mend it or export it again.")
+            raise InputError(
+                f"{self.name}: the kern has more than {MOST_COLUMNS} columns; mend it or export it again."
+            )
         self.columns = columns
 
     def tell(self, cell: str, column: _Column) -> None:
@@ -292,18 +360,40 @@ class _Reader:
             label = self.names.get(root) or self.codes.get(root) or f"part {part + 1}"
             names.append(distinct_label(label[:80], names))
         sounds = [sound._replace(part=roots.index(sound.part)) for sound in self.sounds]
-        keys = next((self.keys[root] for root in range(len(self.roots) - 1, -1, -1) if root in self.keys), {})
+        keys = next(
+            (self.keys[root] for root in range(len(self.roots) - 1, -1, -1) if root in self.keys),
+            {},
+        )
 
         starts = sorted(start for start in self.bars if start < end) or [Fraction(0)]
         changes = sorted(self.metres)
-        inner = {place for place in self.sections.values() if self.order and starts[0] < place < end}
+        inner = {
+            place for place in self.sections.values() if self.order and starts[0] < place < end
+        }
         cuts = sorted({*starts, *inner})
-        metres = [self.metres[changes[max(bisect_right(changes, cut) - 1, 0)]] if changes else (4, 4) for cut in cuts]
+        metres = [
+            self.metres[changes[max(bisect_right(changes, cut) - 1, 0)]] if changes else (4, 4)
+            for cut in cuts
+        ]
         sections = sections_in_order(self.order, self.sections, cuts)
         signs = [self.bars.get(cut, Signs()) for cut in cuts]
-        order = [index for section in sections for index in section] if sections else in_playing_order(signs)
+        order = (
+            [index for section in sections for index in section]
+            if sections
+            else in_playing_order(signs)
+        )
         measures, runs = in_order(order, cuts, [*cuts[1:], end], metres)
-        return Written(sounds, tuple(names), measures, runs, self.tempos, keys, {}, len(self.drums), tuple(self.remarks))
+        return Written(
+            sounds,
+            tuple(names),
+            measures,
+            runs,
+            self.tempos,
+            keys,
+            {},
+            len(self.drums),
+            tuple(self.remarks),
+        )
 
 
 def _length(token: str) -> Fraction | None:
@@ -312,14 +402,18 @@ def _length(token: str) -> Fraction | None:
     if found is None:
         return None
     digits, parts = found[1], int(found[2] or 1)
-    length = Fraction(4 * parts, int(digits)) if int(digits) else Fraction(4 * 2 ** min(len(digits), 3))
+    length = (
+        Fraction(4 * parts, int(digits)) if int(digits) else Fraction(4 * 2 ** min(len(digits), 3))
+    )
     return length * (2 - Fraction(1, 2 ** min(token.count("."), 4)))
 
 
 def _names(text: str) -> dict[int, str]:
-    """The parts' names by column: what ``*I"`` states, the hands of a keyboard, ``*I:`` or a comment under the heading.
+    """The parts' names by column: what ``*I"`` states, the hands of a keyboard, ``*I:`` or a
+    comment under the heading.
 
-    Only the lines before the first bar are looked at, and only while the columns are those of the heading.
+    Only the lines before the first bar are looked at, and only while the columns are those of the
+    heading.
     """
     kinds: list[str] = []
     stated: dict[int, str] = {}
@@ -332,7 +426,11 @@ def _names(text: str) -> dict[int, str]:
             continue
         if line.startswith("!!"):
             continue
-        if line[:1] not in {"*", "!"} or len(cells) != len(kinds) or {"*^", "*v", "*+", "*-", "*x"} & set(cells):
+        if (
+            line[:1] not in {"*", "!"}
+            or len(cells) != len(kinds)
+            or {"*^", "*v", "*+", "*-", "*x"} & set(cells)
+        ):
             break
         for column, cell in enumerate(cells):
             if cell.startswith('*I"'):

@@ -1,9 +1,10 @@
 """MIDI bytes to pieces, through symusic.
 
-symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are refused before they
-reach it, a track stays one part whatever its programs, a time division in frames (SMPTE) is rewritten as beats of one second,
-of a type 2 file, whose tracks are independent pieces, the first one with notes is taken, and where the last notes of a song's
-track never end, they do so with it.
+symusic reads metrical files of types 0 and 1. What it doesn't do is done here: damaged files are
+refused before they reach it, a track stays one part whatever its programs, a time division in
+frames (SMPTE) is rewritten as beats of one second, of a type 2 file, whose tracks are independent
+pieces, the first one with notes is taken, and where the last notes of a song's track never end,
+they do so with it.
 """
 
 from __future__ import annotations
@@ -16,18 +17,31 @@ from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_track import Track, track_of
-from styletransfer.music.notes import NOTE_DTYPE, BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, sort_notes
+from styletransfer.music.notes import (
+    NOTE_DTYPE,
+    BarTable,
+    Feel,
+    NoteTable,
+    Piece,
+    TempoMap,
+    bars_of,
+    sort_notes,
+)
 
 MAX_HOURS = 3
 """Music that lasts this long or longer is refused."""
 MAX_QUARTERS = MAX_HOURS * 60 * 400
-"""Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill the memory."""
+"""Music of more quarters than this (three hours at 400 a minute) is refused: its bars would fill
+the memory.
+"""
 
 MOST_TRACKS = 1000
 FEWEST_SYLLABLES = 4
 """A track with fewer lyrics isn't sung; they may be a title."""
 SUNG_TOGETHER = 0.6
-"""How well a part's onsets and the syllables of a track without notes must agree (F1) for it to be the one that is sung."""
+"""How well a part's onsets and the syllables of a track without notes must agree (F1) for it to be
+the one that is sung.
+"""
 
 SUSTAIN = 64
 PEDALS = (SUSTAIN, 66, 67)
@@ -36,8 +50,9 @@ PEDALS = (SUSTAIN, 66, 67)
 GRIDS = ((8, 6), (16, 12, 9, 7, 5))
 """Subdivisions of a quarter that notation uses; the second covers a fifth of all ticks."""
 GRID_LIFT = 0.6
-"""How far above chance onsets must lie on a grid. Of the keyboard scores 522 were tried: they lie at 0.77
-or above. 107 performances (MAESTRO) lie at 0.04 or below; the decision is right on all 824 and all 1,276."""
+"""How far above chance onsets must lie on a grid. Of the keyboard scores 522 were tried: they lie
+at 0.77 or above. 107 performances (MAESTRO) lie at 0.04 or below; the decision is right on all 824
+and all 1,276."""
 
 
 def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
@@ -51,16 +66,28 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     if division & 0x8000:
         division, clock = _frames(division, name)
     if not division:
-        raise InputError(f"{name}: its header has no time division, so it cannot be timed; export it again.")
+        raise InputError(
+            f"{name}: its header has no time division, so it cannot be timed; export it again."
+        )
     score, chosen, remarks = _open(kind, division, [track_of(track) for track in tracks], name)
     if len(tracks) != stated:
         remarks.append(f"its header counts {stated} tracks, {len(tracks)} were found and read")
-    players, unended = _players(division, chosen, name, ended=feel != "performance")  # what is recorded stays as it was
+    players, unended = _players(
+        division, chosen, name, ended=feel != "performance"
+    )  # what is recorded stays as it was
     if unended:
-        unended_notes = f"{unended} last notes that never end were" if unended > 1 else "1 last note that never ends was"
+        unended_notes = (
+            f"{unended} last notes that never end were"
+            if unended > 1
+            else "1 last note that never ends was"
+        )
         remarks.append(f"{unended_notes} ended with the track")
     drums = sum(bool(player.is_drum) for player, _ in players)
-    sounding, sources = zip(*(row for row in players if not row[0].is_drum), strict=True) if len(players) > drums else ((), ())
+    sounding, sources = (
+        zip(*(row for row in players if not row[0].is_drum), strict=True)
+        if len(players) > drums
+        else ((), ())
+    )
     if not sounding:
         reason = "it holds only drums" if drums else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
@@ -75,7 +102,9 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     notes = np.concatenate(tables)
     end = float((notes["onset"] + notes["duration"]).max())
     if notes["onset"].min() < 0 or end > MAX_QUARTERS:
-        raise InputError(f"{name}: its notes lie at impossible times; export it again from the program that made it.")
+        raise InputError(
+            f"{name}: its notes lie at impossible times; export it again from the program that made it."
+        )
     changes = [] if clock else [(t.time, t.mspq) for t in score.tempos]
     tempo = _tempo_map(changes, division, clock or 0.5)
     if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:
@@ -112,9 +141,9 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
     """Whether music is notated or quantised: its onsets fall on subdivisions of a quarter.
 
-    The share of distinct onsets within a tick of a grid is compared with the share of all ticks that lie there, so that
-    0 is chance and 1 is perfect; one of ``GRIDS`` must reach ``GRID_LIFT``. Positions count from the bar line, because
-    a cadenza's bar may have any length.
+    The share of distinct onsets within a tick of a grid is compared with the share of all ticks
+    that lie there, so that 0 is chance and 1 is perfect; one of ``GRIDS`` must reach ``GRID_LIFT``.
+    Positions count from the bar line, because a cadenza's bar may have any length.
     """
     tpq = ticks_per_quarter
     onset = np.unique(np.round(notes["onset"] * tpq).astype(int))
@@ -137,17 +166,22 @@ def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
 
 
 def without_doubles(notes: NoteTable) -> NoteTable:
-    """Notes without those that another of the same part, onset and pitch outlasts: two voices in unison are one key."""
+    """Notes without those that another of the same part, onset and pitch outlasts: two voices in
+    unison are one key.
+    """
     order = np.lexsort((-notes["duration"], notes["pitch"], notes["onset"], notes["part"]))
     keys = notes[["part", "onset", "pitch"]][order]
-    rows: NoteTable = notes[order[np.concatenate([np.ones(min(len(keys), 1), bool), keys[1:] != keys[:-1]])]]
+    rows: NoteTable = notes[
+        order[np.concatenate([np.ones(min(len(keys), 1), bool), keys[1:] != keys[:-1]])]
+    ]
     return rows
 
 
 def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.float64]) -> None:
     """Hold notes, in place, until the sustain pedal's release or the next onset of the same pitch.
 
-    ``down`` and ``up`` (pedals,) are the quarters at which the pedal goes down and comes up, ascending.
+    ``down`` and ``up`` (pedals,) are the quarters at which the pedal goes down and comes up,
+    ascending.
     """
     end = notes["onset"] + notes["duration"]
     index = np.searchsorted(down, end, side="right") - 1
@@ -162,7 +196,8 @@ def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.
 
 
 def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
-    """Type, how many tracks the header counts, time division, and the contents of the track chunks that there are.
+    """Type, how many tracks the header counts, time division, and the contents of the track chunks
+    that there are.
 
     A file that is cut short is refused.
     """
@@ -170,7 +205,9 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         data = data[20:]
     if data[:4] != b"MThd":
-        raise InputError(f"{name}: it is not a MIDI file, whatever its name says; export it as MIDI or MusicXML.")
+        raise InputError(
+            f"{name}: it is not a MIDI file, whatever its name says; export it as MIDI or MusicXML."
+        )
     header = int.from_bytes(data[4:8], "big")
     if header < 6 or len(data) < 8 + header:
         raise cut
@@ -192,10 +229,11 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
 
 
 def _frames(division: int, name: str) -> tuple[int, float]:
-    """Ticks per quarter and seconds a quarter of an SMPTE division: its "quarters" are 24, 25 or 30 frames.
+    """Ticks per quarter and seconds a quarter of an SMPTE division: its "quarters" are 24, 25 or 30
+    frames.
 
-    The high byte is minus the frames a second, of which 29 stands for 29.97 (30 frames in 1.001 s); the low byte is the
-    ticks a frame (Standard MIDI Files 1.0).
+    The high byte is minus the frames a second, of which 29 stands for 29.97 (30 frames in 1.001 s);
+    the low byte is the ticks a frame (Standard MIDI Files 1.0).
     """
     frames = 256 - (division >> 8)
     if frames not in {24, 25, 29, 30}:
@@ -203,18 +241,27 @@ def _frames(division: int, name: str) -> tuple[int, float]:
     return (30 if frames == 29 else frames) * (division & 0xFF), 1.001 if frames == 29 else 1.0
 
 
-def _open(kind: int, division: int, tracks: list[Track], name: str) -> tuple[Any, list[Track], list[str]]:
-    """symusic's score, in ticks, its tracks, and remarks; of the separate pieces of a type 2 file the first with notes."""
+def _open(
+    kind: int, division: int, tracks: list[Track], name: str
+) -> tuple[Any, list[Track], list[str]]:
+    """symusic's score, in ticks, its tracks, and remarks; of the separate pieces of a type 2 file
+    the first with notes.
+    """
     if kind != 2 or len(tracks) < 2:
         return _symusic(division, [track.data for track in tracks], name), tracks, []
     pieces = [(_symusic(division, [track.data], name), [track]) for track in tracks]
-    pitched = [piece for piece in pieces if any(len(t.notes) and not t.is_drum for t in piece[0].tracks)]
+    pitched = [
+        piece for piece in pieces if any(len(t.notes) and not t.is_drum for t in piece[0].tracks)
+    ]
     remark = f"a type 2 file holds {len(tracks)} separate pieces; the first with notes was taken"
     return *(pitched or pieces)[0], [remark]
 
 
-def _players(tpq: int, tracks: list[Track], name: str, ended: bool) -> tuple[list[tuple[Any, Track]], int]:
-    """symusic's tracks with notes, one for each channel of a track, with the track that they are from.
+def _players(
+    tpq: int, tracks: list[Track], name: str, ended: bool
+) -> tuple[list[tuple[Any, Track]], int]:
+    """symusic's tracks with notes, one for each channel of a track, with the track that they are
+    from.
 
     With ``ended``, the last notes that never end do so with their track; how many there are.
     """
@@ -229,7 +276,8 @@ def _players(tpq: int, tracks: list[Track], name: str, ended: bool) -> tuple[lis
 
 
 def _end_last_notes(players: Any, tpq: int, track: bytes, name: str) -> int:
-    """Add the notes with which a pitched track ends and which never end, one to four quarters long; how many there are.
+    """Add the notes with which a pitched track ends and which never end, one to four quarters long;
+    how many there are.
 
     symusic leaves notes without an end out. Those further in are mistakes, and stay out.
     """
@@ -250,16 +298,25 @@ def _end_last_notes(players: Any, tpq: int, track: bytes, name: str) -> int:
     return count
 
 
-def _sung(tracks: list[Track], tables: list[NoteTable], sources: Sequence[Track], tpq: int) -> tuple[int, ...]:
-    """The parts that carry words: of tracks with lyrics, or else the one that begins with most syllables of the others."""
+def _sung(
+    tracks: list[Track], tables: list[NoteTable], sources: Sequence[Track], tpq: int
+) -> tuple[int, ...]:
+    """The parts that carry words: of tracks with lyrics, or else the one that begins with most
+    syllables of the others.
+    """
     own = [
         part
         for part, (track, table) in enumerate(zip(sources, tables, strict=True))
-        if len(track.channels) == 1 and len(track.lyrics) >= max(FEWEST_SYLLABLES, len(np.unique(table["onset"])) / 4)
+        if len(track.channels) == 1
+        and len(track.lyrics) >= max(FEWEST_SYLLABLES, len(np.unique(table["onset"])) / 4)
     ]
     if own:
         return tuple(own)
-    places = max((track.lyrics or track.texts for track in tracks if not track.channels or track.lyrics), key=len, default=())
+    places = max(
+        (track.lyrics or track.texts for track in tracks if not track.channels or track.lyrics),
+        key=len,
+        default=(),
+    )
     syllables = np.unique(np.round(np.array(places) / tpq * 8))
     if len(syllables) < 2 * FEWEST_SYLLABLES:
         return ()
@@ -269,13 +326,21 @@ def _sung(tracks: list[Track], tables: list[NoteTable], sources: Sequence[Track]
         agreement.append(2 * np.isin(syllables, onsets).sum() / (len(syllables) + len(onsets)))
     best = int(np.argmax(agreement))
     others = [value for part, value in enumerate(agreement) if part != best]
-    return (best,) if agreement[best] >= SUNG_TOGETHER and agreement[best] > max(others, default=0) + 0.1 else ()
+    return (
+        (best,)
+        if agreement[best] >= SUNG_TOGETHER and agreement[best] > max(others, default=0) + 0.1
+        else ()
+    )
 
 
 def _with_all_off(track: bytes) -> bytes:
-    """A track's events that ends every key of every channel with the track; what doesn't sound isn't changed by it."""
+    """A track's events that ends every key of every channel with the track; what doesn't sound
+    isn't changed by it.
+    """
     end = b"\xff\x2f\x00"
-    off = b"\x00".join(bytes((0x80 | channel, pitch, 0)) for channel in range(16) for pitch in range(128))
+    off = b"\x00".join(
+        bytes((0x80 | channel, pitch, 0)) for channel in range(16) for pitch in range(128)
+    )
     return track[: -len(end)] + off + b"\x00" + end if track.endswith(end) else track
 
 
@@ -283,12 +348,18 @@ def _symusic(division: int, tracks: list[bytes], name: str) -> Any:
     """symusic's score of a plain type 1 file with these tracks, in ticks."""
     import symusic
 
-    header = b"MThd" + (6).to_bytes(4, "big") + b"".join(n.to_bytes(2, "big") for n in (1, len(tracks), division))
+    header = (
+        b"MThd"
+        + (6).to_bytes(4, "big")
+        + b"".join(n.to_bytes(2, "big") for n in (1, len(tracks), division))
+    )
     body = b"".join(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks)
     try:
         return symusic.Score.from_midi(header + body)
     except Exception as error:  # symusic raises whatever its parser met
-        raise InputError(f"{name}: the MIDI file is damaged ({_first_line(error)}); export it again.") from error
+        raise InputError(
+            f"{name}: the MIDI file is damaged ({_first_line(error)}); export it again."
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -296,7 +367,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
-    """(pedals, 2) quarters at which a track's sustain pedal goes down and comes up; one that never comes up is left out.
+    """(pedals, 2) quarters at which a track's sustain pedal goes down and comes up; one that never
+    comes up is left out.
 
     From the controllers: symusic's own list has a first pedal at 0 in every track but the first.
     """
@@ -309,7 +381,9 @@ def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
 
 def _pedals_of_all(tracks: Sequence[Any], tpq: int) -> tuple[tuple[float, float], ...]:
     """The pedals of all tracks; what tracks agree in, as those of one piano do, counts once."""
-    return tuple(sorted({(float(down), float(up)) for track in tracks for down, up in _pedals(track, tpq)}))
+    return tuple(
+        sorted({(float(down), float(up)) for track in tracks for down, up in _pedals(track, tpq)})
+    )
 
 
 def _part_names(names: list[str]) -> tuple[str, ...]:
@@ -331,20 +405,32 @@ def _notes(track: Any, part: int, tpq: int) -> NoteTable:
 
 
 def _tempo_map(changes: list[tuple[int, int]], tpq: int, first: float) -> TempoMap:
-    """A tempo map from (tick, microseconds a quarter) pairs; ``first`` (seconds a quarter) holds where none is
-    stated."""
+    """A tempo map from (tick, microseconds a quarter) pairs; ``first`` (seconds a quarter) holds
+    where none is stated."""
     tempos = {0: first} | {tick: micro / 1e6 for tick, micro in changes if tick >= 0 and micro > 0}
-    ticks = [t for i, t in enumerate(sorted(tempos)) if i == 0 or tempos[t] != tempos[sorted(tempos)[i - 1]]]
+    ticks = [
+        t
+        for i, t in enumerate(sorted(tempos))
+        if i == 0 or tempos[t] != tempos[sorted(tempos)[i - 1]]
+    ]
     return TempoMap(np.array(ticks) / tpq, np.array([tempos[t] for t in ticks]))
 
 
 def _time_signatures(score: Any, tpq: int) -> list[tuple[float, int, int]]:
     rows = [(t.time / tpq, t.numerator, t.denominator) for t in score.time_signatures]
-    return [row for row in rows if 0 <= row[0] <= MAX_QUARTERS and 1 <= row[1] <= 255 and 1 <= row[2] <= 128]
+    return [
+        row
+        for row in rows
+        if 0 <= row[0] <= MAX_QUARTERS and 1 <= row[1] <= 255 and 1 <= row[2] <= 128
+    ]
 
 
 def _key_signatures(score: Any, tpq: int) -> tuple[tuple[float, int, bool], ...]:
-    rows = {k.time / tpq: (int(k.key), bool(k.tonality == 1)) for k in score.key_signatures if -7 <= k.key <= 7}
+    rows = {
+        k.time / tpq: (int(k.key), bool(k.tonality == 1))
+        for k in score.key_signatures
+        if -7 <= k.key <= 7
+    }
     found: list[tuple[float, int, bool]] = []
     for position, (fifths, minor) in sorted(rows.items()):
         if not found or found[-1][1:] != (fifths, minor):

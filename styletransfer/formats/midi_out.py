@@ -1,4 +1,6 @@
-"""Pieces to MIDI files, byte for byte the same each time, and the safe writing of any output file."""
+"""Pieces to MIDI files, byte for byte the same each time, and the safe writing of any output
+file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ MAX_DENOMINATOR = 128
 _Event = tuple[int, int, int, bytes]  # tick, rank among the events of that tick, pitch, message
 
 
-def write_midi(piece: Piece, path: str | Path, *, force: bool = False, programs: Sequence[int] | None = None) -> None:
+def write_midi(
+    piece: Piece, path: str | Path, *, force: bool = False, programs: Sequence[int] | None = None
+) -> None:
     """Write a piece as a MIDI file of type 1; see :func:`midi_bytes`.
 
     Raises:
@@ -28,11 +32,12 @@ def write_midi(piece: Piece, path: str | Path, *, force: bool = False, programs:
 
 
 def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
-    """A piece as MIDI of type 1: a track of tempos and signatures, then one track and channel for each part with notes.
+    """A piece as MIDI of type 1: a track of tempos and signatures, then one track and channel for
+    each part with notes.
 
-    An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps the input's ticks per
-    quarter, tempo map, bars and keys to the tick. ``programs`` are General MIDI programs by part (default 0, piano).
-    The notes are those of :func:`as_written`.
+    An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps
+    the input's ticks per quarter, tempo map, bars and keys to the tick. ``programs`` are General
+    MIDI programs by part (default 0, piano). The notes are those of :func:`as_written`.
     """
     tpq = piece.ticks_per_quarter
     if not 1 <= tpq <= 0x7FFF:
@@ -46,22 +51,30 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
         program = programs[part] if programs is not None else 0
         rows = piece.notes[piece.notes["part"] == part]
         channel = CHANNELS[number % len(CHANNELS)]
-        tracks.append(_track(_part(rows, piece.parts[part], channel, program, tpq) + _pedal(piece, channel)))
+        tracks.append(
+            _track(_part(rows, piece.parts[part], channel, program, tpq) + _pedal(piece, channel))
+        )
     return (
         b"MThd"
-        + b"".join(n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(tracks), 2), (tpq, 2)))
+        + b"".join(
+            n.to_bytes(size, "big") for n, size in ((6, 4), (1, 2), (len(tracks), 2), (tpq, 2))
+        )
         + b"".join(tracks)
     )
 
 
 def as_written(piece: Piece) -> Piece:
-    """The piece as its file has it: within a part, a note ends where the next one of its pitch begins, and of notes of the same
-    pitch and onset the longest is kept."""
+    """The piece as its file has it: within a part, a note ends where the next one of its pitch
+    begins, and of notes of the same pitch and onset the longest is kept."""
     notes = piece.notes
     onset, end = note_ticks(notes, piece.ticks_per_quarter)
     order = np.lexsort((-end, onset, notes["pitch"], notes["part"]))
-    same = (np.diff(notes["pitch"][order].astype(int)) == 0) & (np.diff(notes["part"][order].astype(int)) == 0)
-    order = order[np.concatenate([np.ones(min(len(notes), 1), bool), ~(same & (np.diff(onset[order]) == 0))])]
+    same = (np.diff(notes["pitch"][order].astype(int)) == 0) & (
+        np.diff(notes["part"][order].astype(int)) == 0
+    )
+    order = order[
+        np.concatenate([np.ones(min(len(notes), 1), bool), ~(same & (np.diff(onset[order]) == 0))])
+    ]
     notes, onset, end = notes[order], onset[order], end[order]
     same = (np.diff(notes["pitch"].astype(int)) == 0) & (np.diff(notes["part"].astype(int)) == 0)
     struck = np.flatnonzero(same & (end[:-1] > onset[1:]))
@@ -72,13 +85,15 @@ def as_written(piece: Piece) -> Piece:
 def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
     """Signatures (quarter, numerator, denominator) of which ``bars_of`` makes these bars again.
 
-    A pick-up becomes a short signature of its own where one fits (1/4, then 3/4); a bar cut short is followed by its
-    signature once more.
+    A pick-up becomes a short signature of its own where one fits (1/4, then 3/4); a bar cut short
+    is followed by its signature once more.
     """
     rows: list[tuple[float, int, int]] = []
     metre, cut = (0, 0), False  # of the bar before
     for index, bar in enumerate(bars):
-        start, length, top, bottom = (bar[name].item() for name in ("start", "length", "numerator", "denominator"))
+        start, length, top, bottom = (
+            bar[name].item() for name in ("start", "length", "numerator", "denominator")
+        )
         if index == 0 and start < 0:
             rows.append((0.0, *_short_metre(start + length, top, bottom)))
             rows.append((start + length, top, bottom))
@@ -93,7 +108,9 @@ def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
     return rows
 
 
-def note_ticks(notes: NoteTable, ticks_per_quarter: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def note_ticks(
+    notes: NoteTable, ticks_per_quarter: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Onsets and ends of notes in ticks, each (notes,); no note is shorter than a tick."""
     onset = np.round(notes["onset"] * ticks_per_quarter).astype(np.int64)
     end = np.round((notes["onset"] + notes["duration"]) * ticks_per_quarter).astype(np.int64)
@@ -120,10 +137,14 @@ def _conductor(piece: Piece) -> list[_Event]:
         payload = bytes((numerator, denominator.bit_length() - 1, 24, 8))
         events.append((_tick(quarter, tpq), 0, 0, b"\xff\x58\x04" + payload))
     for quarter, fifths, minor in piece.key_signatures:
-        events.append((_tick(quarter, tpq), 1, 0, b"\xff\x59\x02" + bytes((fifths & 0xFF, int(minor)))))
+        events.append(
+            (_tick(quarter, tpq), 1, 0, b"\xff\x59\x02" + bytes((fifths & 0xFF, int(minor))))
+        )
     for quarter, seconds in zip(piece.tempo.quarters, piece.tempo.seconds_per_quarter, strict=True):
         micro = int(np.clip(round(float(seconds) * 1e6), 1, 0xFFFFFF))
-        events.append((_tick(float(quarter), tpq), 2, 0, b"\xff\x51\x03" + micro.to_bytes(3, "big")))
+        events.append(
+            (_tick(float(quarter), tpq), 2, 0, b"\xff\x51\x03" + micro.to_bytes(3, "big"))
+        )
     return events
 
 
@@ -136,15 +157,21 @@ def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> l
         onset.tolist(), end.tolist(), rows["pitch"].tolist(), rows["velocity"].tolist(), strict=True
     ):
         events.append((on, 3, pitch, bytes((0x90 | channel, pitch, max(1, min(127, velocity))))))
-        events.append((off, 2, pitch, bytes((0x80 | channel, pitch, 0))))  # ranks before the note-ons of its tick
+        events.append(
+            (off, 2, pitch, bytes((0x80 | channel, pitch, 0)))
+        )  # ranks before the note-ons of its tick
     return events
 
 
 def _pedal(piece: Piece, channel: int) -> list[_Event]:
-    """The sustain pedal, which is every part's: up before the notes of its tick, down after them."""
+    """The sustain pedal, which is every part's: up before the notes of its tick, down after
+    them.
+    """
     events: list[_Event] = []
     for down, up in piece.pedals:
-        events.append((_tick(down, piece.ticks_per_quarter), 4, 0, bytes((0xB0 | channel, 64, 127))))
+        events.append(
+            (_tick(down, piece.ticks_per_quarter), 4, 0, bytes((0xB0 | channel, 64, 127)))
+        )
         events.append((_tick(up, piece.ticks_per_quarter), 1, 0, bytes((0xB0 | channel, 64, 0))))
     return events
 

@@ -15,8 +15,8 @@ _LATEST = 1 << 40
 class Track(NamedTuple):
     """A track's events as bytes for symusic, its name, and the ticks at which syllables are sung.
 
-    ``lyrics`` are those of lyric events, ``texts`` those of texts, in which files for karaoke have theirs. ``channels`` are
-    those that play notes.
+    ``lyrics`` are those of lyric events, ``texts`` those of texts, in which files for karaoke have
+    theirs. ``channels`` are those that play notes.
     """
 
     data: bytes
@@ -29,8 +29,9 @@ class Track(NamedTuple):
 def track_of(data: bytes) -> Track:
     """A track from its events.
 
-    A change of program after the first note of its channel is left out, so that the track stays one part, and values beyond
-    127 become 127. A damaged track is handed on as it is: symusic refuses it.
+    A change of program after the first note of its channel is left out, so that the track stays one
+    part, and values beyond 127 become 127. A damaged track is handed on as it is: symusic refuses
+    it.
     """
     kept = bytearray()
     names: list[bytes] = []
@@ -74,11 +75,17 @@ def track_of(data: bytes) -> Track:
                     copied, changed = at, True
                     waited += wait
                     if not late_program:
-                        kept += _as_variable(waited) + bytes((status, *(min(value, 127) for value in values)))
+                        kept += _as_variable(waited) + bytes(
+                            (status, *(min(value, 127) for value in values))
+                        )
                         waited = 0
                     continue
             if waited:  # a change was left out before: its time passes before this event
-                kept += data[copied:begin] + _as_variable(waited + wait) + _whole(data[event:at], status)
+                kept += (
+                    data[copied:begin]
+                    + _as_variable(waited + wait)
+                    + _whole(data[event:at], status)
+                )
                 copied, waited = at, 0
     except (IndexError, KeyError, ValueError):
         at = size + 1

@@ -1,4 +1,6 @@
-"""A part of a MusicXML score, measure by measure; places are quarters from the beginning of the measure."""
+"""A part of a MusicXML score, measure by measure; places are quarters from the beginning of the
+measure.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,29 @@ LONGEST_NOTE = 1024
 """Quarters; what says that it lasts longer is a mistake."""
 DRUM_CHANNEL = 10
 
-_LEVELS = {"pppp": 10, "ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126, "ffff": 127}
+_LEVELS = {
+    "pppp": 10,
+    "ppp": 16,
+    "pp": 33,
+    "p": 49,
+    "mp": 64,
+    "mf": 80,
+    "f": 96,
+    "ff": 112,
+    "fff": 126,
+    "ffff": 127,
+}
 """Velocities in steps of 16, as ``<sound dynamics>`` has them in files of MuseScore."""
 _FORTE = 90
 """The velocity of which ``<sound dynamics>`` gives a percentage."""
-_JUMPS = {"dacapo": "da capo", "dalsegno": "dal segno", "tocoda": "to coda", "fine": "fine", "segno": "segno", "coda": "coda"}
+_JUMPS = {
+    "dacapo": "da capo",
+    "dalsegno": "dal segno",
+    "tocoda": "to coda",
+    "fine": "fine",
+    "segno": "segno",
+    "coda": "coda",
+}
 _WORDS = {
     "da capo": re.compile(r"(?i)\bd\.\s*c\b|\bdc\b|\bda\s*capo\b"),
     "dal segno": re.compile(r"(?i)\bd\.\s*s\b|\bds\b|\bd(al|el)\s*segno\b"),
@@ -50,8 +70,9 @@ _WORDS = {
 class Content:
     """What a part has in a measure.
 
-    The ``part`` of its sounds is their staff. ``end`` is where its notes end, ``reach`` where the cursor came to.
-    ``middle`` are repeat signs within the measure: how often the music is repeated that ends there, 0 where one begins.
+    The ``part`` of its sounds is their staff. ``end`` is where its notes end, ``reach`` where the
+    cursor came to. ``middle`` are repeat signs within the measure: how often the music is repeated
+    that ends there, 0 where one begins.
     """
 
     sounds: list[Sound] = field(default_factory=list)
@@ -63,7 +84,9 @@ class Content:
     tempos: dict[Fraction, float] = field(default_factory=dict)  # by <sound>
     stated_tempos: dict[Fraction, float] = field(default_factory=dict)  # by metronome marks
     chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
-    loudness: list[tuple[Fraction, int, int]] = field(default_factory=list)  # place, staff (0: all), velocity
+    loudness: list[tuple[Fraction, int, int]] = field(
+        default_factory=list
+    )  # place, staff (0: all), velocity
     words: list[tuple[Fraction, str, str]] = field(default_factory=list)  # place, as in Signs
     begins: bool = False
     ends: int = 0
@@ -91,8 +114,12 @@ class Part:
         self.sung: Counter[int] = Counter()
         self.drums = self.cues = self.unread = self.rounded = 0
         instruments = [] if described is None else described.findall("midi-instrument")
-        self.drum_kit = {e.get("id") or "" for e in instruments if number(e.find("midi-channel")) == DRUM_CHANNEL}
-        self.only_drums = bool(instruments) and len(self.drum_kit) == len({e.get("id") or "" for e in instruments})
+        self.drum_kit = {
+            e.get("id") or "" for e in instruments if number(e.find("midi-channel")) == DRUM_CHANNEL
+        }
+        self.only_drums = bool(instruments) and len(self.drum_kit) == len(
+            {e.get("id") or "" for e in instruments}
+        )
         self.here = Content()
         self.at = Fraction(0)
         self.ahead = Fraction(0)  # where the measure will end, if offsets are to stay in it
@@ -121,7 +148,11 @@ class Part:
         """How far the notes of a measure reach, roughly: within that, offsets are heeded."""
         end = at = Fraction(0)
         for element in measure:
-            if element.tag in {"note", "forward"} and element.find("chord") is None and element.find("grace") is None:
+            if (
+                element.tag in {"note", "forward"}
+                and element.find("chord") is None
+                and element.find("grace") is None
+            ):
                 at += self._quarters(element) or 0
             elif element.tag == "backup":
                 at -= self._quarters(element) or 0
@@ -130,10 +161,16 @@ class Part:
 
     def staves(self) -> int:
         """How many staves the part has."""
-        return max(self.most_staves, *(sound.part for content in self.contents for sound in content.sounds), 1)
+        return max(
+            self.most_staves,
+            *(sound.part for content in self.contents for sound in content.sounds),
+            1,
+        )
 
     def set_loudness(self) -> None:
-        """Give notes that don't state their velocity that of the last dynamics of their staff, or of all."""
+        """Give notes that don't state their velocity that of the last dynamics of their staff, or
+        of all.
+        """
         own = {staff for content in self.contents for _, staff, _ in content.loudness}
         now: dict[int, int] = {}
         for content in self.contents:
@@ -158,7 +195,9 @@ class Part:
         elif tag in {"backup", "forward"}:
             self._flush(None)
             length = self._quarters(element) or Fraction(0)
-            self.at = max(small(self.at - length if tag == "backup" else self.at + length), Fraction(0))
+            self.at = max(
+                small(self.at - length if tag == "backup" else self.at + length), Fraction(0)
+            )
             self.here.reach = max(self.here.reach, self.at)
         elif tag == "attributes":
             self._attributes(element)
@@ -184,15 +223,22 @@ class Part:
             self.divisions = divisions
         self.most_staves = max(self.most_staves, min(int(number(element.find("staves")) or 1), 9))
         for transpose in element.findall("transpose"):
-            steps = (number(transpose.find("chromatic")) or 0) + 12 * (number(transpose.find("octave-change")) or 0)
+            steps = (number(transpose.find("chromatic")) or 0) + 12 * (
+                number(transpose.find("octave-change")) or 0
+            )
             self.shifts[transpose.get("number") or ""] = max(min(round(steps), 127), -127)
         if (time := element.find("time")) is not None and (metre := metre_of(time)):
             if self.at and (self.here.metre or len(self.contents) > 1):
                 self.here.next_metre = metre
             else:
                 self.here.metre = metre
-        if (key := element.find("key")) is not None and (fifths := number(key.find("fifths"))) is not None:
-            self.here.keys[self.at] = (_key_as_sounds(round(fifths), self._shift("1")), text_of(key.find("mode")) == "minor")
+        if (key := element.find("key")) is not None and (
+            fifths := number(key.find("fifths"))
+        ) is not None:
+            self.here.keys[self.at] = (
+                _key_as_sounds(round(fifths), self._shift("1")),
+                text_of(key.find("mode")) == "minor",
+            )
 
     def _shift(self, staff: str) -> int:
         return self.shifts.get(staff, self.shifts.get("", 0))
@@ -230,7 +276,9 @@ class Part:
         self.here.end = max([self.here.end, *(tone.onset + tone.length for tone in tones)])
 
     def _tone(self, note: Element, onset: Fraction, length: Fraction) -> list[Sound]:
-        """The note as a sound, if it is one that has a pitch; its velocity is 0 where it doesn't state it."""
+        """The note as a sound, if it is one that has a pitch; its velocity is 0 where it doesn't
+        state it.
+        """
         instrument = note.find("instrument")
         if (
             note.find("unpitched") is not None
@@ -247,7 +295,15 @@ class Part:
         place = min(int(staff), 9) if staff.isdecimal() and int(staff) else 1
         self.sung[place] += any(text_of(lyric.find("text")) for lyric in note.findall("lyric"))
         kinds = {e.get("type") for e in note.iter(self.ties)}
-        tie = "continue" if {"start", "stop"} <= kinds else "start" if "start" in kinds else "stop" if "stop" in kinds else ""
+        tie = (
+            "continue"
+            if {"start", "stop"} <= kinds
+            else "start"
+            if "start" in kinds
+            else "stop"
+            if "stop" in kinds
+            else ""
+        )
         stated = decimal(note.get("dynamics"))
         velocity = max(min(round(stated * _FORTE / 100), 127), 1) if stated is not None else 0
         return [Sound(onset, length, pitch, velocity, place, tie, 0, text_of(note.find("voice")))]
@@ -255,7 +311,10 @@ class Part:
     def _pitch(self, element: Element | None, staff: str) -> int | None:
         if element is None:
             return None
-        step, octave = SEMITONES.get(text_of(element.find("step")).upper()), number(element.find("octave"))
+        step, octave = (
+            SEMITONES.get(text_of(element.find("step")).upper()),
+            number(element.find("octave")),
+        )
         alter = number(element.find("alter")) or Fraction(0)
         if step is None or octave is None:
             return None
@@ -264,12 +323,17 @@ class Part:
         return pitch if 0 <= pitch <= 127 else None
 
     def _flush(self, onset: Fraction | None) -> None:
-        """Put the grace notes so far before the main note that begins at ``onset``; without one, before this place."""
+        """Put the grace notes so far before the main note that begins at ``onset``; without one,
+        before this place.
+        """
         for before, tones in zip(range(len(self.graces), 0, -1), self.graces, strict=True):
             place, order = (self.last if onset is None else onset), before
             if onset is None and self.at:
                 place, order = max(self.at - before * GRACE_QUARTERS, Fraction(0)), 0
-            self.here.sounds += [tone._replace(onset=place, length=GRACE_QUARTERS, grace=order, tie="") for tone in tones]
+            self.here.sounds += [
+                tone._replace(onset=place, length=GRACE_QUARTERS, grace=order, tie="")
+                for tone in tones
+            ]
         self.graces = []
 
     def _direction(self, direction: Element) -> None:
@@ -287,13 +351,22 @@ class Part:
             if (tempo := tempo_of(mark)) is not None:
                 self.here.stated_tempos.setdefault(place, tempo)
         if sound is None or sound.get("dynamics") is None:
-            levels = [_LEVELS[e.tag] for mark in direction.iter("dynamics") for e in mark if e.tag in _LEVELS]
+            levels = [
+                _LEVELS[e.tag]
+                for mark in direction.iter("dynamics")
+                for e in mark
+                if e.tag in _LEVELS
+            ]
             self.here.loudness += [(place, where, level) for level in levels[-1:]]
 
     def _offset(self, element: Element) -> Fraction:
         """The place that an offset leads to; the current one, if it leads out of the measure."""
         value = number(element)
-        place = self.at if value is None or self.divisions is None else small(self.at + value / self.divisions)
+        place = (
+            self.at
+            if value is None or self.divisions is None
+            else small(self.at + value / self.divisions)
+        )
         return place if 0 <= place < max(self.ahead, self.here.reach) else self.at
 
     def _sound(self, sound: Element, place: Fraction, staff: int) -> list[str]:
@@ -303,7 +376,9 @@ class Part:
         if (tempo := seconds_of(decimal(sound.get("tempo")))) is not None:
             self.here.tempos[place] = tempo
         if (dynamics := decimal(sound.get("dynamics"))) is not None:
-            self.here.loudness.append((place, staff, max(min(round(dynamics * _FORTE / 100), 127), 1)))
+            self.here.loudness.append(
+                (place, staff, max(min(round(dynamics * _FORTE / 100), 127), 1))
+            )
         if sound.get("forward-repeat") == "yes":
             self.here.begins = True
         jumps = [name for name in _JUMPS if sound.get(name, "no") not in {"no", ""}]
@@ -313,7 +388,9 @@ class Part:
     def _harmony(self, harmony: Element) -> None:
         offset = harmony.find("offset")
         place = self.at if offset is None else self._offset(offset)
-        self.here.chords[place] = symbol_of(harmony, self._shift(text_of(harmony.find("staff")) or "1"))
+        self.here.chords[place] = symbol_of(
+            harmony, self._shift(text_of(harmony.find("staff")) or "1")
+        )
 
     def _bar_line(self, line: Element) -> None:
         location = line.get("location") or "right"
@@ -327,7 +404,9 @@ class Part:
         self.here.after_jump |= repeat.get("after-jump") == "yes"
         backward = repeat.get("direction") == "backward"
         times = decimal(repeat.get("times"))
-        turns = max(min(round(times) if times is not None else 2, MOST_TURNS) - 1, 1) if backward else 0
+        turns = (
+            max(min(round(times) if times is not None else 2, MOST_TURNS) - 1, 1) if backward else 0
+        )
         if location == "middle":
             self.here.middle[self.at] = turns
         elif backward:
@@ -344,7 +423,8 @@ class Part:
 
 
 def _divisions(measures: list[Element], name: str) -> Fraction | None:
-    """Parts of a quarter in which durations are counted: the first that are stated, else what notes' types imply.
+    """Parts of a quarter in which durations are counted: the first that are stated, else what
+    notes' types imply.
 
     None where no duration needs them.
     """
@@ -354,17 +434,25 @@ def _divisions(measures: list[Element], name: str) -> Fraction | None:
         for element in measure.iter():
             if element.tag == "divisions" and (value := number(element)) and value > 0:
                 return value
-            if element.tag == "note" and implied is None and (value := number(element.find("duration"))):
+            if (
+                element.tag == "note"
+                and implied is None
+                and (value := number(element.find("duration")))
+            ):
                 needed = True
                 length = length_by_type(element)
                 implied = value / length if length and value > 0 else None
     if needed and implied is None:
-        raise InputError(f"{name}: it doesn't say how long its notes last (<divisions>); export it again.")
+        raise InputError(
+            f"{name}: it doesn't say how long its notes last (<divisions>); export it again."
+        )
     return implied
 
 
 def _key_as_sounds(fifths: int, shift: int) -> int:
-    """The sharps of a key as it sounds, from those that a transposing instrument reads; -99 where there is no such key."""
+    """The sharps of a key as it sounds, from those that a transposing instrument reads; -99 where
+    there is no such key.
+    """
     if not -7 <= fifths <= 7:
         return -99
     found = fifths + (7 * shift + 5) % 12 - 5

@@ -1,4 +1,6 @@
-"""What single elements of MusicXML say: numbers, lengths, metres, tempos, endings, chord symbols."""
+"""What single elements of MusicXML say: numbers, lengths, metres, tempos, endings, chord
+symbols.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ _NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 
 
 def small(place: Fraction) -> Fraction:
-    """A place of which sums don't grow without end: on a grid of :data:`FINEST`, if it isn't on a coarser one."""
+    """A place of which sums don't grow without end: on a grid of :data:`FINEST`, if it isn't on a
+    coarser one.
+    """
     return place if place.denominator <= FINEST else Fraction(round(place * FINEST), FINEST)
 
 
@@ -64,18 +68,32 @@ def length_by_type(note: Element) -> Fraction | None:
     if kind is None:
         return None
     length = kind * (2 - Fraction(1, 2 ** min(len(note.findall("dot")), 4)))
-    actual, normal = (number(note.find(f"time-modification/{name}-notes")) for name in ("actual", "normal"))
-    return small(length * normal / actual) if actual and normal and actual > 0 and normal > 0 else length
+    actual, normal = (
+        number(note.find(f"time-modification/{name}-notes")) for name in ("actual", "normal")
+    )
+    return (
+        small(length * normal / actual)
+        if actual and normal and actual > 0 and normal > 0
+        else length
+    )
 
 
 def metre_of(time: Element) -> Metre | None:
     """A metre; of several one after another, as 2/4 + 3/8, their sum."""
     tops = [[int(n) for n in re.findall(r"\d{1,4}", text_of(e))] for e in time.findall("beats")]
-    bottoms = [int(value) for e in time.findall("beat-type") if (value := number(e)) and 0 < value <= 1024]
+    bottoms = [
+        int(value) for e in time.findall("beat-type") if (value := number(e)) and 0 < value <= 1024
+    ]
     if not tops or len(tops) != len(bottoms) or not all(sum(top) for top in tops):
         return None
     bottom = max(bottoms)
-    whole = sum((Fraction(sum(top), below) for top, below in zip(tops, bottoms, strict=True)), Fraction(0)) * bottom
+    whole = (
+        sum(
+            (Fraction(sum(top), below) for top, below in zip(tops, bottoms, strict=True)),
+            Fraction(0),
+        )
+        * bottom
+    )
     return (int(whole), bottom) if whole.denominator == 1 and whole <= 1000 else None
 
 
@@ -89,7 +107,11 @@ def ending_numbers(text: str) -> frozenset[int]:
 
 def seconds_of(minute: Fraction | None) -> float | None:
     """Seconds a quarter, from quarters a minute."""
-    return round(60e6 / float(minute)) / 1e6 if minute is not None and SLOWEST <= minute <= FASTEST else None
+    return (
+        round(60e6 / float(minute)) / 1e6
+        if minute is not None and SLOWEST <= minute <= FASTEST
+        else None
+    )
 
 
 def tempo_of(mark: Element) -> float | None:
@@ -99,18 +121,24 @@ def tempo_of(mark: Element) -> float | None:
     if beat is None or rate is None:
         return None
     dots = len(mark.findall("beat-unit-dot"))
-    return seconds_of(Fraction(rate[0].replace(",", ".")) * beat * (2 - Fraction(1, 2 ** min(dots, 4))))
+    return seconds_of(
+        Fraction(rate[0].replace(",", ".")) * beat * (2 - Fraction(1, 2 ** min(dots, 4)))
+    )
 
 
 def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
     """A chord symbol, ``shift`` semitones above what is written, spelled as the file spells it.
 
-    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is the symbol, if it is
-    understood as the same tones; else the kind's usual spelling, if that is; else root, bass and tones count by themselves.
-    A kind that says nothing leaves it to what is printed.
+    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is
+    the symbol, if it is understood as the same tones; else the kind's usual spelling, if that is;
+    else root, bass and tones count by themselves. A kind that says nothing leaves it to what is
+    printed.
     """
     kind = harmony.find("kind")
-    value, printed = text_of(kind), " ".join(((kind.get("text") if kind is not None else "") or "").split())
+    value, printed = (
+        text_of(kind),
+        " ".join(((kind.get("text") if kind is not None else "") or "").split()),
+    )
     if value == "none":
         return ChordSymbol(printed if read_symbol(printed) else NO_CHORD)
     root, bass = (_named(harmony, name, shift) for name in ("root", "bass"))
@@ -123,19 +151,29 @@ def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
     above = None if steps is None else _changed(steps, degrees)
     low = bass[1] if bass else root[1]
     tones = tuple(sorted({(root[1] + step) % 12 for step in above} | {low})) if above else ()
-    for suffix in (*([printed, printed + changes] if printed else []), usual_suffix(value) + changes):
+    for suffix in (
+        *([printed, printed + changes] if printed else []),
+        usual_suffix(value) + changes,
+    ):
         read = read_symbol(root[0] + suffix + slash)
         if read is not None and read.tones and (read.tones == tones or len(tones) < 2):
             return read
     text = f"{root[0]}{printed or usual_suffix(value)}{changes if not printed else ''}{slash}"
-    return ChordSymbol(text, root[1], quality_of(above), low, tones) if above and len(tones) > 1 else ChordSymbol(text)
+    return (
+        ChordSymbol(text, root[1], quality_of(above), low, tones)
+        if above and len(tones) > 1
+        else ChordSymbol(text)
+    )
 
 
 def _changed(steps: dict[int, int], degrees: list[Element]) -> set[int] | None:
     """Semitones above the root of a chord after its degrees are added, altered and left out."""
     added = set[int]()
     for degree in degrees:
-        where, alter = number(degree.find("degree-value")), round(number(degree.find("degree-alter")) or 0)
+        where, alter = (
+            number(degree.find("degree-value")),
+            round(number(degree.find("degree-alter")) or 0),
+        )
         natural = DEGREES.get(int(where or 0))
         how = text_of(degree.find("degree-type"))
         if where is None or natural is None:
@@ -153,7 +191,11 @@ def _change_of(degree: Element) -> str:
     """A degree that a chord adds, alters or leaves out, as it is printed: b9, add9, no3."""
     where, how = text_of(degree.find("degree-value")), text_of(degree.find("degree-type"))
     alter = max(min(round(number(degree.find("degree-alter")) or 0), 2), -2)
-    return f"no{where}" if how == "subtract" else ("#" * alter or "b" * -alter or ("add" if how == "add" else "")) + where
+    return (
+        f"no{where}"
+        if how == "subtract"
+        else ("#" * alter or "b" * -alter or ("add" if how == "add" else "")) + where
+    )
 
 
 def _named(harmony: Element, name: str, shift: int) -> tuple[str, int] | None:

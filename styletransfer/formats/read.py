@@ -1,4 +1,6 @@
-"""Files to pieces: MIDI through symusic, MusicXML, kern and ABC by readers of our own, example tunes by name."""
+"""Files to pieces: MIDI through symusic, MusicXML, kern and ABC by readers of our own, example
+tunes by name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from styletransfer.formats.abc import Tune, parse_abc, tunes
 from styletransfer.formats.midi_in import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
 from styletransfer.music.notes import Feel, Piece
 
-__all__ = ["MAX_HOURS", "SCORE_SUFFIXES", "extend_by_pedal", "legible", "on_beats", "read_score", "read_song", "read_tunes"]
+__all__ = [
+    "MAX_HOURS",
+    "SCORE_SUFFIXES",
+    "extend_by_pedal",
+    "legible",
+    "on_beats",
+    "read_score",
+    "read_song",
+    "read_tunes",
+]
 
 MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 MUSICXML_SUFFIXES = {".xml", ".musicxml", ".mxl"}
@@ -25,11 +36,13 @@ MAX_BYTES = 64 * 1024 * 1024
 def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = None) -> Piece:
     """Read a file as a :class:`Piece`; ``feel`` overrules what the reader finds.
 
-    A MIDI file is known by its first bytes, whatever its name. MusicXML, kern and ABC count as scores. ``tune`` is the
-    place of a tune in an ABC book, from 0; without it the first one is read.
+    A MIDI file is known by its first bytes, whatever its name. MusicXML, kern and ABC count as
+    scores. ``tune`` is the place of a tune in an ABC book, from 0; without it the first one is
+    read.
 
     Raises:
-        InputError: where the file is missing, unreadable, empty, broken, far too long, or has no notes.
+        InputError: where the file is missing, unreadable, empty, broken, far too long, or has no
+        notes.
     """
     piece = _parsed(Path(path), feel, tune)
     if not len(piece.notes):
@@ -53,7 +66,9 @@ def _parsed(path: Path, feel: Feel | None, tune: int | None = None) -> Piece:
     if suffix in ABC_SUFFIXES:
         return parse_abc(data, str(path), feel, tune)
     known = ", ".join(sorted(SCORE_SUFFIXES))
-    raise InputError(f"{path}: it is neither MIDI nor MusicXML, kern or ABC; give a file that ends in one of {known}.")
+    raise InputError(
+        f"{path}: it is neither MIDI nor MusicXML, kern or ABC; give a file that ends in one of {known}."
+    )
 
 
 def legible(name: str) -> str:
@@ -74,7 +89,8 @@ def read_tunes(path: Path) -> tuple[Tune, ...]:
 
 
 def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: bool = False) -> Piece:
-    """Read a file, or one of the example tunes where no file has that name; where ``silent``, chord symbols over rests, too.
+    """Read a file, or one of the example tunes where no file has that name; where ``silent``, chord
+    symbols over rests, too.
 
     Raises:
         InputError: as :func:`read_score`, or where neither a file nor an example has that name.
@@ -86,7 +102,9 @@ def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: boo
         return example(text, feel or "score")
     looks_like_path = Path(text).suffix != "" or os.sep in text or os.path.lexists(text)
     if text and not looks_like_path:
-        raise InputError(f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}.")
+        raise InputError(
+            f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}."
+        )
     return _parsed(Path(text), feel) if silent else read_score(text, feel)
 
 
@@ -99,12 +117,16 @@ def _bytes_of(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path}: it is not a regular file; name a file of music.")
         if status.st_size > MAX_BYTES:
-            raise InputError(f"{path}: it is larger than {MAX_BYTES >> 20} MB, too large for a piece of music.")
+            raise InputError(
+                f"{path}: it is larger than {MAX_BYTES >> 20} MB, too large for a piece of music."
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the name and the folder.") from None
     except PermissionError:
-        raise InputError(f"{path}: you have no permission to read it; change its permissions or copy it.") from None
+        raise InputError(
+            f"{path}: you have no permission to read it; change its permissions or copy it."
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: it cannot be read ({reason}); check the name.") from None

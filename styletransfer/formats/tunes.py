@@ -1,8 +1,9 @@
 """Six tunes that need no file, all in the public domain, written down for this project.
 
-The notation is music21's TinyNotation with bar lines: ``c`` is middle C, ``c'`` an octave above and ``C`` one below it,
-``#`` and ``-`` are sharp and flat, the number is the note's value (4 a quarter) and holds until the next one, dots
-lengthen, ``~`` ties to the next note, ``r`` rests. A first bar that is short is a pick-up.
+The notation is music21's TinyNotation with bar lines: ``c`` is middle C, ``c'`` an octave above and
+``C`` one below it, ``#`` and ``-`` are sharp and flat, the number is the note's value (4 a quarter)
+and holds until the next one, dots lengthen, ``~`` ties to the next note, ``r`` rests. A first bar
+that is short is a pick-up.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from styletransfer.music.notes import Feel, Piece, TempoMap, bars_of, make_notes
 
 @dataclass(frozen=True)
 class Tune:
-    """A melody as text; ``metre`` is (numerator, denominator), ``tempo`` quarters a minute, ``key`` (fifths, minor)."""
+    """A melody as text; ``metre`` is (numerator, denominator), ``tempo`` quarters a minute, ``key``
+    (fifths, minor).
+    """
 
     title: str
     source: str
@@ -109,7 +112,12 @@ def parse_notation(text: str) -> list[tuple[Fraction, Fraction, int]]:
             raise ValueError(f"a dot needs a number before it: {token!r}")
         if letter:
             octave = 60 if letter.islower() else 48
-            pitch = octave + _STEPS[letter.lower()] + 12 * len(primes) + {"#": 1, "-": -1, "": 0}[accidental]
+            pitch = (
+                octave
+                + _STEPS[letter.lower()]
+                + 12 * len(primes)
+                + {"#": 1, "-": -1, "": 0}[accidental]
+            )
             if tied and notes[-1][2] == pitch:
                 notes[-1] = (notes[-1][0], notes[-1][1] + value, pitch)
             else:

@@ -1,6 +1,8 @@
-"""From written music to a piece: repeats laid out, ties merged, graces before their main notes, bars, tempo and keys.
+"""From written music to a piece: repeats laid out, ties merged, graces before their main notes,
+bars, tempo and keys.
 
-The readers of MusicXML, kern and ABC all end here, so that the same music is the same piece whatever its file.
+The readers of MusicXML, kern and ABC all end here, so that the same music is the same piece
+whatever its file.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ from styletransfer.music.qualities import NONE
 GRACE_QUARTERS = Fraction(1, 8)
 """Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""
 COARSEST_TICKS, FINEST_TICKS = 480, 10_080
-"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to tenths."""
+"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to
+tenths.
+"""
 DEFAULT_VELOCITY = 80
 MOST_MEASURES = 20_000
 """Music of more measures as played is refused: it would last for hours."""
 MOST_SECTIONS = 200
 """An order of more sections than this is a mistake and isn't heeded."""
 LOOSE = Fraction(1, 32)
-"""Quarters by which the end of a tied note may miss its other half, where a file has rounded its lengths."""
+"""Quarters by which the end of a tied note may miss its other half, where a file has rounded its
+lengths.
+"""
 SLOWEST, FASTEST = 5, 1000
 """Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
 
@@ -52,7 +58,9 @@ class Sound(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Measures that are played one after another as they are written: from ``start`` to ``stop``, at ``played``."""
+    """Measures that are played one after another as they are written: from ``start`` to ``stop``,
+    at ``played``.
+    """
 
     start: Fraction
     stop: Fraction
@@ -63,9 +71,9 @@ class Run(NamedTuple):
 class Written:
     """Music as it is written.
 
-    ``measures`` are (place as played, metre), in the order of playing, which ``runs`` give too. ``tempos`` are seconds a
-    quarter, ``keys`` (fifths, minor) and ``chords`` the chord symbols, all by written place. ``drums`` is how
-    many parts have unpitched notes.
+    ``measures`` are (place as played, metre), in the order of playing, which ``runs`` give too.
+    ``tempos`` are seconds a quarter, ``keys`` (fifths, minor) and ``chords`` the chord symbols, all
+    by written place. ``drums`` is how many parts have unpitched notes.
     """
 
     sounds: list[Sound]
@@ -81,37 +89,56 @@ class Written:
 
 
 def played(written: Written, name: str, feel: Feel | None) -> Piece:
-    """The piece as it sounds; ``name`` is what error messages call its file, ``feel`` overrules ``score``.
+    """The piece as it sounds; ``name`` is what error messages call its file, ``feel`` overrules
+    ``score``.
 
     Raises:
         InputError: where there are no notes, or hours of them.
     """
     remarks = list(written.remarks)
     if len(written.measures) >= MOST_MEASURES:
-        raise InputError(f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; cut it into shorter pieces.")
+        raise InputError(
+            f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; cut it into shorter pieces."
+        )
     rows = _laid_out(written.sounds, written.runs)
     early = sum(row.onset < 0 for row in rows)
     rows = [row for row in rows if row.onset >= 0]
-    if not rows and not (written.chords and written.measures):  # chord symbols over rests are a song of chords
+    if not rows and not (
+        written.chords and written.measures
+    ):  # chord symbols over rests are a song of chords
         reason = "it holds only drums" if written.drums else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
     if written.drums:
-        remarks.append(f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} were left out")
+        remarks.append(
+            f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} were left out"
+        )
     for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
-        remarks.append(f"the metre {top}/{bottom}, which MIDI can't say, was left out: its bars are of the one before")
+        remarks.append(
+            f"the metre {top}/{bottom}, which MIDI can't say, was left out: its bars are of the one before"
+        )
     if early:
-        remarks.append(f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out")
+        remarks.append(
+            f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out"
+        )
 
-    free = dict.fromkeys(one.text for one in written.chords.values() if one.quality == NONE and read_symbol(one.text) is None)
+    free = dict.fromkeys(
+        one.text
+        for one in written.chords.values()
+        if one.quality == NONE and read_symbol(one.text) is None
+    )
     if free:
-        remarks.append(f"chord symbols that aren't understood, under which harmony is free: {', '.join(free)[:80]}")
+        remarks.append(
+            f"chord symbols that aren't understood, under which harmony is free: {', '.join(free)[:80]}"
+        )
 
     tpq = _ticks_per_quarter(rows)
     onset = np.array([round(row.onset * tpq) for row in rows])
     duration = np.maximum([round((row.onset + row.length) * tpq) for row in rows] - onset, 1)
     end = float((onset + duration).max() / tpq) if rows else float(_end_of(written))
     if end > MAX_QUARTERS:
-        raise InputError(f"{name}: its notes lie at impossible times; export it again from the program that made it.")
+        raise InputError(
+            f"{name}: its notes lie at impossible times; export it again from the program that made it."
+        )
     tempo = _tempo_map(written.tempos, written.runs, tpq)
     if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:
         raise InputError(f"{name}: it lasts {MAX_HOURS} hours or more; cut it into shorter pieces.")
@@ -132,16 +159,24 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         ticks_per_quarter=tpq,
         parts=written.parts,
         key_signatures=_key_signatures(written.keys, written.runs, tpq) if found == "score" else (),
-        chords=tuple((round(place * tpq) / tpq, symbol) for place, symbol in _in_force(written.chords, written.runs)),
+        chords=tuple(
+            (round(place * tpq) / tpq, symbol)
+            for place, symbol in _in_force(written.chords, written.runs)
+        ),
         remarks=tuple(remarks),
         sung=written.sung,
     )
 
 
 def in_order(
-    order: Sequence[int], starts: Sequence[Fraction], stops: Sequence[Fraction], metres: Sequence[Metre]
+    order: Sequence[int],
+    starts: Sequence[Fraction],
+    stops: Sequence[Fraction],
+    metres: Sequence[Metre],
 ) -> tuple[list[tuple[Fraction, Metre]], list[Run]]:
-    """Measures and runs, as :class:`Written` wants them, from the order in which written measures are played."""
+    """Measures and runs, as :class:`Written` wants them, from the order in which written measures
+    are played.
+    """
     place, measures, runs = Fraction(0), [], list[Run]()
     for turn, index in enumerate(order):
         measures.append((place, metres[index]))
@@ -153,24 +188,33 @@ def in_order(
     return measures, runs
 
 
-def sections_in_order(labels: Sequence[str], begins: Mapping[str, Fraction], starts: Sequence[Fraction]) -> list[range]:
-    """The measures of each section in the order that a file states by their labels; all places are written ones.
+def sections_in_order(
+    labels: Sequence[str], begins: Mapping[str, Fraction], starts: Sequence[Fraction]
+) -> list[range]:
+    """The measures of each section in the order that a file states by their labels; all places are
+    written ones.
 
-    What stands before the first section is played before all. Empty where there is no order, or it doesn't fit.
+    What stands before the first section is played before all. Empty where there is no order, or it
+    doesn't fit.
     """
     if not labels or len(labels) > MOST_SECTIONS or not set(labels) <= begins.keys():
         return []
     first = {label: bisect_left(starts, place) for label, place in begins.items()}
     ends = sorted({*first.values(), len(starts)})
-    sections = [range(first[label], next((end for end in ends if end > first[label]), first[label])) for label in labels]
+    sections = [
+        range(first[label], next((end for end in ends if end > first[label]), first[label]))
+        for label in labels
+    ]
     return [range(ends[0]), *sections]
 
 
 class Signs(NamedTuple):
-    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and its ending's numbers.
+    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and
+    its ending's numbers.
 
-    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its end. Each may have a name,
-    ("coda", "2"), by which a jump finds its goal among several. ``after_jump``: the repeat is taken after a da capo, too.
+    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its
+    end. Each may have a name, ("coda", "2"), by which a jump finds its goal among several.
+    ``after_jump``: the repeat is taken after a da capo, too.
     """
 
     begins: bool = False
@@ -185,11 +229,13 @@ class Signs(NamedTuple):
 
 
 def in_playing_order(signs: Sequence[Signs]) -> list[int]:
-    """The order in which measures are played, by repeat signs and words; of an endless one only the beginning.
+    """The order in which measures are played, by repeat signs and words; of an endless one only the
+    beginning.
 
-    A repeat without a beginning goes back to where the one before it ended; one that never ends is no repeat. An ending is
-    played at its own turns. Back at the beginning or the segno, what was played is played without its repeats and with its
-    last endings, up to the fine, or to the coda; each jump is taken once.
+    A repeat without a beginning goes back to where the one before it ended; one that never ends is
+    no repeat. An ending is played at its own turns. Back at the beginning or the segno, what was
+    played is played without its repeats and with its last endings, up to the fine, or to the coda;
+    each jump is taken once.
     """
     order: list[int] = []
     left = set[int]()  # the jumps that were taken
@@ -200,13 +246,19 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
         if (here.begins and index != start) or left_endings:
             start, turn = index, 1
         repeated = not again or here.after_jump
-        if here.ending and not (_is_last(signs, index) if _first_ending(signs, index) <= known else turn in here.ending):
+        if here.ending and not (
+            _is_last(signs, index) if _first_ending(signs, index) <= known else turn in here.ending
+        ):
             index += 1
             continue
         order.append(index)
         if left and here.says("fine"):
             break
-        if left and (word := here.says("to coda")) and (coda := _goal(signs, "coda", word[1], index)) is not None:
+        if (
+            left
+            and (word := here.says("to coda"))
+            and (coda := _goal(signs, "coda", word[1], index)) is not None
+        ):
             index = start = coda
             turn = 1
             continue
@@ -219,7 +271,9 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
         if word and index not in left:
             left.add(index)
             known = max(known, index)
-            index = start = (_goal(signs, "segno", word[1], -1) or 0) if word[0] == "dal segno" else 0
+            index = start = (
+                (_goal(signs, "segno", word[1], -1) or 0) if word[0] == "dal segno" else 0
+            )
             turn = 1
             continue
         index += 1
@@ -227,7 +281,9 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
 
 
 def _goal(signs: Sequence[Signs], word: str, label: str, after: int) -> int | None:
-    """The measure behind ``after`` at which a segno or coda stands: the one of that name, else the last coda or first segno."""
+    """The measure behind ``after`` at which a segno or coda stands: the one of that name, else the
+    last coda or first segno.
+    """
     found = [index for index in range(after + 1, len(signs)) if signs[index].says(word)]
     named = [index for index in found if label and (word, label) in signs[index].words]
     return next(iter(named or (found[-1:] if word == "coda" else found)), None)
@@ -267,17 +323,25 @@ def distinct_label(label: str, names: Sequence[str]) -> str:
 
 
 def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
-    """The notes as played: runs laid one after another, ties merged, graces before their main note."""
+    """The notes as played: runs laid one after another, ties merged, graces before their main
+    note.
+    """
     ordered = sorted(sounds, key=lambda sound: sound.onset)
     onsets = [sound.onset for sound in ordered]
     rows: list[Sound] = []
-    tied: dict[tuple[int, int], list[int]] = {}  # part and pitch -> the rows from which a tie is open
+    tied: dict[
+        tuple[int, int], list[int]
+    ] = {}  # part and pitch -> the rows from which a tie is open
     for run in runs:
         for sound in ordered[bisect_left(onsets, run.start) : bisect_left(onsets, run.stop)]:
             onset = sound.onset - run.start + run.played - sound.grace * GRACE_QUARTERS
             key = (sound.part, sound.pitch)
             open_rows = tied.get(key, [])
-            row = _tied_to(rows, open_rows, onset, sound) if sound.tie in {"stop", "continue"} else None
+            row = (
+                _tied_to(rows, open_rows, onset, sound)
+                if sound.tie in {"stop", "continue"}
+                else None
+            )
             if row is None:
                 row = len(rows)
                 rows.append(sound._replace(onset=onset))
@@ -285,24 +349,30 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
                 rows[row] = rows[row]._replace(length=onset + sound.length - rows[row].onset)
                 open_rows.remove(row)
             if sound.tie in {"start", "continue"}:
-                tied[key] = [r for r in open_rows if rows[r].onset + rows[r].length > onset - LOOSE] + [row]
+                tied[key] = [
+                    r for r in open_rows if rows[r].onset + rows[r].length > onset - LOOSE
+                ] + [row]
     return rows
 
 
 def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: Sound) -> int | None:
-    """The row that a tied note goes on with: it ends where the note begins, and is of the same voice if there are several."""
+    """The row that a tied note goes on with: it ends where the note begins, and is of the same
+    voice if there are several.
+    """
     near = [row for row in open_rows if abs(rows[row].onset + rows[row].length - onset) <= LOOSE]
     return max(near, key=lambda row: rows[row].voice == sound.voice, default=None)
 
 
 def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:
-    """Changes, by written position, at the positions where they are played; each run begins with what holds there, unless
-    that holds already."""
+    """Changes, by written position, at the positions where they are played; each run begins with
+    what holds there, unless that holds already."""
     positions = sorted(changes)
     rows: list[tuple[Fraction, _Value]] = []
     for run in runs:
         before = bisect_left(positions, run.start)
-        inside = [(p - run.start + run.played, changes[p]) for p in positions[before:] if p < run.stop]
+        inside = [
+            (p - run.start + run.played, changes[p]) for p in positions[before:] if p < run.stop
+        ]
         if before and not (inside and inside[0][0] == run.played):
             held = changes[positions[before - 1]]
             rows += [(run.played, held)] if not rows or rows[-1][1] != held else []
@@ -311,13 +381,17 @@ def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fr
 
 
 def _ticks_per_quarter(rows: list[Sound]) -> int:
-    """The smallest multiple of 480 up to 10,080 of which all onsets and ends are whole ticks; else 10,080."""
+    """The smallest multiple of 480 up to 10,080 of which all onsets and ends are whole ticks; else
+    10,080.
+    """
     needed = math.lcm(*{f.denominator for row in rows for f in (row.onset, row.onset + row.length)})
     return min(math.lcm(COARSEST_TICKS, needed), FINEST_TICKS)
 
 
 def _tempo_map(changes: dict[Fraction, float], runs: list[Run], tpq: int) -> TempoMap:
-    tempos = {0: 0.5} | {round(position * tpq): seconds for position, seconds in _in_force(changes, runs)}
+    tempos = {0: 0.5} | {
+        round(position * tpq): seconds for position, seconds in _in_force(changes, runs)
+    }
     ticks = sorted(tempos)
     kept = [t for i, t in enumerate(ticks) if i == 0 or tempos[t] != tempos[ticks[i - 1]]]
     return TempoMap(np.array(kept) / tpq, np.array([tempos[t] for t in kept]))
@@ -334,8 +408,12 @@ def _in_midi(metre: Metre) -> bool:
     return metre[0] <= 255 and metre[1] <= 128 and not metre[1] & (metre[1] - 1)
 
 
-def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[tuple[float, int, int]]:
-    """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer than its metre."""
+def _time_signatures(
+    measures: list[tuple[Fraction, Metre]], tpq: int
+) -> list[tuple[float, int, int]]:
+    """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer
+    than its metre.
+    """
     rows: list[tuple[float, int, int]] = []
     metre, expected = (0, 0), Fraction(0)
     for position, new in measures:
@@ -345,7 +423,9 @@ def _time_signatures(measures: list[tuple[Fraction, Metre]], tpq: int) -> list[t
     return rows
 
 
-def _key_signatures(keys: dict[Fraction, tuple[int, bool]], runs: list[Run], tpq: int) -> tuple[tuple[float, int, bool], ...]:
+def _key_signatures(
+    keys: dict[Fraction, tuple[int, bool]], runs: list[Run], tpq: int
+) -> tuple[tuple[float, int, bool], ...]:
     """Key signatures as (quarter, fifths, minor)."""
     rows = _in_force({place: key for place, key in keys.items() if -7 <= key[0] <= 7}, runs)
     new = [row for i, row in enumerate(rows) if not i or row[1] != rows[i - 1][1]]

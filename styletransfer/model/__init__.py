@@ -1,4 +1,5 @@
 """The network, its adapters, and decoding.
 
-Begin with :mod:`styletransfer.model.loading` and :mod:`styletransfer.model.sampling`. Uses music, tokens and styles.
+Begin with :mod:`styletransfer.model.loading` and :mod:`styletransfer.model.sampling`. Uses music,
+tokens and styles.
 """

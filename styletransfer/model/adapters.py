@@ -1,9 +1,11 @@
-"""Styles as adapters of PEFT on the base (Hu et al., "LoRA: low-rank adaptation of large language models", 2021).
+"""Styles as adapters of PEFT on the base (Hu et al., "LoRA: low-rank adaptation of large language
+models", 2021).
 
-An adapter is trained with PEFT, and anyone can load it with PEFT. For decoding, :func:`load_adapter` adds the low-rank
-updates to a copy of the base in memory, so that a step costs what it costs without an adapter and PEFT need not be
-imported; a test shows that both give the same logits. A style's control token is a row of two embeddings, which are
-trained with it (``trainable_token_indices``); such a row replaces the base's.
+An adapter is trained with PEFT, and anyone can load it with PEFT. For decoding,
+:func:`load_adapter` adds the low-rank updates to a copy of the base in memory, so that a step costs
+what it costs without an adapter and PEFT need not be imported; a test shows that both give the same
+logits. A style's control token is a row of two embeddings, which are trained with it
+(``trainable_token_indices``); such a row replaces the base's.
 """
 
 from __future__ import annotations
@@ -42,15 +44,23 @@ ROWS = ".token_adapter.trainable_tokens_delta"
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """``rank`` of the updates, ``scale`` that they are multiplied by (alpha / rank), ``targets``: the matrices that get one."""
+    """``rank`` of the updates, ``scale`` that they are multiplied by (alpha / rank), ``targets``:
+    the matrices that get one.
+    """
 
     rank: int = 16
     scale: float = 2.0
     targets: tuple[str, ...] = TARGETS
 
     def __post_init__(self) -> None:
-        if not 1 <= self.rank <= HIGHEST_RANK or self.scale <= 0 or not set(self.targets) <= set(TARGETS):
-            raise ValueError(f"the rank lies in 1..{HIGHEST_RANK}, the scale is positive, targets are of {', '.join(TARGETS)}")
+        if (
+            not 1 <= self.rank <= HIGHEST_RANK
+            or self.scale <= 0
+            or not set(self.targets) <= set(TARGETS)
+        ):
+            raise ValueError(
+                f"the rank lies in 1..{HIGHEST_RANK}, the scale is positive, targets are of {', '.join(TARGETS)}"
+            )
 
 
 def style_token(era: str, composer: str) -> str:
@@ -58,7 +68,9 @@ def style_token(era: str, composer: str) -> str:
     return f"COMPOSER_{composer}" if composer != UNKNOWN else f"ERA_{era}"
 
 
-def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int], token: str) -> PeftModel:
+def attach(
+    model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int], token: str
+) -> PeftModel:
     """The model with a fresh adapter, whose weights alone are trained; ``model`` itself is changed.
 
     A reserved slot's row begins as that of an unknown composer, which the base has learnt.
@@ -83,7 +95,9 @@ def attach(model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int
     return peft_model
 
 
-def era_to_begin_with(styles: Path, era: str, base_hash: str, settings: LoraSettings) -> Style | None:
+def era_to_begin_with(
+    styles: Path, era: str, base_hash: str, settings: LoraSettings
+) -> Style | None:
     """The era's style among ``styles`` if it has an adapter of this base and of these settings."""
     if not (styles / era / CARD).is_file():
         return None
@@ -93,7 +107,8 @@ def era_to_begin_with(styles: Path, era: str, base_hash: str, settings: LoraSett
 
 
 def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
-    """Give a fresh adapter the updates of a style that was trained on the same base; the control token's row stays the base's.
+    """Give a fresh adapter the updates of a style that was trained on the same base; the control
+    token's row stays the base's.
 
     Raises:
         InputError: where the style has no adapter of these settings, or it can't be read.
@@ -101,14 +116,18 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
     if style.path is None:
         raise InputError(f"{style.name}: this style has no adapter to begin with.")
     if not _has(style.path, settings):
-        raise InputError(f"{style.path}: its rank, scale or targets are others; begin with another style.")
+        raise InputError(
+            f"{style.path}: its rank, scale or targets are others; begin with another style."
+        )
     state = {
         key.replace(".weight", ".default.weight"): tensor
         for key, tensor in _read_weights(style.path).items()
         if not key.endswith(ROWS)
     }
     updates = {name: parameter for name, parameter in model.named_parameters() if ".lora_" in name}
-    if {name: tensor.shape for name, tensor in state.items()} != {name: one.shape for name, one in updates.items()}:
+    if {name: tensor.shape for name, tensor in state.items()} != {
+        name: one.shape for name, one in updates.items()
+    }:
         raise InputError(f"{style.path / WEIGHTS}: its matrices are not those of this adapter.")
     with torch.no_grad():
         for name, parameter in updates.items():
@@ -116,47 +135,70 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
 
 
 def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> None:
-    """Write an adapter (float16), its card and its README into a folder, the card last: a folder with a card is whole."""
+    """Write an adapter (float16), its card and its README into a folder, the card last: a folder
+    with a card is whole.
+    """
     from peft import get_peft_model_state_dict
 
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     config = model.peft_config["default"].to_dict()
-    config = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+    config = {
+        key: sorted(value) if isinstance(value, set) else value for key, value in config.items()
+    }
     config |= {"inference_mode": True, "base_model_name_or_path": None}
-    write_atomically(folder / WEIGHTS, save({key: tensor.detach().half().contiguous() for key, tensor in state.items()}))
-    write_atomically(folder / CONFIG, (json.dumps(config, indent=1, sort_keys=True, default=str) + "\n").encode())
+    write_atomically(
+        folder / WEIGHTS,
+        save({key: tensor.detach().half().contiguous() for key, tensor in state.items()}),
+    )
+    write_atomically(
+        folder / CONFIG, (json.dumps(config, indent=1, sort_keys=True, default=str) + "\n").encode()
+    )
     write_atomically(folder / "README.md", readme.encode())
     write_atomically(folder / CARD, card.to_json().encode())
 
 
 def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Style) -> AnyModel:
-    """A copy of the base with a style's updates added to its weights; the base itself where the style has no adapter.
+    """A copy of the base with a style's updates added to its weights; the base itself where the
+    style has no adapter.
 
     Raises:
-        InputError: where the adapter belongs to another base or tokenizer, is damaged, or is of a kind that isn't known.
+        InputError: where the adapter belongs to another base or tokenizer, is damaged, or is of a
+        kind that isn't known.
     """
     if style.path is None or style.card is None:
         return base
     if style.card.tokenizer_hash != tokenizer_hash:
-        raise InputError(f"{style.path}: this style was trained with other tokens; train it again with this version.")
+        raise InputError(
+            f"{style.path}: this style was trained with other tokens; train it again with this version."
+        )
     if style.card.base != base_hash:
-        raise InputError(f"{style.path}: this style was trained on another base model; train it again with this one.")
+        raise InputError(
+            f"{style.path}: this style was trained on another base model; train it again with this one."
+        )
     scale, rank, rows = _read_config(style.path)
-    if rank != style.card.rank or rows != [base.names.index(style_token(style.era, style.composer))]:
-        raise InputError(f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is damaged.")
+    if rank != style.card.rank or rows != [
+        base.names.index(style_token(style.era, style.composer))
+    ]:
+        raise InputError(
+            f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is damaged."
+        )
     state = _read_weights(style.path)
     model = copy.deepcopy(base)
     try:
         with torch.no_grad():
-            if sum(key.endswith(ROWS) for key in state) != len(EMBEDDINGS) or len(state) <= len(EMBEDDINGS):
+            if sum(key.endswith(ROWS) for key in state) != len(EMBEDDINGS) or len(state) <= len(
+                EMBEDDINGS
+            ):
                 raise KeyError("tensors are missing")
             for key, tensor in state.items():
                 if not tensor.isfinite().all():
                     raise RuntimeError(f"{key} is not finite")
                 _add(model, key, tensor.float(), state, scale, rank, rows)
     except (AttributeError, KeyError, RuntimeError, IndexError) as error:
-        raise InputError(f"{style.path / WEIGHTS}: its weights don't fit the base model ({error}).") from error
+        raise InputError(
+            f"{style.path / WEIGHTS}: its weights don't fit the base model ({error})."
+        ) from error
     return model
 
 
@@ -182,28 +224,61 @@ def _read_config(folder: Path) -> tuple[float, int, list[int]]:
         tokens = config.get("trainable_token_indices") or {}
         rows = {tuple(int(index) for index in indices) for indices in tokens.values()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{folder / CONFIG}: the adapter's settings can't be read ({error}).") from error
+        raise InputError(
+            f"{folder / CONFIG}: the adapter's settings can't be read ({error})."
+        ) from error
     if not 1 <= rank <= HIGHEST_RANK:
-        raise InputError(f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters (1 to {HIGHEST_RANK}).")
-    other = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "use_qalora")
-    if config.get("peft_type") != "LORA" or any(config.get(name) for name in other) or len(rows) > 1 or not 0 < alpha < 1e6:
-        raise InputError(f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads plain LoRA.")
+        raise InputError(
+            f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters (1 to {HIGHEST_RANK})."
+        )
+    other = (
+        "use_dora",
+        "use_rslora",
+        "rank_pattern",
+        "alpha_pattern",
+        "modules_to_save",
+        "layer_replication",
+        "use_qalora",
+    )
+    if (
+        config.get("peft_type") != "LORA"
+        or any(config.get(name) for name in other)
+        or len(rows) > 1
+        or not 0 < alpha < 1e6
+    ):
+        raise InputError(
+            f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads plain LoRA."
+        )
     return alpha / rank, rank, list(next(iter(rows), ()))
 
 
 def _add(
-    model: Weights | MelodyLlama, key: str, tensor: Tensor, state: dict[str, Tensor], scale: float, rank: int, rows: list[int]
+    model: Weights | MelodyLlama,
+    key: str,
+    tensor: Tensor,
+    state: dict[str, Tensor],
+    scale: float,
+    rank: int,
+    rows: list[int],
 ) -> None:
-    """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name tells."""
+    """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name
+    tells.
+    """
     name = key.removeprefix(PREFIX)
     if name.endswith(".lora_B.weight"):
         down = state[key.replace(".lora_B.", ".lora_A.")].float()
         module = name.removesuffix(".lora_B.weight")
         weight = model.get_parameter(module + ".weight")
-        if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != (len(tensor), down.shape[1], len(down)):
+        if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != (
+            len(tensor),
+            down.shape[1],
+            len(down),
+        ):
             raise RuntimeError(f"{key} is of another module or size")
         weight.add_(tensor @ down, alpha=scale)
-    elif name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS:  # PEFT calls the rows a delta
+    elif (
+        name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS
+    ):  # PEFT calls the rows a delta
         table = model.get_parameter(name.removesuffix(ROWS) + ".weight")
         if tuple(tensor.shape) != (len(rows), table.shape[1]):
             raise RuntimeError(f"{key} is of another size")

@@ -1,4 +1,6 @@
-"""The base model: a decoder-only transformer of the Llama class, and the folder that it is shipped in."""
+"""The base model: a decoder-only transformer of the Llama class, and the folder that it is shipped
+in.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,12 @@ from styletransfer.tokens.follower import TokenLists
 
 SHARD_BYTES = 15_000_000
 CAUSAL = "causal"
-"""Transformers' attention without a mask: where it makes one, a compiled model reads it, and computes what it hides, too, which
-takes twice the time. Sequences are padded at their end only."""
+"""Transformers' attention without a mask: where it makes one, a compiled model reads it, and
+computes what it hides, too, which takes twice the time. Sequences are padded at their end only."""
 BLOCK = 192
-"""Queries of a block. What comes after a block's last query is not computed; shorter blocks cost more than they save."""
+"""Queries of a block. What comes after a block's last query is not computed; shorter blocks cost
+more than they save.
+"""
 
 
 def causal_attention(
@@ -35,14 +39,17 @@ def causal_attention(
     scaling: float | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Attend to what came before, as transformers' ``sdpa`` does, with a faster gradient for grouped heads on CPUs.
+    """Attend to what came before, as transformers' ``sdpa`` does, with a faster gradient for
+    grouped heads on CPUs.
 
-    PyTorch's fused attention takes five times as long backwards as forwards on a CPU. Matrix products in bfloat16, block by
-    block, take two thirds of the time of both where all heads of a group are one product; else they don't pay.
+    PyTorch's fused attention takes five times as long backwards as forwards on a CPU. Matrix
+    products in bfloat16, block by block, take two thirds of the time of both where all heads of a
+    group are one product; else they don't pay.
 
     Args:
         query: (batch, heads, time, size).
-        key, value: (batch, groups, time, size), each of which serves heads / groups neighbouring heads.
+        key, value: (batch, groups, time, size), each of which serves heads / groups neighbouring
+        heads.
 
     Returns:
         (batch, time, heads, size), and no weights.
@@ -51,7 +58,9 @@ def causal_attention(
     groups = key.shape[1]
     narrow = query.device.type == "cpu" and query.dtype == torch.bfloat16
     if not (torch.is_grad_enabled() and narrow and groups < heads and attention_mask is None):
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **rest
+        )
 
     scale = size**-0.5 if scaling is None else scaling
     found = []
@@ -70,10 +79,12 @@ AttentionInterface.register(CAUSAL, causal_attention)
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """A Llama whose tokens also know their place in the bar, the melody's next note and the style; see :mod:`.features`.
+    """A Llama whose tokens also know their place in the bar, the melody's next note and the style;
+    see :mod:`.features`.
 
-    ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole sequences; for decoding
-    with a cache there is :class:`styletransfer.model.decoder.Decoder`, which reads the weights alone.
+    ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole
+    sequences; for decoding with a cache there is :class:`styletransfer.model.decoder.Decoder`,
+    which reads the weights alone.
     """
 
     def __init__(self, config: LlamaConfig, names: list[str]) -> None:
@@ -87,9 +98,20 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
     @property
     def sizes(self) -> ModelConfig:
         config = self.config
-        width, hidden, context = config.hidden_size, config.intermediate_size, config.max_position_embeddings
+        width, hidden, context = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.max_position_embeddings,
+        )
         heads, groups = config.num_attention_heads, config.num_key_value_heads or 0
-        return ModelConfig(width, config.num_hidden_layers, heads, hidden, context, 0 if groups == heads else groups)
+        return ModelConfig(
+            width,
+            config.num_hidden_layers,
+            heads,
+            hidden,
+            context,
+            0 if groups == heads else groups,
+        )
 
     def forward(
         self,
@@ -98,7 +120,9 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         features: Tensor | None = None,
         **rest: Any,
     ) -> Any:
-        """As a Llama does; ``features`` (batch, time, features) may be given where the data's workers followed the tokens."""
+        """As a Llama does; ``features`` (batch, time, features) may be given where the data's
+        workers followed the tokens.
+        """
         assert inputs_embeds is None
         if features is None:
             features = _followed(input_ids, self.features.lists)
@@ -117,7 +141,9 @@ def _followed(ids: Tensor, lists: TokenLists) -> Tensor:
 
 
 def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
-    """A model with fresh weights from PyTorch's global generator: rotary positions, RMSNorm, SwiGLU, tied embeddings."""
+    """A model with fresh weights from PyTorch's global generator: rotary positions, RMSNorm,
+    SwiGLU, tied embeddings.
+    """
     llama = LlamaConfig(
         vocab_size=len(vocabulary),
         hidden_size=config.width,
@@ -143,10 +169,12 @@ def save_package(
     manifest: dict[str, Any],
     more: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write weights (float16 safetensors shards), the vocabulary and a manifest with their checksums, atomically a file.
+    """Write weights (float16 safetensors shards), the vocabulary and a manifest with their
+    checksums, atomically a file.
 
-    The folder is what :func:`load_package` reads and what ships in the wheel. ``manifest`` must hold ``model`` (the fields
-    of :class:`ModelConfig`) and ``tokenizer_hash``. ``more`` are further files by name.
+    The folder is what :func:`load_package` reads and what ships in the wheel. ``manifest`` must
+    hold ``model`` (the fields of :class:`ModelConfig`) and ``tokenizer_hash``. ``more`` are further
+    files by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Any]] = [{}]
@@ -159,7 +187,9 @@ def save_package(
             size = 0
         shards[-1][name] = tensor.detach().to("cpu", torch.float16).contiguous()
         size += tensor.numel() * 2
-    files = {f"model-{number:05d}.safetensors": save(shard) for number, shard in enumerate(shards, 1)}
+    files = {
+        f"model-{number:05d}.safetensors": save(shard) for number, shard in enumerate(shards, 1)
+    }
     files["vocabulary.json"] = json.dumps(vocabulary, indent=0).encode()
     files |= more or {}
     for stale in folder.glob("model-*.safetensors"):
@@ -168,11 +198,16 @@ def save_package(
     for name, data in files.items():
         write_atomically(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    write_atomically(folder / "manifest.json", (json.dumps(manifest | {"sha256": sums}, indent=1) + "\n").encode())
+    write_atomically(
+        folder / "manifest.json",
+        (json.dumps(manifest | {"sha256": sums}, indent=1) + "\n").encode(),
+    )
 
 
 def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, Any]]:
-    """The model (float32, evaluation mode), its vocabulary and its manifest; see :func:`.weights.load_weights`."""
+    """The model (float32, evaluation mode), its vocabulary and its manifest; see
+    :func:`.weights.load_weights`.
+    """
     weights, vocabulary, manifest = load_weights(folder)
     return as_llama(weights), vocabulary, manifest
 

@@ -1,8 +1,8 @@
 """A melody in frames of a beat, as the harmoniser reads it, and chords in the same frames.
 
-A frame is a quarter long, a dotted quarter in 6/8 and the like, an eighth in 3/8, and lies within one bar: the last one of a
-bar is shorter where need be. All of it is numpy; pitch classes are absolute here, the network's batches count them from the
-tonic.
+A frame is a quarter long, a dotted quarter in 6/8 and the like, an eighth in 3/8, and lies within
+one bar: the last one of a bar is shorter where need be. All of it is numpy; pitch classes are
+absolute here, the network's batches count them from the tonic.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ NO_ROOT, NO_QUALITY, NO_BASS = 12, 9, 12
 class Frames:
     """A melody in frames; every array is (frames,) but ``numbers`` and ``sound``.
 
-    ``start`` and ``length`` in quarters, ``bar`` the row of the bars, ``place`` frames from the bar's start, ``metre`` an
-    index into ``METRES``, ``strength`` 3 on the bar line, 2 in its middle, else 1; ``tone`` the pitch class that sounds as
-    the frame begins, or else begins in it, :data:`REST` for none; ``sound`` (frames, 2, 12) how much of each half of the
-    frame each pitch class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
+    ``start`` and ``length`` in quarters, ``bar`` the row of the bars, ``place`` frames from the
+    bar's start, ``metre`` an index into ``METRES``, ``strength`` 3 on the bar line, 2 in its
+    middle, else 1; ``tone`` the pitch class that sounds as the frame begins, or else begins in it,
+    :data:`REST` for none; ``sound`` (frames, 2, 12) how much of each half of the frame each pitch
+    class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
     """
 
     start: NDArray[np.float64]
@@ -64,7 +65,9 @@ class Frames:
 
 
 def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> Frames:
-    """The frames of a melody over some bars; onsets and durations in quarters, one note at a time or several."""
+    """The frames of a melody over some bars; onsets and durations in quarters, one note at a time
+    or several.
+    """
     step = frame_lengths(bars)
     counts = np.maximum(np.ceil(bars["length"].astype(float) / step - 1e-3).astype(int), 1)
     bar = np.repeat(np.arange(len(bars)), counts)
@@ -75,7 +78,9 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     metre = np.array([METRES.index(name if name in METRES else "other") for name in names])[bar]
     full = 4.0 * bars["numerator"].astype(float) / np.maximum(bars["denominator"], 1)
     full = np.where((full > 0) & (full < 64), full, bars["length"])
-    short = np.where(np.arange(len(bars)) == 0, np.maximum(full - bars["length"], 0.0), 0.0)  # a pick-up
+    short = np.where(
+        np.arange(len(bars)) == 0, np.maximum(full - bars["length"], 0.0), 0.0
+    )  # a pick-up
     place = place + np.round(short / step).astype(int)[bar]
     beats = np.round(bars["length"].astype(float) / step).astype(int)[bar]
     strength = np.where(place == 0, 3, np.where((beats % 2 == 0) & (place * 2 == beats), 2, 1))
@@ -86,7 +91,11 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     first = np.clip(np.searchsorted(start, onset + 1e-3, side="right") - 1, 0, None)
     last = np.clip(np.searchsorted(start, end - 1e-3, side="left"), first + 1, count)
     note = np.repeat(np.arange(len(melody)), last - first)  # each with all frames that it sounds in
-    frame = first[note] + np.arange(len(note)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+    frame = (
+        first[note]
+        + np.arange(len(note))
+        - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+    )
     pitch = melody["pitch"].astype(np.int64)
 
     sound = np.zeros((count, 2, 12), np.float32)
@@ -94,7 +103,9 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     for part, (begin, finish) in enumerate(((start, middle), (middle, stop))):
         overlap = np.minimum(finish[frame], end[note]) - np.maximum(begin[frame], onset[note])
         share = np.maximum(overlap, 0.0) / half[frame]
-        sound[:, part] = np.bincount(frame * 12 + pitch[note] % 12, share, count * 12).reshape(count, 12)
+        sound[:, part] = np.bincount(frame * 12 + pitch[note] % 12, share, count * 12).reshape(
+            count, 12
+        )
     begins = np.zeros((count, 2), np.float32)
     begins[first, (onset > start[first] + 0.05).astype(int)] = 1.0
 
@@ -142,7 +153,15 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
         axis=1,
     ).astype(np.float32)
     return Frames(
-        start, stop - start, bar, np.minimum(place, PLACES - 1), metre, strength, tone, sound, np.clip(numbers, -4, 4)
+        start,
+        stop - start,
+        bar,
+        np.minimum(place, PLACES - 1),
+        metre,
+        strength,
+        tone,
+        sound,
+        np.clip(numbers, -4, 4),
     )
 
 
@@ -186,7 +205,9 @@ def changes_of(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def chord_table(chords: NDArray[np.int64], frames: Frames) -> ChordTable:
-    """The spans of equal chords, as a table from the first frame to the last; the inverse of :func:`chord_frames`."""
+    """The spans of equal chords, as a table from the first frame to the last; the inverse of
+    :func:`chord_frames`.
+    """
     begin = np.flatnonzero(changes_of(chords))
     table = np.zeros(len(begin), CHORD_DTYPE)
     table["start"] = frames.start[begin]

@@ -1,8 +1,9 @@
 """Rules of craft by which proposed chords are ranked: what a teacher of harmony would strike out.
 
-Chords are (frames, 3): root, quality, bass, counted from the tonic (:mod:`styletransfer.model.chord_frames`). Each rule gives a
-share from 0 (kept) to 1; :data:`RULES` says what it costs, in nats a frame beside a spread of about .05 between samples of
-one tune. The prices are set by ear, on the example tunes, `eval/melodies` and songs of the validation split.
+Chords are (frames, 3): root, quality, bass, counted from the tonic
+(:mod:`styletransfer.model.chord_frames`). Each rule gives a share from 0 (kept) to 1; :data:`RULES`
+says what it costs, in nats a frame beside a spread of about .05 between samples of one tune. The
+prices are set by ear, on the example tunes, `eval/melodies` and songs of the validation split.
 """
 
 from __future__ import annotations
@@ -16,15 +17,25 @@ from styletransfer.music.key import Key
 from styletransfer.music.notes import NoteTable
 from styletransfer.music.qualities import QUALITIES
 
-RULES = {"cadence": 0.12, "contradiction": 0.8, "foreign": 0.4, "accidental": 0.4, "standstill": 0.5}
+RULES = {
+    "cadence": 0.12,
+    "contradiction": 0.8,
+    "foreign": 0.4,
+    "accidental": 0.4,
+    "standstill": 0.5,
+}
 """What each rule costs where it is broken throughout."""
 FITS = 0.4
-"""Of the tune, the share that must be of a chord that holds for :data:`LONG` beats or more within a bar."""
+"""Of the tune, the share that must be of a chord that holds for :data:`LONG` beats or more within a
+bar.
+"""
 LONG = 2
 STRONG = 1.0
 """Quarters from which a note that begins on a beat counts as strong."""
 SOME = 10
-"""Of a tune's notes, one in so many may ask for an accidental before the share of those that are denied counts in full."""
+"""Of a tune's notes, one in so many may ask for an accidental before the share of those that are
+denied counts in full.
+"""
 STEP = 2
 """Semitones by which a foreign note may be left."""
 EARLY = 0.75
@@ -35,7 +46,10 @@ STILL = 2
 MAJOR, MINOR, DIMINISHED, DOMINANT_SEVENTH = (
     QUALITIES.index(name) for name in ("major", "minor", "diminished", "dominant-seventh")
 )
-HALF_DIMINISHED, FULL_DIMINISHED = QUALITIES.index("half-diminished"), QUALITIES.index("diminished-seventh")
+HALF_DIMINISHED, FULL_DIMINISHED = (
+    QUALITIES.index("half-diminished"),
+    QUALITIES.index("diminished-seventh"),
+)
 
 TONES = np.zeros((len(QUALITIES) + 1, 12), bool)
 """[quality, semitones above the root]; the last row, of no chord, has every tone."""
@@ -45,14 +59,20 @@ TONES[-1] = True
 
 
 def tones_at(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The pitch classes of each chord, counted from the tonic, (n, 12); all where there is no chord."""
+    """The pitch classes of each chord, counted from the tonic, (n, 12); all where there is no
+    chord.
+    """
     root = np.where(chords[:, 0] < NO_ROOT, chords[:, 0], 0)
-    tones: NDArray[np.bool_] = TONES[np.minimum(chords[:, 1], len(QUALITIES))[:, None], (np.arange(12) - root[:, None]) % 12]
+    tones: NDArray[np.bool_] = TONES[
+        np.minimum(chords[:, 1], len(QUALITIES))[:, None], (np.arange(12) - root[:, None]) % 12
+    ]
     return tones
 
 
 def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
-    """The frame from which the last note can lie on the tonic: its own or the next beat's; None where it can't."""
+    """The frame from which the last note can lie on the tonic: its own or the next beat's; None
+    where it can't.
+    """
     last = notes[notes["onset"] >= notes["onset"].max() - 1e-6]
     if int(last["pitch"].max()) % 12 not in key.triad:
         return None
@@ -61,14 +81,18 @@ def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
 
 
 def opening_chords(frames: Frames, key: Key) -> NDArray[np.bool_] | None:
-    """Which chords may come first, (12 x qualities,): tonic and dominant, of those that have :data:`FITS` of the tune's first
-    full bar; None where none has."""
+    """Which chords may come first, (12 x qualities,): tonic and dominant, of those that have
+    :data:`FITS` of the tune's first full bar; None where none has."""
     rows = np.flatnonzero((frames.strength == 3) & (frames.tone < 12))
     if not len(rows):
         return None
     sound = np.roll(frames.sound[frames.bar == frames.bar[rows[0]]].sum((0, 1)), -key.tonic)
     allowed = np.zeros(12 * len(QUALITIES), bool)
-    for root, quality in ((0, MINOR if key.mode == "minor" else MAJOR), (7, MAJOR), (7, DOMINANT_SEVENTH)):
+    for root, quality in (
+        (0, MINOR if key.mode == "minor" else MAJOR),
+        (7, MAJOR),
+        (7, DOMINANT_SEVENTH),
+    ):
         inside = sum(float(sound[(root + step) % 12]) for step in INTERVALS[quality])
         allowed[root * len(QUALITIES) + quality] = inside >= FITS * float(sound.sum())
     return allowed if allowed.any() else None
@@ -79,7 +103,9 @@ def penalties(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: 
     return sum(RULES[name] * value for name, value in broken(chords, notes, frames, key).items())
 
 
-def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> dict[str, float]:
+def broken(
+    chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
+) -> dict[str, float]:
     """How far each rule is broken, from 0 to 1."""
     tones = tones_at(chords)
     foreign, accidental = _notes(tones, _conflicts(chords, key), notes, frames, key)
@@ -94,8 +120,9 @@ def broken(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
 
 
 def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> float:
-    """0 for a dominant in root position before the last tonic, .2 for a diminished chord on the leading tone, 1 for neither;
-    half at least where the tonic comes before the tune does, under a tone that isn't its own."""
+    """0 for a dominant in root position before the last tonic, .2 for a diminished chord on the
+    leading tone, 1 for neither; half at least where the tonic comes before the tune does, under a
+    tone that isn't its own."""
     if chords[-1, 0] != 0:
         return 1.0
     other = np.flatnonzero(chords[:, 0] != 0)
@@ -111,13 +138,17 @@ def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> 
     if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
         return max(0.2 if bass in (11, 2) else 0.5, least)
     if key.mode == "minor" and root == 10 and quality == MAJOR:
-        return max(0.4, least)  # of the modes; a dominant with a natural seventh would deny the tune's own
+        return max(
+            0.4, least
+        )  # of the modes; a dominant with a natural seventh would deny the tune's own
     return 0.7 if root in (5, 2) else 1.0
 
 
-def _contradiction(tones: NDArray[np.bool_], chords: NDArray[np.int64], frames: Frames, key: Key) -> float:
-    """The share of beats in stretches, each of one chord in one bar and of two beats at least, that have too little of their
-    tune."""
+def _contradiction(
+    tones: NDArray[np.bool_], chords: NDArray[np.int64], frames: Frames, key: Key
+) -> float:
+    """The share of beats in stretches, each of one chord in one bar and of two beats at least, that
+    have too little of their tune."""
     sound = np.roll(frames.sound.mean(1), -key.tonic, axis=1)
     inside, every = (sound * tones).sum(1), sound.sum(1)
     edges = np.flatnonzero(changes_of(chords) | (np.diff(frames.bar, prepend=-1) != 0))
@@ -127,10 +158,14 @@ def _contradiction(tones: NDArray[np.bool_], chords: NDArray[np.int64], frames: 
 
 
 def _notes(
-    tones: NDArray[np.bool_], conflicts: NDArray[np.bool_], notes: NoteTable, frames: Frames, key: Key
+    tones: NDArray[np.bool_],
+    conflicts: NDArray[np.bool_],
+    notes: NoteTable,
+    frames: Frames,
+    key: Key,
 ) -> tuple[float, float]:
-    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the chord denies, be they the
-    tune's against the chord's scale or the chord's against the tune's."""
+    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the
+    chord denies, be they the tune's against the chord's scale or the chord's against the tune's."""
     onset, end = notes["onset"].astype(float), notes["onset"].astype(float) + notes["duration"]
     pitch = notes["pitch"].astype(int)
     at = np.array([frames.at(value) for value in onset.tolist()])
@@ -152,18 +187,22 @@ def _notes(
 
 
 def _conflicts(chords: NDArray[np.int64], key: Key) -> NDArray[np.bool_]:
-    """The scale's tones that each chord alters, (frames, 12): raised by its major third, augmented fifth or diminished root,
-    lowered by its minor third or seventh."""
+    """The scale's tones that each chord alters, (frames, 12): raised by its major third, augmented
+    fifth or diminished root, lowered by its minor third or seventh."""
     result = np.zeros((len(chords), 12), bool)
     home = {(pitch_class - key.tonic) % 12 for pitch_class in key.scale}
     for root, quality in {(int(one), int(two)) for one, two in chords[:, :2] if one < NO_ROOT}:
         steps = INTERVALS[quality]
         raised = [step for step in (4, 8) if step in steps] + [0] * (steps[1:3] == (3, 6))
         lowered = [step for step in (3, 10) if step in steps and steps[1:3] != (3, 6)]
-        altered = [((root + step) % 12, -1) for step in raised] + [((root + step) % 12, 1) for step in lowered]
+        altered = [((root + step) % 12, -1) for step in raised] + [
+            ((root + step) % 12, 1) for step in lowered
+        ]
         for tone, turn in altered:
             if tone not in home and (tone + turn) % 12 in home:
-                result[(chords[:, 0] == root) & (chords[:, 1] == quality), (tone + turn) % 12] = True
+                result[(chords[:, 0] == root) & (chords[:, 1] == quality), (tone + turn) % 12] = (
+                    True
+                )
     return result
 
 

@@ -1,9 +1,11 @@
-"""A fast decode loop for Llama-class models: weights fused once, a static key-value cache, as many tokens a step as are known.
+"""A fast decode loop for Llama-class models: weights fused once, a static key-value cache, as many
+tokens a step as are known.
 
-It computes what ``transformers``' Llama computes (tested, token by token), without the cost of its modules at every step: with
-a model this small, that is most of the time. Sequences have lengths of their own, and a step takes what each has to append, so
-that tokens that follow without a choice cost no step. Several models of the same sizes (the base, and the base with an
-adapter) go step by step together: their weights are stacked, and each reads its own rows of the batch.
+It computes what ``transformers``' Llama computes (tested, token by token), without the cost of its
+modules at every step: with a model this small, that is most of the time. Sequences have lengths of
+their own, and a step takes what each has to append, so that tokens that follow without a choice
+cost no step. Several models of the same sizes (the base, and the base with an adapter) go step by
+step together: their weights are stacked, and each reads its own rows of the batch.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ THETA = 10_000.0
 
 
 class Decoder:
-    """A batch of sequences that grow together: ``rows`` under each of the models, those of the first model first.
+    """A batch of sequences that grow together: ``rows`` under each of the models, those of the
+    first model first.
 
-    The norms' scales are multiplied into the matrices after them; queries and keys have the two halves of a head side by side,
-    as complex numbers that a rotary position turns.
+    The norms' scales are multiplied into the matrices after them; queries and keys have the two
+    halves of a head side by side, as complex numbers that a rotary position turns.
     """
 
     def __init__(self, models: Sequence[Weights], rows: int) -> None:
@@ -45,10 +48,17 @@ class Decoder:
         self.device = models[0].lm_head.weight.device
         half = sizes.width // sizes.heads // 2
         every = torch.arange(sizes.width, device=self.device)
-        turned = [every[: 2 * half * heads].view(heads, 2, half).mT.flatten() for heads in (self.heads, self.groups)]
+        turned = [
+            every[: 2 * half * heads].view(heads, 2, half).mT.flatten()
+            for heads in (self.heads, self.groups)
+        ]
 
-        def stacked(parts: Sequence[str], norm: str | None = None, order: Sequence[Tensor] = ()) -> Tensor:
-            """(models, in, out) of weights that share their input, side by side; ``order``: of the rows of the first."""
+        def stacked(
+            parts: Sequence[str], norm: str | None = None, order: Sequence[Tensor] = ()
+        ) -> Tensor:
+            """(models, in, out) of weights that share their input, side by side; ``order``: of the
+            rows of the first.
+            """
             found = []
             for model in models:
                 rows: list[Tensor] = [model.get_parameter(part) for part in parts]
@@ -59,16 +69,27 @@ class Decoder:
 
         self.layers = [
             (
-                stacked([f"{at}.self_attn.{one}_proj.weight" for one in "qkv"], f"{at}.input_layernorm.weight", turned),
+                stacked(
+                    [f"{at}.self_attn.{one}_proj.weight" for one in "qkv"],
+                    f"{at}.input_layernorm.weight",
+                    turned,
+                ),
                 stacked([f"{at}.self_attn.o_proj.weight"]),
-                stacked([f"{at}.mlp.{one}_proj.weight" for one in ("gate", "up")], f"{at}.post_attention_layernorm.weight"),
+                stacked(
+                    [f"{at}.mlp.{one}_proj.weight" for one in ("gate", "up")],
+                    f"{at}.post_attention_layernorm.weight",
+                ),
                 stacked([f"{at}.mlp.down_proj.weight"]),
             )
             for at in (f"model.layers.{k}" for k in range(sizes.layers))
         ]
         self.head = stacked(["lm_head.weight"], "model.norm.weight")
-        # one table of all whose rows make up an embedding: by model, of the ids, then of each feature
-        tables = [[model.lm_head.weight, *(one.weight for one in model.features.tables())] for model in models]
+        # one table of all whose rows make up an embedding: by model, of the ids, then of each
+        # feature
+        tables = [
+            [model.lm_head.weight, *(one.weight for one in model.features.tables())]
+            for model in models
+        ]
         self.table = torch.cat([table for one in tables for table in one])
         self.offsets: list[int] = np.cumsum([0, *map(len, tables[0])]).tolist()
         angles = torch.arange(sizes.context, device=self.device)[:, None] / THETA ** (
@@ -78,7 +99,9 @@ class Decoder:
         self.columns = torch.arange(sizes.context, device=self.device)
         kept = torch.bfloat16 if halves_pay(self.device) else self.table.dtype
         shape = (2, self.batch, self.groups, sizes.context, 2 * half)  # keys, then values
-        self.past = [torch.zeros(shape, device=self.device, dtype=kept) for _ in range(sizes.layers)]
+        self.past = [
+            torch.zeros(shape, device=self.device, dtype=kept) for _ in range(sizes.layers)
+        ]
         self.lengths = [0] * self.batch
         self.followers: list[Follower] = []
 
@@ -88,7 +111,8 @@ class Decoder:
         return max(self.lengths)
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
-        """Read whole sequences, and forget what was before; returns (batch, vocabulary) logits after the last token of each.
+        """Read whole sequences, and forget what was before; returns (batch, vocabulary) logits
+        after the last token of each.
 
         Under each model there are as many tokens.
         """
@@ -99,8 +123,8 @@ class Decoder:
         return self._logits(self._forward(sequences).flatten(0, 1)[ends])
 
     def step(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """Append to every sequence the tokens that it gets, under each model as many; returns (tokens, vocabulary) logits after
-        each of them, sequence by sequence."""
+        """Append to every sequence the tokens that it gets, under each model as many; returns
+        (tokens, vocabulary) logits after each of them, sequence by sequence."""
         return self._logits(self._forward(tokens))
 
     def _forward(self, tokens: Sequence[Sequence[int]]) -> Tensor:
@@ -111,12 +135,18 @@ class Decoder:
         row, column = torch.tensor(places, device=self.device).T
         turns = self.turns[column]
         attention = _Attention(before, counts, self.rows, self.columns, self.past[0].dtype)
-        x = functional.embedding_bag(self._entries(tokens), self.table, mode="sum").view(len(self.models), -1, self.width)
+        x = functional.embedding_bag(self._entries(tokens), self.table, mode="sum").view(
+            len(self.models), -1, self.width
+        )
         for (qkv, out, gate_up, down), past in zip(self.layers, self.past, strict=True):
             mixed = (_norm(x) @ qkv).view(len(places), self.heads + 2 * self.groups, -1)
-            torch.view_as_complex(mixed.view(*mixed.shape[:2], -1, 2)[:, : self.heads + self.groups]).mul_(turns)
+            torch.view_as_complex(
+                mixed.view(*mixed.shape[:2], -1, 2)[:, : self.heads + self.groups]
+            ).mul_(turns)
             mixed = mixed.to(past.dtype)
-            past.permute(1, 3, 0, 2, 4)[row, column] = mixed[:, self.heads :].view(len(places), 2, self.groups, -1)
+            past.permute(1, 3, 0, 2, 4)[row, column] = mixed[:, self.heads :].view(
+                len(places), 2, self.groups, -1
+            )
             seen = attention(mixed[:, : self.heads], past)
             x = torch.baddbmm(x, seen.view(x.shape).to(x.dtype), out)
             gate, up = (_norm(x) @ gate_up).chunk(2, -1)
@@ -130,7 +160,12 @@ class Decoder:
             first = r // of_model * self.offsets[-1]
             offsets = [first + offset for offset in self.offsets[:-1]]
             for index in ids:  # a model without plans has no tables for the last features
-                rows.append([o + entry for o, entry in zip(offsets, (index, *follower.push(index)), strict=False)])
+                rows.append(
+                    [
+                        o + entry
+                        for o, entry in zip(offsets, (index, *follower.push(index)), strict=False)
+                    ]
+                )
         return torch.tensor(rows, device=self.device)
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -138,8 +173,8 @@ class Decoder:
 
 
 class _Attention:
-    """What the new tokens of a batch see: of sequences that get one, all together; of one that gets several, each alone, under
-    all models at once.
+    """What the new tokens of a batch see: of sequences that get one, all together; of one that gets
+    several, each alone, under all models at once.
 
     Args:
         before: lengths of the sequences, those under the first model first.
@@ -149,7 +184,9 @@ class _Attention:
         dtype: of keys and values.
     """
 
-    def __init__(self, before: list[int], counts: list[int], rows: int, columns: Tensor, dtype: torch.dtype) -> None:
+    def __init__(
+        self, before: list[int], counts: list[int], rows: int, columns: Tensor, dtype: torch.dtype
+    ) -> None:
         first = [sum(counts[:r]) for r in range(len(counts))]
         self.rows = rows
         self.single = [r for r, count in enumerate(counts) if count == 1]
@@ -164,13 +201,17 @@ class _Attention:
         self.several = []
         for r, count in enumerate(counts[:rows]):
             if count > 1:
-                at = torch.tensor([first[k] for k in range(r, len(counts), rows)], device=columns.device)
+                at = torch.tensor(
+                    [first[k] for k in range(r, len(counts), rows)], device=columns.device
+                )
                 seen = columns[: before[r] + count] <= columns[before[r] : before[r] + count, None]
                 bias = torch.where(seen, 0.0, -1e9).to(dtype) if before[r] else None
                 self.several.append((r, at[:, None] + columns[:count], before[r] + count, bias))
 
     def __call__(self, query: Tensor, past: Tensor) -> Tensor:
-        """(tokens, heads, head width) of queries alike and keys and values, (2, batch, heads, context, head width)."""
+        """(tokens, heads, head width) of queries alike and keys and values, (2, batch, heads,
+        context, head width).
+        """
         found = query if self.all_single else torch.empty_like(query)
         if self.single:
             asked = query
@@ -179,9 +220,9 @@ class _Attention:
                 asked[self.single_rows] = query[self.single_at]
             keys, values = past[..., : self.longest, :]
             shared = asked.shape[1] != keys.shape[1]
-            seen = functional.scaled_dot_product_attention(asked[:, :, None], keys, values, self.bias, enable_gqa=shared)[
-                :, :, 0
-            ]
+            seen = functional.scaled_dot_product_attention(
+                asked[:, :, None], keys, values, self.bias, enable_gqa=shared
+            )[:, :, 0]
             if self.all_single:
                 return seen.contiguous()
             found[self.single_at] = seen[self.single_rows]
@@ -189,29 +230,39 @@ class _Attention:
             keys, values = past[:, row :: self.rows, :, :length]
             asked = query[at].transpose(1, 2)
             shared = asked.shape[1] != keys.shape[1]
-            seen = functional.scaled_dot_product_attention(asked, keys, values, bias, is_causal=bias is None, enable_gqa=shared)
+            seen = functional.scaled_dot_product_attention(
+                asked, keys, values, bias, is_causal=bias is None, enable_gqa=shared
+            )
             found[at] = seen.transpose(1, 2)
         return found
 
 
 def halves_pay(device: torch.device) -> bool:
-    """Whether keys and values are kept in bfloat16: where an Intel CPU multiplies it, as reading them is what most of a step
-    waits for with many candidates. AMD's CPUs have the instructions, too, but attention is slower with them (docs/lab-log.md).
-    It isn't tried out, as a busy machine would decide otherwise, and make other bytes."""
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() and _maker() == "GenuineIntel"
+    """Whether keys and values are kept in bfloat16: where an Intel CPU multiplies it, as reading
+    them is what most of a step waits for with many candidates. AMD's CPUs have the instructions,
+    too, but attention is slower with them (docs/lab-log.md). It isn't tried out, as a busy machine
+    would decide otherwise, and make other bytes."""
+    return (
+        device.type == "cpu"
+        and torch.cpu._is_avx512_bf16_supported()
+        and _maker() == "GenuineIntel"
+    )
 
 
 @cache
 def _maker() -> str:
     """Who made the CPU, as it says itself; "" where that isn't known."""
     with suppress(OSError):
-        found = re.search(r"vendor_id\s*:\s*(\w+)", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
+        found = re.search(
+            r"vendor_id\s*:\s*(\w+)",
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"),
+        )
         return found[1] if found else ""
     return "GenuineIntel" if "GenuineIntel" in platform.processor() else ""
 
 
 def _norm(x: Tensor) -> Tensor:
-    """The direction of each vector: an RMSNorm without the root of the width, which is in the matrices, and without its
-    epsilon, a millionth of what it is added to."""
+    """The direction of each vector: an RMSNorm without the root of the width, which is in the
+    matrices, and without its epsilon, a millionth of what it is added to."""
     length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return x / length

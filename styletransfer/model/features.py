@@ -1,4 +1,6 @@
-"""The embedding of what every token can know from the tokens before it (:mod:`styletransfer.tokens.follower`)."""
+"""The embedding of what every token can know from the tokens before it
+(:mod:`styletransfer.tokens.follower`).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from styletransfer.tokens.follower import (
 )
 
 PLACES = 5
-"""Features of place and melody, which stand first; the style's come after them, the plan's and the reference's last."""
+"""Features of place and melody, which stand first; the style's come after them, the plan's and the
+reference's last.
+"""
 
 
 def followed(ids: Tensor, lists: TokenLists) -> Tensor:
@@ -33,7 +37,11 @@ def followed(ids: Tensor, lists: TokenLists) -> Tensor:
     Returns:
         (batch, time, features), on the device of ``ids``.
     """
-    rows = [[follower.push(index) for index in row] for row in ids.tolist() for follower in [Follower(lists)]]
+    rows = [
+        [follower.push(index) for index in row]
+        for row in ids.tolist()
+        for follower in [Follower(lists)]
+    ]
     return torch.tensor(rows, device=ids.device)
 
 
@@ -72,7 +80,8 @@ class FeatureEmbedding(nn.Module):
         return *places, *[self.style] * 4, *plan, self.offset, self.left, self.again, self.duration
 
     def forward(self, features: Tensor) -> Tensor:
-        """All tables but the style's as one, of which a bag of rows is taken; the style's may be wrapped by PEFT.
+        """All tables but the style's as one, of which a bag of rows is taken; the style's may be
+        wrapped by PEFT.
 
         Args:
             features: (batch, time, features), of which a model without plans reads the first.
@@ -80,7 +89,9 @@ class FeatureEmbedding(nn.Module):
         tables = self.tables()
         own = [k for k in range(len(tables)) if not PLACES <= k < PLACES + self.styles]
         weights = [tables[k].weight for k in own]
-        starts = torch.tensor([0, *(len(weight) for weight in weights[:-1])], device=features.device).cumsum(0)
+        starts = torch.tensor(
+            [0, *(len(weight) for weight in weights[:-1])], device=features.device
+        ).cumsum(0)
         rows = features[..., own] + starts
         summed = functional.embedding_bag(rows.view(-1, len(own)), torch.cat(weights), mode="sum")
         style: Tensor = self.style(features[..., PLACES : PLACES + self.styles]).sum(-2)

@@ -1,4 +1,6 @@
-"""Decoding with a plain MidiTok tokenizer: free composition, kept well-formed by MidiTok's graph of token types."""
+"""Decoding with a plain MidiTok tokenizer: free composition, kept well-formed by MidiTok's graph of
+token types.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ TOKENS_PER_SECOND = 100  # a sequence that has more without time moving on ends
 
 @dataclass
 class PlainCandidate:
-    """A finished sequence without its controls, and the mean log-probability of its tokens in nats, under the style."""
+    """A finished sequence without its controls, and the mean log-probability of its tokens in nats,
+    under the style.
+    """
 
     ids: list[int]
     style: float
@@ -41,11 +45,15 @@ def sample_plain(
 ) -> list[PlainCandidate]:
     """Decode ``config.candidates`` performances of at least so many seconds, in one batch.
 
-    Seeds, guidance and the window that slides are as in :func:`styletransfer.model.sampling.sample`.
+    Seeds, guidance and the window that slides are as in
+    :func:`styletransfer.model.sampling.sample`.
     """
     controls = voices[0].controls
     opening = codec.opening(controls.feel, controls.quarters_per_minute)
-    rows = [_Row(list(opening), np.random.default_rng((config.seed, k))) for k in range(config.candidates)]
+    rows = [
+        _Row(list(opening), np.random.default_rng((config.seed, k)))
+        for k in range(config.candidates)
+    ]
     heads = heads_of(voices, codec.vocabulary)
     context = voices[0].model.sizes.context
     recent = (context - len(heads[0]) - len(opening)) // 2
@@ -72,7 +80,9 @@ def sample_plain(
                 break
             if decoder.length + 1 >= context:
                 tails = [row.ids[len(opening) :][-recent:] for row in rows]
-                logits = decoder.start([[*head, *opening, *tail] for head in heads for tail in tails])
+                logits = decoder.start(
+                    [[*head, *opening, *tail] for head in heads for tail in tails]
+                )
             else:
                 logits = decoder.step([[index] for index in column] * len(heads))
     return [PlainCandidate(row.ids, float(np.mean(row.style or [0.0]))) for row in rows]

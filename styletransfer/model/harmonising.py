@@ -1,4 +1,5 @@
-"""Propose chords for a melody: sampled from the harmoniser, ranked by likelihood and by rules of craft.
+"""Propose chords for a melody: sampled from the harmoniser, ranked by likelihood and by rules of
+craft.
 
 What is decided before the chords are sampled (where ``guarded``):
 
@@ -7,9 +8,10 @@ What is decided before the chords are sampled (where ``guarded``):
   note on; the network is shown it beforehand, so that it leads there;
 - *places*: no chord is only where the tune rests, or before the first full bar.
 
-What the ranking takes off (:data:`RULES`): an end without a dominant before the tonic; a chord that is held though the tune
-contradicts it; strong notes of the tune that are foreign and aren't left by step; a bar whose accidental the chord denies;
-harmony that stands still for bars, or returns to one chord more than the tune asks for.
+What the ranking takes off (:data:`RULES`): an end without a dominant before the tonic; a chord that
+is held though the tune contradicts it; strong notes of the tune that are foreign and aren't left by
+step; a bar whose accidental the chord denies; harmony that stands still for bars, or returns to one
+chord more than the tune asks for.
 
 Nothing of the sort overrules what a user has fixed.
 """
@@ -29,7 +31,15 @@ from torch import Tensor
 
 from styletransfer.folders import ASSETS
 from styletransfer.model import harmoniser as net
-from styletransfer.model.chord_frames import NO_BASS, NO_QUALITY, NO_ROOT, REST, Frames, chord_table, frames_of
+from styletransfer.model.chord_frames import (
+    NO_BASS,
+    NO_QUALITY,
+    NO_ROOT,
+    REST,
+    Frames,
+    chord_table,
+    frames_of,
+)
 from styletransfer.model.craft import opening_chords, penalties, settles
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
 from styletransfer.music.key import Key, estimate_key, key_scores
@@ -40,7 +50,9 @@ FREE = -2
 SIGNATURE = 0.15
 """How much better another key has to fit than those of the key signature, in correlations."""
 NAMES, CLEAN = 0.2, 0.6
-"""The weight of chords' likelihood, nats a chord, against that of their rhythm, nats a beat; and how much of it counts."""
+"""The weight of chords' likelihood, nats a chord, against that of their rhythm, nats a beat; and
+how much of it counts.
+"""
 ENOUGH = 5
 """Pieces of a composer or an era that make a genre theirs."""
 
@@ -49,10 +61,11 @@ ENOUGH = 5
 class Settings:
     """How chords are proposed.
 
-    ``composer`` and ``era`` are names of the catalogue (others are unknown), ``genre`` song, hymn or keyboard (None: what the
-    style's pieces with a voice are), ``sung`` whether the tune is a part of its own; ``count`` samples at ``temperature``,
-    of which the ``top`` share of probability is drawn from; ``strength`` of the style (0 none, 1 as learnt, more: above);
-    ``rate`` chords a bar (None: the network's choice); ``guarded``: by the rules of craft.
+    ``composer`` and ``era`` are names of the catalogue (others are unknown), ``genre`` song, hymn
+    or keyboard (None: what the style's pieces with a voice are), ``sung`` whether the tune is a
+    part of its own; ``count`` samples at ``temperature``, of which the ``top`` share of probability
+    is drawn from; ``strength`` of the style (0 none, 1 as learnt, more: above); ``rate`` chords a
+    bar (None: the network's choice); ``guarded``: by the rules of craft.
     """
 
     composer: str = "unknown"
@@ -109,16 +122,18 @@ def propose(
     """Propose harmonies of a tune, the best first.
 
     Args:
-        melody: nothing but the tune, with bars (four quarters each where it has none); its rests may be long.
+        melody: nothing but the tune, with bars (four quarters each where it has none); its rests
+        may be long.
         settings: style, number of samples and the like.
         key: by default the key signature's, else the estimated one.
-        constraints: spans that are fixed, in quarters, not overlapping; a bass of -1 is free, root and quality -1 is no
-            chord. They stand in every proposal as they are given.
+        constraints: spans that are fixed, in quarters, not overlapping; a bass of -1 is free, root
+            and quality -1 is no chord. They stand in every proposal as they are given.
         prefix: a beginning that is fixed likewise.
         harmoniser: another one than the package's.
 
     Returns:
-        Pairs of a chord table from the first bar to the last, and its score: nats a beat, less what the
+        Pairs of a chord table from the first bar to the last, and its score: nats a beat, less what
+        the
         rules take off; equal tables once. Same arguments, same result.
 
     Raises:
@@ -128,13 +143,17 @@ def propose(
     if not len(melody.notes):
         raise ValueError("a melody without notes has no harmony")
     end = float((melody.notes["onset"] + melody.notes["duration"]).max())
-    bars = bars_under(melody.bars, melody.notes) if len(melody.bars) else bars_of([(0.0, 4, 4)], end)
+    bars = (
+        bars_under(melody.bars, melody.notes) if len(melody.bars) else bars_of([(0.0, 4, 4)], end)
+    )
     frames = frames_of(melody.notes, bars, melody.tempo.quarters_per_minute())
     key = key or key_of(melody)
     parts = [part for part in (prefix, constraints) if part is not None and len(part)]
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
     fixed = _fixed(given, frames, key.tonic)
-    plan = _Plan(fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _silence(frames))
+    plan = _Plan(
+        fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _silence(frames)
+    )
     if settings.guarded:
         plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
     sampled = sample(own, frames, key, plan, settings)
@@ -145,19 +164,25 @@ def propose(
             value = _typical(sampled, index) - penalties(one, melody.notes, frames, key)
         absolute = one.copy()
         for column, none in ((0, NO_ROOT), (2, NO_BASS)):
-            absolute[:, column] = np.where(one[:, column] < none, (one[:, column] + key.tonic) % 12, none)
+            absolute[:, column] = np.where(
+                one[:, column] < none, (one[:, column] + key.tonic) % 12, none
+            )
         table = overlaid(chord_table(absolute, frames), given)
         found.setdefault(table.tobytes(), (table, value))
     return sorted(found.values(), key=lambda pair: -pair[1])
 
 
 def _typical(sampled: Sampled, index: int) -> float:
-    """How good a sample is by its chances: what is as lively as is to be expected, and in its chords likelier than that."""
+    """How good a sample is by its chances: what is as lively as is to be expected, and in its
+    chords likelier than that.
+    """
     return min(float(sampled.names[index]), CLEAN) * NAMES - abs(float(sampled.rhythm[index]))
 
 
 def key_of(melody: Piece) -> Key:
-    """The key of a tune: of those of its signature the likelier, unless another fits much better."""
+    """The key of a tune: of those of its signature the likelier, unless another fits much
+    better.
+    """
     best = estimate_key(melody.notes)
     if not melody.key_signatures:
         return best
@@ -172,13 +197,14 @@ def _score(scores: NDArray[np.float64], key: Key) -> float:
     return float(scores[int(key.mode == "minor"), key.tonic])
 
 
-# --- what is decided beforehand -------------------------------------------------------------------------------------------
+# --- what is decided beforehand
+# -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """``fixed`` (frames, 3) root, quality, bass from the tonic, or FREE; ``opening`` (12 x qualities,) what may come first;
-    ``silence`` (frames,) where there may be none."""
+    """``fixed`` (frames, 3) root, quality, bass from the tonic, or FREE; ``opening`` (12 x
+    qualities,) what may come first; ``silence`` (frames,) where there may be none."""
 
     fixed: NDArray[np.int64]
     opening: NDArray[np.bool_] | None
@@ -212,7 +238,9 @@ def _silence(frames: Frames) -> NDArray[np.bool_]:
     return np.asarray(((frames.tone == REST) & ~sounds) | pickup | before)
 
 
-def _with_end(fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key) -> NDArray[np.int64]:
+def _with_end(
+    fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key
+) -> NDArray[np.int64]:
     """What is fixed, and the tonic under the last note where that is of its triad."""
     fixed = fixed.copy()
     first = settles(melody.notes, frames, key)
@@ -222,9 +250,13 @@ def _with_end(fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key)
 
 
 def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
-    """A chord table in which given spans stand as they are; a given bass of -1 takes the table's own."""
+    """A chord table in which given spans stand as they are; a given bass of -1 takes the table's
+    own.
+    """
     end = float(table["start"][-1] + table["length"][-1])
-    edges = np.unique(np.concatenate([table["start"], given["start"], given["start"] + given["length"], [end]]))
+    edges = np.unique(
+        np.concatenate([table["start"], given["start"], given["start"] + given["length"], [end]])
+    )
     edges = edges[(edges >= table["start"][0] - 1e-4) & (edges <= end + 1e-4)]
     rows = np.zeros(len(edges) - 1, CHORD_DTYPE)
     rows["start"], rows["length"] = edges[:-1], np.diff(edges)
@@ -232,7 +264,9 @@ def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
     for row in rows:
         middle = float(row["start"] + row["length"] / 2)
         own = table[int(np.searchsorted(table["start"], middle, side="right")) - 1]
-        at = np.flatnonzero((given["start"] <= middle) & (given["start"] + given["length"] > middle))
+        at = np.flatnonzero(
+            (given["start"] <= middle) & (given["start"] + given["length"] > middle)
+        )
         chosen = given[at[0]] if len(at) else own
         row["root"], row["quality"], row["bass"] = chosen["root"], chosen["quality"], chosen["bass"]
         if len(at) and chosen["bass"] < 0 <= chosen["root"]:
@@ -245,7 +279,8 @@ def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
     return joined
 
 
-# --- sampling -------------------------------------------------------------------------------------------------------------
+# --- sampling
+# -------------------------------------------------------------------------------------------------------------
 
 
 def melody_batch(
@@ -270,8 +305,9 @@ def melody_batch(
 
 @dataclass(frozen=True)
 class Sampled:
-    """Samples: ``chords`` (count, frames, 3) from the tonic; ``nats`` (count,) log probability a frame; how much likelier than
-    to be expected ``rhythm`` is, nats a frame, and how much ``names`` are, nats a chord, both (count,)."""
+    """Samples: ``chords`` (count, frames, 3) from the tonic; ``nats`` (count,) log probability a
+    frame; how much likelier than to be expected ``rhythm`` is, nats a frame, and how much ``names``
+    are, nats a chord, both (count,)."""
 
     chords: NDArray[np.int64]
     nats: NDArray[np.float64]
@@ -290,11 +326,18 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
         styles.append(config.style_ids("unknown", "unknown", genre))
     rate = net.rate_class(settings.rate)
     steppers = [
-        net.Stepper(own.model, melody_batch(frames, key, style, settings.sung, rate, plan.fixed), count) for style in styles
+        net.Stepper(
+            own.model, melody_batch(frames, key, style, settings.sung, rate, plan.fixed), count
+        )
+        for style in styles
     ]
 
     def mixed(logits: list[Tensor]) -> Tensor:
-        return logits[0] if len(logits) == 1 else logits[1] + settings.strength * (logits[0] - logits[1])
+        return (
+            logits[0]
+            if len(logits) == 1
+            else logits[1] + settings.strength * (logits[0] - logits[1])
+        )
 
     now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
     since = torch.zeros(count, dtype=torch.long)
@@ -311,7 +354,11 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
         if frame == 0:
             change = torch.ones(count, dtype=torch.bool)
         elif root != FREE:
-            change = (now[:, 0] != root) | (now[:, 1] != quality) | ((bass != FREE) & (now[:, 2] != bass))
+            change = (
+                (now[:, 0] != root)
+                | (now[:, 1] != quality)
+                | ((bass != FREE) & (now[:, 2] != bass))
+            )
         else:
             change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
         if frame:
@@ -322,7 +369,9 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
         if len(rows):
             logits = mixed([s.chords(frame, before, rows) for s in steppers])
             if root != FREE:
-                chord = torch.full((len(rows),), root * 9 + quality if root < NO_ROOT else net.NO_CHORD)
+                chord = torch.full(
+                    (len(rows),), root * 9 + quality if root < NO_ROOT else net.NO_CHORD
+                )
             else:
                 allowed = torch.ones(len(rows), net.CHORDS, dtype=torch.bool)
                 allowed[:, net.NO_CHORD] = bool(plan.silence[frame])
@@ -347,11 +396,15 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
         result[frame] = now
     nats = (rhythm + names)[:, 0] / time
     surprise = rhythm.sum(1) / time, names.sum(1) / chords[:, 0].clamp(min=1)
-    return Sampled(result.transpose(0, 1).numpy(), *(value.double().numpy() for value in (nats, *surprise)))
+    return Sampled(
+        result.transpose(0, 1).numpy(), *(value.double().numpy() for value in (nats, *surprise))
+    )
 
 
 def _told(logs: Tensor, chosen: Tensor) -> Tensor:
-    """The log probability of what was chosen of each row, and the entropy of the row, (n, 2), from its log chances."""
+    """The log probability of what was chosen of each row, and the entropy of the row, (n, 2), from
+    its log chances.
+    """
     entropy = -(logs.exp() * logs).nan_to_num(0.0).sum(1)
     return torch.stack([logs.gather(1, chosen[:, None])[:, 0], entropy], 1)
 
@@ -364,7 +417,9 @@ def _bass_mask() -> Tensor:
 
 
 def _draw(logits: Tensor, allowed: Tensor, settings: Settings, rng: torch.Generator) -> Tensor:
-    """Draw one of each row (n, classes), of those that are allowed and of the likeliest ``top`` share."""
+    """Draw one of each row (n, classes), of those that are allowed and of the likeliest ``top``
+    share.
+    """
     scaled = (logits / settings.temperature).masked_fill(~allowed, -torch.inf).softmax(1)
     ordered, index = scaled.sort(1, descending=True)
     kept = ordered.masked_fill(ordered.cumsum(1) - ordered >= settings.top, 0.0)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Base:
-    """A base model, its tokenizer of either kind, the hashes that adapters belong to, and whether it has learnt from
-    validation and test pieces, too."""
+    """A base model, its tokenizer of either kind, the hashes that adapters belong to, and whether
+    it has learnt from validation and test pieces, too."""
 
     model: Weights
     codec: AnyCodec
@@ -43,7 +43,13 @@ def _loaded(folder: Path) -> Base:
 
     model, vocabulary, manifest = load_weights(folder)
     codec = codec_of_package(folder, vocabulary, manifest["sha256"], manifest["tokenizer_hash"])
-    return Base(model, codec, weights_hash(manifest), manifest["tokenizer_hash"], manifest.get("all_pieces", False))
+    return Base(
+        model,
+        codec,
+        weights_hash(manifest),
+        manifest["tokenizer_hash"],
+        manifest.get("all_pieces", False),
+    )
 
 
 def measured_model(folder: Path | None = None) -> Base:
@@ -69,29 +75,47 @@ def melody_codec(folder: Path | None = None) -> Codec:
     """
     codec = load_model(folder).codec
     if not isinstance(codec, Codec):
-        raise InputError(f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate.")
+        raise InputError(
+            f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate."
+        )
     return codec
 
 
 def voices_in(
-    style: str, feel: Feel, quarters_per_minute: float, strength: float, folder: Path | None, tune: str = ""
+    style: str,
+    feel: Feel,
+    quarters_per_minute: float,
+    strength: float,
+    folder: Path | None,
+    tune: str = "",
 ) -> list[Voice]:
-    """The predictions that make up a style or a blend, for the sampler; ``tune``: what the model is told that the tune is."""
+    """The predictions that make up a style or a blend, for the sampler; ``tune``: what the model is
+    told that the tune is.
+    """
     from styletransfer.model.sampling import voices_of
 
     names, asked = load_model(folder).codec.vocabulary, parse_style(style)
     for one, _ in asked:
         if f"COMPOSER_{one.composer}" not in names:
-            raise InputError(f"--style {one.name}: this base model is older than that name and doesn't know it.")
+            raise InputError(
+                f"--style {one.name}: this base model is older than that name and doesn't know it."
+            )
 
     styles = [
-        (load_style(one, folder), replace(one.controls(feel, quarters_per_minute), tune=tune), weight) for one, weight in asked
+        (
+            load_style(one, folder),
+            replace(one.controls(feel, quarters_per_minute), tune=tune),
+            weight,
+        )
+        for one, weight in asked
     ]
     return voices_of(load_model(folder).model, styles, strength)
 
 
 def load_style(style: Style, folder: Path | None = None) -> Weights:
-    """A style's model: a base with its adapter. A shipped composer or era is known to another base by its tag alone."""
+    """A style's model: a base with its adapter. A shipped composer or era is known to another base
+    by its tag alone.
+    """
     return _styled(style, folder or shipped_model())
 
 

@@ -18,14 +18,15 @@ from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan
 
 PITCH_TEMPERATURE = 0.85
-"""Of which pitch an accompaniment strikes in a score, times the temperature; whether and when it strikes one is drawn at the
-temperature itself (docs/decisions.md)."""
+"""Of which pitch an accompaniment strikes in a score, times the temperature; whether and when it
+strikes one is drawn at the temperature itself (docs/decisions.md)."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One prediction of those that are mixed: a model (the base, or the base with an adapter), the controls under which it
-    reads every sequence, and the weight of its log-probabilities. ``plain``: the base without a style."""
+    """One prediction of those that are mixed: a model (the base, or the base with an adapter), the
+    controls under which it reads every sequence, and the weight of its log-probabilities.
+    ``plain``: the base without a style."""
 
     model: Weights
     controls: Controls
@@ -35,10 +36,11 @@ class Voice:
 
 @dataclass
 class Candidate:
-    """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the tokens that were chosen among
-    several, under the style (``style``) and without it (``plain``), both at temperature 1 and without the grammar's mask.
-    ``plain`` is 0 where the base without the style isn't asked: at strength 1. Bars that were given are among ``bars``, and not
-    in the means. ``stopped``: by Ctrl-C, at the last of its bars. ``figure``: the one that it was told."""
+    """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the
+    tokens that were chosen among several, under the style (``style``) and without it (``plain``),
+    both at temperature 1 and without the grammar's mask. ``plain`` is 0 where the base without the
+    style isn't asked: at strength 1. Bars that were given are among ``bars``, and not in the means.
+    ``stopped``: by Ctrl-C, at the last of its bars. ``figure``: the one that it was told."""
 
     bars: list[list[int]]
     style: float
@@ -61,7 +63,9 @@ class _Row:
         return [*map(list, self.line.plan.given[: self.line.first]), *self.line.bars]
 
     def without_choice(self) -> list[int]:
-        """Take what is forced, and what is the only token to be allowed, up to the next choice or the end."""
+        """Take what is forced, and what is the only token to be allowed, up to the next choice or
+        the end.
+        """
         taken: list[int] = []
         while not self.line.done:
             if self.line.forced:
@@ -75,10 +79,14 @@ class _Row:
         return taken
 
 
-def voices_of(base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float) -> list[Voice]:
-    """The voices of a style or a blend (models, controls, weights that sum to 1), extrapolated from the base without a style.
+def voices_of(
+    base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float
+) -> list[Voice]:
+    """The voices of a style or a blend (models, controls, weights that sum to 1), extrapolated from
+    the base without a style.
 
-    Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). What would weigh nothing is left out.
+    Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). What would
+    weigh nothing is left out.
     """
     voices = [Voice(model, controls, strength * weight) for model, controls, weight in styles]
     voices.append(Voice(base, styles[0][1].without_style(), 1 - strength, plain=True))
@@ -94,7 +102,8 @@ def sample(
     *,
     partial: bool = False,
 ) -> list[Candidate]:
-    """Decode ``config.candidates`` sequences under a plan, in one batch: :func:`sample_songs` for one song.
+    """Decode ``config.candidates`` sequences under a plan, in one batch: :func:`sample_songs` for
+    one song.
 
     With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one.
     """
@@ -109,18 +118,23 @@ def sample_songs(
     *,
     partial: bool = False,
 ) -> list[list[Candidate]]:
-    """Decode ``config.candidates`` sequences for each song, all in one batch; the songs' voices differ in controls alone.
+    """Decode ``config.candidates`` sequences for each song, all in one batch; the songs' voices
+    differ in controls alone.
 
-    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k, bars that are given). When the context is
-    full, every sequence starts anew with its last bars, as many as fill half of it, as the windows in training do. ``progress``
-    gets the share done of the sequence that is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in
-    all sequences.
+    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k, bars that are
+    given). When the context is full, every sequence starts anew with its last bars, as many as fill
+    half of it, as the windows in training do. ``progress`` gets the share done of the sequence that
+    is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in all
+    sequences.
 
     Raises:
         ValueError: where the songs are voiced by different models or weights.
     """
     voices = songs[0][0]
-    if any([(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices] for rest, _ in songs):
+    if any(
+        [(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices]
+        for rest, _ in songs
+    ):
         raise ValueError("songs of one batch have the same models and weights")
     context = voices[0].model.sizes.context
     rows = [
@@ -137,9 +151,14 @@ def sample_songs(
 
     def start() -> torch.Tensor:
         backs = [_recent(row.line, limit) for row in rows]
-        recent = [[*row.line.figure_ids(), *row.line.context(back)[-limit:]] for row, back in zip(rows, backs, strict=True)]
+        recent = [
+            [*row.line.figure_ids(), *row.line.context(back)[-limit:]]
+            for row, back in zip(rows, backs, strict=True)
+        ]
         keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
-        return decoder.start(with_heads([row.voices for row in rows], codec.vocabulary, keys, recent))
+        return decoder.start(
+            with_heads([row.voices for row in rows], codec.vocabulary, keys, recent)
+        )
 
     whole: int | None = None  # all
     try:
@@ -168,12 +187,17 @@ def sample_songs(
                 if decoder.length + max(map(len, tokens)) >= context:
                     logits, ends = start(), np.arange(len(rows))
                 else:
-                    logits, ends = decoder.step(tokens * len(voices)), np.cumsum([len(ids) for ids in tokens]) - 1
+                    logits, ends = (
+                        decoder.step(tokens * len(voices)),
+                        np.cumsum([len(ids) for ids in tokens]) - 1,
+                    )
     except KeyboardInterrupt:
         whole = min(len(row.bars()) - (not row.line.done) for row in rows)
         if not partial or not whole:
             raise
-    means = [(float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows]
+    means = [
+        (float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows
+    ]
     found = [
         Candidate(row.bars()[:whole], *mean, whole is not None, row.line.plan.figure)
         for row, mean in zip(rows, means, strict=True)
@@ -187,26 +211,41 @@ def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[i
 
 
 def with_heads(
-    voices: Sequence[Sequence[Voice]], vocabulary: dict[str, int], keys: Sequence[str], rows: Sequence[list[int]]
+    voices: Sequence[Sequence[Voice]],
+    vocabulary: dict[str, int],
+    keys: Sequence[str],
+    rows: Sequence[list[int]],
 ) -> list[list[int]]:
-    """Every row under its voices' controls, each with its own key, those under the first voices first."""
+    """Every row under its voices' controls, each with its own key, those under the first voices
+    first.
+    """
     heads = [
         [replace(voice.controls, key=key).tokens() for voice, key in zip(side, keys, strict=True)]
         for side in zip(*voices, strict=True)
     ]
-    return [[*(vocabulary[name] for name in head), *ids] for side in heads for head, ids in zip(side, rows, strict=True)]
+    return [
+        [*(vocabulary[name] for name in head), *ids]
+        for side in heads
+        for head, ids in zip(side, rows, strict=True)
+    ]
 
 
 def guide(
     logits: torch.Tensor, voices: Sequence[Voice]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those without it (0: not asked)."""
+    """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those
+    without it (0: not asked).
+    """
     logs = np.split(torch.log_softmax(logits.float(), -1).double().cpu().numpy(), len(voices))
     mixed = np.sum([voice.weight * log for voice, log in zip(voices, logs, strict=True)], 0)
-    styled = [(voice.weight, log) for voice, log in zip(voices, logs, strict=True) if not voice.plain]
+    styled = [
+        (voice.weight, log) for voice, log in zip(voices, logs, strict=True) if not voice.plain
+    ]
     if not styled:  # strength 0
         return mixed, mixed, np.zeros_like(mixed)
-    style = np.sum([weight * log for weight, log in styled], 0) / sum(weight for weight, _ in styled)
+    style = np.sum([weight * log for weight, log in styled], 0) / sum(
+        weight for weight, _ in styled
+    )
     return mixed, style, logs[-1] if voices[-1].plain else np.zeros_like(mixed)
 
 
@@ -217,7 +256,9 @@ def draw(
     rng: np.random.Generator,
     pitches: NDArray[np.bool_] | None = None,
 ) -> int:
-    """A token of those in ``mask``; among ``pitches``, if it is to be one of them, at :data:`PITCH_TEMPERATURE`."""
+    """A token of those in ``mask``; among ``pitches``, if it is to be one of them, at
+    :data:`PITCH_TEMPERATURE`.
+    """
     choices = np.flatnonzero(mask)
     if len(choices) == 1:
         return int(choices[0])
@@ -232,14 +273,18 @@ def draw(
     order = np.argsort(-weights, kind="stable")
     total = np.cumsum(weights[order])
     kept = int(np.searchsorted(total, config.top_p * total[-1])) + 1
-    position = int(np.searchsorted(total[:kept], rng.random() * total[min(kept, len(total)) - 1], side="right"))
+    position = int(
+        np.searchsorted(total[:kept], rng.random() * total[min(kept, len(total)) - 1], side="right")
+    )
     return int(choices[order[min(position, kept - 1)]])
 
 
 def _share(line: Line) -> float:
     """How much of its plan a sequence has done."""
     first, plan = len(line.plan.given), line.plan
-    return (line.bar + line.done - first) / ((plan.bars if plan.stop is None else plan.stop) - first)
+    return (line.bar + line.done - first) / (
+        (plan.bars if plan.stop is None else plan.stop) - first
+    )
 
 
 def _unread(plan: Plan, context: int) -> int:
@@ -252,8 +297,8 @@ def _unread(plan: Plan, context: int) -> int:
 
 
 def _recent(line: Line, limit: int) -> int:
-    """How many bars back the longest stretch of whole bars up to now begins that has at most ``limit`` tokens (0: a longer
-    bar, of which only the end can be read)."""
+    """How many bars back the longest stretch of whole bars up to now begins that has at most
+    ``limit`` tokens (0: a longer bar, of which only the end can be read)."""
     bars = 0
     while bars + 1 < len(line.bars) and len(line.context(bars + 1)) <= limit:
         bars += 1

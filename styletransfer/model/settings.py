@@ -14,9 +14,10 @@ FREE_TEMPERATURE, FREE_TOP_P = 1.05, 0.99
 class SamplingConfig:
     """How to decode.
 
-    ``candidates``: sequences in one batch, of which the best is taken. ``temperature`` (0 takes the likeliest token) and
-    ``top_p`` (nucleus sampling, Holtzman et al. 2020). ``strength``: 0 is the base without a style, 1 the style, above it
-    exaggerated: the difference of the two predictions, multiplied (classifier-free guidance, Ho and Salimans 2022).
+    ``candidates``: sequences in one batch, of which the best is taken. ``temperature`` (0 takes the
+    likeliest token) and ``top_p`` (nucleus sampling, Holtzman et al. 2020). ``strength``: 0 is the
+    base without a style, 1 the style, above it exaggerated: the difference of the two predictions,
+    multiplied (classifier-free guidance, Ho and Salimans 2022).
     """
 
     candidates: int = 8
@@ -36,4 +37,6 @@ class SamplingConfig:
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise InputError(f"--{name.replace('_', '-')} {value}: give a number from {low} to {high}.")
+                raise InputError(
+                    f"--{name.replace('_', '-')} {value}: give a number from {low} to {high}."
+                )

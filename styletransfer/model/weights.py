@@ -1,7 +1,8 @@
 """The base's weights as they ship, and the plain modules that hold them for decoding.
 
-Decoding reads nothing of a model but its matrices, so that it needs no ``transformers``, whose import takes seconds; training,
-likelihoods and PEFT take :class:`styletransfer.model.base.MelodyLlama`, whose parameters have the same names.
+Decoding reads nothing of a model but its matrices, so that it needs no ``transformers``, whose
+import takes seconds; training, likelihoods and PEFT take
+:class:`styletransfer.model.base.MelodyLlama`, whose parameters have the same names.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from styletransfer.model.features import FeatureEmbedding
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of SwiGLU, ``context``.
+    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of
+    SwiGLU, ``context``.
 
-    ``groups``: heads of keys and values, each shared by as many heads of queries (0: every head has its own).
+    ``groups``: heads of keys and values, each shared by as many heads of queries (0: every head has
+    its own).
     """
 
     width: int = 256
@@ -38,7 +41,10 @@ class ModelConfig:
     groups: int = 0
 
     def __post_init__(self) -> None:
-        if self.width % self.heads or min(self.width, self.layers, self.heads, self.hidden, self.context) < 1:
+        if (
+            self.width % self.heads
+            or min(self.width, self.layers, self.heads, self.hidden, self.context) < 1
+        ):
             raise ValueError("the width must be a multiple of the heads, and every size positive")
         if self.groups < 0 or (self.groups and self.heads % self.groups):
             raise ValueError("the heads must be a multiple of the groups")
@@ -61,13 +67,17 @@ class Layer(nn.Module):
         shared = width // sizes.heads * (sizes.groups or sizes.heads)
         self.self_attn = nn.ModuleDict({f"{name}_proj": _matrix(width, width) for name in "qo"})
         self.self_attn.update({f"{name}_proj": _matrix(width, shared) for name in "kv"})
-        self.mlp = nn.ModuleDict({f"{name}_proj": _matrix(width, hidden) for name in ("gate", "up")})
+        self.mlp = nn.ModuleDict(
+            {f"{name}_proj": _matrix(width, hidden) for name in ("gate", "up")}
+        )
         self.mlp["down_proj"] = _matrix(hidden, width)
         self.input_layernorm, self.post_attention_layernorm = Norm(width), Norm(width)
 
 
 class Weights(nn.Module):
-    """The parameters of a base model, in float32 on the CPU; ``names`` are the vocabulary's in the order of their ids."""
+    """The parameters of a base model, in float32 on the CPU; ``names`` are the vocabulary's in the
+    order of their ids.
+    """
 
     def __init__(self, sizes: ModelConfig, names: list[str]) -> None:
         super().__init__()
@@ -90,7 +100,9 @@ class Weights(nn.Module):
         self.lm_head.weight = table.weight
 
     def embed(self, ids: Tensor, features: Tensor) -> Tensor:
-        """(batch, time, width) of tokens (batch, time) and their features (:func:`.features.followed`)."""
+        """(batch, time, width) of tokens (batch, time) and their features
+        (:func:`.features.followed`).
+        """
         embedded: Tensor = self.model["embed_tokens"](ids) + self.features(features)
         return embedded
 
@@ -100,7 +112,8 @@ def _matrix(inputs: int, outputs: int) -> nn.Linear:
 
 
 def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]:
-    """The weights of a folder that :func:`styletransfer.model.base.save_package` wrote, its vocabulary and its manifest.
+    """The weights of a folder that :func:`styletransfer.model.base.save_package` wrote, its
+    vocabulary and its manifest.
 
     Raises:
         InputError: where the folder is none, or a file of it doesn't match its checksum.
@@ -112,22 +125,30 @@ def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]
         raise InputError(f"{folder}: not a model folder ({error})") from error
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
-            raise InputError(f"{folder / name}: damaged, its checksum is not the manifest's; install the package again")
+            raise InputError(
+                f"{folder / name}: damaged, its checksum is not the manifest's; install the package again"
+            )
     vocabulary: dict[str, int] = json.loads(contents["vocabulary.json"])
-    model = Weights(ModelConfig(**manifest["model"]), sorted(vocabulary, key=lambda name: vocabulary[name]))
+    model = Weights(
+        ModelConfig(**manifest["model"]), sorted(vocabulary, key=lambda name: vocabulary[name])
+    )
     state: dict[str, Tensor] = {}
     for name, data in sorted(contents.items()):
         if name.endswith(".safetensors"):
             state |= {key: tensor.float() for key, tensor in load(data).items()}
     found = model.load_state_dict(state, strict=False)
     if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
-        raise InputError(f"{folder}: its weights are not those of this version's model; train or install it again")
+        raise InputError(
+            f"{folder}: its weights are not those of this version's model; train or install it again"
+        )
     model.train(False)
     return model, vocabulary, manifest
 
 
 def weights_hash(manifest: Mapping[str, Any]) -> str:
-    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files' checksums."""
+    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files'
+    checksums.
+    """
     return hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -221,17 +221,24 @@ def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTab
         bars: the song's bars; the music begins at quarter 0, and a pick-up's bar before it.
 
     Returns:
-        A chord table from the first bar to the last, a row for each symbol in them, even where it is the one before again;
-        before the first symbol, and where one names no chord, there is none.
+        A chord table from the first bar to the last, a row for each symbol in them, even where it
+        is the one before again; before the first symbol, and where one names no chord, there is
+        none.
     """
     first, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
     told = {first: (NONE, NONE, NONE)}
-    told |= {quarter if quarter > NEAR else first: symbol[1:4] for quarter, symbol in symbols if quarter < end - NEAR}
+    told |= {
+        quarter if quarter > NEAR else first: symbol[1:4]
+        for quarter, symbol in symbols
+        if quarter < end - NEAR
+    }
     starts = np.array(list(told))
     return np.array(
         [
             (start, length, *chord)
-            for start, length, chord in zip(starts, np.diff(starts, append=end), told.values(), strict=True)
+            for start, length, chord in zip(
+                starts, np.diff(starts, append=end), told.values(), strict=True
+            )
         ],
         CHORD_DTYPE,
     )
@@ -243,11 +250,11 @@ def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTab
 def chords_of_line(text: str, bars: BarTable) -> ChordTable:
     """Read a line of symbols, bar by bar, as the chords of a song's bars.
 
-    Bars are parted by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly, each from
-    a beat on where there are no more of them than beats (two in 3/4: on one and three); ``-`` or
-    ``/`` is more of the one before, ``.`` leaves its share free, and ``%`` alone is the bar before
-    again. A bar with nothing in it is free, and so are those beyond the line. A pick-up has no bar
-    in the line, unless the line has one bar more than the song has besides it.
+    Bars are parted by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly, each
+    from a beat on where there are no more of them than beats (two in 3/4: on one and three); ``-``
+    or ``/`` is more of the one before, ``.`` leaves its share free, and ``%`` alone is the bar
+    before again. A bar with nothing in it is free, and so are those beyond the line. A pick-up has
+    no bar in the line, unless the line has one bar more than the song has besides it.
 
     Returns:
         The spans that are fixed, neighbours of one chord joined.
@@ -299,7 +306,8 @@ def _words(line: list[str], before: Chord | None) -> list[Chord | None]:
 
 
 def _shares(bar: np.void, count: int) -> list[tuple[float, float]]:
-    """The shares of so many words: even ones, but for fewer words than beats each begins on a beat, the later one in doubt.
+    """The shares of so many words: even ones, but for fewer words than beats each begins on a beat,
+    the later one in doubt.
 
     Of a pick-up, what is on the page is shared, and the first one begins where a whole bar would.
     """
@@ -332,13 +340,20 @@ def line_of(chords: ChordTable, bars: BarTable, key: Key) -> list[str]:
     >>> line_of(chords_of_line("C - - G7 | F C", bars), bars, key)
     ['C - - G7', 'F C']
     """
-    return [bar_of_line({place: symbol(*chord, key) for place, chord in bar_chords(chords, bar)}, bar) for bar in bars]
+    return [
+        bar_of_line({place: symbol(*chord, key) for place, chord in bar_chords(chords, bar)}, bar)
+        for bar in bars
+    ]
 
 
 def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
-    """Write one bar of a line, as :func:`line_of` does, from symbols by their quarters from the bar's start."""
+    """Write one bar of a line, as :func:`line_of` does, from symbols by their quarters from the
+    bar's start.
+    """
     names = dict(named)
-    if float(bar["start"]) < 0 and names:  # of a pick-up, the first counts from where a whole bar would begin
+    if (
+        float(bar["start"]) < 0 and names
+    ):  # of a pick-up, the first counts from where a whole bar would begin
         names[0.0] = names.pop(min(names))
     for count in range(max(len(names), 1), FINEST + 1):
         places = [place - float(bar["start"]) for place, _ in _shares(bar, count)]

@@ -1,7 +1,9 @@
-"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``): root, quality, bass and tones.
+"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``): root, quality, bass and
+tones.
 
-The spellings that are in use for one chord are many; those of K. Brandt and C. Roemer, "Standardized Chord Symbol Notation"
-(1976), and of the ABC standard 2.1, section 4.18, are understood.
+The spellings that are in use for one chord are many; those of K. Brandt and C. Roemer,
+"Standardized Chord Symbol Notation" (1976), and of the ABC standard 2.1, section 4.18, are
+understood.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ _KINDS = {
     "power": "5",
     "Neapolitan": "",
 }
-"""What MusicXML calls the kinds of chords, as symbols; the augmented sixths and others are in :data:`_RARE_KINDS`."""
+"""What MusicXML calls the kinds of chords, as symbols; the augmented sixths and others are in
+:data:`_RARE_KINDS`.
+"""
 _RARE_KINDS = {
     "Italian": ("It+6", {0, 6, 8}),
     "French": ("Fr+6", {0, 2, 6, 8}),
@@ -66,15 +70,17 @@ DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 10: 4, 11: 5, 12: 7,
 """Semitones of the degrees that are added to a chord, as those of a dominant chord."""
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
 MINOR_THIRD, THIRD, FIFTH, SEVENTH, MAJOR_SEVENTH = 3, 4, 7, 10, 11
-_MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(len(QUALITIES))
+_MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(
+    len(QUALITIES)
+)
 
 
 class ChordSymbol(NamedTuple):
     """A chord symbol: its ``text`` as a file spells it, and what it says.
 
-    ``root`` and ``bass`` are pitch classes, ``quality`` is an index into ``QUALITIES``, see :func:`quality_of`; all three are
-    -1 for "no chord" and for what isn't understood. ``tones`` are all pitch classes that it names, ascending, its bass too;
-    none where there is no chord.
+    ``root`` and ``bass`` are pitch classes, ``quality`` is an index into ``QUALITIES``, see
+    :func:`quality_of`; all three are -1 for "no chord" and for what isn't understood. ``tones`` are
+    all pitch classes that it names, ascending, its bass too; none where there is no chord.
     """
 
     text: str
@@ -105,11 +111,13 @@ def read_symbol(text: str) -> ChordSymbol | None:
 
 
 def quality_of(above: set[int]) -> int:
-    """Name the quality, an index into ``QUALITIES``, of a chord whose tones lie so many semitones above its root.
+    """Name the quality, an index into ``QUALITIES``, of a chord whose tones lie so many semitones
+    above its root.
 
-    It is the triad or the seventh chord in a richer one. A sixth, and what is added without a seventh (6, 6/9, add9), leave
-    the triad; 9, 11 and 13 the seventh chord, altered or not; a minor chord with a major seventh is minor. What has no third
-    (sus2, sus4, a power chord) is major, and a dominant seventh where it has a minor seventh (7sus4).
+    It is the triad or the seventh chord in a richer one. A sixth, and what is added without a
+    seventh (6, 6/9, add9), leave the triad; 9, 11 and 13 the seventh chord, altered or not; a minor
+    chord with a major seventh is minor. What has no third (sus2, sus4, a power chord) is major, and
+    a dominant seventh where it has a minor seventh (7sus4).
     """
     if MINOR_THIRD in above and THIRD not in above:
         if 6 in above and FIFTH not in above:
@@ -123,7 +131,9 @@ def quality_of(above: set[int]) -> int:
 
 
 def kind_steps(kind: str) -> dict[int, int] | None:
-    """Semitones above the root by degree, of a chord that MusicXML or a symbol calls so; None where it isn't understood."""
+    """Semitones above the root by degree, of a chord that MusicXML or a symbol calls so; None where
+    it isn't understood.
+    """
     tones = _RARE_KINDS[kind][1] if kind in _RARE_KINDS else _intervals(usual_suffix(kind))
     if tones is None:
         return None
@@ -135,7 +145,9 @@ def kind_steps(kind: str) -> dict[int, int] | None:
 
 
 def usual_suffix(kind: str) -> str:
-    """What is printed behind the root of a chord of a kind that MusicXML names; the kind itself where it has no such name."""
+    """What is printed behind the root of a chord of a kind that MusicXML names; the kind itself
+    where it has no such name.
+    """
     return _RARE_KINDS[kind][0] if kind in _RARE_KINDS else _KINDS.get(kind, kind)
 
 

@@ -1,13 +1,17 @@
-"""Chords as spans of time: what an accompaniment plays, what a plan asks for, what an expert wrote down.
+"""Chords as spans of time: what an accompaniment plays, what a plan asks for, what an expert wrote
+down.
 
-A chord table is a numpy structured array of ``CHORD_DTYPE``, sorted by start, without gaps or overlaps from the first bar's
-start to the last bar's end. Root and bass are pitch classes; ``quality`` is an index into :data:`QUALITIES`; a span in which
-no chord can be named has quality :data:`NONE` and root and bass -1.
+A chord table is a numpy structured array of ``CHORD_DTYPE``, sorted by start, without gaps or
+overlaps from the first bar's start to the last bar's end. Root and bass are pitch classes;
+``quality`` is an index into :data:`QUALITIES`; a span in which no chord can be named has quality
+:data:`NONE` and root and bass -1.
 
-:func:`recognise` names the chords of a score. Time is cut into frames of an eighth, counted from each bar line. A small network
-learnt from experts' labels (``python -m pretrain.chords``) scores each frame's chord, bass, and whether a chord begins there;
-the best path through all frames is found by dynamic programming (Viterbi). The network treats all twelve keys alike by its
-build: its layers are convolutions around the circle of pitch classes, so that transposed notes give transposed chords exactly.
+:func:`recognise` names the chords of a score. Time is cut into frames of an eighth, counted from
+each bar line. A small network learnt from experts' labels (``python -m pretrain.chords``) scores
+each frame's chord, bass, and whether a chord begins there; the best path through all frames is
+found by dynamic programming (Viterbi). The network treats all twelve keys alike by its build: its
+layers are convolutions around the circle of pitch classes, so that transposed notes give transposed
+chords exactly.
 """
 
 from __future__ import annotations
@@ -64,18 +68,27 @@ def tones_of(root: int, quality: int) -> tuple[int, ...]:
 
 
 STATES: tuple[tuple[int, int, int], ...] = tuple(
-    (root, quality, (root + step) % 12) for quality, steps in enumerate(INTERVALS) for root in range(12) for step in steps
+    (root, quality, (root + step) % 12)
+    for quality, steps in enumerate(INTERVALS)
+    for root in range(12)
+    for step in steps
 )
-"""What a frame can be: (root, quality, bass), the bass a tone of the chord (it is in 99 % of the experts' labels)."""
+"""What a frame can be: (root, quality, bass), the bass a tone of the chord (it is in 99 % of the
+experts' labels).
+"""
 
 FRAME, FINE_FRAME = 0.5, 0.25
 """Quarters of a frame: an eighth, and a sixteenth where the metre counts sixteenths (6/16)."""
 
 TOUCH = 0.06
-"""Quarters that a note must sound in a frame to be its lowest or highest: less is an ornament or an end held too long."""
+"""Quarters that a note must sound in a frame to be its lowest or highest: less is an ornament or an
+end held too long.
+"""
 
 NEAR, WIDE = (2, 6), (8, 32)
-"""Frames on either side in which the lowest note is looked for, and over which the sounding pitch classes are averaged."""
+"""Frames on either side in which the lowest note is looked for, and over which the sounding pitch
+classes are averaged.
+"""
 
 CHANNELS, SCALARS = 9, 14
 """Features of a pitch class and of a frame as a whole; see :func:`features`."""
@@ -85,8 +98,9 @@ CHANNELS, SCALARS = 9, 14
 class Frames:
     """Frames of a score, and what is heard in each.
 
-    ``start`` and ``length`` (frames,) are in quarters, ``bar`` is the index of each frame's bar. ``tones`` is (frames, 12,
-    :data:`CHANNELS`), ``scalars`` (frames, :data:`SCALARS`), ``silent`` (frames,).
+    ``start`` and ``length`` (frames,) are in quarters, ``bar`` is the index of each frame's bar.
+    ``tones`` is (frames, 12, :data:`CHANNELS`), ``scalars`` (frames, :data:`SCALARS`), ``silent``
+    (frames,).
     """
 
     start: NDArray[np.float64]
@@ -131,9 +145,10 @@ def _one_hot(pitch: NDArray[np.int64], known: NDArray[np.bool_]) -> Floats:
 def features(notes: NoteTable, bars: BarTable) -> Frames:
     """Tell what is heard in each frame of a score.
 
-    Of each pitch class: how long it sounds, whether it begins, whether it is the lowest and the highest, whether it is the
-    lowest within :data:`NEAR` frames, how long it sounds within an octave above the nearer of these, and its share within
-    :data:`WIDE` frames. Of the frame: where it stands in its bar and beat, and how many notes begin.
+    Of each pitch class: how long it sounds, whether it begins, whether it is the lowest and the
+    highest, whether it is the lowest within :data:`NEAR` frames, how long it sounds within an
+    octave above the nearer of these, and its share within :data:`WIDE` frames. Of the frame: where
+    it stands in its bar and beat, and how many notes begin.
     """
     start, length, bar = _grid(bars)
     frames, end = len(start), start + length
@@ -179,7 +194,9 @@ def features(notes: NoteTable, bars: BarTable) -> Frames:
     struck = np.bincount(frame[begins], minlength=frames)
     fresh = np.bincount(frame[begins & (pitch[note] == lowest[frame])], minlength=frames) > 0
     above = np.where(lowest < none, lowest - np.minimum(near, lowest), 0) / 12
-    scalars = np.column_stack([_metre(start, length, bar, bars), struck / 4, struck > 0, fresh, above, lowest < none])
+    scalars = np.column_stack(
+        [_metre(start, length, bar, bars), struck / 4, struck > 0, fresh, above, lowest < none]
+    )
     silent = np.bincount(frame, minlength=frames) == 0
     return Frames(start, length, bar, np.stack(tones, axis=2), scalars.astype(np.float32), silent)
 
@@ -213,8 +230,9 @@ def _metre(
 class Recogniser:
     """The learnt network and how its answers are weighed.
 
-    ``weights`` hold by name what :meth:`scores` multiplies with; ``dilations`` are the frames that each block looks to either
-    side; ``bass``, ``change`` and ``price`` are the weights of the bass, of where chords begin, and of each change.
+    ``weights`` hold by name what :meth:`scores` multiplies with; ``dilations`` are the frames that
+    each block looks to either side; ``bass``, ``change`` and ``price`` are the weights of the bass,
+    of where chords begin, and of each change.
     """
 
     weights: Mapping[str, Floats]
@@ -224,17 +242,25 @@ class Recogniser:
     price: float = 0.0
 
     def scores(self, frames: Frames) -> tuple[Floats, Floats, Floats]:
-        """Give the log chances of chord (frames, qualities, 12), bass (frames, 12), and the log odds of a change (frames,)."""
+        """Give the log chances of chord (frames, qualities, 12), bass (frames, 12), and the log
+        odds of a change (frames,).
+        """
         w, count = self.weights, len(frames.start)
         h = frames.tones.reshape(count, -1) @ _circle(w["enter"])
         h += np.tile(frames.scalars @ w["scalars"] + w["enter_bias"], 12)
-        h = np.maximum(h, 0).reshape(count * 12, -1)  # all products are of plain matrices: that is several times as fast
+        h = np.maximum(h, 0).reshape(
+            count * 12, -1
+        )  # all products are of plain matrices: that is several times as fast
 
         for block, dilation in enumerate(self.dilations):
-            z = (h.reshape(count, -1) @ _circle(w[f"mix{block}"])).reshape(h.shape) + w[f"bias{block}"]
+            z = (h.reshape(count, -1) @ _circle(w[f"mix{block}"])).reshape(h.shape) + w[
+                f"bias{block}"
+            ]
             for tap, shift in enumerate((-2 * dilation, -dilation, dilation, 2 * dilation)):
                 rows = 12 * min(abs(shift), count)
-                to, from_ = (z[rows:], h[: len(h) - rows]) if shift < 0 else (z[: len(z) - rows], h[rows:])
+                to, from_ = (
+                    (z[rows:], h[: len(h) - rows]) if shift < 0 else (z[: len(z) - rows], h[rows:])
+                )
                 to += from_ @ w[f"taps{block}"][tap]
             h = h + np.maximum(z, 0)
 
@@ -243,10 +269,18 @@ class Recogniser:
         h = h.reshape(count, 12, -1)
         pooled = np.concatenate([h.mean(axis=1), h.max(axis=1)], axis=1)
         change = np.maximum(pooled @ w["pool"] + w["pool_bias"], 0) @ w["change"] + w["change_bias"]
-        return _log_share(chord.reshape(count, -1)).reshape(chord.shape), _log_share(bass), change[:, 0]
+        return (
+            _log_share(chord.reshape(count, -1)).reshape(chord.shape),
+            _log_share(bass),
+            change[:, 0],
+        )
 
-    def path(self, frames: Frames, scores: tuple[Floats, Floats, Floats] | None = None) -> NDArray[np.int64]:
-        """Give the best state of each frame, an index into :data:`STATES`; ``scores`` where they are known already."""
+    def path(
+        self, frames: Frames, scores: tuple[Floats, Floats, Floats] | None = None
+    ) -> NDArray[np.int64]:
+        """Give the best state of each frame, an index into :data:`STATES`; ``scores`` where they
+        are known already.
+        """
         chord, bass, change = scores or self.scores(frames)
         root, quality, low = np.array(STATES).T
         score = (chord[:, quality, root] + self.bass * bass[:, low]).astype(np.float64)
@@ -279,7 +313,9 @@ class Recogniser:
             **manifest,
         }
         partial = path.with_name(path.name + ".partial")
-        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in self.weights.items()}
+        arrays = {
+            name: np.ascontiguousarray(value, np.float32) for name, value in self.weights.items()
+        }
         partial.write_bytes(save(arrays, metadata={"chords": json.dumps(head)}))
         partial.replace(path)
 
@@ -299,7 +335,9 @@ TURN = (np.arange(12)[:, None] - np.arange(12)) % 12
 
 
 def _circle(weight: Floats) -> Floats:
-    """Spread a weight (12 semitones above, in, out) over the circle of pitch classes, (12 in, 12 out)."""
+    """Spread a weight (12 semitones above, in, out) over the circle of pitch classes, (12 in, 12
+    out).
+    """
     semitones, width_in, width_out = weight.shape
     spread = weight[TURN].transpose(0, 2, 1, 3)
     return np.ascontiguousarray(spread).reshape(semitones * width_in, semitones * width_out)
@@ -321,13 +359,15 @@ def recognise(notes: NoteTable, bars: BarTable, recogniser: Recogniser | None = 
     """Name the chords of a score.
 
     Args:
-        notes: a table with onset, duration (quarters) and pitch, in any order; melody notes count like the others.
+        notes: a table with onset, duration (quarters) and pitch, in any order; melody notes count
+        like the others.
         bars: the score's bars, ascending; without any there are no chords.
         recogniser: another than the one that comes with the package.
 
     Returns:
-        A chord table from the first bar's start to the last one's end. Where nothing sounds for a bar's length there is no
-        chord; shorter rests belong to the chords beside them. Neighbours differ in root, quality or bass.
+        A chord table from the first bar's start to the last one's end. Where nothing sounds for a
+        bar's length there is no chord; shorter rests belong to the chords beside them. Neighbours
+        differ in root, quality or bass.
     """
     if not len(bars):
         return np.zeros(0, CHORD_DTYPE)
@@ -351,7 +391,9 @@ def _long_silence(frames: Frames) -> NDArray[np.bool_]:
 
 
 def chord_table(starts: NDArray[np.float64], end: float, named: NDArray[np.int64]) -> ChordTable:
-    """Make a chord table of spans' starts and their (root, quality, bass), equal neighbours joined."""
+    """Make a chord table of spans' starts and their (root, quality, bass), equal neighbours
+    joined.
+    """
     new = np.concatenate([[True], (named[1:] != named[:-1]).any(axis=1)])
     table = np.zeros(int(new.sum()), CHORD_DTYPE)
     table["start"] = starts[new]

@@ -1,16 +1,19 @@
 """Composers and eras: one spelling for each, whatever the source calls them.
 
-A composer has an id of their own if the sources of pretrain/README.md hold at least twenty pieces, copies left out, or
-if MAESTRO v3.0.0, the DCML keyboard scores and the ASAP scores together hold twelve (the smallest is Bartók with 14).
-All others are ``unknown``, but keep their era: that of ``_OTHERS``, else what the source's table says
-(:func:`era_of_years`). The ids are those of the control tokens. Decisions that one can argue about:
+A composer has an id of their own if the sources of pretrain/README.md hold at least twenty pieces,
+copies left out, or if MAESTRO v3.0.0, the DCML keyboard scores and the ASAP scores together hold
+twelve (the smallest is Bartók with 14). All others are ``unknown``, but keep their era: that of
+``_OTHERS``, else what the source's table says (:func:`era_of_years`). The ids are those of the
+control tokens. Decisions that one can argue about:
 
 - *Arrangements* ("Franz Schubert / Franz Liszt") are nobody's own style: their composer is ``unknown`` and their era is
-  that of the arranger. Pianists who transcribed in the grand manner (Busoni, Godowsky, Horowitz, Cziffra, Pletnev)
-  count as romantic, whenever they lived, since that is what their transcriptions sound like.
+  that of the arranger. Pianists who transcribed in the grand manner (Busoni, Godowsky, Horowitz,
+  Cziffra, Pletnev) count as romantic, whenever they lived, since that is what their transcriptions
+  sound like.
 - *Scriabin*, *Rachmaninoff*, *Medtner* and *Albéniz* are late romantics here, and so are Paderewski, Stojowski, Faisst
-  and Joteyko, all born from 1860 to 1872; Debussy, Ravel, Bartók, Janáček and Berg are modern, and so are Joplin and
-  Satie. Who was born before 1710 and wrote later than Gibbons is baroque by the rule of :func:`era_of_years`.
+  and Joteyko, all born from 1860 to 1872; Debussy, Ravel, Bartók, Janáček and Berg are modern, and
+  so are Joplin and Satie. Who was born before 1710 and wrote later than Gibbons is baroque by the
+  rule of :func:`era_of_years`.
 - *C. P. E. Bach* and *Soler* are classical (galant), *Domenico Scarlatti* baroque; *Gibbons*, the only composer before
   1650 in MAESTRO, goes with the baroque, and so do the hymns of the Reformation.
 - *Beethoven* is classical and *Schubert* romantic, as in the era classes of most of the literature on these data.
@@ -31,7 +34,9 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Composer:
-    """A composer who has a tag of his own: ``id`` is the slug, ``name`` the label as MAESTRO spells it."""
+    """A composer who has a tag of his own: ``id`` is the slug, ``name`` the label as MAESTRO spells
+    it.
+    """
 
     id: str
     name: str
@@ -40,7 +45,9 @@ class Composer:
 
 
 _COMPOSERS = (
-    Composer("bach", "Johann Sebastian Bach", "baroque", ("Bach", "J. S. Bach", "Bach, Johann Sebastian")),
+    Composer(
+        "bach", "Johann Sebastian Bach", "baroque", ("Bach", "J. S. Bach", "Bach, Johann Sebastian")
+    ),
     Composer("bartok", "Béla Bartók", "modern", ("Bartók",)),
     Composer("beethoven", "Ludwig van Beethoven", "classical", ("Beethoven", "L. van Beethoven")),
     Composer("bizet", "Georges Bizet", "romantic"),
@@ -56,7 +63,9 @@ _COMPOSERS = (
     Composer("grieg", "Edvard Grieg", "romantic", ("Grieg",)),
     Composer("handel", "George Frideric Handel", "baroque", ("Handel", "Georg Friedrich Händel")),
     Composer("haydn", "Joseph Haydn", "classical", ("Haydn", "Franz Joseph Haydn")),
-    Composer("hensel", "Fanny Hensel", "romantic", ("Fanny Mendelssohn", "Fanny Mendelssohn Hensel")),
+    Composer(
+        "hensel", "Fanny Hensel", "romantic", ("Fanny Mendelssohn", "Fanny Mendelssohn Hensel")
+    ),
     Composer("hertz", "Michał Hertz", "romantic"),
     Composer("holmes", "Augusta Holmès", "romantic"),
     Composer("jc-bach", "Johann Christian Bach", "classical", ("J. C. Bach", "JC Bach")),
@@ -69,12 +78,22 @@ _COMPOSERS = (
     Composer("liszt", "Franz Liszt", "romantic", ("Liszt",)),
     Composer("lodwigowski", "Edward Stefan Łodwigowski", "romantic"),
     Composer("medtner", "Nikolai Medtner", "romantic", ("Medtner",)),
-    Composer("mendelssohn", "Felix Mendelssohn", "romantic", ("Mendelssohn", "Felix Mendelssohn Bartholdy")),
+    Composer(
+        "mendelssohn",
+        "Felix Mendelssohn",
+        "romantic",
+        ("Mendelssohn", "Felix Mendelssohn Bartholdy"),
+    ),
     Composer("moniuszko", "Stanisław Moniuszko", "romantic"),
     Composer("mozart", "Wolfgang Amadeus Mozart", "classical", ("Mozart", "W. A. Mozart")),
     Composer("noskowski", "Zygmunt Noskowski", "romantic"),
     Composer("paderewski", "Ignacy Jan Paderewski", "romantic", ("Ignacy Paderewski",)),
-    Composer("rachmaninoff", "Sergei Rachmaninoff", "romantic", ("Rachmaninoff", "Rachmaninov", "Sergei Rachmaninov")),
+    Composer(
+        "rachmaninoff",
+        "Sergei Rachmaninoff",
+        "romantic",
+        ("Rachmaninoff", "Rachmaninov", "Sergei Rachmaninov"),
+    ),
     Composer("reichardt", "Louise Reichardt", "classical", ("Luise Reichardt",)),
     Composer("rozycki", "Ludomir Różycki", "modern"),
     Composer("satie", "Erik Satie", "modern"),
@@ -89,7 +108,12 @@ _COMPOSERS = (
     Composer("stojowski", "Zygmunt Stojowski", "romantic"),
     Composer("szymanowska", "Maria Szymanowska", "romantic"),
     Composer("szymanowski", "Karol Szymanowski", "modern"),
-    Composer("tchaikovsky", "Pyotr Ilyich Tchaikovsky", "romantic", ("Tchaikovsky", "Piotr Tchaikovsky", "Peter Tchaikovsky")),
+    Composer(
+        "tchaikovsky",
+        "Pyotr Ilyich Tchaikovsky",
+        "romantic",
+        ("Tchaikovsky", "Piotr Tchaikovsky", "Peter Tchaikovsky"),
+    ),
     Composer("troschel", "Wilhelm Troschel", "romantic"),
     Composer("verdi", "Giuseppe Verdi", "romantic"),
     Composer("viardot", "Pauline Viardot", "romantic", ("Pauline Viardot-García",)),
@@ -102,7 +126,8 @@ _COMPOSERS = (
 #: Ids of all composers with a tag of their own, alphabetically; ``unknown`` is not among them.
 COMPOSERS: tuple[str, ...] = tuple(composer.id for composer in _COMPOSERS)
 
-# Composers and arrangers without a tag, by era: those of sources whose tables say nothing of it, or the wrong thing.
+# Composers and arrangers without a tag, by era: those of sources whose tables say nothing of it, or
+# the wrong thing.
 _OTHERS: dict[Era, tuple[str, ...]] = {
     "baroque": (
         "Jeremiah Clarke", "François Couperin", "Couperin", "William Croft", "Johann Crüger", "Wolfgang Dachstein",
@@ -150,10 +175,13 @@ CORRECTIONS: dict[str, str] = {
     # "Frédéric Chopin, Preludes, Book II, L 123, VI. Général Lavine - eccentric"
     "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--5.midi": "Claude Debussy",
     # "Domenico Scarlatti, Sonata in D Major, K. 576"
-    "2009/MIDI-Unprocessed_02_R1_2009_01-02_ORIG_MID--AUDIO_02_R1_2009_02_R1_2009_01_WAV.midi": ("Wolfgang Amadeus Mozart"),
+    "2009/MIDI-Unprocessed_02_R1_2009_01-02_ORIG_MID--AUDIO_02_R1_2009_02_R1_2009_01_WAV.midi": (
+        "Wolfgang Amadeus Mozart"
+    ),
     # "Frédéric Chopin, Variations and Fugue in E-flat Major, Op. 35, Eroica"
     "2009/MIDI-Unprocessed_07_R1_2009_01-03_ORIG_MID--AUDIO_07_R1_2009_07_R1_2009_02_WAV.midi": "Ludwig van Beethoven",
-    # "Frédéric Chopin, Nocturne in Db": the track after the real nocturne of the same recital, and it is Islamey
+    # "Frédéric Chopin, Nocturne in Db": the track after the real nocturne of the same recital, and
+    # it is Islamey
     "2006/MIDI-Unprocessed_19_R1_2006_01-07_ORIG_MID--AUDIO_19_R1_2006_07_Track07_wav.midi": "Mily Balakirev",
 }
 
@@ -163,18 +191,32 @@ _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss"
 
 
 def _normal(label: str) -> str:
-    """A label without accents, case and punctuation: "Béla  Bartók" and "bela-bartok" are the same."""
-    plain = unicodedata.normalize("NFKD", label.translate(_LETTERS)).encode("ascii", "ignore").decode().lower()
+    """A label without accents, case and punctuation: "Béla  Bartók" and "bela-bartok" are the
+    same.
+    """
+    plain = (
+        unicodedata.normalize("NFKD", label.translate(_LETTERS))
+        .encode("ascii", "ignore")
+        .decode()
+        .lower()
+    )
     return " ".join(re.findall(r"[a-z0-9]+", plain))
 
 
 _BY_ID = {composer.id: composer for composer in _COMPOSERS}
-_BY_LABEL = {_normal(label): composer for composer in _COMPOSERS for label in (composer.id, composer.name, *composer.aliases)}
-_OTHER_ERAS: dict[str, Era] = {_normal(name): era for era, names in _OTHERS.items() for name in names}
+_BY_LABEL = {
+    _normal(label): composer
+    for composer in _COMPOSERS
+    for label in (composer.id, composer.name, *composer.aliases)
+}
+_OTHER_ERAS: dict[str, Era] = {
+    _normal(name): era for era, names in _OTHERS.items() for name in names
+}
 
 
 def composer_id(label: str) -> str:
-    """The id of a composer from a label of any source: full name, surname or id, in any case, accents or not.
+    """The id of a composer from a label of any source: full name, surname or id, in any case,
+    accents or not.
 
     >>> composer_id("Frédéric Chopin"), composer_id("Bach"), composer_id("Franz Schubert / Franz Liszt")
     ('chopin', 'bach', 'unknown')
@@ -184,7 +226,8 @@ def composer_id(label: str) -> str:
 
 
 def era_of(label: str) -> Era:
-    """The era of a label of any source, or of a composer's id; of an arrangement, that of the arranger (the last name).
+    """The era of a label of any source, or of a composer's id; of an arrangement, that of the
+    arranger (the last name).
 
     >>> era_of("Johann Sebastian Bach"), era_of("Johann Sebastian Bach / Ferruccio Busoni"), era_of("nobody")
     ('baroque', 'romantic', 'unknown')
@@ -200,7 +243,8 @@ LIVED = 60  # years, where only one end of a life is known
 
 
 def era_of_years(era: str, born: str = "", died: str = "") -> Era:
-    """The era of a composer by the columns of a source's table: what it says, else by the year of birth.
+    """The era of a composer by the columns of a source's table: what it says, else by the year of
+    birth.
 
     What it says isn't believed where the years are impossible: it comes from them.
 
@@ -228,5 +272,7 @@ def display_name(composer: str) -> str:
 
 
 def corrected_label(label: str, file: str) -> str:
-    """The label of a MAESTRO file (year/name.midi), mended where MAESTRO is known to be wrong (see ``CORRECTIONS``)."""
+    """The label of a MAESTRO file (year/name.midi), mended where MAESTRO is known to be wrong (see
+    ``CORRECTIONS``).
+    """
     return CORRECTIONS.get(file, label)

@@ -1,16 +1,19 @@
 """Is it a copy? The longest run of notes that stands in a training piece, in any transposition.
 
-All 12-grams of the training pieces, and those of their accompaniments (:mod:`styletransfer.music.ngrams`, by intervals), are
-in a Bloom filter (B. Bloom, "Space/time trade-offs in hash coding with allowable errors", 1970), which ships with the package.
-A run of r windows in a row that are all in it, at least one of them a seed, is a match of r + 11 notes. Windows of the given
-melody alone don't count. The accompaniment is looked up by itself too: what it copies under another melody shows only there.
+All 12-grams of the training pieces, and those of their accompaniments
+(:mod:`styletransfer.music.ngrams`, by intervals), are in a Bloom filter (B. Bloom, "Space/time
+trade-offs in hash coding with allowable errors", 1970), which ships with the package. A run of r
+windows in a row that are all in it, at least one of them a seed, is a match of r + 11 notes.
+Windows of the given melody alone don't count. The accompaniment is looked up by itself too: what it
+copies under another melody shows only there.
 
-The longest matches of real pieces with each other are scales in octaves. So what makes a copy is the *telling* part of a match:
-its windows with at least :data:`VARIETY` different intervals.
+The longest matches of real pieces with each other are scales in octaves. So what makes a copy is
+the *telling* part of a match: its windows with at least :data:`VARIETY` different intervals.
 
-Known deviations from :class:`styletransfer.evaluation.measures.originality.NgramIndex`: the windows of a run may be of several
-pieces, so that a length is an upper bound; one window in fifty is in the filter by accident, so that runs of less than
-:data:`FEWEST` windows aren't told; and which piece it is can't be told (``styletransfer evaluate --data`` can).
+Known deviations from :class:`styletransfer.evaluation.measures.originality.NgramIndex`: the windows
+of a run may be of several pieces, so that a length is an upper bound; one window in fifty is in the
+filter by accident, so that runs of less than :data:`FEWEST` windows aren't told; and which piece it
+is can't be told (``styletransfer evaluate --data`` can).
 """
 
 from __future__ import annotations
@@ -47,13 +50,15 @@ FEWEST = 3  # windows of a match; three in a row are in the filter by accident o
 VARIETY = 5  # different intervals of a window that is telling, of eleven
 SHORT = 128
 COPY, COPY_DOUBLED = 23, 6
-"""Telling notes of a match from which music of :data:`SHORT` notes or less is a copy, and how many more for each doubling:
-see docs/decisions.md, "What counts as a copy"."""
+"""Telling notes of a match from which music of :data:`SHORT` notes or less is a copy, and how many
+more for each doubling: see docs/decisions.md, "What counts as a copy"."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """``notes`` of the longest match, 0 for none, and of the match that tells most the ``telling`` ones."""
+    """``notes`` of the longest match, 0 for none, and of the match that tells most the ``telling``
+    ones.
+    """
 
     notes: int = 0
     telling: int = 0
@@ -73,7 +78,9 @@ def copy_from(notes: int) -> float:
 
 @dataclass(frozen=True)
 class Copies:
-    """The filter: ``bits`` (bytes,) packed. ``about``: the hash of the prepared data that went in."""
+    """The filter: ``bits`` (bytes,) packed. ``about``: the hash of the prepared data that went
+    in.
+    """
 
     bits: NDArray[np.uint8]
     about: str = ""
@@ -82,7 +89,12 @@ class Copies:
     def build(cls, sequences: Iterable[NoteSequence], about: str = "") -> Copies:
         """The filter of all 12-grams of pieces."""
         hashes = np.unique(
-            np.concatenate([np.zeros(0, np.uint64), *(window_hashes(one.pitch, "intervals") for one in sequences)])
+            np.concatenate(
+                [
+                    np.zeros(0, np.uint64),
+                    *(window_hashes(one.pitch, "intervals") for one in sequences),
+                ]
+            )
         )
         bits = np.zeros(max(math.ceil(len(hashes) * BITS_A_WINDOW / 8), 8) * 8, bool)
         for probe in _probes(hashes, len(bits)):
@@ -105,7 +117,9 @@ class Copies:
         if not runs:
             return NO_MATCH
         telling = variety(piece.pitch, N) >= VARIETY
-        return Match(max(map(len, runs)) + N - 1, max(int(telling[run].sum()) for run in runs) + N - 1)
+        return Match(
+            max(map(len, runs)) + N - 1, max(int(telling[run].sum()) for run in runs) + N - 1
+        )
 
     def longest(self, piece: NoteSequence) -> tuple[int, None]:
         """Notes of the longest match of a piece, 0 for none, and that its source isn't known."""
@@ -139,7 +153,9 @@ class Copies:
 
 
 def match_of(piece: Piece, indexes: Sequence[Copies]) -> Match:
-    """The longest match of a piece or of its accompaniment with any index; its marked melody is given."""
+    """The longest match of a piece or of its accompaniment with any index; its marked melody is
+    given.
+    """
     return match_of_sequences([sequence_of(piece), accompaniment_of(piece)], indexes)
 
 
@@ -156,7 +172,9 @@ def shipped_copies() -> Copies:
 
 
 def _probes(hashes: NDArray[np.uint64], bits: int) -> Iterable[NDArray[np.int64]]:
-    """Places (windows,) of each hash in the filter: double hashing by its two halves (Kirsch and Mitzenmacher 2006)."""
+    """Places (windows,) of each hash in the filter: double hashing by its two halves (Kirsch and
+    Mitzenmacher 2006).
+    """
     low, high = hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32) | np.uint64(1)
     for k in range(PROBES):
         yield ((low + np.uint64(k) * high) % np.uint64(bits)).astype(np.int64)

@@ -1,8 +1,9 @@
 """Which hand plays a note: a line between the hands that moves through a piece as little as it can.
 
-The line is one pitch for each onset, found by dynamic programming (Viterbi) over all pitches. A place for it is bad
-where it makes a hand stretch too far, where it runs close to a note, and where it lies far from middle C; moving it
-costs too. The notes around an onset count as well, so that broken chords and single lines stay in one hand.
+The line is one pitch for each onset, found by dynamic programming (Viterbi) over all pitches. A
+place for it is bad where it makes a hand stretch too far, where it runs close to a note, and where
+it lies far from middle C; moving it costs too. The notes around an onset count as well, so that
+broken chords and single lines stay in one hand.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ LOWEST, HIGHEST = 36, 85
 NEIGHBOURHOOD = 1.0
 """Quarters around an onset whose notes count with it."""
 STRETCH_COST, MARGIN_COST, CENTRE_COST, MOVE_COST = 1.0, 0.25, 0.03, 0.6
-"""Weights, chosen on 40 keyboard scores that name their hands: 92.0 % of notes right, against 84.5 % with a line at
-middle C. Halving or doubling any of them changes that by less than two points."""
+"""Weights, chosen on 40 keyboard scores that name their hands: 92.0 % of notes right, against 84.5
+% with a line at middle C. Halving or doubling any of them changes that by less than two points."""
 
 
 def split_hands(notes: NoteTable) -> NDArray[np.int16]:
-    """The hand of each note, (notes,): 0 the right, 1 the left. Onsets and durations are in quarters."""
+    """The hand of each note, (notes,): 0 the right, 1 the left. Onsets and durations are in
+    quarters.
+    """
     if not len(notes):
         return np.zeros(0, np.int16)
     onsets, group = np.unique(notes["onset"], return_inverse=True)
@@ -50,15 +53,21 @@ def _costs(pitches: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.f
     """The cost of each place of the line, (lines,), for ascending pitches."""
     count = np.searchsorted(pitches, lines, side="left")  # notes below the line
     below = np.where(count > 0, pitches[np.clip(count - 1, 0, None)] - pitches[0], 0)
-    above = np.where(count < len(pitches), pitches[-1] - pitches[np.clip(count, None, len(pitches) - 1)], 0)
+    above = np.where(
+        count < len(pitches), pitches[-1] - pitches[np.clip(count, None, len(pitches) - 1)], 0
+    )
     stretch = np.maximum(below - SPAN, 0) + np.maximum(above - SPAN, 0)
     distance = np.abs(pitches[:, None] - (lines - 0.5)).min(axis=0)
     close = np.maximum(6 - distance, 0)
-    cost: NDArray[np.float64] = STRETCH_COST * stretch + MARGIN_COST * close + CENTRE_COST * np.abs(lines - CENTRE)
+    cost: NDArray[np.float64] = (
+        STRETCH_COST * stretch + MARGIN_COST * close + CENTRE_COST * np.abs(lines - CENTRE)
+    )
     return cost
 
 
-def cheapest_path(cost: NDArray[np.float64], move_cost: float | NDArray[np.float64]) -> NDArray[np.int64]:
+def cheapest_path(
+    cost: NDArray[np.float64], move_cost: float | NDArray[np.float64]
+) -> NDArray[np.int64]:
     """The cheapest path through (steps, places); indices (steps,).
 
     ``move_cost``: of a move by one place, by n places n times as much; or of each move, (from, to).

@@ -1,14 +1,16 @@
 """Whose hand is it? How a composer's accompaniments are made, and how like them another one is.
 
-An accompaniment's *figures* are eleven histograms and two numbers: what is struck together, which intervals above its lowest
-note and under the melody, the steps of its lowest and highest notes, degrees of the melody's key, register and room under the
-melody, whether it begins with the melody's notes, onsets in the quarter and between each other, durations, notes a quarter.
-Composers are compared by linear discriminant analysis (R. A. Fisher, "The use of multiple measurements in taxonomic problems",
-1936): one covariance for all, a mean for each. No probability comes from more than the notes of the accompaniment, under the
-melody that it was given.
+An accompaniment's *figures* are eleven histograms and two numbers: what is struck together, which
+intervals above its lowest note and under the melody, the steps of its lowest and highest notes,
+degrees of the melody's key, register and room under the melody, whether it begins with the melody's
+notes, onsets in the quarter and between each other, durations, notes a quarter. Composers are
+compared by linear discriminant analysis (R. A. Fisher, "The use of multiple measurements in
+taxonomic problems", 1936): one covariance for all, a mean for each. No probability comes from more
+than the notes of the accompaniment, under the melody that it was given.
 
-These are the ranker's own measures. The judges that report style (:mod:`styletransfer.evaluation.judges.features`) have others,
-read no durations and no beats, and are asked by nothing here. Where the means come from: ``finetune.idioms``.
+These are the ranker's own measures. The judges that report style
+(:mod:`styletransfer.evaluation.judges.features`) have others, read no durations and no beats, and
+are asked by nothing here. Where the means come from: ``finetune.idioms``.
 """
 
 from __future__ import annotations
@@ -44,25 +46,33 @@ SIZE = sum(SIZES.values())
 ON_BEATS = np.concatenate([np.full(size, name in TIMED) for name, size in SIZES.items()])
 """(SIZE,) which numbers those of :data:`TIMED` are."""
 STEPS = (1, 3, 5, 6, 8, 12, 13)
-"""Where classes of steps begin, in semitones: seconds, thirds, a fourth, tritone and fifth, sixths, an octave, more."""
+"""Where classes of steps begin, in semitones: seconds, thirds, a fourth, tritone and fifth, sixths,
+an octave, more.
+"""
 GAPS = (4, 7, 9, 13, 19, 25, 49)
 """The same of distances between onsets, in 24ths of a quarter."""
 LENGTHS = (0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.9, 3.1)
 """The same of durations, in quarters."""
 SHARPNESS = 0.35
-"""What logits are multiplied by: figures aren't normal, nor are there enough pieces to tell their covariance. Of .1 to 1 the
-likeliest in five folds of content groups of 14 composers' training scores (lab log, 28 November)."""
+"""What logits are multiplied by: figures aren't normal, nor are there enough pieces to tell their
+covariance. Of .1 to 1 the likeliest in five folds of content groups of 14 composers' training
+scores (lab log, 28 November)."""
 FEWEST = 8
 """Notes of an accompaniment that figures tell something of; means know no excerpts with fewer."""
 LEAST = -6.0
-"""Nats: nothing is less like a style. Two in a thousand of composers' own excerpts are (``finetune.idioms``)."""
+"""Nats: nothing is less like a style. Two in a thousand of composers' own excerpts are
+(``finetune.idioms``).
+"""
 VERSION = 1
 
 
-def figures(melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 48) -> NDArray[np.float64]:
-    """(SIZE,) the figures of an accompaniment as far as its melody goes, histograms as square roots of shares; those of nothing
-    are 0, and its rate that of half a note. ``together``: how far apart notes of one onset begin, in the unit of the onsets
-    (quarters; seconds, of which :data:`ON_BEATS` is no use)."""
+def figures(
+    melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 48
+) -> NDArray[np.float64]:
+    """(SIZE,) the figures of an accompaniment as far as its melody goes, histograms as square roots
+    of shares; those of nothing are 0, and its rate that of half a note. ``together``: how far apart
+    notes of one onset begin, in the unit of the onsets (quarters; seconds, of which
+    :data:`ON_BEATS` is no use)."""
     end = float((melody["onset"] + melody["duration"]).max(initial=0.0))
     notes = accompaniment[accompaniment["onset"] < end]
     notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
@@ -72,8 +82,13 @@ def figures(melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 4
     low, high, onsets = pitch[first], pitch[first + size - 1], notes["onset"][first]
     above = np.delete(pitch - np.repeat(low, size), first)
     if len(melody):
-        now = np.clip(np.searchsorted(melody["onset"], onsets + together, side="right") - 1, 0, None)
-        tune, begins = melody["pitch"][now].astype(int), np.abs(melody["onset"][now] - onsets) <= together
+        now = np.clip(
+            np.searchsorted(melody["onset"], onsets + together, side="right") - 1, 0, None
+        )
+        tune, begins = (
+            melody["pitch"][now].astype(int),
+            np.abs(melody["onset"][now] - onsets) <= together,
+        )
         quarters = max(end - float(melody["onset"][0]), 1.0)
     else:
         tune, begins, quarters = high, np.zeros(len(onsets), bool), 1.0
@@ -89,7 +104,10 @@ def figures(melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 4
         "room": _shares((tune - high + 6) // 5, 8),
         "with": [begins.mean() if len(begins) else 0.0],
         "gaps": _shares(np.searchsorted(GAPS, np.round(np.diff(onsets) * 24)), 8),
-        "places": _shares(np.select([place == 0, place == 12, place % 12 == 6, place % 4 == 0], [0, 1, 2, 3], 4), 5),
+        "places": _shares(
+            np.select([place == 0, place == 12, place % 12 == 6, place % 4 == 0], [0, 1, 2, 3], 4),
+            5,
+        ),
         "durations": _shares(np.searchsorted(LENGTHS, notes["duration"]), 9),
         "rate": [np.log(max(len(notes), 0.5) / quarters)],
     }
@@ -109,8 +127,8 @@ def _steps(steps: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Own:
-    """Somebody's accompaniments: ``who``, the places of composers in :class:`Idioms`, or a mean of figures (SIZE,); ``usual``,
-    the log-probability (nats) that excerpts of his have in the mean."""
+    """Somebody's accompaniments: ``who``, the places of composers in :class:`Idioms`, or a mean of
+    figures (SIZE,); ``usual``, the log-probability (nats) that excerpts of his have in the mean."""
 
     who: tuple[int, ...] | NDArray[np.float64]
     usual: float
@@ -118,9 +136,10 @@ class Own:
 
 @dataclass(frozen=True)
 class Idioms:
-    """Composers to compare with: ``labels`` and ``eras`` of each; ``means`` (labels, SIZE), ``precision`` (SIZE, SIZE), the
-    inverse of the covariance within a composer; ``centre`` and ``played`` (SIZE,), the mean of composers' scores, and of their
-    performances; ``usual``, by composer and by era, the mean log-probability (nats) of their excerpts of other works."""
+    """Composers to compare with: ``labels`` and ``eras`` of each; ``means`` (labels, SIZE),
+    ``precision`` (SIZE, SIZE), the inverse of the covariance within a composer; ``centre`` and
+    ``played`` (SIZE,), the mean of composers' scores, and of their performances; ``usual``, by
+    composer and by era, the mean log-probability (nats) of their excerpts of other works."""
 
     labels: tuple[str, ...]
     eras: tuple[str, ...]
@@ -130,8 +149,12 @@ class Idioms:
     played: NDArray[np.float64]
     usual: dict[str, float]
 
-    def log_probabilities(self, found: NDArray[np.float64], means: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """(..., means) of figures (..., SIZE): log-probabilities (nats) of the composers, or of other means."""
+    def log_probabilities(
+        self, found: NDArray[np.float64], means: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """(..., means) of figures (..., SIZE): log-probabilities (nats) of the composers, or of
+        other means.
+        """
         away = (self.means if means is None else means) - self.centre
         weights = self.precision @ away.T
         logits = SHARPNESS * ((found - self.centre) @ weights - (away * weights.T).sum(1) / 2)
@@ -139,28 +162,39 @@ class Idioms:
 
     def known(self, name: str) -> Own | None:
         """A composer, or an era's composers; None of what it doesn't know."""
-        places = tuple(k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names)
+        places = tuple(
+            k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names
+        )
         return Own(places, self.usual[name]) if places else None
 
     def likeness(self, melody: NoteTable, accompaniment: NoteTable, own: Own) -> float:
-        """How much less likely an accompaniment is somebody's than his own usually are: nats, from :data:`LEAST` to 0. What is
-        likelier still is no better: it would be a caricature. One of fewer than :data:`FEWEST` notes is nobody's."""
+        """How much less likely an accompaniment is somebody's than his own usually are: nats, from
+        :data:`LEAST` to 0. What is likelier still is no better: it would be a caricature. One of
+        fewer than :data:`FEWEST` notes is nobody's."""
         if len(accompaniment) < FEWEST:
             return LEAST
-        return float(np.clip(self.probability(figures(melody, accompaniment), own) - own.usual, LEAST, 0.0))
+        return float(
+            np.clip(self.probability(figures(melody, accompaniment), own) - own.usual, LEAST, 0.0)
+        )
 
     def probability(self, found: NDArray[np.float64], own: Own) -> NDArray[np.float64]:
         """(...) log-probability (nats) that figures (..., SIZE) are his."""
         if isinstance(own.who, np.ndarray):
-            return np.asarray(self.log_probabilities(found, np.concatenate([self.means, own.who[None]]))[..., -1])
-        return np.asarray(np.logaddexp.reduce(self.log_probabilities(found)[..., list(own.who)], -1))
+            return np.asarray(
+                self.log_probabilities(found, np.concatenate([self.means, own.who[None]]))[..., -1]
+            )
+        return np.asarray(
+            np.logaddexp.reduce(self.log_probabilities(found)[..., list(own.who)], -1)
+        )
 
     def on_beats(self, played: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(SIZE,) a mean of performances as one of scores: moved by what scores differ in, and the figures on beats as they
-        are to be expected with the others."""
+        """(SIZE,) a mean of performances as one of scores: moved by what scores differ in, and the
+        figures on beats as they are to be expected with the others."""
         away = played - self.played
         covariance, free = np.linalg.inv(self.precision), ~ON_BEATS
-        away[ON_BEATS] = covariance[np.ix_(ON_BEATS, free)] @ np.linalg.solve(covariance[np.ix_(free, free)], away[free])
+        away[ON_BEATS] = covariance[np.ix_(ON_BEATS, free)] @ np.linalg.solve(
+            covariance[np.ix_(free, free)], away[free]
+        )
         return np.asarray(self.centre + away)
 
     def save(self, path: Path) -> None:
@@ -168,7 +202,10 @@ class Idioms:
         from safetensors.numpy import save_file
 
         head = {"labels": self.labels, "eras": self.eras, "usual": self.usual}
-        arrays = {name: getattr(self, name).astype(np.float32) for name in ("means", "precision", "centre", "played")}
+        arrays = {
+            name: getattr(self, name).astype(np.float32)
+            for name in ("means", "precision", "centre", "played")
+        }
         save_file(arrays, path, metadata={"idioms": json.dumps(head)})
 
     @classmethod
@@ -178,7 +215,10 @@ class Idioms:
 
         with safe_open(str(path), framework="numpy") as file:
             head = json.loads(file.metadata()["idioms"])
-            arrays = {name: file.get_tensor(name).astype(float) for name in ("means", "precision", "centre", "played")}
+            arrays = {
+                name: file.get_tensor(name).astype(float)
+                for name in ("means", "precision", "centre", "played")
+            }
         return cls(tuple(head["labels"]), tuple(head["eras"]), **arrays, usual=head["usual"])
 
 
@@ -208,11 +248,22 @@ def load_own(path: Path) -> Own:
         with safe_open(str(path), framework="numpy") as file:
             version = (file.metadata() or {}).get("version")
             mean, usual = (file.get_tensor(name).astype(float) for name in ("mean", "usual"))
-    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:  # types that numpy doesn't have, too
+    except (
+        OSError,
+        SafetensorError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # types that numpy doesn't have, too
         raise InputError(
             f"{path}: not the means of a style's figures ({error}); learn the style again, or delete it."
         ) from error
-    if version != str(VERSION) or mean.shape != (SIZE,) or usual.shape != (1,) or not np.isfinite([*mean, *usual]).all():
+    if (
+        version != str(VERSION)
+        or mean.shape != (SIZE,)
+        or usual.shape != (1,)
+        or not np.isfinite([*mean, *usual]).all()
+    ):
         raise InputError(
             f"{path}: not the means of a style's figures of version {VERSION}; learn the style again, or delete it."
         )

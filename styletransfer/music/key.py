@@ -1,12 +1,14 @@
 """The key of a piece, and how much of its music lies outside it.
 
-Definition: the pitch classes of a piece, weighted by the time that they sound, are correlated (Pearson) with the 24
-rotations of a major and a minor profile; the best is the key (Krumhansl and Schmuckler; C. L. Krumhansl, *Cognitive
-Foundations of Musical Pitch*, Oxford 1990, chapter 4). The profiles are how often each scale degree occurs in the
-Kostka-Payne corpus (D. Temperley, *Music and Probability*, MIT Press 2007, chapter 6).
+Definition: the pitch classes of a piece, weighted by the time that they sound, are correlated
+(Pearson) with the 24 rotations of a major and a minor profile; the best is the key (Krumhansl and
+Schmuckler; C. L. Krumhansl, *Cognitive Foundations of Musical Pitch*, Oxford 1990, chapter 4). The
+profiles are how often each scale degree occurs in the Kostka-Payne corpus (D. Temperley, *Music and
+Probability*, MIT Press 2007, chapter 6).
 
-Known deviations from the references: long notes count for at most ``LONGEST``, Temperley's profiles are correlated as
-Krumhansl's were, and a key whose tonic is the lowest or the highest note at the end gets a small bonus.
+Known deviations from the references: long notes count for at most ``LONGEST``, Temperley's profiles
+are correlated as Krumhansl's were, and a key whose tonic is the lowest or the highest note at the
+end gets a small bonus.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ PROFILES = {
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
 DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in range(12)])
-"""(24, 12) the profile of each key, major and then minor, by tonic, less its mean, of length 1: what a correlation is with."""
+"""(24, 12) the profile of each key, major and then minor, by tonic, less its mean, of length 1:
+what a correlation is with.
+"""
 DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -35,10 +39,10 @@ LONGEST = 4.0
 
 LAST_BASS_BONUS = 0.1
 LAST_TOP_BONUS = 0.05
-"""Added to the correlation of the keys whose tonic is the lowest note at the end, or the highest. Of 468 MAESTRO
-performances whose title names one key, 83.3 % get it with these and 80.6 % without; of 55 Bach pieces in music21's
-corpus 89 % and 80 % agree with its analysis. Krumhansl and Kessler's profiles reach 78.2 % and 91 %, Temperley's of
-2001 77.4 % and 78 %."""
+"""Added to the correlation of the keys whose tonic is the lowest note at the end, or the highest.
+Of 468 MAESTRO performances whose title names one key, 83.3 % get it with these and 80.6 % without;
+of 55 Bach pieces in music21's corpus 89 % and 80 % agree with its analysis. Krumhansl and Kessler's
+profiles reach 78.2 % and 91 %, Temperley's of 2001 77.4 % and 78 %."""
 
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -84,7 +88,9 @@ class Key:
 
     @property
     def pitch_classes(self) -> frozenset[int]:
-        """Pitch classes that are at home in the key: its scale, and in minor the raised leading tone too."""
+        """Pitch classes that are at home in the key: its scale, and in minor the raised leading
+        tone too.
+        """
         return frozenset(self.scale) | {(self.tonic + 11) % 12}
 
 
@@ -95,10 +101,14 @@ def pitch_class_weights(notes: NoteTable) -> NDArray[np.float64]:
 
 
 def key_scores(notes: NoteTable) -> NDArray[np.float64]:
-    """How well each key fits, (2, 12): major and minor, by tonic. Correlations, with the bonuses for the end."""
+    """How well each key fits, (2, 12): major and minor, by tonic. Correlations, with the bonuses
+    for the end.
+    """
     weight = pitch_class_weights(notes)
     centred = weight - weight.mean()
-    scores: NDArray[np.float64] = (DIRECTIONS @ centred).reshape(2, 12) / (float(np.sqrt(centred @ centred)) or 1.0)
+    scores: NDArray[np.float64] = (DIRECTIONS @ centred).reshape(2, 12) / (
+        float(np.sqrt(centred @ centred)) or 1.0
+    )
     last = notes["onset"].max()
     sounding = (notes["onset"] + notes["duration"] >= last + 1e-6) & (notes["onset"] >= last - 1.0)
     scores[:, int(notes["pitch"][sounding].min()) % 12] += LAST_BASS_BONUS
@@ -115,7 +125,9 @@ def estimate_key(notes: NoteTable) -> Key:
 
 
 def out_of_key_share(notes: NoteTable, key: Key) -> float:
-    """Share of notes outside the key, see ``Key.pitch_classes``; 0 for no notes. By chance 5/12 (minor 1/3)."""
+    """Share of notes outside the key, see ``Key.pitch_classes``; 0 for no notes. By chance 5/12
+    (minor 1/3).
+    """
     if not len(notes):
         return 0.0
     return float(1.0 - np.isin(notes["pitch"] % 12, sorted(key.pitch_classes)).mean())

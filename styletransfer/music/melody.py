@@ -1,11 +1,13 @@
 """Which notes of a piece are its melody.
 
-Order of belief, see :func:`extract_melody`: a piece that is one line is its own melody; a part that is called melody, or
-carries the words, or is called voice or soprano is believed; beside a keyboard it is the line of a part of its own; of a
-keyboard score's two hands it is the top of the right one; of a score each part of which is a line (a choir, a quartet) it
-is the top part; anything else is searched by :func:`extract_merged`, which ignores parts and names. Where what it finds is
-more of one part than of any other, and that part is a line, the part is believed, as a whole: a song's voice whose track has
-no name. A part that hardly sounds isn't believed, and a tune that is handed on to another line goes on there.
+Order of belief, see :func:`extract_melody`: a piece that is one line is its own melody; a part that
+is called melody, or carries the words, or is called voice or soprano is believed; beside a keyboard
+it is the line of a part of its own; of a keyboard score's two hands it is the top of the right one;
+of a score each part of which is a line (a choir, a quartet) it is the top part; anything else is
+searched by :func:`extract_merged`, which ignores parts and names. Where what it finds is more of
+one part than of any other, and that part is a line, the part is believed, as a whole: a song's
+voice whose track has no name. A part that hardly sounds isn't believed, and a tune that is handed
+on to another line goes on there.
 """
 
 from __future__ import annotations
@@ -19,7 +21,14 @@ from numpy.typing import NDArray
 from styletransfer.errors import InputError
 from styletransfer.music.melody_search import best_line, chords, covered_by_higher
 from styletransfer.music.notes import NoteTable, Piece
-from styletransfer.music.part_names import KEYBOARD_NAMES, LEFT_HAND_NAMES, MELODY_NAMES, RIGHT_HAND_NAMES, plain, rank
+from styletransfer.music.part_names import (
+    KEYBOARD_NAMES,
+    LEFT_HAND_NAMES,
+    MELODY_NAMES,
+    RIGHT_HAND_NAMES,
+    plain,
+    rank,
+)
 
 PERFORMED_CHORD = 0.035
 """Seconds within which notes of a performance count as struck together."""
@@ -28,25 +37,35 @@ NOTATED_CHORD = 0.003
 """Seconds within which notes of a score count as struck together."""
 
 NEARLY_A_LINE = 0.85
-"""Share of a part's notes that must end before the next one for it to be a line: singers divide, and strings are stopped."""
+"""Share of a part's notes that must end before the next one for it to be a line: singers divide,
+and strings are stopped.
+"""
 
 MOST_STOPS, MOST_SUNG = 1.5, 2.2
-"""Notes on an onset, on average, of a line that stops two strings, and of a named part: two may sing in thirds."""
+"""Notes on an onset, on average, of a line that stops two strings, and of a named part: two may
+sing in thirds.
+"""
 
 ORNAMENT = 1 / 8
 """Quarters up to which a note that another one outlasts may be a grace note."""
 
 SLOT = 2.0
-"""Seconds of a slot; a part that has notes in few of the slots in which there is music isn't the melody."""
+"""Seconds of a slot; a part that has notes in few of the slots in which there is music isn't the
+melody.
+"""
 
 LEAST_NAMED, LEAST_SOLO = 0.15, 0.25
 """Shares of slots that a named part, and a line beside a keyboard, must have notes in."""
 
 HANDED_ON = 0.15
-"""A part goes on with a tune if at most this share of its notes begins while the tune sounds elsewhere."""
+"""A part goes on with a tune if at most this share of its notes begins while the tune sounds
+elsewhere.
+"""
 
 LEAST_HANDED_ON = 0.4
-"""Notes that a part must have, as a share of those of the part that it goes on for: fewer are an interlude."""
+"""Notes that a part must have, as a share of those of the part that it goes on for: fewer are an
+interlude.
+"""
 
 RESTING = 8.0
 """Quarters of silence after which a part rests, and doesn't just breathe."""
@@ -58,15 +77,15 @@ BREATH, LONG_SILENCE = 3.0, 20.0
 """Seconds up to which a melody breathes, and from which its rest is told."""
 
 LONGEST_REST = 4.0
-"""Seconds. In 22 MAESTRO performances it brought rests of over 3 s down from 16 % of the time to 10 %; its cost is in
-``benchmarks/melody.md``."""
+"""Seconds. In 22 MAESTRO performances it brought rests of over 3 s down from 16 % of the time to 10
+%; its cost is in ``benchmarks/melody.md``."""
 
 
 def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
     """The melody of a piece, as a mask over ``piece.notes`` with at most one note on each onset.
 
-    ``track``: the part that it is in, by its number (from 1) or its name, in any case and in part if that is clear; without
-    it the melody is found.
+    ``track``: the part that it is in, by its number (from 1) or its name, in any case and in part
+    if that is clear; without it the melody is found.
 
     Raises:
         InputError: where there is no such part, or it has no notes.
@@ -102,13 +121,19 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
 
 
 def _named(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float64]) -> list[int]:
-    """The parts whose names say that they are the melody, or whose words: the highest, and those that take turns with it."""
+    """The parts whose names say that they are the melody, or whose words: the highest, and those
+    that take turns with it.
+    """
     sung = {part for part in piece.sung if parts[part].any()}
     for level in range(len(MELODY_NAMES)):
         if level == 1 and len(sung) == 1:
             return list(sung)
         named = [part for part, name in enumerate(piece.parts) if rank(name) == level]
-        named = [part for part in named if parts[part].any() and _share(onset, parts[part]) >= LEAST_NAMED]
+        named = [
+            part
+            for part in named
+            if parts[part].any() and _share(onset, parts[part]) >= LEAST_NAMED
+        ]
         named = [part for part in named if _stops(piece, parts[part]) <= MOST_SUNG]
         if named:
             return _taking_turns(piece, parts, named)
@@ -118,16 +143,32 @@ def _named(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float
 def _taking_turns(piece: Piece, parts: list[NDArray[np.bool_]], chosen: list[int]) -> list[int]:
     """The highest of some parts, and those that hardly sound while it does."""
     first = max(chosen, key=lambda part: float(piece.notes["pitch"][parts[part]].mean()))
-    return [first, *(part for part in chosen if part != first and _overlap(piece, parts[part], parts[first]) <= HANDED_ON)]
+    return [
+        first,
+        *(
+            part
+            for part in chosen
+            if part != first and _overlap(piece, parts[part], parts[first]) <= HANDED_ON
+        ),
+    ]
 
 
-def _solo(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float64], end: NDArray[np.float64]) -> list[int]:
-    """Beside a keyboard, the highest line of the parts that aren't of it, and those to which it hands the tune on."""
+def _solo(
+    piece: Piece,
+    parts: list[NDArray[np.bool_]],
+    onset: NDArray[np.float64],
+    end: NDArray[np.float64],
+) -> list[int]:
+    """Beside a keyboard, the highest line of the parts that aren't of it, and those to which it
+    hands the tune on.
+    """
     names = [plain(name) for name in piece.parts]
     keys = [
         part
         for part, name in enumerate(names)
-        if KEYBOARD_NAMES.search(name) or RIGHT_HAND_NAMES.search(name) or LEFT_HAND_NAMES.search(name)
+        if KEYBOARD_NAMES.search(name)
+        or RIGHT_HAND_NAMES.search(name)
+        or LEFT_HAND_NAMES.search(name)
     ]
     lines = [
         part
@@ -138,8 +179,14 @@ def _solo(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float6
         and _share(onset, mask) >= LEAST_SOLO
         and _is_tune(piece, mask, onset, end)
     ]
-    others = [part for part, mask in enumerate(parts) if mask.any() and part not in keys and part not in lines]
-    accompanied = len(keys) > 1 or any(not _is_tune(piece, parts[part], onset, end) for part in keys)
+    others = [
+        part
+        for part, mask in enumerate(parts)
+        if mask.any() and part not in keys and part not in lines
+    ]
+    accompanied = len(keys) > 1 or any(
+        not _is_tune(piece, parts[part], onset, end) for part in keys
+    )
     if not accompanied or not lines or len(others) > 1:
         return []
     top = max(lines, key=lambda part: float(piece.notes["pitch"][parts[part]].mean()))
@@ -147,7 +194,11 @@ def _solo(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float6
 
 
 def _handed_on(
-    piece: Piece, parts: list[NDArray[np.bool_]], first: int, onset: NDArray[np.float64], end: NDArray[np.float64]
+    piece: Piece,
+    parts: list[NDArray[np.bool_]],
+    first: int,
+    onset: NDArray[np.float64],
+    end: NDArray[np.float64],
 ) -> list[int]:
     """A part, and the lines that sound only while it rests: each goes on with the tune."""
     found = [first]
@@ -167,7 +218,9 @@ def _handed_on(
 
 
 def _overlap(piece: Piece, mask: NDArray[np.bool_], tune: NDArray[np.bool_]) -> float:
-    """Share of masked notes that begin between two notes of a tune that are less than two bars' rest apart."""
+    """Share of masked notes that begin between two notes of a tune that are less than two bars'
+    rest apart.
+    """
     notes = piece.notes[tune]
     starts, ends = notes["onset"], np.maximum.accumulate(notes["onset"] + notes["duration"])
     at = piece.notes["onset"][mask]
@@ -188,8 +241,12 @@ def _stops(piece: Piece, mask: NDArray[np.bool_]) -> float:
     return float(mask.sum() / len(np.unique(piece.notes["onset"][mask])))
 
 
-def _is_tune(piece: Piece, mask: NDArray[np.bool_], onset: NDArray[np.float64], end: NDArray[np.float64]) -> bool:
-    """Whether the masked notes are nearly a line: besides grace notes, few are on an onset with others, few are held over."""
+def _is_tune(
+    piece: Piece, mask: NDArray[np.bool_], onset: NDArray[np.float64], end: NDArray[np.float64]
+) -> bool:
+    """Whether the masked notes are nearly a line: besides grace notes, few are on an onset with
+    others, few are held over.
+    """
     if not mask.any():
         return False
     main = mask & ~_ornaments(piece, mask)
@@ -200,7 +257,9 @@ def _is_tune(piece: Piece, mask: NDArray[np.bool_], onset: NDArray[np.float64], 
 
 
 def _ornaments(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The short ones of the masked notes before whose end an earlier note that lasts as long began."""
+    """The short ones of the masked notes before whose end an earlier note that lasts as long
+    began.
+    """
     found = np.zeros(len(mask), dtype=bool)
     notes = piece.notes[mask]
     end = notes["onset"] + notes["duration"]
@@ -210,7 +269,9 @@ def _ornaments(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Literal["part", "texture"]:
-    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that others accompany."""
+    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that
+    others accompany.
+    """
     parts = np.unique(piece.notes["part"][melody])
     if piece.feel != "score" or len(parts) != 1:
         return "texture"
@@ -250,11 +311,12 @@ def marked(piece: Piece, track: str | None = None) -> Piece:
 
 
 def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> NDArray[np.bool_]:
-    """The melody, as a mask over ``piece.notes``, from the notes alone: parts and their names are ignored.
+    """The melody, as a mask over ``piece.notes``, from the notes alone: parts and their names are
+    ignored.
 
-    ``longest_rest`` is how many seconds, roughly, the melody may rest while other notes sound: in an interlude the
-    leading line counts as melody. None lets it rest for as long as nothing sounds like the melody of the rest of the
-    piece.
+    ``longest_rest`` is how many seconds, roughly, the melody may rest while other notes sound: in
+    an interlude the leading line counts as melody. None lets it rest for as long as nothing sounds
+    like the melody of the rest of the piece.
     """
     onset, end = note_seconds(piece)
     return best_line(piece.notes, onset, end, chord_tolerance(piece), longest_rest)
@@ -262,7 +324,9 @@ def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> N
 
 def note_seconds(piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Onsets and ends of the notes, in seconds, (notes,) each."""
-    return piece.onset_seconds, piece.tempo.to_seconds(piece.notes["onset"] + piece.notes["duration"])
+    return piece.onset_seconds, piece.tempo.to_seconds(
+        piece.notes["onset"] + piece.notes["duration"]
+    )
 
 
 def chord_tolerance(piece: Piece) -> float:
@@ -271,10 +335,11 @@ def chord_tolerance(piece: Piece) -> float:
 
 
 def skyline(piece: Piece, among: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """The highest note of each onset, as a mask over ``piece.notes``, without notes under a higher one that sounds on.
+    """The highest note of each onset, as a mask over ``piece.notes``, without notes under a higher
+    one that sounds on.
 
-    ``among`` restricts it to some of the notes. A note is under another where the other began earlier, is higher, and
-    sounds for longer than this note does.
+    ``among`` restricts it to some of the notes. A note is under another where the other began
+    earlier, is higher, and sounds for longer than this note does.
     """
     mask = np.zeros(len(piece.notes), dtype=bool)
     index = np.arange(len(piece.notes)) if among is None else np.flatnonzero(among)
@@ -298,10 +363,11 @@ def is_line(
     end: NDArray[np.float64],
     share: float = 1.0,
 ) -> bool:
-    """Whether the masked notes are one line: (nearly) no two on an onset, (nearly) none held over the next.
+    """Whether the masked notes are one line: (nearly) no two on an onset, (nearly) none held over
+    the next.
 
-    ``share`` is the least share of notes that must be alone on their onset. Legato overlaps of up to half a note are
-    allowed, and one note in fifty may overlap more.
+    ``share`` is the least share of notes that must be alone on their onset. Legato overlaps of up
+    to half a note are allowed, and one note in fifty may overlap more.
     """
     keep = _once(piece, mask)
     start, stop = onset[keep], end[keep]
@@ -318,9 +384,11 @@ def is_line(
 
 
 def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
-    """The share of a piece's seconds in which a melody of it sounds or just breathes, and a sentence on its longest rest.
+    """The share of a piece's seconds in which a melody of it sounds or just breathes, and a
+    sentence on its longest rest.
 
-    There is one where the melody rests for :data:`LONG_SILENCE` or more while other notes are played.
+    There is one where the melody rests for :data:`LONG_SILENCE` or more while other notes are
+    played.
     """
     if not len(melody):
         return 0.0, []
@@ -338,11 +406,15 @@ def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
         return share, []
     minutes, seconds = divmod(int(froms[longest]), 60)
     there = f"for {rests[longest]:.0f} s from {minutes}:{seconds:02d} on"
-    return share, [f"the melody rests {there}, where other notes are played; --melody-track takes another part"]
+    return share, [
+        f"the melody rests {there}, where other notes are played; --melody-track takes another part"
+    ]
 
 
 def monophonic(notes: NoteTable) -> NoteTable:
-    """Notes cut where the next one begins; of several on one onset the highest stays. Positions stay to the bit."""
+    """Notes cut where the next one begins; of several on one onset the highest stays. Positions
+    stay to the bit.
+    """
     if not len(notes):
         return notes.copy()
     last = np.append(np.diff(notes["onset"]) > 0, True)
@@ -352,10 +424,14 @@ def monophonic(notes: NoteTable) -> NoteTable:
 
 
 def distinct(notes: NoteTable) -> NDArray[np.bool_]:
-    """A mask over a sorted note table that leaves out copies at the same onset and pitch; the longest copy stays."""
+    """A mask over a sorted note table that leaves out copies at the same onset and pitch; the
+    longest copy stays.
+    """
     if not len(notes):
         return np.zeros(0, dtype=bool)
-    return np.append((np.diff(notes["onset"]) > 0) | (np.diff(notes["pitch"].astype(int)) != 0), True)
+    return np.append(
+        (np.diff(notes["onset"]) > 0) | (np.diff(notes["pitch"].astype(int)) != 0), True
+    )
 
 
 def _part(piece: Piece, part: int) -> NDArray[np.bool_]:
@@ -363,13 +439,17 @@ def _part(piece: Piece, part: int) -> NDArray[np.bool_]:
 
 
 def _top_part(piece: Piece, onset: NDArray[np.float64], end: NDArray[np.float64]) -> int | None:
-    """The highest part of a score for several voices; None where the parts aren't voices, each a line.
+    """The highest part of a score for several voices; None where the parts aren't voices, each a
+    line.
 
-    A part that sounds for less than half as long as another one is no melody for the whole piece, however high it is.
+    A part that sounds for less than half as long as another one is no melody for the whole piece,
+    however high it is.
     """
     if piece.feel != "score":
         return None
-    parts = {part: mask for part in range(len(piece.parts)) if (mask := _part(piece, part)).sum() >= 4}
+    parts = {
+        part: mask for part in range(len(piece.parts)) if (mask := _part(piece, part)).sum() >= 4
+    }
     if len(parts) < 2 or not all(_is_tune(piece, mask, onset, end) for mask in parts.values()):
         return None
     sounding = {part: float(piece.notes["duration"][mask].sum()) for part, mask in parts.items()}

@@ -1,13 +1,16 @@
-"""The search for the melody among merged notes: a score for each note, then the best line through them.
+"""The search for the melody among merged notes: a score for each note, then the best line through
+them.
 
-Method: two small networks say how much each note looks like melody (log-odds); the second also knows where, by the
-first, the melody lies around the note. Dynamic programming then finds the line with the most points that leaps
-little; wherever no note is worth it, the line rests. The line takes after the skyline (A. Uitdenbogerd and J. Zobel,
-"Melodic matching techniques for large music databases", ACM Multimedia 1999) and after melody extraction as a
-classification of notes (F. Simonetta et al., "A convolutional approach to melody line identification in symbolic
-scores", ISMIR 2019).
+Method: two small networks say how much each note looks like melody (log-odds); the second also
+knows where, by the first, the melody lies around the note. Dynamic programming then finds the line
+with the most points that leaps little; wherever no note is worth it, the line rests. The line takes
+after the skyline (A. Uitdenbogerd and J. Zobel, "Melodic matching techniques for large music
+databases", ACM Multimedia 1999) and after melody extraction as a classification of notes (F.
+Simonetta et al., "A convolutional approach to melody line identification in symbolic scores", ISMIR
+2019).
 
-The networks' weights are in ``assets/melody.json``; ``benchmarks/melody_fit.py`` made them and tells from what.
+The networks' weights are in ``assets/melody.json``; ``benchmarks/melody_fit.py`` made them and
+tells from what.
 """
 
 from __future__ import annotations
@@ -41,8 +44,9 @@ WARM = 16
 LONGEST = 2.0
 """Seconds that a note is held to sound for at most: a pedal holds some for far longer."""
 WORTH = 1.0
-"""Log-odds added to each note's score: how much the search prefers a note to a rest. It and the costs of leaps were
-chosen by F1 on the pieces of ``benchmarks/melody.py`` that the networks were fitted on."""
+"""Log-odds added to each note's score: how much the search prefers a note to a rest. It and the
+costs of leaps were chosen by F1 on the pieces of ``benchmarks/melody.py`` that the networks were
+fitted on."""
 LEAP = 0.05
 """Log-odds that a semitone's leap costs."""
 FAR = 0.05
@@ -61,13 +65,26 @@ FEATURES = (
         "below_loudest",
         "length",
     ),
-    *("seconds", "chord_size", "gap_above", "gap_below", "sounding_above", "covered", "step_before", "step_after"),
+    *(
+        "seconds",
+        "chord_size",
+        "gap_above",
+        "gap_below",
+        "sounding_above",
+        "covered",
+        "step_before",
+        "step_after",
+    ),
     *("wait_before", "wait_after"),
 )
 """What the first network sees, see :func:`features`."""
 CONTEXT_SECONDS = (2.0, 6.0, 20.0)
 CONTEXT = (
-    *(f"{name}_{seconds:g}" for seconds in CONTEXT_SECONDS for name in ("offset", "distance", "square")),
+    *(
+        f"{name}_{seconds:g}"
+        for seconds in CONTEXT_SECONDS
+        for name in ("offset", "distance", "square")
+    ),
     *("louder", "loudness_distance", "longer", "first_score", "behind_best", "best", "density"),
 )
 """What the second network sees on top, see :func:`context`."""
@@ -75,7 +92,9 @@ CONTEXT = (
 
 @dataclass(frozen=True)
 class Network:
-    """One hidden layer of rectified units on standardised inputs; gives log-odds. ``hidden`` is (inputs, units)."""
+    """One hidden layer of rectified units on standardised inputs; gives log-odds. ``hidden`` is
+    (inputs, units).
+    """
 
     mean: Floats
     scale: Floats
@@ -100,9 +119,13 @@ def networks() -> tuple[Network, Network]:
     Raises:
         ValueError: where the file was made for other features than this version computes.
     """
-    stored = json.loads(files("styletransfer").joinpath("assets/melody.json").read_text(encoding="utf-8"))
+    stored = json.loads(
+        files("styletransfer").joinpath("assets/melody.json").read_text(encoding="utf-8")
+    )
     if tuple(stored["features"]) != FEATURES or tuple(stored["context"]) != CONTEXT:
-        raise ValueError("assets/melody.json was made for other features: run benchmarks/melody_fit.py")
+        raise ValueError(
+            "assets/melody.json was made for other features: run benchmarks/melody_fit.py"
+        )
     return _network(stored["first"]), _network(stored["second"])
 
 
@@ -126,10 +149,14 @@ def chords(onset: Floats, tolerance: float) -> Ints:
 
 
 def covered_by_higher(onset: Floats, end: Floats, pitch: Ints) -> NDArray[np.bool_]:
-    """Whether an earlier, higher note of a line sounds on to each note's end or longer, (notes,)."""
+    """Whether an earlier, higher note of a line sounds on to each note's end or longer,
+    (notes,).
+    """
     covered = np.zeros(len(onset), dtype=bool)
     above: list[tuple[int, float]] = []
-    for index, (start, stop, height) in enumerate(zip(onset.tolist(), end.tolist(), pitch.tolist(), strict=True)):
+    for index, (start, stop, height) in enumerate(
+        zip(onset.tolist(), end.tolist(), pitch.tolist(), strict=True)
+    ):
         above = [(other, until) for other, until in above if until > start and other > height]
         covered[index] = any(until >= stop - 1e-9 for _, until in above)
         if not covered[index]:
@@ -155,7 +182,9 @@ class Window:
 
 
 def features(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Floats:
-    """What tells melody from accompaniment in a note and around it, (notes, FEATURES): octaves, log2 of seconds."""
+    """What tells melody from accompaniment in a note and around it, (notes, FEATURES): octaves,
+    log2 of seconds.
+    """
     n = len(notes)
     count = int(group[-1]) + 1
     pitch = notes["pitch"].astype(np.float64)
@@ -177,21 +206,47 @@ def features(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Float
     gap_above[order[1:]] = gap
     gap_below[order[:-1]] = gap
 
-    above = _sounding_above(notes["pitch"].astype(np.int64), group, time, np.minimum(end, onset + LONGEST))
+    above = _sounding_above(
+        notes["pitch"].astype(np.int64), group, time, np.minimum(end, onset + LONGEST)
+    )
     step_before, step_after = _steps(notes["pitch"].astype(np.int64), group)
-    wait = np.log2(np.clip(np.diff(time, prepend=time[0] - 1.0, append=time[-1] + 1.0), 0.03, LONGEST))
+    wait = np.log2(
+        np.clip(np.diff(time, prepend=time[0] - 1.0, append=time[-1] + 1.0), 0.03, LONGEST)
+    )
     columns = (
-        *(depth == 0, np.minimum(depth, 4), (pitch - top[group]) / 12, envelope / 12, np.maximum(envelope, 0) / 12),
-        *((pitch - around.mean(pitch)) / 12, (pitch - 66) / 12, (velocity - around.mean(velocity)) / 20),
-        *((velocity - loudest[group]) / 20, length - around.mean(length), length, np.minimum(size[group], 5)),
-        *(np.minimum(gap_above, 13) / 12, np.minimum(gap_below, 13) / 12, np.minimum(above, 4), above > 0),
+        *(
+            depth == 0,
+            np.minimum(depth, 4),
+            (pitch - top[group]) / 12,
+            envelope / 12,
+            np.maximum(envelope, 0) / 12,
+        ),
+        *(
+            (pitch - around.mean(pitch)) / 12,
+            (pitch - 66) / 12,
+            (velocity - around.mean(velocity)) / 20,
+        ),
+        *(
+            (velocity - loudest[group]) / 20,
+            length - around.mean(length),
+            length,
+            np.minimum(size[group], 5),
+        ),
+        *(
+            np.minimum(gap_above, 13) / 12,
+            np.minimum(gap_below, 13) / 12,
+            np.minimum(above, 4),
+            above > 0,
+        ),
         *(step_before / 12, step_after / 12, wait[:-1][group], wait[1:][group]),
     )
     return np.column_stack(columns).astype(np.float64)
 
 
 def context(notes: NoteTable, onset: Floats, end: Floats, group: Ints, score: Floats) -> Floats:
-    """How a note sits with the likely melody around it, (notes, CONTEXT); ``score`` (notes,) is the first network's."""
+    """How a note sits with the likely melody around it, (notes, CONTEXT); ``score`` (notes,) is the
+    first network's.
+    """
     pitch = notes["pitch"].astype(np.float64) / 12
     velocity = notes["velocity"].astype(np.float64) / 20
     length = np.log2(np.clip(end - onset, 0.03, LONGEST))
@@ -218,11 +273,17 @@ def note_scores(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Fl
 
 
 def best_line(
-    notes: NoteTable, onset: Floats, end: Floats, tolerance: float, longest_rest: float | None = None
+    notes: NoteTable,
+    onset: Floats,
+    end: Floats,
+    tolerance: float,
+    longest_rest: float | None = None,
 ) -> NDArray[np.bool_]:
-    """The melody as a mask over notes that are sorted by onset; at most one note of each chord. Times in seconds.
+    """The melody as a mask over notes that are sorted by onset; at most one note of each chord.
+    Times in seconds.
 
-    ``longest_rest`` is how long the line may rest, roughly, while other notes sound; None is for as long as it likes.
+    ``longest_rest`` is how long the line may rest, roughly, while other notes sound; None is for as
+    long as it likes.
     """
     mask = np.zeros(len(notes), dtype=bool)
     if len(notes):
@@ -235,7 +296,9 @@ def best_line(
 
 
 def lift(score: Floats, onset: Floats, seconds: float) -> Floats:
-    """What to add to scores, (notes,), so that the best note within about ``seconds`` has at least ``SURE``."""
+    """What to add to scores, (notes,), so that the best note within about ``seconds`` has at least
+    ``SURE``.
+    """
     slot = np.floor((onset - onset[0]) / (seconds / 2)).astype(np.int64)
     best = np.full(int(slot[-1]) + 3, -np.inf)
     np.maximum.at(best, slot + 1, score)
@@ -246,9 +309,10 @@ def lift(score: Floats, onset: Floats, seconds: float) -> Floats:
 def search(group: Ints, score: Floats, pitch: Ints) -> Ints:
     """The notes of the best line by dynamic programming, ascending; at most one of each chord.
 
-    A line gains its notes' scores and pays for leaps. The state is the line's last note; the best ``STATES`` are kept.
-    The music is cut into strands that are searched side by side, so that Python's loop is over the steps of a strand;
-    each begins ``WARM`` chords early and ends as many late, where what it finds is left to its neighbours.
+    A line gains its notes' scores and pays for leaps. The state is the line's last note; the best
+    ``STATES`` are kept. The music is cut into strands that are searched side by side, so that
+    Python's loop is over the steps of a strand; each begins ``WARM`` chords early and ends as many
+    late, where what it finds is left to its neighbours.
     """
     order = np.lexsort((-score, group))
     ordered = group[order]
@@ -265,7 +329,9 @@ def search(group: Ints, score: Floats, pitch: Ints) -> Ints:
     strands = -(-count // CHUNK)
     steps = CHUNK + 2 * WARM
     chord = np.arange(-WARM, CHUNK + WARM)[:, None] + np.arange(strands) * CHUNK
-    which = table[np.where((chord < 0) | (chord >= count), count, chord)]  # (steps, strands, candidates)
+    which = table[
+        np.where((chord < 0) | (chord >= count), count, chord)
+    ]  # (steps, strands, candidates)
     gain = np.where(which >= 0, score[which], -np.inf)
     height = pitch[which]
 
@@ -281,7 +347,9 @@ def search(group: Ints, score: Floats, pitch: Ints) -> Ints:
     parents = np.zeros((steps, strands, STATES), dtype=np.int64)
     taken = np.full((steps, strands, STATES), -1, dtype=np.int64)
     for step in range(steps):
-        reach = total[:, None, :STATES] - cost.take(np.abs(height[step, :, :, None] - last[:, None, :STATES]))
+        reach = total[:, None, :STATES] - cost.take(
+            np.abs(height[step, :, :, None] - last[:, None, :STATES])
+        )
         origin[:, STATES:] = reach.argmax(axis=2)
         np.add(reach.max(axis=2), gain[step], out=total[:, STATES:])
         last[:, STATES:] = height[step]
@@ -302,7 +370,9 @@ def search(group: Ints, score: Floats, pitch: Ints) -> Ints:
 
 
 def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floats:
-    """How many higher notes of earlier chords sound on at each note's onset, (notes,); ``time`` (chords,) of chords."""
+    """How many higher notes of earlier chords sound on at each note's onset, (notes,); ``time``
+    (chords,) of chords.
+    """
     count = len(time)
     until = np.clip(np.searchsorted(time, end - 0.03), group + 1, count)
     low, high = int(pitch.min()), int(pitch.max())
@@ -314,7 +384,9 @@ def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floa
 
 
 def _steps(pitch: Ints, group: Ints) -> tuple[Floats, Floats]:
-    """Semitones, at most 12, to the nearest note of the chord before and of the chord after, (notes,) each."""
+    """Semitones, at most 12, to the nearest note of the chord before and of the chord after,
+    (notes,) each.
+    """
     place = group * 512 + pitch + 128
     ordered = np.concatenate([[-(10**6)], np.sort(place), [10**12]])
     nearest = []

@@ -1,8 +1,10 @@
-"""n-grams of notes: the sequence of a piece, and the hashes of its 12-note runs that tell music apart.
+"""n-grams of notes: the sequence of a piece, and the hashes of its 12-note runs that tell music
+apart.
 
-A piece is the sequence of its pitches in onset order, chords sorted from the bass up. Notes are a chord where each begins at
-most ``TOLERANCE`` after the one before (why so much: :mod:`styletransfer.data.fingerprint`). Of its n-grams, the runs of 12
-notes with at least 6 distinct pitches are *seeds*: others (trills, repeated chords) can't tell music apart.
+A piece is the sequence of its pitches in onset order, chords sorted from the bass up. Notes are a
+chord where each begins at most ``TOLERANCE`` after the one before (why so much:
+:mod:`styletransfer.data.fingerprint`). Of its n-grams, the runs of 12 notes with at least 6
+distinct pitches are *seeds*: others (trills, repeated chords) can't tell music apart.
 """
 
 from __future__ import annotations
@@ -39,14 +41,19 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class NoteSequence:
-    """The notes of a piece in the order of its n-grams: ``pitch`` (notes,) and ``melody`` (notes,), whether it is given."""
+    """The notes of a piece in the order of its n-grams: ``pitch`` (notes,) and ``melody`` (notes,),
+    whether it is given.
+    """
 
     pitch: NDArray[np.uint8]
     melody: NDArray[np.bool_]
 
 
 def sequence(
-    onset: NDArray[np.floating], pitch: NDArray[np.integer], feel: Feel, melody: NDArray[np.bool_] | None = None
+    onset: NDArray[np.floating],
+    pitch: NDArray[np.integer],
+    feel: Feel,
+    melody: NDArray[np.bool_] | None = None,
 ) -> NoteSequence:
     """The sequence of notes (notes,) in any order.
 
@@ -58,21 +65,30 @@ def sequence(
     """
     given = np.zeros(len(pitch), bool) if melody is None else melody
     order = np.argsort(onset, kind="stable")
-    chord = np.concatenate([[0], np.cumsum(np.diff(onset[order]) > TOLERANCE[feel])]) if len(order) else order
+    chord = (
+        np.concatenate([[0], np.cumsum(np.diff(onset[order]) > TOLERANCE[feel])])
+        if len(order)
+        else order
+    )
     order = order[np.lexsort((pitch[order], chord))]
     return NoteSequence(pitch[order].astype(np.uint8), given[order].astype(bool))
 
 
 def sequence_of(piece: Piece, *, given_melody: bool = True) -> NoteSequence:
-    """The sequence of a piece; ``given_melody`` says whether its marked melody is an input melody, to be excluded."""
+    """The sequence of a piece; ``given_melody`` says whether its marked melody is an input melody,
+    to be excluded.
+    """
     onset = piece.onset_seconds if piece.feel == "performance" else piece.notes["onset"]
-    return sequence(onset, piece.notes["pitch"], piece.feel, piece.notes["melody"] if given_melody else None)
+    return sequence(
+        onset, piece.notes["pitch"], piece.feel, piece.notes["melody"] if given_melody else None
+    )
 
 
 def accompaniment_of(piece: Piece) -> NoteSequence:
     """The sequence of a piece without its melody, for an index of accompaniments.
 
-    A figure that was copied under another melody shares no n-gram of all notes with its source, but one of these.
+    A figure that was copied under another melody shares no n-gram of all notes with its source, but
+    one of these.
     """
     return sequence_of(piece.with_notes(piece.notes[~piece.notes["melody"]]), given_melody=False)
 
@@ -102,13 +118,16 @@ def window_hashes(pitch: NDArray[np.uint8], mode: Mode) -> NDArray[np.uint64]:
         return np.zeros(0, np.uint64)
     if mode == "exact":
         return _hashes(pitch, N)
-    return _hashes(pitch[1:] - pitch[:-1], N - 1)  # modulo 256: unsigned, but each interval is another number
+    return _hashes(
+        pitch[1:] - pitch[:-1], N - 1
+    )  # modulo 256: unsigned, but each interval is another number
 
 
 def _hashes(values: NDArray[np.uint8], n: int) -> NDArray[np.uint64]:
     """Polynomial hashes modulo 2**64 of all windows of n, (windows,): the same for the same values.
 
-    Each value stands for a random number. Chunks keep the memory small; their windows overlap by n - 1.
+    Each value stands for a random number. Chunks keep the memory small; their windows overlap by n
+    - 1.
     """
     power = np.array([pow(_BASE, k, 2**64) for k in range(n)], np.uint64)
     result = np.empty(len(values) - n + 1, np.uint64)
@@ -130,7 +149,9 @@ def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     count = np.zeros(windows, np.int64)
     for half in (0, 1):
-        union = np.where(pitch // 64 == half, np.uint64(1) << (pitch % 64).astype(np.uint64), np.uint64(0))
+        union = np.where(
+            pitch // 64 == half, np.uint64(1) << (pitch % 64).astype(np.uint64), np.uint64(0)
+        )
         width = 1
         while width < n:
             step = min(width, n - width)
@@ -140,10 +161,14 @@ def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
 
 
 def variety(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
-    """Distinct intervals from note to note in each window of n, (windows,): a scale in octaves has two or three."""
+    """Distinct intervals from note to note in each window of n, (windows,): a scale in octaves has
+    two or three.
+    """
     if len(pitch) < n:
         return np.zeros(0, np.int64)
-    intervals = np.sort(np.lib.stride_tricks.sliding_window_view(pitch[1:] - pitch[:-1], n - 1), axis=1)
+    intervals = np.sort(
+        np.lib.stride_tricks.sliding_window_view(pitch[1:] - pitch[:-1], n - 1), axis=1
+    )
     return np.asarray(1 + np.count_nonzero(intervals[:, 1:] != intervals[:, :-1], axis=1), np.int64)
 
 

@@ -1,8 +1,9 @@
 """The note table: the one form of music that everything else works on.
 
-A piece is a numpy structured array of notes with the tempo map and the bars beside it. Time is counted in **quarters**
-(quarter notes, as in a MIDI file: ticks divided by ticks per quarter); ``Piece.seconds`` converts through the tempo
-map. A performance without a beat grid has quarters too, but they mean nothing there: only its seconds do.
+A piece is a numpy structured array of notes with the tempo map and the bars beside it. Time is
+counted in **quarters** (quarter notes, as in a MIDI file: ticks divided by ticks per quarter);
+``Piece.seconds`` converts through the tempo map. A performance without a beat grid has quarters
+too, but they mean nothing there: only its seconds do.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ BarTable = NDArray[np.void]
 class TempoMap:
     """Tempo changes, as piecewise constant seconds a quarter.
 
-    ``quarters`` (n,) are the positions of the changes, ascending, the first at 0; ``seconds_per_quarter`` (n,) their
-    values.
+    ``quarters`` (n,) are the positions of the changes, ascending, the first at 0;
+    ``seconds_per_quarter`` (n,) their values.
     """
 
     quarters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
@@ -60,7 +61,11 @@ class TempoMap:
     def __post_init__(self) -> None:
         if len(self.quarters) != len(self.seconds_per_quarter) or not len(self.quarters):
             raise ValueError("a tempo map needs as many positions as tempos, at least one")
-        if self.quarters[0] != 0 or (np.diff(self.quarters) <= 0).any() or (self.seconds_per_quarter <= 0).any():
+        if (
+            self.quarters[0] != 0
+            or (np.diff(self.quarters) <= 0).any()
+            or (self.seconds_per_quarter <= 0).any()
+        ):
             raise ValueError("a tempo map starts at 0, ascends, and has positive tempos")
 
     @property
@@ -90,14 +95,16 @@ class TempoMap:
 class Piece:
     """Music as a note table, with its tempo map, bars and the names of its parts.
 
-    ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype ``BAR_DTYPE``, one row a bar, without
-    gaps, covering every note, for music with beats; it is empty for a performance. ``feel`` says which of the two it is.
-    ``ticks_per_quarter`` is the resolution of the file that it came from (positions are multiples of it exactly), ``parts``
-    the names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a notated input carries,
-    ``chords`` its chord symbols, each (quarter from which it holds, symbol), ``pedals`` the quarters at
-    which the sustain pedal goes down and comes up (a performance that was read has none: its notes last as long as the pedal
-    holds them), ``remarks`` sentences that its reader wants the user to see ("2 drum tracks were left out"), and ``sung`` the
-    parts that carry words.
+    ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype
+    ``BAR_DTYPE``, one row a bar, without gaps, covering every note, for music with beats; it is
+    empty for a performance. ``feel`` says which of the two it is. ``ticks_per_quarter`` is the
+    resolution of the file that it came from (positions are multiples of it exactly), ``parts`` the
+    names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a
+    notated input carries, ``chords`` its chord symbols, each (quarter from which it holds, symbol),
+    ``pedals`` the quarters at which the sustain pedal goes down and comes up (a performance that
+    was read has none: its notes last as long as the pedal holds them), ``remarks`` sentences that
+    its reader wants the user to see ("2 drum tracks were left out"), and ``sung`` the parts that
+    carry words.
     """
 
     notes: NoteTable
@@ -126,7 +133,9 @@ class Piece:
     @property
     def duration_seconds(self) -> NDArray[np.float64]:
         """Durations of the notes in seconds, (notes,)."""
-        return self.tempo.to_seconds(self.notes["onset"] + self.notes["duration"]) - self.onset_seconds
+        return (
+            self.tempo.to_seconds(self.notes["onset"] + self.notes["duration"]) - self.onset_seconds
+        )
 
     @property
     def length_seconds(self) -> float:
@@ -191,17 +200,21 @@ def beat_of(numerator: int, denominator: int) -> float:
 
 
 def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTable:
-    """Bars from time signatures, each (quarter, numerator, denominator), up to at least ``end`` quarters.
+    """Bars from time signatures, each (quarter, numerator, denominator), up to at least ``end``
+    quarters.
 
-    The last signature has a bar even where the music ends before it, so that bars written to a file and read again
-    stay. Bars before a change of metre that doesn't fall on a bar line are cut short there. A first signature that
-    lasts exactly one bar shorter than the bars of the one after it (1/4 and then 3/4) is a pick-up: its bar is laid at
-    the *end* of a full bar of the metre to come, so that it starts before 0. A bar that a file has rounded to less than
-    :data:`INEXACT` short of its metre isn't one.
+    The last signature has a bar even where the music ends before it, so that bars written to a file
+    and read again stay. Bars before a change of metre that doesn't fall on a bar line are cut short
+    there. A first signature that lasts exactly one bar shorter than the bars of the one after it
+    (1/4 and then 3/4) is a pick-up: its bar is laid at the *end* of a full bar of the metre to
+    come, so that it starts before 0. A bar that a file has rounded to less than :data:`INEXACT`
+    short of its metre isn't one.
     """
     if any(numerator < 1 or denominator < 1 for _, numerator, denominator in time_signatures):
         raise ValueError("a time signature needs a positive numerator and denominator")
-    by_position = {position: (position, top, bottom) for position, top, bottom in time_signatures}  # the last one wins
+    by_position = {
+        position: (position, top, bottom) for position, top, bottom in time_signatures
+    }  # the last one wins
     changes = [by_position[position] for position in sorted(by_position)] or [(0.0, 4, 4)]
     if changes[0][0] > 0:
         changes = [(0.0, changes[0][1], changes[0][2]), *changes]
@@ -212,7 +225,12 @@ def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTab
         position = start
         while position < stop - 1e-6:
             rows.append(
-                (position, min(length, stop - position) if index + 1 < len(changes) else length, numerator, denominator)
+                (
+                    position,
+                    min(length, stop - position) if index + 1 < len(changes) else length,
+                    numerator,
+                    denominator,
+                )
             )
             position += length
     if len(changes) > 1 and changes[0][0] == 0:

@@ -1,4 +1,6 @@
-"""What parts are called: the names of melodies and singers in many languages, and in the encodings of old files."""
+"""What parts are called: the names of melodies and singers in many languages, and in the encodings
+of old files.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import re
 import unicodedata
 
 _ENCODINGS = ("shift_jis", "gb18030", "big5", "euc_kr", "cp1251", "cp1253", "cp1250", "cp1252")
-"""Tried in this order where a name is not UTF-8; one in which it names a melody is believed first."""
+"""Tried in this order where a name is not UTF-8; one in which it names a melody is believed
+first.
+"""
 
 _UNDIVIDED = str.maketrans("łøđ\u0131", "lodi")
 """Letters that Unicode doesn't part from their strokes and dots."""
@@ -15,13 +19,18 @@ _UNDIVIDED = str.maketrans("łøđ\u0131", "lodi")
 def plain(name: str) -> str:
     """A name in small letters and without accents."""
     spread = unicodedata.normalize("NFKD", name.casefold().translate(_UNDIVIDED))
-    return unicodedata.normalize("NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00"))
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00")
+    )
 
 
 def _any(words: str, parts: str = "") -> re.Pattern[str]:
     """A pattern for whole words, and for parts of words, as in scripts that don't part them."""
     whole = "|".join(plain(words).split())
-    return re.compile(rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])" + (f"|{'|'.join(plain(parts).split())}" if parts else ""))
+    return re.compile(
+        rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])"
+        + (f"|{'|'.join(plain(parts).split())}" if parts else "")
+    )
 
 
 MELODY_NAMES = (
@@ -52,8 +61,12 @@ NOT_MELODY_NAMES = _any(
     "backing background backup back(?=\\s|$) bkg harmon accomp acomp begleit akkomp synth "
     "хор\\b コーラス 伴奏 和声 合唱 코러스",  # noqa: RUF001
 )
-RIGHT_HAND_NAMES = _any("right r\\.?\\s?h rechte droite destra derecha treble upper dx", "правая 右手 오른손")
-LEFT_HAND_NAMES = _any("left l\\.?\\s?h linke gauche sinistra izquierda lower sx", "левая 左手 왼손")
+RIGHT_HAND_NAMES = _any(
+    "right r\\.?\\s?h rechte droite destra derecha treble upper dx", "правая 右手 오른손"
+)
+LEFT_HAND_NAMES = _any(
+    "left l\\.?\\s?h linke gauche sinistra izquierda lower sx", "левая 左手 왼손"
+)
 KEYBOARD_NAMES = _any(
     "keys? keyboards? cembalo clavecin clavicembalo epiano e\\.?\\s?piano rhodes celesta",
     "piano klavi clavi organ orgue orgel harpsichord fortepian пиано фортепиано орган ピアノ オルガン 钢琴 鋼琴 피아노",
@@ -61,7 +74,9 @@ KEYBOARD_NAMES = _any(
 
 
 def rank(name: str) -> int | None:
-    """How surely a part of that name is the melody: 0 the surest; None where the name doesn't say that it is."""
+    """How surely a part of that name is the melody: 0 the surest; None where the name doesn't say
+    that it is.
+    """
     text = plain(name)
     if NOT_MELODY_NAMES.search(text):
         return None

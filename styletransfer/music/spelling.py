@@ -1,9 +1,11 @@
-"""Which name a pitch has on the page: C sharp or D flat, by the key signature, the notes around it and where it leads.
+"""Which name a pitch has on the page: C sharp or D flat, by the key signature, the notes around it
+and where it leads.
 
-Names lie on the line of fifths, ... B flat -2, F -1, C 0, G 1, D 2 ... F sharp 6 ..., so that those of one pitch are 12
-apart. A key's notes lie close together there; a note takes the name that is nearest to the centre of its surroundings, and
-a semitone to the next note is rather written as two letters (C sharp, D) than as one (D flat, D). The centre is as in
-D. Temperley, *The Cognition of Basic Musical Structures* (MIT Press 2001), chapter 5, with the key signature added to it.
+Names lie on the line of fifths, ... B flat -2, F -1, C 0, G 1, D 2 ... F sharp 6 ..., so that those
+of one pitch are 12 apart. A key's notes lie close together there; a note takes the name that is
+nearest to the centre of its surroundings, and a semitone to the next note is rather written as two
+letters (C sharp, D) than as one (D flat, D). The centre is as in D. Temperley, *The Cognition of
+Basic Musical Structures* (MIT Press 2001), chapter 5, with the key signature added to it.
 """
 
 from __future__ import annotations
@@ -15,54 +17,78 @@ from styletransfer.music.notes import NoteTable
 
 LETTERS = "FCGDAEB"
 CENTRE_OF_MAJOR, CENTRE_OF_MINOR = 2.5, 3.0
-"""Where a key's centre lies, in fifths above its signature: between D and A in C major; minor has its leading tone to the
-sharp side. With these, 99.7 % of 30,643 notes of Bach and Mozart in music21's corpus get the name that they are printed
-with, and 96 % of those outside the key signature (94 % with a centre of 2)."""
+"""Where a key's centre lies, in fifths above its signature: between D and A in C major; minor has
+its leading tone to the sharp side. With these, 99.7 % of 30,643 notes of Bach and Mozart in
+music21's corpus get the name that they are printed with, and 96 % of those outside the key
+signature (94 % with a centre of 2)."""
 KEY_WEIGHT = 8.0
 """Notes that the key signature counts for, against those within ``REACH`` quarters."""
 REACH = 2.0
 LEADING = 3.0
 """Fifths by which a name that makes a semitone of one letter is worse."""
 LOWEST, HIGHEST = -9, 15
-"""Names from B double flat to B double sharp would be -9 and 19; past F double sharp nobody wants to read them."""
+"""Names from B double flat to B double sharp would be -9 and 19; past F double sharp nobody wants
+to read them.
+"""
 
 
-def spell(notes: NoteTable, fifths: NDArray[np.int64], minor: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The name of each note as its place on the line of fifths, (notes,); see :func:`letter_and_alter`.
+def spell(
+    notes: NoteTable, fifths: NDArray[np.int64], minor: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The name of each note as its place on the line of fifths, (notes,); see
+    :func:`letter_and_alter`.
 
-    ``notes`` are sorted by onset; ``fifths`` and ``minor`` (notes,) are the key signature that holds at each of them.
+    ``notes`` are sorted by onset; ``fifths`` and ``minor`` (notes,) are the key signature that
+    holds at each of them.
     """
     if not len(notes):
         return np.zeros(0, np.int64)
     home = fifths + np.where(minor, CENTRE_OF_MINOR, CENTRE_OF_MAJOR)
     pitch, onset = notes["pitch"].astype(np.int64), notes["onset"].astype(float)
     leads = _leads(notes)
-    names = np.array([_nearest(p, centre) for p, centre in zip(pitch.tolist(), home.tolist(), strict=True)])
+    names = np.array(
+        [_nearest(p, centre) for p, centre in zip(pitch.tolist(), home.tolist(), strict=True)]
+    )
     low = np.searchsorted(onset, onset - REACH - 1e-6)
     high = np.searchsorted(onset, onset + REACH + 1e-6)
     for _ in range(2):
         total = np.concatenate([[0.0], np.cumsum(names)])
         centre = (total[high] - total[low] + KEY_WEIGHT * home) / (high - low + KEY_WEIGHT)
         names = np.array(
-            [_nearest(p, c, lead) for p, c, lead in zip(pitch.tolist(), centre.tolist(), leads.tolist(), strict=True)]
+            [
+                _nearest(p, c, lead)
+                for p, c, lead in zip(pitch.tolist(), centre.tolist(), leads.tolist(), strict=True)
+            ]
         )
     return names
 
 
 def letter_and_alter(name: int) -> tuple[str, int]:
-    """A place on the line of fifths as a letter and how many semitones it is raised: 6 is ("F", 1), -2 ("B", -1)."""
+    """A place on the line of fifths as a letter and how many semitones it is raised: 6 is ("F", 1),
+    -2 ("B", -1).
+    """
     return LETTERS[(name + 1) % 7], (name + 1) // 7
 
 
 def _nearest(pitch: int, centre: float, lead: int = 0) -> int:
-    """The name of a pitch that is nearest to a centre; ``lead`` is 1 where it rises by a semitone, -1 where it falls."""
+    """The name of a pitch that is nearest to a centre; ``lead`` is 1 where it rises by a semitone,
+    -1 where it falls.
+    """
     first = pitch * 7 % 12
     names = [name for name in range(first - 24, first + 25, 12) if LOWEST <= name <= HIGHEST]
-    return min(names, key=lambda name: (abs(name - centre) + LEADING * _stays_on_letter(name, lead, centre), name))
+    return min(
+        names,
+        key=lambda name: (
+            abs(name - centre) + LEADING * _stays_on_letter(name, lead, centre),
+            name,
+        ),
+    )
 
 
 def _stays_on_letter(name: int, lead: int, centre: float) -> bool:
-    """Whether the semitone that follows is one letter, if its goal is named as the centre wants it."""
+    """Whether the semitone that follows is one letter, if its goal is named as the centre wants
+    it.
+    """
     if not lead:
         return False
     goal = _nearest(name * 7 % 12 + lead, centre)
@@ -70,7 +96,9 @@ def _stays_on_letter(name: int, lead: int, centre: float) -> bool:
 
 
 def _leads(notes: NoteTable) -> NDArray[np.int64]:
-    """(notes,) 1 where the next onset within a quarter has the semitone above, -1 the one below, 0 neither or both."""
+    """(notes,) 1 where the next onset within a quarter has the semitone above, -1 the one below, 0
+    neither or both.
+    """
     onsets, group = np.unique(notes["onset"], return_inverse=True)
     pitches = [set(notes["pitch"][group == index].tolist()) for index in range(len(onsets))]
     found = np.zeros(len(notes), np.int64)

@@ -12,7 +12,9 @@ from styletransfer.transfer.result import Result
 
 @dataclass(frozen=True)
 class Music(Result):
-    """An arrangement, with its report, that can be written to files of every kind and that a notebook plays."""
+    """An arrangement, with its report, that can be written to files of every kind and that a
+    notebook plays.
+    """
 
     @classmethod
     def of(cls, result: Result) -> Music:
@@ -27,7 +29,9 @@ class Music(Result):
         soundfont: str | Path | None = None,
         symbols: bool = False,
     ) -> Path:
-        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see :mod:`styletransfer.outputs.save`."""
+        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see
+        :mod:`styletransfer.outputs.save`.
+        """
         return save(self, path, force, soundfont, symbols)
 
     def _repr_html_(self) -> str:

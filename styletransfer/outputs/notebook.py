@@ -19,13 +19,17 @@ SOUND_SECONDS = 180
 
 
 def html_of(result: Result) -> str:
-    """The display as HTML without scripts or links. It never raises: what can't be shown is left out, with the reason."""
+    """The display as HTML without scripts or links. It never raises: what can't be shown is left
+    out, with the reason.
+    """
     parts = []
     for make in (_caption, _picture, _player):
         try:
             parts.append(make(result))
         except Exception as error:  # a display that fails would hide the result itself
-            parts.append(f"<div><small>{html.escape(str(error) or type(error).__name__)}</small></div>")
+            parts.append(
+                f"<div><small>{html.escape(str(error) or type(error).__name__)}</small></div>"
+            )
     return "".join(parts)
 
 
@@ -43,14 +47,22 @@ def _picture(result: Result) -> str:
 
 
 def _player(result: Result) -> str:
-    data, seconds = small_wave(play(midi_bytes(result.piece), find_soundfont(), result.title), SOUND_SECONDS)
-    cut = f"<div><small>the first {SOUND_SECONDS} s; save('song.wav') has all</small></div>" if seconds > SOUND_SECONDS else ""
+    data, seconds = small_wave(
+        play(midi_bytes(result.piece), find_soundfont(), result.title), SOUND_SECONDS
+    )
+    cut = (
+        f"<div><small>the first {SOUND_SECONDS} s; save('song.wav') has all</small></div>"
+        if seconds > SOUND_SECONDS
+        else ""
+    )
     sound = base64.b64encode(data).decode()
     return f'<div><audio controls src="data:audio/wav;base64,{sound}"></audio></div>{cut}'
 
 
 def small_wave(data: bytes, seconds: float) -> tuple[bytes, float]:
-    """A 16-bit WAV file's beginning as one channel at half the rate, a quarter of its size; and how many seconds it had."""
+    """A 16-bit WAV file's beginning as one channel at half the rate, a quarter of its size; and how
+    many seconds it had.
+    """
     from scipy.signal import resample_poly
 
     with wave.open(io.BytesIO(data)) as sound:

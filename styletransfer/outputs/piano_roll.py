@@ -24,10 +24,14 @@ LEGEND = ((MELODY, "melody"), (RIGHT_HAND, "right hand"), (LEFT_HAND, "left hand
 INK, PAPER, BLACK_KEYS, BAR_LINE, BEAT_LINE = "#2b2b33", "#ffffff", "#f3f3f6", "#b9b9c4", "#e3e3ea"
 MAX_ROWS = 8
 _BLACK = {1, 3, 6, 8, 10}
-_Spans = tuple[NDArray[np.float64], NDArray[np.float64]]  # starts and ends of the notes on the x axis, each (notes,)
+_Spans = tuple[
+    NDArray[np.float64], NDArray[np.float64]
+]  # starts and ends of the notes on the x axis, each (notes,)
 
 
-def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: bool = False) -> None:
+def plot_piano_roll(
+    piece: Piece, png_path: str | Path, title: str = "", force: bool = False
+) -> None:
     """Draw a piece as :func:`piano_roll` into a file.
 
     Raises:
@@ -40,8 +44,8 @@ def plot_piano_roll(piece: Piece, png_path: str | Path, title: str = "", force: 
 def piano_roll(piece: Piece, title: str = "") -> bytes:
     """A piece as a piano roll in rows, like systems of a score: the bytes of a PNG file.
 
-    Bars run across for a score, seconds for a performance. The melody has its own colour, the accompaniment one for
-    each hand; louder notes are stronger in colour.
+    Bars run across for a score, seconds for a performance. The melody has its own colour, the
+    accompaniment one for each hand; louder notes are stronger in colour.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -71,7 +75,9 @@ def piano_roll(piece: Piece, title: str = "") -> bytes:
         _draw_notes(axes, piece, spans, colours, edges[row], edges[row + 1])
     unit = "bars" if piece.feel == "score" else "seconds"
     top = 1 - 0.3 / height
-    figure.text(0.045, top, title, fontsize=15, weight="bold", color=INK, va="center", parse_math=False)
+    figure.text(
+        0.045, top, title, fontsize=15, weight="bold", color=INK, va="center", parse_math=False
+    )
     figure.text(0.98, 0.12 / height, unit, fontsize=8, color="#777783", ha="right", va="center")
     figure.legend(
         handles=[Patch(color=colour, label=label) for colour, label in LEGEND if colour in colours],
@@ -93,12 +99,17 @@ def piano_roll(piece: Piece, title: str = "") -> bytes:
 
 
 def _row_edges(piece: Piece, end: float) -> list[float]:
-    """The x positions at which rows begin and the last one ends: quarters on bar lines, or seconds."""
+    """The x positions at which rows begin and the last one ends: quarters on bar lines, or
+    seconds.
+    """
     if piece.feel == "performance":
         rows = int(np.clip(math.ceil(end / 24), 1, MAX_ROWS))
         width = max(math.ceil(end / rows), 1)
         return [float(width * row) for row in range(rows + 1)]
-    starts = [*piece.bars["start"].tolist(), float(piece.bars["start"][-1] + piece.bars["length"][-1])]
+    starts = [
+        *piece.bars["start"].tolist(),
+        float(piece.bars["start"][-1] + piece.bars["length"][-1]),
+    ]
     rows = int(np.clip(math.ceil((starts[-1] - starts[0]) / 34), 1, MAX_ROWS))
     step = math.ceil(len(piece.bars) / rows)
     return [*starts[:-1:step], starts[-1]]
@@ -126,9 +137,14 @@ def _draw_keys(axes: Axes, low: int, high: int) -> None:
     keys = [p for p in range(low, high + 1) if p % 12 in _BLACK]
     across = axes.get_yaxis_transform()  # x from 0 to 1 over the row
     shapes = [[(0, p - 0.5), (0, p + 0.5), (1, p + 0.5), (1, p - 0.5)] for p in keys]
-    axes.add_collection(PolyCollection(shapes, facecolors=BLACK_KEYS, linewidths=0, zorder=0, transform=across), autolim=False)
+    axes.add_collection(
+        PolyCollection(shapes, facecolors=BLACK_KEYS, linewidths=0, zorder=0, transform=across),
+        autolim=False,
+    )
     octaves = [p for p in range(low, high + 1) if p % 12 == 0]
-    axes.hlines([p - 0.5 for p in octaves], 0, 1, colors=BAR_LINE, linewidth=0.6, zorder=1, transform=across)
+    axes.hlines(
+        [p - 0.5 for p in octaves], 0, 1, colors=BAR_LINE, linewidth=0.6, zorder=1, transform=across
+    )
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     axes.tick_params(axis="both", length=0, labelsize=8, labelcolor=INK)
     for side in ("top", "right", "left", "bottom"):
@@ -136,7 +152,9 @@ def _draw_keys(axes: Axes, low: int, high: int) -> None:
 
 
 def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: float) -> None:
-    """Bar lines with their numbers, or seconds; every row has the same scale, so the last one may end early."""
+    """Bar lines with their numbers, or seconds; every row has the same scale, so the last one may
+    end early.
+    """
     axes.set_xlim(start, start + widest)
     if piece.feel == "performance":
         step = next(s for s in (1, 2, 5, 10, 20, 60, 120, 300, 1200) if widest / s <= 26)
@@ -144,7 +162,9 @@ def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: floa
         _lines(axes, ticks, BEAT_LINE, 0.7)
         axes.set_xticks(ticks, [f"{int(t) // 60}:{int(t) % 60:02d}" for t in ticks])
         return
-    inside = np.flatnonzero((piece.bars["start"] >= start - 1e-6) & (piece.bars["start"] < stop - 1e-6))
+    inside = np.flatnonzero(
+        (piece.bars["start"] >= start - 1e-6) & (piece.bars["start"] < stop - 1e-6)
+    )
     step = next(s for s in (1, 2, 4, 5, 10, 20, 50, 100, 10_000) if len(inside) / s <= 26)
     first_number = 0 if piece.bars["start"][0] < 0 else 1  # a pick-up is bar 0
     ticks, labels, beats = [], [], []
@@ -154,19 +174,38 @@ def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: floa
             ticks.append(float(bar["start"]))
             labels.append(str(index + first_number))
         if len(inside) <= 18:
-            beat = 1.5 if bar["denominator"] == 8 and bar["numerator"] % 3 == 0 else 4 / bar["denominator"]
-            beats += np.arange(bar["start"] + beat, bar["start"] + bar["length"] - 1e-6, beat).tolist()
+            beat = (
+                1.5
+                if bar["denominator"] == 8 and bar["numerator"] % 3 == 0
+                else 4 / bar["denominator"]
+            )
+            beats += np.arange(
+                bar["start"] + beat, bar["start"] + bar["length"] - 1e-6, beat
+            ).tolist()
     _lines(axes, beats, BEAT_LINE, 0.6)
     _lines(axes, [*piece.bars["start"][inside].tolist(), stop], BAR_LINE, 0.9 if step == 1 else 0.4)
     axes.set_xticks(ticks, labels, ha="left")
 
 
 def _lines(axes: Axes, positions: list[float], colour: str, width: float) -> None:
-    axes.vlines(positions, 0, 1, colors=colour, linewidth=width, zorder=1, transform=axes.get_xaxis_transform(), clip_on=False)
+    axes.vlines(
+        positions,
+        0,
+        1,
+        colors=colour,
+        linewidth=width,
+        zorder=1,
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+    )
 
 
-def _draw_notes(axes: Axes, piece: Piece, spans: _Spans, colours: list[str], start: float, stop: float) -> None:
-    """The notes of a row as bars; the melody lies on top. A note over the row's edge goes on in the next row."""
+def _draw_notes(
+    axes: Axes, piece: Piece, spans: _Spans, colours: list[str], start: float, stop: float
+) -> None:
+    """The notes of a row as bars; the melody lies on top. A note over the row's edge goes on in the
+    next row.
+    """
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 
@@ -175,13 +214,24 @@ def _draw_notes(axes: Axes, piece: Piece, spans: _Spans, colours: list[str], sta
     inside = inside[np.argsort(piece.notes["melody"][inside], kind="stable")]
     gap = (stop - start) * 0.0006  # repeated notes stay apart
     bottom, top = axes.get_ylim()
-    thickness = max(0.43, (top - bottom) * 0.0085)  # half a note's height; thicker than a key where keys are thin
+    thickness = max(
+        0.43, (top - bottom) * 0.0085
+    )  # half a note's height; thicker than a key where keys are thin
     shapes, faces = [], []
     for index in inside:
         pitch, velocity = int(piece.notes["pitch"][index]), int(piece.notes["velocity"][index])
         left = max(starts[index], start)
         right = max(min(ends[index], stop) - gap, left + 2 * gap)
         half = thickness * (1.15 if piece.notes["melody"][index] else 1.0)
-        shapes.append([(left, pitch - half), (left, pitch + half), (right, pitch + half), (right, pitch - half)])
+        shapes.append(
+            [
+                (left, pitch - half),
+                (left, pitch + half),
+                (right, pitch + half),
+                (right, pitch - half),
+            ]
+        )
         faces.append(to_rgba(colours[index], 0.5 + 0.5 * min(velocity, 100) / 100))
-    axes.add_collection(PolyCollection(shapes, facecolors=faces, edgecolors=PAPER, linewidths=0.3, zorder=3))
+    axes.add_collection(
+        PolyCollection(shapes, facecolors=faces, edgecolors=PAPER, linewidths=0.3, zorder=3)
+    )

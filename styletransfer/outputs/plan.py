@@ -1,4 +1,6 @@
-"""The files that a command writes: checked before the work, written after it, announced at the end."""
+"""The files that a command writes: checked before the work, written after it, announced at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.errors import InputError
-from styletransfer.files import MIDI_SUFFIXES, NO_SCORE, OTHER_SUFFIXES, check_suffix, check_writable, spare
+from styletransfer.files import (
+    MIDI_SUFFIXES,
+    NO_SCORE,
+    OTHER_SUFFIXES,
+    check_suffix,
+    check_writable,
+    spare,
+)
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
@@ -18,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is for the audio, ``symbols``
-    puts the harmony above the score.
+    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is
+    for the audio, ``symbols`` puts the harmony above the score.
 
-    ``every``: with more than 0, so many candidates get a MIDI file each, by their rank. ``with_sidecar``: whether a sidecar
-    is written beside the MIDI file.
+    ``every``: with more than 0, so many candidates get a MIDI file each, by their rank.
+    ``with_sidecar``: whether a sidecar is written beside the MIDI file.
     """
 
     midi: Path
@@ -44,7 +53,9 @@ class Outputs:
         """The MIDI files: song.mid, or song-1.mid and so on by rank."""
         suffix = self.midi.suffix if self.midi.suffix.lower() in MIDI_SUFFIXES else ""
         ranks = range(1, self.every + 1)
-        return [self.midi.with_name(f"{self._stem}-{rank}{suffix}") for rank in ranks] or [self.midi]
+        return [self.midi.with_name(f"{self._stem}-{rank}{suffix}") for rank in ranks] or [
+            self.midi
+        ]
 
     @property
     def sidecar(self) -> Path | None:
@@ -54,7 +65,11 @@ class Outputs:
     @property
     def paths(self) -> list[Path]:
         """All files that are written."""
-        return [path for path in (*self.midis, self.sidecar, self.audio, self.plot, self.score) if path is not None]
+        return [
+            path
+            for path in (*self.midis, self.sidecar, self.audio, self.plot, self.score)
+            if path is not None
+        ]
 
     @property
     def _stem(self) -> str:
@@ -67,8 +82,8 @@ class Outputs:
         return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot, score=score)
 
     def check(self, request: Request | None, given: Iterable[str | Path]) -> None:
-        """Refuse now what would fail later, or lose a file that was ``given`` to work with: unwritable places, existing
-        files, a missing soundfont, a score without beats.
+        """Refuse now what would fail later, or lose a file that was ``given`` to work with:
+        unwritable places, existing files, a missing soundfont, a score without beats.
 
         Raises:
             InputError: saying which.
@@ -76,13 +91,17 @@ class Outputs:
         if not self.midi.name:
             raise InputError(f"{self.midi}: it is no file name; name the file to write.")
         if self.midi.suffix.lower() in OTHER_SUFFIXES:
-            raise InputError(f"{self.midi}: -o names the MIDI file; what else is wanted, --audio, --plot and --score name.")
+            raise InputError(
+                f"{self.midi}: -o names the MIDI file; what else is wanted, --audio, --plot and --score name."
+            )
         spare(self.paths, given)
         places = [os.path.realpath(path) for path in self.paths]
         for path, place in zip(self.paths, places, strict=True):
             check_writable(path, self.force)
             if places.count(place) > 1:
-                raise InputError(f"{path}: two outputs would be written to it; give them different names.")
+                raise InputError(
+                    f"{path}: two outputs would be written to it; give them different names."
+                )
         for file, suffix in ((self.audio, ".wav"), (self.plot, ".png")):
             if file is not None:
                 check_suffix(file, suffix)
@@ -101,14 +120,18 @@ class Outputs:
             # Of an earlier output the sidecar tells; played, its notes lie beside the beats.
             feel = request.feel if request.bars is None else feel_of(request.song, request.feel)
             if request.bars is not None and feel == "performance":
-                raise InputError(f"{request.song}: its notes lie on no beats, so it cannot become a score; leave --score out.")
+                raise InputError(
+                    f"{request.song}: its notes lie on no beats, so it cannot become a score; leave --score out."
+                )
             check_score(self.score, request.song, "score" if feel == "played" else feel, self.force)
 
     def told(self, result: Result) -> dict[str, Any]:
         """What a report says of the files."""
         told: dict[str, Any] = {"output": str(self.midis[0])}
         if self.every:
-            told["outputs"] = [{"file": str(path), "candidate": k} for path, k in self._files(result)]
+            told["outputs"] = [
+                {"file": str(path), "candidate": k} for path, k in self._files(result)
+            ]
         return told | ({"sidecar": str(self.sidecar)} if self.sidecar else {})
 
     def write(self, result: Result, report: dict[str, Any] | None = None) -> None:
@@ -118,11 +141,15 @@ class Outputs:
 
         files = self._files(result)
         for path, k in files:
-            write_midi(result.candidates[k] if result.candidates else result.piece, path, force=self.force)
+            write_midi(
+                result.candidates[k] if result.candidates else result.piece, path, force=self.force
+            )
         if self.sidecar is not None:
             from styletransfer.transfer.sidecar import sidecar_of
 
-            data = sidecar_of(result, [(path.name, k) for path, k in files], report or result.report)
+            data = sidecar_of(
+                result, [(path.name, k) for path, k in files], report or result.report
+            )
             write_bytes(self.sidecar, data, self.force)
         if self.audio is not None or self.plot is not None:
             from styletransfer.outputs.piano_roll import plot_piano_roll
@@ -139,7 +166,11 @@ class Outputs:
 
     def announce(self, result: Result) -> None:
         """Print the names of all files; of several candidates their scores as well."""
-        scores = {path: result.report["candidates"][k]["total"] for path, k in self._files(result)} if self.every else {}
+        scores = (
+            {path: result.report["candidates"][k]["total"] for path, k in self._files(result)}
+            if self.every
+            else {}
+        )
         for path in self.paths:
             print(f"{path}  score {scores[path]:.3f}" if path in scores else path)
 

@@ -26,10 +26,14 @@ def _sound(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
 
 
 def _sidecar(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
-    return sidecar_of(result, [(path.with_suffix(".mid").name, result.report.get("candidate", 0))], result.report)
+    return sidecar_of(
+        result, [(path.with_suffix(".mid").name, result.report.get("candidate", 0))], result.report
+    )
 
 
-def _score(result: Result, path: Path, soundfont: str | Path | None, *, symbols: bool = False) -> bytes:
+def _score(
+    result: Result, path: Path, soundfont: str | Path | None, *, symbols: bool = False
+) -> bytes:
     from styletransfer.engraving.files import check_format, check_score, score_bytes
 
     if result.request is None:
@@ -37,8 +41,14 @@ def _score(result: Result, path: Path, soundfont: str | Path | None, *, symbols:
     check_format(path, force=True)
     piece = result.piece
     performed = piece.feel == "performance"  # over beats that the song alone tells
-    beats = check_score(path, result.request.song, result.request.feel, force=True) if performed else None
-    if piece.feel == "score" and result.report["feel"] == "performance":  # a page doesn't show how it is played
+    beats = (
+        check_score(path, result.request.song, result.request.feel, force=True)
+        if performed
+        else None
+    )
+    if (
+        piece.feel == "score" and result.report["feel"] == "performance"
+    ):  # a page doesn't show how it is played
         earlier = result.request.bars is not None  # whose song's own tempo nobody tells
         piece = notated(piece, None if earlier or result.melody is None else result.melody.tempo)
     bars = beats.bars if beats is not None and not len(piece.bars) else piece.bars
@@ -70,7 +80,9 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     ".svg": _score,
     ".pdf": _score,
 }
-"""The bytes of each kind of file: of a result, for a path, with a soundfont. A new kind is one more line."""
+"""The bytes of each kind of file: of a result, for a path, with a soundfont. A new kind is one more
+line.
+"""
 
 
 def save(
@@ -80,16 +92,16 @@ def save(
     soundfont: str | Path | None = None,
     symbols: bool = False,
 ) -> Path:
-    """Write a result as what the file's suffix says: ``.mid`` (or ``.midi``), ``.wav``, ``.png``, a score (``.musicxml``,
-    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With ``symbols``, a score has the
-    harmony as chord symbols above it.
+    """Write a result as what the file's suffix says: ``.mid`` (or ``.midi``), ``.wav``, ``.png``, a
+    score (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file
+    of that name. With ``symbols``, a score has the harmony as chord symbols above it.
 
     Returns:
         The path.
 
     Raises:
-        InputError: where the suffix isn't known, or no score's with ``symbols``, the file exists (without ``force``) or can't
-            be written, or no soundfont is found.
+        InputError: where the suffix isn't known, or no score's with ``symbols``, the file exists
+            (without ``force``) or can't be written, or no soundfont is found.
     """
     path = Path(path)
     writer = WRITERS.get(path.suffix.lower())

@@ -25,10 +25,14 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
         except ValueError:
             amount = 0.0
         if not 0 < amount <= LARGEST_WEIGHT:
-            raise InputError(f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3.")
+            raise InputError(
+                f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3."
+            )
         found.append((find_style(name), amount))
     if not found:
-        raise InputError("--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3.")
+        raise InputError(
+            "--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3."
+        )
     if len({(style.name, style.path, style.piece) for style, _ in found}) < len(found):
         raise InputError(f"--style {text}: a style is named twice.")
     total = sum(amount for _, amount in found)
@@ -47,17 +51,25 @@ def shown(text: str) -> str:
 
 
 def moved_to(text: str, folder: Path) -> str:
-    """The same style or blend, with pieces that aren't there any more named in a folder, if they are there."""
+    """The same style or blend, with pieces that aren't there any more named in a folder, if they
+    are there.
+    """
     found = []
     for name, weight in _parts(text):
         beside = folder / Path(name).name
-        own = str(beside) if is_piece(name) and not os.path.isfile(name) and beside.is_file() else name
+        own = (
+            str(beside)
+            if is_piece(name) and not os.path.isfile(name) and beside.is_file()
+            else name
+        )
         found.append(own if weight is None else f"{own}:{weight}")
     return ",".join(found)
 
 
 def with_absolute_folders(text: str) -> str:
-    """The same style or blend, with the folders and pieces in it named so that they are found from anywhere."""
+    """The same style or blend, with the folders and pieces in it named so that they are found from
+    anywhere.
+    """
     absolute = []
     for name, weight in _parts(text):
         path = os.path.abspath(name)
@@ -70,6 +82,8 @@ def _parts(text: str) -> list[tuple[str, str | None]]:
     """The names in a blend, and their weights as they are written, None where there is none."""
     parts: list[tuple[str, str | None]] = []
     for part in [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(","))):
-        name, colon, weight = (part, "", "") if os.path.exists(part) or is_piece(part) else part.rpartition(":")
+        name, colon, weight = (
+            (part, "", "") if os.path.exists(part) or is_piece(part) else part.rpartition(":")
+        )
         parts.append((name.strip() or part, weight if colon else None))
     return parts

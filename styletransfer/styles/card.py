@@ -20,7 +20,9 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 LARGEST = 10**12
 TOUCH = {"accompaniment": 127, "melody": 127, "spread": 127, "pedal": 1}
-"""What a card may say of how pianists play the style (:class:`styletransfer.styles.touch.Touch`), and the largest values."""
+"""What a card may say of how pianists play the style (:class:`styletransfer.styles.touch.Touch`),
+and the largest values.
+"""
 
 
 def _is_number(value: Any) -> bool:
@@ -37,7 +39,9 @@ CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fie
     "float": _is_number,
     "float | None": lambda value: value is None or _is_number(value),
     "Kind": lambda value: value in get_args(Kind),
-    "dict[str, float]": lambda value: isinstance(value, dict) and all(map(_is_touch, value.items())),
+    "dict[str, float]": lambda value: (
+        isinstance(value, dict) and all(map(_is_touch, value.items()))
+    ),
 }
 
 
@@ -45,12 +49,13 @@ CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fie
 class Card:
     """What is known of an adapter, as ``style.json`` holds it.
 
-    ``era`` and ``composer``: the control tokens it was trained under, by the names of :mod:`.tokens.controls`. ``pieces``,
-    ``minutes`` and ``notes`` of music it learnt from. ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces
-    under the base without a style, and under this one (None where nothing could be held out). ``base``: the weights it
-    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens. ``begun_as``: the style whose
-    adapter the training began with. ``touch``: how pianists play the style, by the names of :data:`TOUCH`; empty where it
-    learnt from no performances.
+    ``era`` and ``composer``: the control tokens it was trained under, by the names of
+    :mod:`.tokens.controls`. ``pieces``, ``minutes`` and ``notes`` of music it learnt from.
+    ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces under the base without a
+    style, and under this one (None where nothing could be held out). ``base``: the weights it
+    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens.
+    ``begun_as``: the style whose adapter the training began with. ``touch``: how pianists play the
+    style, by the names of :data:`TOUCH`; empty where it learnt from no performances.
     """
 
     name: str
@@ -75,8 +80,14 @@ class Card:
 
     def __post_init__(self) -> None:
         values = asdict(self)
-        wrong = [item.name for item in fields(self) if not CHECKS[str(item.type)](values[item.name])]
-        wrong += [name for name in ("era", "composer") if f"{name.upper()}_{values[name]}" not in SPECIAL_TOKENS]
+        wrong = [
+            item.name for item in fields(self) if not CHECKS[str(item.type)](values[item.name])
+        ]
+        wrong += [
+            name
+            for name in ("era", "composer")
+            if f"{name.upper()}_{values[name]}" not in SPECIAL_TOKENS
+        ]
         if wrong:
             told = dict.fromkeys(f"{name} is {values[name]!r:.60}" for name in wrong)
             raise ValueError(f"it can't be that {' and '.join(told)}")
@@ -84,7 +95,11 @@ class Card:
     @property
     def gain(self) -> float | None:
         """Bits per note that the style saves on held-out pieces."""
-        return None if self.base_bits is None or self.style_bits is None else self.base_bits - self.style_bits
+        return (
+            None
+            if self.base_bits is None or self.style_bits is None
+            else self.base_bits - self.style_bits
+        )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -92,8 +107,9 @@ class Card:
 
 @dataclass(frozen=True)
 class Style:
-    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its control tokens alone.
-    ``piece``: the file of the piece that is the style (:mod:`styletransfer.styles.example`)."""
+    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its
+    control tokens alone. ``piece``: the file of the piece that is the style
+    (:mod:`styletransfer.styles.example`)."""
 
     name: str
     kind: Kind

@@ -1,10 +1,11 @@
 """The styles that there are: shipped ones, a user's own, and adapters anywhere else.
 
-A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control tokens it was trained under.
-Shipped styles lie in ``assets/styles`` (where ``$STYLETRANSFER_WEIGHTS`` is set, in its folder ``styles``), a user's own in
-``~/.local/share/styletransfer/styles`` or in ``$STYLETRANSFER_HOME/styles``; there, the folder's name is the style's. Wherever
-a style's name is asked for, a folder, a Hub id (``owner/name``) or the file of a piece (``sonata.mid``) does as well. No torch
-here: a list of styles is instant.
+A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control
+tokens it was trained under. Shipped styles lie in ``assets/styles`` (where
+``$STYLETRANSFER_WEIGHTS`` is set, in its folder ``styles``), a user's own in
+``~/.local/share/styletransfer/styles`` or in ``$STYLETRANSFER_HOME/styles``; there, the folder's
+name is the style's. Wherever a style's name is asked for, a folder, a Hub id (``owner/name``) or
+the file of a piece (``sonata.mid``) does as well. No torch here: a list of styles is instant.
 """
 
 from __future__ import annotations
@@ -26,11 +27,19 @@ from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}  # of Windows
+DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
+}  # of Windows
 
 
 def all_styles() -> list[Style]:
-    """Shipped composers, eras and others, then the user's own, each by name. A folder that is no style is left out."""
+    """Shipped composers, eras and others, then the user's own, each by name. A folder that is no
+    style is left out.
+    """
     known = _package_styles()
     return [*known.values(), *(style for style in _read(home())[0] if style.name not in known)]
 
@@ -39,12 +48,17 @@ def left_out() -> list[str]:
     """Why folders among the user's styles are not in :func:`all_styles`, a sentence each."""
     styles, problems = _read(home())
     taken = [style.name for style in styles if style.name in _package_styles()]
-    return problems + [f"{home() / name}: a style of that name comes with the package; rename the folder." for name in taken]
+    return problems + [
+        f"{home() / name}: a style of that name comes with the package; rename the folder."
+        for name in taken
+    ]
 
 
 def _package_styles() -> dict[str, Style]:
     if not weights_folder().is_dir():
-        raise InputError(f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS names.")
+        raise InputError(
+            f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS names."
+        )
     known = {name: Style(name, "composer", era, name) for name, era in COMPOSER_ERAS.items()}
     known |= {era: Style(era, "era", era, UNKNOWN) for era in ERAS}
     known |= {style.name: style for style in _read(folders.shipped())[0]}
@@ -53,7 +67,9 @@ def _package_styles() -> dict[str, Style]:
 
 
 def _read(folder: Path) -> tuple[list[Style], list[str]]:
-    """The styles in a folder, by name, and what is wrong with others. Names that :data:`NAME` forbids aren't looked at."""
+    """The styles in a folder, by name, and what is wrong with others. Names that :data:`NAME`
+    forbids aren't looked at.
+    """
     styles, problems = [], []
     for path in sorted(folder.glob("*")):
         if _holds(folder, path.name):
@@ -75,12 +91,18 @@ def style_at(folder: Path) -> Style:
         InputError: where there is no adapter with a card, or the card can't be read.
     """
     if not all(os.path.isfile(folder / name) for name in (CARD, WEIGHTS, CONFIG)):
-        raise InputError(f"{folder}: not a style's folder; it needs {CARD}, {WEIGHTS} and {CONFIG}.")
+        raise InputError(
+            f"{folder}: not a style's folder; it needs {CARD}, {WEIGHTS} and {CONFIG}."
+        )
     try:
         data = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise ValueError("it is no JSON object")
-        needed = [item.name for item in fields(Card) if item.default is MISSING and item.default_factory is MISSING]
+        needed = [
+            item.name
+            for item in fields(Card)
+            if item.default is MISSING and item.default_factory is MISSING
+        ]
         missing = [name for name in needed if name not in data]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
@@ -95,12 +117,15 @@ def find_style(name: str) -> Style:
     """A style by its name, its folder, its Hub id, or a piece of that style by its file.
 
     Raises:
-        InputError: with the nearest name, where there is none; saying what is wrong, where its folder is damaged.
+        InputError: with the nearest name, where there is none; saying what is wrong, where its
+        folder is damaged.
     """
     if is_piece(name):
         return _example(Path(os.path.abspath(name)))
     styles = {style.name: style for style in all_styles()}
-    if _holds(folders.shipped(), name):  # a damaged one is reported, rather than replaced by the base's control tokens
+    if _holds(
+        folders.shipped(), name
+    ):  # a damaged one is reported, rather than replaced by the base's control tokens
         return style_at(folders.shipped() / name)
     if name in styles:
         return styles[name]
@@ -109,15 +134,21 @@ def find_style(name: str) -> Style:
     if os.path.isfile(Path(name) / CARD) or ("/" in name and os.path.isdir(name)):
         return style_at(Path(os.path.abspath(name)))
     if HUB_ID.fullmatch(name) and not os.path.exists(name):
-        return replace(style_at(_from_hub(name)), name=name.split("/")[1])  # its folder's name is a commit's hash
-    near = [] if "/" in name else get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
+        return replace(
+            style_at(_from_hub(name)), name=name.split("/")[1]
+        )  # its folder's name is a commit's hash
+    near = (
+        []
+        if "/" in name
+        else get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
+    )
     hint = f"; did you mean {near[0]}?" if near else "."
     raise InputError(f"{name}: there is no such style{hint} The styles are {', '.join(styles)}.")
 
 
 def is_piece(name: str) -> bool:
-    """Whether a style's name is that of a file of music: by its suffix, whether it is there or not, unless a user's style has
-    that name."""
+    """Whether a style's name is that of a file of music: by its suffix, whether it is there or not,
+    unless a user's style has that name."""
     if not Path(name).suffix:
         return False
     from styletransfer.formats.read import SCORE_SUFFIXES  # brings numpy
@@ -140,22 +171,34 @@ def check_name(name: str) -> None:
         InputError: saying which.
     """
     if not NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0] in DEVICES:
-        raise InputError(f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit first, at most 64.")
+        raise InputError(
+            f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit first, at most 64."
+        )
     if name in _package_styles() or _holds(folders.shipped(), name):
-        raise InputError(f"--name {name}: a style of that name comes with the package; choose another.")
+        raise InputError(
+            f"--name {name}: a style of that name comes with the package; choose another."
+        )
 
 
 @lru_cache
 def _from_hub(name: str) -> Path:
-    """The local folder of a Hub repository's adapter, brought up to date where the Hub can be reached."""
+    """The local folder of a Hub repository's adapter, brought up to date where the Hub can be
+    reached.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[CARD, WEIGHTS, CONFIG, COPIES, IDIOM, "README.md", "LICENSE*"]))
+        return Path(
+            snapshot_download(
+                name, allow_patterns=[CARD, WEIGHTS, CONFIG, COPIES, IDIOM, "README.md", "LICENSE*"]
+            )
+        )
     except RepositoryNotFoundError as error:
         reason = "has no such repository, or it asks for a login"
         raise InputError(f"{name}: there is no such style here, and the Hub {reason}.") from error
     except Exception as error:  # the client has more kinds of errors than it names: connections, proxies, disks, ids
         reason = re.split(r"\.?\n|\. |\.$", str(error) or type(error).__name__)[0]
-        raise InputError(f"{name}: there is no such style here, and the Hub gave none of that name ({reason}).") from error
+        raise InputError(
+            f"{name}: there is no such style here, and the Hub gave none of that name ({reason})."
+        ) from error

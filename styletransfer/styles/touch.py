@@ -1,6 +1,8 @@
-"""How pianists play a style: how loudly, how much the melody sings, with how much pedal; measured in MAESTRO's performances.
+"""How pianists play a style: how loudly, how much the melody sings, with how much pedal; measured
+in MAESTRO's performances.
 
-Composers and eras are in ``assets/touch.json`` (``finetune.touch``), a style that was trained has its own in its card.
+Composers and eras are in ``assets/touch.json`` (``finetune.touch``), a style that was trained has
+its own in its card.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 @dataclass(frozen=True)
 class Touch:
-    """``accompaniment`` and ``melody``: median velocities; ``spread``: standard deviation of the accompaniment's; ``pedal``:
-    share of the time with the sustain pedal down."""
+    """``accompaniment`` and ``melody``: median velocities; ``spread``: standard deviation of the
+    accompaniment's; ``pedal``: share of the time with the sustain pedal down."""
 
     accompaniment: float
     melody: float
@@ -28,7 +30,9 @@ class Touch:
 
 
 USUAL = Touch(57.0, 71.0, 14.4, 0.68)
-"""Of all training performances of MAESTRO, by ``finetune.touch``: for what neither a style's card nor its era's says."""
+"""Of all training performances of MAESTRO, by ``finetune.touch``: for what neither a style's card
+nor its era's says.
+"""
 
 
 def touch_of(style: str) -> Touch:
@@ -38,7 +42,9 @@ def touch_of(style: str) -> Touch:
         InputError: where there is no such style.
     """
     parts = [(_own(one), weight) for one, weight in parse_style(style)]
-    return Touch(*(sum(weight * getattr(own, item.name) for own, weight in parts) for item in fields(Touch)))
+    return Touch(
+        *(sum(weight * getattr(own, item.name) for own, weight in parts) for item in fields(Touch))
+    )
 
 
 def _own(style: Style) -> Touch:

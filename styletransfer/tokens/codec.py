@@ -1,15 +1,20 @@
-"""Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its ids.
+"""Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its
+ids.
 
-A sequence is ``BOS feel [tempo] key era composer [tune] [FIGURE <notes>]`` and then bar after bar. With a melody, each bar is
+A sequence is ``BOS feel [tempo] key era composer [tune] [FIGURE <notes>]`` and then bar after bar.
+With a melody, each bar is
 
-    MELODY <melody of the *next* bar> [PLAN <chords of the next bar>] [REF_<bars back>] BAR_<metre> <every note of this bar>
+    MELODY <melody of the *next* bar> [PLAN <chords of the next bar>] [REF_<bars back>] BAR_<metre>
+    <every note of this bar>
 
-(the first bar is preceded by its own melody and chords as well), so that the model reads one bar ahead, and a song of any
-length is one stream. A plan's chords stand at their places, the first at the bar's start; the reference says which bar
-before (or the figure ``FIGURE <notes>`` at the head of the sequence) the accompaniment of this one follows. Both may be
-missing. Without a melody a bar is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS``
-ends the piece. Time is counted in steps: 24 a quarter in a score, 48 a second in a performance, whose bars are two seconds.
-Notes carry their velocity in performances only: the scores that the model learns from have none.
+(the first bar is preceded by its own melody and chords as well), so that the model reads one bar
+ahead, and a song of any length is one stream. A plan's chords stand at their places, the first at
+the bar's start; the reference says which bar before (or the figure ``FIGURE <notes>`` at the head
+of the sequence) the accompaniment of this one follows. Both may be missing. Without a melody a bar
+is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS`` ends the
+piece. Time is counted in steps: 24 a quarter in a score, 48 a second in a performance, whose bars
+are two seconds. Notes carry their velocity in performances only: the scores that the model learns
+from have none.
 """
 
 from __future__ import annotations
@@ -55,7 +60,9 @@ LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 
 
 class Chord(NamedTuple):
-    """A chord of a plan inside a bar: its step, root and quality (index of ``QUALITIES``) and bass; -1: no chord."""
+    """A chord of a plan inside a bar: its step, root and quality (index of ``QUALITIES``) and bass;
+    -1: no chord.
+    """
 
     step: int
     root: int
@@ -70,7 +77,9 @@ class Chord(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A note inside a bar: onset in steps from the bar's start, duration in steps, MIDI pitch, velocity bin (-1: none)."""
+    """A note inside a bar: onset in steps from the bar's start, duration in steps, MIDI pitch,
+    velocity bin (-1: none).
+    """
 
     step: int
     duration: int
@@ -80,10 +89,12 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the first may start below 0.
+    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the
+    first may start below 0.
 
-    ``chords`` are the plan of each bar, the first at the bar's start; ``references`` say which bar each follows (0: none,
-    k: k bars back, :data:`FROM_FIGURE`: the ``figure``). They are empty where a sequence is to have none.
+    ``chords`` are the plan of each bar, the first at the bar's start; ``references`` say which bar
+    each follows (0: none, k: k bars back, :data:`FROM_FIGURE`: the ``figure``). They are empty
+    where a sequence is to have none.
     """
 
     feel: Feel
@@ -111,8 +122,14 @@ class Grid:
 
 
 def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> Key | None:
-    """The key of a melody's bars, given as their first steps and their notes; None for few notes."""
-    rows = [(start + event.step, event.duration, event.pitch) for start, events in bars for event in events]
+    """The key of a melody's bars, given as their first steps and their notes; None for few
+    notes.
+    """
+    rows = [
+        (start + event.step, event.duration, event.pitch)
+        for start, events in bars
+        for event in events
+    ]
     if len(rows) < FEWEST_KEY_NOTES:
         return None
     onset, duration, pitch = np.array(rows).T
@@ -122,8 +139,9 @@ def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> Key | None:
 def key_token(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
     """What the controls tell of the key of a melody's next bars; see :func:`key_of_events`.
 
-    A model that knows it need not guess it from the first two bars, which is all it is told of the melody there. In an
-    arrangement it follows from the tune, in training from the window's own melody: nothing that a caller couldn't know.
+    A model that knows it need not guess it from the first two bars, which is all it is told of the
+    melody there. In an arrangement it follows from the tune, in training from the window's own
+    melody: nothing that a caller couldn't know.
     """
     return token_of_key(key_of_events(bars))
 
@@ -135,20 +153,28 @@ def token_of_key(key: Key | None) -> str:
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """MidiTok's settings that matter for TSD: steps a beat as ((from, to), steps) pairs, and velocity bins."""
+    """MidiTok's settings that matter for TSD: steps a beat as ((from, to), steps) pairs, and
+    velocity bins.
+    """
 
-    beat_res: tuple[tuple[tuple[int, int], int], ...] = (((0, 4), STEPS_PER_QUARTER), ((4, 12), STEPS_PER_QUARTER // 2))
+    beat_res: tuple[tuple[tuple[int, int], int], ...] = (
+        ((0, 4), STEPS_PER_QUARTER),
+        ((4, 12), STEPS_PER_QUARTER // 2),
+    )
     velocities: int = 32
 
 
 class Codec:
     """The default tokenizer.
 
-    ``vocabulary`` maps MidiTok's token names to ids; ``hash`` identifies the vocabulary and its order: everything that was
-    trained with it carries the hash, and a mismatch is refused. Given a vocabulary that was saved, MidiTok isn't imported.
+    ``vocabulary`` maps MidiTok's token names to ids; ``hash`` identifies the vocabulary and its
+    order: everything that was trained with it carries the hash, and a mismatch is refused. Given a
+    vocabulary that was saved, MidiTok isn't imported.
     """
 
-    def __init__(self, config: CodecConfig | None = None, vocabulary: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, config: CodecConfig | None = None, vocabulary: dict[str, int] | None = None
+    ) -> None:
         self.config = config or CodecConfig()
         self.vocabulary = vocabulary or _vocabulary(self.config)
         self.names = {index: name for name, index in self.vocabulary.items()}
@@ -159,10 +185,15 @@ class Codec:
         self.plans = PLAN in self.vocabulary  # models before plans know nothing of them
         self.plan, self.figure = (self.vocabulary.get(name, -1) for name in (PLAN, FIGURE))
         self.chord_ids, self.bass_ids, self.reference_ids = (
-            [self.vocabulary[name] for name in names if self.plans] for names in (CHORDS, BASSES, REFERENCES)
+            [self.vocabulary[name] for name in names if self.plans]
+            for names in (CHORDS, BASSES, REFERENCES)
         )
         self.bar_ids = {f"BAR_{metre}": self.vocabulary[f"BAR_{metre}"] for metre in METRES}
-        values = sorted((steps_of(name), index) for name, index in self.vocabulary.items() if name.startswith("Dur"))
+        values = sorted(
+            (steps_of(name), index)
+            for name, index in self.vocabulary.items()
+            if name.startswith("Dur")
+        )
         self.durations = np.array([steps for steps, _ in values])
         self.first_duration = values[0][1]
         self.first_shift = self.vocabulary["TimeShift_0.1.24"]
@@ -181,12 +212,14 @@ class Codec:
         """(bins,) the velocity that each bin stands for."""
         return np.array([int(name.split("_")[1]) for name in self._velocity_names])
 
-    # --- notes to steps ------------------------------------------------------------------------------------------------
+    # --- notes to steps
+    # ------------------------------------------------------------------------------------------------
 
     def grid(self, piece: Piece) -> Grid:
         """A piece on the steps of its feel: no note is lost; an onset moves by at most half a step.
 
-        One that would round to the end of a score's last bar goes to the step before it, less than a step away.
+        One that would round to the end of a score's last bar goes to the step before it, less than
+        a step away.
         """
         if piece.feel == "score":
             return self.grid_of("score", piece.notes, piece.bars)
@@ -194,8 +227,11 @@ class Codec:
         notes["onset"], notes["duration"] = piece.onset_seconds, piece.duration_seconds
         return self.grid_of("performance", notes, piece.bars)
 
-    def grid_of(self, feel: Feel, notes: NoteTable, bars: BarTable, chords: ChordTable | None = None) -> Grid:
-        """The same from a bare table whose onsets and durations are quarters (score) or seconds (performance).
+    def grid_of(
+        self, feel: Feel, notes: NoteTable, bars: BarTable, chords: ChordTable | None = None
+    ) -> Grid:
+        """The same from a bare table whose onsets and durations are quarters (score) or seconds
+        (performance).
 
         ``chords``: a plan for its bars (scores), in quarters.
         """
@@ -204,15 +240,21 @@ class Codec:
         duration = self.nearest_duration(notes["duration"].astype(float) * scale)
         pitch = notes["pitch"].astype(np.int64)
         pitch = np.where(pitch < LOWEST_PITCH, pitch + 12 * -((pitch - LOWEST_PITCH) // 12), pitch)
-        pitch = np.where(pitch > HIGHEST_PITCH, pitch - 12 * -((HIGHEST_PITCH - pitch) // 12), pitch)
+        pitch = np.where(
+            pitch > HIGHEST_PITCH, pitch - 12 * -((HIGHEST_PITCH - pitch) // 12), pitch
+        )
         nearest = np.abs(self.velocity_values[None, :] - np.arange(128)[:, None]).argmin(1)
         velocity = nearest[notes["velocity"]]
         if feel == "score":
             finish = float(bars["start"][-1] + bars["length"][-1])
             edges = np.append(bars["start"].astype(float), finish)
-            edges = np.floor(edges * scale + 0.5).astype(np.int64)  # as onsets: a note on a bar line stays on it
+            edges = np.floor(edges * scale + 0.5).astype(
+                np.int64
+            )  # as onsets: a note on a bar line stays on it
             start, end = edges[:-1], max(int(edges[-1]), math.ceil(finish * scale - 1e-3))
-            metre = tuple(metre_token(int(bar["numerator"]), int(bar["denominator"])) for bar in bars)
+            metre = tuple(
+                metre_token(int(bar["numerator"]), int(bar["denominator"])) for bar in bars
+            )
         else:
             last = int(onset.max()) if len(onset) else 0
             start = np.arange(0, last + 1, FREE_BAR_STEPS)
@@ -235,15 +277,20 @@ class Codec:
         )
 
     def nearest_duration(self, steps: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Durations that have a token, nearest to the given ones (in steps); the longest stands for all beyond."""
+        """Durations that have a token, nearest to the given ones (in steps); the longest stands for
+        all beyond.
+        """
         index = np.clip(np.searchsorted(self.durations, steps), 1, len(self.durations) - 1)
         below, above = self.durations[index - 1], self.durations[index]
         return np.where(steps - below < above - steps, below, above)
 
-    # --- steps to tokens ------------------------------------------------------------------------------------------------
+    # --- steps to tokens
+    # ------------------------------------------------------------------------------------------------
 
     def encode_events(self, events: Iterable[Event]) -> list[int]:
-        """Tokens of the notes of one bar, which are sorted by step, then pitch; velocity -1 leaves the velocity out."""
+        """Tokens of the notes of one bar, which are sorted by step, then pitch; velocity -1 leaves
+        the velocity out.
+        """
         ids: list[int] = []
         now = 0
         for step, duration, pitch, velocity in events:
@@ -260,7 +307,11 @@ class Codec:
         """Time shift tokens, the largest first, that add up to ``steps``."""
         ids: list[int] = []
         while steps > 0:
-            value = steps if steps in self._value_index else int(self.durations[self.durations <= steps][-1])
+            value = (
+                steps
+                if steps in self._value_index
+                else int(self.durations[self.durations <= steps][-1])
+            )
             ids.append(self.first_shift + self._value_index[value])
             steps -= value
         return ids
@@ -268,8 +319,15 @@ class Codec:
     def bar_events(self, grid: Grid, bar: int) -> list[Event]:
         """The notes of a bar, with velocities for a performance."""
         low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
-        velocity = grid.velocity[low:high] if grid.feel == "performance" else np.full(high - low, -1)
-        columns = (grid.onset[low:high] - grid.bar_start[bar], grid.duration[low:high], grid.pitch[low:high], velocity)
+        velocity = (
+            grid.velocity[low:high] if grid.feel == "performance" else np.full(high - low, -1)
+        )
+        columns = (
+            grid.onset[low:high] - grid.bar_start[bar],
+            grid.duration[low:high],
+            grid.pitch[low:high],
+            velocity,
+        )
         return [Event(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def melody_events(self, grid: Grid, bar: int) -> list[Event]:
@@ -279,18 +337,29 @@ class Codec:
         low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
         found: dict[int, Event] = {}
         for index in np.flatnonzero(grid.melody[low:high]) + low:
-            event = Event(int(grid.onset[index] - grid.bar_start[bar]), int(grid.duration[index]), int(grid.pitch[index]), -1)
+            event = Event(
+                int(grid.onset[index] - grid.bar_start[bar]),
+                int(grid.duration[index]),
+                int(grid.pitch[index]),
+                -1,
+            )
             if event.step not in found or found[event.step].duration < event.duration:
                 found[event.step] = event
         return [found[step] for step in sorted(found)]
 
     def melody_key(self, grid: Grid, first: int) -> str:
-        """The key that the controls tell for a sequence from bar ``first`` on; see :func:`key_token`."""
+        """The key that the controls tell for a sequence from bar ``first`` on; see
+        :func:`key_token`.
+        """
         bars = range(first, min(first + KEY_BARS, grid.bars))
-        return key_token([(int(grid.bar_start[bar]), self.melody_events(grid, bar)) for bar in bars])
+        return key_token(
+            [(int(grid.bar_start[bar]), self.melody_events(grid, bar)) for bar in bars]
+        )
 
     def melody_segment(self, grid: Grid, bar: int) -> list[int]:
-        """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty one after it."""
+        """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty
+        one after it.
+        """
         return self.told(self.melody_events(grid, bar), last=bar >= grid.bars - 1)
 
     def told(self, events: Iterable[Event], *, last: bool) -> list[int]:
@@ -313,10 +382,14 @@ class Codec:
         """``BAR_<metre>`` and every note of a bar."""
         return [self.bar_ids[grid.bar_metre[bar]], *self.encode_events(self.bar_events(grid, bar))]
 
-    def before_bar(self, grid: Grid, bar: int, first: int, *, with_melody: bool) -> tuple[list[int], list[bool]]:
-        """What stands before ``BAR`` in a sequence from bar ``first`` on, and which of it belongs to the loss.
+    def before_bar(
+        self, grid: Grid, bar: int, first: int, *, with_melody: bool
+    ) -> tuple[list[int], list[bool]]:
+        """What stands before ``BAR`` in a sequence from bar ``first`` on, and which of it belongs
+        to the loss.
 
-        The melody of the next bar is told; its chords and the reference are the model's own to plan.
+        The melody of the next bar is told; its chords and the reference are the model's own to
+        plan.
         """
         ids: list[int] = self.melody_segment(grid, bar + 1) if with_melody else []
         scored = [bar > first] + [False] * (len(ids) - 1) if ids else []
@@ -333,7 +406,9 @@ class Codec:
         return ids, scored
 
     def head(self, grid: Grid, first: int, *, with_melody: bool) -> list[int]:
-        """What stands before everything in a sequence from bar ``first`` on: the figure, its first bar's melody and chords."""
+        """What stands before everything in a sequence from bar ``first`` on: the figure, its first
+        bar's melody and chords.
+        """
         ids = [self.figure, *self.encode_events(grid.figure)] if grid.figure else []
         if with_melody:
             ids += self.melody_segment(grid, first)
@@ -342,15 +417,23 @@ class Codec:
         return ids
 
     def encode(
-        self, grid: Grid, controls: Sequence[str], first: int = 0, *, with_melody: bool, limit: int | None = None
+        self,
+        grid: Grid,
+        controls: Sequence[str],
+        first: int = 0,
+        *,
+        with_melody: bool,
+        limit: int | None = None,
     ) -> tuple[list[int], list[bool]]:
         """The sequence from bar ``first`` on, until the end or at least ``limit`` tokens.
 
-        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes, whatever ends a bar, chords
-        and references, but neither the controls nor what a caller would know beforehand (the melody and the metre of a bar
-        with a melody).
+        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes,
+        whatever ends a bar, chords and references, but neither the controls nor what a caller would
+        know beforehand (the melody and the metre of a bar with a melody).
         """
-        ids = [self.vocabulary[name] for name in controls] + self.head(grid, first, with_melody=with_melody)
+        ids = [self.vocabulary[name] for name in controls] + self.head(
+            grid, first, with_melody=with_melody
+        )
         scored = [False] * len(ids)
         for bar in range(first, grid.bars):
             before, counts = self.before_bar(grid, bar, first, with_melody=with_melody)
@@ -362,10 +445,13 @@ class Codec:
                 return ids, scored
         return [*ids, self.eos], [*scored, True]
 
-    # --- tokens to notes ------------------------------------------------------------------------------------------------
+    # --- tokens to notes
+    # ------------------------------------------------------------------------------------------------
 
     def decode_events(self, ids: Sequence[int]) -> list[Event]:
-        """Notes of one bar's tokens (without its ``BAR``); tokens that make no note are passed over."""
+        """Notes of one bar's tokens (without its ``BAR``); tokens that make no note are passed
+        over.
+        """
         events: list[Event] = []
         now, pitch, velocity = 0, None, -1
         for index in ids:
@@ -382,7 +468,9 @@ class Codec:
         return events
 
     def kind_of(self, index: int) -> tuple[str, int]:
-        """A token's kind and value: shift and duration in steps, pitch as MIDI number, velocity as bin, else its id."""
+        """A token's kind and value: shift and duration in steps, pitch as MIDI number, velocity as
+        bin, else its id.
+        """
         if self.first_pitch <= index < self.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1:
             return "pitch", index - self.first_pitch + LOWEST_PITCH
         if self.first_velocity <= index < self.first_velocity + len(self.velocity_values):
@@ -412,9 +500,17 @@ class Codec:
 def chords_by_bar(
     chords: ChordTable, bar_start: NDArray[np.int64], bar_length: NDArray[np.int64]
 ) -> tuple[tuple[Chord, ...], ...]:
-    """A chord table (in quarters) as the plan of each bar: the chord at its start, and those that begin inside it."""
+    """A chord table (in quarters) as the plan of each bar: the chord at its start, and those that
+    begin inside it.
+    """
     start = np.floor(chords["start"].astype(float) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
-    rows = list(zip(start.tolist(), *(chords[name].tolist() for name in ("root", "quality", "bass")), strict=True))
+    rows = list(
+        zip(
+            start.tolist(),
+            *(chords[name].tolist() for name in ("root", "quality", "bass")),
+            strict=True,
+        )
+    )
     found = []
     for first, length in zip(bar_start.tolist(), bar_length.tolist(), strict=True):
         here = max(int(np.searchsorted(start, first, side="right")) - 1, 0)
@@ -439,11 +535,13 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
     return {name.removesuffix("_None"): index for name, index in names.items()}
 
 
-def miditok_config(config: CodecConfig, special: Sequence[str] = SPECIAL_TOKENS, **uses: Any) -> Any:
+def miditok_config(
+    config: CodecConfig, special: Sequence[str] = SPECIAL_TOKENS, **uses: Any
+) -> Any:
     """The ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
 
-    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what ``uses`` turns on or sets,
-    under MidiTok's names: ``use_chords`` and the like.
+    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what
+    ``uses`` turns on or sets, under MidiTok's names: ``use_chords`` and the like.
     """
     from miditok import TokenizerConfig
 

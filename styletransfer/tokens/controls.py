@@ -1,4 +1,6 @@
-"""Control tokens: what the model is told before the music. A vocabulary is saved with its model, which keeps its order."""
+"""Control tokens: what the model is told before the music. A vocabulary is saved with its model,
+which keeps its order.
+"""
 
 from __future__ import annotations
 
@@ -94,14 +96,30 @@ COMPOSER_ERAS = dict.fromkeys(COMPOSERS, "romantic") | {
 RESERVED_SLOTS = 16
 UNKNOWN = "unknown"
 
-# Upper bounds of the tempo classes of scores, in quarters a minute; roughly adagio, andante, moderato, allegretto,
-# allegro, presto.
+# Upper bounds of the tempo classes of scores, in quarters a minute; roughly adagio, andante,
+# moderato, allegretto, allegro, presto.
 TEMPO_BOUNDS = (60, 80, 100, 120, 144, 999)
 
-# The metres that have a BAR token of their own; all others share BAR_other. A performance has bars of two seconds, BAR_free.
-METRES = ("2/4", "3/4", "4/4", "6/8", "3/8", "2/2", "9/8", "12/8", "6/4", "3/2", "5/4", "other", "free")
+# The metres that have a BAR token of their own; all others share BAR_other. A performance has bars
+# of two seconds, BAR_free.
+METRES = (
+    "2/4",
+    "3/4",
+    "4/4",
+    "6/8",
+    "3/8",
+    "2/2",
+    "9/8",
+    "12/8",
+    "6/4",
+    "3/2",
+    "5/4",
+    "other",
+    "free",
+)
 
-# Keys by their tonic, sharp or flat as their signature is (the names of :class:`styletransfer.music.key.Key`).
+# Keys by their tonic, sharp or flat as their signature is (the names of
+# :class:`styletransfer.music.key.Key`).
 KEYS = tuple(
     f"{tonic}-{mode}"
     for mode, tonics in (
@@ -116,14 +134,16 @@ FINAL = "FINAL"
 PLAN = "PLAN"
 FIGURE = "FIGURE"
 
-# What the tune is: a part of its own (sung, or played by another), above which the piano may go, or the top of the texture.
+# What the tune is: a part of its own (sung, or played by another), above which the piano may go, or
+# the top of the texture.
 TUNES = ("part", "texture")
 
 # The chords of a plan by root and quality, and their basses: pitch classes, 0 is C.
 CHORDS = (*(f"CHORD_{root}:{quality}" for root in range(12) for quality in QUALITIES), "CHORD_none")
 BASSES = (*(f"BASS_{bass}" for bass in range(12)), "BASS_none")
 
-# Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the sequence, or none (0).
+# Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the
+# sequence, or none (0).
 REFERENCES = ("REF_0", "REF_1", "REF_2", "REF_3", "REF_4", "REF_figure")
 FARTHEST = 4
 """Bars back that a reference may lie."""
@@ -161,8 +181,9 @@ SPECIAL_TOKENS = (
 class Controls:
     """What a sequence begins with.
 
-    The feel, for scores the tempo, the key of the melody to come, the era and the composer (or a reserved slot's name), and
-    for scores what the tune is (one of :data:`TUNES`; "": untold, as models without plans know nothing of it).
+    The feel, for scores the tempo, the key of the melody to come, the era and the composer (or a
+    reserved slot's name), and for scores what the tune is (one of :data:`TUNES`; "": untold, as
+    models without plans know nothing of it).
     """
 
     feel: Feel
@@ -174,7 +195,11 @@ class Controls:
 
     def tokens(self) -> list[str]:
         """Token names in their fixed order: ``BOS feel [tempo] key era composer [tune]``."""
-        tempo = next(bound for bound in TEMPO_BOUNDS if self.quarters_per_minute <= bound or bound == TEMPO_BOUNDS[-1])
+        tempo = next(
+            bound
+            for bound in TEMPO_BOUNDS
+            if self.quarters_per_minute <= bound or bound == TEMPO_BOUNDS[-1]
+        )
         names = ["BOS", f"FEEL_{self.feel}"]
         if self.feel == "score":
             names.append(f"TEMPO_{tempo}")

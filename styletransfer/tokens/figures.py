@@ -1,7 +1,8 @@
 """How alike the accompaniments of two bars are: which bar a bar follows.
 
-A figure is when the accompaniment of a bar begins notes, how many, and how high above the bar's lowest: what stays when the
-harmony changes. Two are as alike as the onsets that both have, each counted by how much of its thickness and height agree.
+A figure is when the accompaniment of a bar begins notes, how many, and how high above the bar's
+lowest: what stays when the harmony changes. Two are as alike as the onsets that both have, each
+counted by how much of its thickness and height agree.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from styletransfer.tokens.codec import FROM_FIGURE, Codec, Event, Grid
 from styletransfer.tokens.controls import FARTHEST
 
 ALIKE = 0.5
-"""The least likeness of a bar that is said to follow another. Of composers' songs .42 of the bars follow one of the four
-before by a measure of this kind (evaluation: ``figure like one of the four bars before``)."""
+"""The least likeness of a bar that is said to follow another. Of composers' songs .42 of the bars
+follow one of the four before by a measure of this kind (evaluation: ``figure like one of the four
+bars before``)."""
 NEAR = 3
 """Semitones by which the height above the bass may differ: a third of another chord."""
 
@@ -71,7 +73,8 @@ def carried_on(figures: Sequence[Figure], most_bars: int) -> list[tuple[int, int
     rich = [
         bar
         for bar, figure in enumerate(figures)
-        if len(figure) >= FEWEST_ONSETS and sum(count for count, _ in figure.values()) >= FEWEST_NOTES
+        if len(figure) >= FEWEST_ONSETS
+        and sum(count for count, _ in figure.values()) >= FEWEST_NOTES
     ][:most_bars]
     table = np.array([[likeness(figures[a], figures[b]) for b in rich] for a in rich])
     if not rich:
@@ -94,7 +97,8 @@ def reference_of(figure: Figure, before: Sequence[Figure], head: Figure | None =
         head: the figure at the head of the sequence, if there is one.
 
     Returns:
-        How many bars back, :data:`~styletransfer.tokens.codec.FROM_FIGURE`, or 0 where nothing is :data:`ALIKE`.
+        How many bars back, :data:`~styletransfer.tokens.codec.FROM_FIGURE`, or 0 where nothing is
+        :data:`ALIKE`.
     """
     found = [(likeness(figure, one), -k, k) for k, one in enumerate(before[:FARTHEST], 1)]
     if head:
@@ -113,4 +117,7 @@ def figures_of(codec: Codec, grid: Grid, bars: Iterable[int] | None = None) -> l
 
 def references_of(figures: Sequence[Figure], head: Figure | None = None) -> tuple[int, ...]:
     """Which bar each bar follows; see :func:`reference_of`."""
-    return tuple(reference_of(figure, figures[max(bar - FARTHEST, 0) : bar][::-1], head) for bar, figure in enumerate(figures))
+    return tuple(
+        reference_of(figure, figures[max(bar - FARTHEST, 0) : bar][::-1], head)
+        for bar, figure in enumerate(figures)
+    )

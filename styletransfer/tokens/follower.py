@@ -1,9 +1,10 @@
 """What every token can know from the tokens before it, by addition and look-up.
 
-A small model spends most of its training on finding out, by attention alone, how far into the bar the time shifts have led
-and which melody note that is. So it is computed here and embedded beside each token (:mod:`styletransfer.model.features`):
-the place in the bar, the melody's next note, the plan's chord and the one after it, what the bar that is followed does here,
-and the style, which need not be fetched from hundreds of tokens ago.
+A small model spends most of its training on finding out, by attention alone, how far into the bar
+the time shifts have led and which melody note that is. So it is computed here and embedded beside
+each token (:mod:`styletransfer.model.features`): the place in the bar, the melody's next note, the
+plan's chord and the one after it, what the bar that is followed does here, and the style, which
+need not be fetched from hundreds of tokens ago.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ PITCHES = 128
 CHORD_ROWS = len(CHORDS) + 1  # 0: no plan
 BASS_ROWS = len(BASSES) + 1
 OFFSETS = 50  # semitones of a note of the reference above its lowest, and 1; 0: no note
-LEFT = 9  # notes of the reference that are left at this step, 7: no reference is told, 8: a new figure
+LEFT = (
+    9  # notes of the reference that are left at this step, 7: no reference is told, 8: a new figure
+)
 UNTOLD, NEW = LEFT - 2, LEFT - 1
 
 
@@ -28,8 +31,9 @@ UNTOLD, NEW = LEFT - 2, LEFT - 1
 class TokenLists:
     """What the tokens of a vocabulary mean, by id.
 
-    ``kind``: melody, plan, bar, figure, key, era, composer, tune, chord, bass, reference, or nothing. ``value``: of a chord,
-    bass or reference its number, of a bar its length in steps (0: unknown).
+    ``kind``: melody, plan, bar, figure, key, era, composer, tune, chord, bass, reference, or
+    nothing. ``value``: of a chord, bass or reference its number, of a bar its length in steps (0:
+    unknown).
     """
 
     shift: list[int]
@@ -41,13 +45,20 @@ class TokenLists:
     @classmethod
     def of(cls, names: Sequence[str]) -> TokenLists:
         """The lists of a vocabulary's names in the order of their ids."""
-        numbers = {name: number for group in (CHORDS, BASSES, REFERENCES) for number, name in enumerate(group)}
+        numbers = {
+            name: number
+            for group in (CHORDS, BASSES, REFERENCES)
+            for number, name in enumerate(group)
+        }
         return cls(
             [_steps(name, "TimeShift") for name in names],
             [int(name.split("_")[1]) if name.startswith("Pitch_") else 0 for name in names],
             [_steps(name, "Duration") for name in names],
             [_kind(name) for name in names],
-            [_bar_length(name) if name.startswith("BAR_") else numbers.get(name, 0) for name in names],
+            [
+                _bar_length(name) if name.startswith("BAR_") else numbers.get(name, 0)
+                for name in names
+            ],
         )
 
 
@@ -83,12 +94,18 @@ class Follower:
     era: int = 0
     composer: int = 0
     tune: int = 0
-    told: list[list[int]] = field(default_factory=list)  # onset, pitch and duration of the notes of the last melody segment
+    told: list[list[int]] = field(
+        default_factory=list
+    )  # onset, pitch and duration of the notes of the last melody segment
     here: list[list[int]] = field(default_factory=list)  # of the one before: those of the bar
-    planned: list[list[int]] = field(default_factory=list)  # step, chord and bass of the last plan, each and 1
+    planned: list[list[int]] = field(
+        default_factory=list
+    )  # step, chord and bass of the last plan, each and 1
     chords: list[list[int]] = field(default_factory=list)  # of the one before: the bar's
     figure: list[list[int]] = field(default_factory=list)  # notes of the figure at the head
-    before: list[list[list[int]]] = field(default_factory=list)  # the accompaniments of the last bars, the nearest first
+    before: list[list[list[int]]] = field(
+        default_factory=list
+    )  # the accompaniments of the last bars, the nearest first
     played: list[list[int]] = field(default_factory=list)  # that of the bar
     followed: list[list[int]] | None = None  # the accompaniment that the bar follows
     lowest: int = 0  # of that
@@ -100,15 +117,22 @@ class Follower:
         """Take a token, and tell its features.
 
         Returns:
-            The step in the bar after the token; the pitch of the next melody note of the same bar that hasn't begun (0:
-            none); the steps until it begins; the pitch of the last one that has (0: none), and its duration in steps; the
-            ids of the tokens of key, era, composer and tune; the chord of the plan now (0: no plan) and its bass, the next
-            chord, and the steps until it begins; of the bar that is followed the next note at this step, in semitones above
-            the lowest and 1 (0: none), how many are left here, the steps until notes begin again, and the duration of the
-            note. The melody is known to tokens of a bar and of a plan.
+            The step in the bar after the token; the pitch of the next melody note of the same bar
+            that hasn't begun (0: none); the steps until it begins; the pitch of the last one that
+            has (0: none), and its duration in steps; the ids of the tokens of key, era, composer
+            and tune; the chord of the plan now (0: no plan) and its bass, the next chord, and the
+            steps until it begins; of the bar that is followed the next note at this step, in
+            semitones above the lowest and 1 (0: none), how many are left here, the steps until
+            notes begin again, and the duration of the note. The melody is known to tokens of a bar
+            and of a plan.
         """
         lists = self.lists
-        kind, pitch, shift, duration = lists.kind[index], lists.pitch[index], lists.shift[index], lists.duration[index]
+        kind, pitch, shift, duration = (
+            lists.kind[index],
+            lists.pitch[index],
+            lists.shift[index],
+            lists.duration[index],
+        )
         if kind:
             self._mark(kind, index)
         elif shift:
@@ -169,7 +193,9 @@ class Follower:
         elif self.inside == "figure":
             self.figure.append([self.step, pitch, 0])
         elif self.inside == "bar":
-            self.accompanies = not any(note[0] == self.step and note[1] == pitch for note in self.here)
+            self.accompanies = not any(
+                note[0] == self.step and note[1] == pitch for note in self.here
+            )
             if self.accompanies:
                 self.played.append([self.step, pitch, 0])
                 self.count += 1
@@ -177,14 +203,20 @@ class Follower:
     def _melody(self) -> tuple[int, int, int, int]:
         after = last = None
         if self.inside in ("bar", "plan"):
-            planning = self.inside == "plan"  # of the bar to come, where what begins with the chord has begun
+            planning = (
+                self.inside == "plan"
+            )  # of the bar to come, where what begins with the chord has begun
             for note in self.told if planning else self.here:
-                begun = note[0] < self.step or (note[0] == self.step and (planning or note[1] == self.held))
+                begun = note[0] < self.step or (
+                    note[0] == self.step and (planning or note[1] == self.held)
+                )
                 if begun:
                     last = note if last is None or note[0] > last[0] else last
                 else:
                     after = note if after is None or note[0] < after[0] else after
-        next_pitch, distance = (after[1], min(after[0] - self.step, DISTANCES - 2)) if after else (0, DISTANCES - 1)
+        next_pitch, distance = (
+            (after[1], min(after[0] - self.step, DISTANCES - 2)) if after else (0, DISTANCES - 1)
+        )
         last_pitch, duration = (last[1], min(last[2], STEPS - 1)) if last else (0, 0)
         return next_pitch, distance, last_pitch, duration
 
@@ -201,7 +233,11 @@ class Follower:
             now, bass = chord, low
         if self.planned:
             coming = self.planned[0][1]
-            distance = min(max(self.length - self.step, 0), DISTANCES - 2) if self.length > 1 else DISTANCES - 2
+            distance = (
+                min(max(self.length - self.step, 0), DISTANCES - 2)
+                if self.length > 1
+                else DISTANCES - 2
+            )
         return now, bass, coming, distance
 
     def _reference(self) -> tuple[int, int, int, int]:

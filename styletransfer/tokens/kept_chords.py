@@ -15,10 +15,11 @@ PASSING = STEPS_PER_QUARTER // 2
 
 @dataclass(frozen=True)
 class Harmony:
-    """Chords to which accompaniment is held: ``start`` (chords,) in steps, ``tones`` (chords, 12) pitch classes.
+    """Chords to which accompaniment is held: ``start`` (chords,) in steps, ``tones`` (chords, 12)
+    pitch classes.
 
-    What begins with a chord is of its tones, and ends before a chord that it isn't of; between the beats another tone may pass
-    that is short.
+    What begins with a chord is of its tones, and ends before a chord that it isn't of; between the
+    beats another tone may pass that is short.
     """
 
     start: NDArray[np.int64]

@@ -15,7 +15,9 @@ AnyCodec = Codec | MidiTokCodec
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """One of the two: ``bars``, the default tokenizer with bars and melodies, or ``miditok``, a plain MidiTok TSD."""
+    """One of the two: ``bars``, the default tokenizer with bars and melodies, or ``miditok``, a
+    plain MidiTok TSD.
+    """
 
     bars: CodecConfig | None = None
     miditok: MidiTokConfig | None = None
@@ -25,15 +27,23 @@ class TokenizerConfig:
             raise ValueError("give settings for bars or for miditok")
 
 
-def codec_of_package(folder: Path, vocabulary: dict[str, int], files: Collection[str], expected_hash: str) -> AnyCodec:
+def codec_of_package(
+    folder: Path, vocabulary: dict[str, int], files: Collection[str], expected_hash: str
+) -> AnyCodec:
     """The tokenizer of a model's folder, given the vocabulary and the names of the files in it.
 
     Raises:
         InputError: where it isn't the one that the weights were trained with.
     """
-    codec = MidiTokCodec.load(folder / FILE_NAME) if FILE_NAME in files else Codec(vocabulary=vocabulary)
+    codec = (
+        MidiTokCodec.load(folder / FILE_NAME)
+        if FILE_NAME in files
+        else Codec(vocabulary=vocabulary)
+    )
     if codec.hash != expected_hash:
-        raise InputError(f"{folder}: its weights were trained with another tokenizer ({expected_hash}).")
+        raise InputError(
+            f"{folder}: its weights were trained with another tokenizer ({expected_hash})."
+        )
     return codec
 
 

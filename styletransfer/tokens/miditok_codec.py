@@ -1,12 +1,14 @@
-"""Plain MidiTok: a TSD vocabulary with byte pair encoding, as the starting project had it, for language modelling.
+"""Plain MidiTok: a TSD vocabulary with byte pair encoding, as the starting project had it, for
+language modelling.
 
-A sequence is ``BOS feel [tempo] era composer``, MidiTok's tokens of the piece (a TimeSig and a Tempo token first, where they
-are on), and ``EOS``. Byte pair encoding merges tokens across notes (N. Fradet et al., "Byte pair encoding for symbolic
-music", EMNLP 2023): no single note can be forced or forbidden while decoding, so that a model with this tokenizer composes
-freely, but can't arrange a given melody.
+A sequence is ``BOS feel [tempo] era composer``, MidiTok's tokens of the piece (a TimeSig and a
+Tempo token first, where they are on), and ``EOS``. Byte pair encoding merges tokens across notes
+(N. Fradet et al., "Byte pair encoding for symbolic music", EMNLP 2023): no single note can be
+forced or forbidden while decoding, so that a model with this tokenizer composes freely, but can't
+arrange a given melody.
 
-Time is quarters, as in a MIDI file: a performance is laid out at 120 quarters a minute, as MAESTRO's files are, so that a
-quarter is half a second.
+Time is quarters, as in a MIDI file: a performance is laid out at 120 quarters a minute, as
+MAESTRO's files are, so that a quarter is half a second.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
-from styletransfer.music.notes import BarTable, Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.music.notes import (
+    BarTable,
+    Feel,
+    NoteTable,
+    Piece,
+    TempoMap,
+    bars_of,
+    make_notes,
+)
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
 from styletransfer.tokens.controls import PLAIN_TOKENS
 
@@ -39,9 +49,10 @@ SPLIT_CHARACTER = "\u2581"  # MidiTok merges within a bar only, and puts this, a
 class MidiTokConfig:
     """MidiTok's settings for TSD, under the names of ``miditok.TokenizerConfig`` without ``use_``.
 
-    ``beat_res``: steps a beat as ((from, to), steps) pairs. ``velocities``: bins. ``bpe_vocabulary``: tokens after byte
-    pair encoding, 0 for none; ``bpe_notes``: it is learnt on about so many notes of the training pieces;
-    ``bpe_across_notes``: whether what is merged may reach beyond one note's pitch, velocity and duration.
+    ``beat_res``: steps a beat as ((from, to), steps) pairs. ``velocities``: bins.
+    ``bpe_vocabulary``: tokens after byte pair encoding, 0 for none; ``bpe_notes``: it is learnt on
+    about so many notes of the training pieces; ``bpe_across_notes``: whether what is merged may
+    reach beyond one note's pitch, velocity and duration.
     """
 
     beat_res: tuple[tuple[tuple[int, int], int], ...] = (((0, 4), 8), ((4, 12), 4))
@@ -56,10 +67,12 @@ class MidiTokConfig:
 
 
 class MidiTokCodec:
-    """A MidiTok tokenizer with what training needs: ``vocabulary``, ``size``, ``pad``, ``bos``, ``eos`` and ``hash``.
+    """A MidiTok tokenizer with what training needs: ``vocabulary``, ``size``, ``pad``, ``bos``,
+    ``eos`` and ``hash``.
 
-    ``parts`` holds the base tokens of each id: one, or several where they were merged (with merges, ``BARLINE`` stands
-    before each bar); ``vocabulary`` maps names to ids: bare those of control tokens, all others in brackets.
+    ``parts`` holds the base tokens of each id: one, or several where they were merged (with merges,
+    ``BARLINE`` stands before each bar); ``vocabulary`` maps names to ids: bare those of control
+    tokens, all others in brackets.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -67,11 +80,15 @@ class MidiTokCodec:
 
         self.tokenizer = tokenizer
         base = {index: str(name).removesuffix("_None") for name, index in tokenizer.vocab.items()}
-        names = {chr(index + CHR_ID_START): name for index, name in base.items()} | {SPLIT_CHARACTER: BAR_LINE}
+        names = {chr(index + CHR_ID_START): name for index, name in base.items()} | {
+            SPLIT_CHARACTER: BAR_LINE
+        }
         learnt = tokenizer.vocab_model or {chr(index + CHR_ID_START): index for index in base}
         self.size = len(learnt)
         words = {index: word for word, index in learnt.items()}
-        self.parts = [tuple(names[character] for character in words[index]) for index in range(self.size)]
+        self.parts = [
+            tuple(names[character] for character in words[index]) for index in range(self.size)
+        ]
         self.vocabulary = {_name(parts): index for index, parts in enumerate(self.parts)}
         if len(self.vocabulary) != self.size:
             raise ValueError("two tokens of the vocabulary stand for the same")
@@ -79,15 +96,21 @@ class MidiTokCodec:
         self.hash = hashlib.sha256(self.to_json()).hexdigest()[:16]
 
     @classmethod
-    def train(cls, config: MidiTokConfig, tables: Iterable[tuple[Feel, NoteTable, BarTable, float]] = ()) -> MidiTokCodec:
-        """A tokenizer whose merges are learnt from ``tables``, rows of :meth:`music`'s arguments."""
+    def train(
+        cls, config: MidiTokConfig, tables: Iterable[tuple[Feel, NoteTable, BarTable, float]] = ()
+    ) -> MidiTokCodec:
+        """A tokenizer whose merges are learnt from ``tables``, rows of :meth:`music`'s
+        arguments.
+        """
         from miditok import TSD
 
         tokenizer = TSD(_tokenizer_config(config))
         if not config.bpe_vocabulary:
             return cls(tokenizer)
         if config.bpe_vocabulary <= len(tokenizer):
-            raise InputError(f"bpe_vocabulary {config.bpe_vocabulary}: there are {len(tokenizer)} tokens without merges.")
+            raise InputError(
+                f"bpe_vocabulary {config.bpe_vocabulary}: there are {len(tokenizer)} tokens without merges."
+            )
         base = cls(tokenizer)
         words = [base._words(base.score(*table)) for table in tables]
         if not words:
@@ -101,7 +124,9 @@ class MidiTokCodec:
         from miditok import TSD
 
         try:
-            if json.loads(path.read_bytes())["tokenization"] != "TSD":  # MidiTok would take whatever is there
+            if (
+                json.loads(path.read_bytes())["tokenization"] != "TSD"
+            ):  # MidiTok would take whatever is there
                 raise ValueError("not TSD")
             return cls(TSD(params=path))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -112,7 +137,9 @@ class MidiTokCodec:
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save(Path(folder) / FILE_NAME)
             data = json.loads((Path(folder) / FILE_NAME).read_text())
-        return (json.dumps({key: data[key] for key in data if not key.endswith("_version")}) + "\n").encode()
+        return (
+            json.dumps({key: data[key] for key in data if not key.endswith("_version")}) + "\n"
+        ).encode()
 
     def has(self, config: MidiTokConfig) -> bool:
         """Whether this tokenizer was made with these settings."""
@@ -120,12 +147,19 @@ class MidiTokCodec:
 
         base = dict(TSD(_tokenizer_config(config)).vocab)
         same = self.tokenizer.config.encode_ids_split == _tokenizer_config(config).encode_ids_split
-        return same and base == dict(self.tokenizer.vocab) and self.size == max(config.bpe_vocabulary, len(base))
+        return (
+            same
+            and base == dict(self.tokenizer.vocab)
+            and self.size == max(config.bpe_vocabulary, len(base))
+        )
 
-    # --- music to tokens -------------------------------------------------------------------------------------------------
+    # --- music to tokens
+    # -------------------------------------------------------------------------------------------------
 
     def encode(self, piece: Piece, controls: Sequence[str] = ()) -> list[int]:
-        """A whole piece: control tokens, music, ``EOS``. Every note has its token; of a score, time begins at its first bar."""
+        """A whole piece: control tokens, music, ``EOS``. Every note has its token; of a score, time
+        begins at its first bar.
+        """
         notes = piece.notes
         if piece.feel == "performance":
             notes = notes.copy()
@@ -133,14 +167,20 @@ class MidiTokCodec:
         music = self.music(piece.feel, notes, piece.bars, piece.tempo.quarters_per_minute())
         return [*(self.vocabulary[name] for name in controls), *music, self.eos]
 
-    def music(self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float) -> list[int]:
-        """Tokens of a bare table, without control tokens, in seconds (performance) or quarters (score)."""
+    def music(
+        self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float
+    ) -> list[int]:
+        """Tokens of a bare table, without control tokens, in seconds (performance) or quarters
+        (score).
+        """
         if not len(notes):
             return []
         sequences = self.tokenizer.encode(self.score(feel, notes, bars, quarters_per_minute))
         return [int(index) for index in sequences[0].ids]
 
-    def score(self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float) -> Any:
+    def score(
+        self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float
+    ) -> Any:
         """The table as a ``symusic.Score`` of one track."""
         import symusic
 
@@ -150,14 +190,23 @@ class MidiTokCodec:
         duration = np.maximum(np.round(notes["duration"].astype(float) * scale), 1)
         pitch = notes["pitch"].astype(int)
         pitch = np.where(pitch < LOWEST_PITCH, pitch + 12 * -((pitch - LOWEST_PITCH) // 12), pitch)
-        pitch = np.where(pitch > HIGHEST_PITCH, pitch - 12 * -((HIGHEST_PITCH - pitch) // 12), pitch)
+        pitch = np.where(
+            pitch > HIGHEST_PITCH, pitch - 12 * -((HIGHEST_PITCH - pitch) // 12), pitch
+        )
         order = np.lexsort((pitch, duration, onset))  # as symusic sorts what it reads
         score: Any = symusic.Score(TICKS_PER_QUARTER)
-        score.tempos.append(symusic.Tempo(0, 120.0 if feel == "performance" else quarters_per_minute))
+        score.tempos.append(
+            symusic.Tempo(0, 120.0 if feel == "performance" else quarters_per_minute)
+        )
         for tick, numerator, denominator in self._metres(feel, bars, begin):
             score.time_signatures.append(symusic.TimeSignature(tick, numerator, denominator))
         track: Any = symusic.Track(name="piano")
-        columns = {"time": onset, "duration": duration, "pitch": pitch, "velocity": notes["velocity"]}
+        columns = {
+            "time": onset,
+            "duration": duration,
+            "pitch": pitch,
+            "velocity": notes["velocity"],
+        }
         track.notes = symusic.Note.from_numpy(
             **{
                 name: column[order].astype(np.int8 if name in ("pitch", "velocity") else np.int32)
@@ -168,8 +217,14 @@ class MidiTokCodec:
         return score
 
     def _metres(self, feel: Feel, bars: BarTable, begin: float) -> Iterator[tuple[int, int, int]]:
-        """(tick, numerator, denominator) of each change of metre that the vocabulary knows; 4/4 at the start in any case."""
-        known = {tuple(pair) for pair in self.tokenizer.time_signatures} if self.tokenizer.config.use_time_signatures else set()
+        """(tick, numerator, denominator) of each change of metre that the vocabulary knows; 4/4 at
+        the start in any case.
+        """
+        known = (
+            {tuple(pair) for pair in self.tokenizer.time_signatures}
+            if self.tokenizer.config.use_time_signatures
+            else set()
+        )
         last = (4, 4)
         if feel == "performance" or not len(bars) or _metre(bars[0]) not in known:
             yield (0, 4, 4)
@@ -183,13 +238,23 @@ class MidiTokCodec:
                 last = metre
 
     def _words(self, score: Any) -> list[str]:
-        """What byte pair encoding learns from: the tokens of each bar, or of each note, as a string of characters."""
+        """What byte pair encoding learns from: the tokens of each bar, or of each note, as a string
+        of characters.
+        """
         from miditok.constants import CHR_ID_START
 
         sequence = self.tokenizer.encode(score, encode_ids=False)[0]
         if self.tokenizer.config.encode_ids_split == "bar":
-            return ["".join(chr(i + CHR_ID_START) for i in part.ids) for part in sequence.split_per_bars() if len(part.ids)]
-        rest = {index for name, index in self.tokenizer.vocab.items() if name.split("_")[0] in ("Velocity", "Duration")}
+            return [
+                "".join(chr(i + CHR_ID_START) for i in part.ids)
+                for part in sequence.split_per_bars()
+                if len(part.ids)
+            ]
+        rest = {
+            index
+            for name, index in self.tokenizer.vocab.items()
+            if name.split("_")[0] in ("Velocity", "Duration")
+        }
         words: list[str] = []
         for index in sequence.ids:
             if index in rest:
@@ -198,10 +263,13 @@ class MidiTokCodec:
                 words.append(chr(index + CHR_ID_START))
         return words
 
-    # --- tokens to music -------------------------------------------------------------------------------------------------
+    # --- tokens to music
+    # -------------------------------------------------------------------------------------------------
 
     def decode(self, ids: Sequence[int], feel: Feel = "performance") -> Piece:
-        """A piece from a sequence; control tokens, and tokens that make no whole note, are passed over."""
+        """A piece from a sequence; control tokens, and tokens that make no whole note, are passed
+        over.
+        """
         from miditok import TokSequence
 
         music = [int(index) for index in ids if not self.is_special[index]]
@@ -212,15 +280,20 @@ class MidiTokCodec:
             found = score.tracks[0].notes.numpy()
         ticks = score.ticks_per_quarter
         onset, duration = (np.asarray(found[name], float) / ticks for name in ("time", "duration"))
-        notes = make_notes(onset, duration, np.asarray(found["pitch"], int), np.asarray(found["velocity"], int))
+        notes = make_notes(
+            onset, duration, np.asarray(found["pitch"], int), np.asarray(found["velocity"], int)
+        )
         if feel == "performance":
             return Piece(notes, "performance", ticks_per_quarter=TICKS_PER_QUARTER)
-        metres = [(row.time / ticks, row.numerator, row.denominator) for row in score.time_signatures]
+        metres = [
+            (row.time / ticks, row.numerator, row.denominator) for row in score.time_signatures
+        ]
         end = float((onset + duration).max()) if len(notes) else 1.0
         tempo = TempoMap.steady(60.0 / score.tempos[0].tempo)
         return Piece(notes, "score", bars_of(metres, end), tempo, TICKS_PER_QUARTER)
 
-    # --- what a sampler needs --------------------------------------------------------------------------------------------
+    # --- what a sampler needs
+    # --------------------------------------------------------------------------------------------
 
     @cached_property
     def is_special(self) -> NDArray[np.bool_]:
@@ -234,7 +307,8 @@ class MidiTokCodec:
 
     @cached_property
     def follows(self) -> NDArray[np.bool_]:
-        """(size, size) whether a token may follow another, the row the one before: by MidiTok's graph of token types.
+        """(size, size) whether a token may follow another, the row the one before: by MidiTok's
+        graph of token types.
 
         Metre and tempo follow nothing, since they stand at the start of a piece only.
         """
@@ -245,10 +319,15 @@ class MidiTokCodec:
         kinds = [[name.split("_")[0] for name in names] for names in self.parts]
         usable = np.array([not {"TimeSig", "Tempo"} & set(row) for row in kinds]) & ~self.is_special
         first = np.array([row[0] for row in kinds])
-        starts = {kind: np.isin(first, sorted(graph.get(kind, begin))) & usable for kind in {row[-1] for row in kinds}}
+        starts = {
+            kind: np.isin(first, sorted(graph.get(kind, begin))) & usable
+            for kind in {row[-1] for row in kinds}
+        }
         return np.stack([starts[row[-1]] for row in kinds])
 
-    def opening(self, feel: Feel, quarters_per_minute: float = 120.0, bars: BarTable | None = None) -> list[int]:
+    def opening(
+        self, feel: Feel, quarters_per_minute: float = 120.0, bars: BarTable | None = None
+    ) -> list[int]:
         """The tokens of metre and tempo that a piece begins with."""
         note = make_notes([0.0], [1.0], [60])
         empty = bars_of([(0.0, 4, 4)], 1.0) if bars is None else bars
@@ -258,7 +337,9 @@ class MidiTokCodec:
         """The tokens of metre and tempo at the head of :meth:`music`'s tokens."""
         heads = ("TimeSig", "Tempo", BAR_LINE)
         count = 0
-        while count < len(music) and all(name.split("_")[0] in heads for name in self.parts[music[count]]):
+        while count < len(music) and all(
+            name.split("_")[0] in heads for name in self.parts[music[count]]
+        ):
             count += 1
         return list(music[:count])
 

@@ -1,4 +1,6 @@
-"""What is fixed before a sequence is decoded: bars, the melody that is told, what is held, where accompaniment may begin."""
+"""What is fixed before a sequence is decoded: bars, the melody that is told, what is held, where
+accompaniment may begin.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +13,41 @@ from numpy.typing import NDArray
 
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel
-from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Chord, Codec, Event, Grid
+from styletransfer.tokens.codec import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    STEPS_PER_QUARTER,
+    Chord,
+    Codec,
+    Event,
+    Grid,
+)
 from styletransfer.tokens.kept_chords import Harmony
 
 ORNAMENT_REACH = 3
-"""Semitones by which an ornament may leave the range of the two notes that it stands between: a third."""
+"""Semitones by which an ornament may leave the range of the two notes that it stands between: a
+third.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is fixed before decoding starts.
 
-    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note (pick-ups). ``melody`` holds
-    the notes of each bar that are told, and locked with ``locked``; None composes freely, in bars that all look like the first,
-    until ``bars`` are full. ``held``: only these of them are locked, and ornaments may stand between them.
-    ``subdivision`` (24,) marks the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
-    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that isn't the end.
-    ``harmony``: the chords that are to be kept. ``key``: what the model is told of the key where there is too little melody to
-    tell it by; with ``closes``, music without a melody, or after it, ends in this key, with a full chord on its last bar.
-    ``chords``: the chords of each bar that the model is told (none: it isn't told any). ``references``: whether the model says
-    which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one for each candidate in turn
-    (an empty one is none); ``faith``: by how many nats it is made likelier that a bar follows each of them. ``above``:
-    whether accompaniment may lie above the tune.
+    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note
+    (pick-ups). ``melody`` holds the notes of each bar that are told, and locked with ``locked``;
+    None composes freely, in bars that all look like the first, until ``bars`` are full. ``held``:
+    only these of them are locked, and ornaments may stand between them. ``subdivision`` (24,) marks
+    the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
+    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that
+    isn't the end. ``harmony``: the chords that are to be kept. ``key``: what the model is told of
+    the key where there is too little melody to tell it by; with ``closes``, music without a melody,
+    or after it, ends in this key, with a full chord on its last bar. ``chords``: the chords of each
+    bar that the model is told (none: it isn't told any). ``references``: whether the model says
+    which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one
+    for each candidate in turn (an empty one is none); ``faith``: by how many nats it is made
+    likelier that a bar follows each of them. ``above``: whether accompaniment may lie above the
+    tune.
     """
 
     feel: Feel
@@ -101,7 +116,9 @@ class Plan:
         return onset, end, pitch
 
     def ornaments_at(self, now: int) -> range:
-        """The pitches of which one may be an ornament at a step from the start: while a locked note lasts, till the next."""
+        """The pitches of which one may be an ornament at a step from the start: while a locked note
+        lasts, till the next.
+        """
         if self.held is None:
             return range(0)
         onset, end, pitch = self.locked_notes
@@ -114,7 +131,9 @@ class Plan:
 
 
 def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None = None) -> Plan:
-    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that are locked, if not all."""
+    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that
+    are locked, if not all.
+    """
     melody, few = _by_bars(codec, grid), _by_bars(codec, held) if held else None
     earliest = np.maximum(0, -grid.bar_start)
     return Plan(
@@ -137,8 +156,18 @@ def _by_bars(codec: Codec, grid: Grid) -> tuple[tuple[Event, ...], ...]:
 def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
     """A plan without melody: so many equal bars, ``length`` steps each."""
     start = np.arange(bars, dtype=np.int64) * length
-    subdivision = np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
-    return Plan(feel, start, np.full(bars, length), (metre,) * bars, np.zeros(bars, np.int64), None, subdivision)
+    subdivision = (
+        np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
+    )
+    return Plan(
+        feel,
+        start,
+        np.full(bars, length),
+        (metre,) * bars,
+        np.zeros(bars, np.int64),
+        None,
+        subdivision,
+    )
 
 
 def subdivision_of(grid: Grid) -> NDArray[np.bool_]:

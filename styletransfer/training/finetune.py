@@ -1,4 +1,6 @@
-"""A style from pieces: a LoRA adapter on the base, stopped early on held-out pieces, with a card."""
+"""A style from pieces: a LoRA adapter on the base, stopped early on held-out pieces, with a
+card.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +53,11 @@ Progress = Callable[[float], None]
 class FinetuneConfig:
     """How an adapter is trained.
 
-    ``lora``: its shape. ``mixture``: what windows are drawn from; the style's tag is never left out of one. ``steps`` at the
-    most, of ``batch`` windows; the rate rises over ``warmup`` steps and falls over the last ``decay_share`` of the steps or
-    minutes. The held-out pieces, up to ``evaluate_pieces`` of each feel, are heard every ``evaluate_every`` steps, each time
-    with a checkpoint; the run ends when they haven't got better ``patience`` times in a row.
+    ``lora``: its shape. ``mixture``: what windows are drawn from; the style's tag is never left out
+    of one. ``steps`` at the most, of ``batch`` windows; the rate rises over ``warmup`` steps and
+    falls over the last ``decay_share`` of the steps or minutes. The held-out pieces, up to
+    ``evaluate_pieces`` of each feel, are heard every ``evaluate_every`` steps, each time with a
+    checkpoint; the run ends when they haven't got better ``patience`` times in a row.
     """
 
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -109,15 +112,18 @@ def finetune(
     data: str = "",
     progress: Progress | None = None,
 ) -> Card:
-    """Train a style and write its folder; a run that was killed goes on from ``work``, which is removed at the end.
+    """Train a style and write its folder; a run that was killed goes on from ``work``, which is
+    removed at the end.
 
     Args:
-        library: the style's pieces and no others, all labelled with the style's era and composer (:meth:`Library.view`).
+        library: the style's pieces and no others, all labelled with the style's era and composer
+        (:meth:`Library.view`).
         base: the folder of the base model.
         name: the style's name. kind: what it is.
         config: see there. work: a folder for checkpoints; one of another run there is started anew.
         out: the folder to write; it appears whole or not at all, in place of an older one.
-        start: a style whose adapter the training begins with (small pieces of data begin better with their era's).
+        start: a style whose adapter the training begins with (small pieces of data begin better
+        with their era's).
         minutes: of training at the most. licence, data: for the card.
         progress: called with the share done.
     """
@@ -125,13 +131,22 @@ def finetune(
     model, vocabulary, manifest = load_package(base)
     codec = Codec()
     if codec.hash != manifest["tokenizer_hash"]:
-        raise InputError(f"{base}: its tokens are not those of this version; a style can't be trained on it.")
+        raise InputError(
+            f"{base}: its tokens are not those of this version; a style can't be trained on it."
+        )
     context = int(model.config.max_position_embeddings)
     piece = library.pieces[0]
     held_out = validation_pieces(library, config.evaluate_pieces)
     run = config.run if held_out else _blind(config.run, library, context)
-    run = replace(run, mixture=replace(run.mixture, score_share=_score_share(run, library, context)))
-    identity = {"config": asdict(config), "base": weights_hash(manifest), "data": library.hash, "name": name}
+    run = replace(
+        run, mixture=replace(run.mixture, score_share=_score_share(run, library, context))
+    )
+    identity = {
+        "config": asdict(config),
+        "base": weights_hash(manifest),
+        "data": library.hash,
+        "name": name,
+    }
     if start is not None and start.path is not None:
         identity["start"] = hashlib.sha256((start.path / WEIGHTS).read_bytes()).hexdigest()
     _own_work(work, identity)
@@ -143,9 +158,15 @@ def finetune(
     if start is not None:
         begin_as(adapted, config.lora, start)
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay)
+    optimizer = torch.optim.AdamW(
+        trained, run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay
+    )
     schedule = WarmupStableDecay(run.warmup)
-    more = {"load_best_model_at_end": True, "metric_for_best_model": "bits_per_note", "greater_is_better": False}
+    more = {
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "bits_per_note",
+        "greater_is_better": False,
+    }
     arguments = arguments_of(run, work, disable_tqdm=True, **(more if pieces else {}))
     callbacks: list[TrainerCallback] = [
         TimeBudget(schedule, run, minutes, keep=False),
@@ -168,7 +189,9 @@ def finetune(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
-    arguments.restore_callback_states_from_checkpoint = bool(pieces)  # how long the held-out pieces haven't got better
+    arguments.restore_callback_states_from_checkpoint = bool(
+        pieces
+    )  # how long the held-out pieces haven't got better
     last = last_checkpoint(work)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     adapted = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
@@ -209,8 +232,8 @@ def finetune(
 
 
 def readme_of(card: Card, *, measured: bool = False) -> str:
-    """The card for people, in the form that model hubs show; ``measured``: what the card says of held-out pieces was said by
-    the same recipe without them."""
+    """The card for people, in the form that model hubs show; ``measured``: what the card says of
+    held-out pieces was said by the same recipe without them."""
     if card.gain is None:
         heard = "No piece was held out: how much was learnt is not known."
     else:
@@ -242,21 +265,29 @@ A style for `styletransfer`: a LoRA adapter of rank {card.rank} on its base mode
 
 def _blind(run: TrainConfig, library: Library, context: int) -> TrainConfig:
     """The run where nothing is held out: a few passes over the pieces, and no validation."""
-    steps = min(run.steps, max(10, round(sum(_most_windows(library, context).values()) / run.batch)))
+    steps = min(
+        run.steps, max(10, round(sum(_most_windows(library, context).values()) / run.batch))
+    )
     return replace(run, steps=steps, evaluate_every=steps + 1, save_every=run.save_every)
 
 
 def _score_share(run: TrainConfig, library: Library, context: int) -> float:
-    """The run's share of windows of scores, moved so far that neither feel's pieces are learnt more often than
-    :data:`MOST_PASSES` times while the other feel has more to give: a single score would be learnt by heart."""
-    most = {feel: count / (run.steps * run.batch) for feel, count in _most_windows(library, context).items()}
+    """The run's share of windows of scores, moved so far that neither feel's pieces are learnt more
+    often than :data:`MOST_PASSES` times while the other feel has more to give: a single score would
+    be learnt by heart."""
+    most = {
+        feel: count / (run.steps * run.batch)
+        for feel, count in _most_windows(library, context).items()
+    }
     if sum(most.values()) <= 1:
         return most["score"] / (sum(most.values()) or 1)
     return min(max(run.mixture.score_share, 1 - most["performance"]), most["score"])
 
 
 def _most_windows(library: Library, context: int) -> dict[Feel, float]:
-    """How many windows of each feel make :data:`MOST_PASSES` over its training pieces; a note is about four tokens."""
+    """How many windows of each feel make :data:`MOST_PASSES` over its training pieces; a note is
+    about four tokens.
+    """
     notes: dict[Feel, int] = {"score": 0, "performance": 0}
     for one in library.pieces:
         if one.split == "train":

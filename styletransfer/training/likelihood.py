@@ -1,10 +1,12 @@
-"""Bits per note: the total negative log-likelihood of all arrangement tokens of a piece, / ln 2, / its notes.
+"""Bits per note: the total negative log-likelihood of all arrangement tokens of a piece, / ln 2, /
+its notes.
 
-The only unit that compares tokenizers. What a caller would know beforehand (the controls, the melody and its key, with a
-melody the metre of each bar) costs nothing; the notes of the arrangement, the melody's own among them, the ends of bars and
-the end of the piece all count. Whole pieces are read in windows that overlap by about a quarter of the context: every token
-is counted once, in the window where it has the longest past. A token that no window can hold is charged as by a uniform
-model.
+The only unit that compares tokenizers. What a caller would know beforehand (the controls, the
+melody and its key, with a melody the metre of each bar) costs nothing; the notes of the
+arrangement, the melody's own among them, the ends of bars and the end of the piece all count. Whole
+pieces are read in windows that overlap by about a quarter of the context: every token is counted
+once, in the window where it has the longest past. A token that no window can hold is charged as by
+a uniform model.
 """
 
 from __future__ import annotations
@@ -43,17 +45,23 @@ class Bits:
 
 @dataclass(frozen=True)
 class ScoredWindow:
-    """A window of a piece: (context,) ids and labels, labels only where this window is the one that counts."""
+    """A window of a piece: (context,) ids and labels, labels only where this window is the one that
+    counts.
+    """
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     lost: int  # tokens to be counted that didn't fit
 
 
-def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, with_melody: bool) -> list[ScoredWindow]:
+def windows_of(
+    codec: Codec, grid: Grid, controls: Controls, context: int, *, with_melody: bool
+) -> list[ScoredWindow]:
     """Windows over a whole piece in which every token of the loss is counted exactly once."""
     head = [codec.vocabulary[name] for name in controls.tokens()]
-    segments: list[list[int]] = []  # of each bar, what stands before its notes (the next bar's melody, BAR) and its notes
+    segments: list[
+        list[int]
+    ] = []  # of each bar, what stands before its notes (the next bar's melody, BAR) and its notes
     counts: list[list[bool]] = []  # which of that belongs to the loss
     for bar in range(grid.bars):
         notes = codec.bar_segment(grid, bar)
@@ -69,7 +77,8 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
         past = 0
         while first > 0:
             room = len(head) + len(codec.head(grid, first - 1, with_melody=with_melody))
-            # a bar of past always, if what is counted still fits after it; more, up to a quarter of the context
+            # a bar of past always, if what is counted still fits after it; more, up to a quarter of
+            # the context
             room = context - room - len(segments[counted]) if first == counted else context // 4
             if past + len(segments[first - 1]) > room:
                 break
@@ -82,9 +91,12 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
         keep = [False] * len(ids)
         bar = first
         while bar < grid.bars and (bar <= counted or len(ids) + len(segments[bar]) <= context):
-            before, _ = codec.before_bar(grid, bar, first, with_melody=with_melody)  # its reference lies in the window
+            before, _ = codec.before_bar(
+                grid, bar, first, with_melody=with_melody
+            )  # its reference lies in the window
             ids += [*before, *segments[bar][len(before) :]]
-            # the first token of a bar's segment is what ends the bar before it: it counts, unless there is none
+            # the first token of a bar's segment is what ends the bar before it: it counts, unless
+            # there is none
             keep += [bar >= counted and one for one in counts[bar]]
             bar += 1
         row = padded(ids, keep, context, codec.pad)
@@ -93,8 +105,12 @@ def windows_of(codec: Codec, grid: Grid, controls: Controls, context: int, *, wi
     return windows
 
 
-def plain_windows(codec: MidiTokCodec, head: list[int], music: list[int], context: int) -> list[ScoredWindow]:
-    """The same for a plain tokenizer: each window begins with the controls, the metre and the tempo, which aren't counted."""
+def plain_windows(
+    codec: MidiTokCodec, head: list[int], music: list[int], context: int
+) -> list[ScoredWindow]:
+    """The same for a plain tokenizer: each window begins with the controls, the metre and the
+    tempo, which aren't counted.
+    """
     opening = codec.leading(music)
     known, rest = [*head, *opening], [*music[len(opening) :], codec.eos]
     windows: list[ScoredWindow] = []
@@ -109,7 +125,9 @@ def plain_windows(codec: MidiTokCodec, head: list[int], music: list[int], contex
     return windows
 
 
-def window_bits(model: nn.Module, codec: AnyCodec, windows: Iterable[ScoredWindow], batch: int = 8) -> NDArray[np.float64]:
+def window_bits(
+    model: nn.Module, codec: AnyCodec, windows: Iterable[ScoredWindow], batch: int = 8
+) -> NDArray[np.float64]:
     """Bits of each window, (windows,)."""
     windows = list(windows)
     device = next(model.parameters()).device
@@ -123,7 +141,9 @@ def window_bits(model: nn.Module, codec: AnyCodec, windows: Iterable[ScoredWindo
             ids = torch.from_numpy(np.stack([row.ids[:longest] for row in rows])).to(device)
             labels = torch.from_numpy(np.stack([row.labels[:longest] for row in rows])).to(device)
             logits = model(input_ids=ids).logits[:, :-1].float()
-            loss = nn.functional.cross_entropy(logits.transpose(1, 2), labels[:, 1:], ignore_index=IGNORE, reduction="none")
+            loss = nn.functional.cross_entropy(
+                logits.transpose(1, 2), labels[:, 1:], ignore_index=IGNORE, reduction="none"
+            )
             bits += (loss.sum(1) / math.log(2)).tolist()
     model.train(training)
     return np.array(bits) + np.array([row.lost for row in windows]) * math.log2(codec.size)
@@ -143,8 +163,8 @@ def bits_per_note(
 ) -> Bits:
     """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
 
-    A model that plans is told, of scores with a melody, their chords and which bar follows which, unless it is to be without
-    one of them; both are counted, too.
+    A model that plans is told, of scores with a melody, their chords and which bar follows which,
+    unless it is to be without one of them; both are counted, too.
 
     Raises:
         ValueError: if a melody is to be given to a model with a plain tokenizer.

@@ -1,21 +1,24 @@
 """N-gram models over token ids: the baselines that a network has to beat.
 
-Interpolated modified Kneser-Ney smoothing (R. Kneser and H. Ney, "Improved backing-off for m-gram language modeling",
-ICASSP 1995; its interpolated form with three discounts: S. F. Chen and J. Goodman, "An empirical study of smoothing
-techniques for language modeling", Computer Speech and Language 13, 1999, sections 2.7 and 3):
+Interpolated modified Kneser-Ney smoothing (R. Kneser and H. Ney, "Improved backing-off for m-gram
+language modeling", ICASSP 1995; its interpolated form with three discounts: S. F. Chen and J.
+Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech and
+Language 13, 1999, sections 2.7 and 3):
 
-    p_k(w | h) = max(c(hw) - D(c(hw)), 0) / c(h) + g(h) p_{k-1}(w | h'),   h' = h without its oldest token,
+    p_k(w | h) = max(c(hw) - D(c(hw)), 0) / c(h) + g(h) p_{k-1}(w | h'),   h' = h without its oldest
+    token,
 
-where c counts occurrences at the highest order and distinct left neighbours below it, and g(h) gives away what the
-discounts took. The recursion ends in the uniform distribution over the vocabulary; a context that was never seen is
-left out of it.
+where c counts occurrences at the highest order and distinct left neighbours below it, and g(h)
+gives away what the discounts took. The recursion ends in the uniform distribution over the
+vocabulary; a context that was never seen is left out of it.
 
-Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`; their contexts are the
-tokens before them in the sequence, whatever those are. Known deviation: on data so small that no n-gram was seen once,
-twice, three or four times, all counts have one discount, as in Kneser and Ney's first form; and discounts stay within
-their counts.
+Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`;
+their contexts are the tokens before them in the sequence, whatever those are. Known deviation: on
+data so small that no n-gram was seen once, twice, three or four times, all counts have one
+discount, as in Kneser and Ney's first form; and discounts stay within their counts.
 
-N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search, no dictionaries.
+N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search,
+no dictionaries.
 """
 
 from __future__ import annotations
@@ -71,7 +74,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Level:
-    """One order: discounted relative frequencies of the n-grams, and what each context passes on to the order below."""
+    """One order: discounted relative frequencies of the n-grams, and what each context passes on to
+    the order below.
+    """
 
     keys: Keys
     share: NDArray[np.float32]
@@ -94,7 +99,9 @@ class KneserNey:
         self.levels.reverse()
 
     def bits(self, keys: Keys) -> NDArray[np.float64]:
-        """(n-grams,) information content of the last token of each n-gram, in bits, given those before it."""
+        """(n-grams,) information content of the last token of each n-gram, in bits, given those
+        before it.
+        """
         queries, inverse = np.unique(keys, return_inverse=True)
         probability = np.full(len(queries), 1.0 / self.vocabulary)
         for order, level in enumerate(self.levels, 1):
@@ -109,7 +116,14 @@ def _level(keys: Keys, counts: NDArray[np.int32]) -> _Level:
     once, twice, thrice, four = (int((counts == n).sum()) for n in (1, 2, 3, 4))
     rate = once / max(once + 2 * twice, 1)
     if min(once, twice, thrice, four):
-        discount = np.array([0, 1 - 2 * rate * twice / once, 2 - 3 * rate * thrice / twice, 3 - 4 * rate * four / thrice])
+        discount = np.array(
+            [
+                0,
+                1 - 2 * rate * twice / once,
+                2 - 3 * rate * thrice / twice,
+                3 - 4 * rate * four / thrice,
+            ]
+        )
     else:
         discount = np.array([0, rate, rate, rate])
     discount = np.clip(discount, [0, 0.01, 0.01, 0.01], [0, 0.99, 1.99, 2.99])
@@ -127,7 +141,9 @@ def _mask(order: int) -> int:
     return (1 << BITS * order) - 1
 
 
-def _lookup(keys: Keys, values: NDArray[np.float32], wanted: Keys, default: float) -> NDArray[np.float64]:
+def _lookup(
+    keys: Keys, values: NDArray[np.float32], wanted: Keys, default: float
+) -> NDArray[np.float64]:
     if not len(keys):
         return np.full(len(wanted), default)
     index = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

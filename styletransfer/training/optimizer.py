@@ -1,11 +1,13 @@
 """The optimiser and the learning-rate schedule.
 
-Hidden weight matrices are trained with Muon (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks",
-2024), everything else (embedding, norms) with AdamW's rule. ``torch.optim.Muon`` does its Newton-Schulz iteration in
-bfloat16, which a CPU without bfloat16 units multiplies a hundred times slower than float32, and matrix by matrix; this one
-does it in the type that the run multiplies in, for all matrices of a shape at once. Known deviations: four quintics, each the
-best after the one before (N. Amsel et al., "The Polar Express", 2025), in place of five times the reference's, and the
-update's size matched to AdamW's (0.2 x sqrt(larger side), Liu et al., "Muon is scalable for LLM training", 2025).
+Hidden weight matrices are trained with Muon (K. Jordan et al., "Muon: an optimizer for hidden
+layers in neural networks", 2024), everything else (embedding, norms) with AdamW's rule.
+``torch.optim.Muon`` does its Newton-Schulz iteration in bfloat16, which a CPU without bfloat16
+units multiplies a hundred times slower than float32, and matrix by matrix; this one does it in the
+type that the run multiplies in, for all matrices of a shape at once. Known deviations: four
+quintics, each the best after the one before (N. Amsel et al., "The Polar Express", 2025), in place
+of five times the reference's, and the update's size matched to AdamW's (0.2 x sqrt(larger side),
+Liu et al., "Muon is scalable for LLM training", 2025).
 
 The schedule is warm-up, stable, decay: the decay's start is set while training, when time runs out.
 """
@@ -25,24 +27,37 @@ NEWTON_SCHULZ = (
     (3.2921, -2.3788, 0.4676),
     (2.3090, -1.6305, 0.3913),
 )
-"""Coefficients of x, x^3 and x^5 of each step: of all quintics the one that brings nearest to 1 what the step before has left
-of singular values from .004 to 1, and 2 % beyond, as bfloat16 is wide of the mark; by a linear programme on a grid."""
+"""Coefficients of x, x^3 and x^5 of each step: of all quintics the one that brings nearest to 1
+what the step before has left of singular values from .004 to 1, and 2 % beyond, as bfloat16 is wide
+of the mark; by a linear programme on a grid."""
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one learning rate for both.
+    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one
+    learning rate for both.
 
     ``narrow``: Muon multiplies in bfloat16."""
 
-    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, *, narrow: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, learning_rate: float, weight_decay: float, *, narrow: bool = False
+    ) -> None:
         self.narrow = narrow
-        embeddings = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+        embeddings = {
+            id(p)
+            for module in model.modules()
+            if isinstance(module, nn.Embedding)
+            for p in module.parameters()
+        }
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         matrices = [p for p in trained if p.ndim == 2 and id(p) not in embeddings]
         chosen = {id(parameter) for parameter in matrices}
         groups = [
             {"params": matrices, "muon": True, "weight_decay": weight_decay},
-            {"params": [p for p in trained if id(p) not in chosen], "muon": False, "weight_decay": 0.0},
+            {
+                "params": [p for p in trained if id(p) not in chosen],
+                "muon": False,
+                "weight_decay": 0.0,
+            },
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": learning_rate})
 
@@ -55,7 +70,9 @@ class MuonAdamW(torch.optim.Optimizer):
             else:
                 self._adamw(parameters, group)
 
-    def _muon(self, parameters: list[Tensor], group: dict[str, Any], momentum: float = 0.95) -> None:
+    def _muon(
+        self, parameters: list[Tensor], group: dict[str, Any], momentum: float = 0.95
+    ) -> None:
         shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
         for parameter in parameters:
             shapes[parameter.shape].append(parameter)
@@ -68,16 +85,29 @@ class MuonAdamW(torch.optim.Optimizer):
                 assert parameter.grad is not None
                 state["momentum"].lerp_(parameter.grad, 1 - momentum)
                 updates.append(parameter.grad.lerp(state["momentum"], momentum))
-            update = orthogonalized(torch.stack(updates), torch.bfloat16 if self.narrow else torch.float32)
+            update = orthogonalized(
+                torch.stack(updates), torch.bfloat16 if self.narrow else torch.float32
+            )
             for parameter, row in zip(members, update, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(row.to(parameter.dtype), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+                parameter.add_(
+                    row.to(parameter.dtype), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5
+                )
 
-    def _adamw(self, parameters: list[Tensor], group: dict[str, Any], betas: tuple[float, float] = (0.9, 0.95)) -> None:
+    def _adamw(
+        self,
+        parameters: list[Tensor],
+        group: dict[str, Any],
+        betas: tuple[float, float] = (0.9, 0.95),
+    ) -> None:
         for parameter in parameters:
             state = self.state[parameter]
             if not state:
-                state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+                state |= {
+                    "step": 0,
+                    "mean": torch.zeros_like(parameter),
+                    "square": torch.zeros_like(parameter),
+                }
             assert parameter.grad is not None
             state["step"] += 1
             state["mean"].lerp_(parameter.grad, 1 - betas[0])
@@ -88,7 +118,9 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Nearly orthogonal matrices with the same row and column spaces: (n, rows, columns) to the same shape."""
+    """Nearly orthogonal matrices with the same row and column spaces: (n, rows, columns) to the
+    same shape.
+    """
     x = matrices.to(dtype)
     tall = x.size(1) > x.size(2)
     if tall:
@@ -104,8 +136,9 @@ def orthogonalized(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tens
 class WarmupStableDecay:
     """The learning rate as a share of its peak, by step.
 
-    ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed in the middle of its
-    decay goes on with it. ``minutes``: of the run that began the decay, if it had such.
+    ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed
+    in the middle of its decay goes on with it. ``minutes``: of the run that began the decay, if it
+    had such.
     """
 
     def __init__(self, warmup: int, decay_start: int | None = None, decay_steps: int = 1) -> None:

@@ -1,4 +1,6 @@
-"""The tokenizer of a training run: the default one, or one that is trained first and lies beside the run."""
+"""The tokenizer of a training run: the default one, or one that is trained first and lies beside
+the run.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokC
 def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
     """The tokenizer that a YAML file describes, by default the default one.
 
-    Merges are learnt on training pieces only, and saved as ``out/tokenizer.json``, from which a run that goes on takes them.
+    Merges are learnt on training pieces only, and saved as ``out/tokenizer.json``, from which a run
+    that goes on takes them.
 
     Raises:
         InputError: where ``out`` holds the tokenizer of other settings.
@@ -31,13 +34,17 @@ def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out:
     return plain_tokenizer(settings.miditok, library, mixture, out)
 
 
-def plain_tokenizer(settings: MidiTokConfig, library: Library, mixture: MixtureConfig, out: Path) -> MidiTokCodec:
+def plain_tokenizer(
+    settings: MidiTokConfig, library: Library, mixture: MixtureConfig, out: Path
+) -> MidiTokCodec:
     """The same of a plain tokenizer's settings."""
     saved = out / FILE_NAME
     if saved.exists():
         codec = MidiTokCodec.load(saved)
         if not codec.has(settings):
-            raise InputError(f"{saved}: is a tokenizer of other settings; give another --out folder")
+            raise InputError(
+                f"{saved}: is a tokenizer of other settings; give another --out folder"
+            )
         return codec
     codec = MidiTokCodec.train(settings, training_tables(library, settings.bpe_notes, mixture))
     out.mkdir(parents=True, exist_ok=True)

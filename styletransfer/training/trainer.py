@@ -1,4 +1,6 @@
-"""Training with ``transformers.Trainer``: stop at any moment, go on exactly, or end within given minutes."""
+"""Training with ``transformers.Trainer``: stop at any moment, go on exactly, or end within given
+minutes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from typing import Any
 
 import torch
 from torch.utils.data import SequentialSampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, spread
@@ -34,10 +43,11 @@ from styletransfer.training.optimizer import MuonAdamW, WarmupStableDecay
 class TrainConfig:
     """A training run.
 
-    ``batch`` windows a step on each process, ``accumulate`` steps before the weights move, ``steps`` at the most.
-    ``warmup`` steps up; the last ``decay_share`` of the minutes or steps brings the rate down to zero. Validation every
-    ``evaluate_every`` steps on whole pieces drawn once, ``evaluate_pieces`` of each feel; a checkpoint every
-    ``save_every``, the mean loss in the log every ``log_every``. ``tokenizer``: a YAML file of
+    ``batch`` windows a step on each process, ``accumulate`` steps before the weights move,
+    ``steps`` at the most. ``warmup`` steps up; the last ``decay_share`` of the minutes or steps
+    brings the rate down to zero. Validation every ``evaluate_every`` steps on whole pieces drawn
+    once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``, the mean loss in the
+    log every ``log_every``. ``tokenizer``: a YAML file of
     :class:`~styletransfer.tokens.loading.TokenizerConfig`, the default one where it is empty.
     """
 
@@ -59,17 +69,35 @@ class TrainConfig:
     compile: bool = True
 
     def __post_init__(self) -> None:
-        counts = (self.batch, self.accumulate, self.steps, self.save_every, self.evaluate_every, self.log_every)
+        counts = (
+            self.batch,
+            self.accumulate,
+            self.steps,
+            self.save_every,
+            self.evaluate_every,
+            self.log_every,
+        )
         if min(counts) < 1 or not 0 < self.decay_share <= 1:
-            raise ValueError("batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]")
-        if self.learning_rate <= 0 or min(self.weight_decay, self.warmup, self.evaluate_pieces, self.seed) < 0:
-            raise ValueError("learning_rate is positive; weight_decay, warmup, evaluate_pieces and seed aren't negative")
+            raise ValueError(
+                "batch, accumulate, steps and intervals are positive, decay_share lies in (0, 1]"
+            )
+        if (
+            self.learning_rate <= 0
+            or min(self.weight_decay, self.warmup, self.evaluate_pieces, self.seed) < 0
+        ):
+            raise ValueError(
+                "learning_rate is positive; weight_decay, warmup, evaluate_pieces and seed aren't negative"
+            )
 
 
 class WindowTrainer(Trainer):
-    """Trainer whose windows come in the order of their numbers and whose validation is in bits per note."""
+    """Trainer whose windows come in the order of their numbers and whose validation is in bits per
+    note.
+    """
 
-    def __init__(self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any) -> None:
+    def __init__(
+        self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any
+    ) -> None:
         super().__init__(**rest)
         self.library, self.codec, self.validation = library, codec, validation
 
@@ -77,8 +105,8 @@ class WindowTrainer(Trainer):
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Bits per note of the validation pieces, by feel, given their melody if windows with one are learnt from; logged like
-        any metric. Nothing where the library holds no piece out.
+        """Bits per note of the validation pieces, by feel, given their melody if windows with one
+        are learnt from; logged like any metric. Nothing where the library holds no piece out.
         """
         if not self.validation:
             return {}
@@ -102,46 +130,75 @@ class WindowTrainer(Trainer):
             bits, notes = bits + float(result.bits.sum()), notes + int(result.notes.sum())
         metrics["eval_bits_per_note"] = round(bits / max(notes, 1), 4)
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics
 
 
 class TimeBudget(TrainerCallback):
     """Starts the decay when so much time is left as it needs, and stops the run at its end.
 
-    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on. Without ``keep``, the run
-    ends with the minutes even where the steps have become slower, and its last step is validated like the others; a run that
-    goes on with more minutes than its decay was begun with decays so much more slowly.
+    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on.
+    Without ``keep``, the run ends with the minutes even where the steps have become slower, and its
+    last step is validated like the others; a run that goes on with more minutes than its decay was
+    begun with decays so much more slowly.
     """
 
-    def __init__(self, schedule: WarmupStableDecay, run: TrainConfig, minutes: float | None, *, keep: bool = True) -> None:
+    def __init__(
+        self,
+        schedule: WarmupStableDecay,
+        run: TrainConfig,
+        minutes: float | None,
+        *,
+        keep: bool = True,
+    ) -> None:
         self.schedule, self.run, self.minutes, self.keep = schedule, run, minutes, keep
         self.begin = time.monotonic()
-        self.first: tuple[int, float] | None = None  # the first step of this call, and when it ended
+        self.first: tuple[int, float] | None = (
+            None  # the first step of this call, and when it ended
+        )
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        # The checkpoint with which a decay began is the one to go on from: whether to decay is decided anew.
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        # The checkpoint with which a decay began is the one to go on from: whether to decay is
+        # decided anew.
         if self.schedule.decay_start is not None and self.schedule.decay_start == state.global_step:
             self.schedule.decay_start = None
             if self.minutes is None:
                 self._perhaps_decay(args, state, control)
         start, before = self.schedule.decay_start, self.schedule.minutes
-        if start is not None and not self.keep and before and self.minutes and self.minutes > before:
+        if (
+            start is not None
+            and not self.keep
+            and before
+            and self.minutes
+            and self.minutes > before
+        ):
             longer = round(self.schedule.decay_steps * self.minutes / before)
             self.schedule.decay_steps = max(min(longer, self.run.steps - start), 1)
             self.schedule.minutes = self.minutes
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         if self.schedule.decay_start is None:
             self._perhaps_decay(args, state, control)
         elif self.schedule.end is not None and state.global_step >= self.schedule.end:
             control.should_training_stop = True
-        if not self.keep and self.minutes is not None and time.monotonic() - self.begin >= 60 * self.minutes:
+        if (
+            not self.keep
+            and self.minutes is not None
+            and time.monotonic() - self.begin >= 60 * self.minutes
+        ):
             control.should_training_stop = True
         if not self.keep and control.should_training_stop:
             control.should_evaluate = control.should_save = True
 
-    def _perhaps_decay(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+    def _perhaps_decay(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl
+    ) -> None:
         step = state.global_step
         left, whole = float(self.run.steps - step), float(self.run.steps)
         if self.minutes is not None:
@@ -156,7 +213,8 @@ class TimeBudget(TrainerCallback):
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
             self.schedule.minutes = self.minutes
             if self.keep:
-                # Trainer's rotation of checkpoints spares the "best" one: that is how this one survives the decay
+                # Trainer's rotation of checkpoints spares the "best" one: that is how this one
+                # survives the decay
                 state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
                 control.should_save = True
 
@@ -167,18 +225,26 @@ class Shown(TrainerCallback):
     def __init__(self, progress: Callable[[float], None], minutes: float | None) -> None:
         self.progress, self.minutes, self.begin = progress, minutes, time.monotonic()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        spent = 0.0 if self.minutes is None else (time.monotonic() - self.begin) / (60 * self.minutes)
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        spent = (
+            0.0 if self.minutes is None else (time.monotonic() - self.begin) / (60 * self.minutes)
+        )
         self.progress(min(1.0, max(state.global_step / state.max_steps, spent)))
 
 
 class RunLog(TrainerCallback):
-    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it unless it is ``quiet``."""
+    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it
+    unless it is ``quiet``.
+    """
 
     def __init__(self, path: Path, tokens_a_step: int, *, quiet: bool = False) -> None:
         self.path, self.tokens_a_step, self.quiet = path, tokens_a_step, quiet
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
         if not state.is_world_process_zero:
             return
         row = {
@@ -189,7 +255,10 @@ class RunLog(TrainerCallback):
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if not self.quiet:
-            words = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+            words = (
+                f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+                for key, value in row.items()
+            )
             print(" ".join(words), flush=True)
 
 
@@ -201,21 +270,28 @@ def train(
     minutes: float | None = None,
     start: Path | None = None,
 ) -> Path:
-    """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model, ``out/final``.
+    """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model,
+    ``out/final``.
 
-    ``start`` is a model's folder whose weights a fresh run begins with; its windows are others than those of the run that
-    made it, and its steps and tokens are counted in the new manifest.
+    ``start`` is a model's folder whose weights a fresh run begins with; its windows are others than
+    those of the run that made it, and its steps and tokens are counted in the new manifest.
 
-    A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out`` keeps the checkpoint
-    from before the decay, and a further call goes on from there.
+    A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out``
+    keeps the checkpoint from before the decay, and a further call goes on from there.
 
     Raises:
         InputError: where ``out`` holds a run with other settings, data or tokenizer.
     """
     keep_memory()
     out.mkdir(parents=True, exist_ok=True)
-    settings = {key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")} | {"steps": None}
-    identity: dict[str, Any] = {"run": settings, "tokenizer_hash": codec.hash, "data_hash": library.hash}
+    settings = {
+        key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")
+    } | {"steps": None}
+    identity: dict[str, Any] = {
+        "run": settings,
+        "tokenizer_hash": codec.hash,
+        "data_hash": library.hash,
+    }
     torch.manual_seed(run.seed)
     model = build_model(run.model, codec.vocabulary)
     before = {"steps": 0, "tokens": 0}
@@ -227,7 +303,9 @@ def train(
     if all_pieces:
         identity["all_pieces"] = True
     _same_run(out / "run.json", identity)
-    optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16")
+    optimizer = MuonAdamW(
+        model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16"
+    )
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
@@ -257,7 +335,10 @@ def train(
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
-        seen = {"steps": before["steps"] + steps, "tokens": before["tokens"] + steps * log.tokens_a_step}
+        seen = {
+            "steps": before["steps"] + steps,
+            "tokens": before["tokens"] + steps * log.tokens_a_step,
+        }
         manifest = identity | {"model": asdict(run.model)} | seen
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
@@ -293,11 +374,13 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
 
 
 def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
-    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over the list; where all are
-    longer, the two shortest."""
+    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over
+    the list; where all are longer, the two shortest."""
     chosen = {}
     for feel in ("score", "performance"):
-        every = sorted(library.select(split="validation", feel=feel), key=lambda i: library.pieces[i].count)
+        every = sorted(
+            library.select(split="validation", feel=feel), key=lambda i: library.pieces[i].count
+        )
         pool = sorted(i for i in every if library.pieces[i].count <= 3000) or every[:2]
         if pool and count:
             chosen[feel] = spread(pool, count)
@@ -305,7 +388,9 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint of a run: one whose last file, the state, was written to its end."""
+    """The newest whole checkpoint of a run: one whose last file, the state, was written to its
+    end.
+    """
     found = [path for path in out.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
@@ -318,24 +403,33 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig) -> dict[str, int]:
-    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have seen, and whether they have seen
-    held-out pieces (``all_pieces``).
+def _start_from(
+    folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig
+) -> dict[str, int]:
+    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have
+    seen, and whether they have seen held-out pieces (``all_pieces``).
 
-    The folder's tokens are found by their names. One that is new keeps its fresh rows; a control's row that is added to every
-    token begins at zero, so that the model predicts what it did.
+    The folder's tokens are found by their names. One that is new keeps its fresh rows; a control's
+    row that is added to every token begins at zero, so that the model predicts what it did.
     """
     other, vocabulary, manifest = load_package(folder)
     if set(vocabulary) - set(codec.vocabulary) or ModelConfig(**manifest["model"]) != run.model:
-        raise InputError(f"{folder}: its tokens or its sizes are not those of this run; give another --from folder")
+        raise InputError(
+            f"{folder}: its tokens or its sizes are not those of this run; give another --from folder"
+        )
     theirs = torch.tensor(list(vocabulary.values()))
     ours = torch.tensor([codec.vocabulary[name] for name in vocabulary])
     state = other.state_dict()
-    for name, table in model.features.named_parameters():  # of features that the other model doesn't know
+    for (
+        name,
+        table,
+    ) in model.features.named_parameters():  # of features that the other model doesn't know
         state.setdefault(f"features.{name}", torch.zeros_like(table))
     for name in ("model.embed_tokens.weight", "features.style.weight"):
         rows = (
-            torch.zeros_like(model.get_parameter(name)) if name.startswith("features") else model.get_parameter(name).detach()
+            torch.zeros_like(model.get_parameter(name))
+            if name.startswith("features")
+            else model.get_parameter(name).detach()
         )
         rows[ours] = state[name][theirs]
         state[name] = rows
@@ -345,7 +439,9 @@ def _start_from(folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainCon
 
 
 def keep_memory() -> None:
-    """Let glibc keep freed memory: giving large activations back to the system at every step costs four fifths of the speed."""
+    """Let glibc keep freed memory: giving large activations back to the system at every step costs
+    four fifths of the speed.
+    """
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt"):
@@ -358,8 +454,8 @@ def keep_memory() -> None:
 
 
 def _precision_of(out: Path) -> str:
-    """The type that a run multiplies in, ``bfloat16`` or ``float32``: decided once and kept in its folder, so that it goes on
-    as it began, and that all processes of a run have the same."""
+    """The type that a run multiplies in, ``bfloat16`` or ``float32``: decided once and kept in its
+    folder, so that it goes on as it began, and that all processes of a run have the same."""
     path = out / "precision"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=out) as file:
@@ -371,7 +467,9 @@ def _precision_of(out: Path) -> str:
 
 
 def _bf16_pays() -> bool:
-    """Whether to train in bfloat16. A CPU that has the instructions may yet be faster in float32: it is tried."""
+    """Whether to train in bfloat16. A CPU that has the instructions may yet be faster in float32:
+    it is tried.
+    """
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
@@ -390,12 +488,16 @@ def _bf16_pays() -> bool:
 def _same_run(path: Path, identity: dict[str, Any]) -> None:
     text = json.dumps(identity, indent=1, sort_keys=True)
     if path.exists() and path.read_text() != text:
-        raise InputError(f"{path.parent}: holds a run with other settings, data or tokenizer; give another --out folder")
+        raise InputError(
+            f"{path.parent}: holds a run with other settings, data or tokenizer; give another --out folder"
+        )
     write_atomically(path, text.encode())
 
 
 def _drop_decayed(out: Path, schedule: WarmupStableDecay) -> None:
-    """Remove checkpoints from within the decay, so that the next run goes on from the stable one."""
+    """Remove checkpoints from within the decay, so that the next run goes on from the stable
+    one.
+    """
     import shutil
 
     for path in out.glob("checkpoint-*"):

@@ -23,7 +23,13 @@ from styletransfer.model.weights import load_weights, weights_hash, write_atomic
 from styletransfer.styles.card import Style
 from styletransfer.styles.find import check_name, style_at
 from styletransfer.tokens.controls import ERAS, UNKNOWN
-from styletransfer.training.finetune import USER_SLOT, FinetuneConfig, Progress, finetune, replaceable
+from styletransfer.training.finetune import (
+    USER_SLOT,
+    FinetuneConfig,
+    Progress,
+    finetune,
+    replaceable,
+)
 
 LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
 
@@ -40,12 +46,15 @@ def finetune_source(
     say: Callable[[str], None] = print,
     progress: Callable[[str], AbstractContextManager[Progress]] | None = None,
 ) -> Style:
-    """A user's style from a folder, an archive or music21's corpus; killed and called again, it goes on.
+    """A user's style from a folder, an archive or music21's corpus; killed and called again, it
+    goes on.
 
     Args:
-        source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which is written to
-            :func:`styletransfer.folders.home`. era: its era's control token, if it has one.
-        force: write over a style of that name. say: gets sentences for the user. progress: makes a progress bar of a title.
+        source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which
+            is written to :func:`styletransfer.folders.home`. era: its era's control token, if it
+            has one.
+        force: write over a style of that name. say: gets sentences for the user. progress: makes a
+        progress bar of a title.
 
     Raises:
         InputError: where the name is taken or impossible, or nothing in the source can be read.
@@ -55,11 +64,15 @@ def finetune_source(
         raise InputError("give a folder or an archive to learn from.")
     if era not in (*ERAS, UNKNOWN):
         raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
-    start = era_to_begin_with(folders.shipped(), era, weights_hash(load_weights(base)[2]), config.lora)
+    start = era_to_begin_with(
+        folders.shipped(), era, weights_hash(load_weights(base)[2]), config.lora
+    )
     out, work = home() / name, home() / f".{name}.work"
     replaceable(out)
     if out.exists() and not force:
-        raise InputError(f"{out}: there is a style of that name; choose another, or write over it with --force.")
+        raise InputError(
+            f"{out}: there is a style of that name; choose another, or write over it with --force."
+        )
     bar = progress or (lambda _: nullcontext(lambda _: None))
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -72,7 +85,9 @@ def finetune_source(
                 raise
             shutil.rmtree(work, ignore_errors=True)
     except Timeout as error:
-        raise InputError(f"{work}: another process is learning a style of that name; wait for it, or name another.") from error
+        raise InputError(
+            f"{work}: another process is learning a style of that name; wait for it, or name another."
+        ) from error
     except OSError as error:
         raise InputError(f"{work}: can't be written ({error.strerror or error}).") from error
     return style_at(out)
@@ -116,10 +131,16 @@ def _learn(
         )
 
 
-def _prepared(source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Library:
-    """The source's pieces, prepared; what an earlier call prepared from the same files is taken as it is."""
+def _prepared(
+    source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]
+) -> Library:
+    """The source's pieces, prepared; what an earlier call prepared from the same files is taken as
+    it is.
+    """
     paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
-    facts = [(str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths]  # size and time of change
+    facts = [
+        (str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths
+    ]  # size and time of change
     mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
     seen = folder.with_name("source")
     if seen.is_file() and seen.read_text() == mark:
@@ -151,5 +172,7 @@ def pieces_of(library: Library) -> Sequence[str]:
             "accompaniment"
         )
     if not counts["validation"]:
-        lines.append("too few pieces to hold one out: nothing tells when to stop, or what the style has learnt")
+        lines.append(
+            "too few pieces to hold one out: nothing tells when to stop, or what the style has learnt"
+        )
     return lines

@@ -19,17 +19,33 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate
 
 
-def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touch: Touch = USUAL, first: int = 0) -> Piece:
-    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and durations are untouched.
+def assemble(
+    melody: Piece,
+    codec: Codec,
+    plan: Plan,
+    candidate: Candidate,
+    touch: Touch = USUAL,
+    first: int = 0,
+) -> Piece:
+    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and
+    durations are untouched.
 
-    ``touch``: how a score is played; a performance has the velocities that the model gave it. ``first``: the bar with which the
-    accompaniment begins."""
+    ``touch``: how a score is played; a performance has the velocities that the model gave it.
+    ``first``: the bar with which the accompaniment begins."""
     bar, step, duration, pitch, loud = decoded(codec, candidate.bars, first)
     onset_steps = plan.bar_start[bar] + step
     told = plan.melody if plan.held is None else plan.held
-    locked = {(int(plan.bar_start[b]) + e.step, e.pitch) for b, events in enumerate(told or ()) for e in events}
-    own = np.array([(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool)
-    ornaments = is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
+    locked = {
+        (int(plan.bar_start[b]) + e.step, e.pitch)
+        for b, events in enumerate(told or ())
+        for e in events
+    }
+    own = np.array(
+        [(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool
+    )
+    ornaments = (
+        is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
+    )
     own |= ornaments
     onset, length = in_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
@@ -42,8 +58,15 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touc
         tune = as_it_came(melody, plan_steps(melody, plan), onset_steps, pitch)
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
-        nearest = np.searchsorted(onset_steps[own][order], plan_steps(melody.with_notes(tune), plan), side="right") - 1
-        tune["velocity"] = sung(loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"])
+        nearest = (
+            np.searchsorted(
+                onset_steps[own][order], plan_steps(melody.with_notes(tune), plan), side="right"
+            )
+            - 1
+        )
+        tune["velocity"] = sung(
+            loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"]
+        )
     notes = np.concatenate([tune, accompaniment])
     if plan.feel == "score":
         notes["velocity"] = velocities(notes, melody.bars, touch)
@@ -51,7 +74,9 @@ def assemble(melody: Piece, codec: Codec, plan: Plan, candidate: Candidate, touc
 
 
 def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
-    """How many of the melody's notes are in a piece: the same onset and (with ``ends``) end to the tick, and the same pitch."""
+    """How many of the melody's notes are in a piece: the same onset and (with ``ends``) end to the
+    tick, and the same pitch.
+    """
 
     def keys(notes: NoteTable) -> list[tuple[int, int, int]]:
         ticks = melody.ticks_per_quarter

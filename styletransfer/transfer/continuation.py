@@ -1,5 +1,5 @@
-"""Music after a tune: bars like its last one, composed freely by a model that reads the arrangement before them, and closed in
-the tune's key."""
+"""Music after a tune: bars like its last one, composed freely by a model that reads the arrangement
+before them, and closed in the tune's key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece, make_notes, sort_notes
 from styletransfer.music.qualities import QUALITIES
 from styletransfer.styles.touch import Touch
-from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec, chords_by_bar
+from styletransfer.tokens.codec import (
+    FREE_BAR_STEPS,
+    STEPS_PER_QUARTER,
+    STEPS_PER_SECOND,
+    Codec,
+    chords_by_bar,
+)
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.performance.dynamics import velocities
 from styletransfer.transfer.timing import decoded, in_quarters
@@ -27,21 +33,36 @@ ENDING = 4
 
 
 def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
-    """An arrangement with bars for so many seconds more, and the plan that fills these: at least half a bar for the close.
+    """An arrangement with bars for so many seconds more, and the plan that fills these: at least
+    half a bar for the close.
 
     The plan has no chords for the new bars yet; see :func:`with_chords`.
     """
     stop = arranged.tempo.to_seconds(_end(arranged)) + seconds
     grid = codec.grid(arranged)
-    given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(plan.bars))
-    last, bars, length = int(plan.bar_start[-1] + plan.bar_length[-1]), arranged.bars, FREE_BAR_STEPS
+    given = tuple(
+        tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(plan.bars)
+    )
+    last, bars, length = (
+        int(plan.bar_start[-1] + plan.bar_length[-1]),
+        arranged.bars,
+        FREE_BAR_STEPS,
+    )
     if plan.feel == "score":
         final = bars[-1]
         quarters = 4.0 * float(final["numerator"]) / float(final["denominator"])
         begin = float(final["start"] + final["length"])
-        count = max(math.ceil((float(arranged.tempo.to_quarters(stop)) - begin) / quarters - 0.5), 1)
-        more = [(begin + k * quarters, quarters, final["numerator"], final["denominator"]) for k in range(count)]
-        bars, length = np.concatenate([bars, np.array(more, BAR_DTYPE)]), round(quarters * STEPS_PER_QUARTER)
+        count = max(
+            math.ceil((float(arranged.tempo.to_quarters(stop)) - begin) / quarters - 0.5), 1
+        )
+        more = [
+            (begin + k * quarters, quarters, final["numerator"], final["denominator"])
+            for k in range(count)
+        ]
+        bars, length = (
+            np.concatenate([bars, np.array(more, BAR_DTYPE)]),
+            round(quarters * STEPS_PER_QUARTER),
+        )
     else:
         count = max(math.ceil((float(stop) * STEPS_PER_SECOND - last) / FREE_BAR_STEPS - 0.5), 1)
     wider = Plan(
@@ -60,7 +81,8 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
 
 
 def with_chords(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
-    """The plan of :func:`longer` after one that tells chords: the tune is told as it was, then rests, and the harmony goes on.
+    """The plan of :func:`longer` after one that tells chords: the tune is told as it was, then
+    rests, and the harmony goes on.
 
     Args:
         wider: the plan of all bars. plan: that of the tune's.
@@ -69,14 +91,17 @@ def with_chords(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
     assert plan.melody is not None
     rests = ((),) * (wider.bars - plan.bars)
     told = chords_by_bar(chords, wider.bar_start, wider.bar_length)
-    return replace(wider, melody=(*plan.melody, *rests), chords=told, references=True, above=plan.above)
+    return replace(
+        wider, melody=(*plan.melody, *rests), chords=told, references=True, above=plan.above
+    )
 
 
 def chords_after(chords: ChordTable, bars: BarTable, first: int, key: Key) -> ChordTable:
-    """The harmony of a tune, and of the bars that go on after it: the tune's own once more, as a next verse would have it.
+    """The harmony of a tune, and of the bars that go on after it: the tune's own once more, as a
+    next verse would have it.
 
-    The verse begins with the tune's first whole bar, and ends with its last ones. Its last bar is the tonic's; the one before
-    leads to it, by a dominant in its second half where there is none.
+    The verse begins with the tune's first whole bar, and ends with its last ones. Its last bar is
+    the tonic's; the one before leads to it, by a dominant in its second half where there is none.
 
     Args:
         chords: of the tune. bars: all of them. first: the first bar after the tune.
@@ -84,7 +109,10 @@ def chords_after(chords: ChordTable, bars: BarTable, first: int, key: Key) -> Ch
     """
     begin, count = int(bars["start"][0] < 0 and first > 1), len(bars) - first
     ending = min(first - begin, ENDING)
-    named = {float(row["start"]): (int(row["root"]), int(row["quality"]), int(row["bass"])) for row in chords}
+    named = {
+        float(row["start"]): (int(row["root"]), int(row["quality"]), int(row["bass"]))
+        for row in chords
+    }
     for bar in range(first, len(bars)):
         left = len(bars) - bar
         source = first - left if left <= ending < count else begin + (bar - first) % (first - begin)
@@ -115,8 +143,9 @@ def _middle(bar: np.void) -> float:
 
 
 def joined(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:
-    """An arrangement of :func:`longer` with the notes that were composed after it, as far as they begin within so many seconds
-    of the tune's end, where they end at the latest. The line on top sings, in a score's loudness as in the tune's."""
+    """An arrangement of :func:`longer` with the notes that were composed after it, as far as they
+    begin within so many seconds of the tune's end, where they end at the latest. The line on top
+    sings, in a score's loudness as in the tune's."""
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
     notes = new[new["onset"] < stop - 1e-6].copy()
     notes["duration"] = np.minimum(notes["duration"], stop - notes["onset"])

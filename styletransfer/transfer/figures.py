@@ -1,8 +1,10 @@
-"""Which figures the candidates of an arrangement begin with: bars of accompaniment from pieces of the style.
+"""Which figures the candidates of an arrangement begin with: bars of accompaniment from pieces of
+the style.
 
-A composer's own figures in the tune's metre are preferred, then those of the era, then any; of these, the ones of about the
-tune's tempo. They are moved to the tune's key, told to the model as ``FIGURE``, and followed as far as it likes. A piece that
-is a style by itself has its own; where none is in the tune's metre, its commonest bars are cut, or go on, to the tune's.
+A composer's own figures in the tune's metre are preferred, then those of the era, then any; of
+these, the ones of about the tune's tempo. They are moved to the tune's key, told to the model as
+``FIGURE``, and followed as far as it likes. A piece that is a style by itself has its own; where
+none is in the tune's metre, its commonest bars are cut, or go on, to the tune's.
 """
 
 from __future__ import annotations
@@ -37,18 +39,24 @@ ENOUGH = 24
 MOST_BARS, MOST_FIGURES = 160, 4
 """Bars of a piece to follow that are looked at, and figures that are taken from it in one metre."""
 FAITH = 4.0
-"""Nats by which it is made likelier that a bar follows the figure of such a piece (docs/decisions.md)."""
+"""Nats by which it is made likelier that a bar follows the figure of such a piece
+(docs/decisions.md).
+"""
 FAITH_BY_NAME = 2.0
 """The same for a figure of the style's own pieces."""
 RARE = 0.5
 """Bars with a figure of it, for each with its commonest, at the least."""
 TEMPO_WEIGHT = 4.0
-"""How much a figure of twice or half the tempo is rarer: to the power of minus this, by octaves of tempo."""
+"""How much a figure of twice or half the tempo is rarer: to the power of minus this, by octaves of
+tempo.
+"""
 
 
 @dataclass(frozen=True)
 class Library:
-    """All figures: ``rows`` tell of their pieces, ``notes`` (notes, 4) are figure, step, duration, pitch."""
+    """All figures: ``rows`` tell of their pieces, ``notes`` (notes, 4) are figure, step, duration,
+    pitch.
+    """
 
     rows: list[dict[str, Any]]
     notes: NDArray[np.int16]
@@ -74,7 +82,9 @@ def shipped_figures() -> Library:
 
 
 def writes_songs(composer: str, era: str, library: Library | None = None) -> bool:
-    """Tell whether most of a composer's figures (else of the era's) accompany tunes that are parts of their own."""
+    """Tell whether most of a composer's figures (else of the era's) accompany tunes that are parts
+    of their own.
+    """
     rows = (library or shipped_figures()).rows
     own = [row for row in rows if row["composer"] == composer != UNKNOWN]
     own = own or [row for row in rows if row["era"] == era != UNKNOWN]
@@ -107,11 +117,21 @@ def chosen_figures(
         library: another one than the package's.
     """
     own = library or shipped_figures()
-    fits = [index for index, row in enumerate(own.rows) if (row["metre"], row["length"]) == (metre, length)]
+    fits = [
+        index
+        for index, row in enumerate(own.rows)
+        if (row["metre"], row["length"]) == (metre, length)
+    ]
 
     def tier(index: int) -> int:
         row = own.rows[index]
-        style = 0 if row["composer"] == composer != UNKNOWN else 2 if row["era"] == era != UNKNOWN else 4
+        style = (
+            0
+            if row["composer"] == composer != UNKNOWN
+            else 2
+            if row["era"] == era != UNKNOWN
+            else 4
+        )
         return style + int(row["tune"] != tune)
 
     tiers = np.array([tier(index) for index in fits])
@@ -124,7 +144,9 @@ def chosen_figures(
         return ()
 
     tempos = np.array([own.rows[index]["quarters_per_minute"] for index in pool], float)
-    weights = 2.0 ** (-TEMPO_WEIGHT * np.abs(np.log2(np.maximum(tempos, 1) / max(quarters_per_minute, 1))))
+    weights = 2.0 ** (
+        -TEMPO_WEIGHT * np.abs(np.log2(np.maximum(tempos, 1) / max(quarters_per_minute, 1)))
+    )
     rng = np.random.default_rng((seed, 0xF16))
     drawn = rng.choice(len(pool), min(count, len(pool)), replace=False, p=weights / weights.sum())
     found = []
@@ -136,18 +158,24 @@ def chosen_figures(
 
 @lru_cache(maxsize=8)
 def example_library(example: Example, codec: Codec) -> Library:
-    """The figures of a piece: of each metre those that most of its bars have, with the ``bar`` they are from (from 1, a
-    pick-up is 0) and how many are ``like`` it."""
+    """The figures of a piece: of each metre those that most of its bars have, with the ``bar`` they
+    are from (from 1, a pick-up is 0) and how many are ``like`` it."""
     piece = example.piece
     notes = piece.notes[~doublings(piece.notes)] if example.tune == "part" else piece.notes
     grid = codec.grid_of("score", notes, piece.bars)
-    of_bars, kinds = figures_of(codec, grid), list(zip(grid.bar_metre, grid.bar_length.tolist(), strict=True))
+    of_bars, kinds = (
+        figures_of(codec, grid),
+        list(zip(grid.bar_metre, grid.bar_length.tolist(), strict=True)),
+    )
     number = 1 - (grid.bar_start[0] < 0)
 
     rows: list[dict[str, Any]] = []
     played: list[tuple[int, int, int, int]] = []
     for metre, length in dict.fromkeys(kinds):
-        own = [figure if kind == (metre, length) else {} for figure, kind in zip(of_bars, kinds, strict=True)]
+        own = [
+            figure if kind == (metre, length) else {}
+            for figure, kind in zip(of_bars, kinds, strict=True)
+        ]
         found = carried_on(own, MOST_BARS)
         for bar, like in found[:MOST_FIGURES]:
             if like < RARE * found[0][1]:
@@ -171,7 +199,9 @@ def example_library(example: Example, codec: Codec) -> Library:
 
 
 def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
-    """The figures of a piece in a metre: its own, else those of its commonest metre with the same beat; maybe none."""
+    """The figures of a piece in a metre: its own, else those of its commonest metre with the same
+    beat; maybe none.
+    """
     library = example_library(example, codec)
     kinds: Counter[tuple[str, int]] = Counter()
     for row in library.rows:
@@ -185,13 +215,15 @@ def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
         if (row["metre"], row["length"]) == kind:
             events = refilled(library.events(index, 0), row["length"], length, beat, codec)
             played += [(len(rows), event.step, event.duration, event.pitch) for event in events]
-            rows.append(row | {"metre": metre, "length": length, "from": row["metre"].removeprefix("BAR_")})
+            rows.append(
+                row | {"metre": metre, "length": length, "from": row["metre"].removeprefix("BAR_")}
+            )
     return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
 
 
 def beat_of(metre: str) -> int:
-    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as its figures have; 0 of those
-    that have no token of their own."""
+    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as
+    its figures have; 0 of those that have no token of their own."""
     if "/" not in metre:
         return 0
     top, bottom = (int(part) for part in metre.removeprefix("BAR_").split("/"))
@@ -199,9 +231,11 @@ def beat_of(metre: str) -> int:
     return 3 * unit if bottom >= 8 and top % 3 == 0 else unit
 
 
-def refilled(events: Sequence[Event], length: int, wanted: int, beat: int, codec: Codec) -> list[Event]:
-    """The notes of a bar in a bar of another length (steps): what goes over it is cut; what is longer is filled with the whole
-    bar again, else with its last beat."""
+def refilled(
+    events: Sequence[Event], length: int, wanted: int, beat: int, codec: Codec
+) -> list[Event]:
+    """The notes of a bar in a bar of another length (steps): what goes over it is cut; what is
+    longer is filled with the whole bar again, else with its last beat."""
     start, found = 0, []
     while start < wanted:
         first = 0 if start == 0 or wanted - start >= length else max(length - beat, 0)
@@ -226,7 +260,9 @@ def main_style(text: str) -> Style:
 
 
 def on_top(request: Request) -> bool:
-    """Tell whether the accompaniment stays below the tune: as asked for, else as most of the style's pieces have it."""
+    """Tell whether the accompaniment stays below the tune: as asked for, else as most of the
+    style's pieces have it.
+    """
     if request.on_top is not None:
         return request.on_top
     style = main_style(request.style)
@@ -244,8 +280,8 @@ def commonest_bar(plan: Plan) -> tuple[str, int]:
 def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
     """Draw the figures of the candidates, in a key.
 
-    As many as a piece in a blend weighs have one of that piece; the others have one of the heaviest style by name, if there is
-    any in the tune's metre.
+    As many as a piece in a blend weighs have one of that piece; the others have one of the heaviest
+    style by name, if there is any in the tune's metre.
     """
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
@@ -254,7 +290,11 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
 
     found: list[tuple[Event, ...]] = []
     for style, weight in parse_style(request.style):
-        own = fitted(load_example(style.piece), metre, length, codec) if style.piece is not None else None
+        own = (
+            fitted(load_example(style.piece), metre, length, codec)
+            if style.piece is not None
+            else None
+        )
         if own is not None and own.rows:
             share = min(max(round(weight * count), 1), count - len(found))
             found += chosen_figures(style.composer, style.era, tune, *asked, share, seed, own)
@@ -266,23 +306,35 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
     if not found and not others:
         return plan
     others = others or ((),) * rest
-    return replace(plan, figures=(*others, *found), faith=(FAITH_BY_NAME,) * rest + (FAITH,) * len(found))
+    return replace(
+        plan, figures=(*others, *found), faith=(FAITH_BY_NAME,) * rest + (FAITH,) * len(found)
+    )
 
 
 def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
     """Tell what is taken from the pieces in a style.
 
     Returns:
-        Of each its file ``piece``, ``composer`` and ``era`` as whose it is heard, the ``bars`` whose figures candidates begin
-        with, and ``from``, their metre, where that isn't the tune's; where there are none, ``why``.
+        Of each its file ``piece``, ``composer`` and ``era`` as whose it is heard, the ``bars``
+        whose figures candidates begin with, and ``from``, their metre, where that isn't the tune's;
+        where there are none, ``why``.
     """
     rows = []
     for style, _ in parse_style(request.style):
         if style.piece is None:
             continue
         metre, length = commonest_bar(plan)
-        own = fitted(load_example(style.piece), metre, length, codec).rows if plan.references and not request.bars else []
-        row = {"piece": str(style.piece), "composer": style.composer, "era": style.era, "bars": [one["bar"] for one in own]}
+        own = (
+            fitted(load_example(style.piece), metre, length, codec).rows
+            if plan.references and not request.bars
+            else []
+        )
+        row = {
+            "piece": str(style.piece),
+            "composer": style.composer,
+            "era": style.era,
+            "bars": [one["bar"] for one in own],
+        }
         metre = metre.removeprefix("BAR_")
         if not own:
             why = f"it has none in {metre}" if plan.references else "the song lies on no beats"

@@ -40,7 +40,9 @@ def generate(
 ) -> Result:
     """Compose freely in a style, as performed music, for about so many seconds."""
     if pieces := pieces_in(style):
-        raise InputError(f"--style {pieces[0]}: only `apply` can follow a piece; give the name of a style.")
+        raise InputError(
+            f"--style {pieces[0]}: only `apply` can follow a piece; give the name of a style."
+        )
     if not 1 <= seconds <= 3600:
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
 
@@ -64,7 +66,9 @@ def generate(
 
 
 def contrast(candidate: Candidate) -> float:
-    """How much likelier the style makes it than the base alone: its likelihood tells nothing good (docs/decisions.md)."""
+    """How much likelier the style makes it than the base alone: its likelihood tells nothing good
+    (docs/decisions.md).
+    """
     return candidate.style - candidate.plain
 
 
@@ -80,8 +84,13 @@ def free_pieces(
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
-    nothing = Piece(make_notes([], [], []), "performance", tempo=TempoMap.steady(60 / FREE_TEMPO), parts=PARTS)
-    return [(one, assemble(nothing, codec, plan, one)) for one in sample(voices, codec, plan, sampling, progress)]
+    nothing = Piece(
+        make_notes([], [], []), "performance", tempo=TempoMap.steady(60 / FREE_TEMPO), parts=PARTS
+    )
+    return [
+        (one, assemble(nothing, codec, plan, one))
+        for one in sample(voices, codec, plan, sampling, progress)
+    ]
 
 
 def _compose(
@@ -91,7 +100,9 @@ def _compose(
     sampling: SamplingConfig,
     progress: Progress | None,
 ) -> Piece:
-    return max(free_pieces(voices, codec, seconds, sampling, progress), key=lambda one: contrast(one[0]))[1]
+    return max(
+        free_pieces(voices, codec, seconds, sampling, progress), key=lambda one: contrast(one[0])
+    )[1]
 
 
 def _compose_plainly(
@@ -103,7 +114,9 @@ def _compose_plainly(
 ) -> Piece:
     from styletransfer.model.free_sampling import sample_plain
 
-    best = max(sample_plain(voices, codec, seconds, sampling, progress), key=lambda found: found.style)
+    best = max(
+        sample_plain(voices, codec, seconds, sampling, progress), key=lambda found: found.style
+    )
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
     notes["part"] = 1 + split_hands(notes)

@@ -18,17 +18,19 @@ NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], Piece]:
     """A report of plain values, and the piece with its melody marked.
 
-    ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of ``{onset_quarters, onset_seconds,
-    duration_quarters, pitch}``, by :func:`melody_rows`; ``melody_share`` is the share of the
-    song's time that it covers; ``harmony`` is as
-    :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that ``--chords`` takes. Of a
-    file with chord symbols, both tell these, as it spells them. ``symbols`` is a list of ``{quarter, symbol}``, all of them at
-    their places, repeats played out.
+    ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of
+    ``{onset_quarters, onset_seconds, duration_quarters, pitch}``, by :func:`melody_rows`;
+    ``melody_share`` is the share of the song's time that it covers; ``harmony`` is as
+    :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that
+    ``--chords`` takes. Of a file with chord symbols, both tell these, as it spells them.
+    ``symbols`` is a list of ``{quarter, symbol}``, all of them at their places, repeats played out.
     """
     piece = marked(source, track)
     melody = piece.melody
     share, rests = coverage(piece, melody)
-    metres: dict[str, None] = dict.fromkeys(f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars)
+    metres: dict[str, None] = dict.fromkeys(
+        f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars
+    )
     key = estimate_key(source.notes)
     chords, harmony = written(piece, key) if len(piece.bars) and piece.chords else heard(piece, key)
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
@@ -36,16 +38,22 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         "feel": source.feel,
         "key": key.name,
         "metre": list(metres) or "none",
-        "tempo": f"{tempos[0]:g} quarters a minute" + (f", {len(tempos)} changes" if len(tempos) > 1 else ""),
+        "tempo": f"{tempos[0]:g} quarters a minute"
+        + (f", {len(tempos)} changes" if len(tempos) > 1 else ""),
         "bars": len(source.bars),
-        "pick_up_quarters": max(0.0, round(float((source.bars["start"] + source.bars["length"])[0]), 4))
+        "pick_up_quarters": max(
+            0.0, round(float((source.bars["start"] + source.bars["length"])[0]), 4)
+        )
         if len(source.bars) and source.bars["start"][0] < 0
         else 0.0,
         "seconds": round(source.length_seconds, 2),
         "parts": list(source.parts),
         "notes": len(source.notes),
         "chord_symbols": len(source.chords),
-        "symbols": [{"quarter": round(quarter, DECIMALS), "symbol": symbol.text} for quarter, symbol in source.chords],
+        "symbols": [
+            {"quarter": round(quarter, DECIMALS), "symbol": symbol.text}
+            for quarter, symbol in source.chords
+        ],
         "chords": chords,
         "harmony": harmony,
         "melody_notes": len(melody),
@@ -67,22 +75,33 @@ def heard(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
 
 
 def written(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
-    """The chord symbols of a piece that has some and has beats: as a line, and bar by bar; before the first there is none."""
-    chords, first = chords_of_symbols(piece.chords, piece.bars), 0 if piece.bars["start"][0] < 0 else 1
+    """The chord symbols of a piece that has some and has beats: as a line, and bar by bar; before
+    the first there is none.
+    """
+    chords, first = (
+        chords_of_symbols(piece.chords, piece.bars),
+        0 if piece.bars["start"][0] < 0 else 1,
+    )
     rows, line = harmony_rows(chords, piece.bars, key, first), []
     places = [quarter for quarter, _ in piece.chords]
     for row, bar in zip(rows, piece.bars, strict=True):
         for chord in row["chords"]:
-            index = bisect_right(places, max(float(bar["start"]) + chord["quarter"], 0.0) + NEAR) - 1
+            index = (
+                bisect_right(places, max(float(bar["start"]) + chord["quarter"], 0.0) + NEAR) - 1
+            )
             chord["symbol"] = piece.chords[index][1].text if index >= 0 else ""
-        named = {chord["quarter"]: "".join(chord["symbol"].split()) or "." for chord in row["chords"]}
+        named = {
+            chord["quarter"]: "".join(chord["symbol"].split()) or "." for chord in row["chords"]
+        }
         line.append(bar_of_line(named, bar))
         row["chords"] = [chord for chord in row["chords"] if chord["symbol"]]
     return " | ".join(line), rows
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """A line of chords as several, none of them wider if a bar isn't; each goes on after a bar line."""
+    """A line of chords as several, none of them wider if a bar isn't; each goes on after a bar
+    line.
+    """
     lines = [""]
     for bar in line.split(" | "):
         longer = f"{lines[-1]} | {bar}" if lines[-1] else bar

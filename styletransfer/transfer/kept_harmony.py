@@ -1,9 +1,10 @@
-"""A song's own harmony, to which a new accompaniment can be held: its chord symbols, or what is recognised in its notes.
+"""A song's own harmony, to which a new accompaniment can be held: its chord symbols, or what is
+recognised in its notes.
 
-It is told to a model that knows plans, and every model's notes are held to its tones by the grammar. What a symbol names is
-held to as it is written: the fourth of a sus4 and not its third, the ninth beside the seventh. Where there is no chord, every
-tone is one of it: before the first symbol, under "N.C." and what isn't understood, and in bars in which nothing but the melody
-sounds.
+It is told to a model that knows plans, and every model's notes are held to its tones by the
+grammar. What a symbol names is held to as it is written: the fourth of a sus4 and not its third,
+the ninth beside the seventh. Where there is no chord, every tone is one of it: before the first
+symbol, under "N.C." and what isn't understood, and in bars in which nothing but the melody sounds.
 """
 
 from __future__ import annotations
@@ -22,28 +23,40 @@ from styletransfer.tokens.kept_chords import Harmony
 from styletransfer.tokens.plan import Plan
 
 TOUCH = 1 / 16
-"""Quarters that a note has to sound in a bar, so that the bar isn't silent: less is the end of one that was held too long."""
+"""Quarters that a note has to sound in a bar, so that the bar isn't silent: less is the end of one
+that was held too long.
+"""
 
 
 def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
     """A song's notes without its melody, which was moved by octaves."""
-    tune = set(zip(melody.notes["onset"].tolist(), (melody.notes["pitch"].astype(int) - 12 * octaves).tolist(), strict=True))
+    tune = set(
+        zip(
+            melody.notes["onset"].tolist(),
+            (melody.notes["pitch"].astype(int) - 12 * octaves).tolist(),
+            strict=True,
+        )
+    )
     rows = zip(source.notes["onset"].tolist(), source.notes["pitch"].tolist(), strict=True)
     notes: NoteTable = source.notes[np.array([row not in tune for row in rows], bool)]
     return notes
 
 
-def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[ChordTable, Harmony]:
+def own_chords(
+    source: Piece, melody: Piece, octaves: int, plan: Plan
+) -> tuple[ChordTable, Harmony]:
     """Tell a song's own chords.
 
     Args:
         source: the song.
         melody: its tune, moved by octaves.
         octaves: by how many.
-        plan: its bars; in a performance they are no bars of the music, and a quarter is half a second.
+        plan: its bars; in a performance they are no bars of the music, and a quarter is half a
+        second.
 
     Returns:
-        The spans of the plan that they fix, in its quarters, and what the accompaniment is held to: chords on every beat, and
+        The spans of the plan that they fix, in its quarters, and what the accompaniment is held to:
+        chords on every beat, and
         wherever one begins.
 
     Raises:
@@ -51,11 +64,15 @@ def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[
     """
     if source.chords:
         named = [(quarter, symbol.tones) for quarter, symbol in source.chords]
-        return _written(chords_of_symbols(source.chords, melody.bars), melody.bars), _held(named, plan)
+        return _written(chords_of_symbols(source.chords, melody.bars), melody.bars), _held(
+            named, plan
+        )
 
     notes = without_melody(source, melody, octaves)
     if not len(notes):
-        raise InputError("--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out.")
+        raise InputError(
+            "--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out."
+        )
     bars = melody.bars if plan.feel == "score" else _bars_of(plan)
     whole, rest = (_in_quarters(source, some, plan) for some in (source.notes, notes))
     chords = _without_silence(recognise(whole, bars), bars, rest)
@@ -63,8 +80,13 @@ def own_chords(source: Piece, melody: Piece, octaves: int, plan: Plan) -> tuple[
 
 
 def _written(chords: ChordTable, bars: BarTable) -> ChordTable:
-    """The spans that chord symbols fix: those with a chord, and a pick-up, in which nobody plays one before the first."""
-    fixed, pick_up = chords.copy(), bars["start"][0] + (bars["length"][0] if bars["start"][0] < 0 else 0.0)
+    """The spans that chord symbols fix: those with a chord, and a pick-up, in which nobody plays
+    one before the first.
+    """
+    fixed, pick_up = (
+        chords.copy(),
+        bars["start"][0] + (bars["length"][0] if bars["start"][0] < 0 else 0.0),
+    )
     none = fixed["quality"] == NONE
     fixed["length"][none] = np.minimum(fixed["length"], pick_up - fixed["start"])[none]
     return fixed[fixed["length"] > 0]
@@ -78,7 +100,10 @@ def _tones(row: np.void) -> tuple[int, ...]:
 def _bars_of(plan: Plan) -> BarTable:
     """The windows of a plan of a performance, as bars of 4/4."""
     bars = np.zeros(plan.bars, BAR_DTYPE)
-    bars["start"], bars["length"] = plan.bar_start / STEPS_PER_QUARTER, plan.bar_length / STEPS_PER_QUARTER
+    bars["start"], bars["length"] = (
+        plan.bar_start / STEPS_PER_QUARTER,
+        plan.bar_length / STEPS_PER_QUARTER,
+    )
     bars["numerator"] = bars["denominator"] = 4
     return bars
 
@@ -98,27 +123,47 @@ def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> Ch
     begin = bars["start"].astype(chords["start"].dtype)
     stop = notes["onset"] + notes["duration"]
     silent = np.array(
-        [not ((notes["onset"] < bar["start"] + bar["length"] - TOUCH) & (stop > bar["start"] + TOUCH)).any() for bar in bars]
+        [
+            not (
+                (notes["onset"] < bar["start"] + bar["length"] - TOUCH)
+                & (stop > bar["start"] + TOUCH)
+            ).any()
+            for bar in bars
+        ]
     )
     starts = np.union1d(begin, chords["start"])
-    named = np.stack([chords[name] for name in ("root", "quality", "bass")], axis=1).astype(np.int64)
+    named = np.stack([chords[name] for name in ("root", "quality", "bass")], axis=1).astype(
+        np.int64
+    )
     named = named[np.searchsorted(chords["start"], starts, side="right") - 1]
     named[silent[np.searchsorted(begin, starts, side="right") - 1]] = NONE
     return chord_table(starts, float(bars["start"][-1] + bars["length"][-1]), named)
 
 
 def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> Harmony:
-    """What an accompaniment is held to by chords: the quarter at which each begins, and its tones (none: all)."""
-    steps = np.floor(np.array([quarter for quarter, _ in named]) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
+    """What an accompaniment is held to by chords: the quarter at which each begins, and its tones
+    (none: all).
+    """
+    steps = np.floor(np.array([quarter for quarter, _ in named]) * STEPS_PER_QUARTER + 0.5).astype(
+        np.int64
+    )
     starts = np.unique([*steps.tolist(), *_beats(plan)])
-    tones = np.array([[tone in own or not own for tone in range(12)] for own in [(), *(own for _, own in named)]])
+    tones = np.array(
+        [[tone in own or not own for tone in range(12)] for own in [(), *(own for _, own in named)]]
+    )
     return Harmony(starts, tones[np.searchsorted(steps, starts, side="right")])
 
 
 def _beats(plan: Plan) -> list[int]:
     """The steps at which the beats of a plan's bars begin: dotted quarters in 6/8, 9/8 and 12/8."""
     found: list[int] = []
-    for first, length, metre in zip(plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True):
+    for first, length, metre in zip(
+        plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True
+    ):
         compound = metre.removeprefix("BAR_") in ("6/8", "9/8", "12/8")
-        found += range(first, first + max(length, 1), STEPS_PER_QUARTER * 3 // 2 if compound else STEPS_PER_QUARTER)
+        found += range(
+            first,
+            first + max(length, 1),
+            STEPS_PER_QUARTER * 3 // 2 if compound else STEPS_PER_QUARTER,
+        )
     return found

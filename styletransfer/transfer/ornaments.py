@@ -1,4 +1,6 @@
-"""The melody of an arrangement whose mode doesn't keep it note for note: with ornaments, or only as far as it came out."""
+"""The melody of an arrangement whose mode doesn't keep it note for note: with ornaments, or only as
+far as it came out.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ SHORT_QUARTERS, SHORT_SECONDS = 0.5, 0.2
 
 
 def structural(melody: Piece) -> NDArray[np.bool_]:
-    """(notes,) which notes of a melody are structural: all but a few short ones between the beats."""
+    """(notes,) which notes of a melody are structural: all but a few short ones between the
+    beats.
+    """
     notes = melody.notes
     performed = melody.feel == "performance"
     length = melody.duration_seconds if performed else notes["duration"].astype(float)
@@ -29,17 +33,24 @@ def structural(melody: Piece) -> NDArray[np.bool_]:
     return held
 
 
-def is_ornament(plan: Plan, onset: NDArray[np.int64], pitch: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(notes,) which of the decoded notes (steps from the start) are ornaments: the highest at an onset, where one may be."""
+def is_ornament(
+    plan: Plan, onset: NDArray[np.int64], pitch: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(notes,) which of the decoded notes (steps from the start) are ornaments: the highest at an
+    onset, where one may be.
+    """
     top = {int(step): int(pitch[onset == step].max()) for step in np.unique(onset)}
     found = [
-        top[step] == tone and tone in plan.ornaments_at(step) for step, tone in zip(onset.tolist(), pitch.tolist(), strict=True)
+        top[step] == tone and tone in plan.ornaments_at(step)
+        for step, tone in zip(onset.tolist(), pitch.tolist(), strict=True)
     ]
     return np.array(found, bool)
 
 
 def ornamented(melody: Piece, ornaments: NoteTable) -> NoteTable:
-    """The structural notes of a melody with ornaments as one line: a note ends where the next one begins."""
+    """The structural notes of a melody with ornaments as one line: a note ends where the next one
+    begins.
+    """
     notes = sort_notes(np.concatenate([melody.notes[structural(melody)], ornaments]))
     notes["melody"], notes["part"] = True, 0
     notes["duration"][:-1] = np.minimum(
@@ -48,7 +59,9 @@ def ornamented(melody: Piece, ornaments: NoteTable) -> NoteTable:
     return notes
 
 
-def as_it_came(melody: Piece, steps: NDArray[np.int64], onset: NDArray[np.int64], pitch: NDArray[np.int64]) -> NoteTable:
+def as_it_came(
+    melody: Piece, steps: NDArray[np.int64], onset: NDArray[np.int64], pitch: NDArray[np.int64]
+) -> NoteTable:
     """The notes of a melody, which begin at ``steps``, that are among the decoded ones."""
     came = set(zip(onset.tolist(), pitch.tolist(), strict=True))
     rows = zip(steps.tolist(), melody.notes["pitch"].tolist(), strict=True)

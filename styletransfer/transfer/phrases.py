@@ -1,4 +1,6 @@
-"""A song is composed phrase by phrase: of a phrase's candidates the best is what those of the next go on from."""
+"""A song is composed phrase by phrase: of a phrase's candidates the best is what those of the next
+go on from.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,15 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate
 
 PHRASE = 8
-"""Bars of a phrase: those of a usual period, and in 4/4 as long as the excerpts by which the ranker was fitted."""
+"""Bars of a phrase: those of a usual period, and in 4/4 as long as the excerpts by which the ranker
+was fitted.
+"""
 Progress = Callable[[float], None]
 
 
 def ends_of(plan: Plan) -> list[int]:
-    """The number of bars up to the end of each phrase, the last one's included. A pick-up belongs to the first, and what is
-    shorter than half a phrase to the one before."""
+    """The number of bars up to the end of each phrase, the last one's included. A pick-up belongs
+    to the first, and what is shorter than half a phrase to the one before."""
     first, last = len(plan.given), plan.bars if plan.stop is None else plan.stop
     whole = first + (first == 0 and plan.bar_start[0] < 0)
     return [*range(whole + PHRASE, last - PHRASE // 2 + 1, PHRASE), last]
@@ -32,11 +36,12 @@ def by_phrases(
     *,
     partial: bool = False,
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """The candidates of a plan's last phrase, each with what was chosen before it, and the choices: one of each phrase, where
-    there are several.
+    """The candidates of a plan's last phrase, each with what was chosen before it, and the choices:
+    one of each phrase, where there are several.
 
-    ``compose`` makes the candidates of a plan, or some whole bars of them where it is stopped: then these are the last. So are
-    those of which Ctrl-C doesn't let ``choose`` tell the best one between two bars, and its score, with ``partial``.
+    ``compose`` makes the candidates of a plan, or some whole bars of them where it is stopped: then
+    these are the last. So are those of which Ctrl-C doesn't let ``choose`` tell the best one
+    between two bars, and its score, with ``partial``.
     """
     ends, chosen = ends_of(plan), []
     begin = first = len(plan.given)
@@ -56,5 +61,8 @@ def by_phrases(
                 raise
             break
         chosen.append({"bars": [first, end], "candidate": best, "total": total})
-        plan, first = replace(plan.of_candidate(best), given=tuple(map(tuple, candidates[best].bars))), end
+        plan, first = (
+            replace(plan.of_candidate(best), given=tuple(map(tuple, candidates[best].bars))),
+            end,
+        )
     return candidates, chosen

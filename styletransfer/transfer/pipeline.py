@@ -1,4 +1,6 @@
-"""File in, file out, on one screen: read, find the melody, lay it on the grid, decode around it, rank, put it together."""
+"""File in, file out, on one screen: read, find the melody, lay it on the grid, decode around it,
+rank, put it together.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,15 @@ from styletransfer.transfer.ranking.choice import indexes_for, ranked
 from styletransfer.transfer.ranking.likeness import parts_of
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
-from styletransfer.transfer.rework import as_before, feel_of, first_number, read_earlier, redo_plan, redone, spliced
+from styletransfer.transfer.rework import (
+    as_before,
+    feel_of,
+    first_number,
+    read_earlier,
+    redo_plan,
+    redone,
+    spliced,
+)
 from styletransfer.transfer.source import find_melody
 from styletransfer.transfer.timing import cut, edge_of
 
@@ -49,7 +59,8 @@ if TYPE_CHECKING:
 def apply(request: Request, progress: Progress | None = None, *, partial: bool = False) -> Result:
     """Arrange a song in a style: every melody note stays, everything else is new.
 
-    With ``partial``, Ctrl-C leaves an arrangement of the bars that are done, if there is one, and the report says which.
+    With ``partial``, Ctrl-C leaves an arrangement of the bars that are done, if there is one, and
+    the report says which.
 
     Raises:
         InputError: where the song can't be read or has no melody.
@@ -57,22 +68,34 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     begin = time.monotonic()
     request = settled(request)
     earlier: Piece | None = None
-    if request.bars is not None:  # as the sidecar says: a performance's file could be read as a score
+    if (
+        request.bars is not None
+    ):  # as the sidecar says: a performance's file could be read as a score
         request = replace(request, feel=feel_of(request.song, request.feel))
-        source, melody = read_earlier(request.song, "performance" if request.feel == "performance" else "score")
+        source, melody = read_earlier(
+            request.song, "performance" if request.feel == "performance" else "score"
+        )
         earlier, octaves, played = source, 0, request.feel == "played"
     else:
         feel: Feel | None = "score" if request.feel == "score" else None
         source = read_song(request.song, feel, silent=True) if request.song else chord_song(request)
-        melody, octaves = find_melody(source, keep_register=request.keep_register, track=request.melody_track)
+        melody, octaves = find_melody(
+            source, keep_register=request.keep_register, track=request.melody_track
+        )
         played = request.feel == "performance" and melody.feel == "score"
     alone = not len(melody.notes)  # there are chords, and no tune
     if alone and (request.mode != "reharmonize" or request.keep != "exact"):
         raise InputError(f"{request.song}: it has chords and no tune; leave out --mode and --keep.")
-    from styletransfer.model.sampling import sample  # a broken file is reported before torch is loaded
+    from styletransfer.model.sampling import (
+        sample,
+    )  # a broken file is reported before torch is loaded
 
     codec = melody_codec(request.model)
-    held = codec.grid(melody.with_notes(melody.notes[structural(melody)])) if request.keep == "ornamented" else None
+    held = (
+        codec.grid(melody.with_notes(melody.notes[structural(melody)]))
+        if request.keep == "ornamented"
+        else None
+    )
     plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
     if earlier is not None:
         plan = redo_plan(plan, codec, earlier, str(request.bars))
@@ -92,21 +115,34 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         plan = with_figures(plan, request, melody, codec, key) if earlier is None else plan
         plan = replace(plan, key=key, closes=closes_on(chords, melody.bars, key)) if alone else plan
     elif alone:
-        raise InputError("chords by themselves lie on beats, and this model knows no plans; give another, or a song.")
+        raise InputError(
+            "chords by themselves lie on beats, and this model knows no plans; give another, or a song."
+        )
     elif request.chords not in ("new", "keep"):
-        raise InputError("--chords: this song lies on no beats, or the model knows no plans: give new or keep.")
+        raise InputError(
+            "--chords: this song lies on no beats, or the model knows no plans: give new or keep."
+        )
     tempo = melody.tempo.quarters_per_minute()
     told = ("texture" if request.on_top else "part") if plan.references else ""
-    voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, told)
+    voices = voices_in(
+        request.style, melody.feel, tempo, request.sampling.strength, request.model, told
+    )
     touch, provenance = touch_of(request.style), provenance_of(request, load_model(request.model))
-    indexes, parts = indexes_for(request.style), parts_of(request.style)  # what is damaged is told before the work
-    whole = progress if request.seconds is None else progress and (lambda share: progress(share / 2))
+    indexes, parts = (
+        indexes_for(request.style),
+        parts_of(request.style),
+    )  # what is damaged is told before the work
+    whole = (
+        progress if request.seconds is None else progress and (lambda share: progress(share / 2))
+    )
 
     def compose(part: Plan, share: Progress | None) -> list[Candidate]:
         return sample(voices, codec, part, request.sampling, share, partial=partial)
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
-        phrases = [cut(assemble(melody, codec, plan, one, touch, first), plan, end, first) for one in found]
+        phrases = [
+            cut(assemble(melody, codec, plan, one, touch, first), plan, end, first) for one in found
+        ]
         tune = cut(melody, plan, end, first)
         scores, best = ranked(found, tune, phrases, indexes, parts, closes=end == plan.bars)
         return best, scores[best]["total"]
@@ -116,7 +152,11 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         candidates, chosen = by_phrases(plan, compose, choose, whole, partial=partial)
     else:
         candidates = compose(plan, whole)
-    bars, done, wanted = melody.bars, len(candidates[0].bars), plan.bars if plan.stop is None else plan.stop
+    bars, done, wanted = (
+        melody.bars,
+        len(candidates[0].bars),
+        plan.bars if plan.stop is None else plan.stop,
+    )
     arranged = [assemble(melody, codec, plan, candidate, touch) for candidate in candidates]
     window = None  # of what is new, in quarters; None: everything
     if earlier is not None:
@@ -131,22 +171,31 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
     scores, best = ranked(candidates, melody, arranged, indexes, parts)
     if chosen and chosen[-1]["bars"][1] == wanted:
         best = int(chosen[-1]["candidate"])
-    if request.seconds is not None and done == wanted:  # the best one goes on, in as many ways as there were candidates
+    if (
+        request.seconds is not None and done == wanted
+    ):  # the best one goes on, in as many ways as there were candidates
         whole = progress and (lambda share: progress((1 + share) / 2))
         tune, wider = longer(arranged[best], codec, plan, request.seconds)
         if chords is not None:
             bars = tune.bars
             chords = chords_after(chords, bars, plan.bars, estimate_key(melody.notes))
             wider = with_chords(wider, plan, chords)
-            voices = voices_in(request.style, melody.feel, tempo, request.sampling.strength, request.model, "part")
+            voices = voices_in(
+                request.style, melody.feel, tempo, request.sampling.strength, request.model, "part"
+            )
         plan = replace(wider, **plan.faithful_to(candidates[best].figure))
         candidates = compose(plan, whole)
         done, wanted = len(candidates[0].bars), plan.bars
-        arranged = [joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch) for one in candidates]
+        arranged = [
+            joined(tune, composed(codec, plan, tune, one.bars), request.seconds, touch)
+            for one in candidates
+        ]
         if done < wanted:
             arranged = [cut(piece, plan, done) for piece in arranged]
         scores, best = ranked(candidates, melody, arranged, indexes, parts)
-        if chords is not None:  # what is new is chosen by itself: with the tune, its silence would count for nothing
+        if (
+            chords is not None
+        ):  # what is new is chosen by itself: with the tune, its silence would count for nothing
             silent = melody.with_notes(melody.notes[:0])
             after = [cut(piece, plan, done, len(plan.given)) for piece in arranged]
             best = ranked(candidates, silent, after, indexes, parts, closes=done == wanted)[1]
@@ -171,7 +220,9 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "seconds": request.seconds,
         "melody_notes": len(melody.notes),
         "melody_notes_kept": kept(melody, piece, ends=held is None),
-        "ornaments": int(piece.notes["melody"].sum()) - len(melody.notes[structural(melody)]) if held else 0,
+        "ornaments": int(piece.notes["melody"].sum()) - len(melody.notes[structural(melody)])
+        if held
+        else 0,
         "melody_share": round(share, 3),
         "notes": len(piece.notes),
         "seconds_of_music": round(piece.length_seconds, 2),
@@ -183,7 +234,9 @@ def apply(request: Request, progress: Progress | None = None, *, partial: bool =
         "copied": bool(scores[best]["copied"]),
         "candidate": best,
         "candidates": scores,
-        "phrases": [one | {"bars": [one["bars"][0] + number, one["bars"][1] + number - 1]} for one in chosen],
+        "phrases": [
+            one | {"bars": [one["bars"][0] + number, one["bars"][1] + number - 1]} for one in chosen
+        ],
         "stopped_after_bar": done - 1 + number if done < wanted else None,
         "remarks": [*source.remarks, *rests],
         "seconds_taken": round(time.monotonic() - begin, 2),

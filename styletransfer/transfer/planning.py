@@ -58,7 +58,8 @@ def with_text(chords: str) -> str:
 
 
 def settled(request: Request) -> Request:
-    """Give a request with the chords that files hold: of ``--chords FILE``, or of a text file in the place of a song.
+    """Give a request with the chords that files hold: of ``--chords FILE``, or of a text file in
+    the place of a song.
 
     Raises:
         InputError: where a file can't be read, or a bar isn't understood.
@@ -69,10 +70,14 @@ def settled(request: Request) -> Request:
         raise InputError(f"{request.song}: there is no such file of chords; check the name.")
     text = with_text(request.song)
     try:
-        chord_names.chords_of_line(text, bars_of([(0.0, 4, 4)], 4.0 * max(chord_names.count_bars(text), 1)))
+        chord_names.chords_of_line(
+            text, bars_of([(0.0, 4, 4)], 4.0 * max(chord_names.count_bars(text), 1))
+        )
     except InputError as error:
         reason = str(error).removeprefix("--chords: ").rstrip(".")
-        raise InputError(f"{request.song}: it is neither a song nor a file of chords ({reason}).") from error
+        raise InputError(
+            f"{request.song}: it is neither a song nor a file of chords ({reason})."
+        ) from error
     return replace(request, song="", chords=text)
 
 
@@ -85,7 +90,9 @@ def chord_song(request: Request) -> Piece:
     top, bottom = metre_of(request.metre or "4/4")
     rate = DEFAULT_TEMPO if request.tempo is None else request.tempo * beat_of(top, bottom)
     if rate < SLOWEST:
-        raise InputError(f"--tempo {request.tempo:g}: that is too slow for a MIDI file; give a faster one.")
+        raise InputError(
+            f"--tempo {request.tempo:g}: that is too slow for a MIDI file; give a faster one."
+        )
     length = 4.0 * top / bottom
     quarters = chord_names.count_bars(request.chords) * length
     if not quarters:
@@ -96,11 +103,14 @@ def chord_song(request: Request) -> Piece:
     key = key_of_chords(chord_names.chords_of_line(request.chords, bars))
     signature = (0.0, key.fifths, key.mode == "minor")
     tempo = TempoMap.steady(60 / rate)
-    return Piece(make_notes([], [], []), "score", bars, tempo, parts=PARTS, key_signatures=(signature,))
+    return Piece(
+        make_notes([], [], []), "score", bars, tempo, parts=PARTS, key_signatures=(signature,)
+    )
 
 
 def chords_alone(request: Request, source: Piece) -> ChordTable:
-    """Give the harmony of a song without a tune: the chords that are asked for, else its own symbols.
+    """Give the harmony of a song without a tune: the chords that are asked for, else its own
+    symbols.
 
     Raises:
         InputError: where a bar has none.
@@ -109,31 +119,48 @@ def chords_alone(request: Request, source: Piece) -> ChordTable:
     begin, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
     if request.chords in ("new", "keep"):
         if not source.chords:
-            raise InputError("--chords keep: there are neither notes nor chord symbols to keep; give chords.")
+            raise InputError(
+                "--chords keep: there are neither notes nor chord symbols to keep; give chords."
+            )
         fixed = chord_names.chords_of_symbols(source.chords, bars)
     else:
         fixed = chord_names.chords_of_line(request.chords, bars)
-        edges = np.append(fixed["start"], end), np.insert(fixed["start"] + fixed["length"], 0, begin)
+        edges = (
+            np.append(fixed["start"], end),
+            np.insert(fixed["start"] + fixed["length"], 0, begin),
+        )
         if len(free := np.flatnonzero(edges[0] > edges[1] + NEAR)):
             bar = int(np.searchsorted(bars["start"], edges[1][free[0]] + NEAR, side="right"))
-            raise InputError(f"--chords: bar {bar} has no chord throughout, and no tune to find one for; - is more of one.")
+            raise InputError(
+                f"--chords: bar {bar} has no chord throughout, and no tune to find one for; - is more of one."
+            )
     chords = np.stack([fixed[name] for name in ("root", "quality", "bass")], 1).astype(np.int64)
     return chord_table(fixed["start"].astype(float), end, chords)
 
 
 def closes_on(chords: ChordTable, bars: BarTable, key: Key) -> bool:
-    """Tell whether chords end on the tonic in root position, that comes on an eighth where it comes in the last bar."""
+    """Tell whether chords end on the tonic in root position, that comes on an eighth where it comes
+    in the last bar.
+    """
     last = chords[-1]
     place = (float(last["start"]) - float(bars[-1]["start"])) * 2
     chord = (int(last["root"]), int(last["quality"]))
-    return chord in key.tonic_chords and int(last["bass"]) == key.tonic and abs(place - round(place)) < NEAR
+    return (
+        chord in key.tonic_chords
+        and int(last["bass"]) == key.tonic
+        and abs(place - round(place)) < NEAR
+    )
 
 
 def key_of_chords(chords: ChordTable) -> Key:
     """Estimate the key of chords from their tones, over each its bass below and its root on top."""
     rows = []
     for start, length, root, quality, bass in chords[chords["quality"] != NONE].tolist():
-        pitches = (36 + (root if bass == NONE else bass), *(48 + tone for tone in tones_of(root, quality)), 60 + root)
+        pitches = (
+            36 + (root if bass == NONE else bass),
+            *(48 + tone for tone in tones_of(root, quality)),
+            60 + root,
+        )
         rows += [(start, length, pitch) for pitch in pitches]
     onset, duration, pitch = np.array(rows).reshape(-1, 3).T
     return estimate_key(make_notes(onset, duration, pitch.astype(int)))
@@ -141,7 +168,9 @@ def key_of_chords(chords: ChordTable) -> Key:
 
 def key_of(melody: Piece, chords: ChordTable | None) -> Key:
     """Estimate the key of a tune, or of the chords where there is none."""
-    return estimate_key(melody.notes) if len(melody.notes) or chords is None else key_of_chords(chords)
+    return (
+        estimate_key(melody.notes) if len(melody.notes) or chords is None else key_of_chords(chords)
+    )
 
 
 def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
@@ -215,7 +244,8 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
 
 
 def edited_bars(rows: Sequence[dict[str, Any]], key: Key) -> list[int]:
-    """Find the bars of a report's harmony in which a symbol isn't the one that its Roman numeral was written for.
+    """Find the bars of a report's harmony in which a symbol isn't the one that its Roman numeral
+    was written for.
 
     Args:
         rows: what :func:`harmony_rows` told, edited or not.
@@ -223,7 +253,9 @@ def edited_bars(rows: Sequence[dict[str, Any]], key: Key) -> list[int]:
     """
 
     def same(chord: dict[str, Any]) -> bool:
-        return chord_names.roman(*chord_names.chord_of_symbol(str(chord["symbol"])), key) == chord.get("roman")
+        return chord_names.roman(
+            *chord_names.chord_of_symbol(str(chord["symbol"])), key
+        ) == chord.get("roman")
 
     return [int(row["bar"]) for row in rows if not all(same(chord) for chord in row["chords"])]
 

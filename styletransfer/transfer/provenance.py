@@ -1,4 +1,6 @@
-"""What an arrangement is made of: settings and ingredients, from which the same bytes can be made again."""
+"""What an arrangement is made of: settings and ingredients, from which the same bytes can be made
+again.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from styletransfer.model.loading import Base
 
 
-PLANNERS = ("harmoniser/manifest.json", "harmoniser/model.safetensors", "chords.safetensors", "figures.safetensors")
+PLANNERS = (
+    "harmoniser/manifest.json",
+    "harmoniser/model.safetensors",
+    "chords.safetensors",
+    "figures.safetensors",
+)
 """The assets on which chords and figures depend."""
 
 
@@ -35,7 +42,9 @@ SHOWN = 12  # characters of a hash in a message
 
 @dataclass(frozen=True)
 class Provenance:
-    """``request``: what was asked for, with all paths absolute. ``ingredients``: what else the bytes depend on, by name."""
+    """``request``: what was asked for, with all paths absolute. ``ingredients``: what else the
+    bytes depend on, by name.
+    """
 
     request: Request
     ingredients: dict[str, str]
@@ -43,8 +52,15 @@ class Provenance:
     def differences(self, now: Provenance) -> list[str]:
         """What isn't any more as it was, as ``torch (2.8.0 then, 2.9.1 now)``."""
         names = dict.fromkeys([*self.ingredients, *now.ingredients])
-        pairs = [(name, self.ingredients.get(name, "none"), now.ingredients.get(name, "none")) for name in names]
-        return [f"{name} ({_short(old)} then, {_short(new)} now)" for name, old, new in pairs if old != new]
+        pairs = [
+            (name, self.ingredients.get(name, "none"), now.ingredients.get(name, "none"))
+            for name in names
+        ]
+        return [
+            f"{name} ({_short(old)} then, {_short(new)} now)"
+            for name, old, new in pairs
+            if old != new
+        ]
 
 
 def provenance_of(request: Request, base: Base) -> Provenance:
@@ -57,23 +73,38 @@ def provenance_of(request: Request, base: Base) -> Provenance:
 
     from styletransfer.model.decoder import halves_pay
 
-    song = request.song if _is_example(request.song) or not request.song else os.path.abspath(request.song)
-    paths = {item.name: Path(os.path.abspath(getattr(request, item.name))) for item in _path_fields(request)}
+    song = (
+        request.song
+        if _is_example(request.song) or not request.song
+        else os.path.abspath(request.song)
+    )
+    paths = {
+        item.name: Path(os.path.abspath(getattr(request, item.name)))
+        for item in _path_fields(request)
+    }
     absolute = replace(request, song=song, style=with_absolute_folders(request.style), **paths)  # type: ignore[arg-type]
-    ingredients = {"the song": song_hash(song), "the model": base.weights_hash, "the tokenizer": base.tokenizer_hash}
+    ingredients = {
+        "the song": song_hash(song),
+        "the model": base.weights_hash,
+        "the tokenizer": base.tokenizer_hash,
+    }
     for name, path in paths.items():
         if name != "model":
             ingredients[f"the file of --{name.replace('_', '-')}"] = digest(_bytes(path))
     for number, (style, _) in enumerate(parse_style(request.style)):
         files = [_bytes(style.path / file) for file in (WEIGHTS, CONFIG)] if style.path else []
-        files += [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
+        files += (
+            [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
+        )
         files += [_bytes(style.piece)] if style.piece else []
         name = f"the example {style.name}" if style.piece else f"the adapter of {style.name}"
         name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
         ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
     if getattr(base.codec, "plans", False):
         assets = Path(str(resources.files("styletransfer"))) / "assets"
-        ingredients["what plans the harmony"] = digest(*(_bytes(assets / name) for name in PLANNERS))
+        ingredients["what plans the harmony"] = digest(
+            *(_bytes(assets / name) for name in PLANNERS)
+        )
     ingredients["how the style is played"] = digest(repr(touch_of(request.style)).encode())
     ingredients |= {
         "styletransfer": styletransfer.__version__,

@@ -25,22 +25,24 @@ CHORDS_SUFFIX = ".txt"
 class Request:
     """An arrangement to be made.
 
-    ``song``: a file or an example's name; a text file of chords, or "" where the ``chords`` are all there is, which are then
-    arranged by themselves, in bars of ``metre`` (4/4) at ``tempo`` beats a minute (100 quarters). ``style``: a style's name,
-    folder or Hub id, the file of a piece to follow, or several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto``
-    leaves a song on its beats where it has some, ``score`` takes it to have some, ``performance`` plays what lies on beats as
-    a pianist would (what has none is a performance anyway); ``played``: an earlier arrangement was played so.
-    ``keep_register``: never move the melody by octaves. ``model``: a folder of weights, the shipped ones by default.
-    ``melody_track``: the number (from 1) or name of the song's part that is its melody; found, where it is None.
-    ``mode``: ``reharmonize`` locks the melody, ``regenerate`` only tells it, ``continue`` goes on
-    after the locked melody for so many ``seconds``. ``keep``: whether all its notes are locked
-    (``exact``), or the structural ones, with ornaments between them (``ornamented``).
-    ``chords``: ``new`` harmony, that of the song's own accompaniment or symbols (``keep``), or a line of chord symbols, bar by
-    bar (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file that holds one.
-    ``on_top``: whether the accompaniment stays below the tune, as in a piano piece, or may go above, as under a singer; None:
-    as most of the style's pieces have it.
-    ``choose``: whether the best of the candidates is taken phrase by phrase, or of whole arrangements.
-    ``bars``: of an earlier arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
+    ``song``: a file or an example's name; a text file of chords, or "" where the ``chords`` are all
+    there is, which are then arranged by themselves, in bars of ``metre`` (4/4) at ``tempo`` beats a
+    minute (100 quarters). ``style``: a style's name, folder or Hub id, the file of a piece to
+    follow, or several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on
+    its beats where it has some, ``score`` takes it to have some, ``performance`` plays what lies on
+    beats as a pianist would (what has none is a performance anyway); ``played``: an earlier
+    arrangement was played so. ``keep_register``: never move the melody by octaves. ``model``: a
+    folder of weights, the shipped ones by default. ``melody_track``: the number (from 1) or name of
+    the song's part that is its melody; found, where it is None. ``mode``: ``reharmonize`` locks the
+    melody, ``regenerate`` only tells it, ``continue`` goes on after the locked melody for so many
+    ``seconds``. ``keep``: whether all its notes are locked (``exact``), or the structural ones,
+    with ornaments between them (``ornamented``). ``chords``: ``new`` harmony, that of the song's
+    own accompaniment or symbols (``keep``), or a line of chord symbols, bar by bar
+    (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file that holds one. ``on_top``:
+    whether the accompaniment stays below the tune, as in a piano piece, or may go above, as under a
+    singer; None: as most of the style's pieces have it. ``choose``: whether the best of the
+    candidates is taken phrase by phrase, or of whole arrangements. ``bars``: of an earlier
+    arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
     """
 
     song: str
@@ -61,7 +63,9 @@ class Request:
     tempo: float | None = None
 
     def __post_init__(self) -> None:
-        if self.feel not in ("auto", "score", "performance") and not (self.feel == "played" and self.bars is not None):
+        if self.feel not in ("auto", "score", "performance") and not (
+            self.feel == "played" and self.bars is not None
+        ):
             raise InputError(f"--feel {self.feel}: give auto, score or performance.")
         if self.mode not in ("reharmonize", "regenerate", "continue"):
             raise InputError(f"--mode {self.mode}: give reharmonize, regenerate or continue.")
@@ -84,13 +88,19 @@ class Request:
         if self.of_chords:
             self._check_chords()
         elif self.metre is not None or self.tempo is not None:
-            raise InputError("--metre and --tempo are for chords without a song, which has its own; leave them out.")
+            raise InputError(
+                "--metre and --tempo are for chords without a song, which has its own; leave them out."
+            )
         if self.bars is not None:
             bar_range(self.bars)
             if self.melody_track is not None:
-                raise InputError("--melody-track: with --bars, the melody is that of the earlier output; leave it out.")
+                raise InputError(
+                    "--melody-track: with --bars, the melody is that of the earlier output; leave it out."
+                )
             if self.mode != "reharmonize" or self.keep != "exact":
-                raise InputError("--bars keeps the earlier output's melody as it is; leave out --mode and --keep.")
+                raise InputError(
+                    "--bars keeps the earlier output's melody as it is; leave out --mode and --keep."
+                )
         parse_style(self.style)
 
     @property
@@ -101,11 +111,22 @@ class Request:
     def _check_chords(self) -> None:
         """Refuse what needs a song."""
         if not self.song and self.chords in ("new", "keep"):
-            raise InputError("give a song to arrange, or --chords to be played by themselves, as 'F C7 | F'.")
+            raise InputError(
+                "give a song to arrange, or --chords to be played by themselves, as 'F C7 | F'."
+            )
         if self.song and self.chords != "new":
-            raise InputError(f"--chords: {self.song} has the chords already; leave the option out, or the file.")
-        if self.mode != "reharmonize" or self.keep != "exact" or self.melody_track is not None or self.bars is not None:
-            raise InputError("chords by themselves have no tune; leave out --mode, --keep, --melody-track and --bars.")
+            raise InputError(
+                f"--chords: {self.song} has the chords already; leave the option out, or the file."
+            )
+        if (
+            self.mode != "reharmonize"
+            or self.keep != "exact"
+            or self.melody_track is not None
+            or self.bars is not None
+        ):
+            raise InputError(
+                "chords by themselves have no tune; leave out --mode, --keep, --melody-track and --bars."
+            )
 
 
 def metre_of(text: str) -> tuple[int, int]:
@@ -133,15 +154,21 @@ def bar_range(bars: str) -> tuple[int, int]:
 
 
 def options() -> dict[str, Any]:
-    """The names and defaults of everything that a request may be given beside song, style and model.
+    """The names and defaults of everything that a request may be given beside song, style and
+    model.
 
-    They are the options of the command ``apply`` and the keywords of :meth:`styletransfer.StyleTransfer.apply`.
+    They are the options of the command ``apply`` and the keywords of
+    :meth:`styletransfer.StyleTransfer.apply`.
     """
-    named = [item for item in fields(Request) if item.name not in ("song", "style", "sampling", "model")]
+    named = [
+        item for item in fields(Request) if item.name not in ("song", "style", "sampling", "model")
+    ]
     return {item.name: item.default for item in (*fields(SamplingConfig), *named)}
 
 
-def request_of(song: str | Path | None, style: str | Path, model: Path | None = None, /, **chosen: Any) -> Request:
+def request_of(
+    song: str | Path | None, style: str | Path, model: Path | None = None, /, **chosen: Any
+) -> Request:
     """A request from keywords, as :func:`options` names them.
 
     Raises:
@@ -151,12 +178,21 @@ def request_of(song: str | Path | None, style: str | Path, model: Path | None = 
     known = options()
     if unknown := [name for name in chosen if name not in known]:
         raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(known)}")
-    chosen = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
+    chosen = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in chosen.items()
+    }
     if type(chosen.get("melody_track")) is int:
         chosen["melody_track"] = str(chosen["melody_track"])
-    sampling = {item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen}
+    sampling = {
+        item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen
+    }
     try:
-        named = {"song": "" if song is None else str(song), "style": str(style), "sampling": sampling}
+        named = {
+            "song": "" if song is None else str(song),
+            "style": str(style),
+            "sampling": sampling,
+        }
         request = from_dict(Request, named | chosen)
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}.") from error

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of the run.
+    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of
+    the run.
 
-    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the best of them.
-    Where the choice is made phrase by phrase, they differ in the last phrase, and in what goes on after the tune. ``request``:
-    what was asked for; ``melody``: the tune that was taken, as a piece, moved by ``report["octaves_moved"]``;
-    ``provenance``: what :mod:`.sidecar` needs to make it again. A free composition has none of these.
+    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the
+    best of them. Where the choice is made phrase by phrase, they differ in the last phrase, and in
+    what goes on after the tune. ``request``: what was asked for; ``melody``: the tune that was
+    taken, as a piece, moved by ``report["octaves_moved"]``; ``provenance``: what :mod:`.sidecar`
+    needs to make it again. A free composition has none of these.
     """
 
     piece: Piece
@@ -41,7 +43,11 @@ class Result:
     def title(self) -> str:
         """What it is, in words."""
         style = f"in the style of {legible(shown(self.report['style']))}"
-        return f"{legible(Path(self.request.song).stem) or 'chords'} {style}" if self.request else style
+        return (
+            f"{legible(Path(self.request.song).stem) or 'chords'} {style}"
+            if self.request
+            else style
+        )
 
     @property
     def ranking(self) -> list[int]:

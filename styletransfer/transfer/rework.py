@@ -1,4 +1,6 @@
-"""Some bars of an earlier arrangement made anew: what stands before them is read, what stands around them stays as it is."""
+"""Some bars of an earlier arrangement made anew: what stands before them is read, what stands
+around them stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,11 @@ from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.timing import edge_of, plan_steps
 
 
-def feel_of(midi: str, asked: Feel | Literal["auto", "played"] = "auto") -> Feel | Literal["played"]:
-    """The feel of an earlier arrangement, which its sidecar tells; ``played``: it was made on beats and played afterwards.
+def feel_of(
+    midi: str, asked: Feel | Literal["auto", "played"] = "auto"
+) -> Feel | Literal["played"]:
+    """The feel of an earlier arrangement, which its sidecar tells; ``played``: it was made on beats
+    and played afterwards.
 
     ``asked`` is that of a file of which no sidecar tells.
 
@@ -35,27 +40,36 @@ def feel_of(midi: str, asked: Feel | Literal["auto", "played"] = "auto") -> Feel
     if report is None or report.get("feel") not in ("score", "performance"):
         if asked != "auto":
             return asked
-        raise InputError(f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one.")
+        raise InputError(
+            f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one."
+        )
     if report["feel"] == "score":
         return "score"
     return "played" if report.get("on_beats") else "performance"
 
 
 def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
-    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone, with the bars that it has.
+    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone, with the bars
+    that it has.
 
     Raises:
         InputError: where the file can't be read or has other parts.
     """
     piece = read_score(midi, feel)
     told = report_beside(Path(midi)) or {}
-    if (PARTS[0] not in piece.parts and told.get("melody_notes") != 0) or not set(piece.parts) <= set(PARTS):
-        raise InputError(f"{midi}: it isn't an arrangement as `apply` writes it, which has the parts {', '.join(PARTS)}.")
+    if (PARTS[0] not in piece.parts and told.get("melody_notes") != 0) or not set(
+        piece.parts
+    ) <= set(PARTS):
+        raise InputError(
+            f"{midi}: it isn't an arrangement as `apply` writes it, which has the parts {', '.join(PARTS)}."
+        )
     notes = piece.notes.copy()
     notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
     melody = notes[notes["melody"]]
-    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS)  # music may go on after the tune
+    whole = replace(
+        piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS
+    )  # music may go on after the tune
     own = bars_under(piece.bars, melody) if len(melody) else whole.bars
     return whole, replace(whole.with_notes(melody), bars=own)
 
@@ -66,7 +80,8 @@ def first_number(plan: Plan) -> int:
 
 
 def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
-    """The plan that takes an arrangement as given up to the first of some bars, and ends with the last of them.
+    """The plan that takes an arrangement as given up to the first of some bars, and ends with the
+    last of them.
 
     Raises:
         InputError: where there are no such bars.
@@ -74,22 +89,29 @@ def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     first, last = bar_range(bars)
     lowest = first_number(plan)
     if not lowest <= first <= last < plan.bars + lowest:
-        raise InputError(f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1}, which can be made anew.")
+        raise InputError(
+            f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1}, which can be made anew."
+        )
     grid = codec.grid(earlier)
-    given = tuple(tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(first - lowest))
+    given = tuple(
+        tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(first - lowest)
+    )
     return replace(plan, given=given, stop=last - lowest + 1)
 
 
 def redone(plan: Plan) -> tuple[int, int]:
     """The steps at which the bars that are made anew begin and end."""
     assert plan.stop is not None
-    return int(plan.bar_start[len(plan.given)]), int(plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1])
+    return int(plan.bar_start[len(plan.given)]), int(
+        plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1]
+    )
 
 
 def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
     """An earlier arrangement with the accompaniment of the plan's bars from another one.
 
-    No other note changes: what is new ends with the last of these bars, and doesn't strike what still sounds.
+    No other note changes: what is new ends with the last of these bars, and doesn't strike what
+    still sounds.
     """
     assert plan.stop is not None
     begin, end = redone(plan)
@@ -104,17 +126,25 @@ def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
         new["duration"] = np.minimum(new["duration"], edge_of(earlier, plan, end) - new["onset"])
     held = stays[stays["onset"] < new["onset"].min(initial=np.inf)]
     sounding = [
-        ((held["pitch"] == note["pitch"]) & (held["onset"] + held["duration"] > note["onset"] + 1e-6)).any() for note in new
+        (
+            (held["pitch"] == note["pitch"])
+            & (held["onset"] + held["duration"] > note["onset"] + 1e-6)
+        ).any()
+        for note in new
     ]
     return earlier.with_notes(sort_notes(np.concatenate([stays, new[~np.array(sounding, bool)]])))
 
 
-def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tuple[Request, ChordTable | None]:
-    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its sidecar tells.
+def as_before(
+    request: Request, earlier: Piece, melody: Piece, first: int
+) -> tuple[Request, ChordTable | None]:
+    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its
+    sidecar tells.
 
-    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the first of the bars that are made
-    again, unless there is one for every bar of the song. Returned is also the harmony of all bars (None: it is to be kept from
-    the song); the request has it as a line, where a line can say it.
+    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the
+    first of the bars that are made again, unless there is one for every bar of the song. Returned
+    is also the harmony of all bars (None: it is to be kept from the song); the request has it as a
+    line, where a line can say it.
 
     Raises:
         InputError: where the sidecar's harmony can't be read, or was changed in other bars.
@@ -132,7 +162,9 @@ def as_before(request: Request, earlier: Piece, melody: Piece, first: int) -> tu
     rows, bars = report.get("harmony"), melody.bars
     chords = table_of(rows, bars, first) if rows else recognise(earlier.notes, bars)
     if rows and len(melody.notes):
-        others = [bar for bar in edited_bars(rows, estimate_key(melody.notes)) if not begin <= bar <= end]
+        others = [
+            bar for bar in edited_bars(rows, estimate_key(melody.notes)) if not begin <= bar <= end
+        ]
         if others:
             message = f"the sidecar's harmony was changed in bar {others[0]}, which --bars {request.bars} doesn't make again"
             raise InputError(f"{message}; name it too, or change it back.")

@@ -1,8 +1,10 @@
-"""The sidecar of an arrangement: a JSON file beside the MIDI file, from which the same bytes can be made again.
+"""The sidecar of an arrangement: a JSON file beside the MIDI file, from which the same bytes can be
+made again.
 
-It holds the settings as :class:`.request.Request` has them, whatever fields that has; the *ingredients*, which are what
-else the bytes depend on (hashes of the files that went in, versions, the kind of machine); each MIDI file with its hash and its
-candidate; the melody that was taken; and the report of the run.
+It holds the settings as :class:`.request.Request` has them, whatever fields that has; the
+*ingredients*, which are what else the bytes depend on (hashes of the files that went in, versions,
+the kind of machine); each MIDI file with its hash and its candidate; the melody that was taken; and
+the report of the run.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ FORMAT = "styletransfer sidecar 1"
 
 @dataclass(frozen=True)
 class Output:
-    """A MIDI file beside the sidecar: its name, the number of the candidate in it, and its bytes' hash."""
+    """A MIDI file beside the sidecar: its name, the number of the candidate in it, and its bytes'
+    hash.
+    """
 
     file: str
     candidate: int
@@ -62,7 +66,9 @@ def sidecar_of(result: Result, files: list[tuple[str, int]], report: dict[str, A
         "format": FORMAT,
         "settings": asdict(result.provenance.request),
         "ingredients": result.provenance.ingredients,
-        "outputs": [asdict(Output(name, k, digest(midi_bytes(result.candidates[k])))) for name, k in files],
+        "outputs": [
+            asdict(Output(name, k, digest(midi_bytes(result.candidates[k])))) for name, k in files
+        ],
         "melody": taken_melody(result),
         "report": report,
     }
@@ -71,23 +77,30 @@ def sidecar_of(result: Result, files: list[tuple[str, int]], report: dict[str, A
 
 
 def taken_melody(result: Result) -> list[dict[str, Any]]:
-    """The melody as it stands in the song, before it was moved by octaves; rows as :func:`.inspection.melody_rows` has them."""
+    """The melody as it stands in the song, before it was moved by octaves; rows as
+    :func:`.inspection.melody_rows` has them.
+    """
     octaves = result.report.get("octaves_moved", 0)
     rows = melody_rows(result.melody) if result.melody else []
     return [row | {"pitch": row["pitch"] - 12 * octaves} for row in rows]
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read a sidecar; the song, and a piece that is the style, are looked for where they were, and beside the sidecar.
+    """Read a sidecar; the song, and a piece that is the style, are looked for where they were, and
+    beside the sidecar.
 
     Raises:
-        InputError: where it is none, is damaged, is of a version with other settings, or the song is nowhere.
+        InputError: where it is none, is damaged, is of a version with other settings, or the song
+        is nowhere.
     """
     try:
         data = json.loads(_bytes(path))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it has no such format")
-        settings, ingredients = dict(data["settings"]), {str(key): str(value) for key, value in data["ingredients"].items()}
+        settings, ingredients = (
+            dict(data["settings"]),
+            {str(key): str(value) for key, value in data["ingredients"].items()},
+        )
         outputs = [from_dict(Output, row) for row in data["outputs"]]
         if not outputs:
             raise ValueError("it names no outputs")
@@ -95,14 +108,18 @@ def read_sidecar(path: Path) -> Sidecar:
         settings["song"] = _find_song(str(settings["song"]), ingredients.get("the song", ""), path)
         settings["style"] = moved_to(str(settings["style"]), path.parent)
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not the sidecar of an arrangement; name the .json file beside the arrangement.") from None
+        raise InputError(
+            f"{path}: not the sidecar of an arrangement; name the .json file beside the arrangement."
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
     try:
         request = from_dict(Request, settings)
     except (TypeError, ValueError) as error:
         made = ingredients.get("styletransfer", "another version")
-        raise InputError(f"{path}: its settings (of styletransfer {made}) aren't those of this version ({error}).") from None
+        raise InputError(
+            f"{path}: its settings (of styletransfer {made}) aren't those of this version ({error})."
+        ) from None
     if not all(0 <= output.candidate < request.sampling.candidates for output in outputs):
         raise InputError(f"{path}: it is damaged, it names a candidate that was never made.")
     return Sidecar(path, Provenance(request, ingredients), outputs, melody, report)
@@ -114,8 +131,12 @@ def outputs_beside(folder: Path) -> set[str]:
 
 
 def report_beside(midi: Path) -> dict[str, Any] | None:
-    """The report of the run that wrote a MIDI file, from the sidecar beside it; None where no sidecar tells of the file."""
-    return next((report for _, names, report in _sidecars_in(midi.parent) if midi.name in names), None)
+    """The report of the run that wrote a MIDI file, from the sidecar beside it; None where no
+    sidecar tells of the file.
+    """
+    return next(
+        (report for _, names, report in _sidecars_in(midi.parent) if midi.name in names), None
+    )
 
 
 def sidecar_beside(midi: Path) -> Path | None:
@@ -138,10 +159,16 @@ def _sidecars_in(folder: Path) -> Iterator[tuple[Path, set[str], dict[str, Any]]
 
 
 def _find_song(song: str, wanted: str, sidecar: Path) -> str:
-    """Where the song is: of the places that have a file of that name, the first with the right hash, else the first."""
+    """Where the song is: of the places that have a file of that name, the first with the right
+    hash, else the first.
+    """
     if _is_example(song) or not song:
         return song
-    there = [place for place in (song, str(sidecar.parent / Path(song).name)) if os.path.isfile(place)]
+    there = [
+        place for place in (song, str(sidecar.parent / Path(song).name)) if os.path.isfile(place)
+    ]
     if not there:
-        raise InputError(f"{song}: the song isn't there any more; put it back, or beside {sidecar}.")
+        raise InputError(
+            f"{song}: the song isn't there any more; put it back, or beside {sidecar}."
+        )
     return next((place for place in there if song_hash(place) == wanted), there[0])

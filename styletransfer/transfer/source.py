@@ -17,7 +17,9 @@ HIGHEST_MIDI = 127
 FINE_TICKS = 96  # a quarter; at fewer, what is written may miss its place by more than 3 ms
 
 
-def find_melody(source: Piece, *, keep_register: bool = False, track: str | None = None) -> tuple[Piece, int]:
+def find_melody(
+    source: Piece, *, keep_register: bool = False, track: str | None = None
+) -> tuple[Piece, int]:
     """The melody alone, as a piece with the source's time, and by how many octaves it was moved."""
     if not len(source.notes):  # chords alone, in bars that stay
         return replace(source, parts=PARTS), 0
@@ -25,10 +27,16 @@ def find_melody(source: Piece, *, keep_register: bool = False, track: str | None
     if not len(notes):
         raise InputError("no melody was found in it.")
     notes["melody"], notes["part"] = True, 0
-    octaves = 0 if keep_register else max(0, -(-(LOWEST_MEDIAN - int(np.median(notes["pitch"]))) // 12))
+    octaves = (
+        0 if keep_register else max(0, -(-(LOWEST_MEDIAN - int(np.median(notes["pitch"]))) // 12))
+    )
     octaves = min(octaves, (HIGHEST_MIDI - int(notes["pitch"].max())) // 12)
     notes["pitch"] += 12 * octaves
     bars = bars_under(source.bars, notes)
-    ticks = source.ticks_per_quarter  # of a coarse file more, so that sixteenths and triplets have their places
+    ticks = (
+        source.ticks_per_quarter
+    )  # of a coarse file more, so that sixteenths and triplets have their places
     ticks = ticks if ticks >= FINE_TICKS else math.lcm(ticks, FINE_TICKS)
-    return replace(source, notes=notes, bars=bars, parts=PARTS, pedals=(), ticks_per_quarter=ticks), octaves
+    return replace(
+        source, notes=notes, bars=bars, parts=PARTS, pedals=(), ticks_per_quarter=ticks
+    ), octaves

@@ -13,9 +13,18 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Code
 from styletransfer.tokens.plan import Plan
 
 
-def decoded(codec: Codec, bars: Sequence[Sequence[int]], first: int = 0) -> tuple[NDArray[np.int64], ...]:
-    """Bar, step in it, duration in steps, pitch and velocity of the notes of decoded bars from the first on, (notes,) each."""
-    rows = [(bar, *event) for bar, ids in enumerate(bars) if bar >= first for event in codec.decode_events(ids)]
+def decoded(
+    codec: Codec, bars: Sequence[Sequence[int]], first: int = 0
+) -> tuple[NDArray[np.int64], ...]:
+    """Bar, step in it, duration in steps, pitch and velocity of the notes of decoded bars from the
+    first on, (notes,) each.
+    """
+    rows = [
+        (bar, *event)
+        for bar, ids in enumerate(bars)
+        if bar >= first
+        for event in codec.decode_events(ids)
+    ]
     bar, step, duration, pitch, velocity = np.array(rows, np.int64).reshape(-1, 5).T
     return bar, step, duration, pitch, codec.velocity_values[np.maximum(velocity, 0)]
 
@@ -23,28 +32,46 @@ def decoded(codec: Codec, bars: Sequence[Sequence[int]], first: int = 0) -> tupl
 def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
     """(notes,) the step at which each note of a piece begins."""
     performed = plan.feel == "performance"
-    steps = piece.onset_seconds * STEPS_PER_SECOND if performed else piece.notes["onset"] * STEPS_PER_QUARTER
+    steps = (
+        piece.onset_seconds * STEPS_PER_SECOND
+        if performed
+        else piece.notes["onset"] * STEPS_PER_QUARTER
+    )
     return np.floor(steps + 0.5).astype(np.int64)
 
 
 def edge_of(piece: Piece, plan: Plan, step: int) -> float:
     """The place of a step in quarters."""
-    return step / STEPS_PER_QUARTER if plan.feel == "score" else float(piece.tempo.to_quarters(step / STEPS_PER_SECOND))
+    return (
+        step / STEPS_PER_QUARTER
+        if plan.feel == "score"
+        else float(piece.tempo.to_quarters(step / STEPS_PER_SECOND))
+    )
 
 
 def in_quarters(
-    piece: Piece, plan: Plan, bar: NDArray[np.int64], step: NDArray[np.int64], duration: NDArray[np.int64]
+    piece: Piece,
+    plan: Plan,
+    bar: NDArray[np.int64],
+    step: NDArray[np.int64],
+    duration: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(notes,) onsets and durations in quarters of notes that are given by bar and step."""
-    if plan.feel == "score":  # a pick-up that lies between two steps mustn't put a note before the beginning
-        return np.maximum(piece.bars["start"][bar] + step / STEPS_PER_QUARTER, 0.0), duration / STEPS_PER_QUARTER
+    if (
+        plan.feel == "score"
+    ):  # a pick-up that lies between two steps mustn't put a note before the beginning
+        return np.maximum(
+            piece.bars["start"][bar] + step / STEPS_PER_QUARTER, 0.0
+        ), duration / STEPS_PER_QUARTER
     steps = plan.bar_start[bar] + step
     onset = piece.tempo.to_quarters(steps / STEPS_PER_SECOND)
     return onset, piece.tempo.to_quarters((steps + duration) / STEPS_PER_SECOND) - onset
 
 
 def cut(piece: Piece, plan: Plan, bars: int, first: int = 0) -> Piece:
-    """The first bars of a piece, or those from another one on: what sounds at their end ends there, but at the plan's end."""
+    """The first bars of a piece, or those from another one on: what sounds at their end ends there,
+    but at the plan's end.
+    """
     steps = plan_steps(piece, plan)
     chosen = steps >= plan.bar_start[first]
     if bars == plan.bars:
@@ -52,5 +79,7 @@ def cut(piece: Piece, plan: Plan, bars: int, first: int = 0) -> Piece:
     end = int(plan.bar_start[bars])
     edge = edge_of(piece, plan, end)
     notes = piece.notes[chosen & (steps < end)].copy()
-    notes["duration"] = np.minimum(notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter))
+    notes["duration"] = np.minimum(
+        notes["duration"], np.maximum(edge - notes["onset"], 1 / piece.ticks_per_quarter)
+    )
     return replace(piece, notes=notes, bars=piece.bars[first:bars])

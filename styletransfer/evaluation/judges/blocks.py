@@ -1,4 +1,5 @@
-"""The vocabulary of the judges' features: which blocks there are, what each feature counts, and where it stands.
+"""The vocabulary of the judges' features: which blocks there are, what each feature counts, and
+where it stands.
 
 The features themselves are made in :mod:`styletransfer.evaluation.judges.features`.
 """
@@ -63,9 +64,14 @@ STEP_NAMES = (*_DOWNWARDS, "repeat", "second up", "third up", "fourth up", "leap
 _DEGREES = tuple(f"{step} in {mode}" for mode in ("major", "minor") for step in range(12))
 _SIZES = tuple(str(size) for size in range(1, 6))
 _MOVES = _pairs(STEP_NAMES)
-_SETS = tuple("bass " + " ".join(str(tone + 1) for tone in range(11) if bits >> tone & 1) for bits in range(2048))
+_SETS = tuple(
+    "bass " + " ".join(str(tone + 1) for tone in range(11) if bits >> tone & 1)
+    for bits in range(2048)
+)
 _REGISTERS = tuple(f"around {LOWEST + PER_BIN * step}" for step in range(BINS))
-_MOTIONS = tuple(f"bass {low} top {high}" for low in ("down", "stays", "up") for high in ("down", "stays", "up"))
+_MOTIONS = tuple(
+    f"bass {low} top {high}" for low in ("down", "stays", "up") for high in ("down", "stays", "up")
+)
 
 BLOCKS = (
     Block("melody interval", _signed(WIDE)),
@@ -75,7 +81,10 @@ BLOCKS = (
     Block("left hand pair", _pairs(_signed(NARROW))),
     Block("right hand pair", _pairs(_signed(NARROW))),
     *(Block(f"interval {lag} notes later", _signed(WIDE)) for lag in (1, 2, 3, 4)),
-    Block("melody and rhythm", tuple(f"{step}, {ratio}" for step in STEP_NAMES for ratio in RATIO_NAMES)),
+    Block(
+        "melody and rhythm",
+        tuple(f"{step}, {ratio}" for step in STEP_NAMES for ratio in RATIO_NAMES),
+    ),
     Block("melody contour", _pairs(STEP_NAMES, 3)),
     Block("bass contour", _pairs(STEP_NAMES, 3)),
     Block("interval above the bass", tuple(str(step) for step in range(37))),
@@ -89,7 +98,10 @@ BLOCKS = (
     Block("degree in the bass", _DEGREES),
     Block("degree in the melody", _DEGREES),
     Block("chord", tuple(f"{name} on {degree}" for name in CHORDS for degree in _DEGREES)),
-    Block("chord change", tuple(f"{pair}, root +{step}" for pair in _pairs(tuple(CHORDS)) for step in range(12))),
+    Block(
+        "chord change",
+        tuple(f"{pair}, root +{step}" for pair in _pairs(tuple(CHORDS)) for step in range(12)),
+    ),
     Block("pitch classes in a window", tuple(str(count) for count in range(1, 13))),
     Block("distance of onsets", _UNIT_NAMES),
     Block("distance of melody notes", _UNIT_NAMES),
@@ -99,7 +111,10 @@ BLOCKS = (
     Block("bass rhythm", _pairs(RATIO_NAMES, 3)),
     Block("notes on an onset", tuple(str(size) for size in range(1, 10))),
     Block("notes on three onsets", _pairs(_SIZES, 3)),
-    Block("notes in the hands", tuple(f"{low} low {high} high" for low in range(6) for high in range(6))),
+    Block(
+        "notes in the hands",
+        tuple(f"{low} low {high} high" for low in range(6) for high in range(6)),
+    ),
     Block("span of a chord", tuple(f"{4 * step} to {4 * step + 3}" for step in range(16))),
     Block("span of the left hand", tuple(str(step) for step in range(25))),
     Block("span of the right hand", tuple(str(step) for step in range(25))),
@@ -107,8 +122,17 @@ BLOCKS = (
     Block("pitch", _REGISTERS),
     Block("pitch of the melody", _REGISTERS),
     Block("pitch of the bass", _REGISTERS),
-    Block("comes back", tuple(f"{what} after {lag}" for what in ("melody", "bass", "chord size", "rhythm") for lag in LAGS)),
-    Block("moment", ("pitch spread", "melody spread", "bass spread", "range", "clarity of the key")),
+    Block(
+        "comes back",
+        tuple(
+            f"{what} after {lag}"
+            for what in ("melody", "bass", "chord size", "rhythm")
+            for lag in LAGS
+        ),
+    ),
+    Block(
+        "moment", ("pitch spread", "melody spread", "bass spread", "range", "clarity of the key")
+    ),
 )
 """All blocks, in the order of the columns."""
 

@@ -1,4 +1,6 @@
-"""From a prepared data set to a trained and measured judge: what :mod:`eval.judges` does for each set of labels."""
+"""From a prepared data set to a trained and measured judge: what :mod:`eval.judges` does for each
+set of labels.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,11 @@ MOST_PERFORMANCES = 3
 
 @dataclass(frozen=True)
 class Data:
-    """The library, ``split``, ``feel`` and content ``group`` of its pieces (pieces,), and their excerpts.
+    """The library, ``split``, ``feel`` and content ``group`` of its pieces (pieces,), and their
+    excerpts.
 
-    ``whole`` are those of all pieces, ``accompaniment`` those without the melody's notes, ``noise`` those of notes that are no
-    music any more.
+    ``whole`` are those of all pieces, ``accompaniment`` those without the melody's notes, ``noise``
+    those of notes that are no music any more.
     """
 
     library: Library
@@ -39,13 +42,18 @@ class Data:
 
     @cached_property
     def fair(self) -> NDArray[np.bool_]:
-        """Features that are much alike in scores and performances of the same training pieces, (SIZE,); all without pairs."""
+        """Features that are much alike in scores and performances of the same training pieces,
+        (SIZE,); all without pairs.
+        """
         pairs, _ = feel_pairs(self.library.pieces, np.flatnonzero(self.split == "train").tolist())
         if not pairs:
             return np.ones(self.whole.rows.shape[1], bool)
 
         def mean(pieces: list[int]) -> NDArray[np.float64]:
-            each = [self.whole.rows[self.whole.of([piece])].astype(np.float64).mean(axis=0) for piece in pieces]
+            each = [
+                self.whole.rows[self.whole.of([piece])].astype(np.float64).mean(axis=0)
+                for piece in pieces
+            ]
             return np.asarray(np.mean(each, axis=0), np.float64)
 
         played: dict[int, list[int]] = {}
@@ -56,22 +64,38 @@ class Data:
         return np.asarray(training.feel_bias(scores, performances) <= training.MOST_BIAS)
 
     def labels(self, labels: tuple[str, ...]) -> NDArray[np.str_]:
-        """The composer or era of each piece that is among the labels, "" of all others, (pieces,)."""
+        """The composer or era of each piece that is among the labels, "" of all others,
+        (pieces,).
+        """
         known = [{piece.composer, piece.era} & set(labels) for piece in self.library.pieces]
         return np.array([found.pop() if found else "" for found in known])
 
 
 def train(
-    data: Data, name: str, label: NDArray[np.str_], pieces: NDArray[np.int64], strength: float, network: bool = False
+    data: Data,
+    name: str,
+    label: NDArray[np.str_],
+    pieces: NDArray[np.int64],
+    strength: float,
+    network: bool = False,
 ) -> Judge:
-    """A judge of the labels (pieces of the library,) from the training pieces given, calibrated on validation pieces."""
-    whole, bare = data.whole.of(pieces, training.MOST_EXCERPTS), data.accompaniment.of(pieces, FROM_ONE_PIECE)
+    """A judge of the labels (pieces of the library,) from the training pieces given, calibrated on
+    validation pieces.
+    """
+    whole, bare = (
+        data.whole.of(pieces, training.MOST_EXCERPTS),
+        data.accompaniment.of(pieces, FROM_ONE_PIECE),
+    )
     owner, bare_owner = data.whole.piece[whole], data.accompaniment.piece[bare]
     rng = np.random.default_rng(0)
     names = np.unique(label[pieces])
     made_up = rng.choice(names, len(data.noise.piece))
-    weight = training.example_weights(label[owner].tolist(), data.feel[owner].tolist(), owner.tolist())
-    bare_weight = training.example_weights(label[bare_owner].tolist(), data.feel[bare_owner].tolist(), bare_owner.tolist())
+    weight = training.example_weights(
+        label[owner].tolist(), data.feel[owner].tolist(), owner.tolist()
+    )
+    bare_weight = training.example_weights(
+        label[bare_owner].tolist(), data.feel[bare_owner].tolist(), bare_owner.tolist()
+    )
     share = np.full(len(made_up), training.NOISE * weight.sum() / max(len(made_up), 1))
     rows = np.concatenate([data.whole.rows[whole], data.accompaniment.rows[bare], data.noise.rows])
     weights = np.concatenate([weight, training.WITHOUT_MELODY * bare_weight, share])
@@ -85,44 +109,80 @@ def train(
     card = {
         "kind": "network on statistics" if network else "multinomial logistic regression",
         "data_hash": data.library.hash,
-        "training": {"pieces": len(pieces), "groups": len(set(data.group[pieces])), "excerpts": len(whole)},
+        "training": {
+            "pieces": len(pieces),
+            "groups": len(set(data.group[pieces])),
+            "excerpts": len(whole),
+        },
         "validation_pieces": len(held),
     }
     return training.calibrated(judge, scores(data.whole, judge, held), label[held].tolist(), card)
 
 
-def scores(examples: training.Examples, judge: Judge, pieces: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+def scores(
+    examples: training.Examples, judge: Judge, pieces: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
     """Log-probabilities (excerpts, labels) of each piece."""
-    return [judge.log_probabilities(examples.rows[examples.of([piece])]) for piece in pieces.tolist()]
+    return [
+        judge.log_probabilities(examples.rows[examples.of([piece])]) for piece in pieces.tolist()
+    ]
 
 
-def measured(data: Data, judge: Judge, label: NDArray[np.str_]) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """What a judge reaches on test pieces and on their excerpts, by feel, and its probabilities (test pieces, labels)."""
+def measured(
+    data: Data, judge: Judge, label: NDArray[np.str_]
+) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """What a judge reaches on test pieces and on their excerpts, by feel, and its probabilities
+    (test pieces, labels).
+    """
     held = np.flatnonzero((data.split == "test") & np.isin(label, judge.labels))
     excerpts = scores(data.whole, judge, held)
     found = training.judged(judge, excerpts)
-    result: dict[str, Any] = {"card": judge.card, "sharpness": judge.sharpness, "growth": judge.growth}
+    result: dict[str, Any] = {
+        "card": judge.card,
+        "sharpness": judge.sharpness,
+        "growth": judge.growth,
+    }
     result["columns"] = len(judge.columns)
 
-    def report(rows: NDArray[np.bool_], probabilities: NDArray[np.float64], owner: NDArray[np.int64]) -> dict[str, Any]:
-        return measure(judge.labels, label[owner[rows]].tolist(), probabilities[rows], data.group[owner[rows]].tolist())
+    def report(
+        rows: NDArray[np.bool_], probabilities: NDArray[np.float64], owner: NDArray[np.int64]
+    ) -> dict[str, Any]:
+        return measure(
+            judge.labels,
+            label[owner[rows]].tolist(),
+            probabilities[rows],
+            data.group[owner[rows]].tolist(),
+        )
 
-    singles = np.concatenate([training.judged(judge, [row[None] for row in one]) for one in excerpts])
+    singles = np.concatenate(
+        [training.judged(judge, [row[None] for row in one]) for one in excerpts]
+    )
     owner = np.repeat(held, [len(one) for one in excerpts])
     bare = np.array([i for i in held.tolist() if len(data.accompaniment.of([i]))], np.int64)
     alone = training.judged(judge, scores(data.accompaniment, judge, bare))
     for feel in ("all", "score", "performance"):
         result[feel] = {
             "pieces": report(
-                np.isin(data.feel[held], (feel, *(("score", "performance") if feel == "all" else ()))), found, held
+                np.isin(
+                    data.feel[held], (feel, *(("score", "performance") if feel == "all" else ()))
+                ),
+                found,
+                held,
             ),
             "excerpts": report((data.feel[owner] == feel) | (feel == "all"), singles, owner),
         }
     result["without_melody"] = report(np.ones(len(bare), bool), alone, bare)
-    both = np.flatnonzero(np.isin(data.split, ("validation", "test")) & np.isin(label, judge.labels))
-    known = dict(zip(both.tolist(), training.judged(judge, scores(data.whole, judge, both)), strict=True))
+    both = np.flatnonzero(
+        np.isin(data.split, ("validation", "test")) & np.isin(label, judge.labels)
+    )
+    known = dict(
+        zip(both.tolist(), training.judged(judge, scores(data.whole, judge, both)), strict=True)
+    )
     across, within = feel_pairs(data.library.pieces, both.tolist())
-    result["score_and_performance"], result["two_performances"] = agreement(across, known), agreement(within, known)
+    result["score_and_performance"], result["two_performances"] = (
+        agreement(across, known),
+        agreement(within, known),
+    )
     return result, found
 
 

@@ -1,15 +1,18 @@
 """Judges: whose music it is, from the notes alone, as probabilities over composers or eras.
 
-A judge is arrays and JSON: which features of :mod:`styletransfer.evaluation.judges.features` it reads, their means, one
-scale, the weights of one layer (J1, multinomial logistic regression) or two (J2, a network with rectified linear units),
-and its calibration. Training needs scikit-learn (:mod:`styletransfer.evaluation.judges.training`), judging numpy alone.
+A judge is arrays and JSON: which features of :mod:`styletransfer.evaluation.judges.features` it
+reads, their means, one scale, the weights of one layer (J1, multinomial logistic regression) or two
+(J2, a network with rectified linear units), and its calibration. Training needs scikit-learn
+(:mod:`styletransfer.evaluation.judges.training`), judging numpy alone.
 
-Calibration: a piece of n excerpts has the probabilities softmax(sharpness * n ** growth * mean log-probability). With growth
-0 a long piece would be as doubtful as an excerpt, with growth 1 its excerpts would be independent witnesses. Both numbers
-minimise the negative log-likelihood of validation pieces and their beginnings (temperature scaling: C. Guo et al., "On
-calibration of modern neural networks", ICML 2017, here with the number of excerpts).
+Calibration: a piece of n excerpts has the probabilities softmax(sharpness * n ** growth * mean
+log-probability). With growth 0 a long piece would be as doubtful as an excerpt, with growth 1 its
+excerpts would be independent witnesses. Both numbers minimise the negative log-likelihood of
+validation pieces and their beginnings (temperature scaling: C. Guo et al., "On calibration of
+modern neural networks", ICML 2017, here with the number of excerpts).
 
-A judge is two files, ``NAME.safetensors`` and ``NAME.json``; the second has the first one's SHA-256.
+A judge is two files, ``NAME.safetensors`` and ``NAME.json``; the second has the first one's
+SHA-256.
 """
 
 from __future__ import annotations
@@ -48,9 +51,10 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 class Judge:
     """A trained judge.
 
-    ``labels`` are ids of composers or eras. ``columns`` (used,) are the features that it reads, ``mean`` (used,) what is
-    taken off them, and ``scale`` what they are divided by. ``layers`` are (weights (in, out), bias (out,)), one or two.
-    ``card`` says what it was trained on and how it was measured.
+    ``labels`` are ids of composers or eras. ``columns`` (used,) are the features that it reads,
+    ``mean`` (used,) what is taken off them, and ``scale`` what they are divided by. ``layers`` are
+    (weights (in, out), bias (out,)), one or two. ``card`` says what it was trained on and how it
+    was measured.
     """
 
     name: str
@@ -68,14 +72,26 @@ class Judge:
         shapes = [weights.shape for weights, _ in self.layers]
         if shapes != list(itertools.pairwise(sizes)) or sizes[-1] != len(self.labels):
             raise ValueError("a judge's layers must lead from its columns to its labels")
-        if self.mean.shape != self.columns.shape or not len(self.layers) or not self.scale > 0 or not self.sharpness > 0:
-            raise ValueError("a judge needs a mean for each column, a layer, a positive scale and sharpness")
+        if (
+            self.mean.shape != self.columns.shape
+            or not len(self.layers)
+            or not self.scale > 0
+            or not self.sharpness > 0
+        ):
+            raise ValueError(
+                "a judge needs a mean for each column, a layer, a positive scale and sharpness"
+            )
         if len(self.columns) and not (self.columns.min() >= 0 and self.columns.max() < len(NAMES)):
             raise ValueError("a judge's columns must be features")
-        if not all(np.isfinite(array).all() for array in (self.mean, *(part for layer in self.layers for part in layer))):
+        if not all(
+            np.isfinite(array).all()
+            for array in (self.mean, *(part for layer in self.layers for part in layer))
+        ):
             raise ValueError("a judge's arrays must be finite")
 
-    def probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, piece: Piece, removed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
         """The probability of each label, (labels,).
 
         Args:
@@ -86,30 +102,40 @@ class Judge:
         """
         return self.aggregate(self.log_probabilities(piece_features(piece, removed)))
 
-    def segment_probabilities(self, piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """The probability of each label for each excerpt alone, (excerpts, labels); see :meth:`probabilities`."""
+    def segment_probabilities(
+        self, piece: Piece, removed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """The probability of each label for each excerpt alone, (excerpts, labels); see
+        :meth:`probabilities`.
+        """
         return _softmax(self.sharpness * self.log_probabilities(piece_features(piece, removed)))
 
     def evidence(
         self, piece: Piece, label: str, removed: NDArray[np.bool_] | None = None, count: int = 10
     ) -> list[tuple[str, float]]:
-        """The features that spoke most for a label (negative: against it), with what each added to its score.
+        """The features that spoke most for a label (negative: against it), with what each added to
+        its score.
 
-        The score is the mean over excerpts of the label's logit above the mean of all labels'. A feature's part is its
-        deviation from the training data's mean times its weight: exact for one layer. Of two layers the weight is that of
-        the units which are on, and the parts, with those of the biases, add up as well.
+        The score is the mean over excerpts of the label's logit above the mean of all labels'. A
+        feature's part is its deviation from the training data's mean times its weight: exact for
+        one layer. Of two layers the weight is that of the units which are on, and the parts, with
+        those of the biases, add up as well.
 
         Raises:
             InputError: if the judge doesn't know the label, or there are too few notes.
         """
         if label not in self.labels:
-            raise InputError(f"{label}: not among the labels of {self.name}: {', '.join(self.labels)}.")
+            raise InputError(
+                f"{label}: not among the labels of {self.name}: {', '.join(self.labels)}."
+            )
         parts = self.contributions(piece_features(piece, removed), label).mean(axis=0)
         order = np.argsort(-np.abs(parts), kind="stable")[:count]
         return [(NAMES[self.columns[k]], float(parts[k])) for k in order]
 
     def contributions(self, rows: NDArray[np.floating], label: str) -> NDArray[np.float64]:
-        """What each column adds to a label's logit above the mean logit, (excerpts, used), for (excerpts, features)."""
+        """What each column adds to a label's logit above the mean logit, (excerpts, used), for
+        (excerpts, features).
+        """
         inputs = self._inputs(rows)
         weights, _ = self.layers[-1]
         wanted = weights[:, self.labels.index(label)] - weights.mean(axis=1)
@@ -120,7 +146,9 @@ class Judge:
         return np.asarray(inputs * ((active * wanted) @ first.T), np.float64)
 
     def log_probabilities(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Log-probabilities before calibration, (excerpts, labels), of rows of features (excerpts, features)."""
+        """Log-probabilities before calibration, (excerpts, labels), of rows of features (excerpts,
+        features).
+        """
         values = self._inputs(rows)
         for weights, bias in self.layers[:-1]:
             values = np.maximum(values @ weights + bias, 0)
@@ -130,15 +158,23 @@ class Judge:
         return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), np.float64)
 
     def aggregate(self, log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated probabilities of a piece, (labels,), from those of its excerpts before calibration."""
+        """Calibrated probabilities of a piece, (labels,), from those of its excerpts before
+        calibration.
+        """
         return aggregate(log_probabilities, self.sharpness, self.growth)
 
     def _inputs(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
-        return np.asarray((rows[:, self.columns].astype(np.float32) - self.mean) / np.float32(self.scale))
+        return np.asarray(
+            (rows[:, self.columns].astype(np.float32) - self.mean) / np.float32(self.scale)
+        )
 
 
-def aggregate(log_probabilities: NDArray[np.float64], sharpness: float, growth: float) -> NDArray[np.float64]:
-    """Probabilities of a piece, (labels,), from its excerpts' log-probabilities (excerpts, labels)."""
+def aggregate(
+    log_probabilities: NDArray[np.float64], sharpness: float, growth: float
+) -> NDArray[np.float64]:
+    """Probabilities of a piece, (labels,), from its excerpts' log-probabilities (excerpts,
+    labels).
+    """
     weight = sharpness * len(log_probabilities) ** growth
     return _softmax(weight * log_probabilities.mean(axis=0))
 
@@ -170,7 +206,9 @@ def load_judge(name: str, folder: Path | None = None) -> Judge:
         if head["features"] != FEATURES_HASH:
             raise ValueError("it was made for other features than this version has")
         arrays = load_arrays(content)
-        layers = tuple((arrays[f"weights.{k}"], arrays[f"bias.{k}"]) for k in range(int(head["layers"])))
+        layers = tuple(
+            (arrays[f"weights.{k}"], arrays[f"bias.{k}"]) for k in range(int(head["layers"]))
+        )
         return Judge(
             name=name,
             labels=tuple(head["labels"]),
@@ -182,15 +220,28 @@ def load_judge(name: str, folder: Path | None = None) -> Judge:
             growth=float(head["growth"]),
             card=head["card"],
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, SafetensorError) as error:
-        raise InputError(f"{folder / name}: a damaged judge ({error}); install the package again, or train it anew.") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        SafetensorError,
+    ) as error:
+        raise InputError(
+            f"{folder / name}: a damaged judge ({error}); install the package again, or train it anew."
+        ) from error
 
 
 def save_judge(judge: Judge, folder: Path) -> None:
     """Write a judge's two files, each under a hidden name first; the arrays come first."""
     arrays = {"columns": judge.columns.astype(np.int32), "mean": judge.mean.astype(np.float32)}
     for k, (weights, bias) in enumerate(judge.layers):
-        arrays |= {f"weights.{k}": np.ascontiguousarray(weights, np.float32), f"bias.{k}": bias.astype(np.float32)}
+        arrays |= {
+            f"weights.{k}": np.ascontiguousarray(weights, np.float32),
+            f"bias.{k}": bias.astype(np.float32),
+        }
     content = save_arrays(arrays)
     head = {
         "kind": KIND,

@@ -1,10 +1,12 @@
 """How good a judge is: accuracy, F1, calibration, and whether it is fair to both feels.
 
-Definitions: the F1 of a label is the harmonic mean of its precision and recall; macro F1 is their mean over labels that occur,
-weighted F1 that mean weighted by the labels' numbers of items (scikit-learn's ``f1_score``). The expected calibration error
-is the mean, weighted by items, of |accuracy - confidence| in ten equal bins of the highest probability (C. Guo et al., "On
-calibration of modern neural networks", ICML 2017). Intervals are percentile bootstraps over content groups, 10,000 draws
-(:mod:`styletransfer.evaluation.intervals`); labels that a draw lacks are left out of its macro F1.
+Definitions: the F1 of a label is the harmonic mean of its precision and recall; macro F1 is their
+mean over labels that occur, weighted F1 that mean weighted by the labels' numbers of items
+(scikit-learn's ``f1_score``). The expected calibration error is the mean, weighted by items, of
+|accuracy - confidence| in ten equal bins of the highest probability (C. Guo et al., "On calibration
+of modern neural networks", ICML 2017). Intervals are percentile bootstraps over content groups,
+10,000 draws (:mod:`styletransfer.evaluation.intervals`); labels that a draw lacks are left out of
+its macro F1.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from styletransfer.evaluation.intervals import DRAWS, confusion_draws
 SEED = 0
 BINS = 10
 SAME_LENGTH = 1.25
-"""A score and a performance are compared if neither has more than this many times the other's notes: the same movements."""
+"""A score and a performance are compared if neither has more than this many times the other's
+notes: the same movements.
+"""
 
 Probabilities = NDArray[np.float64]
 
@@ -34,7 +38,8 @@ def measure(
     groups: Sequence[str],
     draws: int = DRAWS,
 ) -> dict[str, Any]:
-    """Everything about (items, labels) of probabilities as plain data; values with intervals are [value, low, high].
+    """Everything about (items, labels) of probabilities as plain data; values with intervals are
+    [value, low, high].
 
     Args:
         labels: names of the columns.
@@ -64,13 +69,16 @@ def measure(
         "support": {label: int(table[k].sum()) for k, label in enumerate(labels)},
         "confusion": table.astype(int).tolist(),
         "calibration_error": _plain(calibration_error(probabilities, right)),
-        "log_loss": _plain(-np.log(np.maximum(probabilities[np.arange(len(right)), right], 1e-12)).mean()),
+        "log_loss": _plain(
+            -np.log(np.maximum(probabilities[np.arange(len(right)), right], 1e-12)).mean()
+        ),
         "labels": list(labels),
     }
 
 
 def scores_of(tables: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Accuracy, weighted and macro F1 (...,), and F1 (..., labels), of confusion matrices (..., labels, labels).
+    """Accuracy, weighted and macro F1 (...,), and F1 (..., labels), of confusion matrices (...,
+    labels, labels).
 
     The F1 of a label that doesn't occur is NaN.
     """
@@ -95,8 +103,12 @@ def calibration_error(probabilities: Probabilities, truth: NDArray[np.int64]) ->
     return float(np.abs(gap).sum() / len(truth))
 
 
-def feel_pairs(pieces: Sequence[PieceInfo], chosen: Sequence[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs of chosen pieces with the same content and about as many notes: (score, performance), and two performances."""
+def feel_pairs(
+    pieces: Sequence[PieceInfo], chosen: Sequence[int]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Pairs of chosen pieces with the same content and about as many notes: (score, performance),
+    and two performances.
+    """
     groups: dict[str, list[int]] = {}
     for index in chosen:
         groups.setdefault(pieces[index].group, []).append(index)
@@ -114,8 +126,12 @@ def feel_pairs(pieces: Sequence[PieceInfo], chosen: Sequence[int]) -> tuple[list
     return across, within
 
 
-def agreement(pairs: Sequence[tuple[int, int]], probabilities: dict[int, Probabilities]) -> dict[str, Any]:
-    """How alike the two of each pair are judged: share of equal verdicts, and mean total variation distance (0 to 1)."""
+def agreement(
+    pairs: Sequence[tuple[int, int]], probabilities: dict[int, Probabilities]
+) -> dict[str, Any]:
+    """How alike the two of each pair are judged: share of equal verdicts, and mean total variation
+    distance (0 to 1).
+    """
     if not pairs:
         return {"pairs": 0, "same_verdict": None, "distance": None}
     first = np.stack([probabilities[i] for i, _ in pairs])
@@ -130,16 +146,25 @@ def agreement(pairs: Sequence[tuple[int, int]], probabilities: dict[int, Probabi
 def kappa(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> float:
     """Cohen's kappa of two judges' verdicts (items,): 1 is agreement, 0 what chance gives."""
     agree = float((first == second).mean())
-    chance = float((np.bincount(first, minlength=size) * np.bincount(second, minlength=size)).sum() / len(first) ** 2)
+    chance = float(
+        (np.bincount(first, minlength=size) * np.bincount(second, minlength=size)).sum()
+        / len(first) ** 2
+    )
     return (agree - chance) / (1 - chance) if chance < 1 else 1.0
 
 
 def majority_by(key: Sequence[str], labels: Sequence[str], fold: NDArray[np.int64]) -> list[str]:
-    """What each item is called by the commonest label among the other folds' items with the same key, else by that of all."""
+    """What each item is called by the commonest label among the other folds' items with the same
+    key, else by that of all.
+    """
     result = []
     for item, own in zip(key, fold.tolist(), strict=True):
-        outside = [(k, label) for k, label, f in zip(key, labels, fold.tolist(), strict=True) if f != own]
-        same = Counter(label for k, label in outside if k == item) or Counter(label for _, label in outside)
+        outside = [
+            (k, label) for k, label, f in zip(key, labels, fold.tolist(), strict=True) if f != own
+        ]
+        same = Counter(label for k, label in outside if k == item) or Counter(
+            label for _, label in outside
+        )
         result.append(min(same, key=lambda label: (-same[label], label)))
     return result
 

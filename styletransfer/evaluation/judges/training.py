@@ -1,11 +1,13 @@
-"""Training judges: examples from a prepared data set, their weights, the two families, and the calibration.
+"""Training judges: examples from a prepared data set, their weights, the two families, and the
+calibration.
 
-Both feels are learnt together. Which composers have scores at all differs, so the feel could tell the composer: weights make
-the composers' totals within a feel as even as the data allow (see :func:`example_weights`), and features that are higher or
-lower in a score than in performances of the same piece aren't read (see :func:`feel_bias`; mostly rhythm, which rubato blurs,
-and intervals that slips and spread chords bring). Two kinds of made-up examples join the real ones: excerpts without their
-melody, so that an accompaniment alone can be judged, and notes in random order under random labels, which teach that noise
-speaks for nobody.
+Both feels are learnt together. Which composers have scores at all differs, so the feel could tell
+the composer: weights make the composers' totals within a feel as even as the data allow (see
+:func:`example_weights`), and features that are higher or lower in a score than in performances of
+the same piece aren't read (see :func:`feel_bias`; mostly rhythm, which rubato blurs, and intervals
+that slips and spread chords bring). Two kinds of made-up examples join the real ones: excerpts
+without their melody, so that an accompaniment alone can be judged, and notes in random order under
+random labels, which teach that noise speaks for nobody.
 """
 
 from __future__ import annotations
@@ -25,21 +27,26 @@ from styletransfer.evaluation.judges.features import FEWEST_NOTES, features
 from styletransfer.evaluation.judges.judge import Judge, aggregate
 
 MOST_EXCERPTS = 12
-"""Excerpts of a piece that a judge learns from at most, evenly spread: long pieces would drown the others."""
+"""Excerpts of a piece that a judge learns from at most, evenly spread: long pieces would drown the
+others.
+"""
 
 COMMON = 0.05
 """Share of the training excerpts that a feature must occur in to be read."""
 
 EVENNESS = 0.7
-"""0: every example counts the same; 1: every composer in every feel counts the same, however few pieces there are."""
+"""0: every example counts the same; 1: every composer in every feel counts the same, however few
+pieces there are.
+"""
 
 MOST_WEIGHT = 5.0
 """Of one example, in mean weights: a composer's only score shall not count like a hundred."""
 
 MOST_BIAS = 0.6
-"""Mean difference of a feature between score and performance, in standard deviations between scores, from which it isn't read.
-On validation pieces of 13 composers it cost .015 of accuracy, and brought the distance of verdicts on score and performance of
-one piece from .17 to .11, of two performances being .06."""
+"""Mean difference of a feature between score and performance, in standard deviations between
+scores, from which it isn't read. On validation pieces of 13 composers it cost .015 of accuracy, and
+brought the distance of verdicts on score and performance of one piece from .17 to .11, of two
+performances being .06."""
 
 WITHOUT_MELODY = 0.4
 """Weight of an excerpt without its melody beside the whole one's."""
@@ -48,20 +55,28 @@ NOISE = 0.04
 """Share of all weight that noise has."""
 
 SMALL_BLOCK = 150
-"""J2 reads only blocks with at most so many features: statistics, not n-grams, so that it sees otherwise than J1."""
+"""J2 reads only blocks with at most so many features: statistics, not n-grams, so that it sees
+otherwise than J1.
+"""
 
 HIDDEN, EPOCHS, DECAY = 48, 12, 1.0
 """J2's units, passes over the data, and L2 penalty."""
 
 BEGINNINGS = (1, 2, 4, 8, 16)
-"""Excerpts from the start of each validation piece that calibration reads beside the whole piece."""
+"""Excerpts from the start of each validation piece that calibration reads beside the whole
+piece.
+"""
 
-Change = Callable[[NDArray[np.float64], NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.int64]]]
+Change = Callable[
+    [NDArray[np.float64], NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.int64]]
+]
 Rows = NDArray[np.floating]
 
 
 def settings() -> dict[str, float]:
-    """The numbers above that change what a judge learns: a step that was made under others is made again."""
+    """The numbers above that change what a judge learns: a step that was made under others is made
+    again.
+    """
     return {
         "most_excerpts": MOST_EXCERPTS,
         "common": COMMON,
@@ -79,16 +94,25 @@ def settings() -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Examples:
-    """Excerpts of pieces: ``rows`` (excerpts, SIZE) of features and ``piece`` (excerpts,), each one's index in the library."""
+    """Excerpts of pieces: ``rows`` (excerpts, SIZE) of features and ``piece`` (excerpts,), each
+    one's index in the library.
+    """
 
     rows: NDArray[np.float16]
     piece: NDArray[np.int64]
 
-    def of(self, pieces: Sequence[int] | NDArray[np.int64], most: int | None = None) -> NDArray[np.int64]:
+    def of(
+        self, pieces: Sequence[int] | NDArray[np.int64], most: int | None = None
+    ) -> NDArray[np.int64]:
         """Positions of the excerpts of some pieces, at most ``most`` of each, evenly spread."""
-        begin, end = np.searchsorted(self.piece, pieces), np.searchsorted(self.piece, pieces, side="right")
+        begin, end = (
+            np.searchsorted(self.piece, pieces),
+            np.searchsorted(self.piece, pieces, side="right"),
+        )
         chosen = [list(range(a, b)) for a, b in zip(begin, end, strict=True)]
-        return np.array([k for pool in chosen for k in (pool if most is None else spread(pool, most))], np.int64)
+        return np.array(
+            [k for pool in chosen for k in (pool if most is None else spread(pool, most))], np.int64
+        )
 
 
 def read_examples(
@@ -102,7 +126,8 @@ def read_examples(
     """Features of all excerpts of some pieces, ascending by piece.
 
     Args:
-        without_melody: leave the melody's notes out; pieces with nothing else are left out as a whole.
+        without_melody: leave the melody's notes out; pieces with nothing else are left out as a
+        whole.
         longest: notes from the start of a piece to read at most.
         change: what to do to (onset, pitch) first.
     """
@@ -130,29 +155,41 @@ def shuffled(rng: np.random.Generator) -> Change:
 def noise(rng: np.random.Generator) -> Change:
     """As many notes at random times and pitches, as dense as the piece."""
 
-    def change(onset: NDArray[np.float64], pitch: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return rng.uniform(onset.min(), onset.max() + 1e-3, len(onset)), rng.integers(28, 97, len(pitch))
+    def change(
+        onset: NDArray[np.float64], pitch: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return rng.uniform(onset.min(), onset.max() + 1e-3, len(onset)), rng.integers(
+            28, 97, len(pitch)
+        )
 
     return change
 
 
-def example_weights(labels: Sequence[str], feels: Sequence[str], pieces: Sequence[int]) -> NDArray[np.float64]:
+def example_weights(
+    labels: Sequence[str], feels: Sequence[str], pieces: Sequence[int]
+) -> NDArray[np.float64]:
     """Weights (excerpts,) of mean 1.
 
-    A piece counts as the square root of its number of excerpts. A label's examples in one feel are divided by the total of
-    such examples to the power of ``EVENNESS``.
+    A piece counts as the square root of its number of excerpts. A label's examples in one feel are
+    divided by the total of such examples to the power of ``EVENNESS``.
     """
     _, member, count = np.unique(np.asarray(pieces), return_inverse=True, return_counts=True)
     weight = count[member] ** -0.5
-    _, cell = np.unique([f"{label}/{feel}" for label, feel in zip(labels, feels, strict=True)], return_inverse=True)
+    _, cell = np.unique(
+        [f"{label}/{feel}" for label, feel in zip(labels, feels, strict=True)], return_inverse=True
+    )
     weight = weight * np.bincount(cell, weight)[cell] ** -EVENNESS
     return np.asarray(np.minimum(weight / weight.mean(), MOST_WEIGHT), np.float64)
 
 
-def feel_bias(scores: NDArray[np.floating], performances: NDArray[np.floating]) -> NDArray[np.float64]:
-    """How far each feature tells the feel, (SIZE,), from (pairs, SIZE) means of the same pieces in both feels.
+def feel_bias(
+    scores: NDArray[np.floating], performances: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """How far each feature tells the feel, (SIZE,), from (pairs, SIZE) means of the same pieces in
+    both feels.
 
-    The mean difference in standard deviations of the scores; infinite where no score has a feature that performances have.
+    The mean difference in standard deviations of the scores; infinite where no score has a feature
+    that performances have.
     """
     difference = np.abs((scores.astype(float) - performances).mean(axis=0))
     deviation = scores.astype(float).std(axis=0)
@@ -160,8 +197,12 @@ def feel_bias(scores: NDArray[np.floating], performances: NDArray[np.floating]) 
         return np.asarray(np.where(difference > 0, difference / deviation, 0.0), np.float64)
 
 
-def common_columns(rows: Rows, small: bool = False, fair: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """The columns that enough of the rows have anything in; ``small``: of small blocks; ``fair`` (SIZE,): among these only."""
+def common_columns(
+    rows: Rows, small: bool = False, fair: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """The columns that enough of the rows have anything in; ``small``: of small blocks; ``fair``
+    (SIZE,): among these only.
+    """
     common = (rows != 0).mean(axis=0) >= COMMON
     if fair is not None:
         common &= fair
@@ -180,7 +221,8 @@ def train_linear(
     strength: float = 1.0,
     fair: NDArray[np.bool_] | None = None,
 ) -> Judge:
-    """J1: multinomial logistic regression on centred features, all divided by one number so that a row's mean square is 1.
+    """J1: multinomial logistic regression on centred features, all divided by one number so that a
+    row's mean square is 1.
 
     Args:
         strength: scikit-learn's C, the inverse of the L2 penalty.
@@ -194,7 +236,9 @@ def train_linear(
     inputs -= mean
     scale = float(np.sqrt(np.einsum("ij,ij->", inputs, inputs) / len(inputs)))
     inputs /= np.float32(scale)
-    model = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(inputs, labels, sample_weight=weight)
+    model = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(
+        inputs, labels, sample_weight=weight
+    )
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
         coefficients, intercept = (
@@ -202,7 +246,9 @@ def train_linear(
             intercept[0] * np.array([-0.5, 0.5]),
         )
     layer = (np.ascontiguousarray(coefficients.T, np.float32), np.asarray(intercept, np.float32))
-    return Judge(name, tuple(str(label) for label in model.classes_), columns, mean, scale, (layer,))
+    return Judge(
+        name, tuple(str(label) for label in model.classes_), columns, mean, scale, (layer,)
+    )
 
 
 def train_network(
@@ -223,18 +269,24 @@ def train_network(
     inputs -= mean
     scale = float(np.sqrt(np.mean(inputs**2)))
     inputs /= np.float32(scale)
-    model = MLPClassifier((HIDDEN,), alpha=DECAY, batch_size=128, max_iter=EPOCHS, random_state=seed)
+    model = MLPClassifier(
+        (HIDDEN,), alpha=DECAY, batch_size=128, max_iter=EPOCHS, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of passes is the point
         model.fit(inputs, labels, sample_weight=weight)
     if len(model.classes_) < 3:
         raise ValueError("a network needs at least three labels")
-    layers = tuple((w.astype(np.float32), b.astype(np.float32)) for w, b in zip(model.coefs_, model.intercepts_, strict=True))
+    layers = tuple(
+        (w.astype(np.float32), b.astype(np.float32))
+        for w, b in zip(model.coefs_, model.intercepts_, strict=True)
+    )
     return Judge(name, tuple(str(label) for label in model.classes_), columns, mean, scale, layers)
 
 
 def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> tuple[float, float]:
-    """Sharpness and growth with the least negative log-likelihood of pieces and their beginnings; each piece counts the same.
+    """Sharpness and growth with the least negative log-likelihood of pieces and their beginnings;
+    each piece counts the same.
 
     Args:
         scores: log-probabilities (excerpts, labels) of each piece.
@@ -243,7 +295,9 @@ def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> 
     parts: list[tuple[int, NDArray[np.float64], int, float]] = []
     for score, label in zip(scores, truth, strict=True):
         lengths = sorted({min(length, len(score)) for length in (*BEGINNINGS, len(score))})
-        parts += [(length, score[:length].mean(axis=0), label, 1 / len(lengths)) for length in lengths]
+        parts += [
+            (length, score[:length].mean(axis=0), label, 1 / len(lengths)) for length in lengths
+        ]
     count = np.array([part[0] for part in parts], float)
     mean = np.stack([part[1] for part in parts])
     right, weight = np.array([part[2] for part in parts]), np.array([part[3] for part in parts])
@@ -252,7 +306,11 @@ def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> 
         for sharpness in np.geomspace(0.2, 5, 33):
             logits = mean * (sharpness * count**growth)[:, None]
             top = logits.max(axis=1)
-            loss = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(right)), right]
+            loss = (
+                np.log(np.exp(logits - top[:, None]).sum(axis=1))
+                + top
+                - logits[np.arange(len(right)), right]
+            )
             best = min(best, (float(weight @ loss), float(sharpness), float(growth)))
     return best[1], best[2]
 
@@ -265,19 +323,24 @@ def cross_validate(
     fold: NDArray[np.int64],
     strength: float = 1.0,
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Labels, and log-probabilities (excerpts, labels) of each excerpt under the J1 that was trained without its fold.
+    """Labels, and log-probabilities (excerpts, labels) of each excerpt under the J1 that was
+    trained without its fold.
 
-    All arguments but the last are (excerpts, …). Training reads at most ``MOST_EXCERPTS`` of a piece's excerpts in its folds,
-    and all features: within one feel there is nothing to be unfair to.
+    All arguments but the last are (excerpts, …). Training reads at most ``MOST_EXCERPTS`` of a
+    piece's excerpts in its folds, and all features: within one feel there is nothing to be unfair
+    to.
     """
     result: NDArray[np.float64] = np.zeros((len(rows), len(np.unique(labels))))
     names: tuple[str, ...] = ()
     for number in np.unique(fold):
         outside, inside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         chosen = np.concatenate(
-            [outside[spread(list(pool), MOST_EXCERPTS)] for pool in _runs(pieces[outside])] or [np.zeros(0, np.int64)]
+            [outside[spread(list(pool), MOST_EXCERPTS)] for pool in _runs(pieces[outside])]
+            or [np.zeros(0, np.int64)]
         )
-        weight = example_weights(labels[chosen].tolist(), feels[chosen].tolist(), pieces[chosen].tolist())
+        weight = example_weights(
+            labels[chosen].tolist(), feels[chosen].tolist(), pieces[chosen].tolist()
+        )
         judge = train_linear("fold", rows[chosen], labels[chosen], weight, strength)
         names = tuple(np.unique(labels).tolist())
         known = np.array([names.index(label) for label in judge.labels])
@@ -292,12 +355,26 @@ def _runs(values: NDArray[np.int64]) -> list[range]:
     return [range(a, b) for a, b in itertools.pairwise(edges)] if len(values) else []
 
 
-def calibrated(judge: Judge, scores: Sequence[NDArray[np.float64]], truth: Sequence[str], card: dict[str, Any]) -> Judge:
+def calibrated(
+    judge: Judge, scores: Sequence[NDArray[np.float64]], truth: Sequence[str], card: dict[str, Any]
+) -> Judge:
     """The judge with its calibration on validation pieces, and its card."""
     sharpness, growth = calibration(scores, [judge.labels.index(label) for label in truth])
-    return Judge(judge.name, judge.labels, judge.columns, judge.mean, judge.scale, judge.layers, sharpness, growth, card)
+    return Judge(
+        judge.name,
+        judge.labels,
+        judge.columns,
+        judge.mean,
+        judge.scale,
+        judge.layers,
+        sharpness,
+        growth,
+        card,
+    )
 
 
 def judged(judge: Judge, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Calibrated probabilities of pieces, (pieces, labels), from their excerpts' log-probabilities."""
+    """Calibrated probabilities of pieces, (pieces, labels), from their excerpts'
+    log-probabilities.
+    """
     return np.stack([aggregate(score, judge.sharpness, judge.growth) for score in scores])

@@ -6,10 +6,10 @@ end. They explain differences between versions of one song, and choose nothing: 
 were picked by such measures reached composers' values and sounded worse, since pedals and repeated
 chords please them.
 
-Conventions: those of :mod:`styletransfer.evaluation.measures.passage`. Doublings of the tune are left out
-wherever "all notes" isn't said, since composers' right hands often play along. Measures are shares
-from 0 to 1 if nothing else is said, and NaN where there is nothing to count. Each function that
-takes some of them defines them, by name, in its docstring.
+Conventions: those of :mod:`styletransfer.evaluation.measures.passage`. Doublings of the tune are
+left out wherever "all notes" isn't said, since composers' right hands often play along. Measures
+are shares from 0 to 1 if nothing else is said, and NaN where there is nothing to count. Each
+function that takes some of them defines them, by name, in its docstring.
 """
 
 from __future__ import annotations
@@ -191,10 +191,10 @@ def texture_measures(one: Passage) -> dict[str, float]:
 def close_measures(one: Passage) -> dict[str, float]:
     """Measure how phrases end, and the whole.
 
-    ``dominant_before``: phrase ends (:func:`styletransfer.evaluation.measures.passage.phrase_ends`) under
-    whose last chord's start stands a dominant of that chord. ``ends_on_dominant``: those whose last
-    chord is the major chord, or seventh, on the fifth of the home key. ``cadence_…``: 1 for the
-    kind of the final cadence (:func:`cadence`), 0 for the others.
+    ``dominant_before``: phrase ends (:func:`styletransfer.evaluation.measures.passage.phrase_ends`)
+    under whose last chord's start stands a dominant of that chord. ``ends_on_dominant``: those
+    whose last chord is the major chord, or seventh, on the fifth of the home key. ``cadence_…``: 1
+    for the kind of the final cadence (:func:`cadence`), 0 for the others.
     """
     led: list[bool] = []
     open_: list[bool] = []

@@ -1,12 +1,14 @@
 """Chroma and tonal space: how long each pitch class sounds, and where that lies in tonal space.
 
-Conventions: pitch classes are 0-11 with 0 = C; chroma is *time that a pitch class sounds* in the unit of the table
-(quarters for a score, seconds for what was converted), never weighted by velocity: velocity says who plays, and on what.
-Notes of one pitch class that sound together count each, as in pretty_midi's ``get_chroma``.
+Conventions: pitch classes are 0-11 with 0 = C; chroma is *time that a pitch class sounds* in the
+unit of the table (quarters for a score, seconds for what was converted), never weighted by
+velocity: velocity says who plays, and on what. Notes of one pitch class that sound together count
+each, as in pretty_midi's ``get_chroma``.
 
-Tonal centroid: C. Harte, M. Sandler and M. Gasser, "Detecting harmonic change in musical audio", ACM workshop on Audio
-and Music Computing Multimedia 2006: a chroma vector of sum 1 is projected on the circles of fifths, of minor thirds and
-of major thirds, whose radii are 1, 1 and 1/2. No known deviations.
+Tonal centroid: C. Harte, M. Sandler and M. Gasser, "Detecting harmonic change in musical audio",
+ACM workshop on Audio and Music Computing Multimedia 2006: a chroma vector of sum 1 is projected on
+the circles of fifths, of minor thirds and of major thirds, whose radii are 1, 1 and 1/2. No known
+deviations.
 """
 
 from __future__ import annotations
@@ -40,31 +42,40 @@ def sounding_time(notes: NoteTable, edges: NDArray[np.floating]) -> NDArray[np.f
         mine = notes[notes["pitch"] % 12 == pitch_class]
         if len(mine):
             begun = _elapsed(np.sort(mine["onset"]).astype(float), edges)
-            total[:, pitch_class] = begun - _elapsed(np.sort(mine["onset"].astype(float) + mine["duration"]), edges)
+            total[:, pitch_class] = begun - _elapsed(
+                np.sort(mine["onset"].astype(float) + mine["duration"]), edges
+            )
     return np.maximum(np.diff(total, axis=0), 0.0)
 
 
 def _elapsed(moments: NDArray[np.float64], edges: NDArray[np.floating]) -> NDArray[np.float64]:
     """(edges,) the sum over all moments of the time since then, for moments in ascending order."""
     before = np.searchsorted(moments, edges, side="right")
-    return np.asarray(before * edges - np.concatenate([[0.0], np.cumsum(moments)])[before], np.float64)
+    return np.asarray(
+        before * edges - np.concatenate([[0.0], np.cumsum(moments)])[before], np.float64
+    )
 
 
 def tonal_centroid(chroma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Points in tonal space, (..., 6), of chroma vectors (..., 12); chroma without any sound is at the origin."""
+    """Points in tonal space, (..., 6), of chroma vectors (..., 12); chroma without any sound is at
+    the origin.
+    """
     total = chroma.sum(axis=-1, keepdims=True)
     return np.asarray((chroma / np.where(total > 0, total, 1.0)) @ _BASIS.T, np.float64)
 
 
 def tonal_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Euclidean distance in tonal space of chroma (..., 12) and (..., 12); from 0 to 3, twice the norm of the radii."""
+    """Euclidean distance in tonal space of chroma (..., 12) and (..., 12); from 0 to 3, twice the
+    norm of the radii.
+    """
     return np.asarray(np.linalg.norm(tonal_centroid(a) - tonal_centroid(b), axis=-1), np.float64)
 
 
 def mean_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Mean cosine of the rows of (rows, n) and (rows, n), from 0 to 1 for chroma.
 
-    Rows that are silent in both are left out, rows that are silent in one count 0. NaN where all are silent in both.
+    Rows that are silent in both are left out, rows that are silent in one count 0. NaN where all
+    are silent in both.
     """
     length_a, length_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     either, both = (length_a > 1e-9) | (length_b > 1e-9), (length_a > 1e-9) & (length_b > 1e-9)

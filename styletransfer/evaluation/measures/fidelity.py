@@ -1,26 +1,29 @@
 """How much of a melody is left in an arrangement of it.
 
-Conventions: the *reference* is the song that was given, the *estimate* the arrangement. A declared transposition (in
-semitones, positive is up) is undone: it is added to the reference's pitches. A change of tempo that both agree on doesn't
-count either: two scores are compared in quarters, at the reference's tempo. What touches a performance is compared in
-seconds. None of the numbers is to be averaged with a measure of style.
+Conventions: the *reference* is the song that was given, the *estimate* the arrangement. A declared
+transposition (in semitones, positive is up) is undone: it is added to the reference's pitches. A
+change of tempo that both agree on doesn't count either: two scores are compared in quarters, at the
+reference's tempo. What touches a performance is compared in seconds. None of the numbers is to be
+averaged with a measure of style.
 
 Definitions and sources:
 
 - note F1: mir_eval's transcription metric without offsets (C. Raffel et al., "mir_eval: a transparent implementation of
-  common MIR metrics", ISMIR 2014; MIREX "note tracking, onset only"): a note is found where a maximum matching pairs it
-  with one of the same pitch whose onset is at most 50 ms away. mir_eval itself does the matching.
+  common MIR metrics", ISMIR 2014; MIREX "note tracking, onset only"): a note is found where a
+  maximum matching pairs it with one of the same pitch whose onset is at most 50 ms away. mir_eval
+  itself does the matching.
 - subsequence: the longest common subsequence of the two melodies' pitches (D. Hirschberg 1977; as ROUGE-L, C.-Y. Lin
   2004). Rhythm doesn't count, and ornaments lower the precision but not the recall.
 - skyline: the highest note of each onset (A. Uitdenbogerd and J. Zobel, "Manipulation of music for melody matching", ACM
   Multimedia 1998): whether what one hears on top is the tune.
 - chroma cosine: W.-T. Lu and L. Su, "Transferring the style of homophonic music using recurrent neural networks and
-  autoregressive models", ISMIR 2018, with the windows of O. Cífka et al., "Groove2Groove", IEEE/ACM TASLP 28, 2020: two
-  beats wide, one beat apart.
+  autoregressive models", ISMIR 2018, with the windows of O. Cífka et al., "Groove2Groove", IEEE/ACM
+  TASLP 28, 2020: two beats wide, one beat apart.
 
-Known deviations from the references: mir_eval warns about and refuses what is empty or lies before 0, here an empty table
-gives 0 for what can't be found and 1 where both are empty, and times are shifted together. Chroma is integrated exactly
-instead of sampled twelve times a beat, and a beat is a quarter (in a performance half a second).
+Known deviations from the references: mir_eval warns about and refuses what is empty or lies before
+0, here an empty table gives 0 for what can't be found and 1 where both are empty, and times are
+shifted together. Chroma is integrated exactly instead of sampled twelve times a beat, and a beat is
+a quarter (in a performance half a second).
 """
 
 from __future__ import annotations
@@ -47,8 +50,8 @@ PERFORMED_BEAT = 0.5
 class Found:
     """How much of one set was found in another; all from 0 to 1.
 
-    ``precision`` is the share of the estimate that is in the reference, ``recall`` the share of the reference that is in
-    the estimate, ``f1`` their harmonic mean.
+    ``precision`` is the share of the estimate that is in the reference, ``recall`` the share of the
+    reference that is in the estimate, ``f1`` their harmonic mean.
     """
 
     precision: float
@@ -60,11 +63,12 @@ class Found:
 class Fidelity:
     """What is left of a melody in an arrangement; all from 0 (nothing) to 1 (all of it).
 
-    ``melody``: notes of the reference's melody against the notes that the estimate marks as melody. ``skyline``: against
-    its highest notes. ``anywhere``: share of the melody's notes that any note of the estimate plays. ``subsequence``:
-    the longest common subsequence of the pitches of the two melodies. ``chroma``: mean cosine of the chroma of all notes
-    (NaN where neither has a note). For a bare melody it is bounded by the harmony that the arrangement adds: it compares
-    systems, and says nothing alone.
+    ``melody``: notes of the reference's melody against the notes that the estimate marks as melody.
+    ``skyline``: against its highest notes. ``anywhere``: share of the melody's notes that any note
+    of the estimate plays. ``subsequence``: the longest common subsequence of the pitches of the two
+    melodies. ``chroma``: mean cosine of the chroma of all notes (NaN where neither has a note). For
+    a bare melody it is bounded by the harmony that the arrangement adds: it compares systems, and
+    says nothing alone.
     """
 
     melody: Found
@@ -92,7 +96,9 @@ def fidelity(reference: Piece, estimate: Piece, transposition: int = 0) -> Fidel
         skyline=note_f1(given, timed(estimate, top, reference)),
         anywhere=note_f1(given, whole[1]).recall,
         subsequence=subsequence(tune["pitch"], estimate.melody["pitch"]),
-        chroma=chroma_cosine(transposed(whole[0], transposition), whole[1], beat_seconds(reference)),
+        chroma=chroma_cosine(
+            transposed(whole[0], transposition), whole[1], beat_seconds(reference)
+        ),
     )
 
 
@@ -111,8 +117,12 @@ def transposed(notes: NoteTable, semitones: int) -> NoteTable:
 
 
 def timed(piece: Piece, notes: NoteTable, reference: Piece | None = None) -> NoteTable:
-    """Notes of a piece with their onsets and durations in seconds, at the tempo of ``reference`` if both are scores."""
-    tempo = reference.tempo if reference and reference.feel == piece.feel == "score" else piece.tempo
+    """Notes of a piece with their onsets and durations in seconds, at the tempo of ``reference`` if
+    both are scores.
+    """
+    tempo = (
+        reference.tempo if reference and reference.feel == piece.feel == "score" else piece.tempo
+    )
     result = notes.copy()
     result["onset"] = tempo.to_seconds(notes["onset"])
     result["duration"] = tempo.to_seconds(notes["onset"] + notes["duration"]) - result["onset"]
@@ -125,7 +135,8 @@ def beat_seconds(piece: Piece) -> float:
 
 
 def note_f1(reference: NoteTable, estimate: NoteTable, tolerance: float = ONSET_TOLERANCE) -> Found:
-    """Notes of the reference found in the estimate, by onset and pitch; see the module's first definition.
+    """Notes of the reference found in the estimate, by onset and pitch; see the module's first
+    definition.
 
     Args:
         reference: with times in seconds, as :func:`timed` gives them.
@@ -161,15 +172,17 @@ def _found(matched: int, reference: int, estimate: int) -> Found:
 
 
 def subsequence(reference: NDArray[np.integer], estimate: NDArray[np.integer]) -> Found:
-    """The longest common subsequence of two sequences of pitches (n,) and (m,), as shares of their lengths."""
+    """The longest common subsequence of two sequences of pitches (n,) and (m,), as shares of their
+    lengths.
+    """
     return _found(common_subsequence(reference, estimate), len(reference), len(estimate))
 
 
 def common_subsequence(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
     """The length of the longest common subsequence of two sequences of numbers, (n,) and (m,).
 
-    Bit-parallel (H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004): n·m/64 steps, 10 ms for 3,000
-    notes each.
+    Bit-parallel (H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004): n·m/64
+    steps, 10 ms for 3,000 notes each.
     """
     everything = (1 << len(a)) - 1
     where: dict[int, int] = {}
@@ -183,15 +196,17 @@ def common_subsequence(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
 
 
 def chroma_cosine(reference: NoteTable, estimate: NoteTable, beat: float) -> float:
-    """Mean cosine of the chroma of two tables, from 0 to 1, over windows of two beats that begin a beat apart.
+    """Mean cosine of the chroma of two tables, from 0 to 1, over windows of two beats that begin a
+    beat apart.
 
     Args:
         reference: with times in the unit of ``beat``.
         estimate: the same. A transposition is undone before.
         beat: the length of a beat.
 
-    Windows in which neither sounds are left out; one that is silent in one of the two counts 0; NaN where neither has a
-    note. The first window begins a beat before the first note, as in the reference's padded convolution.
+    Windows in which neither sounds are left out; one that is silent in one of the two counts 0; NaN
+    where neither has a note. The first window begins a beat before the first note, as in the
+    reference's padded convolution.
     """
     both = np.concatenate([reference, estimate])
     if not len(both):

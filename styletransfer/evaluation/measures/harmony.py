@@ -1,24 +1,28 @@
 """Chords of an arrangement, and how its melody sits on them.
 
-The six measures of Y.-C. Yeh et al., "Automatic melody harmonization with triad chords: a comparative study", Journal of
-New Music Research 50(1), 2021: chord histogram entropy (CHE), chord coverage (CC), chord tonal distance (CTD), chord tone
-to non-chord tone ratio (CTnCTR), pitch consonance score (PCS) and melody-chord tonal distance (MCTD). None of them is
-better when it is higher or lower: they are read as distance from real pieces of the composer, on excerpts of equal length
-(CC grows with the length), see :mod:`styletransfer.evaluation.measures.quality`.
+The six measures of Y.-C. Yeh et al., "Automatic melody harmonization with triad chords: a
+comparative study", Journal of New Music Research 50(1), 2021: chord histogram entropy (CHE), chord
+coverage (CC), chord tonal distance (CTD), chord tone to non-chord tone ratio (CTnCTR), pitch
+consonance score (PCS) and melody-chord tonal distance (MCTD). None of them is better when it is
+higher or lower: they are read as distance from real pieces of the composer, on excerpts of equal
+length (CC grows with the length), see :mod:`styletransfer.evaluation.measures.quality`.
 
-Chords, which the paper is given, are estimated from the *accompaniment*: with the melody's notes each would seem to fit
-its chord. A segment's chord is the one of 48 triads (major, minor, diminished, augmented, the paper's vocabulary) whose
-three pitch classes sound longest in it (template matching after T. Fujishima, ICMC 1999); of equals the one whose root is
-the fewest semitones above the lowest note, then the earlier in the order of ``QUALITIES``. Segments are bars, or their
-halves (thirds) where a bar is long, see :func:`segments`; in a performance they are seconds. A segment without
-accompaniment has no chord.
+Chords, which the paper is given, are estimated from the *accompaniment*: with the melody's notes
+each would seem to fit its chord. A segment's chord is the one of 48 triads (major, minor,
+diminished, augmented, the paper's vocabulary) whose three pitch classes sound longest in it
+(template matching after T. Fujishima, ICMC 1999); of equals the one whose root is the fewest
+semitones above the lowest note, then the earlier in the order of ``QUALITIES``. Segments are bars,
+or their halves (thirds) where a bar is long, see :func:`segments`; in a performance they are
+seconds. A segment without accompaniment has no chord.
 
-Known deviations from the paper and its published code: intervals are real ones, counted from the chord tone up to the
-melody's note (the code subtracts pitch classes, so that C over G is a fifth and B to C eleven semitones). PCS and MCTD
-weigh by time exactly instead of by windows of a 16th or frames of 1/48 bar. CTnCTR counts each note once, in the segment
-of its onset, as the paper says; the code counts frames and wants the resolution to be a chord tone. MCTD is a mean of
-distances; the code squares the root of the *sum of differences*. A chord that lasts for several segments is repeated in
-the histogram and in CTD (with distance 0), as in the code. Sevenths are read as the triad that sounds longest.
+Known deviations from the paper and its published code: intervals are real ones, counted from the
+chord tone up to the melody's note (the code subtracts pitch classes, so that C over G is a fifth
+and B to C eleven semitones). PCS and MCTD weigh by time exactly instead of by windows of a 16th or
+frames of 1/48 bar. CTnCTR counts each note once, in the segment of its onset, as the paper says;
+the code counts frames and wants the resolution to be a chord tone. MCTD is a mean of distances; the
+code squares the root of the *sum of differences*. A chord that lasts for several segments is
+repeated in the histogram and in CTD (with distance 0), as in the code. Sevenths are read as the
+triad that sounds longest.
 """
 
 from __future__ import annotations
@@ -31,7 +35,12 @@ from numpy.typing import NDArray
 from styletransfer.evaluation.measures.chroma import sounding_time, tonal_distance
 from styletransfer.music.notes import BarTable, NoteTable, Piece, bars_under
 
-QUALITIES = {"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6), "augmented": (0, 4, 8)}
+QUALITIES = {
+    "major": (0, 4, 7),
+    "minor": (0, 3, 7),
+    "diminished": (0, 3, 6),
+    "augmented": (0, 4, 8),
+}
 CHORDS = [(quality, root) for quality in QUALITIES for root in range(12)]
 """The 48 triads; a chord is its index in here, -1 is none."""
 
@@ -41,16 +50,22 @@ for _row, (_quality, _root) in enumerate(CHORDS):
     TEMPLATES[_row, [(_root + step) % 12 for step in QUALITIES[_quality]]] = 1.0
 
 HALVED = 3.0
-"""Quarters from which a bar with an even number of beats has two segments: 4/4, 2/2 and 6/8, but not 2/4."""
+"""Quarters from which a bar with an even number of beats has two segments: 4/4, 2/2 and 6/8, but
+not 2/4.
+"""
 
 PERFORMED_SEGMENT = 1.0
 """Seconds of a segment in a performance, which has no bars: half a 4/4 bar at 120."""
 
 SILENT = 2e-3
-"""Quarters or seconds of sound up to which a segment has no chord: a note that begins a little early."""
+"""Quarters or seconds of sound up to which a segment has no chord: a note that begins a little
+early.
+"""
 
 CONSONANCE = np.array([1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1])
-"""PCS of an interval above a chord tone, modulo an octave: unison, thirds, fifth and sixths 1, the fourth 0, others -1."""
+"""PCS of an interval above a chord tone, modulo an octave: unison, thirds, fifth and sixths 1, the
+fourth 0, others -1.
+"""
 
 STEP = 2
 """Semitones within which a non-chord tone has to move on to be a proper one."""
@@ -58,12 +73,14 @@ STEP = 2
 
 @dataclass(frozen=True)
 class Harmony:
-    """The six measures of a piece; NaN where there is nothing to measure (no accompaniment, no melody, one chord).
+    """The six measures of a piece; NaN where there is nothing to measure (no accompaniment, no
+    melody, one chord).
 
-    ``chord_entropy`` (CHE): of the histogram of chords, nats, from 0 to ln 48. ``chord_coverage`` (CC): different chords,
-    from 0 to 48. ``chord_distance`` (CTD): mean tonal distance from one segment's chord to the next one's, from 0.
-    ``chord_tones`` (CTnCTR): share of the melody's notes that are chord tones, or others that move on by at most two
-    semitones, from 0 to 1. ``consonance`` (PCS): mean over time and chord tones, from -1 to 1. ``melody_distance`` (MCTD):
+    ``chord_entropy`` (CHE): of the histogram of chords, nats, from 0 to ln 48. ``chord_coverage``
+    (CC): different chords, from 0 to 48. ``chord_distance`` (CTD): mean tonal distance from one
+    segment's chord to the next one's, from 0. ``chord_tones`` (CTnCTR): share of the melody's notes
+    that are chord tones, or others that move on by at most two semitones, from 0 to 1.
+    ``consonance`` (PCS): mean over time and chord tones, from -1 to 1. ``melody_distance`` (MCTD):
     mean tonal distance of the melody's note and the chord over time, from 0.
     """
 
@@ -78,7 +95,10 @@ class Harmony:
 def harmony(piece: Piece) -> Harmony:
     """All six measures of a piece whose melody is marked."""
     edges = segments(piece)
-    accompaniment, melody = in_unit(piece, ~piece.notes["melody"]), in_unit(piece, piece.notes["melody"])
+    accompaniment, melody = (
+        in_unit(piece, ~piece.notes["melody"]),
+        in_unit(piece, piece.notes["melody"]),
+    )
     chords = estimate_chords(accompaniment, edges)
     return Harmony(
         chord_entropy=chord_entropy(chords),
@@ -91,7 +111,9 @@ def harmony(piece: Piece) -> Harmony:
 
 
 def in_unit(piece: Piece, mask: NDArray[np.bool_]) -> NoteTable:
-    """The masked notes of a piece, in quarters for a score and in seconds for a performance: the unit of its segments."""
+    """The masked notes of a piece, in quarters for a score and in seconds for a performance: the
+    unit of its segments.
+    """
     notes: NoteTable = piece.notes[mask].copy()
     if piece.feel == "performance":
         notes["onset"], notes["duration"] = piece.onset_seconds[mask], piece.duration_seconds[mask]
@@ -99,10 +121,12 @@ def in_unit(piece: Piece, mask: NDArray[np.bool_]) -> NoteTable:
 
 
 def segments(piece: Piece) -> NDArray[np.float64]:
-    """Borders of the segments that have a chord each, (segments + 1,): in quarters, or seconds in a performance.
+    """Borders of the segments that have a chord each, (segments + 1,): in quarters, or seconds in a
+    performance.
 
-    A bar has two segments where its number of beats is even and it lasts at least three quarters (4/4, 2/2, 6/8), three
-    in 9/4, 9/8 and 9/16, and else one. Bars after the last note are left out.
+    A bar has two segments where its number of beats is even and it lasts at least three quarters
+    (4/4, 2/2, 6/8), three in 9/4, 9/8 and 9/16, and else one. Bars after the last note are left
+    out.
     """
     if not len(piece.notes):
         return np.zeros(1)
@@ -116,7 +140,13 @@ def segments(piece: Piece) -> NDArray[np.float64]:
 
 def _parts(bar: BarTable) -> NDArray[np.float64]:
     """Ends of the segments of one bar."""
-    count = 3 if bar["numerator"] == 9 else 2 if bar["numerator"] % 2 == 0 and bar["length"] >= HALVED - 1e-6 else 1
+    count = (
+        3
+        if bar["numerator"] == 9
+        else 2
+        if bar["numerator"] % 2 == 0 and bar["length"] >= HALVED - 1e-6
+        else 1
+    )
     return np.asarray(bar["start"] + bar["length"] * np.arange(1, count + 1) / count, np.float64)
 
 
@@ -130,10 +160,14 @@ def estimate_chords(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.
     if len(edges) < 2:
         return np.zeros(0, np.int64)
     chroma = sounding_time(notes, edges)
-    above = (np.array([root for _, root in CHORDS]) - lowest_class(notes, edges)[:, None]) % 12  # root above lowest note
+    above = (
+        np.array([root for _, root in CHORDS]) - lowest_class(notes, edges)[:, None]
+    ) % 12  # root above lowest note
     rank = above * len(QUALITIES) + np.arange(len(CHORDS)) // 12
     score = np.round(chroma @ TEMPLATES.T, 6)
-    best = np.where(score == score.max(axis=1, keepdims=True), rank, 12 * len(CHORDS)).argmin(axis=1)
+    best = np.where(score == score.max(axis=1, keepdims=True), rank, 12 * len(CHORDS)).argmin(
+        axis=1
+    )
     return np.where(chroma.sum(axis=1) > SILENT, best, -1)
 
 
@@ -143,7 +177,11 @@ def lowest_class(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.int
     last = np.searchsorted(edges, notes["onset"] + notes["duration"] - 1e-3) - 1
     last = np.minimum(np.maximum(last, first), len(edges) - 2)
     count = np.maximum(last - first + 1, 0)
-    inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    inside = (
+        np.arange(count.sum())
+        - np.repeat(np.cumsum(count) - count, count)
+        + np.repeat(first, count)
+    )
     lowest = np.full(len(edges) - 1, 128)
     np.minimum.at(lowest, inside, np.repeat(notes["pitch"], count))
     return np.where(lowest < 128, lowest % 12, -1)
@@ -155,23 +193,31 @@ def chord_name(chord: int) -> str:
 
 
 def chord_entropy(chords: NDArray[np.int64]) -> float:
-    """CHE: entropy of the histogram of chords, nats; 0 for one chord, NaN for none. Segments without a chord don't count."""
+    """CHE: entropy of the histogram of chords, nats; 0 for one chord, NaN for none. Segments
+    without a chord don't count.
+    """
     count = np.bincount(chords[chords >= 0])
     share = count[count > 0] / max(count.sum(), 1)
     return float(-(share * np.log(share)).sum()) + 0.0 if len(share) else float("nan")
 
 
 def chord_distance(chords: NDArray[np.int64]) -> float:
-    """CTD: mean tonal distance of chords in a row, from 0; NaN for fewer than two. Segments without a chord are skipped."""
+    """CTD: mean tonal distance of chords in a row, from 0; NaN for fewer than two. Segments without
+    a chord are skipped.
+    """
     known = TEMPLATES[chords[chords >= 0]]
     return float(tonal_distance(known[1:], known[:-1]).mean()) if len(known) > 1 else float("nan")
 
 
-def chord_tone_ratio(melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
-    """CTnCTR: (chord tones + proper non-chord tones) / melody notes, from 0 to 1; NaN without melody over chords.
+def chord_tone_ratio(
+    melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
+) -> float:
+    """CTnCTR: (chord tones + proper non-chord tones) / melody notes, from 0 to 1; NaN without
+    melody over chords.
 
-    A note is a chord tone if it belongs to the chord at its onset, and else a proper one if the next note of another
-    pitch is at most ``STEP`` semitones away. Notes at whose onset there is no chord don't count.
+    A note is a chord tone if it belongs to the chord at its onset, and else a proper one if the
+    next note of another pitch is at most ``STEP`` semitones away. Notes at whose onset there is no
+    chord don't count.
     """
     chord = _chord_at(melody["onset"], chords, edges)
     pitch = melody["pitch"].astype(int)
@@ -185,15 +231,27 @@ def chord_tone_ratio(melody: NoteTable, chords: NDArray[np.int64], edges: NDArra
     return float((belongs | moves)[counts].mean()) if counts.any() else float("nan")
 
 
-def pitch_consonance(melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
-    """PCS: mean ``CONSONANCE`` of the melody above the three chord tones, over time; -1 to 1, NaN without any."""
-    table = np.array([[CONSONANCE[(note - tones) % 12].mean() for note in range(12)] for tones in _tones()])
+def pitch_consonance(
+    melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
+) -> float:
+    """PCS: mean ``CONSONANCE`` of the melody above the three chord tones, over time; -1 to 1, NaN
+    without any.
+    """
+    table = np.array(
+        [[CONSONANCE[(note - tones) % 12].mean() for note in range(12)] for tones in _tones()]
+    )
     return _mean_over_time(table, melody, chords, edges)
 
 
-def melody_chord_distance(melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]) -> float:
-    """MCTD: mean tonal distance of the melody's note and the chord, over time; from 0, NaN without any."""
-    return _mean_over_time(tonal_distance(TEMPLATES[:, None], np.eye(12)[None]), melody, chords, edges)
+def melody_chord_distance(
+    melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
+) -> float:
+    """MCTD: mean tonal distance of the melody's note and the chord, over time; from 0, NaN without
+    any.
+    """
+    return _mean_over_time(
+        tonal_distance(TEMPLATES[:, None], np.eye(12)[None]), melody, chords, edges
+    )
 
 
 def _tones() -> list[NDArray[np.int64]]:
@@ -201,17 +259,30 @@ def _tones() -> list[NDArray[np.int64]]:
 
 
 def _mean_over_time(
-    table: NDArray[np.float64], melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
+    table: NDArray[np.float64],
+    melody: NoteTable,
+    chords: NDArray[np.int64],
+    edges: NDArray[np.float64],
 ) -> float:
-    """The mean of ``table`` (48, 12), by chord and pitch class of the melody, over the time that both sound."""
+    """The mean of ``table`` (48, 12), by chord and pitch class of the melody, over the time that
+    both sound.
+    """
     if not (chords >= 0).any():
         return float("nan")
     time = sounding_time(melody, edges)[chords >= 0]
-    return float((time * table[chords[chords >= 0]]).sum() / time.sum()) if time.sum() > 1e-9 else float("nan")
+    return (
+        float((time * table[chords[chords >= 0]]).sum() / time.sum())
+        if time.sum() > 1e-9
+        else float("nan")
+    )
 
 
-def _chord_at(onset: NDArray[np.float64], chords: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The chord at each onset, -1 where there is none; an onset within a thousandth before a border is after it."""
+def _chord_at(
+    onset: NDArray[np.float64], chords: NDArray[np.int64], edges: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The chord at each onset, -1 where there is none; an onset within a thousandth before a border
+    is after it.
+    """
     index = np.searchsorted(edges, onset + 1e-3, side="right") - 1
     padded = np.append(chords, -1)
     return np.asarray(padded[np.where((index >= 0) & (index < len(chords)), index, len(chords))])

@@ -1,24 +1,28 @@
-"""How much of a piece is copied from the training pieces: shares of shared n-grams, the longest run, the nearest piece.
+"""How much of a piece is copied from the training pieces: shares of shared n-grams, the longest
+run, the nearest piece.
 
-Definitions: a piece is the sequence of its pitches in onset order, chords sorted from the bass up, where a chord is what
-:mod:`styletransfer.data.fingerprint` says it is. Its n-grams are the runs of n notes; those of 12 notes with fewer than 6
-distinct pitches (trills, repeated chords) can't tell music apart and are no *seeds*, and a longer n-gram counts if it
-contains a seed. An n-gram is *found* where a training piece has the same n pitches in a row. The share is of the
-positions of the piece, so that a passage that is copied twice counts twice. Transposition-invariant measures compare the
-intervals between the n notes instead.
+Definitions: a piece is the sequence of its pitches in onset order, chords sorted from the bass up,
+where a chord is what :mod:`styletransfer.data.fingerprint` says it is. Its n-grams are the runs of
+n notes; those of 12 notes with fewer than 6 distinct pitches (trills, repeated chords) can't tell
+music apart and are no *seeds*, and a longer n-gram counts if it contains a seed. An n-gram is
+*found* where a training piece has the same n pitches in a row. The share is of the positions of the
+piece, so that a passage that is copied twice counts twice. Transposition-invariant measures compare
+the intervals between the n notes instead.
 
-The *input melody is excluded*: n-grams of nothing but melody notes, which a locked melody forces on every system, are
-neither counted nor sought. n-grams that mix melody and accompaniment count: music that harmonises a known melody
-as its composer did is copied.
+The *input melody is excluded*: n-grams of nothing but melody notes, which a locked melody forces on
+every system, are neither counted nor sought. n-grams that mix melody and accompaniment count: music
+that harmonises a known melody as its composer did is copied.
 
-Citations: n-gram containment as in A. Broder, "On the resemblance and containment of documents", 1997; shares of n-grams
-that stand in training data as the measure of copying in music: Z. Yin et al., "Measuring when a music generation
-algorithm copies too much: the originality report, cardinality score, and symbolic fingerprinting by geometric hashing", SN
-Computer Science 3, 2022, and in text: N. Carlini et al., "Quantifying memorization across neural language models", ICLR 2023.
+Citations: n-gram containment as in A. Broder, "On the resemblance and containment of documents",
+1997; shares of n-grams that stand in training data as the measure of copying in music: Z. Yin et
+al., "Measuring when a music generation algorithm copies too much: the originality report,
+cardinality score, and symbolic fingerprinting by geometric hashing", SN Computer Science 3, 2022,
+and in text: N. Carlini et al., "Quantifying memorization across neural language models", ICLR 2023.
 
-Known deviations from these: rhythm is no part of an n-gram (a copy in another rhythm is a copy), sequences are never
-sampled, and equality is exact: one changed note in twelve hides a copy from n = 12, so that runs and shares are lower
-bounds. Equality is that of 64-bit hashes of 12 notes, then of the notes themselves.
+Known deviations from these: rhythm is no part of an n-gram (a copy in another rhythm is a copy),
+sequences are never sampled, and equality is exact: one changed note in twelve hides a copy from n =
+12, so that runs and shares are lower bounds. Equality is that of 64-bit hashes of 12 notes, then of
+the notes themselves.
 """
 
 from __future__ import annotations
@@ -57,11 +61,12 @@ VERSION = 1
 class Originality:
     """How much of a piece is found in training pieces, in one mode.
 
-    ``shares``: by n, the share of the piece's n-grams that are found, from 0 to 1 (0 where it has none). ``counts``: by n,
-    how many n-grams it has. ``longest``: notes of the longest run that is found, 0 below 12. ``longest_in`` is the
-    training piece of that run and ``longest_at`` where the run begins in the piece's sequence (None, and -1, for none).
-    ``nearest``: the training piece with the most of its 12-grams, None for none, and ``nearest_share`` the share of the
-    piece's 12-grams that are found there.
+    ``shares``: by n, the share of the piece's n-grams that are found, from 0 to 1 (0 where it has
+    none). ``counts``: by n, how many n-grams it has. ``longest``: notes of the longest run that is
+    found, 0 below 12. ``longest_in`` is the training piece of that run and ``longest_at`` where the
+    run begins in the piece's sequence (None, and -1, for none). ``nearest``: the training piece
+    with the most of its 12-grams, None for none, and ``nearest_share`` the share of the piece's
+    12-grams that are found there.
     """
 
     shares: dict[int, float]
@@ -77,9 +82,10 @@ class Originality:
 class NgramIndex:
     """All seeds of the training pieces, to find runs of notes in.
 
-    ``hashes`` (seeds,) ascending with their ``positions`` (seeds,) in ``pitch`` (notes,), the sequences of all pieces end
-    to end; piece ``ids[i]`` is ``pitch[starts[i]:starts[i + 1]]``. ``about`` says what went in, such as the data's hash.
-    The 5.7 million notes of MAESTRO's training pieces take about 70 MB a mode.
+    ``hashes`` (seeds,) ascending with their ``positions`` (seeds,) in ``pitch`` (notes,), the
+    sequences of all pieces end to end; piece ``ids[i]`` is ``pitch[starts[i]:starts[i + 1]]``.
+    ``about`` says what went in, such as the data's hash. The 5.7 million notes of MAESTRO's
+    training pieces take about 70 MB a mode.
     """
 
     mode: Mode
@@ -91,24 +97,40 @@ class NgramIndex:
     about: str = ""
 
     @classmethod
-    def build(cls, ids: Iterable[str], sequences: Iterable[NoteSequence], mode: Mode = "exact", about: str = "") -> NgramIndex:
+    def build(
+        cls,
+        ids: Iterable[str],
+        sequences: Iterable[NoteSequence],
+        mode: Mode = "exact",
+        about: str = "",
+    ) -> NgramIndex:
         """An index of training pieces, by their ids and sequences."""
         pieces = [one.pitch for one in sequences]
         pitch = np.concatenate([np.zeros(0, np.uint8), *pieces])
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in pieces], dtype=np.int64)]).astype(np.int64)
+        starts = np.concatenate(
+            [[0], np.cumsum([len(one) for one in pieces], dtype=np.int64)]
+        ).astype(np.int64)
         hashes, seeds = seeds_in(pitch, mode)
         owner = np.searchsorted(starts, seeds, side="right") - 1
         inside = seeds + N <= starts[owner + 1] if len(pieces) else np.zeros(0, bool)
         hashes, seeds = hashes[inside], seeds[inside]
         order = np.argsort(hashes, kind="stable")
-        return cls(mode, hashes[order], seeds[order].astype(np.int32), pitch, starts, tuple(ids), about)
+        return cls(
+            mode, hashes[order], seeds[order].astype(np.int32), pitch, starts, tuple(ids), about
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the index as one safetensors file, under a temporary name first."""
         from safetensors.numpy import save_file
 
         path = Path(path)
-        head = {"kind": KIND, "version": VERSION, "mode": self.mode, "ids": self.ids, "about": self.about}
+        head = {
+            "kind": KIND,
+            "version": VERSION,
+            "mode": self.mode,
+            "ids": self.ids,
+            "about": self.about,
+        }
         arrays = {name: getattr(self, name) for name in ("hashes", "positions", "pitch", "starts")}
         temporary = path.with_name(path.name + ".part")
         save_file(arrays, temporary, metadata={"index": json.dumps(head, ensure_ascii=False)})
@@ -128,9 +150,13 @@ class NgramIndex:
                 head = json.loads((file.metadata() or {}).get("index", "{}"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         except (OSError, SafetensorError, ValueError) as error:
-            raise InputError(f"{path}: not an index of n-grams ({error}); build it again.") from error
+            raise InputError(
+                f"{path}: not an index of n-grams ({error}); build it again."
+            ) from error
         if head.get("kind") != KIND or head.get("version") != VERSION:
-            raise InputError(f"{path}: not an index of n-grams of version {VERSION}; build it again.")
+            raise InputError(
+                f"{path}: not an index of n-grams of version {VERSION}; build it again."
+            )
         return cls(mode=head["mode"], ids=tuple(head["ids"]), about=head["about"], **arrays)
 
     def originality(self, piece: NoteSequence, *, without: Sequence[str] = ()) -> Originality:
@@ -153,17 +179,27 @@ class NgramIndex:
         longest = int((stop - start).argmax())
         best, share = self._nearest(start, stop, owner, eligible[N])
         length = int(stop[longest] - start[longest])
-        return Originality(shares, counts, length, self.ids[owner[longest]], int(start[longest]), best, share)
+        return Originality(
+            shares, counts, length, self.ids[owner[longest]], int(start[longest]), best, share
+        )
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
-        """Notes of the longest run that is found, 0 below 12, and the training piece it is found in."""
+        """Notes of the longest run that is found, 0 below 12, and the training piece it is found
+        in.
+        """
         found = self.originality(piece)
         return found.longest, found.longest_in
 
     def _nearest(
-        self, start: NDArray[np.int64], stop: NDArray[np.int64], owner: NDArray[np.int64], windows: NDArray[np.bool_]
+        self,
+        start: NDArray[np.int64],
+        stop: NDArray[np.int64],
+        owner: NDArray[np.int64],
+        windows: NDArray[np.bool_],
     ) -> tuple[str, float]:
-        """The training piece with the most of the piece's 12-grams, and their share; of equals the first."""
+        """The training piece with the most of the piece's 12-grams, and their share; of equals the
+        first.
+        """
         best, most = 0, -1
         for candidate in np.unique(owner):
             mine = owner == candidate
@@ -172,32 +208,55 @@ class NgramIndex:
                 best, most = int(candidate), shared
         return self.ids[best], most / int(windows.sum())
 
-    def _runs(self, piece: NoteSequence, without: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Runs [start, stop) of the piece, and the training piece of each: maximal, of 12 notes or more, with a seed each."""
+    def _runs(
+        self, piece: NoteSequence, without: list[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Runs [start, stop) of the piece, and the training piece of each: maximal, of 12 notes or
+        more, with a seed each.
+        """
         hashes, seeds = seeds_of(piece, self.mode)
-        low, high = np.searchsorted(self.hashes, hashes), np.searchsorted(self.hashes, hashes, side="right")
+        low, high = (
+            np.searchsorted(self.hashes, hashes),
+            np.searchsorted(self.hashes, hashes, side="right"),
+        )
         count = high - low
         here = np.repeat(seeds, count)
-        index = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+        index = (
+            np.arange(count.sum())
+            - np.repeat(np.cumsum(count) - count, count)
+            + np.repeat(low, count)
+        )
         there = self.positions[index].astype(np.int64)
         owner = np.searchsorted(self.starts, there, side="right") - 1
         keep = ~np.isin(owner, without)
         here, there, owner = here[keep], there[keep], owner[keep]
         order = np.lexsort((here, there - here))
         here, there, owner = here[order], there[order], owner[order]
-        # Seeds in a row belong to one run: only its first is extended to the left, and only its last to the right.
+        # Seeds in a row belong to one run: only its first is extended to the left, and only its
+        # last to the right.
         apart = (np.diff(there - here) != 0) | (np.diff(here) != 1) | (np.diff(owner) != 0)
         first, last = np.append(True, apart)[: len(here)], np.append(apart, True)[: len(here)]
         start = here[first] - self._extend(piece.pitch, here[first], there[first], owner[first], -1)
-        stop = here[last] + N + self._extend(piece.pitch, here[last] + N - 1, there[last] + N - 1, owner[last], 1)
+        stop = (
+            here[last]
+            + N
+            + self._extend(piece.pitch, here[last] + N - 1, there[last] + N - 1, owner[last], 1)
+        )
         return start, stop, owner[first]
 
     def _extend(
-        self, pitch: NDArray[np.uint8], here: NDArray[np.int64], there: NDArray[np.int64], owner: NDArray[np.int64], step: int
+        self,
+        pitch: NDArray[np.uint8],
+        here: NDArray[np.int64],
+        there: NDArray[np.int64],
+        owner: NDArray[np.int64],
+        step: int,
     ) -> NDArray[np.int64]:
-        """How many notes more are equal from ``here`` in the piece and ``there`` in the index, to the left or right.
+        """How many notes more are equal from ``here`` in the piece and ``there`` in the index, to
+        the left or right.
 
-        Equal means equal intervals to the note at ``here``, which are equal pitches in the exact mode.
+        Equal means equal intervals to the note at ``here``, which are equal pitches in the exact
+        mode.
         """
         length = np.zeros(len(here), np.int64)
         alive = np.arange(len(here))
@@ -205,7 +264,12 @@ class NgramIndex:
         while len(alive):
             a = here[alive] + step * (length[alive] + 1)
             b = there[alive] + step * (length[alive] + 1)
-            inside = (a >= 0) & (a < len(pitch)) & (b >= self.starts[owner[alive]]) & (b < self.starts[owner[alive] + 1])
+            inside = (
+                (a >= 0)
+                & (a < len(pitch))
+                & (b >= self.starts[owner[alive]])
+                & (b < self.starts[owner[alive] + 1])
+            )
             alive, a, b = alive[inside], a[inside], b[inside]
             equal = pitch[a].astype(int) - self.pitch[b] == shift[alive]
             alive = alive[equal]
@@ -214,9 +278,14 @@ class NgramIndex:
 
 
 def training_indexes(
-    library: Library, folder: Path, tell: Callable[[str], None], modes: Sequence[Mode] = ("exact", "intervals")
+    library: Library,
+    folder: Path,
+    tell: Callable[[str], None],
+    modes: Sequence[Mode] = ("exact", "intervals"),
 ) -> list[NgramIndex]:
-    """The indexes of a library's training pieces, kept in a folder; ``tell`` hears when one has to be built."""
+    """The indexes of a library's training pieces, kept in a folder; ``tell`` hears when one has to
+    be built.
+    """
     found = []
     for mode in modes:
         path = folder / f"ngrams-{mode}-{library.hash[:16]}.safetensors"
@@ -225,7 +294,9 @@ def training_indexes(
             train = library.select(split="train")
             sequences = (packed_sequence(library.notes(i), library.pieces[i].feel) for i in train)
             folder.mkdir(parents=True, exist_ok=True)
-            NgramIndex.build([library.pieces[i].id for i in train], sequences, mode, library.hash).save(path)
+            NgramIndex.build(
+                [library.pieces[i].id for i in train], sequences, mode, library.hash
+            ).save(path)
         found.append(NgramIndex.load(path))
     return found
 

@@ -1,8 +1,10 @@
-"""All measures of an arrangement that need no judge, as plain numbers with names, and how far they are from real pieces.
+"""All measures of an arrangement that need no judge, as plain numbers with names, and how far they
+are from real pieces.
 
-Names are ``group.measure``: ``content`` (:mod:`.fidelity`), ``harmony`` (:mod:`.harmony`), ``quality`` (:mod:`.quality`,
-:mod:`.structure`), ``originality`` (:mod:`.originality`), ``size``; and, beside real pieces of the style that was asked for,
-``fit`` (:mod:`.profiles`) and ``distance``. Each module has the definitions. A measure that a piece doesn't have is NaN.
+Names are ``group.measure``: ``content`` (:mod:`.fidelity`), ``harmony`` (:mod:`.harmony`),
+``quality`` (:mod:`.quality`, :mod:`.structure`), ``originality`` (:mod:`.originality`), ``size``;
+and, beside real pieces of the style that was asked for, ``fit`` (:mod:`.profiles`) and
+``distance``. Each module has the definitions. A measure that a piece doesn't have is NaN.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ FEWEST_FOR_FRECHET = 20
 
 @dataclass(frozen=True)
 class Measured:
-    """``numbers`` by name, ``nearest`` training piece by mode of the index, and the ``features`` for sets of pieces."""
+    """``numbers`` by name, ``nearest`` training piece by mode of the index, and the ``features``
+    for sets of pieces.
+    """
 
     numbers: dict[str, float]
     nearest: dict[str, str | None]
@@ -50,17 +54,27 @@ def without_melody(piece: Piece) -> Piece:
     return piece.with_notes(piece.notes[~piece.notes["melody"]])
 
 
-def measure(piece: Piece, *, song: Piece | None = None, transposition: int = 0, indexes: Sequence[NgramIndex] = ()) -> Measured:
+def measure(
+    piece: Piece,
+    *,
+    song: Piece | None = None,
+    transposition: int = 0,
+    indexes: Sequence[NgramIndex] = (),
+) -> Measured:
     """What a piece is by itself.
 
     Args:
         piece: its melody marked, at least one note.
-        song: the song that it arranges, its melody marked; None for real pieces, whose melody isn't given.
+        song: the song that it arranges, its melody marked; None for real pieces, whose melody isn't
+        given.
         transposition: semitones that the arrangement is declared to be higher than the song.
         indexes: of the training pieces.
     """
     found = features(piece)
-    numbers = {"size.notes": float(len(piece.notes)), "size.accompaniment": float((~piece.notes["melody"]).sum())}
+    numbers = {
+        "size.notes": float(len(piece.notes)),
+        "size.accompaniment": float((~piece.notes["melody"]).sum()),
+    }
     numbers["size.density"] = float(found["density"][0])
     if song is not None:
         kept = fidelity(song, piece, transposition)
@@ -77,7 +91,9 @@ def measure(piece: Piece, *, song: Piece | None = None, transposition: int = 0, 
         "quality.bar_entropy": bar_entropy(piece),
         "quality.groove": groove_similarity(piece),
     }
-    numbers |= {f"quality.structure_{name}": value for name, value in asdict(structureness(piece)).items()}
+    numbers |= {
+        f"quality.structure_{name}": value for name, value in asdict(structureness(piece)).items()
+    }
     nearest: dict[str, str | None] = {}
     notes = sequence_of(piece, given_melody=song is not None)
     for index in indexes:
@@ -92,7 +108,8 @@ def measure(piece: Piece, *, song: Piece | None = None, transposition: int = 0, 
 class Reference:
     """Real pieces of a style, cut to the lengths of the arrangements: what these are compared with.
 
-    ``numbers``: (pieces,) of each measure. ``profiles``: the two histograms of all notes, and of the accompaniment.
+    ``numbers``: (pieces,) of each measure. ``profiles``: the two histograms of all notes, and of
+    the accompaniment.
     """
 
     numbers: dict[str, NDArray[np.float64]]
@@ -122,31 +139,43 @@ def _profiles(pieces: Sequence[Piece]) -> dict[str, NDArray[np.float64]]:
 
 
 def beside(piece: Piece, numbers: dict[str, float], reference: Reference) -> dict[str, float]:
-    """How near a piece is to real ones: ``fit`` (cosine of its profiles and theirs), and ``distance``: how many of their
-    standard deviations its harmony and quality are from their mean, in absolute value, and ``distance.harmony``: the mean
-    of the six of harmony (of those that it has).
+    """How near a piece is to real ones: ``fit`` (cosine of its profiles and theirs), and
+    ``distance``: how many of their standard deviations its harmony and quality are from their mean,
+    in absolute value, and ``distance.harmony``: the mean of the six of harmony (of those that it
+    has).
     """
     mine = _profiles([piece])
     result = {f"fit.{name}": style_fit(mine[name], reference.profiles[name]) for name in mine}
     apart = {}
     for name, value in numbers.items():
-        if name.startswith(("harmony.", "quality.")) and name in reference.numbers and len(reference.features) > 1:
+        if (
+            name.startswith(("harmony.", "quality."))
+            and name in reference.numbers
+            and len(reference.features) > 1
+        ):
             score = standard_scores(np.array([value]), reference.numbers[name])[0]
             apart[name] = float(abs(score))
     result |= {f"distance.{name.split('.')[1]}": value for name, value in apart.items()}
-    known = [value for name, value in apart.items() if name.startswith("harmony.") and not np.isnan(value)]
+    known = [
+        value
+        for name, value in apart.items()
+        if name.startswith("harmony.") and not np.isnan(value)
+    ]
     result["distance.harmony"] = float(np.mean(known)) if known else float("nan")
     return result
 
 
 def set_measures(found: Sequence[Features], reference: Reference) -> dict[str, float]:
-    """How alike a set of pieces and real ones are: ``overlap`` (mean overlapped area of the features, from 0 to 1) and
-    ``frechet``; NaN for too few pieces."""
+    """How alike a set of pieces and real ones are: ``overlap`` (mean overlapped area of the
+    features, from 0 to 1) and ``frechet``; NaN for too few pieces."""
     if not len(found) or not len(reference.features):
         return {"overlap": float("nan"), "frechet": float("nan")}
     names = [name for name in found[0] if name != "scalars"]
     areas = [
-        overlapped_area(np.array([one[name] for one in reference.features]), np.array([one[name] for one in found]))
+        overlapped_area(
+            np.array([one[name] for one in reference.features]),
+            np.array([one[name] for one in found]),
+        )
         for name in names
     ]
     enough = min(len(found), len(reference.features)) >= FEWEST_FOR_FRECHET

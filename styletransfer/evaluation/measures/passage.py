@@ -1,9 +1,10 @@
 """A tune with its accompaniment, bar by bar.
 
-:mod:`styletransfer.evaluation.measures.accompaniment` measures it. All times are in quarters. Notes begin
-together within ``TOGETHER``. Only the bars up to the tune's last note count, and the accompaniment
-notes that begin in them. Chords are spans of :mod:`styletransfer.music.chords`, recognised in the
-accompaniment without doublings of the tune, so that the tune can't make its own notes belong.
+:mod:`styletransfer.evaluation.measures.accompaniment` measures it. All times are in quarters. Notes
+begin together within ``TOGETHER``. Only the bars up to the tune's last note count, and the
+accompaniment notes that begin in them. Chords are spans of :mod:`styletransfer.music.chords`,
+recognised in the accompaniment without doublings of the tune, so that the tune can't make its own
+notes belong.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""How music-like a set of pieces is: entropy, groove, features, and how far their distribution is from real pieces'.
+"""How music-like a set of pieces is: entropy, groove, features, and how far their distribution is
+from real pieces'.
 
-Conventions: none of the measures sees velocity, pedal or the number of notes of a whole piece. Times are quarters in a
-score and seconds in a performance: the two can't be compared with each other. Real pieces against other real pieces of
-the same composer, cut to the same length, give the floor (or ceiling) of each measure of a distribution.
+Conventions: none of the measures sees velocity, pedal or the number of notes of a whole piece.
+Times are quarters in a score and seconds in a performance: the two can't be compared with each
+other. Real pieces against other real pieces of the same composer, cut to the same length, give the
+floor (or ceiling) of each measure of a distribution.
 
 Sources and known deviations stand with each function. Structureness has a module of its own.
 """
@@ -23,7 +25,9 @@ PERFORMED_BAR = 2.0
 """Seconds of a bar in a performance, which has none: 4/4 at 120."""
 
 DURATIONS = np.array([4, 2, 1, 0.5, 0.25, 3, 1.5, 0.75, 0.375, 4 / 3, 2 / 3, 1 / 3])
-"""Quarters of mgeval's twelve classes of durations: whole to sixteenth, dotted half to sixteenth, half to eighth triplet."""
+"""Quarters of mgeval's twelve classes of durations: whole to sixteenth, dotted half to sixteenth,
+half to eighth triplet.
+"""
 
 GRID = 1000
 """Points at which densities are compared: mgeval's ``num_sample``."""
@@ -32,10 +36,12 @@ FRECHET_FEATURES = ("scalars", "pitch_classes", "durations")
 
 
 def pitch_class_entropy(notes: NoteTable) -> float:
-    """Entropy of the histogram of pitch classes, in bits, from 0 (one class) to 3.585 (all alike); NaN for no notes.
+    """Entropy of the histogram of pitch classes, in bits, from 0 (one class) to 3.585 (all alike);
+    NaN for no notes.
 
-    S.-L. Wu and Y.-H. Yang, "The Jazz Transformer on the front line", ISMIR 2020 (H, over a window of bars); over a whole
-    piece as in MusPy's ``pitch_class_entropy``. Notes count alike, whatever their duration. No known deviations.
+    S.-L. Wu and Y.-H. Yang, "The Jazz Transformer on the front line", ISMIR 2020 (H, over a window
+    of bars); over a whole piece as in MusPy's ``pitch_class_entropy``. Notes count alike, whatever
+    their duration. No known deviations.
     """
     return _entropy(np.bincount(notes["pitch"] % 12, minlength=12))
 
@@ -46,10 +52,12 @@ def _entropy(count: NDArray[np.integer]) -> float:
 
 
 def bar_entropy(piece: Piece, bars: int = 1) -> float:
-    """Mean entropy of pitch classes over all windows of ``bars`` bars, in bits, from 0 to 3.585; NaN for no notes.
+    """Mean entropy of pitch classes over all windows of ``bars`` bars, in bits, from 0 to 3.585;
+    NaN for no notes.
 
-    Wu and Yang (2020): H with 1 and 4 bars. A piece of fewer bars is one window; windows without notes are left out. No
-    known deviations for scores. A performance has windows of 2 seconds for bars.
+    Wu and Yang (2020): H with 1 and 4 bars. A piece of fewer bars is one window; windows without
+    notes are left out. No known deviations for scores. A performance has windows of 2 seconds for
+    bars.
     """
     notes, start = _bar_starts(piece)
     if not len(notes):
@@ -64,7 +72,9 @@ def bar_entropy(piece: Piece, bars: int = 1) -> float:
 
 
 def _bar_starts(piece: Piece, early: float = 1e-3) -> tuple[NoteTable, NDArray[np.float64]]:
-    """The notes in the unit of the piece, and the starts of the bars up to the last onset, which may be a little early."""
+    """The notes in the unit of the piece, and the starts of the bars up to the last onset, which
+    may be a little early.
+    """
     notes = in_unit(piece, np.ones(len(piece.notes), bool))
     if not len(notes):
         return notes, np.zeros(0)
@@ -79,13 +89,14 @@ def _bar_starts(piece: Piece, early: float = 1e-3) -> tuple[NoteTable, NDArray[n
 def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = False) -> float:
     """Mean share of positions at which two bars agree on whether a note begins there, from 0 to 1.
 
-    Wu and Yang (2020): GS, over all pairs of bars; with ``neighbours`` over each bar and the next one, as MusPy's
-    ``groove_consistency``. NaN for performances, which have no bars, and where no two bars have the same metre.
+    Wu and Yang (2020): GS, over all pairs of bars; with ``neighbours`` over each bar and the next
+    one, as MusPy's ``groove_consistency``. NaN for performances, which have no bars, and where no
+    two bars have the same metre.
 
-    Known deviations: all pairs count (the published code draws 1,000), exactly, from how many bars have an onset at each
-    position; only bars of one metre are compared with each other. MusPy adds an empty bar where a piece ends on a bar
-    line. A bar of 64 positions agrees with any other at most of them, so that values lie above .8: compare them with real
-    pieces.
+    Known deviations: all pairs count (the published code draws 1,000), exactly, from how many bars
+    have an onset at each position; only bars of one metre are compared with each other. MusPy adds
+    an empty bar where a piece ends on a bar line. A bar of 64 positions agrees with any other at
+    most of them, so that values lie above .8: compare them with real pieces.
 
     Args:
         piece: a score.
@@ -96,14 +107,20 @@ def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = 
         return float("nan")
     notes, start = _bar_starts(piece, 0.5 / resolution)
     bars = piece.bars[: len(start)]
-    position = np.round(notes["onset"] * resolution) / resolution  # so that an onset just before a bar line is in the bar
+    position = (
+        np.round(notes["onset"] * resolution) / resolution
+    )  # so that an onset just before a bar line is in the bar
     bar = np.maximum(np.searchsorted(start, position + 1e-6, side="right") - 1, 0)
     agree = pairs = 0.0
-    metres = np.stack([bars["numerator"], bars["denominator"], np.round(bars["length"] * resolution)], axis=1)
+    metres = np.stack(
+        [bars["numerator"], bars["denominator"], np.round(bars["length"] * resolution)], axis=1
+    )
     _, metre = np.unique(metres, axis=0, return_inverse=True)
     size = np.maximum(np.round(bars["length"] * resolution).astype(int), 1)
     pattern = np.zeros((len(bars), int(size.max())), bool)
-    pattern[bar, np.clip(np.round((position - start[bar]) * resolution).astype(int), 0, size[bar] - 1)] = True
+    pattern[
+        bar, np.clip(np.round((position - start[bar]) * resolution).astype(int), 0, size[bar] - 1)
+    ] = True
     if neighbours:
         same = metre[1:] == metre[:-1]
         differ = (pattern[1:] != pattern[:-1]).sum(axis=1)
@@ -121,16 +138,18 @@ def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = 
 def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
     """Features of a piece whose distributions are compared, each a vector.
 
-    L.-C. Yang and A. Lerch, "On the evaluation of generative models in music", Neural Computing and Applications 32, 2020
-    (mgeval): different pitches, different pitch classes, range (semitones), mean interval from one note to the next
-    (semitones), mean time between onsets, notes a quarter (or second), mean duration; the histograms of pitch classes and
-    of durations, (12,), and of what follows what in both, (144,).
+    L.-C. Yang and A. Lerch, "On the evaluation of generative models in music", Neural Computing and
+    Applications 32, 2020 (mgeval): different pitches, different pitch classes, range (semitones),
+    mean interval from one note to the next (semitones), mean time between onsets, notes a quarter
+    (or second), mean duration; the histograms of pitch classes and of durations, (12,), and of what
+    follows what in both, (144,).
 
-    Known deviations: pitch classes are relative to the tonic, since an arrangement keeps the melody's key; intervals and
-    what follows what are of the highest notes of successive onsets (mgeval takes notes in the order of the file, which a
-    chord makes arbitrary); notes are counted by time, not by bar; histograms are shares; durations go to the class with
-    the nearest logarithm, as quarters, or as half seconds in a performance. ``scalars`` are the seven numbers together,
-    with the mean number of notes that sound at once as the eighth.
+    Known deviations: pitch classes are relative to the tonic, since an arrangement keeps the
+    melody's key; intervals and what follows what are of the highest notes of successive onsets
+    (mgeval takes notes in the order of the file, which a chord makes arbitrary); notes are counted
+    by time, not by bar; histograms are shares; durations go to the class with the nearest
+    logarithm, as quarters, or as half seconds in a performance. ``scalars`` are the seven numbers
+    together, with the mean number of notes that sound at once as the eighth.
 
     Raises:
         ValueError: for a piece without notes.
@@ -138,7 +157,11 @@ def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
     if not len(piece.notes):
         raise ValueError("a piece without notes has no features")
     notes = in_unit(piece, np.ones(len(piece.notes), bool))
-    pitch, onset, duration = notes["pitch"].astype(int), notes["onset"].astype(float), notes["duration"].astype(float)
+    pitch, onset, duration = (
+        notes["pitch"].astype(int),
+        notes["onset"].astype(float),
+        notes["duration"].astype(float),
+    )
     length = max(float((onset + duration).max() - onset.min()), 1e-6)
     order = np.lexsort((pitch, onset))
     top = order[np.append(np.diff(onset[order]) > 1e-3, True)]
@@ -166,16 +189,19 @@ def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
 
 
 def overlapped_area(real: NDArray[np.float64], generated: NDArray[np.float64]) -> float:
-    """Overlap of the distances among real pieces with those of generated pieces from real ones, from 0 to 1.
+    """Overlap of the distances among real pieces with those of generated pieces from real ones,
+    from 0 to 1.
 
-    Yang and Lerch (2020): Euclidean distances of one feature within the real set, and from each generated to each real
-    piece, each smoothed by a Gaussian kernel with Scott's bandwidth; the area under the smaller density. 1 says that a
-    generated piece is as far from real pieces as they are from each other; so do copies of one average piece, so that it
-    is read beside the features' own spread. NaN for fewer than 3 real or 2 generated pieces.
+    Yang and Lerch (2020): Euclidean distances of one feature within the real set, and from each
+    generated to each real piece, each smoothed by a Gaussian kernel with Scott's bandwidth; the
+    area under the smaller density. 1 says that a generated piece is as far from real pieces as they
+    are from each other; so do copies of one average piece, so that it is read beside the features'
+    own spread. NaN for fewer than 3 real or 2 generated pieces.
 
-    Known deviations: each pair of real pieces counts once (mgeval: twice, which narrows the bandwidth), the area is
-    integrated three bandwidths beyond the data (mgeval cuts the tails), by the trapezoidal rule. A set whose distances are
-    all alike has no density: then the overlap is 1 if both are the same number, else 0.
+    Known deviations: each pair of real pieces counts once (mgeval: twice, which narrows the
+    bandwidth), the area is integrated three bandwidths beyond the data (mgeval cuts the tails), by
+    the trapezoidal rule. A set whose distances are all alike has no density: then the overlap is 1
+    if both are the same number, else 0.
 
     Args:
         real: one feature of the real pieces, (pieces, n).
@@ -192,7 +218,9 @@ def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def density_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The area under the smaller of the kernel densities of two samples (n,) and (m,); see :func:`overlapped_area`."""
+    """The area under the smaller of the kernel densities of two samples (n,) and (m,); see
+    :func:`overlapped_area`.
+    """
     if np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9:
         return float(np.ptp(np.concatenate([a, b])) < 1e-9)
     first, second = gaussian_kde(a), gaussian_kde(b)
@@ -202,16 +230,19 @@ def density_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def frechet_distance(
-    real: Sequence[dict[str, NDArray[np.float64]]], generated: Sequence[dict[str, NDArray[np.float64]]]
+    real: Sequence[dict[str, NDArray[np.float64]]],
+    generated: Sequence[dict[str, NDArray[np.float64]]],
 ) -> float:
     """Fréchet distance of the fixed features of two sets of pieces, from 0; no unit.
 
-    As in M. Heusel et al. (FID, NeurIPS 2017) and J. Retkowski et al. (FMD, 2025), but on 32 of the numbers that
-    :func:`features` gives instead of a network's: the eight scalars, and the square roots of the shares of pitch classes
-    and of durations (so that distances are Hellinger's, and a rare class weighs little). Each scalar, and each histogram
-    as a whole, is in standard deviations of the real set; what never changes there is left out. It is *not* the Frechet
-    Music Distance, which needs CLaMP's embeddings. With few pieces it is biased upwards (with 20 a side and 32 numbers by
-    more than it measures): compare it only with real-against-real of the same numbers of pieces.
+    As in M. Heusel et al. (FID, NeurIPS 2017) and J. Retkowski et al. (FMD, 2025), but on 32 of the
+    numbers that :func:`features` gives instead of a network's: the eight scalars, and the square
+    roots of the shares of pitch classes and of durations (so that distances are Hellinger's, and a
+    rare class weighs little). Each scalar, and each histogram as a whole, is in standard deviations
+    of the real set; what never changes there is left out. It is *not* the Frechet Music Distance,
+    which needs CLaMP's embeddings. With few pieces it is biased upwards (with 20 a side and 32
+    numbers by more than it measures): compare it only with real-against-real of the same numbers of
+    pieces.
 
     Args:
         real: features of the real pieces, at least two.
@@ -232,24 +263,30 @@ def frechet_distance(
 
 
 def gaussian_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Squared Fréchet distance of normal distributions fitted to two sets of vectors, (n, d) and (m, d), from 0.
+    """Squared Fréchet distance of normal distributions fitted to two sets of vectors, (n, d) and
+    (m, d), from 0.
 
-    D. C. Dowson and B. V. Landau, "The Fréchet distance between multivariate normal distributions", Journal of
-    Multivariate Analysis 12, 1982. No known deviations; the trace of the square root comes from eigenvalues.
+    D. C. Dowson and B. V. Landau, "The Fréchet distance between multivariate normal distributions",
+    Journal of Multivariate Analysis 12, 1982. No known deviations; the trace of the square root
+    comes from eigenvalues.
     """
     cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
     value, vector = np.linalg.eigh(cov_a)
     root = (vector * np.sqrt(np.maximum(value, 0))) @ vector.T
     mixed = np.linalg.eigvalsh(root @ cov_b @ root)
     apart = a.mean(axis=0) - b.mean(axis=0)
-    distance = apart @ apart + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(np.maximum(mixed, 0)).sum()
+    distance = (
+        apart @ apart + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(np.maximum(mixed, 0)).sum()
+    )
     return float(max(distance, 0.0))
 
 
 def standard_scores(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many standard deviations of the real pieces each value lies above their mean, (n,): "distance from real pieces".
+    """How many standard deviations of the real pieces each value lies above their mean, (n,):
+    "distance from real pieces".
 
-    NaN values stay NaN, and those of real pieces are left out; NaN where real pieces don't differ or are fewer than two.
+    NaN values stay NaN, and those of real pieces are left out; NaN where real pieces don't differ
+    or are fewer than two.
 
     Args:
         values: one measure of generated pieces, (n,).

@@ -1,8 +1,10 @@
-"""Loudness for scores: the model has learnt no velocities from them, so the page is played as pianists play the style.
+"""Loudness for scores: the model has learnt no velocities from them, so the page is played as
+pianists play the style.
 
-How loud, how much the melody sings above and how widely the accompaniment varies is the style's :class:`~.touch.Touch`. What
-varies is by rule: downbeats and beats are stressed a little, a thick chord is struck more softly note for note, a line swells
-as it rises, and a phrase of :data:`PHRASE` bars swells and dies away (after Todd, "The dynamics of dynamics", 1992).
+How loud, how much the melody sings above and how widely the accompaniment varies is the style's
+:class:`~.touch.Touch`. What varies is by rule: downbeats and beats are stressed a little, a thick
+chord is struck more softly note for note, a line swells as it rises, and a phrase of :data:`PHRASE`
+bars swells and dies away (after Todd, "The dynamics of dynamics", 1992).
 """
 
 from __future__ import annotations
@@ -15,21 +17,36 @@ from styletransfer.styles.touch import Touch
 
 SINGING = 8  # velocity steps between the medians of melody and accompaniment, at the least
 SWELL = 12.0  # velocity steps between a phrase's height and its ends, before they are scaled to the style's spread
-SCALE = (0.7, 2.0)  # of the rules' loudness, at the least and the most: a drone has next to none of its own
+SCALE = (
+    0.7,
+    2.0,
+)  # of the rules' loudness, at the least and the most: a drone has next to none of its own
 PHRASE = 4  # bars
 
 
 def velocities(notes: NoteTable, bars: BarTable, touch: Touch) -> NDArray[np.int64]:
-    """(notes,) MIDI velocities by metre, texture, contour and phrase; ``notes["melody"]`` says which notes sing."""
-    bar = np.clip(np.searchsorted(bars["start"], notes["onset"] + 1e-6, side="right") - 1, 0, len(bars) - 1)
+    """(notes,) MIDI velocities by metre, texture, contour and phrase; ``notes["melody"]`` says
+    which notes sing.
+    """
+    bar = np.clip(
+        np.searchsorted(bars["start"], notes["onset"] + 1e-6, side="right") - 1, 0, len(bars) - 1
+    )
     within = notes["onset"] - bars["start"][bar]
     beat = np.where(bars["denominator"][bar] == 8, 1.5, 1.0)
-    shape = np.where(within < 1e-3, 6.0, np.where(np.abs(within / beat - np.round(within / beat)) < 1e-3, 2.0, -2.0))
+    shape = np.where(
+        within < 1e-3,
+        6.0,
+        np.where(np.abs(within / beat - np.round(within / beat)) < 1e-3, 2.0, -2.0),
+    )
     shape += SWELL * arch(notes["onset"], bars)
     melody = notes["melody"]
     _, group, size = np.unique(np.round(notes["onset"], 6), return_inverse=True, return_counts=True)
     shape -= np.where(melody, 0.0, 2.0 * np.clip(size[group] - 2, 0, 4))
-    parts = [(part, level) for part, level in ((melody, touch.melody), (~melody, touch.accompaniment)) if part.any()]
+    parts = [
+        (part, level)
+        for part, level in ((melody, touch.melody), (~melody, touch.accompaniment))
+        if part.any()
+    ]
     for part, _ in parts:
         pitch = notes["pitch"][part].astype(float)
         shape[part] += np.clip(0.6 * (pitch - pitch.mean()), -8, 8)
@@ -47,8 +64,8 @@ def velocities(notes: NoteTable, bars: BarTable, touch: Touch) -> NDArray[np.int
 def arch(quarters: NDArray[np.float64], bars: BarTable) -> NDArray[np.float64]:
     """How far positions are into their phrase's arch: 1 at its height, 0 at its ends.
 
-    Phrases are :data:`PHRASE` bars, counted from the first whole one: a pick-up belongs to the first. A last phrase that is
-    shorter has an arch of its own.
+    Phrases are :data:`PHRASE` bars, counted from the first whole one: a pick-up belongs to the
+    first. A last phrase that is shorter has an arch of its own.
     """
     first = 1 if len(bars) > 1 and bars["start"][0] < 0 else 0
     starts = bars["start"][first::PHRASE].astype(float).copy()
@@ -60,7 +77,9 @@ def arch(quarters: NDArray[np.float64], bars: BarTable) -> NDArray[np.float64]:
 
 
 def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING` above the accompaniment's."""
+    """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING`
+    above the accompaniment's.
+    """
     if not len(accompaniment):
         return melody
     lift = np.median(accompaniment) + SINGING - np.median(melody)

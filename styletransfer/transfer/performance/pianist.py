@@ -1,9 +1,10 @@
 """A page played: a pianist's timing and pedal for an arrangement that lies on its beats.
 
-The tempo breathes with the phrases and slows down at the end (the phrase arch and the final ritard of the rule system of KTH:
-Friberg, Bresin and Sundberg, 2006), the accompaniment comes a trifle after the melody, and the pedal changes with the bass, as
-much of it as pianists use in the style. All of the rubato is in the tempo map and no note leaves its step of the grid: bar
-lines, the page and ``--bars`` are those of the score.
+The tempo breathes with the phrases and slows down at the end (the phrase arch and the final ritard
+of the rule system of KTH: Friberg, Bresin and Sundberg, 2006), the accompaniment comes a trifle
+after the melody, and the pedal changes with the bass, as much of it as pianists use in the style.
+All of the rubato is in the tempo map and no note leaves its step of the grid: bar lines, the page
+and ``--bars`` are those of the score.
 """
 
 from __future__ import annotations
@@ -20,11 +21,17 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.transfer.performance.dynamics import arch
 
 RUBATO = 0.12
-"""How much longer a quarter is at a phrase's ends than at its height, in a style of usual expression."""
+"""How much longer a quarter is at a phrase's ends than at its height, in a style of usual
+expression.
+"""
 LAST_TEMPO = 0.5
-"""At the last onset, against the tempo before the final ritard, in any style (measured: benchmarks/rubato.md)."""
+"""At the last onset, against the tempo before the final ritard, in any style (measured:
+benchmarks/rubato.md).
+"""
 LATEST = 0.4
-"""Of a step of the grid, that an accompaniment note may come late: read again, it lies on the same step."""
+"""Of a step of the grid, that an accompaniment note may come late: read again, it lies on the same
+step.
+"""
 CHANGE = 0.06
 """Seconds after a change of harmony at which the pedal goes down again."""
 SHORTEST = 0.25
@@ -33,13 +40,18 @@ UNEVEN = 2.0
 """Standard deviation of a finger's velocity."""
 
 
-def performed(piece: Piece, touch: Touch, seed: int, window: tuple[float, float] | None = None) -> Piece:
-    """An arrangement of feel ``score`` as a pianist of a style plays it; the melody's ticks, pitches and durations stay.
+def performed(
+    piece: Piece, touch: Touch, seed: int, window: tuple[float, float] | None = None
+) -> Piece:
+    """An arrangement of feel ``score`` as a pianist of a style plays it; the melody's ticks,
+    pitches and durations stay.
 
     Args:
-        touch: of the style; the wider its spread of loudness, the freer its time as well (Todd, 1992).
+        touch: of the style; the wider its spread of loudness, the freer its time as well (Todd,
+        1992).
         seed: of fingers that aren't quite even.
-        window: from and to which quarter; the rest, and the tempo, have been played already and stay as they are.
+        window: from and to which quarter; the rest, and the tempo, have been played already and
+        stay as they are.
     """
     random, tpq = np.random.default_rng(seed), piece.ticks_per_quarter
     begin, end = window or (-np.inf, np.inf)
@@ -51,15 +63,21 @@ def performed(piece: Piece, touch: Touch, seed: int, window: tuple[float, float]
     onset = np.minimum(np.floor((notes["onset"] + late) * tpq), np.ceil(last * tpq) - 1) / tpq
     notes["onset"] = np.where(fingers & (onset > notes["onset"]), onset, notes["onset"])
     notes["duration"] = last - notes["onset"]
-    notes["velocity"] = np.where(fingers, np.clip(np.round(notes["velocity"] + uneven), 1, 127), notes["velocity"])
+    notes["velocity"] = np.where(
+        fingers, np.clip(np.round(notes["velocity"] + uneven), 1, 127), notes["velocity"]
+    )
     tempo = _rubato(piece, touch) if window is None else piece.tempo
-    pedals = [(down, up) for down, up in _pedals(piece, touch, tempo) if begin - 1e-6 <= down < end - 1e-6]
+    pedals = [
+        (down, up) for down, up in _pedals(piece, touch, tempo) if begin - 1e-6 <= down < end - 1e-6
+    ]
     stay = [(down, up) for down, up in piece.pedals if not begin - 1e-6 <= down < end - 1e-6]
     return replace(piece.with_notes(notes), tempo=tempo, pedals=tuple(sorted(stay + pedals)))
 
 
 def notated(piece: Piece, tempo: TempoMap | None) -> Piece:
-    """What was played, for a page: the accompaniment on its steps again, in the song's own tempo, or that of most beats."""
+    """What was played, for a page: the accompaniment on its steps again, in the song's own tempo,
+    or that of most beats.
+    """
     notes = piece.notes.copy()
     last = notes["onset"] + notes["duration"]
     step = np.floor(notes["onset"] * STEPS_PER_QUARTER + (1 - LATEST) / 2) / STEPS_PER_QUARTER
@@ -73,7 +91,10 @@ def _rubato(piece: Piece, touch: Touch) -> TempoMap:
     """The piece's tempo, half a quarter at a time, longer or shorter."""
     tpq, freedom = piece.ticks_per_quarter, touch.spread / USUAL.spread
     stop = float((piece.notes["onset"] + piece.notes["duration"]).max())
-    ticks = np.round(np.union1d(np.arange(0.0, stop, 0.5), piece.tempo.quarters[piece.tempo.quarters < stop]) * tpq)
+    ticks = np.round(
+        np.union1d(np.arange(0.0, stop, 0.5), piece.tempo.quarters[piece.tempo.quarters < stop])
+        * tpq
+    )
     quarters = np.unique(ticks) / tpq
     edges = np.append(quarters, max(stop, quarters[-1] + 1 / tpq))
     middle, length = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
@@ -88,7 +109,9 @@ def _rubato(piece: Piece, touch: Touch) -> TempoMap:
 
 
 def _pedals(piece: Piece, touch: Touch, tempo: TempoMap) -> list[tuple[float, float]]:
-    """When the pedal is down, in quarters: in the harmonies that it blurs least, for the style's share of time."""
+    """When the pedal is down, in quarters: in the harmonies that it blurs least, for the style's
+    share of time.
+    """
     edges = _harmonies(piece)
     seconds = np.diff(tempo.to_seconds(edges))
     change = np.minimum(CHANGE, seconds / 4)
@@ -106,9 +129,11 @@ def _pedals(piece: Piece, touch: Touch, tempo: TempoMap) -> list[tuple[float, fl
 
 
 def _harmonies(piece: Piece) -> NDArray[np.float64]:
-    """(harmonies + 1,) quarters at which the bass moves, and bar lines, from the first note to the end of the last.
+    """(harmonies + 1,) quarters at which the bass moves, and bar lines, from the first note to the
+    end of the last.
 
-    The bass is what lies within a fifth of the lowest note that is struck in its bar: an afterbeat's chord is none.
+    The bass is what lies within a fifth of the lowest note that is struck in its bar: an
+    afterbeat's chord is none.
     """
     notes = piece.notes
     first, last = float(notes["onset"][0]), float((notes["onset"] + notes["duration"]).max())
@@ -122,12 +147,18 @@ def _harmonies(piece: Piece) -> NDArray[np.float64]:
     moves = times[deep][np.diff(lowest[deep] % 12, prepend=-1) != 0]
     edges = np.union1d(moves, piece.bars["start"])
     edges = edges[(edges > first + SHORTEST) & (edges < last - SHORTEST)]
-    edges = edges[np.diff(edges, prepend=first) > SHORTEST]  # a run in the bass is no change of harmony at each note
+    edges = edges[
+        np.diff(edges, prepend=first) > SHORTEST
+    ]  # a run in the bass is no change of harmony at each note
     return np.concatenate([[first], edges, [last]])
 
 
 def _blur(notes: NoteTable, begin: float, end: float) -> float:
-    """How much the pedal would blur: pairs of neighbouring pitch classes struck in a stretch, for each pitch class."""
-    struck = np.unique(notes["pitch"][(notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)] % 12).astype(int)
+    """How much the pedal would blur: pairs of neighbouring pitch classes struck in a stretch, for
+    each pitch class.
+    """
+    struck = np.unique(
+        notes["pitch"][(notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)] % 12
+    ).astype(int)
     apart = (struck[:, None] - struck[None]) % 12
     return float(np.isin(apart, (1, 2)).sum() / max(len(struck), 1))

@@ -25,13 +25,20 @@ def ranked(
     *,
     closes: bool = True,
 ) -> tuple[list[dict[str, float]], int]:
-    """The ranker's measures of all candidates, and the number of the best. ``closes``: whether the piece ends with them."""
-    scores = [rank_of(one, melody, piece, indexes, parts, closes) for one, piece in zip(candidates, arranged, strict=True)]
+    """The ranker's measures of all candidates, and the number of the best. ``closes``: whether the
+    piece ends with them.
+    """
+    scores = [
+        rank_of(one, melody, piece, indexes, parts, closes)
+        for one, piece in zip(candidates, arranged, strict=True)
+    ]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
 
 
 def indexes_for(style: str) -> list[Copies]:
-    """The index that comes with the package, and those of the styles in a blend that learnt from other pieces, or are one."""
+    """The index that comes with the package, and those of the styles in a blend that learnt from
+    other pieces, or are one.
+    """
     blend = [one for one, _ in parse_style(style)]
     own = [one.path / COPIES for one in blend if one.path is not None]
     examples = [load_example(one.piece).copies for one in blend if one.piece is not None]
@@ -39,7 +46,12 @@ def indexes_for(style: str) -> list[Copies]:
 
 
 def rank_of(
-    candidate: Candidate, melody: Piece, piece: Piece, indexes: list[Copies], parts: Parts, closes: bool = True
+    candidate: Candidate,
+    melody: Piece,
+    piece: Piece,
+    indexes: list[Copies],
+    parts: Parts,
+    closes: bool = True,
 ) -> dict[str, float]:
     """The ranker's measures of one candidate."""
     accompaniment = piece.notes[~piece.notes["melody"]]
@@ -47,4 +59,6 @@ def rank_of(
     beats = piece.feel == "score" and len(melody.notes) > 0
     alike = likeness(parts, melody.notes, accompaniment) if beats else 0.0
     match, likely = match_of(piece, indexes), (candidate.style, candidate.plain)
-    return rank.score(*likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars)
+    return rank.score(
+        *likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars
+    )

@@ -25,16 +25,20 @@ def parts_of(style: str) -> Parts:
 
 
 def own_of(style: Style) -> Own | None:
-    """A shipped composer or an era's composers; of a piece, itself; of any other style, what is in its folder; None where that
-    has nothing."""
+    """A shipped composer or an era's composers; of a piece, itself; of any other style, what is in
+    its folder; None where that has nothing."""
     if style.piece is not None:
         return load_example(style.piece).own
     if style.path is not None and (style.path / IDIOM).is_file():
         return load_own(style.path / IDIOM)
-    return shipped_idioms().known({"composer": style.composer, "era": style.era}.get(style.kind, ""))
+    return shipped_idioms().known(
+        {"composer": style.composer, "era": style.era}.get(style.kind, "")
+    )
 
 
 def likeness(parts: Parts, melody: NoteTable, accompaniment: NoteTable) -> float:
-    """How much less likely an accompaniment on beats is the style's than the style's own usually are: nats, 0 or below; the
-    weighted mean of a blend's parts."""
-    return sum(weight * shipped_idioms().likeness(melody, accompaniment, own) for own, weight in parts)
+    """How much less likely an accompaniment on beats is the style's than the style's own usually
+    are: nats, 0 or below; the weighted mean of a blend's parts."""
+    return sum(
+        weight * shipped_idioms().likeness(melody, accompaniment, own) for own, weight in parts
+    )

@@ -1,4 +1,6 @@
-"""Which candidate is best: measures of the ranker's own, apart from the judges that report style accuracy."""
+"""Which candidate is best: measures of the ranker's own, apart from the judges that report style
+accuracy.
+"""
 
 from __future__ import annotations
 
@@ -45,24 +47,34 @@ WEIGHTS = {
     "idiom": 0.2,
     "copied": -25.0,
 }
-"""Marks of 1 to 5 for each unit of a measure. Those of :data:`FITTED` are by ``eval.readers``, from what blind readers thought
-of the candidates under 49 tunes. The others are set by hand: readers see neither hands, style nor copies, and excerpts have no
-ends. ``idiom``, in nats, costs .05 marks at this weight, and keeps what it told of the style (docs/decisions.md). Nothing
-outweighs a copy."""
+"""Marks of 1 to 5 for each unit of a measure. Those of :data:`FITTED` are by ``eval.readers``, from
+what blind readers thought of the candidates under 49 tunes. The others are set by hand: readers see
+neither hands, style nor copies, and excerpts have no ends. ``idiom``, in nats, costs .05 marks at
+this weight, and keeps what it told of the style (docs/decisions.md). Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 FULL_RATE = 9.0
-"""Accompaniment notes a second of pianists: the upper quartile of twenty-second windows of training performances."""
+"""Accompaniment notes a second of pianists: the upper quartile of twenty-second windows of training
+performances.
+"""
 HAND = 16
 """Semitones that a hand can strike at once, at the most: a tenth."""
 FASTEST = 0.06
-"""Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as fast as pianists play."""
+"""Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as
+fast as pianists play.
+"""
 PRIOR = 20.0
-"""Changes of chord, by which those that were counted after a chord are mixed with what follows any."""
+"""Changes of chord, by which those that were counted after a chord are mixed with what follows
+any.
+"""
 LIKELY = -2.2
-"""Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a drone."""
+"""Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a
+drone.
+"""
 OPENING = 4.0
-"""Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is silent for as long."""
+"""Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is
+silent for as long.
+"""
 LOW_CLOSE = 50
 """The lowest pitch under the last melody note of training scores: their upper quartile."""
 LOW, FOURTH = 50, 5
@@ -70,22 +82,36 @@ LOW, FOURTH = 50, 5
 PROBES = 12
 """Moments a quarter at which the music is probed."""
 CHORDS = np.array(
-    [[(step - root) % 12 in one for step in range(12)] for one in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10)) for root in range(12)]
+    [
+        [(step - root) % 12 in one for step in range(12)]
+        for one in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10))
+        for root in range(12)
+    ]
 )
-"""(36, 12) which pitch classes are in each major and minor triad and dominant seventh, each kind by root."""
+"""(36, 12) which pitch classes are in each major and minor triad and dominant seventh, each kind by
+root.
+"""
 ROOTED = CHORDS + 0.01 * np.tile(np.eye(12), (3, 1))
-"""The same: of chords that hold as much of what sounds, the one whose own root sounds is the best."""
+"""The same: of chords that hold as much of what sounds, the one whose own root sounds is the
+best.
+"""
 TOGETHER = 1 / 48
-"""Quarters between notes that are struck together, at the most: half a step of the grid, on which the melody needn't lie."""
+"""Quarters between notes that are struck together, at the most: half a step of the grid, on which
+the melody needn't lie.
+"""
 DISSONANT = (1, 2, 6, 10, 11)
 """Intervals against the melody, modulo an octave, that need care: seconds, tritone, sevenths."""
 
 
 def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of melody onsets at which an accompaniment note is struck that is dissonant with the melody's."""
+    """Share of melody onsets at which an accompaniment note is struck that is dissonant with the
+    melody's.
+    """
     struck = clash = 0
     for note in melody:
-        together = accompaniment["pitch"][np.abs(accompaniment["onset"] - note["onset"]) < TOGETHER].astype(int)
+        together = accompaniment["pitch"][
+            np.abs(accompaniment["onset"] - note["onset"]) < TOGETHER
+        ].astype(int)
         if len(together):
             struck += 1
             clash += bool(np.isin((int(note["pitch"]) - together) % 12, DISSONANT).any())
@@ -93,7 +119,9 @@ def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.inf) -> float:
-    """Share of the melody's time, or of its first so many quarters, without accompaniment, from 16 probes a quarter."""
+    """Share of the melody's time, or of its first so many quarters, without accompaniment, from 16
+    probes a quarter.
+    """
     if not len(melody):
         return 0.0
     start = float(melody["onset"][0])
@@ -106,18 +134,22 @@ def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(probes,) whether any of the notes sounds at a position in quarters."""
     begins = np.sort(notes["onset"])
     ends = np.sort(notes["onset"] + notes["duration"])
-    return np.searchsorted(begins, probes, side="right") > np.searchsorted(ends, probes, side="right")
+    return np.searchsorted(begins, probes, side="right") > np.searchsorted(
+        ends, probes, side="right"
+    )
 
 
 def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
-    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a quarter, from the first onset's
-    pair of quarters to the last end."""
+    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a
+    quarter, from the first onset's pair of quarters to the last end."""
     begin = 2 * int(notes["onset"].min() // 2) if len(notes) else 0
     end = float((notes["onset"] + notes["duration"]).max()) if len(notes) else 0.0
     probes = begin + (np.arange(int(np.ceil(end - begin - 1e-6)) * PROBES) + 0.5) / PROBES
     change = np.zeros((128, len(probes) + 1), np.int32)
     np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"])), 1)
-    np.add.at(change, (notes["pitch"], np.searchsorted(probes, notes["onset"] + notes["duration"])), -1)
+    np.add.at(
+        change, (notes["pitch"], np.searchsorted(probes, notes["onset"] + notes["duration"])), -1
+    )
     return np.asarray(change.cumsum(1)[:, :-1] > 0)
 
 
@@ -127,14 +159,20 @@ def quarters_of(melody: NoteTable) -> float:
 
 
 def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """How often the notes a quarter would have to be doubled to be as many as in real accompaniments; 0 for as many or more."""
+    """How often the notes a quarter would have to be doubled to be as many as in real
+    accompaniments; 0 for as many or more.
+    """
     if not len(melody):
         return 0.0
-    return float(np.clip(np.log2(USUAL_NOTES * quarters_of(melody) / max(len(accompaniment), 0.5)), 0, None))
+    return float(
+        np.clip(np.log2(USUAL_NOTES * quarters_of(melody) / max(len(accompaniment), 0.5)), 0, None)
+    )
 
 
 def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: float) -> float:
-    """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for as few or fewer."""
+    """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for
+    as few or fewer.
+    """
     if not len(melody):
         return 0.0
     rate = len(accompaniment) / (quarters_of(melody) * 60 / quarters_per_minute)
@@ -142,14 +180,18 @@ def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: f
 
 
 def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the tune's quarters in which tune and accompaniment have fewer than three pitch classes."""
+    """Share of the tune's quarters in which tune and accompaniment have fewer than three pitch
+    classes.
+    """
     if not len(melody):
         return 0.0
     start, end = float(melody["onset"][0]), float((melody["onset"] + melody["duration"]).max())
     notes = np.concatenate([melody, accompaniment])
     heard = []
     for quarter in np.arange(start, max(end, start + 1) - TOGETHER):
-        sounds = (notes["onset"] < quarter + 1 - TOGETHER) & (notes["onset"] + notes["duration"] > quarter + TOGETHER)
+        sounds = (notes["onset"] < quarter + 1 - TOGETHER) & (
+            notes["onset"] + notes["duration"] > quarter + TOGETHER
+        )
         heard.append(len(np.unique(notes["pitch"][sounds] % 12)))
     return float(np.mean(np.array(heard) < 3))
 
@@ -175,7 +217,9 @@ def muddy(accompaniment: NoteTable) -> float:
 
 
 def same_bars(accompaniment: NoteTable, bars: BarTable) -> float:
-    """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like nothing."""
+    """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like
+    nothing.
+    """
     if len(bars) < 2:
         return 0.0
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
@@ -183,12 +227,22 @@ def same_bars(accompaniment: NoteTable, bars: BarTable) -> float:
     found: list[set[tuple[int, int]]] = []
     for begin, end in pairwise(edges.tolist()):
         inside = (steps >= begin) & (steps < end)
-        found.append(set(zip((steps[inside] - begin).tolist(), accompaniment["pitch"][inside].tolist(), strict=True)))
+        found.append(
+            set(
+                zip(
+                    (steps[inside] - begin).tolist(),
+                    accompaniment["pitch"][inside].tolist(),
+                    strict=True,
+                )
+            )
+        )
     return float(np.mean([one == other and bool(one) for one, other in pairwise(found)]))
 
 
 def still(accompaniment: NoteTable) -> float:
-    """Share of half notes, after the first, in which the lowest pitch that is struck is the one of the half note before."""
+    """Share of half notes, after the first, in which the lowest pitch that is struck is the one of
+    the half note before.
+    """
     if not len(accompaniment):
         return 0.0
     half = (accompaniment["onset"] // 2).astype(np.int64)
@@ -199,34 +253,42 @@ def still(accompaniment: NoteTable) -> float:
 
 
 def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
-    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters, silent ones left out."""
+    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters,
+    silent ones left out.
+    """
     padded = np.pad(roll, ((0, 4), (0, -roll.shape[1] % (quarters * PROBES))))
     found = padded.reshape(11, 12, -1, quarters * PROBES).sum((0, 3)).T
     return np.asarray(found[found.any(1)], np.int64)
 
 
 def clarity(roll: NDArray[np.bool_]) -> float:
-    """Share of what sounds that is of one chord, the best of :data:`CHORDS`, in the mean of windows of two quarters."""
+    """Share of what sounds that is of one chord, the best of :data:`CHORDS`, in the mean of windows
+    of two quarters.
+    """
     windows = chroma(roll, 2)
     return float(((windows @ CHORDS.T).max(1) / windows.sum(1)).mean()) if len(windows) else 0.0
 
 
 def fifths(roll: NDArray[np.bool_]) -> float:
-    """Share of fifths and fourths among the changes of the root of a quarter's best chord; 0 where it never changes."""
+    """Share of fifths and fourths among the changes of the root of a quarter's best chord; 0 where
+    it never changes.
+    """
     steps = np.diff((chroma(roll, 1) @ ROOTED.T).argmax(1) % 12) % 12
     return float(np.isin(steps[steps > 0], (5, 7)).mean()) if steps.any() else 0.0
 
 
 def path(roll: NDArray[np.bool_], key: Key) -> NDArray[np.int64]:
-    """(quarters,) the best of :data:`CHORDS` of each quarter that isn't silent, its root counted from the key's tonic."""
+    """(quarters,) the best of :data:`CHORDS` of each quarter that isn't silent, its root counted
+    from the key's tonic.
+    """
     best = (chroma(roll, 1) @ ROOTED.T).argmax(1)
     return np.asarray((best % 12 - key.tonic) % 12 + 12 * (best // 12), np.int64)
 
 
 @lru_cache(maxsize=1)
 def progressions() -> dict[str, NDArray[np.float64]]:
-    """By mode, (36, 36) log-probabilities of a quarter's chord (columns) after another, from what ``eval.ranker`` counted in
-    training scores."""
+    """By mode, (36, 36) log-probabilities of a quarter's chord (columns) after another, from what
+    ``eval.ranker`` counted in training scores."""
     file = ASSETS / "chords.json"
     found = {}
     for mode, counts in json.loads(file.read_text(encoding="utf-8"))["counts"].items():
@@ -237,8 +299,9 @@ def progressions() -> dict[str, NDArray[np.float64]]:
 
 
 def progression(roll: NDArray[np.bool_], key: Key) -> float:
-    """How likely composers' scores make each quarter's chord after the one before, in the key: mean log-probability in nats, no
-    higher than :data:`LIKELY`; of fewer than two chords, that of any of them."""
+    """How likely composers' scores make each quarter's chord after the one before, in the key: mean
+    log-probability in nats, no higher than :data:`LIKELY`; of fewer than two chords, that of any of
+    them."""
     chords = path(roll, key)
     if len(chords) < 2:
         return -float(np.log(len(CHORDS)))
@@ -246,10 +309,16 @@ def progression(roll: NDArray[np.bool_], key: Key) -> float:
 
 
 def clash(roll: NDArray[np.bool_]) -> float:
-    """Share of the time with two pitches or more in which two of their classes are a semitone apart."""
+    """Share of the time with two pitches or more in which two of their classes are a semitone
+    apart.
+    """
     classes = np.pad(roll, ((0, 4), (0, 0))).reshape(11, 12, -1).any(0)
     several = roll.sum(0) > 1
-    return float((classes & np.roll(classes, 1, 0))[:, several].any(0).mean()) if several.any() else 0.0
+    return (
+        float((classes & np.roll(classes, 1, 0))[:, several].any(0).mean())
+        if several.any()
+        else 0.0
+    )
 
 
 def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
@@ -265,29 +334,35 @@ def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def rush(notes: NoteTable, quarters_per_minute: float) -> float:
-    """Share of a hand's onsets that follow the one before sooner than :data:`FASTEST`; ``notes``: all that both hands play."""
+    """Share of a hand's onsets that follow the one before sooner than :data:`FASTEST`; ``notes``:
+    all that both hands play.
+    """
     if not len(notes):
         return 0.0
     hands, shortest = split_hands(notes), FASTEST * quarters_per_minute / 60
     gaps = [np.diff(np.unique(np.round(notes["onset"][hands == hand], 6))) for hand in (0, 1)]
-    return float((np.concatenate(gaps) < shortest).sum() / max(sum(len(one) + 1 for one in gaps), 1))
+    return float(
+        (np.concatenate(gaps) < shortest).sum() / max(sum(len(one) + 1 for one in gaps), 1)
+    )
 
 
 def repeated(accompaniment: NoteTable) -> float:
-    """Share of the notes, onset by onset, whose pitch was struck at one of the two onsets before, too; 1 of a drone, or of two
-    pitches in turn."""
+    """Share of the notes, onset by onset, whose pitch was struck at one of the two onsets before,
+    too; 1 of a drone, or of two pitches in turn."""
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
     struck = [set(accompaniment["pitch"][steps == step].tolist()) for step in np.unique(steps)]
     again = [
-        len(now & (first | second)) / len(now) for first, second, now in zip([set(), *struck], struck, struck[1:], strict=False)
+        len(now & (first | second)) / len(now)
+        for first, second, now in zip([set(), *struck], struck, struck[1:], strict=False)
     ]
     return float(np.mean(again)) if again else 0.0
 
 
 def open_end(melody: NoteTable, accompaniment: NoteTable, key: Key) -> float:
-    """How far the last sonority is from a close in the key: half for a bass that isn't the tonic, half for notes outside its
-    triad, up to half for a bass an octave above :data:`LOW_CLOSE`; all of it where nothing sounds with the tune's last note. A
-    song that ends elsewhere has the same in all its candidates."""
+    """How far the last sonority is from a close in the key: half for a bass that isn't the tonic,
+    half for notes outside its triad, up to half for a bass an octave above :data:`LOW_CLOSE`; all
+    of it where nothing sounds with the tune's last note. A song that ends elsewhere has the same in
+    all its candidates."""
     ends = accompaniment["onset"] + accompaniment["duration"]
     if not (ends > melody["onset"].max(initial=0) + TOGETHER).any():
         return 1.5
@@ -308,18 +383,21 @@ def score(
     closes: bool = True,
     bars: BarTable | None = None,
 ) -> dict[str, float]:
-    """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``, higher is better; ``copied``
-    is 1 where ``match`` is a copy. Beside them, for the reader, ``likelihood``, ``contrast`` (how much likelier the style
-    makes a chosen token, in the mean, than the base alone: nats; 0 where the base isn't asked), ``dissonance`` and
+    """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``,
+    higher is better; ``copied`` is 1 where ``match`` is a copy. Beside them, for the reader,
+    ``likelihood``, ``contrast`` (how much likelier the style makes a chosen token, in the mean,
+    than the base alone: nats; 0 where the base isn't asked), ``dissonance`` and
     ``longest_match_notes``.
 
-    How likely the tokens are, under the style or against the base, has no weight: what is likeliest is thin and repeats itself,
-    and what is likeliest against the base exaggerates, more than any composer's own music does.
+    How likely the tokens are, under the style or against the base, has no weight: what is likeliest
+    is thin and repeats itself, and what is likeliest against the base exaggerates, more than any
+    composer's own music does.
 
-    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for ``plain``: not asked.
-    ``match``: the longest with training pieces. ``quarters_per_minute``: the tempo.
-    ``idiom``: as :func:`styletransfer.transfer.ranking.likeness.likeness` has it. ``closes``: whether the piece ends here, so that an
-    open end is one. ``bars``: of the music; where there is no melody, they tell how long there ought to be some.
+    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for
+    ``plain``: not asked. ``match``: the longest with training pieces. ``quarters_per_minute``: the
+    tempo. ``idiom``: as :func:`styletransfer.transfer.ranking.likeness.likeness` has it.
+    ``closes``: whether the piece ends here, so that an open end is one. ``bars``: of the music;
+    where there is no melody, they tell how long there ought to be some.
     """
     notes = np.concatenate([melody, accompaniment])
     roll, key = piano_roll(notes), estimate_key(melody if len(melody) else accompaniment)
