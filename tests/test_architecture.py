@@ -142,13 +142,3 @@ def test_threads_sleep_while_they_wait() -> None:
             cwd=ROOT,
         )
         assert done.stdout.strip() == expected
-
-
-def test_files_are_short() -> None:
-    """Long enough for paragraphs: a limit of 400 was met by leaving out blank lines."""
-    lengths = {
-        path: len(path.read_text().splitlines())
-        for name in FOLDERS
-        for path in (ROOT / name).rglob("*.py")
-    }
-    assert not {str(path): length for path, length in lengths.items() if length > 500}
