@@ -42,8 +42,8 @@ from styletransfer.evaluation.measures.overview import (
 from styletransfer.music.notes import Piece
 
 MEASURING = tuple(
-    f"evaluation.{name}"
-    for name in ("fidelity", "harmony", "measures", "originality", "quality", "structure", "chroma")
+    f"evaluation.measures.{name}"
+    for name in ("fidelity", "harmony", "overview", "originality", "quality", "structure", "chroma")
 )
 PAIRS = [
     (BOTH, TAG),
