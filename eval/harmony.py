@@ -24,8 +24,8 @@ from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.accompaniment import measures
 from styletransfer.evaluation.measures.passage import Passage, passage, windows, without_doublings
 from styletransfer.evaluation.versions import Row, paired, told_apart
+from styletransfer.files import write_atomically
 from styletransfer.formats.read import read_score
-from styletransfer.model.weights import write_atomically
 from styletransfer.music.chords import recognise
 from styletransfer.music.notes import NoteTable, Piece
 

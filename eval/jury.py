@@ -31,7 +31,7 @@ from eval.harmony import read_version, songs_in
 from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import plain
 from styletransfer.evaluation.intervals import class_mean
-from styletransfer.model.weights import write_atomically
+from styletransfer.files import write_atomically
 from styletransfer.music.notes import NoteTable, Piece
 
 AXES = ("harmony", "coherence", "texture", "creativity", "musicality")

@@ -39,7 +39,7 @@ figure { margin: 0 0 1rem; flex: 1 1 420px; min-width: 0; } figcaption { font-we
 
 def write_page(report: dict[str, Any], path: Path, soundfont: Path | None = None) -> None:
     """Write the page; without sound where there is no soundfont, which it says."""
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html(report, soundfont).encode())

@@ -45,11 +45,11 @@ from styletransfer.data.library import Library
 from styletransfer.evaluation.excerpts import excerpts
 from styletransfer.evaluation.intervals import ratio_interval
 from styletransfer.evaluation.measures.chroma import mean_cosine, sounding_time
+from styletransfer.files import write_atomically
 from styletransfer.model.base import as_llama
 from styletransfer.model.loading import measured_model, melody_codec, voices_in
 from styletransfer.model.sampling import Voice, sample, with_heads
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.model.weights import write_atomically
 from styletransfer.music.idiom import shipped_idioms
 from styletransfer.music.key import SCALES, estimate_key, out_of_key_share
 from styletransfer.music.notes import NoteTable, Piece, make_notes

@@ -276,7 +276,7 @@ def write_results(report: dict[str, Any], path: Path) -> None:
     has none.
     """
     from styletransfer.evaluation.markdown import fill
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     begin, end = "<!-- begin transfer -->", "<!-- end transfer -->"
     text = path.read_text(encoding="utf-8") if path.exists() else HEAD

@@ -133,9 +133,9 @@ class Sampler:
 
     def make(self, jobs: Sequence[Job]) -> None:
         """Sample a batch's jobs, all of one seed, and keep them."""
+        from styletransfer.files import write_atomically
         from styletransfer.model.loading import melody_codec
         from styletransfer.model.sampling import sample_songs
-        from styletransfer.model.weights import write_atomically
         from styletransfer.tokens.plan import plan_of
 
         begin = time.monotonic()

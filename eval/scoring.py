@@ -80,7 +80,7 @@ class Measurer:
         self._code = [code_hash(MEASURING), *(index.about + index.mode for index in indexes)]
 
     def measure(self, one: Output) -> Measured:
-        from styletransfer.model.weights import write_atomically
+        from styletransfer.files import write_atomically
 
         song = None if one.is_real else one.song
         path = (

@@ -26,10 +26,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from styletransfer.data.library import SPLITS, Library, PieceInfo, write_folder
+from styletransfer.data.library import SPLITS, Library, PieceInfo
 from styletransfer.data.sources import opened, source_files, source_name
 from styletransfer.errors import InputError
 from styletransfer.evaluation.songs import Rule, name_of, numbered, songs_of
+from styletransfer.files import write_folder_atomically
 from styletransfer.formats.midi_out import write_midi
 from styletransfer.music.composers import UNKNOWN
 from styletransfer.music.notes import Piece
@@ -89,7 +90,7 @@ def write_songs(
         text = json.dumps(report, ensure_ascii=False, indent=1)
         (folder / "songs.json").write_text(f"{text}\n", encoding="utf-8")
 
-    write_folder(out, write)
+    write_folder_atomically(out, write)
     return report
 
 

@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     from eval.results import write_results
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     try:
         report = run(Library.load(arguments.data), arguments)

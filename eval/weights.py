@@ -30,9 +30,9 @@ from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess
 from styletransfer.evaluation.intervals import ratio_interval
 from styletransfer.evaluation.markdown import fill
+from styletransfer.files import write_atomically
 from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.model.weights import write_atomically
 from styletransfer.music.key import estimate_key, out_of_key_share
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request

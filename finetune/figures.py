@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
     from styletransfer.tokens.codec import Codec
 
     try:

@@ -26,8 +26,8 @@ from styletransfer import folders
 from styletransfer.data.figures import ENOUGH, excerpt_figures, own_figures
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.files import write_atomically
 from styletransfer.folders import IDIOM
-from styletransfer.model.weights import write_atomically
 from styletransfer.music.idiom import LEAST, Idioms, save_own, shipped_idioms
 from styletransfer.tokens.controls import COMPOSER_ERAS
 

@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     try:
         library = Library.load(arguments.data)
@@ -79,10 +79,10 @@ def main(argv: list[str] | None = None) -> int:
 def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     """Bits of each piece under each column, with what a table needs to know of the pieces."""
     from styletransfer.errors import InputError
+    from styletransfer.files import write_atomically
     from styletransfer.model.adapters import load_adapter
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import measured_model
-    from styletransfer.model.weights import write_atomically
     from styletransfer.styles.find import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN

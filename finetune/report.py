@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.errors import InputError
     from styletransfer.evaluation.markdown import fill
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     tables = {"styles": styles_table(arguments.styles)}
     if arguments.matrix.exists():

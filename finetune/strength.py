@@ -62,9 +62,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
+    from styletransfer.files import write_atomically
     from styletransfer.formats.tunes import EXAMPLES
     from styletransfer.model.loading import load_model
-    from styletransfer.model.weights import write_atomically
     from styletransfer.styles.card import WEIGHTS
     from styletransfer.styles.find import find_style
 
@@ -116,11 +116,11 @@ def jobs(
     """(kind, style, other style, amount) of all that is arranged."""
     strengths = [("strength", style, style, amount) for style in styles for amount in STRENGTHS]
     return strengths + [
-        (kind, *pair, share)
+        (kind, first, second, share)
         for kind in ("logits", "adapters")
-        for pair in pairs
+        for first, second in pairs
         for share in SHARES
-    ]  # type: ignore[misc]
+    ]
 
 
 def one(

@@ -24,8 +24,8 @@ from styletransfer import folders
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
+from styletransfer.files import write_atomically
 from styletransfer.formats.read import read_score
-from styletransfer.model.weights import write_atomically
 from styletransfer.styles.card import CARD, TOUCH
 from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
             if name != "all":
                 styles[name] = touch
             if name != "all" and card_path.is_file() and (card := style_at(card_path.parent).card):
-                card_path.write_text(replace(card, touch=touch).to_json(), encoding="utf-8")
+                write_atomically(card_path, replace(card, touch=touch).to_json().encode())
         table = {"made_by": "finetune.touch", "styles": styles}
         write_atomically(arguments.out, (json.dumps(table, indent=1) + "\n").encode())
     except InputError as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import folders
 from styletransfer.evaluation.crossfit import HALVES, halves
+from styletransfer.files import write_atomically
 from styletransfer.folders import weights_folder
 from styletransfer.styles.card import CARD, Card
 from styletransfer.styles.find import style_at
@@ -123,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.loading import measured_model
     from styletransfer.model.weights import weights_hash
-    from styletransfer.training.finetune import FinetuneConfig, finetune
+    from styletransfer.training.finetune import FinetuneConfig, StyleRun, finetune
 
     try:
         library = Library.load(arguments.data)
@@ -157,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
             era = COMPOSER_ERAS.get(style)
             start = era_to_begin_with(arguments.eras, era, base, config.lora) if era else None
             begin = time.monotonic()
-            card = finetune(
+            run = StyleRun(
                 pieces,
                 arguments.base,
                 name,
@@ -170,6 +171,7 @@ def main(argv: list[str] | None = None) -> int:
                 licence=OTHERS[style].licence if style in OTHERS else LICENCE,
                 data=data,
             )
+            card = finetune(run)
             if arguments.measured:
                 card = as_measured(out, arguments.measured / name)
             minutes = (time.monotonic() - begin) / 60
@@ -284,8 +286,8 @@ def as_measured(folder: Path, twin: Path) -> Card:
         own,
         **{key: getattr(known, key) for key in ("held_out", "base_bits", "style_bits", "touch")},
     )
-    (folder / "README.md").write_text(readme_of(card, measured=True), encoding="utf-8")
-    (folder / CARD).write_text(card.to_json(), encoding="utf-8")
+    write_atomically(folder / "README.md", readme_of(card, measured=True).encode())
+    write_atomically(folder / CARD, card.to_json().encode())
     return card
 
 

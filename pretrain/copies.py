@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from styletransfer.data.library import Library, training_sequences
 from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.originality import NgramIndex, training_indexes
+from styletransfer.files import write_atomically
 from styletransfer.folders import COPIES, weights_folder
 from styletransfer.model.loading import measured_model, melody_codec
 from styletransfer.model.sampling import voices_of
@@ -109,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.write:
-        arguments.write.write_text(text + "\n")
+        write_atomically(arguments.write, f"{text}\n".encode())
 
 
 def measure(library: Library, index: Copies) -> dict[str, Any]:

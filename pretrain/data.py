@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from styletransfer.errors import InputError
     from styletransfer.evaluation.markdown import fill
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     try:
         table = data_table(Library.load(arguments.data))

@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     kind = "-without-melody" * arguments.without_melody + (
         f"-{arguments.context}" if arguments.context else ""

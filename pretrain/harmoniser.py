@@ -188,8 +188,8 @@ def save(
     import torch
     from safetensors.torch import save as to_bytes
 
+    from styletransfer.files import write_atomically
     from styletransfer.model.harmoniser import manifest_of
-    from styletransfer.model.weights import write_atomically
 
     out.mkdir(parents=True, exist_ok=True)
     weights = to_bytes(

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from pretrain import scaling
     from styletransfer.errors import InputError
     from styletransfer.evaluation.markdown import fill
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
 
     reports = [json.loads(path.read_text()) for path in sorted(arguments.results.glob("*.json"))]
     rows = [row for report in reports for row in report.get("results", [])]

@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.weights import write_atomically
+    from styletransfer.files import write_atomically
     from styletransfer.training.trainer import TrainConfig
 
     try:

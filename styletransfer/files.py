@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from styletransfer.errors import InputError
@@ -54,28 +55,59 @@ def check_writable(path: str | Path, force: bool = False) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
-    """Write a file whole or not at all: under a temporary name in the same folder, which then takes
-    the real one.
+    """Write a user's file whole or not at all.
 
     Raises:
         InputError: as :func:`check_writable`, or where the disk refuses.
     """
     path = Path(path)
     check_writable(path, force)
-    temporary = path.parent / f".styletransfer-{os.getpid()}-{os.urandom(4).hex()}.part"
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, data)
     except OSError as error:
         raise InputError(
             f"{path}: it cannot be written ({error.strerror or error}); name another file."
         ) from None
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name in its folder, then rename it.
+
+    Raises:
+        OSError: where the disk refuses; an older file then stays as it was.
+    """
+    temporary = path.parent / f".styletransfer-{os.getpid()}-{os.urandom(4).hex()}.part"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder under a hidden name beside its own, then rename it.
+
+    Args:
+        folder: the folder to write; an older one is removed only when the new one is whole.
+        write: makes the folder that it is given, and writes its files.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (
+        folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("partial", "old")
+    )
+    try:
+        write(partial)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:

@@ -34,10 +34,10 @@ from styletransfer.music.copies import match_of
 from styletransfer.music.idiom import SIZE
 from styletransfer.styles.find import find_style
 from styletransfer.training import finetune as module
-from styletransfer.training.finetune import FinetuneConfig, finetune
+from styletransfer.training.finetune import FinetuneConfig, StyleRun, finetune
 from styletransfer.training.optimizer import WarmupStableDecay
 from styletransfer.training.trainer import TimeBudget, last_checkpoint
-from styletransfer.training.user_style import finetune_source, pieces_of
+from styletransfer.training.user_style import Reporter, finetune_source, pieces_of
 from styletransfer.transfer.ranking.choice import indexes_for
 from styletransfer.transfer.ranking.likeness import own_of
 from tests.tiny import codec, random_piece
@@ -203,7 +203,7 @@ def test_it_learns(
     config = replace(settings(), steps=40, evaluate_every=5, patience=20)
     kept = keep_log(monkeypatch)
     card = finetune(
-        pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out"
+        StyleRun(pieces, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
     )
     assert card.gain is not None
     assert card.gain > 1
@@ -219,7 +219,7 @@ def test_it_stops_when_the_held_out_pieces_get_no_better(
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
     card = finetune(
-        library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out"
+        StyleRun(library, tiny_package, "mine", "user", config, tmp_path / "work", tmp_path / "out")
     )
     assert 4 <= card.steps < 60
     assert max(kept) > min(kept) + 1
@@ -237,14 +237,16 @@ def test_the_minutes_end_it_and_the_last_step_is_heard(
     kept = keep_log(monkeypatch)
     begin = time.monotonic()
     card = finetune(
-        library,
-        tiny_package,
-        "mine",
-        "user",
-        config,
-        tmp_path / "work",
-        tmp_path / "out",
-        minutes=0.05,
+        StyleRun(
+            library,
+            tiny_package,
+            "mine",
+            "user",
+            config,
+            tmp_path / "work",
+            tmp_path / "out",
+            minutes=0.05,
+        )
     )
     assert time.monotonic() - begin < 60
     assert len(kept) == 1
@@ -261,7 +263,7 @@ def test_a_chorale_or_two_of_the_corpus(
     monkeypatch.setattr(sources, "corpus_folder", lambda name: few)
     said: list[str] = []
     style = finetune_source(
-        "corpus:bach", "bach-chorales", settings(), tiny_package, say=said.append
+        "corpus:bach", "bach-chorales", settings(), tiny_package, reporter=Reporter(say=said.append)
     )
     assert style.card is not None
     assert (style.card.pieces, style.card.held_out, style.card.data) == (4, 1, "corpus:bach")
@@ -366,13 +368,15 @@ def test_folders_of_something_else_are_left_alone(
     for work, out in ((music, tmp_path / "out"), (tmp_path / "work", music)):
         with pytest.raises(InputError, match="something else"):
             finetune(
-                library,
-                tiny_package,
-                "mine",
-                "user",
-                replace(settings(), steps=2, evaluate_every=1),
-                work,
-                out,
+                StyleRun(
+                    library,
+                    tiny_package,
+                    "mine",
+                    "user",
+                    replace(settings(), steps=2, evaluate_every=1),
+                    work,
+                    out,
+                )
             )
     assert (music / "song.mid").read_bytes() == b"MThd"
 
@@ -478,7 +482,9 @@ def test_few_pieces_are_learnt_without_any_held_out(
     )
     assert any("too few pieces" in sentence for sentence in pieces_of(pieces))
     card = finetune(
-        pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out"
+        StyleRun(
+            pieces, tiny_package, "mine", "user", settings(), tmp_path / "work", tmp_path / "out"
+        )
     )
     assert (card.held_out, card.gain, card.pieces) == (0, None, 2)
     assert 1 <= card.steps <= 12

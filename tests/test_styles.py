@@ -5,7 +5,7 @@ does.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from styletransfer import folders
 from styletransfer.errors import InputError
 from styletransfer.styles.blend import parse_style
-from styletransfer.styles.card import CARD, CONFIG, WEIGHTS
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card
 from styletransfer.styles.find import all_styles, check_name, find_style, left_out, style_at
 from styletransfer.tokens.controls import COMPOSERS, ERAS, Controls
 from tests.style_folders import GOOD, adapter, empty_place, sentence
@@ -276,6 +276,12 @@ BROKEN = {
     "licence": (changed(licence=["MIT"]), "licence is "),
     "base": (changed(base={"a": 1}), "base is "),
 }
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Card)])
+def test_every_field_of_a_card_is_checked(name: str) -> None:
+    with pytest.raises(ValueError, match=f"it can't be that {name} is <object"):
+        replace(GOOD, **{name: object()})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN))

@@ -447,7 +447,7 @@ def finetune(
     from styletransfer.configuration import load_config
     from styletransfer.model.loading import shipped_model
     from styletransfer.training.finetune import FinetuneConfig
-    from styletransfer.training.user_style import finetune_source
+    from styletransfer.training.user_style import Reporter, finetune_source
     from styletransfer.transfer.pipeline import apply as run
     from styletransfer.transfer.request import Request
 
@@ -455,7 +455,14 @@ def finetune(
     base = model or shipped_model()
     bar = partial(progress_bar, quiet=False)
     style = finetune_source(
-        source, name, settings, base, era=era, minutes=minutes, force=force, progress=bar
+        source,
+        name,
+        settings,
+        base,
+        era=era,
+        minutes=minutes,
+        force=force,
+        reporter=Reporter(bar=bar),
     )
     assert style.card is not None
     assert style.path is not None

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -157,11 +155,11 @@ class Manifest:
             lines.append(
                 f"{composer:<14}" + "".join(f"{cell:>8}" for cell in cells) + f"{notes:>12,}"
             )
-        totals = Counter((piece.feel, piece.split) for piece in self.pieces)
+        totals = Counter[tuple[str, str]]((piece.feel, piece.split) for piece in self.pieces)
         notes = sum(piece.count for piece in self.pieces)
         lines.append(
             f"{'all':<14}" + "".join(f"{totals[column]:>8}" for column in columns) + f"{notes:>12,}"
-        )  # type: ignore[index]
+        )
         reasons = Counter(reason.split(":")[0] for _, reason in self.left_out)
         lines += [f"left out, {reason}: {count}" for reason, count in sorted(reasons.items())]
         if self.moved:
@@ -318,26 +316,6 @@ class Library:
             and (composers is None or piece.composer in composers)
             and (era is None or piece.era == era)
         ]
-
-
-def write_folder(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder under a hidden name beside ``out``, then rename it; an older one goes only
-    then.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (
-        out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("partial", "old")
-    )
-    try:
-        write(partial)
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def spread(pool: list[T], count: int) -> list[T]:

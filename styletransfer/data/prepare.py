@@ -38,11 +38,11 @@ from styletransfer.data.library import (
     Tune,
     content_hash,
     is_prepared,
-    write_folder,
 )
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
 from styletransfer.errors import InputError
+from styletransfer.files import write_folder_atomically
 from styletransfer.formats.read import read_score
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable, recognise
 from styletransfer.music.composers import UNKNOWN, composer_id, era_of
@@ -257,7 +257,7 @@ def _write(
             written.to_json(), encoding="utf-8", errors="backslashreplace"
         )
 
-    write_folder(out, write)
+    write_folder_atomically(out, write)
     return written
 
 

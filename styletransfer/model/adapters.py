@@ -22,7 +22,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from styletransfer.errors import InputError
-from styletransfer.model.weights import Weights, write_atomically
+from styletransfer.files import write_atomically
+from styletransfer.model.weights import Weights
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Style
 from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import UNKNOWN

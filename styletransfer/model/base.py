@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from styletransfer.files import write_atomically
 from styletransfer.model.features import FeatureEmbedding, followed
-from styletransfer.model.weights import ModelConfig, Weights, load_weights, write_atomically
+from styletransfer.model.weights import ModelConfig, Weights, load_weights
 from styletransfer.tokens.follower import TokenLists
 
 SHARD_BYTES = 15_000_000

@@ -1,10 +1,9 @@
-"""What is known of a style: its card, and the control tokens that stand for it."""
+"""A style and its card: what is known of an adapter, and the control tokens it stands under."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,43 +18,24 @@ CARD = "style.json"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 LARGEST = 10**12
+"""Below it lie all numbers of a card."""
 TOUCH = {"accompaniment": 127, "melody": 127, "spread": 127, "pedal": 1}
-"""What a card may say of how pianists play the style (:class:`styletransfer.styles.touch.Touch`),
-and the largest values.
+"""How pianists play a style (:class:`styletransfer.styles.touch.Touch`): the largest value of each.
 """
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LARGEST
-
-
-def _is_touch(item: tuple[Any, Any]) -> bool:
-    return item[0] in TOUCH and _is_number(item[1]) and item[1] <= TOUCH[item[0]]
-
-
-CHECKS: dict[str, Callable[[Any], bool]] = {  # by the annotations of Card's fields
-    "str": lambda value: isinstance(value, str),
-    "int": lambda value: isinstance(value, int) and _is_number(value),
-    "float": _is_number,
-    "float | None": lambda value: value is None or _is_number(value),
-    "Kind": lambda value: value in get_args(Kind),
-    "dict[str, float]": lambda value: (
-        isinstance(value, dict) and all(map(_is_touch, value.items()))
-    ),
-}
 
 
 @dataclass(frozen=True)
 class Card:
     """What is known of an adapter, as ``style.json`` holds it.
 
-    ``era`` and ``composer``: the control tokens it was trained under, by the names of
-    :mod:`.tokens.controls`. ``pieces``, ``minutes`` and ``notes`` of music it learnt from.
-    ``base_bits`` and ``style_bits``: bits per note of ``held_out`` pieces under the base without a
-    style, and under this one (None where nothing could be held out). ``base``: the weights it
-    belongs to (:func:`styletransfer.model.base.weights_hash`), ``tokenizer_hash`` its tokens.
-    ``begun_as``: the style whose adapter the training began with. ``touch``: how pianists play the
-    style, by the names of :data:`TOUCH`; empty where it learnt from no performances.
+    ``era`` and ``composer``: the control tokens it was trained under, as
+    :mod:`styletransfer.tokens.controls` names them. ``base``: the hash of the weights it belongs to
+    (:func:`styletransfer.model.weights.weights_hash`). ``tokenizer_hash``: that of its tokens.
+    ``pieces``, ``minutes`` and ``notes``: how much music it learnt from. ``base_bits`` and
+    ``style_bits``: bits per note of ``held_out`` pieces, under the base without a style and under
+    this one; None where nothing could be held out. ``begun_as``: the style whose adapter the
+    training began with. ``touch``: how pianists play the style, by the names of :data:`TOUCH`;
+    empty where it learnt from no performances.
     """
 
     name: str
@@ -79,37 +59,68 @@ class Card:
     touch: dict[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        values = asdict(self)
-        wrong = [
-            item.name for item in fields(self) if not CHECKS[str(item.type)](values[item.name])
-        ]
-        wrong += [
-            name
-            for name in ("era", "composer")
-            if f"{name.upper()}_{values[name]}" not in SPECIAL_TOKENS
-        ]
+        good = {
+            "name": _is_text(self.name),
+            "kind": self.kind in get_args(Kind),
+            "era": _is_text(self.era) and f"ERA_{self.era}" in SPECIAL_TOKENS,
+            "composer": _is_text(self.composer) and f"COMPOSER_{self.composer}" in SPECIAL_TOKENS,
+            "base": _is_text(self.base),
+            "tokenizer_hash": _is_text(self.tokenizer_hash),
+            "pieces": _is_count(self.pieces),
+            "minutes": _is_number(self.minutes),
+            "notes": _is_count(self.notes),
+            "held_out": _is_count(self.held_out),
+            "base_bits": self.base_bits is None or _is_number(self.base_bits),
+            "style_bits": self.style_bits is None or _is_number(self.style_bits),
+            "licence": _is_text(self.licence),
+            "data": _is_text(self.data),
+            "rank": _is_count(self.rank),
+            "steps": _is_count(self.steps),
+            "tokens": _is_count(self.tokens),
+            "begun_as": _is_text(self.begun_as),
+            "touch": _is_touch(self.touch),
+        }
+        wrong = [f"{name} is {getattr(self, name)!r:.60}" for name in good if not good[name]]
         if wrong:
-            told = dict.fromkeys(f"{name} is {values[name]!r:.60}" for name in wrong)
-            raise ValueError(f"it can't be that {' and '.join(told)}")
+            raise ValueError(f"it can't be that {' and '.join(wrong)}")
 
     @property
     def gain(self) -> float | None:
         """Bits per note that the style saves on held-out pieces."""
-        return (
-            None
-            if self.base_bits is None or self.style_bits is None
-            else self.base_bits - self.style_bits
-        )
+        if self.base_bits is None or self.style_bits is None:
+            return None
+        return self.base_bits - self.style_bits
 
     def to_json(self) -> str:
+        """Return the text of ``style.json``."""
         return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
+def _is_touch(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        name in TOUCH and _is_number(size) and size <= TOUCH[name] for name, size in value.items()
+    )
 
 
 @dataclass(frozen=True)
 class Style:
-    """A style to ask for. ``path``: its adapter's folder, None where the base knows it by its
-    control tokens alone. ``piece``: the file of the piece that is the style
-    (:mod:`styletransfer.styles.example`)."""
+    """A style that can be asked for.
+
+    ``path``: its adapter's folder, None where the base knows it by its control tokens alone.
+    ``piece``: the file of the piece that is the style (:mod:`styletransfer.styles.example`).
+    """
 
     name: str
     kind: Kind
@@ -125,5 +136,5 @@ class Style:
         return self.path is not None and self.path.parent == folders.shipped()
 
     def controls(self, feel: Feel, quarters_per_minute: float = 100.0) -> Controls:
-        """The control tokens that stand before the music."""
+        """Return the control tokens that stand before the music."""
         return Controls(feel, self.era, self.composer, quarters_per_minute)

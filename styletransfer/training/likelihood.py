@@ -12,7 +12,7 @@ a uniform model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,37 +32,39 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec
 
 @dataclass(frozen=True)
 class Bits:
-    """Bits and notes of each piece, (pieces,)."""
+    """The bits and the notes of each piece, both of shape (pieces,)."""
 
     bits: NDArray[np.float64]
     notes: NDArray[np.int64]
 
     @property
     def mean(self) -> float:
-        """Bits per note over all notes."""
+        """Bits per note, over the notes of all pieces."""
         return float(self.bits.sum() / max(self.notes.sum(), 1))
 
 
 @dataclass(frozen=True)
 class ScoredWindow:
-    """A window of a piece: (context,) ids and labels, labels only where this window is the one that
-    counts.
+    """A window of a piece: ids and labels, both of shape (context,).
+
+    Labels stand only where this window is the one that counts. ``lost``: how many tokens count but
+    didn't fit.
     """
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
-    lost: int  # tokens to be counted that didn't fit
+    lost: int
 
 
 def windows_of(
     codec: Codec, grid: Grid, controls: Controls, context: int, *, with_melody: bool
 ) -> list[ScoredWindow]:
-    """Windows over a whole piece in which every token of the loss is counted exactly once."""
+    """Cut a piece into windows that count every token of the loss exactly once."""
     head = [codec.vocabulary[name] for name in controls.tokens()]
-    segments: list[
-        list[int]
-    ] = []  # of each bar, what stands before its notes (the next bar's melody, BAR) and its notes
-    counts: list[list[bool]] = []  # which of that belongs to the loss
+
+    # Of each bar: the next bar's melody, BAR and the bar's notes; and which of that is in the loss.
+    segments: list[list[int]] = []
+    counts: list[list[bool]] = []
     for bar in range(grid.bars):
         notes = codec.bar_segment(grid, bar)
         before, known = codec.before_bar(grid, bar, 0, with_melody=with_melody)
@@ -70,6 +72,7 @@ def windows_of(
         counts.append([*known, not before and bar > 0, *[True] * (len(notes) - 1)])
     segments[-1].append(codec.eos)
     counts[-1].append(True)
+
     windows: list[ScoredWindow] = []
     counted = 0
     while counted < grid.bars:
@@ -77,28 +80,29 @@ def windows_of(
         past = 0
         while first > 0:
             room = len(head) + len(codec.head(grid, first - 1, with_melody=with_melody))
-            # a bar of past always, if what is counted still fits after it; more, up to a quarter of
-            # the context
+            # One bar of the past always, if what counts still fits after it; more bars up to a
+            # quarter of the context.
             room = context - room - len(segments[counted]) if first == counted else context // 4
             if past + len(segments[first - 1]) > room:
                 break
             first -= 1
             past += len(segments[first])
+
         if with_melody:
-            told = replace(controls, key=codec.melody_key(grid, first))
-            head = [codec.vocabulary[name] for name in told.tokens()]
+            in_key = replace(controls, key=codec.melody_key(grid, first))
+            head = [codec.vocabulary[name] for name in in_key.tokens()]
         ids = [*head, *codec.head(grid, first, with_melody=with_melody)]
         keep = [False] * len(ids)
+
         bar = first
         while bar < grid.bars and (bar <= counted or len(ids) + len(segments[bar]) <= context):
-            before, _ = codec.before_bar(
-                grid, bar, first, with_melody=with_melody
-            )  # its reference lies in the window
+            # A bar is given its reference only if that lies in the window.
+            before, _ = codec.before_bar(grid, bar, first, with_melody=with_melody)
             ids += [*before, *segments[bar][len(before) :]]
-            # the first token of a bar's segment is what ends the bar before it: it counts, unless
-            # there is none
+            # The first token of a bar's segment ends the bar before it: it counts, if there is one.
             keep += [bar >= counted and one for one in counts[bar]]
             bar += 1
+
         row = padded(ids, keep, context, codec.pad)
         windows.append(ScoredWindow(row["input_ids"], row["labels"], sum(keep[context:])))
         counted = bar
@@ -108,8 +112,9 @@ def windows_of(
 def plain_windows(
     codec: MidiTokCodec, head: list[int], music: list[int], context: int
 ) -> list[ScoredWindow]:
-    """The same for a plain tokenizer: each window begins with the controls, the metre and the
-    tempo, which aren't counted.
+    """Cut a plain tokenizer's piece into windows, as :func:`windows_of` does.
+
+    Each window begins with the controls, the metre and the tempo, which aren't counted.
     """
     opening = codec.leading(music)
     known, rest = [*head, *opening], [*music[len(opening) :], codec.eos]
@@ -128,7 +133,7 @@ def plain_windows(
 def window_bits(
     model: nn.Module, codec: AnyCodec, windows: Iterable[ScoredWindow], batch: int = 8
 ) -> NDArray[np.float64]:
-    """Bits of each window, (windows,)."""
+    """Return the bits of each window, shape (windows,)."""
     windows = list(windows)
     device = next(model.parameters()).device
     bits: list[float] = []
@@ -159,30 +164,29 @@ def bits_per_note(
     with_melody: bool,
     with_chords: bool = True,
     with_references: bool = True,
-    progress: Callable[[str], None] | None = None,
 ) -> Bits:
-    """Bits of whole pieces of a library, as they are (no augmentation), under their own controls.
+    """Measure whole pieces of a library, not augmented, under their own controls.
 
-    A model that plans is told, of scores with a melody, their chords and which bar follows which,
-    unless it is to be without one of them; both are counted, too.
+    A model that plans is given the chords of scores with a melody, and which bar follows which,
+    except where ``with_chords`` or ``with_references`` is false; both count in the bits.
 
     Raises:
-        ValueError: if a melody is to be given to a model with a plain tokenizer.
+        ValueError: where a melody is to be given to a model with a plain tokenizer.
     """
     if with_melody and not isinstance(codec, Codec):
         raise ValueError("a plain tokenizer has no melody to give")
     bits, notes = [], []
     for index in pieces:
         piece = library.pieces[index]
-        known = f"COMPOSER_{piece.composer}" in codec.vocabulary  # an older model's has fewer names
+        known = f"COMPOSER_{piece.composer}" in codec.vocabulary  # older models know fewer names
         composer = piece.composer if known else UNKNOWN
         controls = Controls(piece.feel, piece.era, composer, piece.quarters_per_minute)
         if isinstance(codec, Codec):
             grid = piece_grid(library, codec, index)
             if codec.plans and piece.feel == "score":
                 controls = replace(controls, tune=piece.tune)
-                told = with_references and with_melody
-                references = references_of(figures_of(codec, grid)) if told else ()
+                follows = with_references and with_melody
+                references = references_of(figures_of(codec, grid)) if follows else ()
                 chords = grid.chords if with_chords and with_melody else ()
                 grid = replace(grid, chords=chords, references=references)
             windows = windows_of(codec, grid, controls, context, with_melody=with_melody)
@@ -191,6 +195,4 @@ def bits_per_note(
             windows = plain_windows(codec, head, codec.music(*piece_table(library, index)), context)
         bits.append(float(window_bits(model, codec, windows).sum()))
         notes.append(piece.count)
-        if progress:
-            progress(piece.id)
     return Bits(np.array(bits), np.array(notes))

@@ -11,7 +11,7 @@ from styletransfer.data.batches import MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import training_tables
 from styletransfer.errors import InputError
-from styletransfer.model.weights import write_atomically
+from styletransfer.files import write_atomically
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, TokenizerConfig
 from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokConfig

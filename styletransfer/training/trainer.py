@@ -31,8 +31,9 @@ from styletransfer.data.batches import MixtureConfig, Windows
 from styletransfer.data.library import Library, spread
 from styletransfer.data.plain import PlainWindows
 from styletransfer.errors import InputError
+from styletransfer.files import write_atomically
 from styletransfer.model.base import MelodyLlama, build_model, load_package, save_package
-from styletransfer.model.weights import ModelConfig, write_atomically
+from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, tokenizer_files
 from styletransfer.training.likelihood import bits_per_note

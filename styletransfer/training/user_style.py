@@ -1,4 +1,4 @@
-"""A user's style: from a folder, an archive or a corpus to a style among the user's own."""
+"""Learn a user's style from a folder, an archive or a corpus, into the folder of user styles."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,10 +17,11 @@ from styletransfer import folders
 from styletransfer.data.library import SPLITS, Library
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
+from styletransfer.files import write_atomically
 from styletransfer.folders import home
 from styletransfer.formats.read import legible
 from styletransfer.model.adapters import era_to_begin_with
-from styletransfer.model.weights import load_weights, weights_hash, write_atomically
+from styletransfer.model.weights import load_weights, weights_hash
 from styletransfer.styles.card import Style
 from styletransfer.styles.find import check_name, style_at
 from styletransfer.tokens.controls import ERAS, UNKNOWN
@@ -27,11 +29,29 @@ from styletransfer.training.finetune import (
     USER_SLOT,
     FinetuneConfig,
     Progress,
+    StyleRun,
+    check_replaceable,
     finetune,
-    replaceable,
 )
 
-LITTLE_MINUTES = 30.0  # below this, a user is told that there is little to learn from
+LITTLE_MINUTES = 30.0
+"""Below so much music, the user is warned that there is little to learn from."""
+
+
+def no_bar(title: str) -> AbstractContextManager[Progress]:
+    """Show no progress bar."""
+    return nullcontext(lambda share: None)
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """How a run reports to the user.
+
+    ``say``: shows a sentence. ``bar``: opens a progress bar with a title.
+    """
+
+    say: Callable[[str], None] = print
+    bar: Callable[[str], AbstractContextManager[Progress]] = no_bar
 
 
 def finetune_source(
@@ -43,81 +63,43 @@ def finetune_source(
     era: str = UNKNOWN,
     minutes: float | None = None,
     force: bool = False,
-    say: Callable[[str], None] = print,
-    progress: Callable[[str], AbstractContextManager[Progress]] | None = None,
+    reporter: Reporter | None = None,
 ) -> Style:
-    """A user's style from a folder, an archive or music21's corpus; killed and called again, it
-    goes on.
+    """Learn a user's style, or continue a run that was killed.
 
     Args:
-        source: whatever :func:`styletransfer.data.prepare.prepare` reads. name: of the style, which
-            is written to :func:`styletransfer.folders.home`. era: its era's control token, if it
-            has one.
-        force: write over a style of that name. say: gets sentences for the user. progress: makes a
-        progress bar of a title.
+        source: whatever :func:`styletransfer.data.prepare.prepare` reads.
+        name: of the style, which is written to :func:`styletransfer.folders.home`.
+        config: how to train.
+        base: the folder of the base model.
+        era: the control token of its era, if it has one.
+        minutes: of training at most.
+        force: replace a style of that name.
+        reporter: how to report; by default, sentences are printed and there is no bar.
 
     Raises:
         InputError: where the name is taken or impossible, or nothing in the source can be read.
     """
+    reporter = reporter or Reporter()
     check_name(name)
     if not source:
         raise InputError("give a folder or an archive to learn from.")
     if era not in (*ERAS, UNKNOWN):
         raise InputError(f"--era {era}: give one of {', '.join(ERAS)}, or {UNKNOWN}.")
-    start = era_to_begin_with(
-        folders.shipped(), era, weights_hash(load_weights(base)[2]), config.lora
-    )
+    base_hash = weights_hash(load_weights(base)[2])
+    start = era_to_begin_with(folders.shipped(), era, base_hash, config.lora)
+
     out, work = home() / name, home() / f".{name}.work"
-    replaceable(out)
+    check_replaceable(out)
     if out.exists() and not force:
         raise InputError(
             f"{out}: there is a style of that name; choose another, or write over it with --force."
         )
-    bar = progress or (lambda _: nullcontext(lambda _: None))
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with FileLock(work / "lock", timeout=0):
-            try:
-                _learn(source, name, config, base, out, work, era, start, minutes, say, bar)
-            except BaseException:
-                if not (work / "run").exists():  # nothing was learnt
-                    shutil.rmtree(work, ignore_errors=True)
-                raise
-            shutil.rmtree(work, ignore_errors=True)
-    except Timeout as error:
-        raise InputError(
-            f"{work}: another process is learning a style of that name; wait for it, or name another."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{work}: can't be written ({error.strerror or error}).") from error
-    return style_at(out)
 
-
-def _learn(
-    source: str,
-    name: str,
-    config: FinetuneConfig,
-    base: Path,
-    out: Path,
-    work: Path,
-    era: str,
-    start: Style | None,
-    minutes: float | None,
-    say: Callable[[str], None],
-    bar: Callable[[str], AbstractContextManager[Progress]],
-) -> None:
-    """The work of :func:`finetune_source`, in a folder that is this process's."""
-    library = _prepared(source, work / "data", bar)
-    for file, reason in library.manifest.left_out:
-        say(f"left out: {file}: {reason}")
-    if not library.select(split="train"):
-        raise InputError(f"{source}: its table leaves no piece to learn from.")
-    for sentence in pieces_of(library):
-        say(sentence)
-    style = library.view(range(len(library)), era=era, composer=USER_SLOT)
-    with bar(f"learning {name}") as shown:
-        finetune(
-            style,
+    with _locked(work):
+        library = _read_pieces(source, work / "data", reporter)
+        run = StyleRun(
+            library.view(range(len(library)), era=era, composer=USER_SLOT),
             base,
             name,
             "user",
@@ -127,33 +109,75 @@ def _learn(
             start=start,
             minutes=minutes,
             data=legible(source),
-            progress=shown,
         )
+        with reporter.bar(f"learning {name}") as progress:
+            finetune(run, progress)
+    return style_at(out)
 
 
-def _prepared(
-    source: str, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]
-) -> Library:
-    """The source's pieces, prepared; what an earlier call prepared from the same files is taken as
-    it is.
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    """Hold a work folder; remove it when the style is whole, or when nothing was learnt.
+
+    Raises:
+        InputError: where another process holds it, or it can't be written.
     """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with FileLock(work / "lock", timeout=0):
+            try:
+                yield
+            except BaseException:
+                if not (work / "run").exists():
+                    shutil.rmtree(work, ignore_errors=True)
+                raise
+            shutil.rmtree(work, ignore_errors=True)
+    except Timeout as error:
+        raise InputError(
+            f"{work}: another process is learning a style of that name; wait for it, or name"
+            " another."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{work}: can't be written ({error.strerror or error}).") from error
+
+
+def _read_pieces(source: str, folder: Path, reporter: Reporter) -> Library:
+    """Prepare a source's pieces, and report what there is to learn from.
+
+    Raises:
+        InputError: where no piece is left to learn from.
+    """
+    library = _prepared(source, folder, reporter)
+    for file, reason in library.manifest.left_out:
+        reporter.say(f"left out: {file}: {reason}")
+    if not library.select(split="train"):
+        raise InputError(f"{source}: its table leaves no piece to learn from.")
+    for sentence in pieces_of(library):
+        reporter.say(sentence)
+    return library
+
+
+def _prepared(source: str, folder: Path, reporter: Reporter) -> Library:
+    """Prepare a source's pieces, or load what an earlier call prepared from the same files."""
     paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
-    facts = [
+    facts = [  # size and time of change
         (str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths
-    ]  # size and time of change
+    ]
     mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
+
     seen = folder.with_name("source")
     if seen.is_file() and seen.read_text() == mark:
         with suppress(InputError):  # of an older version, or damaged
             return Library.load(folder)
-    with bar("reading") as shown:
-        prepare([source], folder, progress=lambda done, total: shown(done / max(total, 1)))
+
+    with reporter.bar("reading") as progress:
+        prepare([source], folder, progress=lambda done, total: progress(done / max(total, 1)))
     write_atomically(seen, mark.encode())
     return Library.load(folder)
 
 
-def pieces_of(library: Library) -> Sequence[str]:
-    """Sentences on what a user's folder holds, for the user to read before the training."""
+def pieces_of(library: Library) -> list[str]:
+    """Return sentences on what a folder holds, for its user to read before the training."""
     counts = {split: [one for one in library.pieces if one.split == split] for split in SPLITS}
     minutes = sum(one.seconds for one in counts["train"]) / 60
     lines = [
@@ -162,17 +186,19 @@ def pieces_of(library: Library) -> Sequence[str]:
     ]
     if minutes < LITTLE_MINUTES:
         lines.append(
-            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: the style will be a hint rather than a hand, and what "
-            "it writes may repeat what it learnt"
+            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: the style will be a hint"
+            " rather than a hand, and what it writes may repeat what it learnt"
         )
-    lines_alone = sum(bool(library.notes(i)["melody"].all()) for i in library.select(split="train"))
-    if lines_alone:
+
+    melodies = sum(bool(library.notes(i)["melody"].all()) for i in library.select(split="train"))
+    if melodies:
         lines.append(
-            f"pieces that are a melody alone: {lines_alone}; what they teach is to leave a tune alone, so give pieces with an "
-            "accompaniment"
+            f"pieces that are a melody alone: {melodies}; they teach to leave a tune alone, so"
+            " give pieces with an accompaniment"
         )
     if not counts["validation"]:
         lines.append(
-            "too few pieces to hold one out: nothing tells when to stop, or what the style has learnt"
+            "too few pieces to hold one out: nothing shows when to stop, or what the style has"
+            " learnt"
         )
     return lines
