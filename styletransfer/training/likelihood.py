@@ -1,12 +1,11 @@
-"""Bits per note: the total negative log-likelihood of all arrangement tokens of a piece, / ln 2, /
-its notes.
+"""Measure bits per note, the only unit that compares tokenizers.
 
-The only unit that compares tokenizers. What a caller would know beforehand (the controls, the
-melody and its key, with a melody the metre of each bar) costs nothing; the notes of the
-arrangement, the melody's own among them, the ends of bars and the end of the piece all count. Whole
-pieces are read in windows that overlap by about a quarter of the context: every token is counted
-once, in the window where it has the longest past. A token that no window can hold is charged as by
-a uniform model.
+They are the negative log-likelihood of all tokens of a piece's arrangement, divided by ln 2 and by
+the number of its notes. What a caller knows beforehand (the controls, the melody and its key, with
+a melody the metre of each bar) costs nothing; the notes of the arrangement, the melody's own among
+them, the ends of bars and the end of the piece all count. Whole pieces are read in windows that
+overlap by about a quarter of the context: every token is counted once, in the window where it has
+the longest past. A token that no window can hold costs what it costs under a uniform model.
 """
 
 from __future__ import annotations

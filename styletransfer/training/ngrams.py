@@ -1,4 +1,4 @@
-"""N-gram models over token ids: the baselines that a network has to beat.
+"""Model token ids by n-grams: the baselines that a network has to beat.
 
 Interpolated modified Kneser-Ney smoothing (R. Kneser and H. Ney, "Improved backing-off for m-gram
 language modeling", ICASSP 1995; its interpolated form with three discounts: S. F. Chen and J.
@@ -13,12 +13,12 @@ gives away what the discounts took. The recursion ends in the uniform distributi
 vocabulary; a context that was never seen is left out of it.
 
 Only *scored* tokens are counted and predicted, as in :mod:`styletransfer.training.likelihood`;
-their contexts are the tokens before them in the sequence, whatever those are. Known deviation: on
-data so small that no n-gram was seen once, twice, three or four times, all counts have one
-discount, as in Kneser and Ney's first form; and discounts stay within their counts.
+their contexts are the tokens before them in the sequence, whatever those are. Known deviations:
+where the data is so small that no n-gram was seen exactly once, twice, three or four times, all
+counts have one discount, as in Kneser and Ney's first form; and discounts stay within their counts.
 
-N-grams are packed into int64, ``BITS`` a token, the newest lowest: sorted arrays and binary search,
-no dictionaries.
+N-grams are packed into int64, ``BITS`` a token, the newest token lowest, and kept in sorted arrays
+with binary search rather than in dictionaries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Keys = NDArray[np.int64]
 
 
 def packed(ids: NDArray[np.integer], scored: NDArray[np.bool_], order: int) -> Keys:
-    """Keys of the n-grams that end at the scored positions of one sequence, in their order.
+    """Return keys of the n-grams that end at the scored positions, in their order.
 
     Raises:
         ValueError: where a scored position has fewer than ``order - 1`` tokens before it.
@@ -50,7 +50,7 @@ def packed(ids: NDArray[np.integer], scored: NDArray[np.bool_], order: int) -> K
 
 
 class Counts:
-    """How often each n-gram was seen: ``keys`` (n-grams,) sorted, ``counts`` (n-grams,)."""
+    """How often each n-gram was seen: sorted ``keys`` and ``counts``, both shape (n-grams,)."""
 
     def __init__(self, order: int) -> None:
         if not 1 <= order <= HIGHEST_ORDER:
@@ -60,7 +60,7 @@ class Counts:
         self.counts = np.zeros(0, np.int32)
 
     def add(self, keys: Keys) -> None:
-        """Count further n-grams; large portions are cheaper than small ones."""
+        """Count more n-grams; few large portions are cheaper than many small ones."""
         found, times = np.unique(keys, return_counts=True)
         if len(self.keys):
             union = np.union1d(self.keys, found)
@@ -74,8 +74,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Level:
-    """One order: discounted relative frequencies of the n-grams, and what each context passes on to
-    the order below.
+    """One order of the model.
+
+    ``share``: the discounted relative frequency of each n-gram. ``passed``: what each context
+    passes on to the order below.
     """
 
     keys: Keys
@@ -85,7 +87,7 @@ class _Level:
 
 
 class KneserNey:
-    """A model of the order of its counts over ``vocabulary`` tokens."""
+    """An n-gram model over ``vocabulary`` tokens, of the same order as its counts."""
 
     def __init__(self, counts: Counts, vocabulary: int) -> None:
         self.vocabulary = vocabulary
@@ -99,8 +101,13 @@ class KneserNey:
         self.levels.reverse()
 
     def bits(self, keys: Keys) -> NDArray[np.float64]:
-        """(n-grams,) information content of the last token of each n-gram, in bits, given those
-        before it.
+        """Return the bits of each n-gram's last token, given those before it.
+
+        Args:
+            keys: of the n-grams, shape (n-grams,).
+
+        Returns:
+            Shape (n-grams,).
         """
         queries, inverse = np.unique(keys, return_inverse=True)
         probability = np.full(len(queries), 1.0 / self.vocabulary)
@@ -127,6 +134,7 @@ def _level(keys: Keys, counts: NDArray[np.int32]) -> _Level:
     else:
         discount = np.array([0, rate, rate, rate])
     discount = np.clip(discount, [0, 0.01, 0.01, 0.01], [0, 0.99, 1.99, 2.99])
+
     context = keys >> BITS
     begin = np.flatnonzero(np.diff(context, prepend=-1))
     total = np.add.reduceat(counts, begin, dtype=np.int64) if len(keys) else np.zeros(0, np.int64)

@@ -1,15 +1,16 @@
-"""The optimiser and the learning-rate schedule.
+"""Optimise a model: Muon with AdamW, and the schedule of the learning rate.
 
 Hidden weight matrices are trained with Muon (K. Jordan et al., "Muon: an optimizer for hidden
-layers in neural networks", 2024), everything else (embedding, norms) with AdamW's rule.
-``torch.optim.Muon`` does its Newton-Schulz iteration in bfloat16, which a CPU without bfloat16
-units multiplies a hundred times slower than float32, and matrix by matrix; this one does it in the
-type that the run multiplies in, for all matrices of a shape at once. Known deviations: four
-quintics, each the best after the one before (N. Amsel et al., "The Polar Express", 2025), in place
-of five times the reference's, and the update's size matched to AdamW's (0.2 x sqrt(larger side),
-Liu et al., "Muon is scalable for LLM training", 2025).
+layers in neural networks", 2024), everything else (embeddings, norms) with AdamW's rule.
+``torch.optim.Muon`` does its Newton-Schulz iteration matrix by matrix in bfloat16, which a CPU
+without bfloat16 units multiplies a hundred times more slowly than float32; this one does it in the
+type that the run multiplies in, for all matrices of a shape at once. Known deviations from the
+reference: four quintics, each the best after the one before (N. Amsel et al., "The Polar Express",
+2025), in place of the same one five times; and the update's size is matched to AdamW's (0.2 x
+sqrt(larger side), Liu et al., "Muon is scalable for LLM training", 2025).
 
-The schedule is warm-up, stable, decay: the decay's start is set while training, when time runs out.
+The schedule is warm-up, stable, decay; the decay's start is set during training, when time runs
+out.
 """
 
 from __future__ import annotations
@@ -27,16 +28,20 @@ NEWTON_SCHULZ = (
     (3.2921, -2.3788, 0.4676),
     (2.3090, -1.6305, 0.3913),
 )
-"""Coefficients of x, x^3 and x^5 of each step: of all quintics the one that brings nearest to 1
-what the step before has left of singular values from .004 to 1, and 2 % beyond, as bfloat16 is wide
-of the mark; by a linear programme on a grid."""
+"""Coefficients of x, x^3 and x^5 in each step.
+
+Each is, of all quintics, the one that brings nearest to 1 what the step before has left of singular
+values from 0.004 to 1, and 2 % beyond, as bfloat16 is inexact; found by a linear programme on a
+grid.
+"""
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for hidden matrices, AdamW for embeddings, norms and whatever is not a matrix; one
-    learning rate for both.
+    """Muon for hidden matrices and AdamW for the rest, with one learning rate for both.
 
-    ``narrow``: Muon multiplies in bfloat16."""
+    AdamW trains embeddings, norms and whatever is not a matrix. ``narrow``: Muon multiplies in
+    bfloat16.
+    """
 
     def __init__(
         self, model: nn.Module, learning_rate: float, weight_decay: float, *, narrow: bool = False
@@ -118,8 +123,14 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Nearly orthogonal matrices with the same row and column spaces: (n, rows, columns) to the
-    same shape.
+    """Return nearly orthogonal matrices with the same row and column spaces.
+
+    Args:
+        matrices: shape (matrices, rows, columns).
+        dtype: the type to multiply in.
+
+    Returns:
+        The same shape.
     """
     x = matrices.to(dtype)
     tall = x.size(1) > x.size(2)
@@ -136,9 +147,9 @@ def orthogonalized(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tens
 class WarmupStableDecay:
     """The learning rate as a share of its peak, by step.
 
-    ``LambdaLR`` saves the attributes of a callable object with its own state: a run that is resumed
-    in the middle of its decay goes on with it. ``minutes``: of the run that began the decay, if it
-    had such.
+    ``LambdaLR`` saves the attributes of a callable object with its own state, so that a run that is
+    resumed in the middle of its decay continues it. ``minutes``: the time that the run which began
+    the decay had, if it was limited.
     """
 
     def __init__(self, warmup: int, decay_start: int | None = None, decay_steps: int = 1) -> None:
@@ -155,5 +166,5 @@ class WarmupStableDecay:
 
     @property
     def end(self) -> int | None:
-        """The step at which the decay has come down to zero."""
+        """The step at which the decay reaches zero."""
         return None if self.decay_start is None else self.decay_start + self.decay_steps

@@ -1,6 +1,4 @@
-"""The tokenizer of a training run: the default one, or one that is trained first and lies beside
-the run.
-"""
+"""Choose the tokenizer of a training run: the default one, or one that is trained first."""
 
 from __future__ import annotations
 
@@ -18,10 +16,10 @@ from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokC
 
 
 def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
-    """The tokenizer that a YAML file describes, by default the default one.
+    """Return the tokenizer that a YAML file describes, or the default one without a file.
 
-    Merges are learnt on training pieces only, and saved as ``out/tokenizer.json``, from which a run
-    that goes on takes them.
+    Merges are learnt from training pieces only, and saved as ``out/tokenizer.json``, from which a
+    run that continues takes them.
 
     Raises:
         InputError: where ``out`` holds the tokenizer of other settings.
@@ -37,7 +35,7 @@ def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out:
 def plain_tokenizer(
     settings: MidiTokConfig, library: Library, mixture: MixtureConfig, out: Path
 ) -> MidiTokCodec:
-    """The same of a plain tokenizer's settings."""
+    """Return the plain tokenizer of these settings, trained or loaded from ``out``."""
     saved = out / FILE_NAME
     if saved.exists():
         codec = MidiTokCodec.load(saved)

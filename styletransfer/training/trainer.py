@@ -1,6 +1,4 @@
-"""Training with ``transformers.Trainer``: stop at any moment, go on exactly, or end within given
-minutes.
-"""
+"""Train with ``transformers.Trainer``: stop at any moment, resume exactly, end in given minutes."""
 
 from __future__ import annotations
 
@@ -42,14 +40,15 @@ from styletransfer.training.optimizer import MuonAdamW, WarmupStableDecay
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run.
+    """The settings of a training run.
 
-    ``batch`` windows a step on each process, ``accumulate`` steps before the weights move,
-    ``steps`` at the most. ``warmup`` steps up; the last ``decay_share`` of the minutes or steps
-    brings the rate down to zero. Validation every ``evaluate_every`` steps on whole pieces drawn
-    once, ``evaluate_pieces`` of each feel; a checkpoint every ``save_every``, the mean loss in the
-    log every ``log_every``. ``tokenizer``: a YAML file of
-    :class:`~styletransfer.tokens.loading.TokenizerConfig`, the default one where it is empty.
+    ``batch``: windows a step on each process. ``accumulate``: steps before the weights move.
+    ``steps``: the most there may be. ``warmup``: steps in which the learning rate rises; in the
+    last ``decay_share`` of the minutes or steps it falls to zero. ``evaluate_every``: steps between
+    two validations, on whole pieces that are drawn once, ``evaluate_pieces`` of each feel.
+    ``save_every``: steps between checkpoints. ``log_every``: steps between mean losses in the log.
+    ``tokenizer``: a YAML file of :class:`~styletransfer.tokens.loading.TokenizerConfig`; empty for
+    the default one.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -87,14 +86,13 @@ class TrainConfig:
             or min(self.weight_decay, self.warmup, self.evaluate_pieces, self.seed) < 0
         ):
             raise ValueError(
-                "learning_rate is positive; weight_decay, warmup, evaluate_pieces and seed aren't negative"
+                "learning_rate is positive; weight_decay, warmup, evaluate_pieces and seed aren't"
+                " negative"
             )
 
 
 class WindowTrainer(Trainer):
-    """Trainer whose windows come in the order of their numbers and whose validation is in bits per
-    note.
-    """
+    """A trainer that takes windows in the order of their numbers and validates in bits per note."""
 
     def __init__(
         self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any
@@ -106,8 +104,10 @@ class WindowTrainer(Trainer):
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Bits per note of the validation pieces, by feel, given their melody if windows with one
-        are learnt from; logged like any metric. Nothing where the library holds no piece out.
+        """Measure and log bits per note of the validation pieces, by feel.
+
+        The melody is given if windows with one are learnt from. Without validation pieces, there
+        are no metrics.
         """
         if not self.validation:
             return {}
@@ -115,6 +115,7 @@ class WindowTrainer(Trainer):
         windows: Any = self.train_dataset
         context = int(model.config.max_position_embeddings)
         melody = isinstance(self.codec, Codec) and windows.mixture.melody_share > 0
+
         metrics, bits, notes = {}, 0.0, 0
         for feel, pieces in self.validation.items():
             result = bits_per_note(
@@ -130,6 +131,7 @@ class WindowTrainer(Trainer):
             metrics[f"eval_bits_per_note_{feel}"] = round(result.mean, 4)
             bits, notes = bits + float(result.bits.sum()), notes + int(result.notes.sum())
         metrics["eval_bits_per_note"] = round(bits / max(notes, 1), 4)
+
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -138,12 +140,12 @@ class WindowTrainer(Trainer):
 
 
 class TimeBudget(TrainerCallback):
-    """Starts the decay when so much time is left as it needs, and stops the run at its end.
+    """Start the decay when only the time that it needs is left, and stop the run at its end.
 
-    A checkpoint is written at the decay's start, and kept: the one from which a later run goes on.
-    Without ``keep``, the run ends with the minutes even where the steps have become slower, and its
-    last step is validated like the others; a run that goes on with more minutes than its decay was
-    begun with decays so much more slowly.
+    A checkpoint is written at the decay's start and kept: a later run continues from it. Without
+    ``keep``, the run ends with the minutes even where steps have become slower, and its last step
+    is validated like the others; a run that is resumed with more minutes than its decay began with
+    decays that much more slowly.
     """
 
     def __init__(
@@ -156,15 +158,12 @@ class TimeBudget(TrainerCallback):
     ) -> None:
         self.schedule, self.run, self.minutes, self.keep = schedule, run, minutes, keep
         self.begin = time.monotonic()
-        self.first: tuple[int, float] | None = (
-            None  # the first step of this call, and when it ended
-        )
+        self.first: tuple[int, float] | None = None  # first step of this call, and when it ended
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        # The checkpoint with which a decay began is the one to go on from: whether to decay is
-        # decided anew.
+        # A run that resumes from the checkpoint where a decay began decides again when to decay.
         if self.schedule.decay_start is not None and self.schedule.decay_start == state.global_step:
             self.schedule.decay_start = None
             if self.minutes is None:
@@ -204,7 +203,7 @@ class TimeBudget(TrainerCallback):
         left, whole = float(self.run.steps - step), float(self.run.steps)
         if self.minutes is not None:
             now = time.monotonic()
-            if self.first is None:  # the first step compiles: it says nothing of the speed
+            if self.first is None:  # the first step compiles, and isn't typical of the speed
                 self.first = step, now
                 return
             pace = (now - self.first[1]) / (step - self.first[0])
@@ -214,14 +213,13 @@ class TimeBudget(TrainerCallback):
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
             self.schedule.minutes = self.minutes
             if self.keep:
-                # Trainer's rotation of checkpoints spares the "best" one: that is how this one
-                # survives the decay
+                # The rotation of checkpoints spares the "best" one, so this one survives the decay.
                 state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
                 control.should_save = True
 
 
 class Shown(TrainerCallback):
-    """Tells a progress bar how far the run is, by steps or by minutes."""
+    """Show on a progress bar how far the run is, by steps or by minutes."""
 
     def __init__(self, progress: Callable[[float], None], minutes: float | None) -> None:
         self.progress, self.minutes, self.begin = progress, minutes, time.monotonic()
@@ -236,9 +234,7 @@ class Shown(TrainerCallback):
 
 
 class RunLog(TrainerCallback):
-    """Appends every logged number to ``log.jsonl``, with the step and the time, and prints it
-    unless it is ``quiet``.
-    """
+    """Append what is logged to ``log.jsonl``, with step and time; print it unless ``quiet``."""
 
     def __init__(self, path: Path, tokens_a_step: int, *, quiet: bool = False) -> None:
         self.path, self.tokens_a_step, self.quiet = path, tokens_a_step, quiet
@@ -271,14 +267,22 @@ def train(
     minutes: float | None = None,
     start: Path | None = None,
 ) -> Path:
-    """Train, or go on where ``out`` has a checkpoint; returns the folder of the finished model,
-    ``out/final``.
+    """Train a model, or resume the run whose checkpoint is in ``out``.
 
-    ``start`` is a model's folder whose weights a fresh run begins with; its windows are others than
-    those of the run that made it, and its steps and tokens are counted in the new manifest.
+    A run that was killed resumes from its last checkpoint, with the same losses. After its end,
+    ``out`` keeps the checkpoint from before the decay, and another call continues from there.
 
-    A run that is killed goes on from its last checkpoint to the same losses. After its end, ``out``
-    keeps the checkpoint from before the decay, and a further call goes on from there.
+    Args:
+        library: what to learn from.
+        codec: the tokenizer.
+        run: the settings.
+        out: the folder of checkpoints, the log and the model.
+        minutes: of training at most.
+        start: a model's folder with whose weights a fresh run begins. Its windows are others than
+            those of the run that made it; its steps and tokens count in the new manifest.
+
+    Returns:
+        The folder of the finished model, ``out/final``.
 
     Raises:
         InputError: where ``out`` holds a run with other settings, data or tokenizer.
@@ -293,6 +297,7 @@ def train(
         "tokenizer_hash": codec.hash,
         "data_hash": library.hash,
     }
+
     torch.manual_seed(run.seed)
     model = build_model(run.model, codec.vocabulary)
     before = {"steps": 0, "tokens": 0}
@@ -304,12 +309,14 @@ def train(
     if all_pieces:
         identity["all_pieces"] = True
     _same_run(out / "run.json", identity)
+
     optimizer = MuonAdamW(
         model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16"
     )
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
+
     kind = Windows if isinstance(codec, Codec) else PlainWindows
     windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
     if torch.cuda.is_available():
@@ -328,12 +335,12 @@ def train(
         callbacks=[TimeBudget(schedule, run, minutes), log],
     )
     trainer.remove_callback(PrinterCallback)  # RunLog prints
+
     last = last_checkpoint(out)
-    print(
-        f"{model.num_parameters():,} parameters, {'going on from ' + last.name if last else 'from the start'}",
-        flush=True,
-    )
+    origin = f"going on from {last.name}" if last else "from the start"
+    print(f"{model.num_parameters():,} parameters, {origin}", flush=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
+
     if trainer.is_world_process_zero():
         steps = trainer.state.global_step
         seen = {
@@ -348,7 +355,7 @@ def train(
 
 
 def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
-    """What ``transformers.Trainer`` wants to know of a run."""
+    """Return the run's settings as ``transformers.Trainer`` takes them."""
     return TrainingArguments(
         output_dir=str(out),
         per_device_train_batch_size=run.batch,
@@ -368,15 +375,17 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
         seed=run.seed,
         dataloader_num_workers=0 if not torch.cuda.is_available() else 8,
         remove_unused_columns=False,
-        average_tokens_across_devices=True,  # several processes take the mean over all their tokens, as one does
+        average_tokens_across_devices=True,  # the mean over all tokens, as with one process
         ddp_find_unused_parameters=False,
         **more,
     )
 
 
 def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
-    """Up to ``count`` validation pieces of each feel, of at most 3,000 notes, spread evenly over
-    the list; where all are longer, the two shortest."""
+    """Choose up to ``count`` validation pieces of each feel, spread evenly over the list.
+
+    They have at most 3,000 notes; where all are longer, the two shortest are taken.
+    """
     chosen = {}
     for feel in ("score", "performance"):
         every = sorted(
@@ -389,9 +398,7 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint of a run: one whose last file, the state, was written to its
-    end.
-    """
+    """Return the newest whole checkpoint of a run, whose last file, the state, is complete."""
     found = [path for path in out.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
@@ -407,31 +414,32 @@ def _is_json(path: Path) -> bool:
 def _start_from(
     folder: Path, model: MelodyLlama, codec: AnyCodec, run: TrainConfig
 ) -> dict[str, int]:
-    """Fill a fresh model with a folder's weights; returns the steps and tokens that these have
-    seen, and whether they have seen held-out pieces (``all_pieces``).
+    """Fill a fresh model with a folder's weights.
 
-    The folder's tokens are found by their names. One that is new keeps its fresh rows; a control's
-    row that is added to every token begins at zero, so that the model predicts what it did.
+    Tokens are matched by name. A new token keeps its fresh row; a control's row that is added to
+    every token begins at zero, so that the model predicts what it did.
+
+    Returns:
+        The ``steps`` and ``tokens`` that the weights have seen, and whether they have seen held-out
+        pieces (``all_pieces``, 0 or 1).
     """
     other, vocabulary, manifest = load_package(folder)
     if set(vocabulary) - set(codec.vocabulary) or ModelConfig(**manifest["model"]) != run.model:
         raise InputError(
-            f"{folder}: its tokens or its sizes are not those of this run; give another --from folder"
+            f"{folder}: its tokens or its sizes are not those of this run; give another --from"
+            " folder"
         )
+
     theirs = torch.tensor(list(vocabulary.values()))
     ours = torch.tensor([codec.vocabulary[name] for name in vocabulary])
     state = other.state_dict()
-    for (
-        name,
-        table,
-    ) in model.features.named_parameters():  # of features that the other model doesn't know
+    for name, table in model.features.named_parameters():  # also those that the other model lacks
         state.setdefault(f"features.{name}", torch.zeros_like(table))
+
     for name in ("model.embed_tokens.weight", "features.style.weight"):
-        rows = (
-            torch.zeros_like(model.get_parameter(name))
-            if name.startswith("features")
-            else model.get_parameter(name).detach()
-        )
+        rows = model.get_parameter(name).detach()
+        if name.startswith("features"):
+            rows = torch.zeros_like(rows)
         rows[ours] = state[name][theirs]
         state[name] = rows
     state["lm_head.weight"] = state["model.embed_tokens.weight"]
@@ -440,65 +448,67 @@ def _start_from(
 
 
 def keep_memory() -> None:
-    """Let glibc keep freed memory: giving large activations back to the system at every step costs
-    four fifths of the speed.
+    """Let glibc keep freed memory.
+
+    Returning large activations to the system at every step costs four fifths of the speed.
     """
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt"):
-            for option, value in (
-                (-3, 1 << 30),
-                (-1, (1 << 31) - 1),
-                (-2, 1 << 28),
-            ):  # mmap threshold, trim threshold, top pad
-                library.mallopt(option, value)
+            library.mallopt(-3, 1 << 30)  # mmap threshold
+            library.mallopt(-1, (1 << 31) - 1)  # trim threshold
+            library.mallopt(-2, 1 << 28)  # top pad
 
 
 def _precision_of(out: Path) -> str:
-    """The type that a run multiplies in, ``bfloat16`` or ``float32``: decided once and kept in its
-    folder, so that it goes on as it began, and that all processes of a run have the same."""
+    """Return the type that a run multiplies in, ``bfloat16`` or ``float32``.
+
+    It is decided once and kept in the run's folder, so that the run resumes as it began and all its
+    processes agree.
+    """
     path = out / "precision"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=out) as file:
             file.write("bfloat16" if _bf16_pays() else "float32")
             file.flush()
-            with suppress(FileExistsError):  # of several processes, the first decides
+            with suppress(FileExistsError):  # the first of several processes decides
                 os.link(file.name, path)
     return path.read_text()
 
 
 def _bf16_pays() -> bool:
-    """Whether to train in bfloat16. A CPU that has the instructions may yet be faster in float32:
-    it is tried.
+    """Try whether to train in bfloat16.
+
+    A CPU that has the instructions may still be faster in float32.
     """
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
         return False
     seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
-    for _ in range(25):  # in turns: what else the machine does slows both
+    for _ in range(25):  # in turns, so that other work on the machine slows both
         for dtype, runs in seconds.items():
             left, right = torch.ones(4096, 256, dtype=dtype), torch.ones(256, 704, dtype=dtype)
             begin = time.perf_counter()
             left @ right
             runs.append(time.perf_counter() - begin)
-    # autocast's conversions cost what a smaller gain brings
+    # The conversions of autocast would cost what a smaller gain brings.
     return min(seconds[torch.bfloat16]) < 0.7 * min(seconds[torch.float32])
 
 
 def _same_run(path: Path, identity: dict[str, Any]) -> None:
+    """Write what identifies a run, or refuse a folder that holds another run."""
     text = json.dumps(identity, indent=1, sort_keys=True)
     if path.exists() and path.read_text() != text:
         raise InputError(
-            f"{path.parent}: holds a run with other settings, data or tokenizer; give another --out folder"
+            f"{path.parent}: holds a run with other settings, data or tokenizer; give another --out"
+            " folder"
         )
     write_atomically(path, text.encode())
 
 
 def _drop_decayed(out: Path, schedule: WarmupStableDecay) -> None:
-    """Remove checkpoints from within the decay, so that the next run goes on from the stable
-    one.
-    """
+    """Remove checkpoints of the decay, so that the next run continues from the one before."""
     import shutil
 
     for path in out.glob("checkpoint-*"):
