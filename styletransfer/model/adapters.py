@@ -1,11 +1,11 @@
-"""Styles as adapters of PEFT on the base (Hu et al., "LoRA: low-rank adaptation of large language
-models", 2021).
+"""Train, save and load styles as PEFT's LoRA adapters on the base.
 
-An adapter is trained with PEFT, and anyone can load it with PEFT. For decoding,
-:func:`load_adapter` adds the low-rank updates to a copy of the base in memory, so that a step costs
-what it costs without an adapter and PEFT need not be imported; a test shows that both give the same
-logits. A style's control token is a row of two embeddings, which are trained with it
-(``trainable_token_indices``); such a row replaces the base's.
+LoRA: Hu et al., "LoRA: low-rank adaptation of large language models", 2021. An adapter is trained
+with PEFT, and anyone can load it with PEFT. For decoding, :func:`load_adapter` adds the low-rank
+updates to a copy of the base in memory, so that a step costs what it costs without an adapter and
+PEFT isn't imported; a test shows that both give the same logits. A style's control token has a row
+in each of two embeddings; the rows are trained with the adapter (``trainable_token_indices``) and
+replace the base's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 AnyModel = TypeVar("AnyModel", Weights, "MelodyLlama")
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-EMBEDDINGS = ("embed_tokens", "style")  # the tables that hold a row of the style's control token
+EMBEDDINGS = ("embed_tokens", "style")
+"""The tables that have a row for the style's control token."""
 HIGHEST_RANK = 64
 PREFIX = "base_model.model."
 ROWS = ".token_adapter.trainable_tokens_delta"
@@ -45,8 +46,10 @@ ROWS = ".token_adapter.trainable_tokens_delta"
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """``rank`` of the updates, ``scale`` that they are multiplied by (alpha / rank), ``targets``:
-    the matrices that get one.
+    """The shape of an adapter.
+
+    ``rank``: of the updates. ``scale``: what they are multiplied by (alpha / rank). ``targets``:
+    the matrices that are updated.
     """
 
     rank: int = 16
@@ -60,21 +63,22 @@ class LoraSettings:
             or not set(self.targets) <= set(TARGETS)
         ):
             raise ValueError(
-                f"the rank lies in 1..{HIGHEST_RANK}, the scale is positive, targets are of {', '.join(TARGETS)}"
+                f"the rank lies in 1..{HIGHEST_RANK}, the scale is positive, targets are of"
+                f" {', '.join(TARGETS)}"
             )
 
 
 def style_token(era: str, composer: str) -> str:
-    """The control token that is a style's own: its composer's or its slot's, else its era's."""
+    """Return the token that is a style's own: its composer's or its slot's, else its era's."""
     return f"COMPOSER_{composer}" if composer != UNKNOWN else f"ERA_{era}"
 
 
 def attach(
     model: MelodyLlama, settings: LoraSettings, vocabulary: dict[str, int], token: str
 ) -> PeftModel:
-    """The model with a fresh adapter, whose weights alone are trained; ``model`` itself is changed.
+    """Attach a fresh adapter, which alone is trained; ``model`` itself is changed.
 
-    A reserved slot's row begins as that of an unknown composer, which the base has learnt.
+    A reserved slot's row begins as that of the unknown composer, which the base has learnt.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -83,10 +87,11 @@ def attach(
         with torch.no_grad():
             for table in (model.model.embed_tokens, model.features.style):
                 table.weight[index] = table.weight[vocabulary[f"COMPOSER_{UNKNOWN}"]]
+
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
-        lora_alpha=settings.rank * settings.scale,  # type: ignore[arg-type]  # PEFT divides; a float does
+        lora_alpha=settings.rank * settings.scale,  # type: ignore[arg-type]  # a float does
         target_modules=list(settings.targets),
         trainable_token_indices={name: [index] for name in EMBEDDINGS},
     )
@@ -99,7 +104,7 @@ def attach(
 def era_to_begin_with(
     styles: Path, era: str, base_hash: str, settings: LoraSettings
 ) -> Style | None:
-    """The era's style among ``styles`` if it has an adapter of this base and of these settings."""
+    """Return the era's style if its adapter is of this base and these settings, else None."""
     if not (styles / era / CARD).is_file():
         return None
     style = style_at(styles / era)
@@ -108,8 +113,9 @@ def era_to_begin_with(
 
 
 def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
-    """Give a fresh adapter the updates of a style that was trained on the same base; the control
-    token's row stays the base's.
+    """Give a fresh adapter the updates of a style that was trained on the same base.
+
+    The control token's row remains the base's.
 
     Raises:
         InputError: where the style has no adapter of these settings, or it can't be read.
@@ -126,9 +132,8 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
         if not key.endswith(ROWS)
     }
     updates = {name: parameter for name, parameter in model.named_parameters() if ".lora_" in name}
-    if {name: tensor.shape for name, tensor in state.items()} != {
-        name: one.shape for name, one in updates.items()
-    }:
+    shapes = {name: parameter.shape for name, parameter in updates.items()}
+    if {name: tensor.shape for name, tensor in state.items()} != shapes:
         raise InputError(f"{style.path / WEIGHTS}: its matrices are not those of this adapter.")
     with torch.no_grad():
         for name, parameter in updates.items():
@@ -136,8 +141,9 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
 
 
 def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> None:
-    """Write an adapter (float16), its card and its README into a folder, the card last: a folder
-    with a card is whole.
+    """Write an adapter (float16), its README and its card into a folder.
+
+    The card is written last: a folder with a card is whole.
     """
     from peft import get_peft_model_state_dict
 
@@ -148,49 +154,52 @@ def save_adapter(model: PeftModel, folder: Path, card: Card, readme: str) -> Non
         key: sorted(value) if isinstance(value, set) else value for key, value in config.items()
     }
     config |= {"inference_mode": True, "base_model_name_or_path": None}
-    write_atomically(
-        folder / WEIGHTS,
-        save({key: tensor.detach().half().contiguous() for key, tensor in state.items()}),
-    )
-    write_atomically(
-        folder / CONFIG, (json.dumps(config, indent=1, sort_keys=True, default=str) + "\n").encode()
-    )
+
+    halves = {key: tensor.detach().half().contiguous() for key, tensor in state.items()}
+    write_atomically(folder / WEIGHTS, save(halves))
+    text = json.dumps(config, indent=1, sort_keys=True, default=str)
+    write_atomically(folder / CONFIG, f"{text}\n".encode())
     write_atomically(folder / "README.md", readme.encode())
     write_atomically(folder / CARD, card.to_json().encode())
 
 
 def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Style) -> AnyModel:
-    """A copy of the base with a style's updates added to its weights; the base itself where the
-    style has no adapter.
+    """Copy the base and add a style's updates to the copy's weights.
+
+    Returns:
+        The copy, or the base itself where the style has no adapter.
 
     Raises:
-        InputError: where the adapter belongs to another base or tokenizer, is damaged, or is of a
-        kind that isn't known.
+        InputError: where the adapter belongs to another base or tokenizer, is damaged, or is of an
+            unknown kind.
     """
     if style.path is None or style.card is None:
         return base
     if style.card.tokenizer_hash != tokenizer_hash:
         raise InputError(
-            f"{style.path}: this style was trained with other tokens; train it again with this version."
+            f"{style.path}: this style was trained with other tokens; train it again with this"
+            " version."
         )
     if style.card.base != base_hash:
         raise InputError(
-            f"{style.path}: this style was trained on another base model; train it again with this one."
+            f"{style.path}: this style was trained on another base model; train it again with this"
+            " one."
         )
+
     scale, rank, rows = _read_config(style.path)
-    if rank != style.card.rank or rows != [
-        base.names.index(style_token(style.era, style.composer))
-    ]:
+    token = base.names.index(style_token(style.era, style.composer))
+    if rank != style.card.rank or rows != [token]:
         raise InputError(
-            f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is damaged."
+            f"{style.path / CONFIG}: its rank or its control token is not the card's; the folder is"
+            " damaged."
         )
+
     state = _read_weights(style.path)
     model = copy.deepcopy(base)
+    tables = sum(key.endswith(ROWS) for key in state)
     try:
         with torch.no_grad():
-            if sum(key.endswith(ROWS) for key in state) != len(EMBEDDINGS) or len(state) <= len(
-                EMBEDDINGS
-            ):
+            if tables != len(EMBEDDINGS) or len(state) <= tables:
                 raise KeyError("tensors are missing")
             for key, tensor in state.items():
                 if not tensor.isfinite().all():
@@ -204,7 +213,7 @@ def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Sty
 
 
 def _has(folder: Path, settings: LoraSettings) -> bool:
-    """Whether an adapter is of these settings."""
+    """Check whether an adapter has these settings."""
     scale, rank, _ = _read_config(folder)
     targets = json.loads((folder / CONFIG).read_bytes()).get("target_modules") or ()
     return (scale, rank, set(targets)) == (settings.scale, settings.rank, set(settings.targets))
@@ -218,7 +227,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _read_config(folder: Path) -> tuple[float, int, list[int]]:
-    """The updates' scale and rank, and the rows of the embeddings that the adapter replaces."""
+    """Read the updates' scale and rank, and the rows of embeddings that the adapter replaces."""
     try:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_bytes())
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
@@ -230,8 +239,10 @@ def _read_config(folder: Path) -> tuple[float, int, list[int]]:
         ) from error
     if not 1 <= rank <= HIGHEST_RANK:
         raise InputError(
-            f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters (1 to {HIGHEST_RANK})."
+            f"{folder / CONFIG}: a rank of {rank} is not one of this version's adapters"
+            f" (1 to {HIGHEST_RANK})."
         )
+
     other = (
         "use_dora",
         "use_rslora",
@@ -248,7 +259,8 @@ def _read_config(folder: Path) -> tuple[float, int, list[int]]:
         or not 0 < alpha < 1e6
     ):
         raise InputError(
-            f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads plain LoRA."
+            f"{folder / CONFIG}: an adapter of a kind that this version doesn't read; it reads"
+            " plain LoRA."
         )
     return alpha / rank, rank, list(next(iter(rows), ()))
 
@@ -262,24 +274,18 @@ def _add(
     rank: int,
     rows: list[int],
 ) -> None:
-    """Add one tensor of PEFT's file, and its partner, to the weights of the module that its name
-    tells.
-    """
+    """Add one tensor of PEFT's file, and its partner, to the module that it names."""
     name = key.removeprefix(PREFIX)
     if name.endswith(".lora_B.weight"):
         down = state[key.replace(".lora_B.", ".lora_A.")].float()
         module = name.removesuffix(".lora_B.weight")
         weight = model.get_parameter(module + ".weight")
-        if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != (
-            len(tensor),
-            down.shape[1],
-            len(down),
-        ):
+        shape = (len(tensor), down.shape[1], len(down))
+        if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != shape:
             raise RuntimeError(f"{key} is of another module or size")
         weight.add_(tensor @ down, alpha=scale)
-    elif (
-        name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS
-    ):  # PEFT calls the rows a delta
+    elif name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS:
+        # PEFT calls the rows a delta, but they replace the base's.
         table = model.get_parameter(name.removesuffix(ROWS) + ".weight")
         if tuple(tensor.shape) != (len(rows), table.shape[1]):
             raise RuntimeError(f"{key} is of another size")

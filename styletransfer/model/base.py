@@ -1,6 +1,4 @@
-"""The base model: a decoder-only transformer of the Llama class, and the folder that it is shipped
-in.
-"""
+"""Build, save and load the base model: a decoder-only transformer of the Llama class."""
 
 from __future__ import annotations
 
@@ -23,11 +21,15 @@ from styletransfer.tokens.follower import TokenLists
 
 SHARD_BYTES = 15_000_000
 CAUSAL = "causal"
-"""Transformers' attention without a mask: where it makes one, a compiled model reads it, and
-computes what it hides, too, which takes twice the time. Sequences are padded at their end only."""
+"""The name under which :func:`causal_attention` is registered.
+
+It takes no mask: where transformers makes one, a compiled model reads it and also computes what it
+hides, which takes twice the time. Sequences are padded only at their end.
+"""
 BLOCK = 192
-"""Queries of a block. What comes after a block's last query is not computed; shorter blocks cost
-more than they save.
+"""Queries in a block.
+
+What comes after a block's last query isn't computed; shorter blocks cost more than they save.
 """
 
 
@@ -40,20 +42,19 @@ def causal_attention(
     scaling: float | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Attend to what came before, as transformers' ``sdpa`` does, with a faster gradient for
-    grouped heads on CPUs.
+    """Attend to earlier tokens, with a faster gradient for grouped heads on CPUs.
 
-    PyTorch's fused attention takes five times as long backwards as forwards on a CPU. Matrix
-    products in bfloat16, block by block, take two thirds of the time of both where all heads of a
-    group are one product; else they don't pay.
+    The result is that of transformers' ``sdpa``. PyTorch's fused attention takes five times as long
+    backwards as forwards on a CPU. Matrix products in bfloat16, block by block, take two thirds of
+    the time of both where all heads of a group are one product; otherwise they don't pay.
 
     Args:
-        query: (batch, heads, time, size).
-        key, value: (batch, groups, time, size), each of which serves heads / groups neighbouring
-        heads.
+        query: shape (batch, heads, time, size).
+        key, value: shape (batch, groups, time, size); each group serves heads / groups neighbouring
+            heads.
 
     Returns:
-        (batch, time, heads, size), and no weights.
+        Shape (batch, time, heads, size), and no weights.
     """
     batch, heads, time, size = query.shape
     groups = key.shape[1]
@@ -79,13 +80,12 @@ def causal_attention(
 AttentionInterface.register(CAUSAL, causal_attention)
 
 
-class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """A Llama whose tokens also know their place in the bar, the melody's next note and the style;
-    see :mod:`.features`.
+class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook
+    """A Llama whose tokens also embed their place, the melody's next note and the style.
 
-    ``names`` are the vocabulary's token names in the order of their ids. ``forward`` takes whole
-    sequences; for decoding with a cache there is :class:`styletransfer.model.decoder.Decoder`,
-    which reads the weights alone.
+    See :mod:`styletransfer.model.features`. ``names``: the vocabulary's tokens in the order of
+    their ids. ``forward`` takes whole sequences; :class:`styletransfer.model.decoder.Decoder`
+    decodes with a cache, and reads nothing but the weights.
     """
 
     def __init__(self, config: LlamaConfig, names: list[str]) -> None:
@@ -98,6 +98,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
 
     @property
     def sizes(self) -> ModelConfig:
+        """The model's sizes, from its configuration."""
         config = self.config
         width, hidden, context = (
             config.hidden_size,
@@ -117,12 +118,17 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
     def forward(
         self,
         input_ids: Tensor,
-        inputs_embeds: None = None,  # PEFT names it
+        inputs_embeds: None = None,
         features: Tensor | None = None,
         **rest: Any,
     ) -> Any:
-        """As a Llama does; ``features`` (batch, time, features) may be given where the data's
-        workers followed the tokens.
+        """Predict as a Llama does.
+
+        Args:
+            input_ids: shape (batch, time).
+            inputs_embeds: not taken; PEFT names it.
+            features: shape (batch, time, features), where the data's workers have computed them.
+            rest: as a Llama takes it.
         """
         assert inputs_embeds is None
         if features is None:
@@ -130,20 +136,21 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
         return super().forward(inputs_embeds=self.embed(input_ids, features), **rest)
 
     def embed(self, ids: Tensor, features: Tensor) -> Tensor:
-        """(batch, time, width) of tokens (batch, time) and their features (:func:`followed`)."""
+        """Embed tokens, shape (batch, time), and their features, to (batch, time, width)."""
         embedded: Tensor = self.model.embed_tokens(ids) + self.features(features)
         return embedded
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _followed(ids: Tensor, lists: TokenLists) -> Tensor:
-    """Outside what is compiled: a compiler would unroll it, token by token."""
+    """Compute features outside of what is compiled, as a compiler would unroll the tokens."""
     return followed(ids, lists)
 
 
 def build_model(config: ModelConfig, vocabulary: dict[str, int]) -> MelodyLlama:
-    """A model with fresh weights from PyTorch's global generator: rotary positions, RMSNorm,
-    SwiGLU, tied embeddings.
+    """Build a model with fresh weights from PyTorch's global generator.
+
+    It has rotary positions, RMSNorm, SwiGLU and tied embeddings.
     """
     llama = LlamaConfig(
         vocab_size=len(vocabulary),
@@ -170,12 +177,18 @@ def save_package(
     manifest: dict[str, Any],
     more: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write weights (float16 safetensors shards), the vocabulary and a manifest with their
-    checksums, atomically a file.
+    """Write a model as a folder that :func:`load_package` reads and that ships in the wheel.
 
-    The folder is what :func:`load_package` reads and what ships in the wheel. ``manifest`` must
-    hold ``model`` (the fields of :class:`ModelConfig`) and ``tokenizer_hash``. ``more`` are further
-    files by name.
+    It holds the weights (float16 safetensors shards), the vocabulary and a manifest with their
+    checksums, each file written atomically.
+
+    Args:
+        model: what to write.
+        folder: where to; older shards are removed.
+        vocabulary: ids by token.
+        manifest: has at least ``model`` (the fields of :class:`ModelConfig`) and
+            ``tokenizer_hash``.
+        more: further files by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Any]] = [{}]
@@ -196,6 +209,7 @@ def save_package(
     for stale in folder.glob("model-*.safetensors"):
         if stale.name not in files:
             stale.unlink()
+
     for name, data in files.items():
         write_atomically(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -206,15 +220,17 @@ def save_package(
 
 
 def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, Any]]:
-    """The model (float32, evaluation mode), its vocabulary and its manifest; see
-    :func:`.weights.load_weights`.
+    """Load a folder as :func:`.weights.load_weights` does, as a model for training.
+
+    Returns:
+        The model (float32, evaluation mode), its vocabulary and its manifest.
     """
     weights, vocabulary, manifest = load_weights(folder)
     return as_llama(weights), vocabulary, manifest
 
 
 def as_llama(weights: Weights) -> MelodyLlama:
-    """The model (float32, evaluation mode) of these weights, or of these with an adapter."""
+    """Make a model (float32, evaluation mode) of weights, with or without an adapter's updates."""
     model = build_model(weights.sizes, {name: index for index, name in enumerate(weights.names)})
     model.load_state_dict(weights.state_dict())
     model.tie_weights()

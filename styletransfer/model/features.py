@@ -1,6 +1,4 @@
-"""The embedding of what every token can know from the tokens before it
-(:mod:`styletransfer.tokens.follower`).
-"""
+"""Embed what the tokens before each token imply (:mod:`styletransfer.tokens.follower`)."""
 
 from __future__ import annotations
 
@@ -22,20 +20,23 @@ from styletransfer.tokens.follower import (
 )
 
 PLACES = 5
-"""Features of place and melody, which stand first; the style's come after them, the plan's and the
-reference's last.
+"""How many features of place and melody there are.
+
+They stand first; the style's come after them, those of the plan and the reference last.
 """
 
 
 def followed(ids: Tensor, lists: TokenLists) -> Tensor:
-    """The features of whole sequences from their BOS on (padding after them does no harm).
+    """Compute the features of whole sequences from their BOS on.
+
+    Padding after them does no harm.
 
     Args:
-        ids: (batch, time).
+        ids: shape (batch, time).
         lists: what the tokens mean.
 
     Returns:
-        (batch, time, features), on the device of ``ids``.
+        Shape (batch, time, features), on the device of ``ids``.
     """
     rows = [
         [follower.push(index) for index in row]
@@ -46,9 +47,10 @@ def followed(ids: Tensor, lists: TokenLists) -> Tensor:
 
 
 class FeatureEmbedding(nn.Module):
-    """The sum of the features' embeddings, (batch, time, width).
+    """The sum of the features' embeddings.
 
-    ``names``: the vocabulary's; one without plans (of a model before 0.2) has no tables for them.
+    ``names``: the vocabulary's tokens; a vocabulary without plans (of a model before 0.2) has no
+    tables for them.
     """
 
     def __init__(self, width: int, names: list[str]) -> None:
@@ -72,7 +74,7 @@ class FeatureEmbedding(nn.Module):
             self.duration = nn.Embedding(STEPS, width)
 
     def tables(self) -> tuple[nn.Embedding, ...]:
-        """In the features' order."""
+        """Return the tables in the features' order."""
         places = self.step, self.next_pitch, self.distance, self.last_pitch, self.last_duration
         if not self.plans:
             return *places, *[self.style] * 3
@@ -80,11 +82,10 @@ class FeatureEmbedding(nn.Module):
         return *places, *[self.style] * 4, *plan, self.offset, self.left, self.again, self.duration
 
     def forward(self, features: Tensor) -> Tensor:
-        """All tables but the style's as one, of which a bag of rows is taken; the style's may be
-        wrapped by PEFT.
+        """Embed features, shape (batch, time, features), to (batch, time, width).
 
-        Args:
-            features: (batch, time, features), of which a model without plans reads the first.
+        All tables but the style's are read as one, a bag of rows at a time; PEFT may wrap the
+        style's. A model without plans reads the first features only.
         """
         tables = self.tables()
         own = [k for k in range(len(tables)) if not PLACES <= k < PLACES + self.styles]

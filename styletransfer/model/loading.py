@@ -1,4 +1,4 @@
-"""Models by their folders: bases and the styles on them, read once and kept."""
+"""Load bases and the styles on them by their folders, once each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Base:
-    """A base model, its tokenizer of either kind, the hashes that adapters belong to, and whether
-    it has learnt from validation and test pieces, too."""
+    """A base model with its tokenizer, of either kind.
+
+    ``weights_hash`` and ``tokenizer_hash``: those that its adapters' cards name. ``all_pieces``:
+    whether it has learnt from validation and test pieces, too.
+    """
 
     model: Weights
     codec: AnyCodec
@@ -33,7 +36,7 @@ class Base:
 
 
 def load_model(folder: Path | None = None) -> Base:
-    """A base model from a folder or from the package."""
+    """Load a base model from a folder, or the one that comes with the package."""
     return _loaded(folder or shipped_model())
 
 
@@ -53,7 +56,7 @@ def _loaded(folder: Path) -> Base:
 
 
 def measured_model(folder: Path | None = None) -> Base:
-    """The same, to be measured on held-out pieces.
+    """Load a base model that is to be measured on held-out pieces.
 
     Raises:
         InputError: where it has learnt from them.
@@ -61,14 +64,14 @@ def measured_model(folder: Path | None = None) -> Base:
     base = load_model(folder)
     if base.all_pieces:
         raise InputError(
-            f"{folder or shipped_model()}: has learnt from validation and test pieces, and can't be measured on them; "
-            "for a model that can, set STYLETRANSFER_WEIGHTS=eval/measured."
+            f"{folder or shipped_model()}: has learnt from validation and test pieces, and can't be"
+            " measured on them; for a model that can, set STYLETRANSFER_WEIGHTS=eval/measured."
         )
     return base
 
 
 def melody_codec(folder: Path | None = None) -> Codec:
-    """The tokenizer of a base model that can follow a melody.
+    """Return the tokenizer of a base model that can follow a melody.
 
     Raises:
         InputError: where it can't.
@@ -76,7 +79,8 @@ def melody_codec(folder: Path | None = None) -> Codec:
     codec = load_model(folder).codec
     if not isinstance(codec, Codec):
         raise InputError(
-            f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only generate."
+            f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only"
+            " generate."
         )
     return codec
 
@@ -89,8 +93,16 @@ def voices_in(
     folder: Path | None,
     tune: str = "",
 ) -> list[Voice]:
-    """The predictions that make up a style or a blend, for the sampler; ``tune``: what the model is
-    told that the tune is.
+    """Return the predictions that make up a style or a blend, for the sampler.
+
+    Args:
+        style: a name or a blend.
+        feel, quarters_per_minute, tune: control tokens of the music.
+        strength: of the style, as in :class:`styletransfer.model.settings.SamplingConfig`.
+        folder: of the base; the shipped one where it is None.
+
+    Raises:
+        InputError: where the base doesn't know a style's composer.
     """
     from styletransfer.model.sampling import voices_of
 
@@ -113,8 +125,9 @@ def voices_in(
 
 
 def load_style(style: Style, folder: Path | None = None) -> Weights:
-    """A style's model: a base with its adapter. A shipped composer or era is known to another base
-    by its tag alone.
+    """Load a style's model: a base with the style's adapter.
+
+    With another base than their own, shipped composers and eras have their control token alone.
     """
     return _styled(style, folder or shipped_model())
 
@@ -131,5 +144,5 @@ def _styled(style: Style, folder: Path) -> Weights:
 
 
 def shipped_model() -> Path:
-    """The folder of the base that is used where no other is given."""
+    """Return the folder of the base that is used where no other is given."""
     return weights_folder() / "base"

@@ -1,4 +1,4 @@
-"""Settings of the sampler: apart from it, so that reading a command line needs no torch."""
+"""Hold the sampler's settings, apart from it so that reading a command line needs no torch."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from styletransfer.errors import InputError
 
 FREE_TEMPERATURE, FREE_TOP_P = 1.05, 0.99
-"""Of music without a tune: sharper, it falls into patterns (docs/decisions.md)."""
+"""For music without a tune: with sharper values it falls into patterns (docs/decisions.md)."""
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
     """How to decode.
 
-    ``candidates``: sequences in one batch, of which the best is taken. ``temperature`` (0 takes the
-    likeliest token) and ``top_p`` (nucleus sampling, Holtzman et al. 2020). ``strength``: 0 is the
-    base without a style, 1 the style, above it exaggerated: the difference of the two predictions,
-    multiplied (classifier-free guidance, Ho and Salimans 2022).
+    ``candidates``: sequences in one batch, of which the best is taken. ``temperature``: 0 takes the
+    likeliest token. ``top_p``: nucleus sampling (Holtzman et al. 2020). ``strength``: what the
+    difference of the style's prediction and the base's is multiplied by (classifier-free guidance,
+    Ho and Salimans 2022): 0 is the base without a style, 1 the style, more exaggerates it.
     """
 
     candidates: int = 8

@@ -1,7 +1,7 @@
-"""The base's weights as they ship, and the plain modules that hold them for decoding.
+"""Load the base's weights as they ship into plain modules, for decoding.
 
-Decoding reads nothing of a model but its matrices, so that it needs no ``transformers``, whose
-import takes seconds; training, likelihoods and PEFT take
+Decoding reads a model's matrices and nothing else, so that it does without ``transformers``, whose
+import takes seconds. Training, likelihoods and PEFT use
 :class:`styletransfer.model.base.MelodyLlama`, whose parameters have the same names.
 """
 
@@ -24,11 +24,11 @@ from styletransfer.model.features import FeatureEmbedding
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes: ``width`` of the residual stream, ``layers``, attention ``heads``, ``hidden`` width of
-    SwiGLU, ``context``.
+    """The sizes of a model.
 
-    ``groups``: heads of keys and values, each shared by as many heads of queries (0: every head has
-    its own).
+    ``width``: of the residual stream. ``layers``, and attention ``heads`` in each. ``hidden``: the
+    width inside SwiGLU. ``context``: in tokens. ``groups``: heads of keys and values, each shared
+    by equally many heads of queries (0: every head has its own).
     """
 
     width: int = 256
@@ -73,8 +73,9 @@ class Layer(nn.Module):
 
 
 class Weights(nn.Module):
-    """The parameters of a base model, in float32 on the CPU; ``names`` are the vocabulary's in the
-    order of their ids.
+    """The parameters of a base model, in float32 on the CPU.
+
+    ``names``: the vocabulary's tokens in the order of their ids.
     """
 
     def __init__(self, sizes: ModelConfig, names: list[str]) -> None:
@@ -92,14 +93,16 @@ class Weights(nn.Module):
         self.tie_weights()
 
     def tie_weights(self) -> None:
-        """The head is the embedding's table."""
+        """Make the embedding's table the head."""
         table = self.model["embed_tokens"]
         assert isinstance(table, nn.Embedding)
         self.lm_head.weight = table.weight
 
     def embed(self, ids: Tensor, features: Tensor) -> Tensor:
-        """(batch, time, width) of tokens (batch, time) and their features
-        (:func:`.features.followed`).
+        """Embed tokens, shape (batch, time), and their features (:func:`.features.followed`).
+
+        Returns:
+            Shape (batch, time, width).
         """
         embedded: Tensor = self.model["embed_tokens"](ids) + self.features(features)
         return embedded
@@ -110,11 +113,13 @@ def _matrix(inputs: int, outputs: int) -> nn.Linear:
 
 
 def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]:
-    """The weights of a folder that :func:`styletransfer.model.base.save_package` wrote, its
-    vocabulary and its manifest.
+    """Load a folder that :func:`styletransfer.model.base.save_package` wrote.
+
+    Returns:
+        The weights, the vocabulary and the manifest.
 
     Raises:
-        InputError: where the folder is none, or a file of it doesn't match its checksum.
+        InputError: where it is no such folder, or a file in it doesn't match its checksum.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
@@ -124,8 +129,10 @@ def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
             raise InputError(
-                f"{folder / name}: damaged, its checksum is not the manifest's; install the package again"
+                f"{folder / name}: damaged, its checksum is not the manifest's; install the package"
+                " again"
             )
+
     vocabulary: dict[str, int] = json.loads(contents["vocabulary.json"])
     model = Weights(
         ModelConfig(**manifest["model"]), sorted(vocabulary, key=lambda name: vocabulary[name])
@@ -137,14 +144,13 @@ def load_weights(folder: Path) -> tuple[Weights, dict[str, int], dict[str, Any]]
     found = model.load_state_dict(state, strict=False)
     if found.unexpected_keys or set(found.missing_keys) - {"lm_head.weight"}:
         raise InputError(
-            f"{folder}: its weights are not those of this version's model; train or install it again"
+            f"{folder}: its weights are not those of this version's model; train or install it"
+            " again"
         )
     model.train(False)
     return model, vocabulary, manifest
 
 
 def weights_hash(manifest: Mapping[str, Any]) -> str:
-    """What an adapter's card remembers of the base it belongs to: 16 hex digits of its files'
-    checksums.
-    """
+    """Return 16 hex digits of a base's checksums, by which adapters name their base."""
     return hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()[:16]
