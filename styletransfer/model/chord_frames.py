@@ -1,8 +1,8 @@
-"""A melody in frames of a beat, as the harmoniser reads it, and chords in the same frames.
+"""Cut a melody and its chords into frames of a beat, as the harmoniser reads them.
 
-A frame is a quarter long, a dotted quarter in 6/8 and the like, an eighth in 3/8, and lies within
-one bar: the last one of a bar is shorter where need be. All of it is numpy; pitch classes are
-absolute here, the network's batches count them from the tonic.
+A frame is a quarter long, in 6/8 and the like a dotted quarter, in 3/8 an eighth. It lies within
+one bar: the last frame of a bar may be shorter. Pitch classes are absolute here; the network's
+batches count them from the tonic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from styletransfer.music.qualities import NONE
 from styletransfer.tokens.controls import METRES
 
 PLACES = 13
-"""Places in a bar that are told apart, in frames; the last stands for all beyond."""
+"""How many places in a bar are distinguished, in frames; the last stands for all beyond it."""
 REST = 12
 """The tone of a frame in which the melody rests."""
 FAR = 16.0
@@ -31,13 +31,14 @@ NO_ROOT, NO_QUALITY, NO_BASS = 12, 9, 12
 
 @dataclass(frozen=True)
 class Frames:
-    """A melody in frames; every array is (frames,) but ``numbers`` and ``sound``.
+    """A melody in frames; arrays have shape (frames,) where nothing else is stated.
 
-    ``start`` and ``length`` in quarters, ``bar`` the row of the bars, ``place`` frames from the
-    bar's start, ``metre`` an index into ``METRES``, ``strength`` 3 on the bar line, 2 in its
-    middle, else 1; ``tone`` the pitch class that sounds as the frame begins, or else begins in it,
-    :data:`REST` for none; ``sound`` (frames, 2, 12) how much of each half of the frame each pitch
-    class sounds; ``numbers`` (frames, NUMBERS) what else there is to tell.
+    ``start`` and ``length``: in quarters. ``bar``: the row of the bar table. ``place``: frames from
+    the bar's start. ``metre``: an index into ``METRES``. ``strength``: 3 on the bar line, 2 in the
+    middle of the bar, else 1. ``tone``: the pitch class that sounds as the frame begins, or else
+    begins in it; :data:`REST` for none. ``sound``, shape (frames, 2, 12): for how much of each half
+    of the frame each pitch class sounds. ``numbers``, shape (frames, NUMBERS): all else that the
+    network reads.
     """
 
     start: NDArray[np.float64]
@@ -55,18 +56,22 @@ class Frames:
 
     @property
     def end(self) -> float:
-        """Quarters at which the last frame ends."""
+        """Where the last frame ends, in quarters."""
         return float(self.start[-1] + self.length[-1])
 
     def at(self, quarter: float) -> int:
-        """The frame in which a position lies; the nearest one outside."""
+        """Return the frame in which a position lies, or the nearest one."""
         index = int(np.searchsorted(self.start, quarter + 1e-3, side="right")) - 1
         return min(max(index, 0), len(self) - 1)
 
 
 def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> Frames:
-    """The frames of a melody over some bars; onsets and durations in quarters, one note at a time
-    or several.
+    """Cut a melody into frames over some bars.
+
+    Args:
+        melody: onsets and durations in quarters; notes may sound together.
+        bars: from the first bar to the last.
+        quarters_per_minute: the tempo.
     """
     step = frame_lengths(bars)
     counts = np.maximum(np.ceil(bars["length"].astype(float) / step - 1e-3).astype(int), 1)
@@ -78,9 +83,8 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     metre = np.array([METRES.index(name if name in METRES else "other") for name in names])[bar]
     full = 4.0 * bars["numerator"].astype(float) / np.maximum(bars["denominator"], 1)
     full = np.where((full > 0) & (full < 64), full, bars["length"])
-    short = np.where(
-        np.arange(len(bars)) == 0, np.maximum(full - bars["length"], 0.0), 0.0
-    )  # a pick-up
+    pickup = np.arange(len(bars)) == 0
+    short = np.where(pickup, np.maximum(full - bars["length"], 0.0), 0.0)
     place = place + np.round(short / step).astype(int)[bar]
     beats = np.round(bars["length"].astype(float) / step).astype(int)[bar]
     strength = np.where(place == 0, 3, np.where((beats % 2 == 0) & (place * 2 == beats), 2, 1))
@@ -90,7 +94,7 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     end = onset + melody["duration"]
     first = np.clip(np.searchsorted(start, onset + 1e-3, side="right") - 1, 0, None)
     last = np.clip(np.searchsorted(start, end - 1e-3, side="left"), first + 1, count)
-    note = np.repeat(np.arange(len(melody)), last - first)  # each with all frames that it sounds in
+    note = np.repeat(np.arange(len(melody)), last - first)  # once for each frame it sounds in
     frame = (
         first[note]
         + np.arange(len(note))
@@ -109,7 +113,7 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     begins = np.zeros((count, 2), np.float32)
     begins[first, (onset > start[first] + 0.05).astype(int)] = 1.0
 
-    # the tone of a frame: the highest of those that sound as it begins, or else what begins first
+    # The tone of a frame is the highest that sounds as it begins, or else the first to begin in it.
     there = onset[note] <= start[frame] + 0.05
     order = np.lexsort((np.where(there, -pitch[note], note), ~there, frame))
     heard, at = np.unique(frame[order], return_index=True)
@@ -120,6 +124,7 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     lasts[heard] = end[chosen] - onset[chosen]
     left[heard] = np.maximum(end[chosen] - start[heard], 0.0)
     since[heard] = np.maximum(start[heard] - onset[chosen], 0.0)
+
     following = np.searchsorted(onset, start + 1e-3, side="right")
     after = np.where(following < len(onset), np.append(onset, FAR + 1e6)[following] - start, FAR)
     onwards = np.append(melody["pitch"].astype(float), 0.0)[following]
@@ -127,6 +132,7 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     mean = float(melody["pitch"].mean()) if len(melody) else 0.0
     remains = np.clip((end.max() if len(end) else 0.0) - start, -1.0, FAR)
     bars_left, bars_gone = len(bars) - 1 - bar, bar
+
     numbers = np.stack(
         [
             begins[:, 0],
@@ -166,7 +172,7 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
 
 
 def frame_lengths(bars: BarTable) -> NDArray[np.float64]:
-    """Quarters of the frames of each bar, (bars,)."""
+    """Return the length of each bar's frames in quarters, shape (bars,)."""
     top, bottom = bars["numerator"].astype(int), bars["denominator"].astype(int)
     compound = (top % 3 == 0) & (top > 3)
     fine = np.where(compound, 6.0 * 2 / np.maximum(bottom, 8), 0.5)
@@ -174,9 +180,11 @@ def frame_lengths(bars: BarTable) -> NDArray[np.float64]:
 
 
 def chord_frames(table: ChordTable, frames: Frames) -> NDArray[np.int64]:
-    """The chord of each frame, (frames, 3): root, quality, bass; the one that sounds longest in it.
+    """Find the chord that sounds longest in each frame.
 
-    Where there is none, :data:`NO_ROOT`, :data:`NO_QUALITY`, :data:`NO_BASS`.
+    Returns:
+        Root, quality and bass, shape (frames, 3); without a chord :data:`NO_ROOT`,
+        :data:`NO_QUALITY`, :data:`NO_BASS`.
     """
     result = np.tile([NO_ROOT, NO_QUALITY, NO_BASS], (len(frames), 1)).astype(np.int64)
     most = np.full(len(frames), 1e-3)
@@ -198,15 +206,16 @@ def chord_frames(table: ChordTable, frames: Frames) -> NDArray[np.int64]:
 
 
 def changes_of(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a chord begins in a frame, (frames,), given (frames, 3)."""
+    """Mark the frames in which a chord begins, shape (frames,), given chords (frames, 3)."""
     result = np.ones(len(chords), bool)
     result[1:] = (chords[1:] != chords[:-1]).any(axis=1)
     return result
 
 
 def chord_table(chords: NDArray[np.int64], frames: Frames) -> ChordTable:
-    """The spans of equal chords, as a table from the first frame to the last; the inverse of
-    :func:`chord_frames`.
+    """Join frames of equal chords to a table from the first frame to the last.
+
+    This is the inverse of :func:`chord_frames`.
     """
     begin = np.flatnonzero(changes_of(chords))
     table = np.zeros(len(begin), CHORD_DTYPE)

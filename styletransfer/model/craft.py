@@ -1,9 +1,10 @@
-"""Rules of craft by which proposed chords are ranked: what a teacher of harmony would strike out.
+"""Rank proposed chords by rules of craft: what a teacher of harmony would strike out.
 
-Chords are (frames, 3): root, quality, bass, counted from the tonic
-(:mod:`styletransfer.model.chord_frames`). Each rule gives a share from 0 (kept) to 1; :data:`RULES`
-says what it costs, in nats a frame beside a spread of about .05 between samples of one tune. The
-prices are set by ear, on the example tunes, `eval/melodies` and songs of the validation split.
+Chords have shape (frames, 3): root, quality, bass, counted from the tonic
+(:mod:`styletransfer.model.chord_frames`). Each rule gives a share from 0 (kept) to 1;
+:data:`RULES` states what it costs, in nats per frame, compared with a spread of about 0.05 between
+samples of one tune. The costs were set by ear, on the example tunes, `eval/melodies` and songs of
+the validation split.
 """
 
 from __future__ import annotations
@@ -26,22 +27,21 @@ RULES = {
 }
 """What each rule costs where it is broken throughout."""
 FITS = 0.4
-"""Of the tune, the share that must be of a chord that holds for :data:`LONG` beats or more within a
-bar.
-"""
+"""The share of the tune that must belong to a chord held for :data:`LONG` beats within a bar."""
 LONG = 2
 STRONG = 1.0
-"""Quarters from which a note that begins on a beat counts as strong."""
+"""Quarters that a note on a beat must last to count as strong."""
 SOME = 10
-"""Of a tune's notes, one in so many may ask for an accidental before the share of those that are
-denied counts in full.
+"""One in so many notes of a tune must ask for an accidental before their share counts in full.
+
+It is the share of those whose accidental the chord denies.
 """
 STEP = 2
 """Semitones by which a foreign note may be left."""
 EARLY = 0.75
-"""Beats of foreign tones under which the last tonic may not have come yet."""
+"""Beats of foreign tones over which the final tonic counts as too early."""
 STILL = 2
-"""Bars on one root that are no standstill."""
+"""Bars on one root that aren't yet a standstill."""
 
 MAJOR, MINOR, DIMINISHED, DOMINANT_SEVENTH = (
     QUALITIES.index(name) for name in ("major", "minor", "diminished", "dominant-seventh")
@@ -52,15 +52,19 @@ HALF_DIMINISHED, FULL_DIMINISHED = (
 )
 
 TONES = np.zeros((len(QUALITIES) + 1, 12), bool)
-"""[quality, semitones above the root]; the last row, of no chord, has every tone."""
+"""Which tones belong to a chord, by quality and semitones above the root.
+
+The last row is that of no chord, and has every tone.
+"""
 for _quality, _steps in enumerate(INTERVALS):
     TONES[_quality, list(_steps)] = True
 TONES[-1] = True
 
 
 def tones_at(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The pitch classes of each chord, counted from the tonic, (n, 12); all where there is no
-    chord.
+    """Return each chord's pitch classes, counted from the tonic, shape (chords, 12).
+
+    Where there is no chord, all of them.
     """
     root = np.where(chords[:, 0] < NO_ROOT, chords[:, 0], 0)
     tones: NDArray[np.bool_] = TONES[
@@ -70,8 +74,9 @@ def tones_at(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
-    """The frame from which the last note can lie on the tonic: its own or the next beat's; None
-    where it can't.
+    """Find the frame from which the last note can stand on the tonic, None where it can't.
+
+    It is the note's own frame or the next.
     """
     last = notes[notes["onset"] >= notes["onset"].max() - 1e-6]
     if int(last["pitch"].max()) % 12 not in key.triad:
@@ -81,8 +86,11 @@ def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
 
 
 def opening_chords(frames: Frames, key: Key) -> NDArray[np.bool_] | None:
-    """Which chords may come first, (12 x qualities,): tonic and dominant, of those that have
-    :data:`FITS` of the tune's first full bar; None where none has."""
+    """Mark the chords that may come first, shape (12 x qualities,).
+
+    They are the tonic and the dominant, if :data:`FITS` of the tune's first full bar belongs to
+    them; None where neither fits.
+    """
     rows = np.flatnonzero((frames.strength == 3) & (frames.tone < 12))
     if not len(rows):
         return None
@@ -99,14 +107,14 @@ def opening_chords(frames: Frames, key: Key) -> NDArray[np.bool_] | None:
 
 
 def penalties(chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key) -> float:
-    """What the rules take off a proposal, nats a frame."""
+    """Add up what the rules take off a proposal, in nats per frame."""
     return sum(RULES[name] * value for name, value in broken(chords, notes, frames, key).items())
 
 
 def broken(
     chords: NDArray[np.int64], notes: NoteTable, frames: Frames, key: Key
 ) -> dict[str, float]:
-    """How far each rule is broken, from 0 to 1."""
+    """Measure how far each rule is broken, from 0 to 1."""
     tones = tones_at(chords)
     foreign, accidental = _notes(tones, _conflicts(chords, key), notes, frames, key)
     last = settles(notes, frames, key)
@@ -120,9 +128,13 @@ def broken(
 
 
 def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> float:
-    """0 for a dominant in root position before the last tonic, .2 for a diminished chord on the
-    leading tone, 1 for neither; half at least where the tonic comes before the tune does, under a
-    tone that isn't its own."""
+    """Judge what precedes the last tonic.
+
+    Returns:
+        0 for a dominant in root position, 0.2 for a diminished chord on the leading tone, 1 for
+        neither, and more than 0 for inversions and weaker chords; at least a half where the tonic
+        comes earlier than in the tune, under a tone that isn't its own.
+    """
     if chords[-1, 0] != 0:
         return 1.0
     other = np.flatnonzero(chords[:, 0] != 0)
@@ -138,17 +150,18 @@ def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> 
     if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
         return max(0.2 if bass in (11, 2) else 0.5, least)
     if key.mode == "minor" and root == 10 and quality == MAJOR:
-        return max(
-            0.4, least
-        )  # of the modes; a dominant with a natural seventh would deny the tune's own
+        # The subtonic is the modes' dominant; a leading tone would deny the tune's natural seventh.
+        return max(0.4, least)
     return 0.7 if root in (5, 2) else 1.0
 
 
 def _contradiction(
     tones: NDArray[np.bool_], chords: NDArray[np.int64], frames: Frames, key: Key
 ) -> float:
-    """The share of beats in stretches, each of one chord in one bar and of two beats at least, that
-    have too little of their tune."""
+    """Return the share of beats whose chord has too little of the tune.
+
+    Stretches of one chord in one bar are judged whole, if they last for two beats at least.
+    """
     sound = np.roll(frames.sound.mean(1), -key.tonic, axis=1)
     inside, every = (sound * tones).sum(1), sound.sum(1)
     edges = np.flatnonzero(changes_of(chords) | (np.diff(frames.bar, prepend=-1) != 0))
@@ -164,8 +177,11 @@ def _notes(
     frames: Frames,
     key: Key,
 ) -> tuple[float, float]:
-    """The shares of strong notes that are foreign and left by a leap, and of accidentals that the
-    chord denies, be they the tune's against the chord's scale or the chord's against the tune's."""
+    """Return the share of foreign strong notes, and the share of denied accidentals.
+
+    A foreign note counts if it is left by a leap. An accidental is denied where the tune's is
+    against the chord's scale, or the chord's against the tune's.
+    """
     onset, end = notes["onset"].astype(float), notes["onset"].astype(float) + notes["duration"]
     pitch = notes["pitch"].astype(int)
     at = np.array([frames.at(value) for value in onset.tolist()])
@@ -178,17 +194,20 @@ def _notes(
     strong = on_beat & (notes["duration"] >= STRONG - 1e-3)
     foreign = strong & ~member & ~by_step
     home = np.isin(pitch % 12, key.scale)
-    told = ~home & (notes["duration"] >= 0.45)
+    accidental = ~home & (notes["duration"] >= 0.45)
     near = tones[at, (tone + 1) % 12] | tones[at, (tone - 1) % 12]
-    denied = told & ~member & near
+    denied = accidental & ~member & near
     against = conflicts[at, tone] & ~member & (notes["duration"] >= 0.45)
-    share = (denied | against).sum() / max(told.sum(), len(notes) / SOME, 1)
+    share = (denied | against).sum() / max(accidental.sum(), len(notes) / SOME, 1)
     return float(foreign.sum() / max(strong.sum(), 1)), float(min(share, 1.0))
 
 
 def _conflicts(chords: NDArray[np.int64], key: Key) -> NDArray[np.bool_]:
-    """The scale's tones that each chord alters, (frames, 12): raised by its major third, augmented
-    fifth or diminished root, lowered by its minor third or seventh."""
+    """Mark the tones of the scale that each chord alters, shape (frames, 12).
+
+    They are raised by its major third, augmented fifth or diminished root, or lowered by its minor
+    third or seventh.
+    """
     result = np.zeros((len(chords), 12), bool)
     home = {(pitch_class - key.tonic) % 12 for pitch_class in key.scale}
     for root, quality in {(int(one), int(two)) for one, two in chords[:, :2] if one < NO_ROOT}:
@@ -207,7 +226,7 @@ def _conflicts(chords: NDArray[np.int64], key: Key) -> NDArray[np.bool_]:
 
 
 def _standstill(chords: NDArray[np.int64], frames: Frames) -> float:
-    """The share of bars that begin on a root which has stood for :data:`STILL` bars already."""
+    """Return the share of bars beyond the first :data:`STILL` bars on one root."""
     begin = np.flatnonzero(np.append(True, chords[1:, 0] != chords[:-1, 0]))
     last = np.append(begin[1:], len(chords)) - 1
     bars = frames.bar[last] - frames.bar[begin] + 1

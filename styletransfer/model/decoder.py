@@ -1,11 +1,11 @@
-"""A fast decode loop for Llama-class models: weights fused once, a static key-value cache, as many
-tokens a step as are known.
+"""Decode Llama-class models fast, with fused weights and a static key-value cache.
 
-It computes what ``transformers``' Llama computes (tested, token by token), without the cost of its
-modules at every step: with a model this small, that is most of the time. Sequences have lengths of
-their own, and a step takes what each has to append, so that tokens that follow without a choice
-cost no step. Several models of the same sizes (the base, and the base with an adapter) go step by
-step together: their weights are stacked, and each reads its own rows of the batch.
+The decoder computes what ``transformers``' Llama computes (tested token by token), without the cost
+of its modules at every step, which is most of the time with a model this small. Each sequence has
+its own length, and a step appends to each as many tokens as are known, so that tokens that follow
+without a choice cost no step. Several models of the same sizes (the base, and the base with an
+adapter) take their steps together: their weights are stacked, and each reads its own rows of the
+batch.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from styletransfer.model.weights import Weights
 from styletransfer.tokens.follower import Follower
 
 THETA = 10_000.0
-"""The base of the rotary positions' frequencies: a Llama's usual one."""
+"""The base of the rotary positions' frequencies, as is usual for a Llama."""
 
 
 class Decoder:
-    """A batch of sequences that grow together: ``rows`` under each of the models, those of the
-    first model first.
+    """A batch of sequences that grow together.
 
-    The norms' scales are multiplied into the matrices after them; queries and keys have the two
-    halves of a head side by side, as complex numbers that a rotary position turns.
+    There are ``rows`` sequences under each of the models, those of the first model first. The
+    norms' scales are multiplied into the matrices after them; queries and keys have the two halves
+    of a head side by side, as complex numbers that a rotary position turns.
     """
 
     def __init__(self, models: Sequence[Weights], rows: int) -> None:
@@ -56,8 +56,9 @@ class Decoder:
         def stacked(
             parts: Sequence[str], norm: str | None = None, order: Sequence[Tensor] = ()
         ) -> Tensor:
-            """(models, in, out) of weights that share their input, side by side; ``order``: of the
-            rows of the first.
+            """Put weights that share their input side by side, shape (models, in, out).
+
+            ``norm``: the scale to multiply in. ``order``: of the rows of the first weights.
             """
             found = []
             for model in models:
@@ -84,14 +85,16 @@ class Decoder:
             for at in (f"model.layers.{k}" for k in range(sizes.layers))
         ]
         self.head = stacked(["lm_head.weight"], "model.norm.weight")
-        # one table of all whose rows make up an embedding: by model, of the ids, then of each
-        # feature
+
+        # One table of all rows that make up an embedding: model by model, of the ids, then of each
+        # feature.
         tables = [
             [model.lm_head.weight, *(one.weight for one in model.features.tables())]
             for model in models
         ]
         self.table = torch.cat([table for one in tables for table in one])
         self.offsets: list[int] = np.cumsum([0, *map(len, tables[0])]).tolist()
+
         angles = torch.arange(sizes.context, device=self.device)[:, None] / THETA ** (
             torch.arange(half, device=self.device) / half
         )
@@ -107,14 +110,17 @@ class Decoder:
 
     @property
     def length(self) -> int:
-        """Tokens of the longest sequence."""
+        """The number of tokens in the longest sequence."""
         return max(self.lengths)
 
     def start(self, sequences: Sequence[Sequence[int]]) -> Tensor:
-        """Read whole sequences, and forget what was before; returns (batch, vocabulary) logits
-        after the last token of each.
+        """Read whole sequences, and forget what was there before.
 
-        Under each model there are as many tokens.
+        Args:
+            sequences: of the batch; all models have equally many tokens.
+
+        Returns:
+            Logits after the last token of each sequence, shape (batch, vocabulary).
         """
         self.lengths = [0] * self.batch
         lists = self.models[0].features.lists
@@ -123,12 +129,18 @@ class Decoder:
         return self._logits(self._forward(sequences).flatten(0, 1)[ends])
 
     def step(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """Append to every sequence the tokens that it gets, under each model as many; returns
-        (tokens, vocabulary) logits after each of them, sequence by sequence."""
+        """Append tokens to every sequence.
+
+        Args:
+            tokens: of each sequence of the batch; all models have equally many.
+
+        Returns:
+            Logits after each token, sequence by sequence, shape (tokens, vocabulary).
+        """
         return self._logits(self._forward(tokens))
 
     def _forward(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """(models, tokens of each, width), after the last layer."""
+        """Return what comes out of the last layer, shape (models, tokens of each, width)."""
         before, counts = self.lengths, [len(ids) for ids in tokens]
         self.lengths = [had + count for had, count in zip(before, counts, strict=True)]
         places = [(r, k) for r in range(self.batch) for k in range(before[r], self.lengths[r])]
@@ -154,7 +166,7 @@ class Decoder:
         return x
 
     def _entries(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """(tokens, tables) rows of the joined tables that make up each token's embedding."""
+        """Look up the rows that make up each token's embedding, shape (tokens, tables)."""
         rows, of_model = [], self.batch // len(self.models)
         for r, (ids, follower) in enumerate(zip(tokens, self.followers, strict=True)):
             first = r // of_model * self.offsets[-1]
@@ -173,14 +185,16 @@ class Decoder:
 
 
 class _Attention:
-    """What the new tokens of a batch see: of sequences that get one, all together; of one that gets
-    several, each alone, under all models at once.
+    """What the new tokens of a batch attend to.
+
+    Sequences that get one token are computed all together, a sequence that gets several alone,
+    under all models at once.
 
     Args:
         before: lengths of the sequences, those under the first model first.
-        counts: their new tokens.
+        counts: how many tokens each gets.
         rows: sequences under each model.
-        columns: (context,) 0, 1, 2 …
+        columns: 0, 1, 2 …, shape (context,).
         dtype: of keys and values.
     """
 
@@ -209,8 +223,14 @@ class _Attention:
                 self.several.append((r, at[:, None] + columns[:count], before[r] + count, bias))
 
     def __call__(self, query: Tensor, past: Tensor) -> Tensor:
-        """(tokens, heads, head width) of queries alike and keys and values, (2, batch, heads,
-        context, head width).
+        """Attend.
+
+        Args:
+            query: shape (tokens, heads, head width).
+            past: keys and values, shape (2, batch, heads, context, head width).
+
+        Returns:
+            Shape (tokens, heads, head width).
         """
         found = query if self.all_single else torch.empty_like(query)
         if self.single:
@@ -238,10 +258,13 @@ class _Attention:
 
 
 def halves_pay(device: torch.device) -> bool:
-    """Whether keys and values are kept in bfloat16: where an Intel CPU multiplies it, as reading
-    them is what most of a step waits for with many candidates. AMD's CPUs have the instructions,
-    too, but attention is slower with them (docs/lab-log.md). It isn't tried out, as a busy machine
-    would decide otherwise, and make other bytes."""
+    """Decide whether keys and values are kept in bfloat16.
+
+    They are where an Intel CPU multiplies bfloat16, as with many candidates most of a step waits
+    for reading them. AMD's CPUs have the instructions, too, but attention is slower with them
+    (docs/lab-log.md). The speed isn't measured here: a busy machine would decide otherwise, and
+    make other bytes.
+    """
     return (
         device.type == "cpu"
         and torch.cpu._is_avx512_bf16_supported()
@@ -251,18 +274,19 @@ def halves_pay(device: torch.device) -> bool:
 
 @cache
 def _maker() -> str:
-    """Who made the CPU, as it says itself; "" where that isn't known."""
+    """Return the CPU's vendor as it states it, "" where that is unknown."""
     with suppress(OSError):
-        found = re.search(
-            r"vendor_id\s*:\s*(\w+)",
-            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"),
-        )
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"vendor_id\s*:\s*(\w+)", text)
         return found[1] if found else ""
     return "GenuineIntel" if "GenuineIntel" in platform.processor() else ""
 
 
 def _norm(x: Tensor) -> Tensor:
-    """The direction of each vector: an RMSNorm without the root of the width, which is in the
-    matrices, and without its epsilon, a millionth of what it is added to."""
+    """Return the direction of each vector.
+
+    That is an RMSNorm without the root of the width, which is in the matrices, and without its
+    epsilon, a millionth of what it is added to.
+    """
     length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return x / length

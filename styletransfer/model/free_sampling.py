@@ -1,6 +1,4 @@
-"""Decoding with a plain MidiTok tokenizer: free composition, kept well-formed by MidiTok's graph of
-token types.
-"""
+"""Compose freely with a plain MidiTok tokenizer, kept well-formed by its graph of token types."""
 
 from __future__ import annotations
 
@@ -15,13 +13,15 @@ from styletransfer.model.sampling import Voice, draw, guide, heads_of
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 
-TOKENS_PER_SECOND = 100  # a sequence that has more without time moving on ends
+TOKENS_PER_SECOND = 100
+"""A sequence that has more tokens than this for the seconds asked for ends."""
 
 
 @dataclass
 class PlainCandidate:
-    """A finished sequence without its controls, and the mean log-probability of its tokens in nats,
-    under the style.
+    """A finished sequence without its controls.
+
+    ``style``: the mean log-probability of its tokens under the style, in nats.
     """
 
     ids: list[int]
@@ -45,8 +45,7 @@ def sample_plain(
 ) -> list[PlainCandidate]:
     """Decode ``config.candidates`` performances of at least so many seconds, in one batch.
 
-    Seeds, guidance and the window that slides are as in
-    :func:`styletransfer.model.sampling.sample`.
+    Seeds, guidance and the sliding window are as in :func:`styletransfer.model.sampling.sample`.
     """
     controls = voices[0].controls
     opening = codec.opening(controls.feel, controls.quarters_per_minute)
@@ -59,6 +58,7 @@ def sample_plain(
     recent = (context - len(heads[0]) - len(opening)) // 2
     most = int(seconds * TOKENS_PER_SECOND)
     decoder = Decoder([voice.model for voice in voices], len(rows))
+
     with torch.inference_mode():
         logits = decoder.start([[*head, *row.ids] for head in heads for row in rows])
         while True:

@@ -1,21 +1,20 @@
-"""A network that reads a whole melody in both directions and tells which chords may go with it,
-frame after frame.
+"""A network that reads a whole melody in both directions and predicts chords, frame by frame.
 
 The encoder is a bidirectional GRU over frames of a beat (:mod:`styletransfer.model.chord_frames`);
-the decoder a GRU that knows the chords so far and says at each frame whether another begins, which
-(root and quality) and over which bass. All pitch classes are counted from the tonic. Beside the
-state, each of the 12 roots is judged by one small network that sees the melody from that root, so
-that what was learnt about a dominant holds for every chord's own dominant.
+the decoder is a GRU that is given the chords so far and predicts at each frame whether another
+chord begins, which (root and quality) and over which bass. All pitch classes are counted from the
+tonic. In addition, one small network judges each of the 12 roots by the melody as seen from that
+root, so that what was learnt about a dominant holds for every chord's own dominant.
 
-Chords of some frames may be shown to the encoder beforehand (:class:`Hints`): a chord that a user
-has fixed, or the last one.
+Chords of some frames may be shown to the encoder beforehand (:attr:`MelodyBatch.hints`): a chord
+that a user has fixed, or the last one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +35,19 @@ START = 13
 """The root and the bass before the first frame; the quality is :data:`START_QUALITY`."""
 START_QUALITY = 10
 HIDDEN = 13
-"""The root and the bass of a frame that isn't shown; the quality is :data:`HIDDEN_QUALITY`."""
+"""The root and the bass of a hidden frame; the quality is :data:`HIDDEN_QUALITY`."""
 HIDDEN_QUALITY = 10
 NO_CHORD = 12 * len(QUALITIES)
-"""The class of a frame without a chord; of others it is root x 9 + quality."""
+"""The class of a frame without a chord; the class of a chord is root x 9 + quality."""
 CHORDS = NO_CHORD + 1
 SINCE = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
-"""Frames since a chord began, as upper bounds of classes."""
+"""Upper bounds of the classes of frames since a chord began."""
 RATES = (0.6, 0.9, 1.2, 1.6, 2.2, 3.2)
-"""Chords a bar, as upper bounds of classes; class 0 says that they aren't told."""
+"""Upper bounds of the classes of chords per bar; class 0 stands for an unknown rate."""
 WINDOWS = ((0, 1), (1, 2), (2, 4), (-1, 0))
-"""Frames, from the present one, over which a root is judged, beside the first half of the present
-one.
+"""Spans of frames, counted from the present one, over which a root is judged.
+
+The first half of the present frame is judged, too.
 """
 HEARD = 12 * (len(WINDOWS) + 1)
 GENRES = ("song", "hymn", "keyboard")
@@ -55,11 +55,11 @@ GENRES = ("song", "hymn", "keyboard")
 
 @dataclass(frozen=True)
 class HarmoniserConfig:
-    """Sizes: ``encoder`` units of each direction, its ``layers``, ``decoder`` units, ``fit`` units
-    that judge a root.
+    """The sizes of a harmoniser.
 
-    ``composers``, ``eras`` and ``genres`` are the names that have an embedding; all others are
-    unknown.
+    ``composers``, ``eras`` and ``genres``: the names that have an embedding; all others are
+    unknown. ``encoder``: its units in each direction, in ``layers``. ``decoder``: its units.
+    ``fit``: units that judge a root. ``style``: the width of the embeddings of styles.
     """
 
     composers: tuple[str, ...]
@@ -73,19 +73,20 @@ class HarmoniserConfig:
     dropout: float = 0.2
 
     def style_ids(self, composer: str, era: str, genre: str) -> list[int]:
-        """Indices of the three embeddings, 0 for unknown."""
+        """Return the indices of the three embeddings, 0 for unknown names."""
         names = ((composer, self.composers), (era, self.eras), (genre, self.genres))
         return [known.index(name) + 1 if name in known else 0 for name, known in names]
 
 
 @dataclass
 class MelodyBatch:
-    """Melodies, pitch classes counted from the tonic: what the encoder reads.
+    """Melodies as the encoder reads them, pitch classes counted from the tonic.
 
-    ``sound`` (batch, time, 2, 12), ``numbers`` (batch, time, NUMBERS) floats; ``tone``, ``place``,
-    ``metre`` (batch, time); ``style`` (batch, 3) composer, era, genre; ``mode`` (batch,) 0 major, 1
-    minor; ``sung`` (batch,) whether the tune is a part of its own; ``rate`` (batch,) chords a bar;
-    ``hints`` (batch, time, 3) root, quality, bass.
+    ``sound``: floats, shape (batch, time, 2, 12). ``numbers``: floats, (batch, time, NUMBERS).
+    ``tone``, ``place`` and ``metre``: (batch, time). ``style``: composer, era, genre, (batch, 3).
+    ``mode``: 0 major, 1 minor, (batch,). ``sung``: whether the tune is a part of its own, (batch,).
+    ``rate``: the class of chords per bar, (batch,). ``hints``: root, quality, bass, (batch, time,
+    3).
     """
 
     sound: Tensor
@@ -102,8 +103,11 @@ class MelodyBatch:
 
 @dataclass
 class Encoded:
-    """What the decoder needs of melodies: ``states`` (batch, time, 2 x encoder), ``sound`` over the
-    windows (batch, time, 60) and the ``style`` (batch, style)."""
+    """Melodies as the decoder reads them.
+
+    ``states``: shape (batch, time, 2 x encoder). ``windows``: the sound over :data:`WINDOWS`,
+    (batch, time, HEARD). ``style``: (batch, style).
+    """
 
     states: Tensor
     windows: Tensor
@@ -112,18 +116,16 @@ class Encoded:
 
 @dataclass
 class History:
-    """The chords before each frame: ``root``, ``quality``, ``bass`` and class ``since`` when, each
-    of one shape.
-    """
+    """The chord before each frame; ``since``: the class of its age. All have one shape."""
 
     root: Tensor
     quality: Tensor
     bass: Tensor
-    since: Tensor = field()
+    since: Tensor
 
 
 class Harmoniser(nn.Module):
-    """The network; see the module."""
+    """The network; see the module's docstring."""
 
     def __init__(self, config: HarmoniserConfig) -> None:
         super().__init__()
@@ -175,9 +177,6 @@ class Harmoniser(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.3)
 
-    # --- the melody
-    # -----------------------------------------------------------------------------------------------------
-
     def encode(self, melody: MelodyBatch) -> Encoded:
         """Read melodies in both directions."""
         ids = [*melody.style.unbind(1), melody.mode, melody.sung, melody.rate]
@@ -187,44 +186,46 @@ class Harmoniser(nn.Module):
         hints = [self.hint_root(melody.hints[..., 0]), self.hint_quality(melody.hints[..., 1])]
         hints.append(self.hint_bass(melody.hints[..., 2]))
         time = melody.tone.shape[1]
-        told = [self.tone(melody.tone), self.place(melody.place), self.metre(melody.metre), *hints]
-        x = torch.cat(
-            [melody.sound.flatten(2), melody.numbers, *told, style[:, None].expand(-1, time, -1)],
-            -1,
-        )
+        places = [self.tone(melody.tone), self.place(melody.place), self.metre(melody.metre)]
+        every = style[:, None].expand(-1, time, -1)
+        x = torch.cat([melody.sound.flatten(2), melody.numbers, *places, *hints, every], -1)
         states = self.encoder(x)[0]
         return Encoded(self.drop(states), windows_of(melody.sound), style)
 
-    # --- the chords
-    # -----------------------------------------------------------------------------------------------------
-
     def history(self, encoded: Encoded, before: History) -> Tensor:
-        """What the decoder reads at each frame beside the encoder's states, (batch, time, ...)."""
+        """Embed what precedes each frame, shape (batch, time, features).
+
+        The decoder reads it together with the encoder's states.
+        """
         root = before.root.clamp(max=NO_ROOT)
         heard = rolled(encoded.windows, root) * (root < NO_ROOT)[..., None]
-        told = [
+        chord = [
             self.chord_root(before.root),
             self.chord_quality(before.quality),
             self.chord_bass(before.bass),
         ]
         style = encoded.style[:, None].expand(*before.root.shape, -1)
-        return torch.cat([*told, self.since(before.since), heard, style], -1)
+        return torch.cat([*chord, self.since(before.since), heard, style], -1)
 
     def decode(self, encoded: Encoded, before: History) -> Tensor:
-        """The decoder's states, (batch, time, decoder), where all chords are known."""
+        """Return the decoder's states where all chords are known, (batch, time, decoder)."""
         states: Tensor = self.decoder(
             torch.cat([encoded.states, self.history(encoded, before)], -1)
         )[0]
         return states
 
     def change_logits(self, states: Tensor) -> Tensor:
-        """The log odds that another chord begins, (...)."""
+        """Return the log odds that another chord begins, shape (...)."""
         logits: Tensor = self.change(self.drop(states))[..., 0]
         return logits
 
     def chord_logits(self, states: Tensor, windows: Tensor, before: History) -> Tensor:
-        """Scores of the chords to begin, (n, CHORDS), for states (n, decoder) and windows (n,
-        60).
+        """Score the chords that may begin, shape (frames, CHORDS).
+
+        Args:
+            states: shape (frames, decoder).
+            windows: shape (frames, HEARD).
+            before: the chords so far, shape (frames,).
         """
         states = self.drop(states)
         roots = torch.arange(12, device=states.device)
@@ -234,7 +235,7 @@ class Harmoniser(nn.Module):
         return self.chord_scores(states, melody, before)
 
     def chord_scores(self, states: Tensor, melody: Tensor, before: History) -> Tensor:
-        """The same from what the melody is to each root, (n, 12, fit)."""
+        """Score chords by the melody as seen from each root, shape (frames, 12, fit)."""
         roots = torch.arange(12, device=states.device)
         known = (before.root < NO_ROOT)[:, None]
         from_root = torch.where(known, (roots - before.root[:, None]) % 12, 12)
@@ -253,7 +254,7 @@ class Harmoniser(nn.Module):
     def bass_logits(
         self, states: Tensor, windows: Tensor, before: History, chord: Tensor
     ) -> Tensor:
-        """Scores of the bass by semitones above the new chord's root, (n, 12)."""
+        """Score basses by semitones above the new chord's root, shape (frames, 12)."""
         root = torch.where(chord < NO_CHORD, chord // len(QUALITIES), 0)
         quality = torch.where(chord < NO_CHORD, chord % len(QUALITIES), len(QUALITIES))
         step = torch.where(before.bass < NO_BASS, (before.bass - root) % 12, 12)
@@ -266,7 +267,7 @@ class Harmoniser(nn.Module):
 
 
 class Stepper:
-    """The decoder, frame by frame, for one melody and many samples."""
+    """A decoder that goes frame by frame, for one melody and many samples."""
 
     def __init__(self, model: Harmoniser, melody: MelodyBatch, count: int) -> None:
         self.model, c = model, model.config
@@ -276,8 +277,8 @@ class Stepper:
             model.get_parameter("decoder.bias_hh_l0"),
         )
         weight = model.get_parameter("decoder.weight_ih_l0")
-        told = weight.shape[1] - 2 * c.encoder - c.style
-        before, self.told, style = torch.split(weight, [2 * c.encoder, told, c.style], 1)
+        chords = weight.shape[1] - 2 * c.encoder - c.style
+        before, self.past, style = torch.split(weight, [2 * c.encoder, chords, c.style], 1)
         self.fixed = (
             encoded.states[0] @ before.T
             + encoded.style[0] @ style.T
@@ -289,24 +290,25 @@ class Stepper:
         self.states = torch.zeros(count, c.decoder)
 
     def step(self, frame: int, before: History) -> None:
-        """Go on by a frame."""
+        """Advance by a frame."""
         model = self.model
         root = before.root.clamp(max=NO_ROOT)
         heard = rolled(self.windows[frame].expand(len(root), -1), root) * (root < NO_ROOT)[:, None]
-        told = [
+        chord = [
             model.chord_root(before.root),
             model.chord_quality(before.quality),
             model.chord_bass(before.bass),
         ]
-        x = torch.cat([*told, model.since(before.since), heard], 1)
-        given = (self.fixed[frame] + x @ self.told.T).chunk(3, 1)
+        x = torch.cat([*chord, model.since(before.since), heard], 1)
+
+        given = (self.fixed[frame] + x @ self.past.T).chunk(3, 1)
         own = (self.states @ self.weight.T + self.bias).chunk(3, 1)
         reset, update = torch.sigmoid(given[0] + own[0]), torch.sigmoid(given[1] + own[1])
         new = torch.tanh(given[2] + reset * own[2])
         self.states = new + update * (self.states - new)
 
     def chords(self, frame: int, before: History, rows: Tensor) -> Tensor:
-        """Scores of new chords, for some of the samples."""
+        """Score new chords, for some of the samples."""
         old = History(
             before.root[rows], before.quality[rows], before.bass[rows], before.since[rows]
         )
@@ -314,7 +316,7 @@ class Stepper:
         return self.model.chord_scores(self.states[rows], melody, old)
 
     def basses(self, frame: int, before: History, rows: Tensor, chord: Tensor) -> Tensor:
-        """Scores of the new chords' basses."""
+        """Score the new chords' basses, for some of the samples."""
         old = History(
             before.root[rows], before.quality[rows], before.bass[rows], before.since[rows]
         )
@@ -324,8 +326,13 @@ class Stepper:
 
 
 def windows_of(sound: Tensor) -> Tensor:
-    """How much each pitch class sounds over :data:`WINDOWS`, as shares, (batch, time, HEARD), from
-    (batch, time, 2, 12).
+    """Return the share of each window in which each pitch class sounds.
+
+    Args:
+        sound: shape (batch, time, 2, 12).
+
+    Returns:
+        Shape (batch, time, HEARD): the first half of the frame, then :data:`WINDOWS`.
     """
     time = sound.shape[1]
     total = F.pad(sound.mean(2).cumsum(1), (0, 0, 1, 0))
@@ -340,7 +347,7 @@ def windows_of(sound: Tensor) -> Tensor:
 
 
 def rolled(windows: Tensor, root: Tensor) -> Tensor:
-    """Windows (..., 12 x n) counted from a root (...) each."""
+    """Count windows, shape (..., 12 x windows), from a root each, shape (...)."""
     shape = windows.shape
     index = (torch.arange(12, device=windows.device) + root[..., None]) % 12
     index = index[..., None, :].expand(*shape[:-1], shape[-1] // 12, 12)
@@ -348,30 +355,30 @@ def rolled(windows: Tensor, root: Tensor) -> Tensor:
 
 
 def since_class(frames: Tensor) -> Tensor:
-    """The class of a number of frames since a chord began."""
+    """Return the class of a number of frames since a chord began."""
     return torch.bucketize(frames, torch.tensor(SINCE, device=frames.device))
 
 
 def rate_class(chords_a_bar: float | None) -> int:
-    """The class of a number of chords a bar, 0 where it isn't told."""
+    """Return the class of a number of chords per bar, 0 where it is unknown."""
     if chords_a_bar is None:
         return 0
     return 1 + sum(chords_a_bar > bound for bound in RATES)
 
 
 def class_of(root: Tensor, quality: Tensor) -> Tensor:
-    """The class of a chord from root and quality."""
+    """Return the class of a chord of this root and quality."""
     return torch.where(
         root < NO_ROOT, root * len(QUALITIES) + quality.clamp(max=NO_QUALITY - 1), NO_CHORD
     )
 
 
 def load_harmoniser(folder: Path) -> tuple[Harmoniser, dict[str, Any]]:
-    """The network of a folder, and its manifest.
+    """Load the network of a folder, and its manifest.
 
     Raises:
-        InputError: where the folder is none, or its weights don't match their checksum or this
-        version.
+        InputError: where it is no such folder, or its weights don't match their checksum or this
+            version.
     """
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
@@ -391,6 +398,7 @@ def load_harmoniser(folder: Path) -> tuple[Harmoniser, dict[str, Any]]:
         raise InputError(
             f"{folder}: damaged, its checksum is not the manifest's; install the package again."
         )
+
     model = Harmoniser(config)
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
@@ -403,7 +411,7 @@ def load_harmoniser(folder: Path) -> tuple[Harmoniser, dict[str, Any]]:
 
 
 def manifest_of(config: HarmoniserConfig, weights: bytes, **more: Any) -> dict[str, Any]:
-    """What the manifest of a harmoniser says."""
+    """Make the manifest of a harmoniser."""
     checksum = hashlib.sha256(weights).hexdigest()
     return {
         "kind": KIND,

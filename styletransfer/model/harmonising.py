@@ -1,19 +1,19 @@
-"""Propose chords for a melody: sampled from the harmoniser, ranked by likelihood and by rules of
-craft.
+"""Propose chords for a melody: sampled from the harmoniser, ranked by likelihood and by craft.
 
-What is decided before the chords are sampled (where ``guarded``):
+Before the chords are sampled, where ``guarded``, the following is decided:
 
-- *opening*: the first chord is the tonic or the dominant of the tune's key, where the first bar has enough of one;
-- *end*: where the tune's last note belongs to the tonic triad, the last chord is the tonic triad in root position, from that
-  note on; the network is shown it beforehand, so that it leads there;
-- *places*: no chord is only where the tune rests, or before the first full bar.
+- *opening*: the first chord is the tonic or the dominant of the tune's key, if enough of the first
+  bar belongs to it;
+- *end*: where the tune's last note belongs to the tonic triad, the last chord is that triad in root
+  position, from that note on; the network is shown it beforehand, so that it leads there;
+- *silence*: bars without a chord are only where the tune rests, or before the first full bar.
 
-What the ranking takes off (:data:`RULES`): an end without a dominant before the tonic; a chord that
-is held though the tune contradicts it; strong notes of the tune that are foreign and aren't left by
-step; a bar whose accidental the chord denies; harmony that stands still for bars, or returns to one
-chord more than the tune asks for.
+The ranking then takes off (:data:`styletransfer.model.craft.RULES`): for an end without a dominant
+before the tonic; for a chord that is held although the tune contradicts it; for strong notes of the
+tune that are foreign and aren't left by step; for accidentals that the chord denies; for harmony
+that stands still for bars.
 
-Nothing of the sort overrules what a user has fixed.
+None of this overrules what a user has fixed.
 """
 
 from __future__ import annotations
@@ -46,26 +46,28 @@ from styletransfer.music.key import Key, estimate_key, key_scores
 from styletransfer.music.notes import Piece, bars_of, bars_under
 
 FREE = -2
-"""Marks a frame, or a bass, that isn't fixed."""
+"""The mark of a frame, or a bass, that isn't fixed."""
 SIGNATURE = 0.15
-"""How much better another key has to fit than those of the key signature, in correlations."""
+"""How much better than the key signature's keys another has to fit, as a correlation."""
 NAMES, CLEAN = 0.2, 0.6
-"""The weight of chords' likelihood, nats a chord, against that of their rhythm, nats a beat; and
-how much of it counts.
+"""The likelihood of chords in the ranking: its weight, and the most that counts, in nats per chord.
+
+The likelihood of their rhythm has weight 1, in nats per beat.
 """
 ENOUGH = 5
-"""Pieces of a composer or an era that make a genre theirs."""
+"""How many pieces of a composer or an era make a genre theirs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How chords are proposed.
+    """How to propose chords.
 
-    ``composer`` and ``era`` are names of the catalogue (others are unknown), ``genre`` song, hymn
-    or keyboard (None: what the style's pieces with a voice are), ``sung`` whether the tune is a
-    part of its own; ``count`` samples at ``temperature``, of which the ``top`` share of probability
-    is drawn from; ``strength`` of the style (0 none, 1 as learnt, more: above); ``rate`` chords a
-    bar (None: the network's choice); ``guarded``: by the rules of craft.
+    ``composer`` and ``era``: names of the catalogue; others are unknown. ``genre``: song, hymn or
+    keyboard; None for that of most of the style's pieces with a voice. ``sung``: whether the tune
+    is a part of its own. ``count``: how many samples. ``temperature``, and ``top``: the share of
+    the probability that is drawn from. ``strength``: of the style, 0 none, 1 as learnt, more
+    exaggerates. ``rate``: chords per bar; None for the network's choice. ``guarded``: by the rules
+    of craft.
     """
 
     composer: str = "unknown"
@@ -83,13 +85,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Shipped:
-    """A network and what its manifest says of its pieces."""
+    """A network, and its manifest with the numbers of its pieces."""
 
     model: net.Harmoniser
     manifest: Mapping[str, Any]
 
     def genre(self, settings: Settings) -> str:
-        """The genre to be told: that of most of the style's pieces with a voice, or keyboard."""
+        """Choose the genre: that of most of the style's pieces with a voice, or keyboard."""
         if settings.genre is not None:
             return settings.genre
         if not settings.sung:
@@ -121,20 +123,21 @@ def propose(
 ) -> list[tuple[ChordTable, float]]:
     """Propose harmonies of a tune, the best first.
 
+    The same arguments give the same result.
+
     Args:
-        melody: nothing but the tune, with bars (four quarters each where it has none); its rests
-        may be long.
+        melody: the tune alone, with bars (four quarters each where it has none); its rests may be
+            long.
         settings: style, number of samples and the like.
         key: by default the key signature's, else the estimated one.
-        constraints: spans that are fixed, in quarters, not overlapping; a bass of -1 is free, root
-            and quality -1 is no chord. They stand in every proposal as they are given.
+        constraints: spans that are fixed, in quarters, not overlapping; a bass of -1 is free, a
+            root and a quality of -1 are no chord. Every proposal has them as they are given.
         prefix: a beginning that is fixed likewise.
-        harmoniser: another one than the package's.
+        harmoniser: instead of the one that comes with the package.
 
     Returns:
-        Pairs of a chord table from the first bar to the last, and its score: nats a beat, less what
-        the
-        rules take off; equal tables once. Same arguments, same result.
+        Chord tables from the first bar to the last, each once, with their scores: nats per beat,
+        less what the rules take off.
 
     Raises:
         ValueError: for a melody without notes.
@@ -147,6 +150,7 @@ def propose(
         bars_under(melody.bars, melody.notes) if len(melody.bars) else bars_of([(0.0, 4, 4)], end)
     )
     frames = frames_of(melody.notes, bars, melody.tempo.quarters_per_minute())
+
     key = key or key_of(melody)
     parts = [part for part in (prefix, constraints) if part is not None and len(part)]
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
@@ -156,6 +160,7 @@ def propose(
     )
     if settings.guarded:
         plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
+
     sampled = sample(own, frames, key, plan, settings)
     found: dict[bytes, tuple[ChordTable, float]] = {}
     for index, one in enumerate(sampled.chords):
@@ -173,15 +178,17 @@ def propose(
 
 
 def _typical(sampled: Sampled, index: int) -> float:
-    """How good a sample is by its chances: what is as lively as is to be expected, and in its
-    chords likelier than that.
+    """Score a sample by its likelihood.
+
+    The best is as lively as is to be expected, and has likelier chords than that.
     """
     return min(float(sampled.names[index]), CLEAN) * NAMES - abs(float(sampled.rhythm[index]))
 
 
 def key_of(melody: Piece) -> Key:
-    """The key of a tune: of those of its signature the likelier, unless another fits much
-    better.
+    """Estimate the key of a tune.
+
+    It is the likelier one of its key signature's, unless another fits much better.
     """
     best = estimate_key(melody.notes)
     if not melody.key_signatures:
@@ -197,14 +204,14 @@ def _score(scores: NDArray[np.float64], key: Key) -> float:
     return float(scores[int(key.mode == "minor"), key.tonic])
 
 
-# --- what is decided beforehand
-# -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Plan:
-    """``fixed`` (frames, 3) root, quality, bass from the tonic, or FREE; ``opening`` (12 x
-    qualities,) what may come first; ``silence`` (frames,) where there may be none."""
+    """What is decided before chords are sampled.
+
+    ``fixed``: root, quality and bass from the tonic, or FREE, shape (frames, 3). ``opening``: the
+    chords that may come first, (12 x qualities,), None for all. ``silence``: where there may be no
+    chord, (frames,).
+    """
 
     fixed: NDArray[np.int64]
     opening: NDArray[np.bool_] | None
@@ -212,7 +219,7 @@ class _Plan:
 
 
 def _fixed(given: ChordTable, frames: Frames, tonic: int) -> NDArray[np.int64]:
-    """The chord that is given for each frame, from the tonic, (frames, 3)."""
+    """Return the chord given for each frame, counted from the tonic, shape (frames, 3)."""
     fixed = np.full((len(frames), 3), FREE, np.int64)
     middle = frames.start + frames.length / 2
     for row in given:
@@ -226,12 +233,12 @@ def _fixed(given: ChordTable, frames: Frames, tonic: int) -> NDArray[np.int64]:
 
 
 def _opening(frames: Frames, key: Key, fixed: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """The classes of chords that may come first, or None for all."""
+    """Mark the chords that may come first, or return None for all."""
     return None if fixed[0, 0] != FREE else opening_chords(frames, key)
 
 
 def _silence(frames: Frames) -> NDArray[np.bool_]:
-    """Where there may be no chord: where the tune rests, or in a pick-up."""
+    """Mark the frames that may have no chord: where the tune rests, or in a pick-up."""
     pickup = (frames.bar == 0) & (frames.place[0] > 0)
     sounds = frames.sound.sum((1, 2)) > 0
     before = (np.cumsum(sounds) == 0) & (frames.bar == 0)
@@ -241,7 +248,7 @@ def _silence(frames: Frames) -> NDArray[np.bool_]:
 def _with_end(
     fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key
 ) -> NDArray[np.int64]:
-    """What is fixed, and the tonic under the last note where that is of its triad."""
+    """Also fix the tonic under the last note, where that belongs to the tonic triad."""
     fixed = fixed.copy()
     first = settles(melody.notes, frames, key)
     if first is not None and (fixed[first:, 0] == FREE).all():
@@ -250,14 +257,13 @@ def _with_end(
 
 
 def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
-    """A chord table in which given spans stand as they are; a given bass of -1 takes the table's
-    own.
-    """
+    """Put given spans into a chord table as they are; a given bass of -1 takes the table's own."""
     end = float(table["start"][-1] + table["length"][-1])
     edges = np.unique(
         np.concatenate([table["start"], given["start"], given["start"] + given["length"], [end]])
     )
     edges = edges[(edges >= table["start"][0] - 1e-4) & (edges <= end + 1e-4)]
+
     rows = np.zeros(len(edges) - 1, CHORD_DTYPE)
     rows["start"], rows["length"] = edges[:-1], np.diff(edges)
     rows = rows[rows["length"] > 1e-3]
@@ -272,6 +278,7 @@ def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
         if len(at) and chosen["bass"] < 0 <= chosen["root"]:
             same = own["root"] == chosen["root"] and own["quality"] == chosen["quality"]
             row["bass"] = own["bass"] if same and own["bass"] >= 0 else chosen["root"]
+
     chords = np.stack([rows[name] for name in ("root", "quality", "bass")], axis=1)
     begin = np.flatnonzero(np.concatenate([[True], (chords[1:] != chords[:-1]).any(axis=1)]))
     joined = rows[begin]
@@ -279,14 +286,10 @@ def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
     return joined
 
 
-# --- sampling
-# -------------------------------------------------------------------------------------------------------------
-
-
 def melody_batch(
     frames: Frames, key: Key, style: list[int], sung: bool, rate: int, hints: NDArray[np.int64]
 ) -> net.MelodyBatch:
-    """One melody as the encoder reads it, (1, frames, ...)."""
+    """Prepare one melody for the encoder, arrays of shape (1, frames, ...)."""
     shown = np.where(hints == FREE, [net.HIDDEN, net.HIDDEN_QUALITY, net.HIDDEN], hints)
     tone = np.where(frames.tone < REST, (frames.tone - key.tonic) % 12, REST)
     return net.MelodyBatch(
@@ -305,9 +308,12 @@ def melody_batch(
 
 @dataclass(frozen=True)
 class Sampled:
-    """Samples: ``chords`` (count, frames, 3) from the tonic; ``nats`` (count,) log probability a
-    frame; how much likelier than to be expected ``rhythm`` is, nats a frame, and how much ``names``
-    are, nats a chord, both (count,)."""
+    """Samples of chords.
+
+    ``chords``: counted from the tonic, shape (count, frames, 3). ``nats``: their log-probability
+    per frame, (count,). ``rhythm`` and ``names``: how much likelier than is to be expected their
+    rhythm is, in nats per frame, and their names are, in nats per chord, both (count,).
+    """
 
     chords: NDArray[np.int64]
     nats: NDArray[np.float64]
@@ -363,7 +369,8 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
             change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
         if frame:
             both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
-            rhythm += _told(both, change.long())
+            rhythm += _log_and_entropy(both, change.long())
+
         since += 1
         rows = torch.nonzero(change)[:, 0]
         if len(rows):
@@ -378,15 +385,17 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
                 if plan.opening is not None:
                     allowed[:, : net.NO_CHORD] &= torch.from_numpy(plan.opening) | begun[rows, None]
                 chord = _draw(logits, allowed, settings, rng)
-            names[rows] += _told(logits.log_softmax(1), chord)
+            names[rows] += _log_and_entropy(logits.log_softmax(1), chord)
             chords[rows] += 1
+
             named = chord < net.NO_CHORD
             low = mixed([s.basses(frame, before, rows, chord) for s in steppers])
             above = _draw(low, tones[torch.where(named, chord % 9, 0)], settings, rng)
             new_root = torch.where(named, chord // 9, NO_ROOT)
             if bass != FREE and root < NO_ROOT:
                 above = (bass - new_root) % 12
-            names[rows] += _told(low.log_softmax(1), above) * named[:, None]
+            names[rows] += _log_and_entropy(low.log_softmax(1), above) * named[:, None]
+
             now = now.clone()
             begun[rows] |= named
             now[rows, 0] = new_root
@@ -401,25 +410,26 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
     )
 
 
-def _told(logs: Tensor, chosen: Tensor) -> Tensor:
-    """The log probability of what was chosen of each row, and the entropy of the row, (n, 2), from
-    its log chances.
+def _log_and_entropy(logs: Tensor, chosen: Tensor) -> Tensor:
+    """Return the log-probability of each row's choice, and the row's entropy, shape (rows, 2).
+
+    Args:
+        logs: log-probabilities, shape (rows, classes).
+        chosen: shape (rows,).
     """
     entropy = -(logs.exp() * logs).nan_to_num(0.0).sum(1)
     return torch.stack([logs.gather(1, chosen[:, None])[:, 0], entropy], 1)
 
 
 def _bass_mask() -> Tensor:
-    """(qualities, 12) the semitones above the root that are tones of a chord."""
+    """Mark the semitones above the root that are tones of a chord, shape (qualities, 12)."""
     from styletransfer.music.chords import INTERVALS
 
     return torch.tensor([[step in tones for step in range(12)] for tones in INTERVALS])
 
 
 def _draw(logits: Tensor, allowed: Tensor, settings: Settings, rng: torch.Generator) -> Tensor:
-    """Draw one of each row (n, classes), of those that are allowed and of the likeliest ``top``
-    share.
-    """
+    """Draw an allowed class of each row (rows, classes) from the likeliest ``top`` share."""
     scaled = (logits / settings.temperature).masked_fill(~allowed, -torch.inf).softmax(1)
     ordered, index = scaled.sort(1, descending=True)
     kept = ordered.masked_fill(ordered.cumsum(1) - ordered >= settings.top, 0.0)

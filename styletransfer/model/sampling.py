@@ -1,4 +1,4 @@
-"""Decoding: several candidates at once, each under its own grammar, with guidance on the style."""
+"""Decode several candidates at once, each under its own grammar, guided towards the style."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ from styletransfer.tokens.grammar import Line
 from styletransfer.tokens.plan import Plan
 
 PITCH_TEMPERATURE = 0.85
-"""Of which pitch an accompaniment strikes in a score, times the temperature; whether and when it
-strikes one is drawn at the temperature itself (docs/decisions.md)."""
+"""What the temperature is multiplied by where a score's accompaniment chooses a pitch.
+
+Whether and when it strikes one is drawn at the temperature itself (docs/decisions.md).
+"""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One prediction of those that are mixed: a model (the base, or the base with an adapter), the
-    controls under which it reads every sequence, and the weight of its log-probabilities.
-    ``plain``: the base without a style."""
+    """One of the predictions that are mixed.
+
+    ``model``: the base, or the base with an adapter. ``controls``: those under which it reads every
+    sequence. ``weight``: of its log-probabilities. ``plain``: it is the base without a style.
+    """
 
     model: Weights
     controls: Controls
@@ -36,11 +40,14 @@ class Voice:
 
 @dataclass
 class Candidate:
-    """A finished sequence: the tokens of each bar, and the mean log-probability, in nats, of the
-    tokens that were chosen among several, under the style (``style``) and without it (``plain``),
-    both at temperature 1 and without the grammar's mask. ``plain`` is 0 where the base without the
-    style isn't asked: at strength 1. Bars that were given are among ``bars``, and not in the means.
-    ``stopped``: by Ctrl-C, at the last of its bars. ``figure``: the one that it was told."""
+    """A finished sequence.
+
+    ``bars``: the tokens of each bar, given ones among them. ``style`` and ``plain``: the mean
+    log-probability, in nats, of the tokens that were chosen among several, under the style and
+    without it, both at temperature 1 and without the grammar's mask; given bars don't count.
+    ``plain`` is 0 at strength 1, where the base without a style isn't asked. ``stopped``: by
+    Ctrl-C, at the last of its bars. ``figure``: the one that it was given.
+    """
 
     bars: list[list[int]]
     style: float
@@ -51,21 +58,21 @@ class Candidate:
 
 @dataclass
 class _Row:
+    """A sequence that is being decoded. ``mask``: the tokens to choose from now."""
+
     voices: Sequence[Voice]
     line: Line
     rng: np.random.Generator
-    mask: NDArray[np.bool_] | None = None  # of the tokens to choose from now
+    mask: NDArray[np.bool_] | None = None
     style: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
 
     def bars(self) -> list[list[int]]:
-        """The tokens of all bars."""
+        """Return the tokens of all bars, given ones among them."""
         return [*map(list, self.line.plan.given[: self.line.first]), *self.line.bars]
 
     def without_choice(self) -> list[int]:
-        """Take what is forced, and what is the only token to be allowed, up to the next choice or
-        the end.
-        """
+        """Append what is forced or alone allowed, up to the next choice or the end."""
         taken: list[int] = []
         while not self.line.done:
             if self.line.forced:
@@ -82,11 +89,15 @@ class _Row:
 def voices_of(
     base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float
 ) -> list[Voice]:
-    """The voices of a style or a blend (models, controls, weights that sum to 1), extrapolated from
-    the base without a style.
+    """Return the voices of a style or a blend, extrapolated from the base without a style.
 
-    Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). What would
-    weigh nothing is left out.
+    Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). A voice
+    without weight is left out.
+
+    Args:
+        base: the base model.
+        styles: models, controls and weights, which sum to 1.
+        strength: of the style.
     """
     voices = [Voice(model, controls, strength * weight) for model, controls, weight in styles]
     voices.append(Voice(base, styles[0][1].without_style(), 1 - strength, plain=True))
@@ -102,10 +113,10 @@ def sample(
     *,
     partial: bool = False,
 ) -> list[Candidate]:
-    """Decode ``config.candidates`` sequences under a plan, in one batch: :func:`sample_songs` for
-    one song.
+    """Decode ``config.candidates`` sequences for one song, in one batch.
 
-    With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one.
+    With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one; see
+    :func:`sample_songs`.
     """
     return sample_songs([(voices, plan)], codec, config, progress, partial=partial)[0]
 
@@ -118,17 +129,24 @@ def sample_songs(
     *,
     partial: bool = False,
 ) -> list[list[Candidate]]:
-    """Decode ``config.candidates`` sequences for each song, all in one batch; the songs' voices
-    differ in controls alone.
+    """Decode ``config.candidates`` sequences for each song, all in one batch.
 
-    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k, bars that are
-    given). When the context is full, every sequence starts anew with its last bars, as many as fill
-    half of it, as the windows in training do. ``progress`` gets the share done of the sequence that
-    is the farthest behind. With ``partial``, Ctrl-C leaves the bars that are whole in all
-    sequences.
+    Candidate ``k`` of a song draws from a generator of its own, seeded by (seed, k, number of given
+    bars). When the context is full, every sequence starts again with its last bars, as many as fill
+    half of it, as the windows in training do.
+
+    Args:
+        songs: voices and a plan for each; the voices differ in controls alone.
+        codec: the tokenizer.
+        config: how to decode.
+        progress: called with the share that is done of the sequence farthest behind.
+        partial: whether Ctrl-C leaves the bars that are whole in all sequences.
+
+    Returns:
+        The candidates of each song.
 
     Raises:
-        ValueError: where the songs are voiced by different models or weights.
+        ValueError: where the songs have different models or weights.
     """
     voices = songs[0][0]
     if any(
@@ -160,7 +178,7 @@ def sample_songs(
             with_heads([row.voices for row in rows], codec.vocabulary, keys, recent)
         )
 
-    whole: int | None = None  # all
+    whole: int | None = None  # bars that are whole in all sequences; None: all
     try:
         with torch.inference_mode():
             for row in rows:
@@ -195,6 +213,7 @@ def sample_songs(
         whole = min(len(row.bars()) - (not row.line.done) for row in rows)
         if not partial or not whole:
             raise
+
     means = [
         (float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows
     ]
@@ -206,7 +225,7 @@ def sample_songs(
 
 
 def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:
-    """The control tokens under which each voice reads."""
+    """Return the control tokens under which each voice reads."""
     return [[vocabulary[name] for name in voice.controls.tokens()] for voice in voices]
 
 
@@ -216,8 +235,10 @@ def with_heads(
     keys: Sequence[str],
     rows: Sequence[list[int]],
 ) -> list[list[int]]:
-    """Every row under its voices' controls, each with its own key, those under the first voices
-    first.
+    """Put each row under its voices' controls and its own key.
+
+    Returns:
+        The rows under the first voices, then those under the next.
     """
     heads = [
         [replace(voice.controls, key=key).tokens() for voice, key in zip(side, keys, strict=True)]
@@ -233,8 +254,11 @@ def with_heads(
 def guide(
     logits: torch.Tensor, voices: Sequence[Voice]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(candidates, vocabulary) logits to draw from, log-probabilities under the style, and those
-    without it (0: not asked).
+    """Mix the voices' predictions.
+
+    Returns:
+        Logits to draw from, log-probabilities under the style, and those without it (0 where the
+        base without a style isn't asked), each of shape (candidates, vocabulary).
     """
     logs = np.split(torch.log_softmax(logits.float(), -1).double().cpu().numpy(), len(voices))
     mixed = np.sum([voice.weight * log for voice, log in zip(voices, logs, strict=True)], 0)
@@ -256,8 +280,9 @@ def draw(
     rng: np.random.Generator,
     pitches: NDArray[np.bool_] | None = None,
 ) -> int:
-    """A token of those in ``mask``; among ``pitches``, if it is to be one of them, at
-    :data:`PITCH_TEMPERATURE`.
+    """Draw one of the tokens in ``mask``; a choice among ``pitches`` is sharper.
+
+    See :data:`PITCH_TEMPERATURE`.
     """
     choices = np.flatnonzero(mask)
     if len(choices) == 1:
@@ -280,7 +305,7 @@ def draw(
 
 
 def _share(line: Line) -> float:
-    """How much of its plan a sequence has done."""
+    """Return the share of its plan that a sequence has done."""
     first, plan = len(line.plan.given), line.plan
     return (line.bar + line.done - first) / (
         (plan.bars if plan.stop is None else plan.stop) - first
@@ -288,7 +313,7 @@ def _share(line: Line) -> float:
 
 
 def _unread(plan: Plan, context: int) -> int:
-    """How many of the bars that are given lie farther back than a context reaches."""
+    """Count the given bars that lie farther back than a context reaches."""
     for bar in reversed(range(len(plan.given))):
         context -= len(plan.given[bar])
         if context < 0:
@@ -297,8 +322,10 @@ def _unread(plan: Plan, context: int) -> int:
 
 
 def _recent(line: Line, limit: int) -> int:
-    """How many bars back the longest stretch of whole bars up to now begins that has at most
-    ``limit`` tokens (0: a longer bar, of which only the end can be read)."""
+    """Count how many whole bars back the sequence can be read in ``limit`` tokens.
+
+    0 stands for a longer bar, of which only the end can be read.
+    """
     bars = 0
     while bars + 1 < len(line.bars) and len(line.context(bars + 1)) <= limit:
         bars += 1

@@ -1,4 +1,4 @@
-"""Hold the sampler's settings, apart from it so that reading a command line needs no torch."""
+"""Settings of the sampler, apart from it so that reading a command line needs no torch."""
 
 from __future__ import annotations
 
