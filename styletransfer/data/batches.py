@@ -1,6 +1,4 @@
-"""Training windows, made on the fly from a prepared data set: augmentation costs no disk and
-happens after the split.
-"""
+"""Draw training windows from a prepared data set, augmented on the fly and after the split."""
 
 from __future__ import annotations
 
@@ -24,28 +22,31 @@ from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, references_of
 from styletransfer.tokens.follower import Follower, TokenLists
 
-PLAINER = 0.8  # of the notes that may go
-STEP = 2  # semitones; a melody that moves down by more makes a leap
-LONGEST = (
-    2 * STEPS_PER_QUARTER
-)  # steps; a note that begins later than this after another doesn't give way to it
-IGNORE = -100  # the label that PyTorch's cross entropy passes over
+PLAINER = 0.8
+"""The share of the notes that go, of those that :func:`plainer` may take from a melody."""
+STEP = 2
+"""Semitones; a melody that moves down by more makes a leap."""
+LONGEST = 2 * STEPS_PER_QUARTER
+"""Steps; a note that begins later than this after another doesn't give way to it."""
+IGNORE = -100
+"""The label that PyTorch's cross entropy ignores."""
 
 
 @dataclass(frozen=True)
 class MixtureConfig:
-    """What a training window is drawn from.
+    """What training windows are drawn from.
 
-    ``score_share``: windows of scores, the rest are performances; ``song_share``: of these, windows
-    of pieces whose tune is a part of its own (as many as they have notes, where it is 0).
-    ``melody_share``: windows with a melody to accompany, of which ``plain_share`` have a plainer
-    one (:func:`plainer`; but for songs, whose tunes are plain). ``plan_share`` and
-    ``reference_share``: windows of scores that are told chords, and which bars follow which;
+    ``score_share``: the share of windows of scores; the rest are of performances. ``song_share``:
+    of the former, the share of pieces whose tune is a part of its own; 0 for their share of the
+    notes. ``melody_share``: windows with a melody to accompany. ``plain_share``: of these, windows
+    with a plainer melody (:func:`plainer`), except of songs, whose tunes are plain. ``plan_share``
+    and ``reference_share``: windows of scores that are given chords, and which bars follow which.
     ``figure_share``: of the latter, windows with a figure at their head. ``drop_style`` and
-    ``drop_composer``: windows without any style token, and with the era only. ``start_share``:
-    windows that begin where the piece does. ``transpose``: up to so many semitones either way.
-    ``stretch``: performances are up to this share faster or slower. ``loudness``: their velocities
-    move by up to so many bins.
+    ``drop_composer``: windows without any style token, and with the era's alone. ``start_share``:
+    windows that begin where the piece does.
+
+    ``transpose``: the most semitones up or down. ``stretch``: the share by which performances are
+    faster or slower at most. ``loudness``: the most bins by which velocities move.
     """
 
     score_share: float = 0.5
@@ -83,10 +84,10 @@ class MixtureConfig:
 
 
 def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0) -> Grid:
-    """A piece of the library on the codec's steps, with the chords that it has; ``stretch``
-    multiplies a performance's times.
+    """Put a piece of a library on the codec's steps, with its chords.
 
-    Where the tune is a part of its own, what the accompaniment plays in unison with it is left out.
+    Where the tune is a part of its own, the accompaniment's notes in unison with it are left out.
+    ``stretch`` multiplies a performance's times.
     """
     piece = library.pieces[index]
     notes = library.notes(index)
@@ -103,9 +104,7 @@ def piece_grid(library: Library, codec: Codec, index: int, stretch: float = 1.0)
 
 
 def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 32) -> Grid:
-    """A grid moved by semitones (less where a note would leave the keyboard) and by velocity
-    bins.
-    """
+    """Move a grid by semitones and by velocity bins; no note leaves the keyboard."""
     low, high = int(grid.pitch.min()), int(grid.pitch.max())
     semitones = min(max(semitones, LOWEST_PITCH - low), HIGHEST_PITCH - high)
     fields = {name: getattr(grid, name) for name in grid.__dataclass_fields__}
@@ -117,13 +116,13 @@ def transposed(grid: Grid, semitones: int, loudness: int = 0, velocities: int = 
 
 
 def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
-    """A grid with a plainer melody: notes that lie below the one before, by a leap or off the beat,
-    become accompaniment.
+    """Make a grid's melody plainer.
 
-    What composers write on top is seldom as plain as a folk tune: it has the figures of the
-    accompaniment in it. Told all of it, a model learns that what is plain on top is plain
-    throughout. The note that stays lasts over those that went, as far as a token does; of those
-    that could go, :data:`PLAINER` do.
+    Notes that lie below the one before, by a leap or off the beat, become accompaniment. The top
+    line of a piano piece is seldom as plain as a folk tune, as it has figures of the accompaniment
+    in it. If it were always given whole, a model would learn that under a plain tune all is plain.
+    A note that stays lasts over those that went, as far as a token's duration allows; of those that
+    could go, :data:`PLAINER` do.
     """
     melody, duration = grid.melody.copy(), grid.duration.copy()
     at = np.flatnonzero(melody)
@@ -134,6 +133,7 @@ def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
         else np.zeros(len(at), bool)
     )
     goes = rng.random(len(at)) < PLAINER
+
     kept = -1
     gone = False
     for index, off, may in zip(at.tolist(), off_beat.tolist(), goes.tolist(), strict=True):
@@ -152,13 +152,13 @@ def plainer(grid: Grid, codec: Codec, rng: np.random.Generator) -> Grid:
 
 
 class PieceWindows(ABC):
-    """Training windows by number: window ``i`` depends on the seed and ``i`` alone, so that a run
-    can go on anywhere.
+    """Training windows by number.
 
-    ``self[i]`` is a dict of ``input_ids`` and ``labels``, each (context,) int64; labels are -100
-    where nothing is learnt. A subclass says what a sequence of a piece is. ``plans``: whether its
-    tokens can tell what a tune is. Given ``lists``, a window also has its ``features``, (context,
-    features), so that an accelerator needn't wait for them.
+    Window ``i`` depends on the seed and ``i`` alone, so that a run can resume anywhere. It is a
+    dict of ``input_ids`` and ``labels``, both int64 of shape (context,); labels are -100 where
+    nothing is learnt. With ``lists``, it also has its ``features``, shape (context, features), so
+    that an accelerator needn't wait for them. A subclass defines the sequence of a piece.
+    ``plans``: whether its tokens can state what a tune is.
     """
 
     plans = False
@@ -185,6 +185,7 @@ class PieceWindows(ABC):
         self.pools = {feel: pool for feel, pool in self.pools.items() if len(pool)}
         if not self.pools:
             raise ValueError(f"the data set has no pieces in its {split} split")
+
         self.weights = {}
         for feel, pool in self.pools.items():
             counts = np.array([library.pieces[i].count for i in pool], dtype=float)
@@ -202,6 +203,7 @@ class PieceWindows(ABC):
         feel: Feel = "score" if rng.random() < self.mixture.score_share else "performance"
         if feel not in self.pools:
             feel = next(iter(self.pools))
+
         pool, weights = self.pools[feel], self.weights[feel]
         index = int(
             pool[min(int(np.searchsorted(weights, rng.random(), side="right")), len(pool) - 1)]
@@ -217,12 +219,10 @@ class PieceWindows(ABC):
 
     @abstractmethod
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
-        """A sequence from somewhere in piece ``index``, of about ``context`` tokens, and which of
-        them are learnt.
-        """
+        """Return about ``context`` tokens from somewhere in a piece, and which are learnt."""
 
     def controls(self, index: int, rng: np.random.Generator) -> Controls:
-        """The piece's controls, from which the style is left out at times."""
+        """Return the piece's controls, at times without its style."""
         piece = self.library.pieces[index]
         drop = rng.random()
         if drop < self.mixture.drop_style:
@@ -236,7 +236,7 @@ class PieceWindows(ABC):
 
 
 class Windows(PieceWindows):
-    """Windows of the default tokenizer, with a melody to accompany or without."""
+    """Windows of the default tokenizer, with or without a melody to accompany."""
 
     def __init__(
         self,
@@ -251,6 +251,7 @@ class Windows(PieceWindows):
         self.codec, self.plans = codec, codec.plans
 
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
+        """Augment a piece and encode a window of it."""
         mixture = self.mixture
         grid = piece_grid(
             self.library,
@@ -261,19 +262,18 @@ class Windows(PieceWindows):
         semitones = int(rng.integers(-mixture.transpose, mixture.transpose + 1))
         loudness = int(rng.integers(-mixture.loudness, mixture.loudness + 1))
         grid = transposed(grid, semitones, loudness, self.codec.config.velocities)
+
         with_melody = bool(rng.random() < mixture.melody_share) and bool(grid.melody.any())
         texture = self.library.pieces[index].tune == "texture"
         if with_melody and mixture.plain_share and rng.random() < mixture.plain_share and texture:
             grid = plainer(grid, self.codec, rng)
+
         first = 0
         if rng.random() >= mixture.start_share:
-            # A start so late that little of the context would be filled is no use: a note is about
-            # three tokens.
-            enough = (
-                np.searchsorted(grid.bar_slices, len(grid.onset) - self.context // 4, side="right")
-                - 1
-            )
-            first = int(rng.integers(0, max(int(enough), 0) + 1))
+            # A later start would fill little of the context: a note is about three tokens.
+            last_note = len(grid.onset) - self.context // 4
+            last_start = int(np.searchsorted(grid.bar_slices, last_note, side="right")) - 1
+            first = int(rng.integers(0, max(last_start, 0) + 1))
         if self.plans and with_melody and grid.feel == "score":
             grid = self.planned(grid, first, rng)
         key = self.codec.melody_key(grid, first) if with_melody else UNKNOWN
@@ -283,9 +283,9 @@ class Windows(PieceWindows):
         )
 
     def planned(self, grid: Grid, first: int, rng: np.random.Generator) -> Grid:
-        """A grid with as much of a plan as a window from bar ``first`` on is told.
+        """Give a grid the plan of a window from bar ``first`` on.
 
-        Chords, references, and a figure from anywhere in the piece.
+        It may have chords, references, and a figure from anywhere in the piece.
         """
         mixture, codec = self.mixture, self.codec
         chords = grid.chords if rng.random() < mixture.plan_share else ()
@@ -295,10 +295,9 @@ class Windows(PieceWindows):
         if rng.random() < mixture.figure_share:
             bar = int(rng.integers(0, grid.bars))
             head = tuple(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
-        enough = (
-            int(grid.bar_slices[first]) + self.context // 2
-        )  # a note is two tokens at the least
-        last = int(np.searchsorted(grid.bar_slices, enough, side="right"))
+
+        last_note = int(grid.bar_slices[first]) + self.context // 2  # a note is two tokens at least
+        last = int(np.searchsorted(grid.bar_slices, last_note, side="right"))
         figures = figures_of(codec, grid, range(first, min(last + 1, grid.bars)))
         references = (0,) * first + references_of(figures, figure_of(head) if head else None)
         references += (0,) * (grid.bars - len(references))
@@ -308,7 +307,7 @@ class Windows(PieceWindows):
 def padded(
     ids: list[int], scored: list[bool], context: int, pad: int
 ) -> dict[str, NDArray[np.int64]]:
-    """Ids and labels of exactly ``context`` tokens."""
+    """Pad or cut ids and labels to exactly ``context`` tokens."""
     row = np.full(context, pad, np.int64)
     labels = np.full(context, IGNORE, np.int64)
     count = min(len(ids), context)

@@ -1,13 +1,13 @@
-"""Experts' harmony of movements, read from the tables of harmony-labels as chord tables.
+"""Read experts' harmony of movements, the data set harmony-labels, as chord tables.
 
-A folder of composers' folders, a CSV a movement: ``onset`` and ``duration`` in quarters of the
-score, ``root`` and ``bass`` as pitch classes, ``chord_type`` in the letters of the DCML standard. A
-movement's table bears the name of its score and lies in the folder of its composer; Schubert's
-Winterreise is numbered.
+It is a folder of composers' folders with a CSV file a movement: ``onset`` and ``duration`` in
+quarters of the score, ``root`` and ``bass`` as pitch classes, ``chord_type`` in the letters of the
+DCML standard. A movement's table has the name of its score and lies in the folder of its composer;
+Schubert's Winterreise is numbered.
 
-A label is of one edition. It is given to scores of :data:`SOURCES` only, and to none that it
-doesn't fit: where another edition has a bar more, what sounds is no longer what is labelled
-(:func:`fit`).
+Labels belong to one edition. They are given to scores of :data:`SOURCES` only, and to none that
+they don't fit: where another edition has one bar more, the labels no longer are of the bars that
+sound (:func:`fit`).
 """
 
 from __future__ import annotations
@@ -45,21 +45,25 @@ QUALITY_OF = {
         "Fr": "dominant-seventh",
     }.items()
 }
-"""Index into QUALITIES by DCML's name of the type."""
+"""Places in ``QUALITIES`` by DCML's names of chord types."""
 
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
-"""Semitones from the root of an augmented sixth, as DCML has it, up to the flat sixth: what sounds
-is a dominant seventh on that."""
+"""Semitones from DCML's root of an augmented sixth up to the flat sixth.
+
+The chord sounds as a dominant seventh on that.
+"""
 
 FITS = 0.65
-"""Share of the sounding time that must be tones of the labelled chord. By composer it is from .82
-to .90 where label and edition are the same."""
+"""The share of the sounding time that must be tones of the labelled chord.
+
+By composer it is from 0.82 to 0.90 where labels and score are of the same edition.
+"""
 
 _WINTERREISE = re.compile(r"Winterreise_D\.911-(\d+)_")
 
 
 def label_file(folder: Path, source: str, file: str) -> Path | None:
-    """The table of a source's file, or None where the experts left it out."""
+    """Find the table of a source's file, None where the experts left it out."""
     if source not in SOURCES:
         return None
     path = Path(file)
@@ -69,7 +73,8 @@ def label_file(folder: Path, source: str, file: str) -> Path | None:
         if number is None:
             return None
         stem = f"n{int(number[1]):02d}"
-    # dcml-more's folders are those of a work: jc_bach_sonatas
+
+    # The folders of dcml-more are those of works: jc_bach_sonatas.
     words = parent.split("_")
     for count in range(len(words), 0, -1):
         table = folder / "_".join(words[:count]) / f"{stem}.csv"
@@ -79,7 +84,9 @@ def label_file(folder: Path, source: str, file: str) -> Path | None:
 
 
 def read_labels(path: Path, bars: BarTable) -> ChordTable:
-    """Read a movement's labels as a chord table of its score; what isn't labelled has no chord.
+    """Read a movement's labels as a chord table of its score.
+
+    What isn't labelled has no chord.
 
     Raises:
         InputError: where the table can't be read.
@@ -91,6 +98,7 @@ def read_labels(path: Path, bars: BarTable) -> ChordTable:
         spans = sorted((float(row["onset"]), float(row["duration"]), *_chord(row)) for row in rows)
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: these chord labels can't be read ({error}).") from error
+
     silent = (NONE, NONE, NONE)
     found: list[tuple[float, tuple[int, int, int]]] = [(start, silent)]
     for index, (onset, duration, root, quality, bass) in enumerate(spans):
@@ -105,9 +113,11 @@ def read_labels(path: Path, bars: BarTable) -> ChordTable:
         found += [(onset, (root, quality, bass)), (stop, silent)]
     if found[-1][0] > end - 1e-3:
         found.pop()
+
     kept = [one for k, one in enumerate(found) if not k or one[1] != found[k - 1][1]]
     if not kept:
         kept = [(start, silent)]
+
     table = np.zeros(len(kept), CHORD_DTYPE)
     table["start"] = [onset for onset, _ in kept]
     table["length"] = np.diff([*(onset for onset, _ in kept), end])
@@ -119,7 +129,7 @@ def read_labels(path: Path, bars: BarTable) -> ChordTable:
 
 
 def _chord(row: dict[str, str]) -> tuple[int, int, int]:
-    """Root, quality and bass of a label."""
+    """Return root, quality and bass of a label."""
     kind = row["chord_type"]
     if kind not in QUALITY_OF or not row["root"]:
         return NONE, NONE, NONE
@@ -128,8 +138,9 @@ def _chord(row: dict[str, str]) -> tuple[int, int, int]:
 
 
 def fit(chords: ChordTable, notes: NoteTable) -> float:
-    """The share of the notes' sounding time, under a chord, in which they are tones of that chord;
-    0 without any.
+    """Return the share of the notes' sounding time in which they are tones of their chord.
+
+    Time without a chord doesn't count; without any other time it is 0.
     """
     if not len(chords) or not len(notes):
         return 0.0
@@ -138,6 +149,8 @@ def fit(chords: ChordTable, notes: NoteTable) -> float:
     starts = np.asarray(chords["start"], np.float64)
     first = np.clip(np.searchsorted(starts, begin, side="right") - 1, 0, None)
     last = np.clip(np.searchsorted(starts, end, side="left") - 1, first, None)
+
+    # Each note once for each chord that it sounds in.
     count = last - first + 1
     note = np.repeat(np.arange(len(notes)), count)
     chord = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[note]
@@ -146,6 +159,7 @@ def fit(chords: ChordTable, notes: NoteTable) -> float:
         np.minimum(end[note], stops[chord]) - np.maximum(begin[note], starts[chord]), 0, None
     )
     overlap[chords["quality"][chord] == NONE] = 0.0
+
     member = np.zeros((len(chords), 12), bool)
     for index, one in enumerate(chords):
         if one["quality"] != NONE:

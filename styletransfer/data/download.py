@@ -1,4 +1,4 @@
-"""MAESTRO from its official address: resumable, with a checksum."""
+"""Download MAESTRO from its official address: resumable, with a checksum."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from styletransfer.errors import InputError
 MAESTRO_URL = (
     "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip"
 )
-# As the data set's page gives it: https://magenta.tensorflow.org/datasets/maestro (MIDI only,
-# v3.0.0).
 MAESTRO_SHA256 = "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
+"""As on the data set's page, https://magenta.tensorflow.org/datasets/maestro (MIDI only, v3.0.0)."""
 
-BLOCK = 1 << 16  # bytes a read: a progress bar that moves, and little lost when the line breaks
-TIMEOUT = 30.0  # seconds without a byte
+BLOCK = 1 << 16
+"""Bytes to read at once, so that the progress bar moves and little is lost when a line breaks."""
+TIMEOUT = 30.0
+"""Seconds without a byte after which the connection counts as broken."""
 
 
 def download_maestro(
@@ -37,16 +38,18 @@ def download_maestro(
     sha256: str = MAESTRO_SHA256,
     console: Console | None = None,
 ) -> Path:
-    """Fetch MAESTRO v3.0.0's MIDI archive (58 MB, CC BY-NC-SA 4.0) into ``folder``, and return the
-    archive's path.
+    """Download MAESTRO v3.0.0's MIDI archive (58 MB, CC BY-NC-SA 4.0).
 
-    An archive that is there already, and right, is not fetched again. A download that breaks off
-    leaves ``….part``, and the next call goes on from there.
+    A complete archive that is there already isn't downloaded again. A download that breaks off
+    leaves ``….part``, from which the next call continues.
     :func:`styletransfer.data.prepare.prepare` takes the archive as it is.
+
+    Returns:
+        The path of the archive in ``folder``.
 
     Raises:
         InputError: where the server can't be reached, the connection breaks, the disk is full, or
-        the sum is wrong.
+            the checksum is wrong.
     """
     target = Path(folder) / url.rsplit("/", 1)[-1]
     part = target.with_name(target.name + ".part")
@@ -56,14 +59,17 @@ def download_maestro(
             if file_sha256(target) == sha256:
                 return target
             raise InputError(
-                f"{target}: it isn't the archive of {url} (wrong checksum); delete it and try again."
+                f"{target}: it isn't the archive of {url} (wrong checksum); delete it and try"
+                " again."
             )
+
         _fetch(url, part, console or Console(stderr=True))
         found = file_sha256(part)
         if found != sha256:
             part.unlink()
             raise InputError(
-                f"{url}: the download has the wrong checksum ({found[:12]}…) and was deleted; try again."
+                f"{url}: the download has the wrong checksum ({found[:12]}…) and was deleted; try"
+                " again."
             )
         part.rename(target)
     except urllib.error.HTTPError as error:
@@ -85,10 +91,10 @@ def download_maestro(
 
 
 def _fetch(url: str, part: Path, console: Console) -> None:
-    """Append to ``part`` what is missing of ``url``.
+    """Append what ``part`` lacks of ``url``.
 
     Raises:
-        ConnectionError: if the server sends less than it announced.
+        ConnectionError: where the server sends less than it announced.
     """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
@@ -99,11 +105,13 @@ def _fetch(url: str, part: Path, console: Console) -> None:
             error.close()
             return  # nothing is missing: the checksum decides
         raise
+
     with response:
         resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
         have = have if resumed else 0  # a server without ranges sends everything
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
+
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with (
             part.open("ab" if resumed else "wb") as file,
@@ -115,10 +123,10 @@ def _fetch(url: str, part: Path, console: Console) -> None:
                 have += len(block)
                 bar.advance(task, len(block))
     if total is not None and have < total:
-        raise ConnectionError(f"{have} of {total} bytes came")
+        raise ConnectionError(f"{have} of {total} bytes arrived")
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

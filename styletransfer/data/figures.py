@@ -1,4 +1,4 @@
-"""The figures of a data set's accompaniments, as :mod:`styletransfer.music.idiom` compares them."""
+"""Measure the figures of a data set's accompaniments (:mod:`styletransfer.music.idiom`)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from styletransfer.music.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
 from styletransfer.music.notes import Feel, NoteTable, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
-"""Quarters, or seconds, of an excerpt: as long as a tune."""
+"""The length of an excerpt in quarters or seconds: that of a tune."""
 TOGETHER: dict[Feel, float] = {"score": 1 / 48, "performance": 0.03}
-"""How far apart notes of one onset begin."""
+"""How far apart notes of one onset may begin, in quarters or seconds."""
 MOST_A_PIECE = 6
+"""How many excerpts a piece has at most."""
 ENOUGH = 10
-"""Scores by which a style is known; with fewer, performances are asked, if there are any."""
+"""How many scores show a style; with fewer, performances are measured, if there are any."""
 DOUBT = 3
-"""Pieces that the composers' mean counts for, beside a style's own."""
+"""How many pieces the mean of all composers counts for, added to a style's own."""
 
 
 def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:
-    """Figures of excerpts of a piece, (SIZE,) each, at most :data:`MOST_A_PIECE`, evenly spread. An
-    excerpt has :data:`~styletransfer.music.idiom.FEWEST` notes of the melody and of the
-    accompaniment, at the least."""
+    """Measure at most :data:`MOST_A_PIECE` excerpts of a piece, evenly spread.
+
+    An excerpt has at least :data:`~styletransfer.music.idiom.FEWEST` notes of the melody and of the
+    accompaniment.
+
+    Returns:
+        Figures of shape (SIZE,) for each.
+    """
     rows = []
     starts = np.arange(
         0, max(float(notes["onset"].max(initial=0)) - WINDOW[feel] / 2, 1), WINDOW[feel]
@@ -43,8 +49,10 @@ def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:
 def excerpt_figures(
     library: Library, indices: Iterable[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Figures of excerpts of pieces, (excerpts, SIZE), and the piece of each; see
-    :func:`piece_figures`.
+    """Measure excerpts of pieces, as :func:`piece_figures` does.
+
+    Returns:
+        The figures, shape (excerpts, SIZE), and the piece of each, shape (excerpts,).
     """
     rows, pieces = [], []
     for index in indices:
@@ -55,9 +63,11 @@ def excerpt_figures(
 
 
 def own_figures(library: Library) -> Own | None:
-    """The mean figures of a style's training pieces, drawn to the composers' mean the more, the
-    fewer they are, and what excerpts usually have by the mean of other content groups; None where
-    there is nothing to measure."""
+    """Measure the profile of a style by its training pieces, None where none can be measured.
+
+    It is their mean figures, drawn towards the composers' mean the more, the fewer they are, and
+    the usual log-probability of excerpts, by the mean of the other content groups.
+    """
     idioms = shipped_idioms()
     scores, played = (library.select(split="train", feel=feel) for feel in ("score", "performance"))
     feel: Feel = "score" if len(scores) >= ENOUGH or not played else "performance"
@@ -82,18 +92,18 @@ def own_figures(library: Library) -> Own | None:
 
 
 def example_figures(notes: NoteTable) -> Own | None:
-    """The same of one score, which is to be followed: each excerpt counts as a piece."""
+    """Measure the profile of one score that is to be followed; each excerpt counts as a piece."""
     rows = piece_figures(notes, "score")
     return Own(drawn(np.mean(rows, 0), len(rows)), usually()) if rows else None
 
 
 def drawn(mean: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """A mean of so many pieces' figures, (SIZE,), drawn to the composers' mean by :data:`DOUBT`."""
+    """Draw the mean figures of so many pieces towards the composers' mean, shape (SIZE,)."""
     centre = shipped_idioms().centre
     return np.asarray(centre + count / (count + DOUBT) * (mean - centre))
 
 
 def usually() -> float:
-    """What composers' excerpts usually have by their own means: nats."""
+    """Return the usual log-probability of composers' excerpts by their own means, in nats."""
     idioms = shipped_idioms()
     return float(np.mean([idioms.usual[label] for label in idioms.labels]))

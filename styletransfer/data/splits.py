@@ -1,12 +1,12 @@
-"""Which pieces are for training, validation and test: by content, never by title.
+"""Split pieces into training, validation and test by their content, never by title.
 
 Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its
 twins are: to test if any of its group is in test, else to validation if any is there. Groups
-without an official split are drawn by a hash of their first id, so that the same files always fall
-the same way, whatever else is prepared with them.
+without an official split are drawn by a hash of their first id, so that the same files always get
+the same split, whatever else is prepared with them.
 
-A small folder, as one fine-tunes on, has no test split: what it can spare is for validation, which
-stops the training.
+A small folder, as is usual for fine-tuning, has no test split: what it can spare is for validation,
+which stops the training.
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ from styletransfer.data.library import SPLITS, Split
 
 VALIDATION_SHARE = 0.04
 TEST_SHARE = 0.04
-SMALL_FOLDER = 100  # pieces; below it there is no test split, and SMALL_FOLDER_VALIDATION of them are for validation
+SMALL_FOLDER = 100
+"""With fewer pieces there is no test split."""
 SMALL_FOLDER_VALIDATION = 0.15
-SMALLEST_FOLDER = 4  # pieces; below it everything is for training
+"""The share of a small folder's pieces that is for validation."""
+SMALLEST_FOLDER = 4
+"""With fewer pieces everything is for training."""
 
 Pair = tuple[int, int, float]
 
 
 class SplitPlan(NamedTuple):
-    """``splits`` (pieces,), ``groups`` (pieces,) as indices of each group's first piece, and the
-    pieces ``moved``.
+    """The split of each piece.
+
+    ``splits``: of length (pieces,). ``groups``: the index of each piece's first twin, (pieces,).
+    ``moved``: pieces that left their official split.
     """
 
     splits: list[Split]
@@ -43,17 +48,15 @@ def assign_splits(
     official: Sequence[Split | None],
     pairs: Sequence[Pair],
 ) -> SplitPlan:
-    """Splits of pieces from their ids, sources, official splits (None where there is none) and
-    similar pairs.
-    """
+    """Split pieces by their ids, sources, official splits (None without one) and similar pairs."""
     label = groups(len(ids), pairs)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(label.tolist()):
         members.setdefault(group, []).append(index)
+
     splits: list[Split] = ["train"] * len(ids)
-    free: dict[
-        str, list[list[int]]
-    ] = {}  # by source of the first member: groups without any official split
+    # Groups without any official split, by the source of their first member.
+    free: dict[str, list[list[int]]] = {}
     for group_members in members.values():
         known = [split for index in group_members if (split := official[index]) is not None]
         if known:
@@ -62,6 +65,7 @@ def assign_splits(
                 splits[index] = official[index] or worst
         else:
             free.setdefault(sources[group_members[0]], []).append(group_members)
+
     for source, source_groups in free.items():
         size = sum(name == source for name in sources)
         for group_members, split in zip(
@@ -69,22 +73,23 @@ def assign_splits(
         ):
             for index in group_members:
                 splits[index] = split
+
     moved = _mend(splits, pairs)
     return SplitPlan(splits, label.tolist(), moved)
 
 
 def _draw(ids: Sequence[str], source_groups: list[list[int]], size: int) -> list[Split]:
-    """Splits of one source's groups; ``size`` is the number of all its pieces."""
+    """Draw the splits of a source's groups; ``size`` is the number of all its pieces."""
     value = [_uniform(min(ids[index] for index in members)) for members in source_groups]
     result: list[Split] = [_threshold(one) if size >= SMALL_FOLDER else "train" for one in value]
     if size >= SMALL_FOLDER:
         wanted = 0 if "validation" in result else 1
     else:
         wanted = max(round(SMALL_FOLDER_VALIDATION * size), 1) if size >= SMALLEST_FOLDER else 0
-    # Small groups first: as much as possible is for training. At least one group stays there.
-    for group in sorted(range(len(value)), key=lambda k: (len(source_groups[k]), value[k]))[
-        : len(value) - 1
-    ]:
+
+    # Small groups first, so that as much as possible is for training; at least one group stays.
+    order = sorted(range(len(value)), key=lambda k: (len(source_groups[k]), value[k]))
+    for group in order[:-1]:
         if wanted > 0:
             result[group] = "validation"
             wanted -= len(source_groups[group])
@@ -98,16 +103,16 @@ def _threshold(value: float) -> Split:
 
 
 def _uniform(text: str) -> float:
-    """A number in [0, 1) that depends on the text only."""
-    return (
-        int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big")
-        / 2**64
-    )
+    """Return a number in [0, 1) that depends on the text only."""
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
-    """Move, in place, pieces with a twin in a stricter split there, until none is left; returns the
-    moved ones.
+    """Move pieces to the split of a twin in a stricter one, in place, until none is left.
+
+    Returns:
+        The moved pieces.
     """
     moved: set[int] = set()
     while crossing := [(i, j) for i, j, _ in pairs if splits[i] != splits[j]]:
@@ -120,7 +125,7 @@ def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
 
 
 def check_splits(pairs: Sequence[Pair], splits: Sequence[Split], ids: Sequence[str]) -> None:
-    """Fail if any two of the pieces that are the same piece are in different splits.
+    """Check that no two pieces with the same content are in different splits.
 
     Raises:
         ValueError: naming the pair with the highest containment.
@@ -129,6 +134,6 @@ def check_splits(pairs: Sequence[Pair], splits: Sequence[Split], ids: Sequence[s
     if crossing:
         value, i, j = max(crossing)
         raise ValueError(
-            f"{len(crossing)} pairs of pieces cross a split; the worst: {ids[i]} ({splits[i]}) and {ids[j]} "
-            f"({splits[j]}) share {value:.0%} of their n-grams"
+            f"{len(crossing)} pairs of pieces cross a split; the worst: {ids[i]} ({splits[i]}) and"
+            f" {ids[j]} ({splits[j]}) share {value:.0%} of their n-grams"
         )

@@ -1,5 +1,6 @@
-"""How performances are played: what of :class:`styletransfer.styles.touch.Touch` the notes of a
-data set tell.
+"""Measure how performances are played: the loudness of melody and accompaniment.
+
+It is a part of :class:`styletransfer.styles.touch.Touch`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ import numpy as np
 from styletransfer.data.library import Library
 
 EXCERPT = 30.0
-"""Seconds of the excerpts in which loudness is measured: as long as a tune, not as a sonata."""
+"""Seconds of an excerpt in which loudness is measured: as long as a tune, not as a sonata."""
 FEWEST_NOTES = 15
-"""Of the melody and of the accompaniment in an excerpt that counts."""
+"""How many notes an excerpt must have, both in the melody and in the accompaniment."""
 
 
 def loudness(library: Library) -> dict[str, float]:
-    """``accompaniment`` and ``melody``, median velocities, and ``spread``, the standard deviation
-    of the accompaniment's.
+    """Measure the loudness of a library's training performances.
 
-    Medians over excerpts of the training performances; nothing where there are none, or all is of
-    one loudness, as no pianist plays it.
+    Returns:
+        ``accompaniment`` and ``melody``, median velocities, and ``spread``, the standard deviation
+        of the accompaniment's, each the median over excerpts. Empty where there are none, or where
+        all is equally loud, as no pianist plays it.
     """
     rows = []
     for index in library.select(split="train", feel="performance"):
