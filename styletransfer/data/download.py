@@ -23,10 +23,10 @@ MAESTRO_URL = (
     "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip"
 )
 MAESTRO_SHA256 = "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
-"""As on the data set's page, https://magenta.tensorflow.org/datasets/maestro (MIDI only, v3.0.0)."""
+"""As https://magenta.tensorflow.org/datasets/maestro states it (MIDI only, v3.0.0)."""
 
 BLOCK = 1 << 16
-"""Bytes to read at once, so that the progress bar moves and little is lost when a line breaks."""
+"""Bytes to read at once: the progress bar moves, and little is lost when a line breaks."""
 TIMEOUT = 30.0
 """Seconds without a byte after which the connection counts as broken."""
 

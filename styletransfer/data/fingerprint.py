@@ -1,43 +1,43 @@
-"""Content fingerprints: which files are the same piece, whoever played it, whatever it is called.
+"""Find files of the same piece by their content, whoever plays it and whatever it is called.
 
-The fingerprint of a piece is the set of its 12-note exact-pitch n-grams: pitches in onset order,
+The fingerprint of a piece is the set of its n-grams of 12 exact pitches: pitches in onset order,
 chords sorted from the bass up, n-grams with fewer than 6 distinct pitches left out (trills,
 repeated chords), each hashed to 64 bits. Two pieces are compared by containment, ``|A & B| /
-min(|A|, |B|)``, so that one movement is found inside a whole sonata.
+min(|A|, |B|)``, so that a movement is found inside a whole sonata.
 
 A chord, in a performance, is a run of notes with at most ``TOLERANCE`` seconds from one onset to
-the next: pianists spread chords. Measured with the 519 pairs of MAESTRO performances and scores
-that ASAP's metadata names, against the pairs of the 824 scores and 1,276 performances whose
-composers differ:
+the next, as pianists spread chords. This was measured with the 519 pairs of MAESTRO performances
+and scores that ASAP's metadata names, against the pairs of the 824 scores and 1,276 performances
+whose composers differ:
 
-=========  ================  ===============  =============================================
-tolerance  true pairs ≥ .05  5th percentile   pairs of different composers ≥ .05 (of 1 M)
-=========  ================  ===============  =============================================
-none       53.0 %            .001             3
-30 ms      100 %             .160             5, each a wrong label in MAESTRO
-50 ms      100 %             .171             5, the same ones
-=========  ================  ===============  =============================================
+=========  =================  ===============  ============================================
+tolerance  true pairs ≥ 0.05  5th percentile   pairs of different composers ≥ 0.05 (of 1 M)
+=========  =================  ===============  ============================================
+none       53.0 %             0.001            3
+30 ms      100 %              0.160            5, each a wrong label in MAESTRO
+50 ms      100 %              0.171            5, the same ones
+=========  =================  ===============  ============================================
 
-Shorter n-grams and n-grams of the top or bottom voice alone find no more true pairs, and more false
-ones.
+Shorter n-grams, and n-grams of the top or bottom voice alone, find no more true pairs, and more
+false ones.
 
 A piece in another key, which training's transpositions would make the same, is found by n-grams of
-the intervals, which other pieces share more often: among the 2,036 pieces of all three sources no
-pair beyond those above has more than .06, while Bach's chorales in two keys have .2 to .98 (401 of
-them; other of the same hymns have up to .19).
+intervals. Different pieces share these more often: among the 2,036 pieces of all three sources, no
+pair beyond those above has more than 0.06, while Bach's chorales in two keys have 0.2 to 0.98 (401
+of them; others of the same hymns have up to 0.19).
 
-A song that was set twice shares its tune only. Tunes are compared by n-grams of intervals with some
+Two settings of a song share their tune only. Tunes are compared by n-grams of intervals with some
 leaps among them, as scales are in every piece, and only where one of the two is a song. Among the
-5,182 scores of pretrain/README.md 49 pairs that nothing else finds have :data:`SAME_TUNE` or more,
-and where titles tell, they are the same hymn or folk song (*Niech nam żyje gospodarz* twice, *Vater
-unser im Himmelreich* in a chorale and in a hymnal); from .45 down, singing exercises in thirds are
-like Chopin's studies, and from .3 like half of Mozart.
+5,182 scores of pretrain/README.md, 49 pairs that nothing else finds have :data:`SAME_TUNE` or more,
+and as far as titles show, they are the same hymn or folk song (*Niech nam żyje gospodarz* twice,
+*Vater unser im Himmelreich* in a chorale and in a hymnal). From 0.45 down, singing exercises in
+thirds resemble Chopin's studies, and from 0.3 half of Mozart.
 
-A transcription has little of its song, but a source that calls it an arrangement says whose song it
-is. Among that composer's, shorter n-grams tell: of Liszt's performances in MAESTRO, *Der Müller und
-der Bach*, *Aufenthalt* and *Erlkönig* have .047, .039 and .019 of the songs' 8-note n-grams (.029,
-.018, .004 of those of 12), other songs by Schubert at most .007. *Die Forelle* and *Horch, horch*
-aren't found: Liszt leaves no chord as it was.
+A transcription has little of its song, but a source that calls it an arrangement names the song's
+composer. Among that composer's songs, shorter n-grams find it: of Liszt's performances in MAESTRO,
+*Der Müller und der Bach*, *Aufenthalt* and *Erlkönig* have 0.047, 0.039 and 0.019 of the songs'
+8-note n-grams (0.029, 0.018 and 0.004 of those of 12 notes), other songs by Schubert at most 0.007.
+*Die Forelle* and *Horch, horch* aren't found: Liszt leaves no chord as it was.
 """
 
 from __future__ import annotations
@@ -52,15 +52,23 @@ from scipy.sparse.csgraph import connected_components
 from styletransfer.music.ngrams import MIN_DISTINCT, TOLERANCE, N
 from styletransfer.music.notes import Feel
 
-SAME_PIECE = 0.05  # containment from which two files are the same piece
-SAME_SHAPE = 0.2  # and from which they are the same in another key, by n-grams of intervals
-SAME_TUNE = 0.5  # and from which a song is another setting of the same tune
-LEAP = 2  # semitones; more is a leap
-LEAPS = 3  # of them an n-gram of a tune needs, and as many kinds of intervals and one more
-TRANSCRIBED = 0.015  # and from which a song is what an arrangement of its composer arranges, by n-grams of SHORT notes
+SAME_PIECE = 0.05
+"""The containment from which two files are the same piece."""
+SAME_SHAPE = 0.2
+"""That from which they are the same in another key, by n-grams of intervals."""
+SAME_TUNE = 0.5
+"""That from which a song is another setting of the same tune."""
+TRANSCRIBED = 0.015
+"""That from which an arrangement is of this song, by n-grams of :data:`SHORT` notes."""
 SHORT = 8
-TRANSCRIBED_COUNT = 10  # n-grams that the two share at least: in a chorale, two are .02
-SHORTEST_TUNE = 10  # n-grams; a shorter one is told from no other
+TRANSCRIBED_COUNT = 10
+"""How many n-grams song and arrangement share at least: in a chorale, two are already 0.02."""
+LEAP = 2
+"""Semitones; more is a leap."""
+LEAPS = 3
+"""How many leaps an n-gram of a tune needs; it needs one more kind of interval than that."""
+SHORTEST_TUNE = 10
+"""How many n-grams a tune needs to be distinguished from others."""
 
 Fingerprint = NDArray[np.uint64]
 
@@ -77,37 +85,42 @@ def fingerprint(
     *,
     intervals: bool = False,
 ) -> Fingerprint:
-    """The sorted hashes of a piece's n-grams, (n-grams,), each once.
-
-    Args:
-        onset: onsets (notes,), in any order: in seconds for a performance, in quarters for a score.
-        pitch: MIDI numbers (notes,).
-        feel: the unit of the onsets, and with it the tolerance.
-        n: notes in an n-gram.
-        distinct: pitches that an n-gram needs at least.
-        intervals: from note to note in place of the pitches, so that the key doesn't matter.
+    """Hash a piece's n-grams.
 
     Music that is too short or too monotonous for any n-gram gets one hash of all its pitches, so
     that copies of it are still found.
+
+    Args:
+        onset: in any order, shape (notes,); in seconds for a performance, in quarters for a score.
+        pitch: MIDI numbers, shape (notes,).
+        feel: the unit of the onsets, and with it the tolerance.
+        n: notes in an n-gram.
+        distinct: how many distinct pitches an n-gram needs.
+        intervals: hash intervals from note to note instead of pitches, so that the key doesn't
+            matter.
+
+    Returns:
+        Sorted hashes, each once, shape (n-grams,).
     """
     sequence = pitch_sequence(onset, pitch, TOLERANCE[feel])
     if not len(sequence):
         return np.zeros(0, np.uint64)
     if len(sequence) >= n:
         windows = np.lib.stride_tricks.sliding_window_view(sequence, n)
-        windows = windows[
-            (np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1 >= distinct
-        ]
+        kinds = (np.diff(np.sort(windows, axis=1), axis=1) > 0).sum(axis=1) + 1
+        windows = windows[kinds >= distinct]
         if len(windows):
-            return np.unique(_hash(_told(windows, intervals)))
-    return _hash(_told(sequence[None], intervals))
+            return np.unique(_hash(_steps(windows) if intervals else windows))
+    whole = sequence[None]
+    return _hash(_steps(whole) if intervals else whole)
 
 
 def tune_print(onset: NDArray[np.floating], pitch: NDArray[np.integer], n: int = N) -> Fingerprint:
-    """The sorted hashes of a score's tune, (n-grams,), each once: its intervals, so that the key
-    doesn't matter.
+    """Hash the n-grams of a score's tune, by intervals, so that the key doesn't matter.
 
-    Empty where the tune is too short, or moves too evenly, to be known again.
+    Returns:
+        Sorted hashes, each once, shape (n-grams,); empty where the tune is too short, or moves too
+        evenly, to be recognised.
     """
     sequence = pitch_sequence(onset, pitch, TOLERANCE["score"])
     if len(sequence) < n:
@@ -119,18 +132,17 @@ def tune_print(onset: NDArray[np.floating], pitch: NDArray[np.integer], n: int =
     return marks if len(marks) >= SHORTEST_TUNE else np.zeros(0, np.uint64)
 
 
-def _told(windows: NDArray[np.uint8], intervals: bool) -> NDArray[np.uint8]:
-    return (
-        windows[:, 1:] - windows[:, :-1] if intervals else windows
-    )  # modulo 256: each interval is another number
+def _steps(windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the intervals from note to note, modulo 256, which leaves them distinct."""
+    return windows[:, 1:] - windows[:, :-1]
 
 
 def pitch_sequence(
     onset: NDArray[np.floating], pitch: NDArray[np.integer], tolerance: float
 ) -> NDArray[np.uint8]:
-    """Pitches (notes,) in onset order with chords sorted from the bass up.
+    """Put pitches, shape (notes,), in onset order, chords sorted from the bass up.
 
-    A chord is a run of notes of which each begins at most ``tolerance`` after the one before.
+    A chord is a run of notes each of which begins at most ``tolerance`` after the one before.
     """
     order = np.argsort(onset, kind="stable")
     chord = (
@@ -141,7 +153,7 @@ def pitch_sequence(
 
 
 def _hash(windows: NDArray[np.uint8]) -> Fingerprint:
-    """One 64-bit hash a row of ``windows`` (rows, notes)."""
+    """Hash each row of ``windows``, shape (rows, notes), to 64 bits."""
     value = np.full(len(windows), np.uint64(windows.shape[1]))
     with np.errstate(over="ignore"):
         for column in windows.T:
@@ -151,7 +163,7 @@ def _hash(windows: NDArray[np.uint8]) -> Fingerprint:
 
 
 def containment(a: Fingerprint, b: Fingerprint) -> float:
-    """``|A & B| / min(|A|, |B|)``; 0 where one of them is empty."""
+    """Return ``|A & B| / min(|A|, |B|)``, 0 where one of them is empty."""
     smaller = min(len(a), len(b))
     return len(np.intersect1d(a, b, assume_unique=True)) / smaller if smaller else 0.0
 
@@ -159,10 +171,13 @@ def containment(a: Fingerprint, b: Fingerprint) -> float:
 def similar_pairs(
     prints: Sequence[Fingerprint], threshold: float = SAME_PIECE
 ) -> list[tuple[int, int, float]]:
-    """All pairs (i, j, containment) with i < j and a containment of at least ``threshold``, sorted.
+    """Find all pairs of pieces with a containment of at least ``threshold``.
 
-    An inverted index: only n-grams that two pieces share cost anything. 2,100 pieces take about two
-    seconds.
+    With an inverted index only n-grams that two pieces share cost anything: 2,100 pieces take about
+    two seconds.
+
+    Returns:
+        Sorted (i, j, containment), with i < j.
     """
     if len(prints) < 2:
         return []
@@ -182,25 +197,30 @@ def same_pieces(
     tunes: Sequence[Fingerprint] = (),
     songs: Sequence[bool] = (),
 ) -> list[tuple[int, int, float]]:
-    """The pairs (i, j, containment) that are the same piece, by fingerprints of pitches or, in any
-    key, of intervals.
+    """Find pairs of the same piece.
 
-    With ``tunes``, fingerprints of each piece's melody, and ``songs``, which pieces are songs: the
-    same tunes, too.
+    Args:
+        pitches: fingerprints of the pieces' pitches.
+        intervals: fingerprints of their intervals, which find a piece in another key.
+        tunes: fingerprints of their melodies; with ``songs``, settings of one tune are found, too.
+        songs: which pieces are songs.
+
+    Returns:
+        Sorted (i, j, containment), with i < j.
     """
     found = {*similar_pairs(pitches, SAME_PIECE), *similar_pairs(intervals, SAME_SHAPE)}
     return sorted(found | {*same_tunes(tunes, songs)})
 
 
 def same_tunes(tunes: Sequence[Fingerprint], songs: Sequence[bool]) -> list[tuple[int, int, float]]:
-    """The pairs (i, j, containment) of a song and another setting of its tune."""
+    """Find pairs (i, j, containment) of a song and another setting of its tune."""
     return [
         (i, j, value) for i, j, value in similar_pairs(tunes, SAME_TUNE) if songs[i] or songs[j]
     ]
 
 
 def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
-    """Whether an arrangement is one of this song, out of all songs by the composer that it names.
+    """Decide whether an arrangement is of this song, out of all songs by the composer it names.
 
     Both fingerprints are of :data:`SHORT` notes, 5 of them distinct.
     """
@@ -209,9 +229,7 @@ def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
 
 
 def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
-    """How many n-grams each pair of pieces shares, as a sparse symmetric matrix (pieces,
-    pieces).
-    """
+    """Count the n-grams that each pair shares, as a sparse symmetric matrix (pieces, pieces)."""
     owner = np.repeat(np.arange(len(prints)), [len(one) for one in prints])
     if not len(owner):
         return coo_matrix((len(prints), len(prints)), dtype=np.int32)
@@ -224,9 +242,7 @@ def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
 
 
 def groups(count: int, pairs: Sequence[tuple[int, int, float]]) -> NDArray[np.int64]:
-    """Group numbers (count,) of pieces: connected components over ``pairs``. A group's number is
-    its smallest piece.
-    """
+    """Number the groups of connected pieces by their smallest piece, shape (count,)."""
     rows, columns = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     graph = coo_matrix((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
     _, label = connected_components(graph, directed=False)

@@ -1,14 +1,15 @@
-"""A prepared data set: every note of every piece in one file, with a manifest that says what is
-what.
+"""Read a prepared data set: the notes of all pieces in one file, described by a manifest.
 
-A folder of four files, written by :mod:`styletransfer.data.prepare`:
+It is a folder of four files that :mod:`styletransfer.data.prepare` writes:
 
-- ``notes.npy``: all notes, ``PACKED_NOTE_DTYPE``, piece after piece, each sorted by onset, then pitch;
+- ``notes.npy``: all notes, ``PACKED_NOTE_DTYPE``, piece after piece, each sorted by onset and
+  pitch;
 - ``bars.npy``: all bars of the scores, ``PACKED_BAR_DTYPE``;
 - ``chords.npy``: all chords of the scores, ``CHORD_DTYPE`` of :mod:`styletransfer.music.chords`;
-- ``manifest.json``: version, sources, hash, one row a piece (:class:`PieceInfo`), and the files that were left out.
+- ``manifest.json``: version, sources, hash, a row for each piece (:class:`PieceInfo`), and the
+  files that were left out.
 
-Time is **seconds for performances and quarters for scores**: ``PieceInfo.feel`` says which.
+Time is in **seconds for performances and quarters for scores**, by ``PieceInfo.feel``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -58,13 +59,13 @@ PACKED_BAR_DTYPE = np.dtype(
 class PieceInfo:
     """One row of the manifest.
 
-    ``id`` is source/file, ``file`` the path inside its source, ``title`` and ``composer`` (an id of
-    the catalogue or ``unknown``) what the source's table says. ``group`` is the id of the first
-    piece with the same content. ``notes``, ``bars`` and ``chords`` are (start, stop) rows of the
-    arrays; ``quarters_per_minute`` is the tempo at the start of the file (meaningless for a
-    performance), ``seconds`` the length. ``tune`` is ``part`` where the melody is a part of its own
-    that others accompany (a song), ``texture`` where it was found in what two hands play, or is all
-    there is.
+    ``id``: source/file. ``file``: the path inside the source. ``title`` and ``composer``: from the
+    source's table; the composer is an id of the catalogue or ``unknown``. ``group``: the id of the
+    first piece with the same content. ``notes``, ``bars`` and ``chords``: (start, stop) rows of the
+    arrays. ``quarters_per_minute``: the tempo at the start of the file, meaningless for a
+    performance. ``seconds``: the length. ``tune``: ``part`` where the melody is a part of its own
+    that others accompany (a song), ``texture`` where it was found in what two hands play, or where
+    there is nothing else.
     """
 
     id: str
@@ -93,8 +94,8 @@ class PieceInfo:
 class Manifest:
     """What ``manifest.json`` holds.
 
-    ``left_out`` are (id, reason) pairs; ``moved`` the ids of pieces that left an official split
-    because of a twin in another; ``remarks`` sentences that whoever prepares should see.
+    ``left_out``: ids with reasons. ``moved``: the ids of pieces that left an official split because
+    of a twin in another. ``remarks``: sentences to show after preparing.
     """
 
     pieces: tuple[PieceInfo, ...]
@@ -103,10 +104,10 @@ class Manifest:
     left_out: tuple[tuple[str, str], ...] = ()
     moved: tuple[str, ...] = ()
     version: int = VERSION
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The manifest as JSON, a line a piece."""
+        """Return the manifest as JSON, with a line for each piece."""
         rows = ",\n  ".join(json.dumps(asdict(piece), ensure_ascii=False) for piece in self.pieces)
         head = {"kind": KIND} | {
             item.name: getattr(self, item.name) for item in fields(self) if item.name != "pieces"
@@ -116,7 +117,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Manifest:
-        """The inverse of :meth:`to_json`, from the parsed JSON."""
+        """Make a manifest of parsed JSON; the inverse of :meth:`to_json`."""
         rows = ("notes", "bars", "chords")
         pieces = tuple(
             PieceInfo(**{**row, **{name: tuple(row[name]) for name in rows}})
@@ -133,7 +134,7 @@ class Manifest:
         )
 
     def counts(self) -> dict[tuple[str, str, str], tuple[int, int, float]]:
-        """(pieces, notes, hours) by (composer, feel, split)."""
+        """Count (pieces, notes, hours) by (composer, feel, split)."""
         result: dict[tuple[str, str, str], tuple[int, int, float]] = {}
         for piece in self.pieces:
             key = (piece.composer, piece.feel, piece.split)
@@ -142,9 +143,7 @@ class Manifest:
         return dict(sorted(result.items()))
 
     def summary(self) -> str:
-        """A table of pieces by composer, feel and split, and what was left out, for people to
-        read.
-        """
+        """Return a table of pieces by composer, feel and split, and of what was left out."""
         columns = [(feel, split) for feel in ("performance", "score") for split in SPLITS]
         counts = self.counts()
         lines = [f"{'':<14}{'performances':>24}{'scores':>24}{'notes':>12}"]
@@ -155,11 +154,13 @@ class Manifest:
             lines.append(
                 f"{composer:<14}" + "".join(f"{cell:>8}" for cell in cells) + f"{notes:>12,}"
             )
+
         totals = Counter[tuple[str, str]]((piece.feel, piece.split) for piece in self.pieces)
         notes = sum(piece.count for piece in self.pieces)
         lines.append(
             f"{'all':<14}" + "".join(f"{totals[column]:>8}" for column in columns) + f"{notes:>12,}"
         )
+
         reasons = Counter(reason.split(":")[0] for _, reason in self.left_out)
         lines += [f"left out, {reason}: {count}" for reason, count in sorted(reasons.items())]
         if self.moved:
@@ -169,8 +170,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Library:
-    """A prepared data set, opened for reading. ``notes.npy`` is memory-mapped: opening costs no
-    memory.
+    """A prepared data set, opened for reading.
+
+    ``notes.npy`` is memory-mapped, so that opening costs no memory.
     """
 
     path: Path
@@ -185,11 +187,11 @@ class Library:
 
         Args:
             path: the folder.
-            verify: recompute the hash over all files (0.2 s for 7 M notes).
+            verify: compute the hash over all files again (0.2 s for 7 M notes).
 
         Raises:
-            InputError: if the folder isn't a prepared data set of this version, or its files don't
-            match its hash.
+            InputError: where the folder isn't a prepared data set of this version, or its files
+                don't match its hash.
         """
         path = Path(path)
         if not is_prepared(path):
@@ -202,6 +204,7 @@ class Library:
             raise InputError(
                 f"{path}: prepared data of version {found}, not {VERSION}; prepare it again."
             )
+
         try:
             manifest = Manifest.from_json(data)
             found = content_hash(path, manifest.pieces) if verify else manifest.hash
@@ -214,37 +217,36 @@ class Library:
             ) from error
         if found != manifest.hash:
             raise InputError(
-                f"{path}: its files don't match its manifest's hash; prepare it again from its sources."
+                f"{path}: its files don't match its manifest's hash; prepare it again from its"
+                " sources."
             )
         return cls(path, manifest, notes, bars, chords)
 
     @property
     def pieces(self) -> tuple[PieceInfo, ...]:
-        """All pieces; an index into this tuple is the ``i`` of the other methods."""
+        """All pieces; the other methods' ``i`` is a place in this tuple."""
         return self.manifest.pieces
 
     @property
     def hash(self) -> str:
-        """The content hash: the same for the same notes, bars, chords and piece rows."""
+        """The hash of the content: notes, bars, chords and rows of pieces."""
         return self.manifest.hash
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     def notes(self, i: int) -> NoteTable:
-        """Notes of piece ``i``, read-only, ``PACKED_NOTE_DTYPE``: seconds or quarters by the
-        piece's feel.
-        """
+        """Return the notes of piece ``i``, read-only, in seconds or quarters by its feel."""
         start, stop = self.pieces[i].notes
         return self._notes[start:stop]
 
     def bars(self, i: int) -> BarTable:
-        """Bars of piece ``i`` in quarters, ``PACKED_BAR_DTYPE``; empty for a performance."""
+        """Return the bars of piece ``i`` in quarters, none for a performance."""
         start, stop = self.pieces[i].bars
         return self._bars[start:stop]
 
     def chords(self, i: int) -> ChordTable:
-        """Chords of piece ``i`` in quarters, ``CHORD_DTYPE``; empty for a performance."""
+        """Return the chords of piece ``i`` in quarters, none for a performance."""
         start, stop = self.pieces[i].chords
         return self._chords[start:stop]
 
@@ -256,26 +258,23 @@ class Library:
         composer: str | None = None,
         split: str | None = None,
     ) -> Library:
-        """Some of the pieces, under another era, composer or split where one is given; the arrays
-        are shared.
-        """
+        """Choose pieces, and give them another era, composer or split; the arrays are shared."""
         labels = {
             key: value
             for key, value in (("era", era), ("composer", composer), ("split", split))
             if value is not None
         }
-        pieces = tuple(replace(self.pieces[i], **labels) for i in indices)  # type: ignore[arg-type]  # an era may be a free one
-        chosen = hashlib.sha256(
-            json.dumps([self.hash, *(asdict(piece) for piece in pieces)]).encode()
-        ).hexdigest()
+        pieces = tuple(replace(self.pieces[i], **labels) for i in indices)  # type: ignore[arg-type]  # texts
+        content = json.dumps([self.hash, *(asdict(piece) for piece in pieces)])
+        chosen = hashlib.sha256(content.encode()).hexdigest()
         return replace(self, manifest=replace(self.manifest, pieces=pieces, hash=chosen))
 
     def without_held_out(self) -> Library:
-        """All pieces, every one of them a training piece."""
+        """Return all pieces as training pieces."""
         return self.view(range(len(self)), split="train")
 
     def joined(self, other: Library) -> Library:
-        """The pieces of both, in memory, this library's first."""
+        """Join the pieces of two libraries in memory, this one's first."""
         tables: dict[str, list[NDArray[np.void]]] = {"notes": [], "bars": [], "chords": []}
         stops = dict.fromkeys(tables, 0)
         pieces = []
@@ -305,7 +304,7 @@ class Library:
         composer: str | Iterable[str] | None = None,
         era: str | None = None,
     ) -> list[int]:
-        """Indices of the pieces that match everything that is given, ascending."""
+        """Return the places of the pieces that match everything that is given, ascending."""
         splits = _choice(split)
         composers = _choice(composer)
         return [
@@ -319,7 +318,7 @@ class Library:
 
 
 def spread(pool: list[T], count: int) -> list[T]:
-    """At most ``count`` of a list, evenly spread over it."""
+    """Return at most ``count`` items of a list, evenly spread over it."""
     count = min(count, len(pool))
     return [pool[k * len(pool) // count] for k in range(count)]
 
@@ -329,17 +328,16 @@ def _choice(value: str | Iterable[str] | None) -> set[str] | None:
 
 
 def is_prepared(path: Path) -> bool:
-    """Whether a folder is a prepared data set, of any version."""
+    """Check whether a folder is a prepared data set, of any version."""
     try:
-        return bool(
-            json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == KIND
-        )
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return bool(manifest.get("kind") == KIND)
     except (OSError, ValueError, AttributeError):
         return False
 
 
 def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
-    """SHA-256 over the array files and the piece rows."""
+    """Return the SHA-256 of the array files and the rows of pieces."""
     digest = hashlib.sha256()
     for name in ("notes.npy", "bars.npy", "chords.npy"):
         with (path / name).open("rb") as file:
@@ -351,8 +349,7 @@ def content_hash(path: Path, pieces: Iterable[PieceInfo]) -> str:
 
 
 def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
-    """Mark the notes of the accompaniment that double the melody, as a mask over a score's notes
-    (notes,).
+    """Mark notes of a score's accompaniment that double the melody, shape (notes,).
 
     Such a note begins with a note of the melody and has its pitch, or, with ``octaves``, its pitch
     class.
@@ -365,8 +362,9 @@ def doublings(notes: NoteTable, *, octaves: bool = False) -> NDArray[np.bool_]:
 
 
 def training_sequences(library: Library) -> Iterator[NoteSequence]:
-    """The training pieces of a library and their accompaniments, for
-    :meth:`styletransfer.music.copies.Copies.build`.
+    """Yield training pieces and their accompaniments, to index them.
+
+    See :meth:`styletransfer.music.copies.Copies.build`.
     """
     for i in library.select(split="train"):
         for accompaniment in (False, True):

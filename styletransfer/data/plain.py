@@ -1,6 +1,4 @@
-"""Training windows for plain MidiTok tokenizers: stretches of pieces as they are, without a
-melody.
-"""
+"""Draw training windows for plain MidiTok tokenizers: stretches of pieces without a melody."""
 
 from __future__ import annotations
 
@@ -14,11 +12,12 @@ from styletransfer.music.notes import BarTable, Feel, NoteTable
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 from styletransfer.tokens.miditok_codec import MidiTokCodec
 
-VELOCITIES_A_BIN = 4  # what `MixtureConfig.loudness` counts: 127 velocities in 32 bins
+VELOCITIES_A_BIN = 4
+"""Velocities in a bin of ``MixtureConfig.loudness``: 127 velocities in 32 bins."""
 
 
 def piece_table(library: Library, index: int) -> tuple[Feel, NoteTable, BarTable, float]:
-    """A piece of the library as :meth:`MidiTokCodec.music` takes it."""
+    """Return a piece of a library as :meth:`MidiTokCodec.music` takes it."""
     piece = library.pieces[index]
     return piece.feel, library.notes(index), library.bars(index), piece.quarters_per_minute
 
@@ -26,8 +25,9 @@ def piece_table(library: Library, index: int) -> tuple[Feel, NoteTable, BarTable
 def training_tables(
     library: Library, notes: int, mixture: MixtureConfig | None = None
 ) -> Iterator[tuple[Feel, NoteTable, BarTable, float]]:
-    """Whole training pieces, spread evenly over the list, of about so many notes together; only of
-    what is trained on.
+    """Choose training pieces with about so many notes together, spread evenly over the list.
+
+    They are only of the feels that ``mixture`` trains on.
     """
     share = 0.5 if mixture is None else mixture.score_share
     pool = library.select(split="train", feel={0.0: "performance", 1.0: "score"}.get(share))
@@ -41,8 +41,9 @@ def training_tables(
 
 
 class PlainWindows(PieceWindows):
-    """Windows of a MidiTok tokenizer; all after controls, metre and tempo is learnt.
-    ``melody_share`` means nothing.
+    """Windows of a MidiTok tokenizer, of which all after controls, metre and tempo is learnt.
+
+    ``melody_share`` has no effect.
     """
 
     def __init__(
@@ -58,27 +59,28 @@ class PlainWindows(PieceWindows):
         self.codec = codec
 
     def sequence(self, index: int, rng: np.random.Generator) -> tuple[list[int], list[bool]]:
+        """Augment a piece and encode a window of it."""
         feel, notes, bars, tempo = piece_table(self.library, index)
         notes = varied(feel, notes, self.mixture, rng)
         controls = self.controls(index, rng)
+
         first = 0
         if rng.random() >= self.mixture.start_share:
             first = int(rng.integers(0, max(len(notes) - self.context // 4, 0) + 1))
         if feel == "score" and first:  # from a bar line, so that the metre holds
-            bars = bars[
-                max(
-                    int(np.searchsorted(bars["start"], notes["onset"][first], side="right")) - 1, 0
-                ) :
-            ]
+            bar = int(np.searchsorted(bars["start"], notes["onset"][first], side="right")) - 1
+            bars = bars[max(bar, 0) :]
             first = int(np.searchsorted(notes["onset"], bars["start"][0]))
         notes = notes[first:]
         if feel == "performance" and first:
             notes["onset"] -= notes["onset"][0]
+
         count = self.context // 2
         music = self.codec.music(feel, notes[:count], bars, tempo)
         while len(music) < self.context and count < len(notes):  # merges make more notes fit
             count *= 2
             music = self.codec.music(feel, notes[:count], bars, tempo)
+
         head = [self.codec.vocabulary[name] for name in controls.tokens()]
         ids = [*head, *music, self.codec.eos] if count >= len(notes) else [*head, *music]
         opening = len(head) + len(self.codec.leading(music))
@@ -88,8 +90,9 @@ class PlainWindows(PieceWindows):
 def varied(
     feel: Feel, notes: NoteTable, mixture: MixtureConfig, rng: np.random.Generator
 ) -> NoteTable:
-    """A copy of a table, transposed (less where a note would leave the keyboard), louder or softer,
-    faster or slower.
+    """Copy a table of notes, transposed, louder or softer, and a performance faster or slower.
+
+    No note leaves the keyboard.
     """
     notes = notes.copy()
     if feel == "performance":

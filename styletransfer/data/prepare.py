@@ -1,7 +1,7 @@
-"""Files to a prepared data set: read, mark the melody, find duplicates, split by content, write.
+"""Prepare a data set: read files, mark melodies, find duplicates, split by content, write.
 
-See :mod:`styletransfer.data.library` for what is written, :mod:`styletransfer.data.splits` for the
-splits.
+See :mod:`styletransfer.data.library` for what is written, and :mod:`styletransfer.data.splits` for
+the splits.
 """
 
 from __future__ import annotations
@@ -49,27 +49,30 @@ from styletransfer.music.composers import UNKNOWN, composer_id, era_of
 from styletransfer.music.melody import extract_melody, tune_kind
 from styletransfer.music.notes import BarTable, Feel, NoteTable
 
-# Two scores are engravings of the same movement if they share this much of all their n-grams
-# (Jaccard). Measured on the keyboard scores and ASAP: 71 pairs of the same movement have .23 to
-# 1.0; the next two, sarabandes and their ornamented versions, .09 and .03. Two performances, in
-# contrast, are copies only if they agree in every onset and velocity.
 SAME_ENGRAVING = 0.2
+"""The share of all their n-grams (Jaccard) from which two scores engrave the same movement.
+
+Measured on the keyboard scores and ASAP: 71 pairs of the same movement have 0.23 to 1.0; the next
+two, sarabandes and their ornamented versions, 0.09 and 0.03. Two performances, in contrast, are
+copies only if they agree in every onset and velocity.
+"""
 
 _HEARD = ["onset", "duration", "pitch", "velocity"]
 """What two copies of a performance have in common; their tracks may differ."""
 
-CHUNK = 8  # files a worker takes at a time
+CHUNK = 8
+"""How many files a worker takes at a time."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class PreparedPiece:
-    """One file, read: packed arrays, fingerprints of pitches, of intervals, and of a score's tune,
-    and what the manifest wants to know.
+    """One file, read, with what the manifest states of it.
 
-    ``fits`` says how well the experts' labels fit, where there are any
-    (:func:`styletransfer.data.chord_labels.fit`); where they do, ``chords`` are theirs.
+    ``print``, ``shape`` and ``melody``: fingerprints of its pitches, of its intervals, and of a
+    score's tune. ``fits``: how well the experts' labels fit, where there are any
+    (:func:`styletransfer.data.chord_labels.fit`); where they do, ``chords`` are the experts'.
     """
 
     notes: NoteTable
@@ -85,6 +88,9 @@ class PreparedPiece:
     fits: float | None = None
 
 
+Kept = tuple[SourceFile, PreparedPiece]
+
+
 def prepare(
     sources: Sequence[Path | str],
     out: Path | str,
@@ -95,26 +101,25 @@ def prepare(
     workers: int | None = None,
     labels: Path | None = None,
 ) -> Manifest:
-    """Prepare sources for training, as one folder that :class:`~styletransfer.data.library.Library`
-    opens.
+    """Prepare sources as one folder that :class:`~styletransfer.data.library.Library` opens.
 
     Args:
-        sources: folders, archives, or folders of music21's corpus (``corpus:bach``); where two
-            scores are the same movement, the one of the earlier source is kept.
-        out: the folder to write; an older prepared data set there is replaced, anything else is
-        refused.
-        composers_csv: a table for a single source of the user's: columns file, composer, and
-        perhaps title and split.
+        sources: folders, archives, or folders of music21's corpus (``corpus:bach``). Where two
+            scores are of the same movement, that of the earlier source is kept.
+        out: the folder to write. An older prepared data set there is replaced, anything else
+            refused.
+        composers_csv: a table for a single source of the user's, with columns file, composer, and
+            perhaps title and split.
         feel: overrules the feel that a source implies, or that a file's onsets suggest.
-        progress: called with (files done, files in all).
+        progress: called with the number of files done, and of all files.
         workers: processes; by default one for each core.
         labels: a folder of experts' harmony (see :mod:`styletransfer.data.chord_labels`); the
             chords of all other scores are recognised.
 
     Raises:
-        InputError: where a source can't be read, no file is usable, or ``out`` is something else's
-        folder.
-        ValueError: if a piece would be in two splits at once (it can't).
+        InputError: where a source can't be read, no file is usable, or ``out`` holds something
+            else.
+        ValueError: where a piece would be in two splits at once (it can't).
     """
     out = Path(out)
     if out.exists() and not is_prepared(out) and (not out.is_dir() or any(out.iterdir())):
@@ -126,6 +131,7 @@ def prepare(
         )
     if labels is not None and not labels.is_dir():
         raise InputError(f"{labels}: no such folder of chord labels.")
+
     with ExitStack() as stack:
         files: list[SourceFile] = []
         for path in paths:
@@ -133,48 +139,55 @@ def prepare(
             files += source_files(folder, source_name(path), composers_csv=composers_csv, feel=feel)
         files = _unique_ids(files)
         results = _read_all(files, progress, workers, labels)
-    left_out = [
-        (file.id, result)
-        for file, result in zip(files, results, strict=True)
-        if isinstance(result, str)
-    ]
-    kept = [
-        (file, one) for file, one in zip(files, results, strict=True) if not isinstance(one, str)
-    ]
-    if not kept:
+    both = list(zip(files, results, strict=True))
+    left_out = [(file.id, result) for file, result in both if isinstance(result, str)]
+    read = [(file, result) for file, result in both if not isinstance(result, str)]
+    if not read:
         reasons = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise InputError(f"{', '.join(map(str, paths))}: no piece could be read{reasons}.")
-    pairs = similar_pairs([one.print for _, one in kept])
-    copies = _copies(kept, pairs)
-    left_out += [
-        (kept[copy][0].id, f"duplicate: of {kept[first][0].id}")
-        for copy, first in sorted(copies.items())
-    ]
-    stay = [index for index in range(len(kept)) if index not in copies]
-    left = [kept[index][1] for index in stay]
-    shapes = similar_pairs([one.shape for one in left], SAME_SHAPE)
-    tunes = same_tunes([one.melody for one in left], [one.tune == "part" for one in left])
-    arranged = _transcriptions([kept[index] for index in stay])
-    pairs = sorted({*_inherited(pairs, copies, stay), *shapes, *tunes, *arranged})
-    for copy, first in copies.items():
-        if splits := [
-            split for index in (copy, first) if (split := kept[index][0].split) is not None
-        ]:
-            kept[first] = (
-                replace(kept[first][0], split=max(splits, key=SPLITS.index)),
-                kept[first][1],
-            )
-    kept = [kept[index] for index in stay]
+
+    kept, pairs, copies = _without_copies(read)
+    left_out += copies
     remarks = [] if labels is None else _about_labels(labels, kept)
     return _finish(kept, pairs, out, [source_name(path) for path in paths], left_out, remarks)
 
 
-def _about_labels(labels: Path, kept: list[tuple[SourceFile, PreparedPiece]]) -> list[str]:
-    """What became of the experts' labels, in a sentence or two."""
+def _without_copies(read: list[Kept]) -> tuple[list[Kept], list[Pair], list[tuple[str, str]]]:
+    """Leave out copies, and find similar pieces among the rest.
+
+    Returns:
+        The pieces that stay, similar pairs of them, and the copies' ids with the reason.
+    """
+    pairs = similar_pairs([one.print for _, one in read])
+    copies = _copies(read, pairs)
+    left_out = [
+        (read[copy][0].id, f"duplicate: of {read[first][0].id}")
+        for copy, first in sorted(copies.items())
+    ]
+
+    stay = [index for index in range(len(read)) if index not in copies]
+    left = [read[index][1] for index in stay]
+    shapes = similar_pairs([one.shape for one in left], SAME_SHAPE)
+    tunes = same_tunes([one.melody for one in left], [one.tune == "part" for one in left])
+    arranged = _transcriptions([read[index] for index in stay])
+    pairs = sorted({*_inherited(pairs, copies, stay), *shapes, *tunes, *arranged})
+
+    # What stays has the strictest official split of its copies.
+    files = [file for file, _ in read]
+    for copy, first in copies.items():
+        official = [split for index in (copy, first) if (split := files[index].split) is not None]
+        if official:
+            files[first] = replace(files[first], split=max(official, key=SPLITS.index))
+    return [(files[index], read[index][1]) for index in stay], pairs, left_out
+
+
+def _about_labels(labels: Path, kept: list[Kept]) -> list[str]:
+    """Report in a sentence or two what became of the experts' labels."""
     given = [(file.id, one.fits) for file, one in kept if one.fits is not None]
     refused = [f"{name} ({share:.2f})" for name, share in given if share < FITS]
     remarks = [
-        f"{labels}: chords of {len(given) - len(refused)} pieces are the experts'; all others are recognised."
+        f"{labels}: chords of {len(given) - len(refused)} pieces are the experts'; all others are"
+        " recognised."
     ]
     if refused:
         remarks.append(f"{labels}: not used, since they don't fit the notes: {', '.join(refused)}.")
@@ -182,14 +195,14 @@ def _about_labels(labels: Path, kept: list[tuple[SourceFile, PreparedPiece]]) ->
 
 
 def _finish(
-    kept: list[tuple[SourceFile, PreparedPiece]],
+    kept: list[Kept],
     pairs: list[Pair],
     out: Path,
     sources: list[str],
     left_out: list[tuple[str, str]],
     remarks: list[str],
 ) -> Manifest:
-    """Split, check, and write."""
+    """Split the pieces, check the splits, and write the folder."""
     ids = [file.id for file, _ in kept]
     plan = assign_splits(
         ids, [file.source for file, _ in kept], [file.split for file, _ in kept], pairs
@@ -202,6 +215,7 @@ def _finish(
         [one.tune == "part" for one in read],
     )
     check_splits(same, plan.splits, ids)
+
     note_stops = np.cumsum([len(one.notes) for _, one in kept]).tolist()
     bar_stops = np.cumsum([len(one.bars) for _, one in kept]).tolist()
     chord_stops = np.cumsum([len(one.chords) for _, one in kept]).tolist()
@@ -242,7 +256,7 @@ def _finish(
 def _write(
     out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chords: ChordTable
 ) -> Manifest:
-    """Write the folder under a temporary name, then rename it into place."""
+    """Write the folder, and return its manifest with the hash."""
     written = manifest
 
     def write(partial: Path) -> None:
@@ -252,10 +266,9 @@ def _write(
         np.save(partial / "bars.npy", bars)
         np.save(partial / "chords.npy", chords)
         written = replace(manifest, hash=content_hash(partial, manifest.pieces))
-        # names that aren't UTF-8 as JSON escapes
-        (partial / "manifest.json").write_text(
-            written.to_json(), encoding="utf-8", errors="backslashreplace"
-        )
+        # Names that aren't UTF-8 are written as JSON escapes.
+        text = written.to_json().encode(errors="backslashreplace")
+        (partial / "manifest.json").write_bytes(text)
 
     write_folder_atomically(out, write)
     return written
@@ -264,14 +277,19 @@ def _write(
 def read_piece(
     path: Path, feel: Feel | None = None, tune: int | None = None, labels: Path | None = None
 ) -> PreparedPiece:
-    """Read one file, or one tune of a book: pedal, melody, chords, fingerprint, packed.
+    """Read a file, or a tune of a book: with pedal, melody, chords and fingerprints, packed.
 
-    ``labels`` is the table of an expert's chords, used where it fits the notes.
+    Args:
+        path: the file.
+        feel: overrules the file's.
+        tune: its place in the book.
+        labels: a table of an expert's chords, used where it fits the notes.
 
     Raises:
         InputError: where it can't be read.
     """
     piece = read_score(path, feel, tune)
+
     notes = np.zeros(len(piece.notes), PACKED_NOTE_DTYPE)
     performed = piece.feel == "performance"
     notes["onset"] = piece.onset_seconds if performed else piece.notes["onset"]
@@ -318,9 +336,7 @@ Job = tuple[Path, Feel | None, int | None, Path | None]
 
 
 def _read_one(job: Job) -> PreparedPiece | str:
-    """A piece, or the reason why there is none: a broken file must not stop the other two
-    thousand.
-    """
+    """Read a piece, or return why it can't be: a broken file must not stop the other thousands."""
     path, feel, tune, labels = job
     if not path.is_file():
         return "missing: the source's table names it, but it isn't there"
@@ -328,13 +344,14 @@ def _read_one(job: Job) -> PreparedPiece | str:
         return read_piece(path, feel, tune, labels)
     except InputError as error:
         return f"unusable: {str(error).removeprefix(f'{path}: ')}"
-    except Exception as error:  # parsers raise anything on broken bytes
+    except Exception as error:  # parsers raise all kinds of errors on broken bytes
         return f"broken: {type(error).__name__}: {error}"
 
 
 def _read_all(
     files: list[SourceFile], progress: Progress | None, workers: int | None, labels: Path | None
 ) -> list[PreparedPiece | str]:
+    """Read files in several processes, in their order."""
     jobs: list[Job] = [
         (
             file.path,
@@ -364,7 +381,7 @@ def _collect(
 
 
 def _unique_ids(files: list[SourceFile]) -> list[SourceFile]:
-    """Files with distinct ids: a second source of the same name gets a number."""
+    """Make ids distinct: a second source of the same name gets a number."""
     seen: set[str] = set()
     result = []
     for file in files:
@@ -377,8 +394,8 @@ def _unique_ids(files: list[SourceFile]) -> list[SourceFile]:
     return result
 
 
-def _copies(kept: list[tuple[SourceFile, PreparedPiece]], pairs: list[Pair]) -> dict[int, int]:
-    """Pieces that repeat an earlier one of the same feel, as copy -> first."""
+def _copies(kept: list[Kept], pairs: list[Pair]) -> dict[int, int]:
+    """Find pieces that repeat an earlier one of the same feel, as copy -> first."""
     copies: dict[int, int] = {}
     for i, j, value in pairs:  # ascending i: a copy's own copies are found through the first
         a, b = kept[i][1], kept[j][1]
@@ -386,15 +403,14 @@ def _copies(kept: list[tuple[SourceFile, PreparedPiece]], pairs: list[Pair]) -> 
             continue
         shared = value * min(len(a.print), len(b.print))
         jaccard = shared / (len(a.print) + len(b.print) - shared)
-        if np.array_equal(a.notes[_HEARD], b.notes[_HEARD]) or (
-            a.feel == "score" and jaccard >= SAME_ENGRAVING
-        ):
+        same_score = a.feel == "score" and jaccard >= SAME_ENGRAVING
+        if same_score or np.array_equal(a.notes[_HEARD], b.notes[_HEARD]):
             copies[j] = i
     return copies
 
 
-def _transcriptions(kept: list[tuple[SourceFile, PreparedPiece]]) -> list[Pair]:
-    """Pairs of a song and an arrangement of it ("Franz Schubert / Franz Liszt")."""
+def _transcriptions(kept: list[Kept]) -> list[Pair]:
+    """Find pairs of a song and an arrangement of it ("Franz Schubert / Franz Liszt")."""
 
     def short(index: int) -> Fingerprint:
         one = kept[index][1]
@@ -404,6 +420,7 @@ def _transcriptions(kept: list[tuple[SourceFile, PreparedPiece]]) -> list[Pair]:
     for index, (file, one) in enumerate(kept):
         if one.tune == "part" and (composer := composer_id(file.label)) != UNKNOWN:
             songs.setdefault(composer, []).append(index)
+
     prints: dict[int, Fingerprint] = {}
     pairs = []
     for index, (file, _) in enumerate(kept):
@@ -419,8 +436,9 @@ def _transcriptions(kept: list[tuple[SourceFile, PreparedPiece]]) -> list[Pair]:
 
 
 def _inherited(pairs: list[Pair], copies: dict[int, int], stay: list[int]) -> list[Pair]:
-    """Pairs among the pieces that stay, renumbered; the first of several copies takes over the
-    twins of the others.
+    """Renumber the pairs among the pieces that stay.
+
+    The first of several copies takes over the twins of the others.
     """
     place = {old: new for new, old in enumerate(stay)}
     best: dict[tuple[int, int], float] = {}

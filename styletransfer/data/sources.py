@@ -1,11 +1,10 @@
-"""Where music comes from: MAESTRO, the keyboard scores, ASAP's scores, any folder, or music21's
-corpus, as one list of files with labels.
+"""List the files of any source of music with their labels.
 
-A source is a folder, a ``.zip``, or a ``.tar.xz`` / ``.tar.gz`` archive. It is recognised by the
-table inside: ``maestro-v*.csv``; ``metadata.csv`` with a ``midi_score`` column (ASAP) or with
-``file`` and ``composer`` (the keyboard scores, or a user's own table, of which title, split, era,
-born and died are read, too, where it has them). Of a tune book each tune is a file of its own:
-``book.abc#12``.
+A source is a folder, a ``.zip``, a ``.tar.xz`` / ``.tar.gz`` archive, or a folder of music21's
+corpus. It is recognised by the table inside: ``maestro-v*.csv`` (MAESTRO); ``metadata.csv`` with a
+``midi_score`` column (ASAP), or with ``file`` and ``composer`` (the keyboard scores, or a user's
+own table, where title, split, era, born and died are read, too, if it has them). Each tune of a
+book is a file of its own: ``book.abc#12``.
 
 ``corpus:bach`` and the like are folders of the scores that are installed with music21. **They are
 not all free:** "Some encodings included in the corpus may not be used for commercial uses or have
@@ -37,7 +36,7 @@ from styletransfer.music.composers import Era, corrected_label, era_of_years
 from styletransfer.music.notes import Feel
 
 CORPUS = "corpus:"
-"""Prefix of a source that is a folder of music21's corpus."""
+"""The prefix of a source that is a folder of music21's corpus."""
 
 _BROKEN = (
     tarfile.TarError,
@@ -48,21 +47,18 @@ _BROKEN = (
     OSError,
     RuntimeError,
 )
-"""What unpacking raises; a password that is asked for and an unknown compression are a
-``RuntimeError``.
-"""
+"""What unpacking raises; archives with a password or an unknown compression a ``RuntimeError``."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to prepare: where it lies, and what its source says about it.
+    """A file to prepare, and what its source states about it.
 
-    ``label`` is the composer as the source spells it ('' where it doesn't say), ``split`` the
-    official split where there is one, ``feel`` the feel where the source implies it, ``tune`` the
-    place in its book where it is one of many, ``era`` what the source's table says of the
-    composer's time, for a composer whom the catalogue doesn't know.
+    ``label``: the composer as the source spells it, '' where it names none. ``split``: the official
+    split, if there is one. ``feel``: where the source implies it. ``tune``: its place in a book of
+    several. ``era``: from the source's table, for a composer who isn't in the catalogue.
     """
 
     path: Path
@@ -77,18 +73,17 @@ class SourceFile:
 
     @property
     def id(self) -> str:
-        """source/file."""
+        """The source and the file, as source/file."""
         return f"{self.source}/{self.file}"
 
 
 @contextmanager
 def opened(source: Path) -> Iterator[Path]:
-    """The folder of a source: the folder itself, or a temporary one with an archive's files,
-    removed afterwards.
+    """Open a source as a folder; an archive is unpacked to one that is removed afterwards.
 
     Raises:
-        InputError: where the source is missing, isn't an archive, is broken, or wants to write
-        outside its folder.
+        InputError: where the source is missing, isn't an archive, is broken, or would write outside
+            of its folder.
     """
     if str(source).startswith(CORPUS):
         yield corpus_folder(str(source).removeprefix(CORPUS))
@@ -111,13 +106,12 @@ def opened(source: Path) -> Iterator[Path]:
 
 
 def corpus_folder(name: str) -> Path:
-    """A composer's or collection's folder in music21's corpus, in any case: bach, palestrina,
-    joplin.
+    """Find a composer's or collection's folder in music21's corpus: bach, palestrina, joplin.
 
     Raises:
         InputError: where the corpus has no such folder, or isn't installed.
     """
-    spec = find_spec("music21")  # where it is, without the second that importing it takes
+    spec = find_spec("music21")  # importing it would take a second
     places = (
         [Path(place) / "corpus" for place in (spec.submodule_search_locations or ())]
         if spec
@@ -137,7 +131,8 @@ def corpus_folder(name: str) -> Path:
         )
     if name.lower() not in folders:
         raise InputError(
-            f"{CORPUS}{name}: music21's corpus has no such folder; it has {', '.join(sorted(folders))}."
+            f"{CORPUS}{name}: music21's corpus has no such folder; it has"
+            f" {', '.join(sorted(folders))}."
         )
     return folders[name.lower()]
 
@@ -153,15 +148,14 @@ def _extract(archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
             assert tar.fileobj is not None
-            tar.fileobj.seek(
-                tar.offset
-            )  # a broken header in the middle is taken for the end, without a word
+            # tarfile takes a broken header in the middle for the end, without an error.
+            tar.fileobj.seek(tar.offset)
             if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
                 raise tarfile.ReadError("it breaks off in the middle")
 
 
 def source_name(source: Path) -> str:
-    """A short name for a source: its file name without the archive's suffix."""
+    """Return a short name for a source: its file name without the archive's suffix."""
     if str(source).startswith(CORPUS):
         return str(source).lower()
     name = source.resolve().name
@@ -174,29 +168,31 @@ def source_name(source: Path) -> str:
 def source_files(
     folder: Path, name: str, *, composers_csv: Path | None = None, feel: Feel | None = None
 ) -> list[SourceFile]:
-    """All files of an unpacked source, in the order of its table, or by path where there is none;
-    each tune of a book.
+    """List the files of an unpacked source, and each tune of a book.
+
+    They are in the order of its table, or by path where there is none.
 
     Args:
-        folder: the source's folder; the table may lie in it, or in a folder in it that has all of
-        its music.
+        folder: the source's folder. The table may lie in it, or in a folder in it that has all of
+            its music.
         name: the source's name, for folders that aren't recognised; MAESTRO and ASAP have their
-        own.
-        composers_csv: a table (columns file, composer, perhaps title and split) to use instead of
-        one in the folder.
+            own.
+        composers_csv: a table to use instead of one in the folder, with columns file, composer, and
+            perhaps title and split.
         feel: overrules the feel that the source implies.
     """
     return [tune for file in _listed(folder, name, composers_csv, feel) for tune in _tunes(file)]
 
 
 def _tunes(file: SourceFile) -> list[SourceFile]:
-    """The tunes of a book, each by its number there; the file itself where it is one piece, or
-    can't be read.
+    """List the tunes of a book by their numbers, or the file itself where it is one piece.
+
+    A file that can't be read is listed, too.
     """
     try:
         tunes = read_tunes(file.path)
     except InputError:
-        return [file]  # reading it will say why
+        return [file]  # reading it reports why
     if len(tunes) < 2:
         return [file]
     numbers = [tune.number for tune in tunes]
@@ -247,7 +243,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _table(folder: Path, pattern: str, music: list[Path]) -> Path | None:
-    """A folder's table, or that of a folder in it which has all of its music."""
+    """Find a folder's table, or that of a folder in it that has all of its music."""
     below = [
         table
         for table in sorted(folder.glob(f"*/{pattern}"))
@@ -257,7 +253,7 @@ def _table(folder: Path, pattern: str, music: list[Path]) -> Path | None:
 
 
 def _rows(table: Path, *columns: str) -> list[dict[str, str]]:
-    """The rows of a table that needs ``columns``; a cell that a short row lacks is ''."""
+    """Read a table that needs ``columns``; a cell that a short row lacks is ''."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
@@ -284,9 +280,8 @@ def _from_maestro(table: Path, feel: Feel) -> list[SourceFile]:
 
 
 def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
-    scores = {
-        row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")
-    }  # a row a performance: each score once
+    # The table has a row for each performance; each score is listed once.
+    scores = {row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")}
     return [
         SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel)
         for file, row in scores.items()
