@@ -1,1 +1,1 @@
-"""Recipes that make the styles and what is measured of them."""
+"""Recipes that make and measure the styles."""

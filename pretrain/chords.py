@@ -1,16 +1,17 @@
-"""Learn the chord recogniser from experts' labels: ``python -m pretrain.chords --data PREPARED
---labels LABELS``.
+"""Train the chord recogniser on experts' labels.
 
-Takes the training pieces of a prepared data set for which the DCML corpora have harmony labels,
-learns the network of :class:`styletransfer.music.chords.Recogniser`, chooses how its answers are
-weighed on the validation pieces, and writes ``styletransfer/assets/chords.safetensors``. ``python
--m benchmarks.chords`` tells how good it is.
+    python -m pretrain.chords --data data/prepared --labels data/harmony-labels
 
-Every piece is shown with and without its melody, so that an accompaniment alone can be read as
-well. The labels' chord types become the nine qualities so: an augmented triad with a seventh (+7)
-is augmented, a minor triad with a major seventh (mM7) minor, and the augmented sixths (It, Ger, Fr)
-are dominant sevenths on their lowest tone, whose keys on the piano they are (the French but for its
-fifth).
+Writes ``styletransfer/assets/chords.safetensors``, from the training pieces of a prepared data set
+for which the DCML corpora have harmony labels: 1,400 steps of the network of
+:class:`styletransfer.music.chords.Recogniser`, whose answers are then weighted by the validation
+pieces. ``python -m benchmarks.chords`` measures how good it is.
+
+Every piece is shown with and without its melody, so that the chords of an accompaniment alone can
+be recognised as well. The labels' chord types become the nine qualities as follows: an augmented
+triad with a seventh (+7) is augmented, a minor triad with a major seventh (mM7) minor, and the
+augmented sixths (It, Ger, Fr) are dominant sevenths on their lowest tone, which have the same keys
+on the piano (the French sixth except for its fifth).
 """
 
 from __future__ import annotations
@@ -62,16 +63,14 @@ TYPES = {
     "mM7": 1,
 }
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
-"""Semitones from the root that the labels give an augmented sixth up to its lowest tone."""
+"""Semitones from the labels' root of an augmented sixth up to its lowest tone."""
 
 IGNORED = -100
-"""The target of a frame that has none: torch's own number for it."""
+"""The target of a frame that has none, as torch expects it."""
 
 
 def expert_labels(path: Path) -> ChordTable:
-    """Read the labels of one movement; rows without a chord are left out, so that the table may
-    have gaps.
-    """
+    """Read the labels of a movement; without rows that have no chord, the table may have gaps."""
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -85,7 +84,7 @@ def expert_labels(path: Path) -> ChordTable:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A piece of a library and an expert's chords of it."""
+    """A piece of a library with an expert's chords."""
 
     index: int
     composer: str
@@ -93,9 +92,7 @@ class Labelled:
 
 
 def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled]:
-    """Find the pieces of a split that have labels: the same name, or the same number of
-    Winterreise.
-    """
+    """Find a split's pieces with labels, by their names, or by their numbers in Winterreise."""
     by_name: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/*.csv")):
         by_name.setdefault(path.stem, []).append(path)
@@ -118,13 +115,12 @@ def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled
             for path in paths
             if path.exists()
         ]
-    return [
-        piece for piece in found if fit(library, piece) > 0.6
-    ]  # another edition of a song may differ in its bars
+    # Another edition of a song may have other bars.
+    return [piece for piece in found if fit(library, piece) > 0.6]
 
 
 def fit(library: Library, piece: Labelled) -> float:
-    """Tell how much of what sounds is a tone of the chord that the labels have there."""
+    """Return the share of the sounding time that consists of tones of the labelled chords."""
     frames = features(library.notes(piece.index), library.bars(piece.index))
     chord, _, _ = targets(frames, piece.labels)
     member = np.zeros((len(QUALITIES) * 12, 12), bool)
@@ -138,7 +134,7 @@ def fit(library: Library, piece: Labelled) -> float:
 def targets(
     frames: Frames, labels: ChordTable
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Give each frame's chord (quality * 12 + root), bass, and whether a chord begins there."""
+    """Return each frame's chord (quality * 12 + root), bass, and whether a chord begins there."""
     middle = frames.start + frames.length / 2
     at = np.clip(np.searchsorted(labels["start"], middle, side="right") - 1, 0, None)
     row = labels[at]
@@ -152,9 +148,7 @@ def targets(
 
 
 class Network(nn.Module):
-    """The network that :meth:`Recogniser.scores` computes, to be trained: the same names and shapes
-    of weights.
-    """
+    """The network of :meth:`Recogniser.scores` for training, with weights of the same names."""
 
     def __init__(self, width: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -184,8 +178,15 @@ class Network(nn.Module):
             self.w[f"bias{block}"] = nn.Parameter(torch.zeros(width))
 
     def forward(self, tones: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Score (batch, frames, 12, channels): chords (.., 108), basses (.., 12) and changes
-        (..).
+        """Score the chords, basses and changes of frames.
+
+        Args:
+            tones: shape (batch, frames, 12, channels).
+            scalars: shape (batch, frames, SCALARS).
+
+        Returns:
+            Chords, shape (batch, frames, 108), basses, (batch, frames, 12), and changes, (batch,
+            frames).
         """
         w = self.w
         h = tones.flatten(2) @ circle(w["enter"])
@@ -207,14 +208,15 @@ class Network(nn.Module):
         return chord, (h @ w["bass"])[..., 0], change[..., 0]
 
     def recogniser(self) -> Recogniser:
-        """Give the weights as they are now to the package's own code."""
+        """Return a recogniser with the present weights."""
         weights = {name: value.detach().numpy().copy() for name, value in self.w.items()}
         return Recogniser(weights, self.dilations)
 
 
 def circle(weight: Tensor) -> Tensor:
-    """Spread a weight over the circle of pitch classes, as
-    :func:`styletransfer.music.chords._circle` does.
+    """Spread a weight over the circle of pitch classes.
+
+    It is what :func:`styletransfer.music.chords._circle` does.
     """
     spread = weight[torch.from_numpy(TURN)].permute(0, 2, 1, 3)
     return spread.reshape(12 * weight.shape[1], 12 * weight.shape[2])
@@ -231,7 +233,7 @@ class Example:
 
 
 def examples(library: Library, pieces: list[Labelled], *, without_melody: bool) -> list[Example]:
-    """Compute the features of pieces, and of their accompaniments where these are asked for."""
+    """Compute the features of pieces, and with ``without_melody`` of their accompaniments, too."""
     found = []
     for piece in pieces:
         notes = library.notes(piece.index)
@@ -244,7 +246,7 @@ def examples(library: Library, pieces: list[Labelled], *, without_melody: bool) 
 def batches(
     pool: list[Example], size: int, span: int, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Draw spans of frames without end, each piece as often as it is long."""
+    """Draw spans of frames without end, from each piece in proportion to its length."""
     length = np.array([len(one.frames.start) for one in pool], float)
     while True:
         columns: list[list[Tensor]] = [[], [], [], [], []]
@@ -265,7 +267,7 @@ def batches(
 
 
 def train(pool: list[Example], arguments: argparse.Namespace) -> Network:
-    """Learn the network by gradient descent: chord, bass and change together."""
+    """Train the network on chord, bass and change together."""
     torch.manual_seed(arguments.seed)
     network = Network(arguments.width, tuple(arguments.dilations))
     optimizer = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=0.01)
@@ -310,8 +312,10 @@ Scores = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 def frame_scores(
     recogniser: Recogniser, pool: list[Example], answers: list[Scores]
 ) -> NDArray[np.float64]:
-    """Compare paths with targets: shares of right roots, chords and basses by time, and F1 of
-    changes.
+    """Compare paths with targets.
+
+    Returns:
+        Shares of the time with the right root, chord and bass, and the F1 of changes, shape (4,).
     """
     hits, hours, met = np.zeros(3), 0.0, np.zeros(3)
     for one, answer in zip(pool, answers, strict=True):
@@ -329,10 +333,10 @@ def frame_scores(
 
 
 def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDArray[np.float64]]:
-    """Choose the weights of bass, changes and their price: the best mean of the four scores.
+    """Choose the weights of bass and changes, and a change's price, by the mean of four scores.
 
-    Changes weigh the most that is tried here; a wider grid (3.0, with the bass at 0.25) gained
-    .0015 on the same pieces.
+    The weight of changes is the largest of the grid; a wider grid (3.0, with the bass at 0.25)
+    gained 0.0015 on the same pieces.
     """
     best, best_scores = recogniser, np.zeros(4)
     answers = [recogniser.scores(one.frames) for one in pool]
@@ -345,20 +349,20 @@ def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDAr
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train, tune and write the recogniser."""
+    """Train, tune and write the recogniser, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="a prepared data set")
     parser.add_argument(
-        "--labels", type=Path, required=True, help="the folder of labels, a folder a composer"
+        "--labels", type=Path, required=True, help="the labels, in a folder for each composer"
     )
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/chords.safetensors"))
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--span", type=int, default=128, help="frames of an example")
+    parser.add_argument("--span", type=int, default=128, help="frames in an example")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)

@@ -1,9 +1,10 @@
-"""The table of the training data in pretrain/README.md: ``python -m pretrain.data --data
-data/prepared``.
+"""Write the table of the training data into pretrain/README.md.
 
-Writes between the markers ``<!-- begin data -->`` and ``<!-- end data -->`` what a prepared data
-set holds, by composer and in all, and between which of its splits it is divided. No number in that
-table is typed by hand.
+    python -m pretrain.data --data data/prepared
+
+From a prepared data set, in seconds, it writes between the markers ``<!-- begin data -->`` and
+``<!-- end data -->`` how many pieces there are, by composer and in all, and in which splits. No
+number in that table is typed by hand.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from styletransfer.data.library import SPLITS, Library
 from styletransfer.music.composers import ERAS, UNKNOWN, Era, display_name
 
 OWN_ROW = 20
-"""Pieces from which on a composer has a row of their own; the others share one for each era."""
+"""How many pieces give a composer a row; the other composers share one for each era."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the table, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,8 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def data_table(library: Library) -> str:
-    """Pieces by composer, era, feel, tune and split, and the notes of their melodies and
-    accompaniments.
+    """Count pieces by composer, era, feel, tune and split, and notes of melody and accompaniment.
 
     A *song* is a score whose melody is a part of its own.
     """
@@ -62,6 +63,7 @@ def data_table(library: Library) -> str:
         "of accompaniment",
     ]
     lines = [f"| composer | era | {' | '.join(columns)} |", f"|---|---|{'---:|' * len(columns)}"]
+
     rows: dict[tuple[int, str, Era], list[int]] = {}
     composers = [piece.composer for piece in library.pieces]
     for index, piece in enumerate(library.pieces):
@@ -70,6 +72,7 @@ def data_table(library: Library) -> str:
             (0, display_name(piece.composer)) if own else (1 + ERAS.index(piece.era), "others")
         )
         rows.setdefault((place, name, piece.era), []).append(index)
+
     for key in sorted(rows, key=lambda one: (one[0], -len(rows[one]), one[1])):
         lines.append(f"| {key[1]} | {key[2]} | {' | '.join(_cells(library, rows[key]))} |")
     cells = " | ".join(f"**{cell}**" for cell in _cells(library, range(len(library))))
@@ -77,7 +80,7 @@ def data_table(library: Library) -> str:
 
 
 def _cells(library: Library, indices: Iterable[int]) -> list[str]:
-    """The numbers of a row."""
+    """Return the numbers of a row."""
     chosen = list(indices)
     pieces = [library.pieces[i] for i in chosen]
     melody = sum(int(library.notes(i)["melody"].sum()) for i in chosen)

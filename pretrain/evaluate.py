@@ -1,10 +1,12 @@
-"""Bits per note of a model on whole held-out pieces: ``python -m pretrain.evaluate --model
-runs/small/final``.
+"""Measure bits per note of a model on whole held-out pieces.
 
-Of training pieces, too, to compare with (``--split train``). Given the melody, or with
-``--without-melody`` as a plain language model; by feel and by composer, with a bootstrap interval
-over pieces, the performances of one piece drawn together. Writes JSON, which ``pretrain.report``
-turns into tables.
+    python -m pretrain.evaluate --model runs/small/final --pieces 60 --longest 6000
+
+Writes JSON to ``pretrain/results``, which ``pretrain.report`` turns into tables; with the options
+above it takes six to ten minutes. The melody is given, or with ``--without-melody`` the model is a
+plain language model. Bits are by feel and by composer, with a bootstrap interval over pieces, where
+the performances of one piece are drawn together. ``--split train`` measures training pieces, to
+compare with.
 """
 
 from __future__ import annotations
@@ -17,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 FEWEST = 64
-"""Tokens that a model has to read at once, at the least: the controls, a bar of melody, and a
-bar.
-"""
+"""The fewest tokens that a model has to read at once: the controls, a bar of melody, and a bar."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure, write the results, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument(
-        "--pieces", type=int, help="so many of each feel, spread evenly; by default all"
+        "--pieces", type=int, help="how many of each feel, spread evenly; by default all"
     )
     parser.add_argument("--longest", type=int, help="only pieces of at most so many notes")
     parser.add_argument(
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--without-plan",
         action="store_true",
-        help="a model that plans is told no chords and references",
+        help="give a model that plans no chords and references",
     )
     parser.add_argument("--name", help="the model's name in the tables, by default its folder's")
     parser.add_argument(
@@ -71,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+
     from styletransfer.files import write_atomically
 
     kind = "-without-melody" * arguments.without_melody + (
@@ -82,14 +84,15 @@ def main(argv: list[str] | None = None) -> int:
     write_atomically(out, (json.dumps(report, indent=1) + "\n").encode())
     for feel, cell in report["results"][0]["feels"].items():
         print(
-            f"{feel}: {cell['bits_per_note']:.3f} bits per note, interval {cell['interval']}, {cell['pieces']} pieces"
+            f"{feel}: {cell['bits_per_note']:.3f} bits per note, interval {cell['interval']},"
+            f" {cell['pieces']} pieces"
         )
     print(out)
     return 0
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The report of one model on one split."""
+    """Measure one model on one split."""
     import numpy as np
     import torch
 
@@ -113,6 +116,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     if torch.cuda.is_available():
         torch.nn.Module.cuda(model)
+
     chosen: list[int] = []
     for feel in ("score", "performance"):
         pool = library.select(split=arguments.split, feel=feel)
@@ -124,6 +128,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         chosen += spread(pool, arguments.pieces or len(pool))
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
+
     total = sum(library.pieces[i].count for i in chosen)
     context = min(arguments.context or base.model.sizes.context, base.model.sizes.context)
     begin, done, bits = time.monotonic(), 0, []
@@ -147,6 +152,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             file=sys.stderr,
             flush=True,
         )
+
     manifest = json.loads((arguments.model / "manifest.json").read_text())
     folder = arguments.model.resolve()
     about = {

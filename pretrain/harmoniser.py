@@ -1,9 +1,12 @@
-"""Train the harmoniser: ``python -m pretrain.harmoniser --data data/prepared --minutes 25``.
+"""Train the harmoniser.
 
-It learns from the scores whose melody is known: songs above all, then hymns and chorales, then
-keyboard pieces. A melody is told as it stands, as a tune alone (from its first to its last bar, as
-users bring it), or plainer than it was; style, harmonic rhythm and a few chords are told at times,
-so that it can do with and without them. Numbers on the validation songs go to the manifest.
+    python -m pretrain.harmoniser --data data/prepared --minutes 25
+
+Writes ``styletransfer/assets/harmoniser``, in the minutes that are given, from the training scores
+of a prepared data set: songs above all, then keyboard pieces, then hymns and chorales. A melody is
+shown as it stands, as a tune alone (from its first to its last bar, as users bring it), or made
+plainer; style, harmonic rhythm and a few chords are given at times, so that the network can do with
+and without them. What it reaches on the validation songs is in the manifest.
 """
 
 from __future__ import annotations
@@ -38,8 +41,11 @@ RATE, WEIGHT_DECAY, WARMUP = 2.5e-3, 0.05, 100
 
 
 def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
-    """Sums over a batch: nats of changes, chords and basses, their numbers, and how many roots were
-    told right.
+    """Add up losses over a batch.
+
+    Returns:
+        The nats of ``change``, ``chord`` and ``bass``, the numbers of ``frames`` and ``chords``,
+        and how many ``roots`` were predicted right.
     """
     import torch
     import torch.nn.functional as F
@@ -49,11 +55,13 @@ def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
     melody, before, goal = tensors(windows)
     encoded = model.encode(melody)
     states = model.decode(encoded, before)
+
     asked = goal["inside"].clone()
     asked[:, 0] = False
     change = F.binary_cross_entropy_with_logits(
         model.change_logits(states)[asked], goal["change"][asked].float(), reduction="sum"
     )
+
     at = goal["change"] & goal["inside"]
     here, around = states[at], encoded.windows[at]
     old = History(before.root[at], before.quality[at], before.bass[at], before.since[at])
@@ -61,21 +69,22 @@ def losses(model: Harmoniser, windows: Sequence[Window]) -> dict[str, Any]:
     chord = F.cross_entropy(logits, goal["chord"][at], reduction="sum")
     low = model.bass_logits(here, around, old, goal["chord"][at])
     bass = F.cross_entropy(low, goal["bass"][at], reduction="sum", ignore_index=-100)
+
+    roots = torch.div(logits.argmax(-1), 9, rounding_mode="floor")
     return {
         "change": change,
         "chord": chord,
         "bass": bass,
         "frames": int(goal["inside"].sum()),
         "chords": int(at.sum()),
-        "roots": int(
-            (torch.div(logits.argmax(-1), 9, rounding_mode="floor") == goal["chord"][at] // 9).sum()
-        ),
+        "roots": int((roots == goal["chord"][at] // 9).sum()),
     }
 
 
 def validate(model: Harmoniser, pool: Sequence[Example], telling: int = 0) -> dict[str, float]:
-    """Nats a frame over whole pieces, in all and by part, and the share of roots that are told
-    right where chords begin.
+    """Measure nats per frame over whole pieces, in all and by part.
+
+    ``root`` is the share of roots that are predicted right where chords begin.
     """
     import torch
 
@@ -97,7 +106,7 @@ def train(
     minutes: float,
     seed: int,
 ) -> None:
-    """Train for so many minutes; the learning rate falls to nothing in the end."""
+    """Train for so many minutes; at the end the learning rate falls to zero."""
     import torch
 
     rng = np.random.default_rng(seed)
@@ -109,6 +118,7 @@ def train(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98)
     )
+
     begin = time.monotonic()
     step, said, mean = 0, begin, 0.0
     while (done := (time.monotonic() - begin) / 60 / minutes) < 1:
@@ -118,12 +128,14 @@ def train(
         batch = [window(data[names[k]], weights[names[k]], model.config, rng) for k in drawn]
         loss = losses(model, batch)
         objective = (loss["change"] + loss["chord"] + loss["bass"]) / loss["frames"]
+
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         mean += (objective.item() - mean) * max(0.02, 1 / (step + 1))
         step += 1
+
         if time.monotonic() - said > 60:
             said = time.monotonic()
             found = validate(model, held)
@@ -135,12 +147,12 @@ def train(
 
 
 def shown(numbers: dict[str, float]) -> str:
-    """Numbers on one line."""
+    """Format numbers on one line."""
     return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train, validate, and write the folder."""
+    """Train, validate, and write the folder; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -150,6 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
+
     import torch
 
     from styletransfer.model.harmoniser import Harmoniser, HarmoniserConfig
@@ -164,6 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     held = list(examples(library, "validation", codec))
     held = [example for example in held if example.genre == "song"] or held
     print({genre: len(pool) for genre, pool in data.items()}, len(held), flush=True)
+
     config = HarmoniserConfig(COMPOSERS, tuple(era for era in ERAS if era != UNKNOWN))
     model = Harmoniser(config)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
@@ -182,7 +196,7 @@ def save(
     found: dict[str, float],
     options: argparse.Namespace,
 ) -> None:
-    """Write the weights in half precision, and the manifest."""
+    """Write the weights in half precision and the manifest."""
     import json
 
     import torch
@@ -195,6 +209,7 @@ def save(
     weights = to_bytes(
         {name: tensor.detach().to(torch.float16) for name, tensor in model.state_dict().items()}
     )
+
     counts: dict[str, dict[str, int]] = {}
     for pool in data.values():
         for example in pool:

@@ -1,5 +1,6 @@
-"""What the harmoniser learns from: scores whose tune is told in several ways, and windows of them
-as tensors.
+"""Prepare the harmoniser's training data: scores whose tune is shown in several versions.
+
+Windows of them are drawn as tensors for :mod:`pretrain.harmoniser`.
 """
 
 from __future__ import annotations
@@ -23,26 +24,29 @@ if TYPE_CHECKING:
 
 HYMNS = ("bach-chorales", "open-hymnal")
 SHARES = {"song": 0.6, "hymn": 0.15, "keyboard": 0.25}
-"""Of the windows, by genre."""
+"""The share of windows of each genre."""
 WHOLE, ALONE, PLAINER = 0.35, 0.35, 0.3
-"""Of the windows: with the bars before and after the tune, without them, and a plainer tune without
-them.
+"""The shares of windows with the bars before and after the tune, without them, and with a plainer
+tune without them.
 """
 HINTED, RATED = 0.4, 0.5
-"""Of the windows: in which some chords are shown, and in which the harmonic rhythm is told."""
+"""The shares of windows in which some chords, and in which the harmonic rhythm, are given."""
 NO_STYLE, ERA_ALONE, NO_GENRE = 0.15, 0.15, 0.1
+"""The shares of windows without style, with the era alone, and without genre."""
 OTHER_KEY = 0.1
-"""Of the windows: told in a key that is but likely."""
+"""The share of windows in a key that is drawn from the likely ones."""
 KEY_SPREAD = 0.06
-"""The temperature of such a key's choice, in correlations."""
+"""The temperature of that draw, in units of correlation."""
 WINDOW, BATCH = 128, 48
-"""Frames of a window, windows of a step."""
+"""Frames in a window, and windows in a step."""
 
 
 @dataclass(frozen=True)
 class Telling:
-    """One way to tell a melody: its frames, their place among the chords' frames, and how likely
-    each key is, (24,).
+    """A version of a melody.
+
+    ``first``: where its frames begin among the chords' frames. ``keys``: how well each key fits,
+    shape (24,).
     """
 
     frames: Frames
@@ -52,8 +56,10 @@ class Telling:
 
 @dataclass(frozen=True)
 class Example:
-    """A piece: its ways to be told (whole, alone, plainer), the chords of all its frames (frames,
-    3), and its labels.
+    """A piece with its labels.
+
+    ``tellings``: versions of its melody: whole, alone, plainer. ``chords``: those of all its
+    frames, shape (frames, 3).
     """
 
     piece: int
@@ -70,7 +76,7 @@ class Example:
 
 
 def genre_of(library: Library, index: int) -> str:
-    """Song or hymn where the tune is a part of its own, by the source; else keyboard."""
+    """Return song or hymn, by the source, where the tune is a part of its own; else keyboard."""
     piece = library.pieces[index]
     if piece.tune != "part":
         return "keyboard"
@@ -80,7 +86,7 @@ def genre_of(library: Library, index: int) -> str:
 def examples(
     library: Library, split: str, codec: Codec, genres: Sequence[str] = tuple(SHARES)
 ) -> Iterator[Example]:
-    """The scores of a split that have a melody and chords."""
+    """Yield the scores of a split that have a melody and chords."""
     for index in library.select(split=split, feel="score"):
         notes, bars, piece = library.notes(index), library.bars(index), library.pieces[index]
         if notes["melody"].sum() < 8 or len(bars) < 4 or genre_of(library, index) not in genres:
@@ -88,6 +94,7 @@ def examples(
         melody = notes[notes["melody"]]
         tempo = piece.quarters_per_minute
         whole = frames_of(melody, bars, tempo)
+
         rng = np.random.default_rng(index)
         tellings = [Telling(whole, 0, key_scores(melody).ravel())]
         grid = plainer(piece_grid(library, codec, index), codec, rng)
@@ -104,6 +111,7 @@ def examples(
             tellings.append(
                 Telling(frames, whole.at(float(own["start"][0])), key_scores(tune).ravel())
             )
+
         chords = chord_frames(library.chords(index), whole)
         if (chords[:, 0] < NO_ROOT).mean() > 0.5:
             yield Example(
@@ -112,7 +120,7 @@ def examples(
 
 
 def tune_bars(tune: NoteTable, bars: BarTable) -> BarTable:
-    """The bars from a tune's first note to its last."""
+    """Return the bars from a tune's first note to its last."""
     end = float((tune["onset"] + tune["duration"]).max())
     stop = bars["start"].astype(float) + bars["length"]
     inside: BarTable = bars[(stop > tune["onset"].min() + 1e-3) & (bars["start"] < end - 1e-3)]
@@ -121,7 +129,7 @@ def tune_bars(tune: NoteTable, bars: BarTable) -> BarTable:
 
 @dataclass(frozen=True)
 class Window:
-    """Some frames of a telling, in a key, with the style, rate and hints that are told."""
+    """Some frames of a melody in a key, with the style, rate and hints that are given."""
 
     example: Example
     telling: Telling
@@ -139,7 +147,7 @@ def window(
     config: HarmoniserConfig,
     rng: np.random.Generator,
 ) -> Window:
-    """Draw a window of a pool, whose weights are summed up."""
+    """Draw a window of a pool by cumulative weights."""
     from styletransfer.model.harmoniser import rate_class
 
     example = pool[min(int(np.searchsorted(weights, rng.random() * weights[-1])), len(pool) - 1)]
@@ -150,16 +158,19 @@ def window(
     bar = 0 if place < 0.25 else last - 1 if place < 0.5 else int(rng.integers(0, last))
     first = int(np.searchsorted(bars, bars[0] + min(bar, int(bars[-1]))))
     stop = min(first + WINDOW, len(bars))
+
     key = int(telling.keys.argmax())
     if rng.random() < OTHER_KEY:
         chance = np.exp((telling.keys - telling.keys.max()) / KEY_SPREAD)
         key = int(rng.choice(24, p=chance / chance.sum()))
+
     composer, era, genre = config.style_ids(example.composer, example.era, example.genre)
     drop = rng.random()
     if drop < NO_STYLE + ERA_ALONE:
         composer, era = 0, 0 if drop < NO_STYLE else era
     if rng.random() < NO_GENRE:
         genre = 0
+
     own = example.chords[telling.first + first : telling.first + stop]
     rate = 0
     if rng.random() < RATED:
@@ -171,30 +182,34 @@ def window(
 
 
 def hints(chords: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Frames whose chord is told, (frames,): the last one, the beginning, or some spans, each from
-    somewhere to its end.
+    """Mark frames whose chord is shown, shape (frames,).
+
+    They are the last chord, the beginning, or some chords, each from somewhere to its end.
     """
     begin = np.flatnonzero(changes_of(chords))
     span = np.cumsum(changes_of(chords)) - 1
     kind = rng.random()
-    told = np.zeros(len(begin), bool)
+    chosen = np.zeros(len(begin), bool)
     if kind < 0.4:
-        told[-1] = True
-        told[0] = rng.random() < 0.5
+        chosen[-1] = True
+        chosen[0] = rng.random() < 0.5
     elif kind < 0.55:
-        told[: int(rng.integers(1, len(begin) + 1))] = True
+        chosen[: int(rng.integers(1, len(begin) + 1))] = True
     else:
-        told[:] = rng.random(len(begin)) < rng.random() * 0.7
-    shown: NDArray[np.bool_] = told[span]
+        chosen[:] = rng.random(len(begin)) < rng.random() * 0.7
+
+    shown: NDArray[np.bool_] = chosen[span]
     length = np.diff(np.append(begin, len(chords)))
     late = np.where(rng.random(len(begin)) < 0.3, (rng.random(len(begin)) * length).astype(int), 0)
-    told_late: NDArray[np.bool_] = np.arange(len(chords)) >= (begin + late)[span]
-    return np.asarray(shown & told_late)
+    reached: NDArray[np.bool_] = np.arange(len(chords)) >= (begin + late)[span]
+    return np.asarray(shown & reached)
 
 
 def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
-    """A batch of windows: the melodies, the chords before each frame, and a dict of what is to be
-    told.
+    """Make a batch of windows.
+
+    Returns:
+        The melodies, the chords before each frame, and the targets by name.
     """
     import torch
 
@@ -217,6 +232,7 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
     shown = np.tile([HIDDEN, HIDDEN_QUALITY, HIDDEN], (count, time, 1))
     chords = np.tile([12, 9, 12], (count, time, 1))
     change, inside = np.zeros((count, time), bool), np.zeros((count, time), bool)
+
     for row, w in enumerate(windows):
         f, rows, n = w.telling.frames, slice(w.first, w.stop), w.stop - w.first
         tonic = w.key % 12
@@ -235,6 +251,7 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
         shown[row, :n][w.shown] = own[w.shown]
         at = np.flatnonzero(change[row, :n])
         ints["since"][row, 1:n] = (np.arange(n) - at[np.cumsum(change[row, :n]) - 1])[:-1] + 1
+
     before = np.concatenate(
         [np.tile([START, START_QUALITY, START], (count, 1, 1)), chords[:, :-1]], 1
     )
@@ -251,6 +268,7 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
         torch.tensor([w.rate for w in windows]),
         torch.from_numpy(shown),
     )
+
     root, quality, bass = torch.from_numpy(before).unbind(-1)
     target = torch.from_numpy(chords)
     goal = {
@@ -263,7 +281,7 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
 
 
 def from_tonic(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:
-    """Chords (frames, 3) with root and bass counted from a tonic."""
+    """Count root and bass of chords, shape (frames, 3), from a tonic."""
     result = chords.copy()
     for column in (0, 2):
         result[:, column] = np.where(chords[:, column] < 12, (chords[:, column] - tonic) % 12, 12)
@@ -271,16 +289,16 @@ def from_tonic(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:
 
 
 def whole(example: Example, config: HarmoniserConfig, telling: int = 0) -> Window:
-    """All frames of a piece, with its style."""
-    told = example.tellings[telling]
+    """Return all frames of a piece, with its style."""
+    version = example.tellings[telling]
     style = config.style_ids(example.composer, example.era, example.genre)
-    count = len(told.frames)
+    count = len(version.frames)
     return Window(
         example,
-        told,
+        version,
         0,
         count,
-        int(told.keys.argmax()),
+        int(version.keys.argmax()),
         (style[0], style[1], style[2]),
         0,
         np.zeros(count, bool),

@@ -1,8 +1,10 @@
-"""Put a trained model among the weights that commands take: ``python -m pretrain.ship
-runs/small/final`` (or a checkpoint).
+"""Put a trained model among the weights that commands use.
 
-Copies it with its manifest into the package, or to ``base`` in ``$STYLETRANSFER_WEIGHTS``. The
-model card beside it is written by hand; its table by ``python -m pretrain.report``.
+    python -m pretrain.ship runs/small/final
+
+In seconds, it writes a run's final model, or one of its checkpoints, with its manifest to the
+package's ``assets/base``, or to ``base`` in ``$STYLETRANSFER_WEIGHTS``. The model card beside it is
+written by hand, its table by ``python -m pretrain.report``.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from styletransfer.folders import weights_folder
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the model, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         run = json.loads((arguments.source.parent / "run.json").read_text())
         state = json.loads((arguments.source / "trainer_state.json").read_text())
+
         codec = Codec()
         vocabulary = codec.vocabulary
         config = from_dict(ModelConfig, run["run"]["model"])
@@ -48,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             strict=False,
         )
         model.tie_weights()
+
         before = run.get("start", {"steps": 0})
         manifest = run | {
             "model": run["run"]["model"],
@@ -56,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     save_package(model, arguments.out, vocabulary, manifest)
     size = sum(path.stat().st_size for path in arguments.out.glob("model-*.safetensors"))
     print(
-        f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB, {manifest.get('steps')} steps"
+        f"{arguments.out}: {model.num_parameters():,} parameters, {size / 1e6:.1f} MB,"
+        f" {manifest.get('steps')} steps"
     )
     return 0
 
