@@ -1,9 +1,10 @@
-"""The library of figures that an arrangement may begin with: ``python -m finetune.figures --data
-data/prepared``.
+"""Collect the figures of accompaniment that an arrangement may begin with.
 
-Of every training score on beats, the bar of accompaniment that most other bars are like, and a
-second one that is unlike it; each with its composer, era, metre, tempo and key. Written to
-``styletransfer/assets/figures.safetensors`` (:mod:`styletransfer.transfer.figures` reads it).
+    python -m finetune.figures --data data/prepared
+
+Writes ``styletransfer/assets/figures.safetensors``, which :mod:`styletransfer.transfer.figures`
+reads: from every training score, the bar of accompaniment that most other bars resemble, and a
+second one that is unlike it, each with its composer, era, metre, tempo and key. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from styletransfer.tokens.codec import Codec, Event
 
 FEWEST_BARS = 4
-"""Bars of a piece that must have a figure for it to be taken: one that is carried on, not an
-accident.
-"""
+"""How many bars of a piece must have a figure for it to be taken, so that it is no accident."""
 MOST_BARS = 400
-"""Bars of a piece that are looked at."""
+"""How many bars of a piece are examined."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the figures, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -69,13 +69,14 @@ def main(argv: list[str] | None = None) -> int:
     write_atomically(arguments.out, data)
     sources = Counter(row["source"] for row in rows)
     print(
-        f"{arguments.out}: {len(rows):,} figures, {len(data) / 1e6:.2f} MB; {dict(sources.most_common())}"
+        f"{arguments.out}: {len(rows):,} figures, {len(data) / 1e6:.2f} MB;"
+        f" {dict(sources.most_common())}"
     )
     return 0
 
 
 def figures(library: Library, codec: Codec) -> Iterator[tuple[dict[str, Any], list[Event]]]:
-    """Give the figures of all training scores, each with what is known of its piece."""
+    """Yield the figures of all training scores, each with what is known of its piece."""
     from styletransfer.data.batches import piece_grid
     from styletransfer.music.key import estimate_key
     from styletransfer.tokens.figures import accompaniment, carried_on, figures_of

@@ -1,13 +1,17 @@
-"""How composers' accompaniments are made: ``python -m finetune.idioms --data data/prepared``.
+"""Measure how composers' accompaniments are made.
 
-Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.music.idiom.Idioms`), from
-training pieces: the mean figures of each composer with ten scores or more, one covariance for all
-of them; and of composers with fewer, but 60 excerpts of performances or more, the mean of these,
-moved to where scores are. Then the mean of each style that ships and is no composer's or era's,
-into its folder, from the pieces that ``finetune.train`` prepared in ``--work``. With ``--write``,
-says in a JSON how well composers are told in excerpts of other works: of training scores in five
-folds of content groups, each with the means and the covariance of the others, and of the validation
-and test scores.
+    python -m finetune.idioms --data data/prepared --write finetune/results/idioms.json
+
+Writes ``styletransfer/assets/idioms.safetensors`` (:class:`styletransfer.music.idiom.Idioms`) from
+training pieces: the mean figures of each composer with ten scores or more, with one covariance for
+all; and for composers with fewer, but 60 excerpts of performances or more, the mean of these,
+shifted to where scores would lie. Then it writes the profile of each shipped style that is no
+composer's or era's into the style's folder, from the pieces that ``finetune.train`` prepared in
+``--work``.
+
+With ``--write``, a JSON file states how well composers are recognised in excerpts of other works:
+of training scores in five folds of content groups, each by the means and the covariance of the
+others, and of the validation and test scores.
 """
 
 from __future__ import annotations
@@ -33,19 +37,24 @@ from styletransfer.tokens.controls import COMPOSER_ERAS
 
 ASSET = Path("styletransfer/assets/idioms.safetensors")
 EXCERPTS = 60
-"""Of performances, by which a composer with few scores is known."""
+"""How many excerpts of performances show a composer with few scores."""
 SHRINKAGE = 0.3
 """The share of the diagonal in the covariance."""
 FOLDS = 5
 Excerpts = tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]
+"""Figures of excerpts, (excerpts, SIZE), with the composer and the content group of each."""
 
 
 def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: int) -> Idioms:
-    """The composers of excerpts, without what theirs usually have: those with scores of ``enough``
-    works, and those with so many ``excerpts`` of performances."""
+    """Describe composers by their excerpts, without the usual log-probabilities.
+
+    They are those with scores of ``enough`` works, and those with so many ``excerpts`` of
+    performances.
+    """
     found, composers, works = scores
     written = [name for name in COMPOSER_ERAS if len(set(works[composers == name])) >= enough]
     means = {name: found[composers == name].mean(0) for name in written}
+
     apart = np.concatenate([found[composers == name] - means[name] for name in written])
     covariance = apart.T @ apart / len(apart)
     covariance = (
@@ -53,17 +62,19 @@ def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: in
         + SHRINKAGE * np.diag(np.diag(covariance))
         + 1e-6 * np.eye(len(covariance))
     )
+
     centre = np.mean([means[name] for name in written], 0)
     heard, players, _ = performances
     playing = [name for name in COMPOSER_ERAS if (players == name).sum() >= excerpts]
     both = [name for name in playing if name in means]
-    # composers who have both tell how performances differ from scores, and so where the mean of all
-    # composers' would be
+    # Composers with both show how performances differ from scores, and so where the mean of all
+    # composers' performances would lie.
     played = np.mean([heard[players == name].mean(0) - means[name] for name in both], 0) + centre
     one = Idioms((), (), np.zeros((0, len(centre))), np.linalg.inv(covariance), centre, played, {})
     means |= {
         name: one.on_beats(heard[players == name].mean(0)) for name in playing if name not in means
     }
+
     labels = tuple(name for name in COMPOSER_ERAS if name in means)
     eras = tuple(COMPOSER_ERAS[name] for name in labels)
     return replace(one, labels=labels, eras=eras, means=np.array([means[name] for name in labels]))
@@ -72,18 +83,22 @@ def means_of(scores: Excerpts, performances: Excerpts, enough: int, excerpts: in
 def learnt(
     scores: Excerpts, performances: Excerpts, enough: int, excerpts: int
 ) -> tuple[Idioms, NDArray[np.float64]]:
-    """The composers of excerpts; and log-probabilities of the scores' excerpts, (excerpts, labels),
-    by the means of other content groups, in five folds (-inf for a composer whom the other folds
-    don't know). What composers' excerpts usually have is of these (of composers with too few works
-    to tell, the mean of the others)."""
+    """Describe composers by their excerpts, and cross-validate the description.
+
+    The usual log-probability of a composer's excerpts comes from the cross-validation; for
+    composers with too few works it is the mean of the others'.
+
+    Returns:
+        The composers, and log-probabilities of the scores' excerpts by the means of other content
+        groups, in five folds, shape (excerpts, labels); -inf for a composer who is missing from the
+        other folds.
+    """
     made = means_of(scores, performances, enough, excerpts)
     found, composers, works = scores
     groups = sorted(set(works.tolist()))
     fold = dict(zip(groups, np.random.default_rng(0).permutation(len(groups)) % FOLDS, strict=True))
-    folds, logs = (
-        np.array([fold[work] for work in works.tolist()]),
-        np.full((len(works), len(made.labels)), -np.inf),
-    )
+    folds = np.array([fold[work] for work in works.tolist()])
+    logs = np.full((len(works), len(made.labels)), -np.inf)
     for number in range(FOLDS):
         held = folds == number
         others = ~np.isin(performances[2], works[held])
@@ -96,6 +111,7 @@ def learnt(
         both = [label for label in one.labels if label in made.labels]
         columns = [[labels.index(label) for label in both] for labels in (made.labels, one.labels)]
         logs[np.ix_(held, columns[0])] = one.log_probabilities(found[held])[:, columns[1]]
+
     names, known, usual = (*made.labels, *dict.fromkeys(made.eras)), [], {}
     for name in names:
         own = [k for k, pair in enumerate(zip(made.labels, made.eras, strict=True)) if name in pair]
@@ -108,20 +124,25 @@ def learnt(
 
 
 def _mean(log_probabilities: NDArray[np.float64]) -> float:
-    """Of those that are known: a fold may lack a composer."""
+    """Average the finite ones: a fold may lack a composer."""
     return float(log_probabilities[np.isfinite(log_probabilities)].mean())
 
 
 def some(excerpts: Excerpts, rows: NDArray[np.bool_]) -> Excerpts:
+    """Choose excerpts."""
     return excerpts[0][rows], excerpts[1][rows], excerpts[2][rows]
 
 
-def told(
+def recognition(
     log_probabilities: NDArray[np.float64], composers: NDArray[np.str_], labels: tuple[str, ...]
 ) -> dict[str, Any]:
-    """How well composers are told: of each, excerpts, the share that is taken for his, the mean
-    log-probability of him (nats), and that of others' excerpts; and their means over composers;
-    nothing where all are of one."""
+    """Measure how well composers are recognised.
+
+    Returns:
+        For each composer, the number of excerpts, the share that is taken for theirs, the mean
+        log-probability of the composer (nats), and that of others' excerpts; and the means over
+        composers. Nothing where all excerpts are by one composer.
+    """
     best, rows = np.array(labels)[log_probabilities.argmax(1)], {}
     for k, name in enumerate(labels):
         own = composers == name
@@ -148,14 +169,14 @@ def told(
 
 
 def excerpts_of(library: Library, split: str | tuple[str, ...], feel: str) -> Excerpts:
-    """Figures of excerpts of a split, (excerpts, SIZE), and composer and content group of each."""
+    """Measure excerpts of a split."""
     found, pieces = excerpt_figures(library, library.select(split=split, feel=feel))
     names = [(library.pieces[k].composer, library.pieces[k].group) for k in pieces.tolist()]
     return found, np.array([name for name, _ in names]), np.array([group for _, group in names])
 
 
 def idioms_in(library: Library, groups: set[str]) -> Idioms:
-    """The composers of the training pieces of some content groups, which may be half as many."""
+    """Describe composers by the training pieces of some content groups, about half of all."""
     scores, performances = (
         excerpts_of(library, "train", feel) for feel in ("score", "performance")
     )
@@ -164,7 +185,7 @@ def idioms_in(library: Library, groups: set[str]) -> Idioms:
 
 
 def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
-    """The composers of a library's training pieces, and what they are worth, as plain data."""
+    """Describe composers by a library's training pieces, and measure how well that works."""
     scores = excerpts_of(library, "train", "score")
     made, logs = learnt(scores, excerpts_of(library, "train", "performance"), ENOUGH, EXCERPTS)
     later, writers, _ = excerpts_of(library, ("validation", "test"), "score")
@@ -178,12 +199,15 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
         "data": library.hash,
         "usual": {name: round(value, 3) for name, value in made.usual.items()},
         "own excerpts below the least": round(float((np.array(short) < LEAST).mean()), 4),
-        "training scores, other works": told(logs, scores[1], made.labels),
-        "validation and test scores": told(made.log_probabilities(later), writers, made.labels),
+        "training scores, other works": recognition(logs, scores[1], made.labels),
+        "validation and test scores": recognition(
+            made.log_probabilities(later), writers, made.labels
+        ),
     }
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure and write, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -194,17 +218,18 @@ def main(argv: list[str] | None = None) -> int:
         help="made by `styletransfer data prepare`",
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("runs/styles"), help="as finetune.train has it"
+        "--work", type=Path, default=Path("runs/styles"), help="that of finetune.train"
     )
     parser.add_argument(
         "--styles",
         type=Path,
         nargs="+",
         default=[folders.shipped()],
-        help="whose folders get their means",
+        help="the folders of styles that get their profiles",
     )
-    parser.add_argument("--write", type=Path, help="JSON")
+    parser.add_argument("--write", type=Path, help="a JSON file")
     arguments = parser.parse_args(argv)
+
     from finetune.train import OTHERS, corpus_of
 
     try:

@@ -1,11 +1,12 @@
-"""Bits per note of every composer's held-out pieces under every style: ``python -m finetune.matrix
---data data/prepared``.
+"""Measure bits per note of every composer's held-out pieces under every style.
 
-A row is a composer's test pieces, a few windows of each (and of the validation pieces, where the
-test pieces are of fewer than five works); the columns are the base without a tag, the base with the
-row's own tag, and every composer's adapter with its own tag. A column that was read is kept in
-``runs/matrix``, so that the same command goes on. Writes ``finetune/results/matrix.json``, which
-``finetune.report`` turns into the table and the picture of ``finetune/README.md``.
+    python -m finetune.matrix --data data/prepared
+
+Writes ``finetune/results/matrix.json``, which ``finetune.report`` turns into the table and the
+picture of ``finetune/README.md``. A row is of a composer's test pieces, a few windows of each (and
+of validation pieces, where the test pieces are of fewer than five works). The columns are the base
+without a tag, the base with the row's own tag, and every composer's adapter with its own tag.
+Finished columns are kept in ``runs/matrix``, so that the same command resumes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ FEWEST_WORKS = 5
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure, write the matrix, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -77,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Bits of each piece under each column, with what a table needs to know of the pieces."""
+    """Measure the bits of each piece under each column; also list the pieces."""
     from styletransfer.errors import InputError
     from styletransfer.files import write_atomically
     from styletransfer.model.adapters import load_adapter
@@ -101,29 +103,33 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     ]
     if not styles:
         raise InputError(
-            f"{arguments.styles}: has no composer's style; make them with `python -m finetune.train`."
+            f"{arguments.styles}: has no composer's style; make them with"
+            " `python -m finetune.train`."
         )
+
     chosen = pieces_of(library, [style.name for style in styles], arguments.split)
     about = {"base": measured.weights_hash, "data": library.hash, "windows": arguments.windows}
     about |= {"pieces": [library.pieces[i].id for i in chosen]}
     columns: dict[str, list[float]] = {}
     windows, owner = read(library, chosen, codec, context, arguments.windows)
+
     arguments.columns.mkdir(parents=True, exist_ok=True)
     for name in [BASE, TAG, *(style.name for style in styles)]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
-        if path.exists() and (kept := json.loads(path.read_text()))["key"] == json.loads(
-            json.dumps(key)
-        ):
+        kept = json.loads(path.read_text()) if path.exists() else {"key": None}
+        if kept["key"] == json.loads(json.dumps(key)):
             columns[name] = kept["bits"]
             continue
+
         model = load_adapter(base, measured.weights_hash, codec.hash, style) if style else base
         tag = (style.era, style.composer) if style else (UNKNOWN, UNKNOWN)
         rows = windows if name == TAG else [retagged(row, codec, *tag) for row in windows]
         columns[name] = np.bincount(owner, window_bits(model, codec, rows), len(chosen)).tolist()
         write_atomically(path, json.dumps({"key": key, "bits": columns[name]}).encode())
         print(name, flush=True)
+
     counted = [
         sum(codec.kind_of(index)[0] == "pitch" for index in row.labels.tolist()) for row in windows
     ]
@@ -147,8 +153,10 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
 def read(
     library: Library, chosen: list[int], codec: Codec, context: int, count: int
 ) -> tuple[list[ScoredWindow], NDArray[np.int64]]:
-    """Windows of the pieces under their own tags, ``count`` of each at the most, and which of the
-    pieces each is of.
+    """Cut pieces under their own tags into at most ``count`` windows each.
+
+    Returns:
+        The windows, and the place of each one's piece in ``chosen``.
     """
     from styletransfer.data.batches import piece_grid
     from styletransfer.data.library import spread
@@ -169,7 +177,7 @@ def read(
 
 
 def retagged(window: ScoredWindow, codec: Codec, era: str, composer: str) -> ScoredWindow:
-    """A window under other tags."""
+    """Put a window under other tags."""
     ids = window.ids.copy()
     for kind, name in (("ERA_", era), ("COMPOSER_", composer)):
         tags = [index for token, index in codec.vocabulary.items() if token.startswith(kind)]
@@ -178,8 +186,9 @@ def retagged(window: ScoredWindow, codec: Codec, era: str, composer: str) -> Sco
 
 
 def pieces_of(library: Library, composers: list[str], split: str) -> list[int]:
-    """Each composer's pieces of the split; where they are of fewer than :data:`FEWEST_WORKS` works,
-    all that were held out.
+    """Choose each composer's pieces of the split.
+
+    Where they are of fewer than :data:`FEWEST_WORKS` works, all that were held out are chosen.
     """
     chosen: list[int] = []
     for composer in composers:

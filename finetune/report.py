@@ -1,7 +1,10 @@
-"""Tables and the picture of finetune/README.md from results: ``python -m finetune.report``.
+"""Write the tables and the picture of finetune/README.md from results.
 
-Writes between the markers ``styles``, ``matrix`` and ``strength`` of the README, and
-``finetune/matrix.png``. No number is typed by hand.
+    python -m finetune.report
+
+In seconds, it fills the README between the markers ``styles``, ``matrix`` and ``strength`` from the
+styles' cards and ``finetune/results``, and draws ``finetune/matrix.png``. No number is typed by
+hand.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from styletransfer.evaluation.intervals import Interval, ratio_interval
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write tables and picture, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def styles_table(folder: Path) -> str:
-    """What ships: from the cards."""
+    """Tabulate the styles by their cards."""
     from styletransfer.styles.card import TOUCH
     from styletransfer.styles.find import style_at
 
@@ -92,12 +96,12 @@ def styles_table(folder: Path) -> str:
 
 
 def _range(found: Interval) -> str:
-    """The interval in brackets; of a single piece there is none."""
+    """Format an interval in brackets; a single piece has none."""
     return "" if np.isnan(found.low) else f" ({found.low:.3f} to {found.high:.3f})"
 
 
 class Table:
-    """The matrix: bits per note of each composer's pieces (rows) under each column."""
+    """Bits per note of each composer's pieces (rows) under each column."""
 
     def __init__(self, report: dict[str, Any]) -> None:
         self.bits = {name: np.array(values) for name, values in report["bits"].items()}
@@ -111,13 +115,12 @@ class Table:
         self.rows = [name for name in self.names if (self.composers == name).any()]
 
     def cell(self, row: str, column: str) -> float:
+        """Return the bits per note of a row under a column."""
         here = self.composers == row
         return float(self.bits[column][here].sum() / self.notes[here].sum())
 
     def own_best(self, feel: str) -> tuple[int, int]:
-        """For how many composers the own adapter is the best on pieces of one feel, and how many
-        have such pieces.
-        """
+        """Count composers whose own adapter is the best on pieces of a feel, of those with any."""
         best, rows = 0, 0
         for row in self.rows:
             here = (self.composers == row) & (self.feels == feel)
@@ -127,8 +130,10 @@ class Table:
         return best, rows
 
     def paired(self, row: str, column: str, other: str) -> Interval:
-        """Bits per note that ``column`` saves against ``other`` on a row's pieces, with a paired
-        bootstrap interval.
+        """Measure what ``column`` saves compared with ``other`` on a row's pieces.
+
+        Returns:
+            Bits per note with a paired bootstrap interval.
         """
         here = self.composers == row
         saved: NDArray[np.float64] = self.bits[other][here] - self.bits[column][here]
@@ -137,9 +142,10 @@ class Table:
         )
 
     def text(self) -> str:
+        """Return both tables and the sentence between them."""
         lines = [
-            f"Bits per note of {self.split} pieces ({self.windows} windows of each), given their melody; "
-            "bold: the best adapter of the row.",
+            f"Bits per note of {self.split} pieces ({self.windows} windows of each), given their"
+            " melody; bold: the best adapter of the row.",
             "",
         ]
         lines.append(f"| pieces of | base | + tag | {' | '.join(self.names)} |")
@@ -154,25 +160,31 @@ class Table:
                 for name, value in cells.items()
             ]
             star = "*" if row in self.elsewhere else ""
-            lines.append(
-                f"| {row}{star} | {self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f} | {' | '.join(marked)} |"
-            )
+            before = f"{self.cell(row, BASE):.2f} | {self.cell(row, TAG):.2f}"
+            lines.append(f"| {row}{star} | {before} | {' | '.join(marked)} |")
+
         alone = [
             f"{feel}s alone: {best} of {rows}"
             for feel in ("score", "performance")
             for best, rows in [self.own_best(feel)]
         ]
-        told = f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers ({'; '.join(alone)})."
-        lines += ["", told, ""]
+        sentence = (
+            f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers"
+            f" ({'; '.join(alone)})."
+        )
+        lines += ["", sentence, ""]
         if self.elsewhere:
-            lines += [
-                f"\\* too few {self.split} pieces: with the validation pieces, which also told when to stop.",
-                "",
-            ]
+            note = (
+                f"\\* too few {self.split} pieces: with the validation pieces, which also told when"
+                " to stop."
+            )
+            lines += [note, ""]
+
         lines += [
-            "| pieces of | pieces (works) | own adapter saves against base | base + tag | best other adapter |"
+            "| pieces of | pieces (works) | own adapter saves against base | base + tag"
+            " | best other adapter |",
+            "|---|---|---|---|---|",
         ]
-        lines += ["|---|---|---|---|---|"]
         for row in self.rows:
             others = [name for name in self.names if name != row]
             rivals = [
@@ -192,7 +204,7 @@ class Table:
         return "\n".join(lines)
 
     def plot(self, path: Path) -> None:
-        """Each row's difference from its own adapter, as colours."""
+        """Draw each row's difference from its own adapter in colours."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -210,7 +222,7 @@ class Table:
         axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
         axes.set_yticks(range(len(self.rows)), self.rows)
         axes.set(xlabel="read by", ylabel="pieces of")
-        figure.colorbar(image, label="bits a note more than the own adapter")
+        figure.colorbar(image, label="bits per note more than the own adapter")
         figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

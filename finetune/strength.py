@@ -1,11 +1,13 @@
-"""What --strength and blends do, in numbers: ``python -m finetune.strength --data data/prepared``.
+"""Measure what --strength and blends do.
 
-Six tunes are arranged at each strength, and between two styles at each share, four times each, in
-two ways: by mixing the styles' predictions (what `apply` does) and by one model with weighted
-adapters. Each arrangement is read back under the styles' own adapters and the base without a style
-(bits per note, given its melody), and measured: accompaniment notes a quarter, and notes sounding
-at once. Beside them the same of real excerpts. Writes ``finetune/results/strength.json``, from
-which the same command goes on.
+    python -m finetune.strength --data data/prepared
+
+Writes ``finetune/results/strength.json``, from which the same command resumes. The six example
+tunes are arranged at each strength, and between two styles at each share, four times each. Blends
+are made in two ways: by mixing the styles' predictions (as ``apply`` does) and by one model with
+weighted adapters. Each arrangement is read under the styles' own adapters and the base without a
+style (bits per note, given its melody), and measured: accompaniment notes per quarter, and notes
+that sound at once. Real excerpts are measured, too.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 STYLES = ("bach", "mozart", "chopin", "debussy")
 PAIRS = (("bach", "chopin"),)
-CANDIDATES = 4  # of each tune, in one batch
+CANDIDATES = 4
+"""How many arrangements of each tune there are, in one batch."""
 BASE = "no style"
-SLOT = "reserved-1"  # the row of the mixed control tokens of weighted adapters
+SLOT = "reserved-1"
+"""The composer token that has the mixed control tokens of weighted adapters."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure, write the results, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -113,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 def jobs(
     styles: Sequence[str], pairs: Sequence[Sequence[str]]
 ) -> list[tuple[str, str, str, float]]:
-    """(kind, style, other style, amount) of all that is arranged."""
+    """List all that is arranged, as (kind, style, other style, amount)."""
     strengths = [("strength", style, style, amount) for style in styles for amount in STRENGTHS]
     return strengths + [
         (kind, first, second, share)
@@ -126,8 +131,10 @@ def jobs(
 def one(
     kind: str, first: str, second: str, amount: float, tune: str, folder: Path | None
 ) -> dict[str, float]:
-    """Arrange a tune in one way, and measure what came out, the mean of the candidates; ``amount``
-    is a strength, or the second style's share."""
+    """Arrange a tune in one way, and measure the mean of the candidates.
+
+    ``amount`` is a strength, or the second style's share.
+    """
     from styletransfer.formats.read import read_song
     from styletransfer.model.loading import load_model, load_style, melody_codec
     from styletransfer.model.sampling import Voice, sample, voices_of
@@ -155,6 +162,7 @@ def one(
         voices = voices_of(
             base, [(load_style(styles[0], folder), styles[0].controls("score", tempo), 1.0)], amount
         )
+
     plan = plan_of(codec, codec.grid(melody))
     rows: list[dict[str, float]] = []
     for candidate in sample(voices, codec, plan, SamplingConfig(candidates=CANDIDATES)):
@@ -168,14 +176,16 @@ def one(
 
 
 def measures_of(found: Any) -> dict[str, float]:
+    """Return the measures that the report has."""
     return {"notes a quarter": found.notes_a_quarter, "sounding": found.polyphony}
 
 
 def bits_under(
     style: Style, piece: Piece, folder: Path | None, base: Weights | None = None
 ) -> float:
-    """Bits per note of an arrangement, given its melody, under a style at strength 1, or under the
-    base without the style.
+    """Measure bits per note of an arrangement, given its melody, under a style at strength 1.
+
+    With ``base``, they are under the base without the style.
     """
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import load_style, melody_codec
@@ -197,8 +207,9 @@ def weighted(
     vocabulary: dict[str, int],
     folder: Path | None,
 ) -> Weights:
-    """One model with the weighted sum of the styles' updates, and of their control tokens' rows
-    under :data:`SLOT`.
+    """Make one model with the weighted sum of the styles' updates.
+
+    The rows of their control tokens are summed under :data:`SLOT`.
     """
     import torch
 
@@ -230,7 +241,7 @@ def weighted(
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Tables: means over tunes and their candidates."""
+    """Tabulate means over tunes and their candidates."""
     groups: dict[tuple[str, str, str, float], list[dict[str, float]]] = {}
     for key, row in report["rows"].items():
         kind, first, second, amount, *_ = key.split(" ")

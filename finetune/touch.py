@@ -1,11 +1,13 @@
-"""How pianists play the styles: ``python -m finetune.touch MAESTRO --data data/prepared``.
+"""Measure how pianists play the styles.
 
-Loudness as :func:`styletransfer.data.touch.loudness` has it, which any style learns when it is
-trained, and the share of the time with the sustain pedal down: the median of the style's training
-performances, from their files (in the prepared data the notes last as long as the pedal holds
-them). Written to ``styletransfer/assets/touch.json``, and into the cards of styles that have one.
-Nothing is trained and no weights change. The last row is of all performances:
-``styletransfer.styles.touch.USUAL``.
+    python -m finetune.touch MAESTRO --data data/prepared
+
+Writes ``styletransfer/assets/touch.json``, and the touch into the cards of styles that have one;
+nothing is trained and no weights change. Loudness is that of
+:func:`styletransfer.data.touch.loudness`, which is also measured whenever a style is trained. The
+pedal's share of the time is the median over the style's training performances, by their MIDI files
+(in the prepared data, notes last as long as the pedal holds them). The last row that is printed is
+of all performances: ``styletransfer.styles.touch.USUAL``.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ from styletransfer.styles.find import style_at
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 FEWEST = 10
-"""Performances by which a style's touch is known."""
+"""How many performances show a style's touch."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure and write, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,7 +49,10 @@ def main(argv: list[str] | None = None) -> int:
         help="made by `styletransfer data prepare`",
     )
     parser.add_argument(
-        "--styles", type=Path, default=folders.shipped(), help="whose cards are written"
+        "--styles",
+        type=Path,
+        default=folders.shipped(),
+        help="the folder of styles whose cards are written",
     )
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/touch.json"))
     arguments = parser.parse_args(argv)
@@ -81,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def pedal(maestro: Path, pieces: Iterable[PieceInfo]) -> float:
-    """The median share of the time with the sustain pedal down.
+    """Return the median share of the time with the sustain pedal down.
 
     Raises:
         InputError: where a file isn't there.
@@ -91,8 +97,9 @@ def pedal(maestro: Path, pieces: Iterable[PieceInfo]) -> float:
 
 @cache
 def pedalled(path: Path) -> float:
-    """Share of a MIDI file's time with the sustain pedal down, from its first note to the end of
-    its last.
+    """Return the share of a file's time with the sustain pedal down.
+
+    The time is from its first note's onset to its last note's end.
     """
     piece = read_score(path, "score")  # as a performance it would have no pedals, but longer notes
     begin, end = float(piece.onset_seconds[0]), piece.length_seconds

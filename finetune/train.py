@@ -1,16 +1,20 @@
-"""Train every style that ships: ``python -m finetune.train --data data/prepared``.
+"""Train styles: eras, composers, and those of music21's corpus.
 
-An era's style learns from all of the era's training pieces, a composer's from that composer's,
-beginning with the era's adapter, the others from music21's corpus. Styles in :data:`STEPS` learn
-for longer than the settings say. With ``--half A`` or ``B``, composers learn from one half of their
-content groups, for the cross-fit of ``eval.transfer_report``. A style that is there already, for
-this base, is left as it is, and a style that was interrupted goes on: the same command again does
-the rest.
+    python -m finetune.train --data data/prepared                              # all of them
+    python -m finetune.train --data data/prepared --only chorales palestrina   # those that ship
+
+Writes their folders beside the base's, at four to nine minutes of a core each. An era's style
+learns from all of the era's training pieces, a composer's from that composer's, begun with the
+era's adapter, the others from music21's corpus. Styles in :data:`STEPS` learn for longer than the
+settings state. With ``--half A`` or ``B``, composers learn from one half of their content groups,
+for the cross-fit of ``eval.transfer_report``. A style that is there already for this base is left
+as it is, and one that was interrupted is resumed: the same command does the rest.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -28,17 +32,21 @@ from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
     from styletransfer.styles.card import Kind
+    from styletransfer.training.finetune import StyleRun
 
-FEWEST_NOTES = 80_000  # of training pieces; a composer with less is left to the tag alone
+FEWEST_NOTES = 80_000
+"""How many notes of training pieces give a composer an adapter; others have their tag alone."""
 MAESTRO = "MAESTRO v3.0.0 and keyboard scores"
 LICENCE = "CC BY-NC-SA 4.0"
-HELD_OUT_SHARE = 0.1  # of the training pieces, for composers without a validation piece
+HELD_OUT_SHARE = 0.1
+"""The share of training pieces to hold out for composers without a validation piece."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A style from music21's corpus: which part of it, its era, and what its scores' editors say of
-    rights.
+    """A style from music21's corpus.
+
+    ``licence``: with what its scores' editors state about rights.
     """
 
     source: str
@@ -57,15 +65,16 @@ OTHERS = {
 
 
 STEPS = {"romantic": 600, "debussy": 400}
-"""Styles that still gained at the end of the usual steps. The romantic era has three times the
-music of any other.
+"""The steps of styles that still gained at the end of the usual ones.
+
+The romantic era has three times the music of any other.
 """
-MORE = {
-    "bach": "chorales"
-}  # what a composer's style learns from beside the pieces of the data set: a style of OTHERS
+MORE = {"bach": "chorales"}
+"""Styles of :data:`OTHERS` from whose pieces a composer's style learns, too."""
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Train the styles, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         "--config",
         type=Path,
         default=Path("configs/finetune/shipped.yaml"),
-        help="of eras and the corpus",
+        help="settings of eras and the corpus's styles",
     )
     parser.add_argument(
         "--composers",
@@ -99,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
         "--eras",
         type=Path,
         default=folders.shipped(),
-        help="where the eras' adapters are to begin with",
+        help="the folder of the eras' adapters, to begin with",
     )
     parser.add_argument(
         "--half",
@@ -111,20 +120,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--measured",
         type=Path,
-        help="learn from all pieces; what held-out ones say is told by the styles in this folder",
+        help="learn from all pieces; the cards get the bits of the styles in this folder",
     )
-    parser.add_argument("--minutes", type=float, help="for each style at the most")
+    parser.add_argument("--minutes", type=float, help="the most for each style")
     arguments = parser.parse_args(argv)
 
-    import json
-
-    from styletransfer.configuration import load_config
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
-    from styletransfer.model.adapters import era_to_begin_with
     from styletransfer.model.loading import measured_model
-    from styletransfer.model.weights import weights_hash
-    from styletransfer.training.finetune import FinetuneConfig, StyleRun, finetune
 
     try:
         library = Library.load(arguments.data)
@@ -132,62 +135,82 @@ def main(argv: list[str] | None = None) -> int:
             library = library.without_held_out()
         else:
             measured_model(arguments.base)
-        base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
         for style in arguments.only or styles_of(library):
-            name = f"{style}-{arguments.half}" if arguments.half else style
-            out = arguments.out / name
-            if (out / "style.json").exists() and (card := style_at(out).card) and card.base == base:
-                print(f"{name}: there already", flush=True)
-                continue
-            if arguments.half and style not in COMPOSER_ERAS:
-                raise InputError(f"{style}: halves are of composers' pieces.")
-            pieces, kind = pieces_of_style(
-                library, style, arguments.work, hold_out=not arguments.measured
-            )
-            if arguments.half:
-                pieces = one_half(pieces, library, arguments.half)
-            data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
-            if style in MORE:
-                pieces = with_corpus(pieces, MORE[style], arguments.work)
-                data += f", and music21's {OTHERS[MORE[style]].source}"
-            config = load_config(
-                FinetuneConfig, arguments.composers if kind == "composer" else arguments.config
-            )
-            seed = config.seed if arguments.seed is None else arguments.seed
-            config = replace(config, steps=STEPS.get(style, config.steps), seed=seed)
-            era = COMPOSER_ERAS.get(style)
-            start = era_to_begin_with(arguments.eras, era, base, config.lora) if era else None
-            begin = time.monotonic()
-            run = StyleRun(
-                pieces,
-                arguments.base,
-                name,
-                kind,
-                config,
-                arguments.work / name,
-                out,
-                start=start,
-                minutes=arguments.minutes,
-                licence=OTHERS[style].licence if style in OTHERS else LICENCE,
-                data=data,
-            )
-            card = finetune(run)
-            if arguments.measured:
-                card = as_measured(out, arguments.measured / name)
-            minutes = (time.monotonic() - begin) / 60
-            gain = "nothing held out" if card.gain is None else f"gain {card.gain:.3f} bits a note"
-            print(
-                f"{name}: {card.pieces} pieces, {card.steps} steps, {gain}, {minutes:.1f} min",
-                flush=True,
-            )
+            train_style(style, library, arguments)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
+def train_style(style: str, library: Library, arguments: argparse.Namespace) -> None:
+    """Train a style, unless it is there already for this base."""
+    from styletransfer.model.weights import weights_hash
+    from styletransfer.training.finetune import finetune
+
+    name = f"{style}-{arguments.half}" if arguments.half else style
+    out = arguments.out / name
+    base = weights_hash(json.loads((arguments.base / "manifest.json").read_text()))
+    if (out / CARD).exists() and (card := style_at(out).card) and card.base == base:
+        print(f"{name}: there already", flush=True)
+        return
+
+    begin = time.monotonic()
+    card = finetune(run_of(style, library, base, arguments))
+    if arguments.measured:
+        card = as_measured(out, arguments.measured / name)
+    minutes = (time.monotonic() - begin) / 60
+    gain = "nothing held out" if card.gain is None else f"gain {card.gain:.3f} bits per note"
+    print(
+        f"{name}: {card.pieces} pieces, {card.steps} steps, {gain}, {minutes:.1f} min", flush=True
+    )
+
+
+def run_of(style: str, library: Library, base: str, arguments: argparse.Namespace) -> StyleRun:
+    """Describe the run of a style: its pieces, settings and folders.
+
+    Raises:
+        InputError: where there is no such style.
+    """
+    from styletransfer.configuration import load_config
+    from styletransfer.errors import InputError
+    from styletransfer.model.adapters import era_to_begin_with
+    from styletransfer.training.finetune import FinetuneConfig, StyleRun
+
+    if arguments.half and style not in COMPOSER_ERAS:
+        raise InputError(f"{style}: halves are of composers' pieces.")
+    pieces, kind = pieces_of_style(library, style, arguments.work, hold_out=not arguments.measured)
+    if arguments.half:
+        pieces = one_half(pieces, library, arguments.half)
+
+    data = f"music21's {OTHERS[style].source}" if style in OTHERS else MAESTRO
+    if style in MORE:
+        pieces = with_corpus(pieces, MORE[style], arguments.work)
+        data += f", and music21's {OTHERS[MORE[style]].source}"
+
+    settings = arguments.composers if kind == "composer" else arguments.config
+    config = load_config(FinetuneConfig, settings)
+    seed = config.seed if arguments.seed is None else arguments.seed
+    config = replace(config, steps=STEPS.get(style, config.steps), seed=seed)
+    era = COMPOSER_ERAS.get(style)
+    name = f"{style}-{arguments.half}" if arguments.half else style
+    return StyleRun(
+        pieces,
+        arguments.base,
+        name,
+        kind,
+        config,
+        arguments.work / name,
+        arguments.out / name,
+        start=era_to_begin_with(arguments.eras, era, base, config.lora) if era else None,
+        minutes=arguments.minutes,
+        licence=OTHERS[style].licence if style in OTHERS else LICENCE,
+        data=data,
+    )
+
+
 def styles_of(library: Library) -> list[str]:
-    """Eras, then composers with enough training notes, then the corpus's."""
+    """List eras, composers with enough training notes, and the corpus's styles."""
     notes = {name: 0 for name in COMPOSER_ERAS}
     for piece in library.pieces:
         if piece.split == "train" and piece.composer in notes:
@@ -198,7 +221,9 @@ def styles_of(library: Library) -> list[str]:
 def pieces_of_style(
     library: Library, name: str, work: Path, *, hold_out: bool = True
 ) -> tuple[Library, Kind]:
-    """A style's pieces under its control tokens, some of them held out (or none), and its kind.
+    """Choose a style's pieces under its control tokens, and return them with its kind.
+
+    Some of them are held out, except without ``hold_out``.
 
     Raises:
         InputError: where there is no such style.
@@ -224,7 +249,7 @@ def pieces_of_style(
 
 
 def corpus_of(name: str, work: Path) -> Library:
-    """The pieces of a style of music21's corpus, prepared once."""
+    """Prepare the pieces of a style of music21's corpus, once."""
     from styletransfer.data.library import Library, is_prepared
     from styletransfer.data.prepare import prepare
 
@@ -235,10 +260,10 @@ def corpus_of(name: str, work: Path) -> Library:
 
 
 def with_corpus(pieces: Library, name: str, work: Path) -> Library:
-    """A composer's pieces, and the training pieces of a style of the corpus under the same tags.
+    """Join a composer's pieces and the training pieces of a corpus's style under the same tags.
 
     Raises:
-        ValueError: if one of those is a held-out piece.
+        ValueError: where one of the latter is a held-out piece.
     """
     from styletransfer.data.fingerprint import fingerprint, same_pieces
     from styletransfer.data.splits import check_splits
@@ -249,8 +274,8 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
     )
     rows = [(both.notes(i), one.feel) for i, one in enumerate(both.pieces)]
     pitches, intervals = (
-        [fingerprint(notes["onset"], notes["pitch"], feel, intervals=told) for notes, feel in rows]
-        for told in (False, True)
+        [fingerprint(notes["onset"], notes["pitch"], feel, intervals=steps) for notes, feel in rows]
+        for steps in (False, True)
     )
     check_splits(
         same_pieces(pitches, intervals),
@@ -261,7 +286,7 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
 
 
 def one_half(pieces: Library, library: Library, half: str) -> Library:
-    """The pieces without the training pieces of the library's other half."""
+    """Leave out the training pieces of the library's other half."""
     dealt = halves(library.pieces)
     return pieces.view(
         i
@@ -271,8 +296,9 @@ def one_half(pieces: Library, library: Library, half: str) -> Library:
 
 
 def as_measured(folder: Path, twin: Path) -> Card:
-    """Give a style that learnt from all pieces what is known of its twin: bits per note of held-out
-    pieces, and how pianists play it.
+    """Give a style that learnt from all pieces the numbers of its twin.
+
+    They are the bits per note of held-out pieces, and how pianists play it.
 
     Raises:
         InputError: where there is no such twin.
@@ -292,9 +318,7 @@ def as_measured(folder: Path, twin: Path) -> Card:
 
 
 def with_held_out(library: Library) -> Library:
-    """The library itself; where it has no validation piece, one in which every tenth group of
-    training pieces is held out.
-    """
+    """Hold out every tenth group of training pieces, if no piece is held out already."""
     if library.select(split="validation"):
         return library
     groups = sorted({piece.group for piece in library.pieces if piece.split == "train"})

@@ -1,18 +1,17 @@
-"""The index of the training pieces that tells copies, how long real pieces' matches are, and those
-of the base's free music.
+"""Build the index of training pieces in which copies are found, and measure matches with it.
 
-    python -m pretrain.copies build --data data/prepared runs/styles/chorales-data runs/styles/palestrina-data
+    python -m pretrain.copies build --data data/prepared runs/styles/chorales-data \\
+        runs/styles/palestrina-data
     python -m pretrain.copies measure --data data/prepared --write pretrain/results/copies.json
     python -m pretrain.copies sample --data data/prepared --write pretrain/results/samples.json
 
-``build`` writes ``copies.safetensors`` beside the weights from the official training pieces of all
-folders; ``finetune.train`` prepares those of music21's corpus. ``measure`` takes excerpts of the
-held-out pieces in a folder and asks for their longest match: what composers share with each other
-by accident and tradition. An arrangement with a longer one is called a copy (``COPY`` in
-styletransfer/music/copies.py). It also looks for excerpts of training pieces, transposed.
-``sample`` has the base alone, without a style, play :data:`SAMPLES` times for a minute, and asks
-for the longest run of notes that a training piece has, beside excerpts of held-out performances of
-as many notes.
+``build`` writes ``copies.safetensors`` beside the weights, from the training pieces of all folders;
+``finetune.train`` prepares those of music21's corpus. ``measure`` takes excerpts of the held-out
+pieces in a folder and finds their longest matches: what composers share by accident and tradition.
+An arrangement with a longer match is called a copy (``COPY`` in styletransfer/music/copies.py). It
+also looks for excerpts of training pieces, transposed. ``sample`` lets the base, without a style,
+play a minute of music :data:`SAMPLES` times, and finds the longest run of notes that a training
+piece has, too, compared with excerpts of held-out performances of as many notes.
 """
 
 from __future__ import annotations
@@ -43,15 +42,20 @@ from styletransfer.tokens.controls import Controls
 from styletransfer.transfer.free import free_pieces
 
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
-EACH = 8  # excerpts of a piece
-FAR = 11  # semitones that an excerpt is moved by, at the most
-LONG = 14  # notes of an exact match: shorter ones the filter doesn't tell
+"""Lengths of excerpts, in notes."""
+EACH = 8
+"""How many excerpts are taken from a piece."""
+FAR = 11
+"""The most semitones by which an excerpt is moved."""
+LONG = 14
+"""The fewest notes of an exact match; the filter doesn't find shorter ones."""
 KINDS = ("arrangement", "accompaniment")
 SAMPLES, BATCH, SECONDS = 100, 20, 60.0
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run a step, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -67,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument(
-        "--all-pieces", action="store_true", help="build the index of held-out pieces, too"
+        "--all-pieces", action="store_true", help="put held-out pieces into the index, too"
     )
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
@@ -80,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """The step that is asked for.
+    """Run the step that is asked for.
 
     Raises:
         InputError: where data is missing, or the weights or the index have held-out pieces in them.
@@ -93,20 +97,23 @@ def run(arguments: argparse.Namespace) -> None:
         Copies.build(rows, " ".join(library.hash for library in libraries)).save(arguments.index)
         print(f"{arguments.index}: {arguments.index.stat().st_size / 1e6:.1f} MB")
         return
+
     index = Copies.load(arguments.index)
     if libraries[0].without_held_out().hash in index.about.split():
         raise InputError(
-            f"{arguments.index}: has validation and test pieces in it, too; for one that hasn't, set "
-            "STYLETRANSFER_WEIGHTS=eval/measured."
+            f"{arguments.index}: has validation and test pieces in it, too; for one that hasn't,"
+            " set STYLETRANSFER_WEIGHTS=eval/measured."
         )
+
     if arguments.step == "measure":
         report = measure(libraries[0], index)
     else:
         exact = training_indexes(
-            libraries[0], arguments.work, lambda told: print(told, file=sys.stderr)
+            libraries[0], arguments.work, lambda text: print(text, file=sys.stderr)
         )
         samples = free_music(arguments.samples, arguments.seconds, arguments.model)
         report = memorised(libraries[0], index, exact, samples) | {"seconds": arguments.seconds}
+
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.write:
@@ -114,9 +121,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def measure(library: Library, index: Copies) -> dict[str, Any]:
-    """Longest matches of excerpts and whole pieces, their melodies given: of held-out pieces as
-    quantiles and as the share that would be called a copy; of training pieces, transposed, the
-    share. And how often the exact index says the same length."""
+    """Measure the longest matches of excerpts and whole pieces, whose melodies are given.
+
+    Returns:
+        Of held-out pieces, quantiles and the share that would be called a copy; of transposed
+        training pieces, that share; and how often the exact index finds the same length.
+    """
     rng = np.random.default_rng(0)
     held, learnt = library.select(split=("validation", "test")), library.select(split="train")
     rows = {}
@@ -130,6 +140,7 @@ def measure(library: Library, index: Copies) -> dict[str, Any]:
                 found.append((match.notes, match.telling, match.is_copy(len(whole.pitch))))
             if found:
                 rows[f"{kind}, {notes or 'all'} notes"] = _row(np.array(found))
+
     trained = {}
     for notes in NOTES[:5]:
         both = excerpts(library, learnt, notes, 1, rng)
@@ -156,8 +167,9 @@ def measure(library: Library, index: Copies) -> dict[str, Any]:
 def excerpts(
     library: Library, pieces: list[int], notes: int | None, each: int, rng: np.random.Generator
 ) -> Iterator[tuple[NoteSequence, NoteSequence]]:
-    """Excerpts of pieces (None: the pieces) with their melody given, moved to any key, and their
-    accompaniments.
+    """Yield excerpts of pieces in any key, with their melody given, and their accompaniments.
+
+    Without a number of notes, they are the whole pieces.
     """
     for i in pieces:
         table, feel = library.notes(i), library.pieces[i].feel
@@ -173,9 +185,7 @@ def excerpts(
 
 
 def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece]:
-    """Music by the base without a style, :data:`BATCH` at a time, each batch with a seed of its
-    own.
-    """
+    """Sample music by the base without a style, in batches with a seed each."""
     base, codec = measured_model(model).model, melody_codec(model)
     voices = voices_of(base, [(base, Controls("performance"), 1.0)], strength=0.0)
     for seed, first in enumerate(range(0, count, BATCH)):
@@ -187,8 +197,11 @@ def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece
 def memorised(
     library: Library, index: Copies, exact: Sequence[NgramIndex], samples: Iterable[Piece]
 ) -> dict[str, Any]:
-    """The longest runs of samples that a training piece has, by the exact indexes, and the share
-    that would be called a copy; and those of excerpts of as many notes of held-out performances."""
+    """Find the longest runs of samples that a training piece has, too, by the exact indexes.
+
+    The share that would be called a copy is counted. The same is done for excerpts of held-out
+    performances of as many notes.
+    """
     rng = np.random.default_rng(0)
     held = library.select(split=("validation", "test"), feel="performance")
     rows: dict[str, list[tuple[Any, ...]]] = {"samples": [], "held-out performances": []}
@@ -202,6 +215,7 @@ def memorised(
             found = [ngrams.longest(one) for ngrams in exact]
             copy = match_of_sequences([one], [index]).is_copy(len(one.pitch))
             rows[name].append((len(one.pitch), copy, *found))
+
     return {"made_by": "pretrain.copies sample", "data": library.hash} | {
         name: {
             "count": len(found),
@@ -222,7 +236,7 @@ def memorised(
 
 
 def _row(found: NDArray[np.int64]) -> dict[str, float]:
-    """Of matches (excerpts, 3): notes, telling notes, whether it is a copy."""
+    """Sum up matches, shape (excerpts, 3): notes, telling notes, whether it is a copy."""
     row = {"excerpts": float(len(found)), "copies": round(float(found[:, 2].mean()), 4)}
     for column, name in enumerate(("notes", "telling")):
         row |= {
@@ -233,7 +247,7 @@ def _row(found: NDArray[np.int64]) -> dict[str, float]:
 
 
 def beside(library: Library, index: Copies, rows: list[NoteSequence]) -> dict[str, float]:
-    """How the filter's lengths compare with those of an index that knows each piece."""
+    """Compare the filter's lengths with those of an index that has each piece."""
     sequences = list(training_sequences(library))
     exact = NgramIndex.build(
         [str(number) for number in range(len(sequences))], sequences, "intervals"

@@ -1,14 +1,18 @@
-"""Tables of pretrain/README.md and the curve, from results: ``python -m pretrain.report``.
+"""Write the tables of pretrain/README.md and the curve from results.
 
-Reads every JSON file of ``pretrain/results/`` and the run's ``log.jsonl``, and writes between the
-markers of the README
+    python -m pretrain.report
+
+In seconds, it reads every JSON file of ``pretrain/results/`` and the run's ``log.jsonl``, and fills
+the README between the markers
 
     <!-- begin likelihood --> … <!-- end likelihood -->
     <!-- begin composers --> … <!-- end composers -->
+    <!-- begin scaling --> … <!-- end scaling -->
     <!-- begin memorised --> … <!-- end memorised -->
     <!-- begin run --> … <!-- end run -->
 
-and ``pretrain/curve.png``. No number in those tables is typed by hand.
+and ``pretrain/curve.png``; the first table goes to the model card, too. No number in those tables
+is typed by hand.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the tables and the curve, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -71,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def likelihood_table(rows: list[dict[str, Any]]) -> str:
-    """Bits per note by model, with what is given, split and feel; the worst model first."""
+    """Tabulate bits per note by model, what is given, split and feel; the worst model first."""
     lines = ["| model | given | split | score | performance |", "|---|---|---|---|---|"]
     order = {"validation": 0, "test": 1}
     key = lambda row: (order[row["split"]], not row["with_melody"], -_mean(row))  # noqa: E731
@@ -83,8 +88,9 @@ def likelihood_table(rows: list[dict[str, Any]]) -> str:
 
 
 def composer_table(rows: list[dict[str, Any]]) -> str:
-    """Bits per note of the networks by composer, given the melody, on test pieces or else on those
-    of validation.
+    """Tabulate the networks' bits per note by composer, given the melody.
+
+    They are of test pieces, or else of validation pieces.
     """
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
     networks = [row for row in networks if row["split"] == "test"] or networks
@@ -103,9 +109,7 @@ def composer_table(rows: list[dict[str, Any]]) -> str:
 
 
 def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) -> str:
-    """Bits per note of the networks on training pieces beside the others, and what free samples
-    share with training pieces.
-    """
+    """Tabulate the networks' bits per note by split, and what samples share with pieces."""
     lines = ["| model | pieces | score | performance |", "|---|---|---|---|"]
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
     for row in sorted(
@@ -118,6 +122,7 @@ def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) 
         lines.append(f"| {row['model']} | {row['split']} | {' | '.join(cells)} |")
     if samples is None:
         return "\n".join(lines)
+
     kinds = [(name, one) for name, one in samples.items() if isinstance(one, dict)]
     columns = [name for name in kinds[0][1] if name.startswith("longest, ")]
     head = [
@@ -139,7 +144,7 @@ def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) 
 
 
 def run_table(log: list[dict[str, Any]]) -> str:
-    """The validation during the run, and what the run took."""
+    """Tabulate the validation during the run, and state how long the run took."""
     evaluations = [row for row in log if any(key.startswith("eval_") for key in row)]
     hours = sum(_pauses_left_out(log)) / 3600
     last = log[-1]
@@ -155,8 +160,9 @@ def run_table(log: list[dict[str, Any]]) -> str:
 
 
 def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path) -> None:
-    """Training loss (nats a token) and validation (bits a note) over tokens; the n-gram baselines
-    as dashed lines.
+    """Plot training loss (nats per token) and validation (bits per note) over tokens.
+
+    The n-gram baselines are dashed lines.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -186,7 +192,7 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
                     color=colour,
                     label=f"{feel}, {row['model']}",
                 )
-    right.set(xlabel="tokens (millions)", ylabel="bits a note, given the melody")
+    right.set(xlabel="tokens (millions)", ylabel="bits per note, given the melody")
     right.set_title("dashed: all validation pieces; dots: a few of them", fontsize=8)
     if right.get_legend_handles_labels()[0]:
         right.legend(fontsize=8)
@@ -194,7 +200,7 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
 
 
 def _pauses_left_out(log: list[dict[str, Any]], longest: float = 1800) -> list[float]:
-    """Seconds between the rows of a log, without the gaps where the run had been stopped."""
+    """Return the seconds between rows of a log, without the gaps where the run was stopped."""
     gaps = [after["time"] - before["time"] for before, after in itertools.pairwise(log)]
     return [gap for gap in gaps if 0 <= gap < longest]
 

@@ -1,11 +1,13 @@
-"""Which size, which context, how many scores, which tokens: ``python -m pretrain.scaling --data
-data/prepared``.
+"""Compare sizes, contexts, shares of scores, plans and tokens by small training runs.
 
-Each study trains models that differ in one thing by one recipe (``--config``) for the same compute:
-6 floating-point operations for each parameter and token. Validation in bits per note, on the way
-too, given the melody but for the tokenizers, of which but one has none; the sizes' curves are drawn
-over compute, and all is written to ``pretrain/results/scaling.json``. Stopped, the same command
-goes on where it was.
+    python -m pretrain.scaling --data data/prepared
+
+Writes ``pretrain/results/scaling.json`` and a plot of the sizes' curves over compute. Each study
+trains models by one recipe (``--config``) that differ in one thing, for the same compute: 6
+floating-point operations for each parameter and token; a model took six to fifteen minutes of two
+cores. Validation, also during a run, is in bits per note, given the melody; only the study of
+tokenizers gives none, as all but one of them can't follow a melody. The same command resumes what
+was stopped.
 """
 
 from __future__ import annotations
@@ -61,16 +63,15 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "TSD, merges across notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000)},
     },
 }
-"""What each model has that the recipe hasn't, by study and name; ``tokens`` are a plain tokenizer's
-settings.
-"""
+"""What differs from the recipe, by study and model; ``tokens``: a plain tokenizer's settings."""
 FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "plans": 4.5e13, "tokens": 2.5e13}
-"""Of each model; 1e14 are 3.1 million tokens of the small one."""
+"""The floating-point operations of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
 FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the studies, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         "--config",
         type=Path,
         default=Path("configs/pretrain/small.yaml"),
-        help="what is studied changes of it",
+        help="the settings that the studies change",
     )
     parser.add_argument(
         "--data",
@@ -90,9 +91,9 @@ def main(argv: list[str] | None = None) -> int:
         "--only",
         choices=STUDIES,
         nargs="+",
-        help="these studies; what the report has of the others stays",
+        help="these studies; the report keeps the others",
     )
-    parser.add_argument("--flops", type=float, help="of each model, in place of each study's own")
+    parser.add_argument("--flops", type=float, help="of each model, instead of each study's own")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/scaling"), help="checkpoints and logs"
     )
@@ -135,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def changed(config: TrainConfig, values: dict[str, Any]) -> TrainConfig:
-    """The settings with some of them changed; ``part.name`` is one of a part's."""
+    """Change some settings; ``part.name`` names one of a part's."""
     for path, value in values.items():
         part, _, name = path.rpartition(".")
         change = {part: replace(getattr(config, part), **{name: value})} if part else {name: value}
@@ -151,7 +152,7 @@ def trained(
     flops: float,
     work: Path,
 ) -> dict[str, Any]:
-    """Train a model of a study, unless it is done, and what is reported of it."""
+    """Train a model of a study, unless that is done, and return its row of the report."""
     from styletransfer.model.base import build_model
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.tokenizer import plain_tokenizer
@@ -171,6 +172,7 @@ def trained(
     )
     if not (out / "final").is_dir():
         train(library, codec, run, out)
+
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     found = {row["step"]: row for row in log if any(key.startswith("eval_") for key in row)}
     curve = [
@@ -188,7 +190,7 @@ def trained(
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Bits per note over compute, a curve a size; the last point is after the rate came down."""
+    """Plot bits per note over compute by size; the last points are after the decay."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -206,7 +208,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.set(
             xscale="log",
             xlabel="floating-point operations",
-            ylabel="bits a note, given the melody",
+            ylabel="bits per note, given the melody",
             title=feel,
         )
         if axes.get_legend_handles_labels()[0]:
@@ -215,7 +217,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def tables(report: dict[str, Any]) -> str:
-    """What each model has at the end of its study's compute."""
+    """Tabulate each model's bits per note at the end of its study."""
     lines = []
     for study, rows in report["studies"].items():
         lines += [
