@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer import folders
-from styletransfer.data.figures import ENOUGH, excerpt_figures, own_figures
+from styletransfer.data.figures import ENOUGH, excerpt_figures, profile_of_library
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.files import write_atomically
 from styletransfer.folders import IDIOM
-from styletransfer.music.idiom import LEAST, Idioms, save_own, shipped_idioms
+from styletransfer.music.idiom import LEAST, Idioms, save_profile, shipped_idioms
 from styletransfer.tokens.controls import COMPOSER_ERAS
 
 ASSET = Path("styletransfer/assets/idioms.safetensors")
@@ -237,10 +237,10 @@ def main(argv: list[str] | None = None) -> int:
         made.save(ASSET)
         shipped_idioms.cache_clear()
         for name in OTHERS:
-            own = own_figures(corpus_of(name, arguments.work))
-            assert own is not None
+            profile = profile_of_library(corpus_of(name, arguments.work))
+            assert profile is not None
             for folder in arguments.styles:
-                save_own(folder / name / IDIOM, own)
+                save_profile(folder / name / IDIOM, profile)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -55,7 +55,8 @@ def check_writable(path: str | Path, force: bool = False) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
-    """Write a user's file whole or not at all.
+    """Write a file whole or not at all: under a temporary name in the same folder, which then takes
+    the real one.
 
     Raises:
         InputError: as :func:`check_writable`, or where the disk refuses.
@@ -68,6 +69,38 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
         raise InputError(
             f"{path}: it cannot be written ({error.strerror or error}); name another file."
         ) from None
+
+
+def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
+    """Refuse to write over what was given to work with, by whatever name.
+
+    Raises:
+        InputError: saying what.
+    """
+    kept = {_place(Path(one)) for one in given} - {None}
+    for path in paths:
+        if _place(path) in kept:
+            raise InputError(
+                f"{path}: that is what was given to work with; name another file to write."
+            )
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse a name that says something else than what is written.
+
+    Raises:
+        InputError: saying what is.
+    """
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path}: it is written as {suffix}; name such a file.")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -108,35 +141,3 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
             old.rename(folder)
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
-    """Refuse to write over what was given to work with, by whatever name.
-
-    Raises:
-        InputError: saying what.
-    """
-    kept = {_place(Path(one)) for one in given} - {None}
-    for path in paths:
-        if _place(path) in kept:
-            raise InputError(
-                f"{path}: that is what was given to work with; name another file to write."
-            )
-
-
-def check_suffix(path: Path, suffix: str) -> None:
-    """Refuse a name that says something else than what is written.
-
-    Raises:
-        InputError: saying what is.
-    """
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: it is written as {suffix}; name such a file.")
-
-
-def _place(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino

@@ -18,9 +18,10 @@ IDIOM = "idiom.safetensors"
 
 def home() -> Path:
     """The folder of the user's own styles (it need not exist)."""
-    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser(
-        "~/.local/share/styletransfer"
-    )
+    from platformdirs import user_data_dir
+
+    named = os.environ.get("STYLETRANSFER_HOME")
+    base = named or user_data_dir("styletransfer", appauthor=False)
     return Path(os.path.abspath(base)) / "styles"
 
 

@@ -20,7 +20,7 @@ from styletransfer.music.key import Key
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.styles import example
 from styletransfer.styles.blend import moved_to, parse_style, shown, with_absolute_folders
-from styletransfer.styles.example import heard, load_example
+from styletransfer.styles.example import load_example, recognise
 from styletransfer.styles.find import find_style
 from styletransfer.styles.touch import touch_of
 from styletransfer.tokens.codec import FROM_FIGURE, Event
@@ -216,13 +216,13 @@ def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("styletransfer.evaluation.judges.judge.load_judge", judge)
     piece = random_piece(0, "score")
-    assert heard(piece) == ("chopin", "romantic")
+    assert recognise(piece) == ("chopin", "romantic")
     sure["j1-composers-13"] = (("bach", "chopin"), [0.4, 0.6])
-    assert heard(piece) == ("unknown", "unknown")
+    assert recognise(piece) == ("unknown", "unknown")
     sure["j1-eras"] = (("baroque", "classical"), [0.2, 0.8])
-    assert heard(piece) == ("unknown", "classical")
+    assert recognise(piece) == ("unknown", "classical")
     monkeypatch.undo()
-    assert heard(tune_of(1)) == ("unknown", "unknown")  # too few notes
+    assert recognise(tune_of(1)) == ("unknown", "unknown")  # too few notes
 
 
 def test_names_of_pieces(here: Path) -> None:
@@ -371,8 +371,8 @@ def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> N
     )
     assert outcome.code == 0
     assert (
-        "sonata.mid: no figures (the song lies on no beats), only its texture and composer; heard as"
-        in outcome.out
+        "sonata.mid: no figures (the song lies on no beats), only its texture and composer; "
+        "heard as" in outcome.out
     )
 
     notes = make_notes([0.0, 1.5, 3.0, 4.5], [1.5] * 4, [72, 74, 76, 72])

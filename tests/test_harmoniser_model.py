@@ -52,8 +52,7 @@ def moved(piece: Piece, semitones: int) -> Piece:
     return replace(piece, notes=notes, key_signatures=())
 
 
-# --- frames
-# ----------------------------------------------------------------------------------------------------------------
+# frames
 
 
 def test_frames_are_beats_within_bars() -> None:
@@ -86,8 +85,7 @@ def test_chords_go_to_frames_and_back() -> None:
     assert chord_table(chord_frames(table, frames), frames).tobytes() == table.tobytes()
 
 
-# --- the network and sampling
-# ----------------------------------------------------------------------------------------------
+# the network and sampling
 
 
 def test_sampled_chances_are_those_of_training(tiny: Shipped) -> None:
@@ -200,8 +198,7 @@ def test_the_key_is_of_the_signature() -> None:
     )
 
 
-# --- rules of craft
-# --------------------------------------------------------------------------------------------------------
+# rules of craft
 
 
 def rules(piece: Piece, key: Key, *rows: tuple[float, float, int, int, int]) -> dict[str, float]:
@@ -270,8 +267,7 @@ def test_a_guarded_tune_begins_and_ends_at_home(tiny: Shipped, name: str) -> Non
         assert table[-1]["quality"] == (MINOR if key.mode == "minor" else MAJOR)
 
 
-# --- training and files
-# ----------------------------------------------------------------------------------------------------
+# training and files
 
 
 def test_a_batch_is_learnt_by_heart(tiny: Shipped) -> None:

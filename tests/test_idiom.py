@@ -14,7 +14,7 @@ from scipy.stats import multivariate_normal
 
 from finetune import idioms as recipe
 from finetune import train
-from styletransfer.data.figures import DOUBT, excerpt_figures, own_figures
+from styletransfer.data.figures import DOUBT, excerpt_figures, profile_of_library
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.folders import IDIOM
@@ -28,10 +28,10 @@ from styletransfer.music.idiom import (
     SIZE,
     SIZES,
     Idioms,
-    Own,
+    StyleProfile,
     figures,
-    load_own,
-    save_own,
+    load_profile,
+    save_profile,
     shipped_idioms,
 )
 from styletransfer.music.notes import NoteTable, make_notes
@@ -127,26 +127,30 @@ def test_the_discriminant_is_that_of_normal_distributions() -> None:
     expected = logs - np.logaddexp.reduce(logs, 1, keepdims=True)
     np.testing.assert_allclose(one.log_probabilities(found), expected, atol=1e-8)
     assert (one.known("b"), one.known("y"), one.known("nobody")) == (
-        Own((1,), -1.0),
-        Own((1, 2), -2.0),
+        StyleProfile((1,), -1.0),
+        StyleProfile((1, 2), -2.0),
         None,
     )
     np.testing.assert_allclose(
-        one.probability(found, Own((1, 2), -2.0)), np.log(np.exp(expected[:, 1:]).sum(1)), atol=1e-8
+        one.probability(found, StyleProfile((1, 2), -2.0)),
+        np.log(np.exp(expected[:, 1:]).sum(1)),
+        atol=1e-8,
     )
     mean = rng.normal(size=SIZE)
     four = np.append(logs[0], SHARPNESS * multivariate_normal(mean, covariance).logpdf(found[0]))
     likely = four[-1] - np.logaddexp.reduce(four)
-    assert float(one.probability(found[0], Own(mean, 0.0))) == pytest.approx(likely)
+    assert float(one.probability(found[0], StyleProfile(mean, 0.0))) == pytest.approx(likely)
 
 
 def test_likeness_has_a_floor_and_a_ceiling() -> None:
     one, tune, rest = shipped_idioms(), *arranged(3)
     mean = figures(tune, rest)
-    likely = float(one.probability(mean, Own(mean, 0.0)))
-    found = [one.likeness(tune, rest, Own(mean, likely + short)) for short in (1.5, -1.5, 99.0)]
+    likely = float(one.probability(mean, StyleProfile(mean, 0.0)))
+    found = [
+        one.likeness(tune, rest, StyleProfile(mean, likely + short)) for short in (1.5, -1.5, 99.0)
+    ]
     assert found == [pytest.approx(-1.5), 0, LEAST]  # more like him than he is himself is no better
-    assert one.likeness(tune, rest[: FEWEST - 1], Own(mean, -99.0)) == LEAST
+    assert one.likeness(tune, rest[: FEWEST - 1], StyleProfile(mean, -99.0)) == LEAST
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -250,14 +254,16 @@ def test_what_ships_knows_its_composers() -> None:
 
 def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
     one = shipped_idioms()
-    assert own_of(find_style("bach")) == Own((one.labels.index("bach"),), one.usual["bach"])
-    assert own_of(find_style("baroque")) == Own(
+    assert own_of(find_style("bach")) == StyleProfile(
+        (one.labels.index("bach"),), one.usual["bach"]
+    )
+    assert own_of(find_style("baroque")) == StyleProfile(
         tuple(map(one.labels.index, ("bach", "scarlatti"))), one.usual["baroque"]
     )
     mine = Style("mine", "user", "baroque", "reserved-0", tmp_path)
     assert own_of(mine) is None
     mean = np.arange(SIZE) / SIZE
-    save_own(tmp_path / IDIOM, Own(mean, -1.25))
+    save_profile(tmp_path / IDIOM, StyleProfile(mean, -1.25))
     found = own_of(mine)
     assert found is not None
     np.testing.assert_allclose(found.who, mean, atol=1e-6)
@@ -267,10 +273,10 @@ def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
     assert np.shape(chorales.who) == (SIZE,)
     (tmp_path / IDIOM).write_bytes(b"no such thing")
     with pytest.raises(InputError, match="not the means of a style's figures"):
-        load_own(tmp_path / IDIOM)
-    save_own(tmp_path / IDIOM, Own(mean[1:], -1.25))
+        load_profile(tmp_path / IDIOM)
+    save_profile(tmp_path / IDIOM, StyleProfile(mean[1:], -1.25))
     with pytest.raises(InputError, match="version"):
-        load_own(tmp_path / IDIOM)
+        load_profile(tmp_path / IDIOM)
 
 
 def test_a_blend_is_like_its_parts_by_their_weights() -> None:
@@ -318,15 +324,15 @@ def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
     found, pieces = excerpt_figures(bach, bach.select(split="train"))
     count = len(set(pieces.tolist()))
     assert count < len(bach)
-    own, one = own_figures(bach), shipped_idioms()
+    own, one = profile_of_library(bach), shipped_idioms()
     assert own is not None
     np.testing.assert_allclose(
         own.who - one.centre, count / (count + DOUBT) * (found.mean(0) - one.centre)
     )
-    played = own_figures(library.view(library.select(composer="bach", feel="performance")))
+    played = profile_of_library(library.view(library.select(composer="bach", feel="performance")))
     assert played is not None
     assert np.isfinite(played.who).all()
-    assert own_figures(library.view([])) is None
+    assert profile_of_library(library.view([])) is None
 
 
 def test_what_is_usual_is_of_other_pieces(tiny_data: Path) -> None:
@@ -337,8 +343,8 @@ def test_what_is_usual_is_of_other_pieces(tiny_data: Path) -> None:
     for piece in each:
         others = found[pieces != piece].mean(0) - one.centre
         mean = one.centre + (len(each) - 1) / (len(each) - 1 + DOUBT) * others
-        held.append(one.probability(found[pieces == piece], Own(mean, 0.0)).mean())
-    own = own_figures(chopin)
+        held.append(one.probability(found[pieces == piece], StyleProfile(mean, 0.0)).mean())
+    own = profile_of_library(chopin)
     assert own is not None
     assert own.usual == pytest.approx(np.mean(held))
 

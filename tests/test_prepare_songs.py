@@ -196,7 +196,8 @@ def test_the_eras_of_composers_without_an_id(tmp_path: Path) -> None:
     table(tmp_path / "mine" / "metadata.csv", rows)
     manifest = prepare([tmp_path / "mine"], tmp_path / "out", workers=1)
     assert [piece.era for piece in manifest.pieces] == [
-        "modern", "classical", "baroque", "classical", "romantic", "modern", "romantic", "romantic", "unknown",
+        "modern", "classical", "baroque", "classical", "romantic", "modern", "romantic", "romantic",
+        "unknown",
     ]  # fmt: skip
 
 

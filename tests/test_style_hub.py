@@ -66,7 +66,8 @@ def test_a_repository_that_is_no_style(tmp_path: Path) -> None:
         (RuntimeError(), "(RuntimeError)"),
         (
             NOT_THERE,
-            "there is no such style here, and the Hub has no such repository, or it asks for a login.",
+            "there is no such style here, and the Hub has no such repository, or it asks for a "
+            "login.",
         ),
     ],
 )

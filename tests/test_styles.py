@@ -42,8 +42,7 @@ def changed(**changes: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-# --- which there are
-# ------------------------------------------------------------------------------------------------------
+# which there are
 
 
 def test_the_base_knows_composers_and_eras() -> None:
@@ -90,6 +89,7 @@ def test_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert style.controls("performance").tokens()[-2:] == ["ERA_romantic", "COMPOSER_reserved-3"]
     monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "elsewhere"))
     assert "mine" not in names()
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     adapter(tmp_path / ".local/share/styletransfer/styles/theirs")
     for value in ("", None):
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -121,8 +121,7 @@ def test_folders_without_a_plain_name_are_not_listed(name: str, tmp_path: Path) 
     assert style_at(folder).card == GOOD
 
 
-# --- names
-# ----------------------------------------------------------------------------------------------------------------
+# names
 
 
 @pytest.mark.parametrize(
@@ -244,8 +243,7 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
             check_name(name)
 
 
-# --- cards
-# ----------------------------------------------------------------------------------------------------------------
+# cards
 
 BROKEN = {
     "text": (b"Dear diary", "Expecting value"),
@@ -363,8 +361,7 @@ def test_gain() -> None:
     assert replace(GOOD, base_bits=None).gain is replace(GOOD, style_bits=None).gain is None
 
 
-# --- blends
-# ---------------------------------------------------------------------------------------------------------------
+# blends
 
 
 @pytest.mark.parametrize(

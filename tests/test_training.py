@@ -47,8 +47,7 @@ def windows_from(library: Library, seed: int = 1, split: str = "train", **mixtur
     return Windows(library, codec(), MixtureConfig(**mixture), 128, seed, split)
 
 
-# --- windows
-# ------------------------------------------------------------------------------------------------------------
+# windows
 
 
 def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
@@ -143,8 +142,7 @@ def test_augmentation_stays_on_the_keyboard(
     np.testing.assert_array_equal(moved.onset, grid.onset)
 
 
-# --- optimiser
-# ----------------------------------------------------------------------------------------------------------
+# optimiser
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
@@ -253,8 +251,7 @@ def test_one_batch_is_learnt_by_heart(library: Library) -> None:
     assert losses[-1] < losses[0] / 2
 
 
-# --- bits per note
-# ------------------------------------------------------------------------------------------------------
+# bits per note
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])

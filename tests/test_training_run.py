@@ -376,7 +376,8 @@ def test_two_processes_train_to_the_losses_of_one(
         (folder / "precision").write_text("float32")
     assert main(arguments(config, tiny_data, single, "--steps", str(STEPS))) == 0
     halved.write_text(CONFIG.replace("batch: 2", "batch: 1"))
-    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
+    launch += " --mixed_precision no"
     own = ["-m", "pretrain.train", *arguments(halved, tiny_data, out, "--steps", str(STEPS))]
     subprocess.run(
         [sys.executable, *launch.split(), *own],

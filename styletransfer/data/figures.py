@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.data.library import Library, spread
-from styletransfer.music.idiom import FEWEST, SIZE, Own, figures, shipped_idioms
+from styletransfer.music.idiom import FEWEST, SIZE, StyleProfile, figures, shipped_idioms
 from styletransfer.music.notes import Feel, NoteTable, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
@@ -62,7 +62,7 @@ def excerpt_figures(
     return np.array(rows).reshape(-1, SIZE), np.array(pieces, np.int64)
 
 
-def own_figures(library: Library) -> Own | None:
+def profile_of_library(library: Library) -> StyleProfile | None:
     """Measure the profile of a style by its training pieces, None where none can be measured.
 
     It is their mean figures, drawn towards the composers' mean the more, the fewer they are, and
@@ -84,17 +84,17 @@ def own_figures(library: Library) -> Own | None:
     if feel == "score" and len(set(groups.tolist())) > 1:
         each = np.unique(groups)
         held = [
-            idioms.probability(found[groups == one], Own(mean(groups != one), 0.0)).mean()
+            idioms.probability(found[groups == one], StyleProfile(mean(groups != one), 0.0)).mean()
             for one in each
         ]
         usual = float(np.mean(held))
-    return Own(mean(np.ones(len(pieces), bool)), usual)
+    return StyleProfile(mean(np.ones(len(pieces), bool)), usual)
 
 
-def example_figures(notes: NoteTable) -> Own | None:
+def profile_of_score(notes: NoteTable) -> StyleProfile | None:
     """Measure the profile of one score that is to be followed; each excerpt counts as a piece."""
     rows = piece_figures(notes, "score")
-    return Own(drawn(np.mean(rows, 0), len(rows)), usually()) if rows else None
+    return StyleProfile(drawn(np.mean(rows, 0), len(rows)), usually()) if rows else None
 
 
 def drawn(mean: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -126,9 +126,12 @@ def _steps(steps: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Own:
-    """Somebody's accompaniments: ``who``, the places of composers in :class:`Idioms`, or a mean of
-    figures (SIZE,); ``usual``, the log-probability (nats) that excerpts of his have in the mean."""
+class StyleProfile:
+    """How a style's accompaniments are made.
+
+    ``who``: the places of composers in :class:`Idioms`, or mean figures, shape (SIZE,). ``usual``:
+    the mean log-probability of the style's own excerpts, in nats.
+    """
 
     who: tuple[int, ...] | NDArray[np.float64]
     usual: float
@@ -160,14 +163,14 @@ class Idioms:
         logits = SHARPNESS * ((found - self.centre) @ weights - (away * weights.T).sum(1) / 2)
         return np.asarray(logits - np.logaddexp.reduce(logits, -1, keepdims=True))
 
-    def known(self, name: str) -> Own | None:
+    def known(self, name: str) -> StyleProfile | None:
         """A composer, or an era's composers; None of what it doesn't know."""
         places = tuple(
             k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names
         )
-        return Own(places, self.usual[name]) if places else None
+        return StyleProfile(places, self.usual[name]) if places else None
 
-    def likeness(self, melody: NoteTable, accompaniment: NoteTable, own: Own) -> float:
+    def likeness(self, melody: NoteTable, accompaniment: NoteTable, own: StyleProfile) -> float:
         """How much less likely an accompaniment is somebody's than his own usually are: nats, from
         :data:`LEAST` to 0. What is likelier still is no better: it would be a caricature. One of
         fewer than :data:`FEWEST` notes is nobody's."""
@@ -177,7 +180,7 @@ class Idioms:
             np.clip(self.probability(figures(melody, accompaniment), own) - own.usual, LEAST, 0.0)
         )
 
-    def probability(self, found: NDArray[np.float64], own: Own) -> NDArray[np.float64]:
+    def probability(self, found: NDArray[np.float64], own: StyleProfile) -> NDArray[np.float64]:
         """(...) log-probability (nats) that figures (..., SIZE) are his."""
         if isinstance(own.who, np.ndarray):
             return np.asarray(
@@ -228,16 +231,16 @@ def shipped_idioms() -> Idioms:
     return Idioms.load(ASSETS / "idioms.safetensors")
 
 
-def save_own(path: Path, own: Own) -> None:
-    """Write a style's own mean."""
+def save_profile(path: Path, own: StyleProfile) -> None:
+    """Write a style's profile of mean figures."""
     from safetensors.numpy import save_file
 
     arrays = {"mean": np.asarray(own.who, np.float32), "usual": np.array([own.usual], np.float32)}
     save_file(arrays, path, metadata={"version": str(VERSION)})
 
 
-def load_own(path: Path) -> Own:
-    """The inverse of :func:`save_own`.
+def load_profile(path: Path) -> StyleProfile:
+    """The inverse of :func:`save_profile`.
 
     Raises:
         InputError: if the file is none, or of another version.
@@ -267,4 +270,4 @@ def load_own(path: Path) -> Own:
         raise InputError(
             f"{path}: not the means of a style's figures of version {VERSION}; learn the style again, or delete it."
         )
-    return Own(mean, float(usual[0]))
+    return StyleProfile(mean, float(usual[0]))

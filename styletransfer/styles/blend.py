@@ -1,4 +1,4 @@
-"""Blends of styles, as a user writes them: ``bach:0.7,chopin:0.3``."""
+"""Parse blends of styles as a user writes them: ``bach:0.7,chopin:0.3``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from styletransfer.styles.card import Style
 from styletransfer.styles.find import find_style, is_piece
 
 LARGEST_WEIGHT = 1000
+"""The largest weight that may be given."""
 
 
 def parse_style(text: str) -> list[tuple[Style, float]]:
-    """``bach`` or ``bach:0.7,chopin:0.3``: styles and their weights, which are made to sum to 1.
+    """Parse a style or a blend: ``bach`` or ``bach:0.7,chopin:0.3``.
+
+    Returns:
+        Styles and their weights, which are scaled to sum to 1.
 
     Raises:
         InputError: where a style doesn't exist, or a weight is no number above 0.
@@ -26,7 +30,8 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
             amount = 0.0
         if not 0 < amount <= LARGEST_WEIGHT:
             raise InputError(
-                f"--style {text}: a weight is a number above 0, at most 1000, as in bach:0.7,chopin:0.3."
+                f"--style {text}: a weight is a number above 0, at most {LARGEST_WEIGHT}, as in"
+                " bach:0.7,chopin:0.3."
             )
         found.append((find_style(name), amount))
     if not found:
@@ -40,36 +45,29 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
 
 
 def pieces_in(text: str) -> list[Path]:
-    """The files of the pieces in a style or a blend."""
+    """List the files of the pieces in a style or a blend."""
     return [style.piece for style, _ in parse_style(text) if style.piece is not None]
 
 
 def shown(text: str) -> str:
-    """A style or a blend for people to read: pieces without their folders and suffixes."""
+    """Write a style or a blend for people: pieces without their folders and suffixes."""
     named = [(Path(name).stem if is_piece(name) else name, weight) for name, weight in _parts(text)]
     return ",".join(name if weight is None else f"{name}:{weight}" for name, weight in named)
 
 
 def moved_to(text: str, folder: Path) -> str:
-    """The same style or blend, with pieces that aren't there any more named in a folder, if they
-    are there.
-    """
+    """Rename the missing pieces of a style or a blend to those of their names in a folder."""
     found = []
     for name, weight in _parts(text):
         beside = folder / Path(name).name
-        own = (
-            str(beside)
-            if is_piece(name) and not os.path.isfile(name) and beside.is_file()
-            else name
-        )
+        moved = is_piece(name) and not os.path.isfile(name) and beside.is_file()
+        own = str(beside) if moved else name
         found.append(own if weight is None else f"{own}:{weight}")
     return ",".join(found)
 
 
 def with_absolute_folders(text: str) -> str:
-    """The same style or blend, with the folders and pieces in it named so that they are found from
-    anywhere.
-    """
+    """Rename the folders and pieces in a style or a blend so that they are found from anywhere."""
     absolute = []
     for name, weight in _parts(text):
         path = os.path.abspath(name)
@@ -79,11 +77,11 @@ def with_absolute_folders(text: str) -> str:
 
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
-    """The names in a blend, and their weights as they are written, None where there is none."""
+    """Split a blend into names and weights as they are written, None where there is none."""
+    texts = [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(",")))
     parts: list[tuple[str, str | None]] = []
-    for part in [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(","))):
-        name, colon, weight = (
-            (part, "", "") if os.path.exists(part) or is_piece(part) else part.rpartition(":")
-        )
+    for part in texts:
+        whole = os.path.exists(part) or is_piece(part)  # a colon may belong to a file's name
+        name, colon, weight = (part, "", "") if whole else part.rpartition(":")
         parts.append((name.strip() or part, weight if colon else None))
     return parts

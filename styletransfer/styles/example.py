@@ -1,11 +1,9 @@
-"""A piece as a style: what an arrangement may take from one that the user names, as ``--style
-sonata.mid``.
+"""Take a piece as a style (``--style sonata.mid``): what an arrangement may follow in it.
 
-Its bars of accompaniment are the figures that candidates begin with
-(:mod:`styletransfer.transfer.figures`); how its accompaniment is made is what the ranker likes
-(:mod:`styletransfer.transfer.ranking.likeness`); its notes are what copies are looked for in. The
-base knows composers and eras, not pieces: it is told whom the judges hear in the piece, where they
-are sure.
+Candidates begin with its bars of accompaniment (:mod:`styletransfer.transfer.figures`), the ranker
+prefers accompaniments that are made like its own (:mod:`styletransfer.transfer.ranking.likeness`),
+and copies of its notes are found. The base knows composers and eras, not pieces: it is given the
+composer or era that the judges recognise in the piece, where they are sure.
 """
 
 from __future__ import annotations
@@ -18,29 +16,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.data.figures import example_figures
+from styletransfer.data.figures import profile_of_score
 from styletransfer.data.library import Tune
 from styletransfer.errors import InputError
 from styletransfer.formats.read import read_score
 from styletransfer.music.copies import Copies
-from styletransfer.music.idiom import Own
+from styletransfer.music.idiom import StyleProfile
 from styletransfer.music.melody import extract_melody, tune_kind
 from styletransfer.music.ngrams import accompaniment_of, sequence_of
 from styletransfer.music.notes import Piece
 from styletransfer.tokens.controls import COMPOSER_ERAS, UNKNOWN
 
 HEARD_NOTES = 2000
-"""Notes of the piece, from the first, that the judges hear: a second's work."""
+"""How many notes of the piece, from the first, the judges read, which takes a second."""
 SURE_OF_COMPOSER, SURE_OF_ERA = 0.9, 0.6
-"""Probabilities from which a judge is believed: on validation scores, with which they were chosen,
-the composer is then right in nine of ten, the era in six of seven (docs/decisions.md, "A piece is a
-style")."""
+"""The probabilities from which a judge is believed.
+
+On the validation scores by which they were chosen, the composer is then right in nine of ten, the
+era in six of seven (docs/decisions.md, "A piece is a style").
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A piece on beats, its melody marked, which others accompany. ``composer`` and ``era``: as
-    whose it is heard.
+    """A piece on beats with its melody marked, and other notes that accompany it.
+
+    ``composer`` and ``era``: those that the judges recognise in it, or unknown.
     """
 
     piece: Piece
@@ -49,22 +50,22 @@ class Example:
 
     @cached_property
     def tune(self) -> Tune:
-        """Whether its melody is a part of its own."""
+        """Whether its melody is a part of its own or a texture."""
         return tune_kind(self.piece, self.piece.notes["melody"])
 
     @cached_property
-    def own(self) -> Own | None:
+    def profile(self) -> StyleProfile | None:
         """How its accompaniment is made, for the ranker; None where it is too short."""
-        return example_figures(self.piece.notes)
+        return profile_of_score(self.piece.notes)
 
     @cached_property
     def copies(self) -> Copies:
-        """The index in which its copies are found."""
+        """The index in which copies of it are found."""
         return Copies.build([sequence_of(self.piece), accompaniment_of(self.piece)])
 
 
 def load_example(path: Path) -> Example:
-    """Read a piece to follow; the same file is read once.
+    """Read a piece to follow; an unchanged file is read once.
 
     Raises:
         InputError: where it can't be read, lies on no beats, or has no accompaniment.
@@ -72,7 +73,7 @@ def load_example(path: Path) -> Example:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return _load(path, 0, 0)  # reading it says why
+        return _load(path, 0, 0)  # reading it reports why
     return _load(path, status.st_mtime_ns, status.st_size)
 
 
@@ -81,8 +82,10 @@ def _load(path: Path, changed: int, size: int) -> Example:
     piece = read_score(path)
     if piece.feel != "score":
         raise InputError(
-            f"--style {path}: it lies on no beats, so that it has no bars to follow; name a score of it."
+            f"--style {path}: it lies on no beats, so that it has no bars to follow; name a score"
+            " of it."
         )
+
     notes = piece.notes.copy()
     notes["melody"] = extract_melody(piece)
     if notes["melody"].all():
@@ -90,13 +93,11 @@ def _load(path: Path, changed: int, size: int) -> Example:
             f"--style {path}: it is a melody alone; name a piece with an accompaniment to follow."
         )
     piece = replace(piece, notes=notes)
-    return Example(piece, *heard(piece))
+    return Example(piece, *recognise(piece))
 
 
-def heard(piece: Piece) -> tuple[str, str]:
-    """Tell whose music a piece is, as composer and era; each unknown where the judges aren't
-    sure.
-    """
+def recognise(piece: Piece) -> tuple[str, str]:
+    """Recognise a piece's composer and era, each unknown where the judges aren't sure."""
     from styletransfer.evaluation.judges.judge import load_judge
 
     beginning = replace(piece, notes=piece.notes[:HEARD_NOTES])

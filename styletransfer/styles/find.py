@@ -1,11 +1,12 @@
-"""The styles that there are: shipped ones, a user's own, and adapters anywhere else.
+"""Find styles: shipped ones, a user's own, and adapters anywhere else.
 
 A style is an adapter's folder (what PEFT writes, and ``style.json``, its card) and the control
-tokens it was trained under. Shipped styles lie in ``assets/styles`` (where
-``$STYLETRANSFER_WEIGHTS`` is set, in its folder ``styles``), a user's own in
-``~/.local/share/styletransfer/styles`` or in ``$STYLETRANSFER_HOME/styles``; there, the folder's
-name is the style's. Wherever a style's name is asked for, a folder, a Hub id (``owner/name``) or
-the file of a piece (``sonata.mid``) does as well. No torch here: a list of styles is instant.
+tokens it was trained under. Shipped styles lie in ``assets/styles``, or in ``styles`` of
+``$STYLETRANSFER_WEIGHTS``; a user's own in the system's folder for user data
+(``~/.local/share/styletransfer/styles`` on Linux), or in ``$STYLETRANSFER_HOME/styles``. There, the
+folder's name is the style's. Wherever a style's name is asked for, a folder, a Hub id
+(``owner/name``) or the file of a piece (``sonata.mid``) does as well. There is no torch here, so
+that styles are listed instantly.
 """
 
 from __future__ import annotations
@@ -33,19 +34,21 @@ DEVICES = {
     "aux",
     "nul",
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
-}  # of Windows
+}
+"""Names of devices on Windows, where no file can have them."""
 
 
 def all_styles() -> list[Style]:
-    """Shipped composers, eras and others, then the user's own, each by name. A folder that is no
-    style is left out.
+    """List shipped composers, eras and others, then the user's own, each sorted by name.
+
+    A folder that is no style is left out.
     """
     known = _package_styles()
     return [*known.values(), *(style for style in _read(home())[0] if style.name not in known)]
 
 
 def left_out() -> list[str]:
-    """Why folders among the user's styles are not in :func:`all_styles`, a sentence each."""
+    """Return a sentence for each folder of the user's that :func:`all_styles` leaves out."""
     styles, problems = _read(home())
     taken = [style.name for style in styles if style.name in _package_styles()]
     return problems + [
@@ -55,9 +58,11 @@ def left_out() -> list[str]:
 
 
 def _package_styles() -> dict[str, Style]:
+    """Return the shipped styles by name, in the order of kinds and names."""
     if not weights_folder().is_dir():
         raise InputError(
-            f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS names."
+            f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS"
+            " names."
         )
     known = {name: Style(name, "composer", era, name) for name, era in COMPOSER_ERAS.items()}
     known |= {era: Style(era, "era", era, UNKNOWN) for era in ERAS}
@@ -67,8 +72,9 @@ def _package_styles() -> dict[str, Style]:
 
 
 def _read(folder: Path) -> tuple[list[Style], list[str]]:
-    """The styles in a folder, by name, and what is wrong with others. Names that :data:`NAME`
-    forbids aren't looked at.
+    """List the styles in a folder by name, and what is wrong with other folders.
+
+    Names that :data:`NAME` forbids are passed over.
     """
     styles, problems = [], []
     for path in sorted(folder.glob("*")):
@@ -81,11 +87,12 @@ def _read(folder: Path) -> tuple[list[Style], list[str]]:
 
 
 def _holds(folder: Path, name: str) -> bool:
+    """Check whether a folder has a style of this name, whole or damaged."""
     return NAME.fullmatch(name) is not None and os.path.isfile(folder / name / CARD)
 
 
 def style_at(folder: Path) -> Style:
-    """The style in an adapter's folder, under the folder's name.
+    """Read the style in an adapter's folder; its name is the folder's.
 
     Raises:
         InputError: where there is no adapter with a card, or the card can't be read.
@@ -114,19 +121,19 @@ def style_at(folder: Path) -> Style:
 
 
 def find_style(name: str) -> Style:
-    """A style by its name, its folder, its Hub id, or a piece of that style by its file.
+    """Find a style by its name, its folder, its Hub id, or the file of a piece.
 
     Raises:
-        InputError: with the nearest name, where there is none; saying what is wrong, where its
-        folder is damaged.
+        InputError: where there is none, with the nearest name; where its folder is damaged, with
+            what is wrong.
     """
     if is_piece(name):
         return _example(Path(os.path.abspath(name)))
-    styles = {style.name: style for style in all_styles()}
-    if _holds(
-        folders.shipped(), name
-    ):  # a damaged one is reported, rather than replaced by the base's control tokens
+
+    # A damaged shipped style is reported rather than replaced by the base's control tokens.
+    if _holds(folders.shipped(), name):
         return style_at(folders.shipped() / name)
+    styles = {style.name: style for style in all_styles()}
     if name in styles:
         return styles[name]
     if _holds(home(), name):
@@ -134,21 +141,20 @@ def find_style(name: str) -> Style:
     if os.path.isfile(Path(name) / CARD) or ("/" in name and os.path.isdir(name)):
         return style_at(Path(os.path.abspath(name)))
     if HUB_ID.fullmatch(name) and not os.path.exists(name):
-        return replace(
-            style_at(_from_hub(name)), name=name.split("/")[1]
-        )  # its folder's name is a commit's hash
-    near = (
-        []
-        if "/" in name
-        else get_close_matches(name.lower().replace("_", "-"), styles, n=1, cutoff=0.5)
-    )
+        # The folder of the Hub's cache is named by a commit.
+        return replace(style_at(_from_hub(name)), name=name.split("/")[1])
+
+    asked = "" if "/" in name else name.lower().replace("_", "-")
+    near = get_close_matches(asked, styles, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "."
     raise InputError(f"{name}: there is no such style{hint} The styles are {', '.join(styles)}.")
 
 
 def is_piece(name: str) -> bool:
-    """Whether a style's name is that of a file of music: by its suffix, whether it is there or not,
-    unless a user's style has that name."""
+    """Decide by its suffix whether a style's name is that of a file of music.
+
+    The file need not be there, unless a folder or a user's style has that name.
+    """
     if not Path(name).suffix:
         return False
     from styletransfer.formats.read import SCORE_SUFFIXES  # brings numpy
@@ -158,6 +164,7 @@ def is_piece(name: str) -> bool:
 
 
 def _example(path: Path) -> Style:
+    """Read a piece as a style."""
     from styletransfer.styles.example import load_example
 
     found = load_example(path)
@@ -165,14 +172,15 @@ def _example(path: Path) -> Style:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name for a new style that is no plain name, or is taken by a shipped one.
+    """Refuse a new style's name that isn't plain, or that a shipped style has.
 
     Raises:
-        InputError: saying which.
+        InputError: with the reason.
     """
     if not NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0] in DEVICES:
         raise InputError(
-            f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit first, at most 64."
+            f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit"
+            " first, at most 64."
         )
     if name in _package_styles() or _holds(folders.shipped(), name):
         raise InputError(
@@ -182,8 +190,10 @@ def check_name(name: str) -> None:
 
 @lru_cache
 def _from_hub(name: str) -> Path:
-    """The local folder of a Hub repository's adapter, brought up to date where the Hub can be
-    reached.
+    """Return the local folder of a Hub repository's adapter, updated if the Hub can be reached.
+
+    Raises:
+        InputError: where there is no such repository, nor a copy of it in the cache.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -197,7 +207,7 @@ def _from_hub(name: str) -> Path:
     except RepositoryNotFoundError as error:
         reason = "has no such repository, or it asks for a login"
         raise InputError(f"{name}: there is no such style here, and the Hub {reason}.") from error
-    except Exception as error:  # the client has more kinds of errors than it names: connections, proxies, disks, ids
+    except Exception as error:  # the client raises others, too: of connections, disks and ids
         reason = re.split(r"\.?\n|\. |\.$", str(error) or type(error).__name__)[0]
         raise InputError(
             f"{name}: there is no such style here, and the Hub gave none of that name ({reason})."

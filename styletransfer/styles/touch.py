@@ -1,8 +1,7 @@
-"""How pianists play a style: how loudly, how much the melody sings, with how much pedal; measured
-in MAESTRO's performances.
+"""Know how pianists play a style: how loudly, with how singing a melody, with how much pedal.
 
-Composers and eras are in ``assets/touch.json`` (``finetune.touch``), a style that was trained has
-its own in its card.
+It was measured in MAESTRO's performances: for composers and eras in ``assets/touch.json``, by
+``finetune.touch``, for a trained style in its card.
 """
 
 from __future__ import annotations
@@ -20,8 +19,11 @@ from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
 
 @dataclass(frozen=True)
 class Touch:
-    """``accompaniment`` and ``melody``: median velocities; ``spread``: standard deviation of the
-    accompaniment's; ``pedal``: share of the time with the sustain pedal down."""
+    """How pianists play a style.
+
+    ``accompaniment`` and ``melody``: median velocities. ``spread``: the standard deviation of the
+    accompaniment's velocity. ``pedal``: the share of the time with the sustain pedal down.
+    """
 
     accompaniment: float
     melody: float
@@ -30,13 +32,14 @@ class Touch:
 
 
 USUAL = Touch(57.0, 71.0, 14.4, 0.68)
-"""Of all training performances of MAESTRO, by ``finetune.touch``: for what neither a style's card
-nor its era's says.
+"""The touch of all training performances of MAESTRO, by ``finetune.touch``.
+
+It stands in for what neither a style's card nor its era's has.
 """
 
 
 def touch_of(style: str) -> Touch:
-    """The touch of a style or a blend, its parts weighted.
+    """Return the touch of a style, or the weighted mean of a blend's parts.
 
     Raises:
         InputError: where there is no such style.
@@ -48,10 +51,11 @@ def touch_of(style: str) -> Touch:
 
 
 def _own(style: Style) -> Touch:
+    """Return a style's own touch, completed by its era's and the usual one."""
     own = {item.name: getattr(USUAL, item.name) for item in fields(Touch)}
     names = [style.era, style.composer] if style.piece is not None else [style.era]
-    told = [find_style(name) for name in names if name in ERAS or name in COMPOSER_ERAS]
-    for known in (*told, style):
+    tags = [find_style(name) for name in names if name in ERAS or name in COMPOSER_ERAS]
+    for known in (*tags, style):
         own |= _measured().get(known.name, {}) if known.piece is None else {}
         own |= known.card.touch if known.card else {}
     return Touch(**own)
@@ -59,7 +63,7 @@ def _own(style: Style) -> Touch:
 
 @lru_cache(maxsize=1)
 def _measured() -> dict[str, dict[str, float]]:
-    """The touch of composers and eras, by name."""
+    """Read the touch of composers and eras, by name."""
     path = ASSETS / "touch.json"
     styles: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["styles"]
     return styles

@@ -15,7 +15,7 @@ import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from styletransfer.data.batches import MixtureConfig, Windows
-from styletransfer.data.figures import own_figures
+from styletransfer.data.figures import profile_of_library
 from styletransfer.data.library import Library, training_sequences
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
@@ -25,7 +25,7 @@ from styletransfer.model.adapters import LoraSettings, attach, begin_as, save_ad
 from styletransfer.model.base import MelodyLlama, load_package
 from styletransfer.model.weights import weights_hash
 from styletransfer.music.copies import Copies
-from styletransfer.music.idiom import save_own
+from styletransfer.music.idiom import save_profile
 from styletransfer.music.notes import Feel
 from styletransfer.styles.card import CARD, WEIGHTS, Card, Kind, Style
 from styletransfer.tokens.codec import Codec
@@ -290,8 +290,8 @@ def _write_style(run: StyleRun, card: Card, trainer: WindowTrainer, folder: Path
     if run.kind == "user":
         library = run.library
         Copies.build(training_sequences(library), library.hash).save(folder / COPIES)
-        if (own := own_figures(library)) is not None:
-            save_own(folder / IDIOM, own)
+        if (profile := profile_of_library(library)) is not None:
+            save_profile(folder / IDIOM, profile)
 
 
 def readme_of(card: Card, *, measured: bool = False) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from styletransfer.folders import IDIOM
-from styletransfer.music.idiom import Own, load_own, shipped_idioms
+from styletransfer.music.idiom import StyleProfile, load_profile, shipped_idioms
 from styletransfer.music.notes import NoteTable
 from styletransfer.styles.blend import parse_style
 from styletransfer.styles.card import Style
 from styletransfer.styles.example import load_example
 
-Parts = Sequence[tuple[Own, float]]
+Parts = Sequence[tuple[StyleProfile, float]]
 """A style or a blend, as the ranker knows it: whose accompaniments, and their weights."""
 
 
@@ -24,13 +24,13 @@ def parts_of(style: str) -> Parts:
     return [(own, weight) for one, weight in parse_style(style) if (own := own_of(one)) is not None]
 
 
-def own_of(style: Style) -> Own | None:
+def own_of(style: Style) -> StyleProfile | None:
     """A shipped composer or an era's composers; of a piece, itself; of any other style, what is in
     its folder; None where that has nothing."""
     if style.piece is not None:
-        return load_example(style.piece).own
+        return load_example(style.piece).profile
     if style.path is not None and (style.path / IDIOM).is_file():
-        return load_own(style.path / IDIOM)
+        return load_profile(style.path / IDIOM)
     return shipped_idioms().known(
         {"composer": style.composer, "era": style.era}.get(style.kind, "")
     )
