@@ -19,10 +19,10 @@ from pathlib import Path
 FIRST_TOKEN = """
 import os, sys
 from styletransfer.cli import app as cli
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 
-push = Line.push
-Line.push = lambda line, index: push(line, index) if line.forced else os._exit(0)
+push = MelodyGrammar.push
+MelodyGrammar.push = lambda line, index: push(line, index) if line.forced else os._exit(0)
 cli.main()
 """
 """A program that ends where its first token is sampled."""

@@ -33,7 +33,7 @@ from styletransfer.model.sampling import Voice, sample
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.follower import Follower
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer.source import find_melody
 
@@ -87,7 +87,7 @@ class Grammar(LogitsProcessor):
     token came last.
     """
 
-    def __init__(self, lines: Sequence[Line], pad: int) -> None:
+    def __init__(self, lines: Sequence[MelodyGrammar], pad: int) -> None:
         self.lines, self.pad, self.begun = lines, pad, False
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -127,7 +127,7 @@ def by_transformers(
     job: Job, model: Generating, candidates: int, *, greedy: bool = False
 ) -> list[list[list[int]]]:
     """The tokens of the bars of each candidate, by ``generate``."""
-    lines = [Line(job.codec, job.plan) for _ in range(candidates)]
+    lines = [MelodyGrammar(job.codec, job.plan) for _ in range(candidates)]
     opening = list(lines[0].forced)
     for line in lines:
         for index in opening:
@@ -176,7 +176,8 @@ def bandwidth() -> float:
 def tokens(bars: list[list[list[int]]], job: Job) -> int:
     """All that was decoded, forced tokens among it, of all candidates."""
     told = sum(
-        len(Line(job.codec, job.plan).melody_segment(bar)) + 1 for bar in range(job.plan.bars)
+        len(MelodyGrammar(job.codec, job.plan).melody_segment(bar)) + 1
+        for bar in range(job.plan.bars)
     )
     return sum(len(ids) for one in bars for ids in one) + told * len(bars)
 

@@ -25,7 +25,7 @@ from styletransfer.tokens.codec import (
     miditok_config,
 )
 from styletransfer.tokens.controls import FINAL, KEYS, MELODY, SPECIAL_TOKENS, Controls
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import plan_of
 from tests.tiny import codec, random_piece
 
@@ -356,7 +356,7 @@ def test_the_key_of_a_tune(name: str, key: str) -> None:
     """From the grid as from the plan that a decoder follows; a tune of few notes has none."""
     grid = codec().grid(example(name))
     assert codec().melody_key(grid, 0) == key
-    assert Line(codec(), plan_of(codec(), grid)).melody_key(0) == key
+    assert MelodyGrammar(codec(), plan_of(codec(), grid)).melody_key(0) == key
     assert codec().melody_key(grid, grid.bars) == "unknown"
     assert f"KEY_{key}" in SPECIAL_TOKENS
 

@@ -25,7 +25,7 @@ from styletransfer.styles.find import find_style
 from styletransfer.styles.touch import touch_of
 from styletransfer.tokens.codec import FROM_FIGURE, Event
 from styletransfer.tokens.figures import carried_on, figure_of
-from styletransfer.tokens.grammar import NEW_FIGURE_BIAS, Line
+from styletransfer.tokens.grammar import NEW_FIGURE_BIAS, MelodyGrammar
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.figures import (
     FAITH,
@@ -185,7 +185,7 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     plan = plan_of(codec(), codec().grid(tune))
     sonata(here / "sonata.mid")
     told = with_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec(), C)
-    line = Line(codec(), type(plan)(**{**vars(told.of_candidate(0)), "references": True}))
+    line = MelodyGrammar(codec(), type(plan)(**{**vars(told.of_candidate(0)), "references": True}))
     while line.forced:
         line.push(line.forced[0])
     added = line.bias()

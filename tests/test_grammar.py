@@ -23,7 +23,7 @@ from styletransfer.tokens.grammar import (
     MOST_NOTES_AT_ONCE,
     STALE_BIAS,
     USUAL_RATE,
-    Line,
+    MelodyGrammar,
 )
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from tests.tiny import codec, random_piece
@@ -31,11 +31,11 @@ from tests.tiny import codec, random_piece
 MOST_TOKENS = 20_000
 
 
-def random_line(plan: Plan, seed: int) -> tuple[Line, list[int]]:
+def random_line(plan: Plan, seed: int) -> tuple[MelodyGrammar, list[int]]:
     """A line of tokens drawn uniformly from what is allowed, and the whole sequence; some token
     always is.
     """
-    line, rng, ids = Line(codec(), plan), np.random.default_rng(seed), []
+    line, rng, ids = MelodyGrammar(codec(), plan), np.random.default_rng(seed), []
     while not line.done:
         if line.forced:
             index = line.forced[0]
@@ -49,7 +49,7 @@ def random_line(plan: Plan, seed: int) -> tuple[Line, list[int]]:
     return line, ids
 
 
-def check(plan: Plan, line: Line, ids: list[int]) -> None:
+def check(plan: Plan, line: MelodyGrammar, ids: list[int]) -> None:
     """All that the grammar promises of a locked line."""
     assert plan.melody is not None
     tune = [
@@ -219,7 +219,7 @@ def test_a_window_that_slides_looks_as_in_training(feel: Feel, with_melody: bool
     windows = [
         codec().encode(grid, (), bar, with_melody=with_melody)[0] for bar in range(grid.bars)
     ]
-    line = Line(codec(), plan)
+    line = MelodyGrammar(codec(), plan)
     for count, index in enumerate(stream[:-1], 1):
         line.push(index)
         if line.bar == 0 and line.forced:  # the first bar hasn't begun
@@ -235,7 +235,7 @@ def test_a_window_that_slides_looks_as_in_training(feel: Feel, with_melody: bool
 
 
 def test_a_forced_token_is_not_up_to_the_sampler() -> None:
-    line = Line(codec(), plan_of(codec(), codec().grid(example("twinkle"))))
+    line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(example("twinkle"))))
     with pytest.raises(ValueError, match="was forced"):
         line.push(codec().eos)
 
@@ -247,7 +247,7 @@ def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
     """
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 4.0], [72, 74, 72], melody=True)
     melody = Piece(notes, "score", bars_of([(0.0, 3, 4)], 6.0))
-    line = Line(codec(), plan_of(codec(), codec().grid(melody)))
+    line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(melody)))
     rng = np.random.default_rng(seed)
     for _ in range(5000):
         if line.done:
@@ -303,8 +303,8 @@ def test_what_is_given_sounds_on(feel: Feel) -> None:
         plan = plan_of(codec(), codec().grid(random_piece(seed, feel, 40)))
         walked, _ = random_line(replace(plan, stop=8), seed)
         first, fresh = (
-            Line(codec(), plan),
-            Line(codec(), replace(plan, given=tuple(tuple(ids) for ids in walked.bars))),
+            MelodyGrammar(codec(), plan),
+            MelodyGrammar(codec(), replace(plan, given=tuple(tuple(ids) for ids in walked.bars))),
         )
         left = [*map(list, walked.bars)]
         while first.bar < 8 or first.forced:
@@ -320,15 +320,15 @@ def test_what_is_given_sounds_on(feel: Feel) -> None:
     assert heard > 2
 
 
-def line_at_close() -> Line:
+def line_at_close() -> MelodyGrammar:
     """A tune in C major alone, up to its last note, a C6."""
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
-    line = Line(
+    line = MelodyGrammar(
         codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0))))
     )
     first = codec().first_pitch - LOWEST_PITCH
-    while len(line.bars) < 2 or line.forced or line._step < 6 * 24:
+    while len(line.bars) < 2 or line.forced or line.now < 6 * 24:
         allowed = np.flatnonzero(line.allowed()) if not line.forced else [line.forced[0]]
         line.push(
             int(
@@ -341,13 +341,13 @@ def line_at_close() -> Line:
     return line
 
 
-def pitches_allowed(line: Line) -> set[int]:
+def pitches_allowed(line: MelodyGrammar) -> set[int]:
     return {
         int(k) + LOWEST_PITCH for k in np.flatnonzero(line.allowed()[codec().first_pitch :][:88])
     }
 
 
-def strike(line: Line, pitch: int) -> None:
+def strike(line: MelodyGrammar, pitch: int) -> None:
     """A note of the longest duration that it may have."""
     line.push(codec().first_pitch + pitch - LOWEST_PITCH)
     line.push(int(np.flatnonzero(line.allowed())[-1]))
@@ -387,7 +387,7 @@ def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [72, 65, 72], melody=True)
     plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0))))
     line, first, quarter = (
-        Line(codec(), plan),
+        MelodyGrammar(codec(), plan),
         codec().first_pitch - LOWEST_PITCH,
         codec().durations.tolist().index(24),
     )
@@ -408,7 +408,7 @@ def test_what_is_dense_gets_no_denser() -> None:
     """In a performance a further note costs in proportion to what the last seconds have above the
     usual; a due melody note costs nothing, and time makes up for it."""
     melody = Piece(make_notes([0.0, 20.0], [20.0, 1.0], [100, 60], melody=True), "performance")
-    line = Line(codec(), plan_of(codec(), codec().grid(melody)))
+    line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(melody)))
     pitches = slice(codec().first_pitch, codec().first_pitch + 88)
 
     def take(index: int) -> None:
@@ -456,7 +456,7 @@ def test_a_close_is_not_piled_up() -> None:
     rest = np.delete(np.arange(codec().size), codec().eos)
     np.testing.assert_array_equal(closed[rest], logits[rest])
 
-    begun = Line(codec(), line.plan)  # in the middle of the tune, the bar goes on
+    begun = MelodyGrammar(codec(), line.plan)  # in the middle of the tune, the bar goes on
     while begun.forced:
         begun.push(begun.forced[0])
     np.testing.assert_array_equal(begun.closed(logits, begun.allowed()), logits)
@@ -473,7 +473,7 @@ def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
     again = codec().encode_events([Event(0, 48, 60, 9), Event(48, 48, 64, 9)])
     given = replace(plan, given=(tuple(again), tuple(again)))
     end = codec().melody if told else codec().bar_ids["BAR_free"]
-    line = Line(codec(), given)
+    line = MelodyGrammar(codec(), given)
     for token in [*again, end]:
         while line.forced:
             line.push(line.forced[0])
@@ -481,9 +481,9 @@ def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
         assert line.bias()[token] == STALE_BIAS
         line.push(token)
 
-    other = Line(codec(), given)
+    other = MelodyGrammar(codec(), given)
     while other.forced:
         other.push(other.forced[0])
     other.push(again[0] + 1)
     assert not other.bias().any()
-    assert not Line(codec(), replace(plan, given=(tuple(again), ()))).bias().any()
+    assert not MelodyGrammar(codec(), replace(plan, given=(tuple(again), ()))).bias().any()

@@ -22,7 +22,7 @@ from styletransfer.music.chords import CHORD_DTYPE
 from styletransfer.tokens.codec import FROM_FIGURE, STEPS_PER_QUARTER, Event, Grid, chords_by_bar
 from styletransfer.tokens.controls import FARTHEST, Controls
 from styletransfer.tokens.figures import figures_of, references_of
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import Plan, plan_of
 from tests.tiny import codec, random_piece, tiny_model, tune_of
 
@@ -53,13 +53,13 @@ def plan(bars: int = 5, upbeat: int = 1, silent: Sequence[int] = (2,), **chosen:
     return replace(made, **({"chords": told, "references": True, "above": True} | chosen))
 
 
-class Walked(Line):
-    """A line that remembers its tokens; ``made`` are all of them."""
+class Walked(MelodyGrammar):
+    """A grammar that remembers its tokens; ``made`` lists all of them."""
 
     made: list[Walked] = []  # noqa: RUF012  # emptied for each test
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self.ids: list[int] = []
         self.made.append(self)
 
@@ -80,7 +80,7 @@ class Counted(Decoder):
 
 @pytest.fixture(autouse=True)
 def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "Line", Walked)
+    monkeypatch.setattr(sampling, "MelodyGrammar", Walked)
     monkeypatch.setattr(sampling, "Decoder", Counted)
     monkeypatch.setattr(Walked, "made", [])
     monkeypatch.setattr(Counted, "starts", [])
@@ -258,7 +258,7 @@ def test_a_window_that_slides_under_a_plan_looks_as_in_training() -> None:
     locked = replace(plan_of(codec(), grid, locked=False), chords=told, references=True)
     stream, _ = codec().encode(grid, (), with_melody=True)
     windows = [codec().encode(grid, (), bar, with_melody=True)[0] for bar in range(grid.bars)]
-    line = Line(codec(), locked)
+    line = MelodyGrammar(codec(), locked)
     for count, index in enumerate(stream[:-1], 1):
         line.push(index)
         if line.bar == 0 and line.forced:  # the first bar hasn't begun
@@ -336,14 +336,14 @@ def test_given_bars_follow_the_nearest_that_is_like_them() -> None:
         moved = [event._replace(pitch=event.pitch + 2 * number) for event in figure]
         assert locked.melody is not None
         given.append(tuple(codec().encode_events(sorted([*locked.melody[number], *moved]))))
-    assert Line(codec(), replace(locked, given=tuple(given), figures=())).references == [
+    assert MelodyGrammar(codec(), replace(locked, given=tuple(given), figures=())).references == [
         0,
         0,
         2,
         2,
         2,
     ]
-    assert Line(codec(), replace(locked, given=tuple(given))).references == [
+    assert MelodyGrammar(codec(), replace(locked, given=tuple(given))).references == [
         0,
         FROM_FIGURE,
         2,

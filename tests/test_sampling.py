@@ -23,7 +23,7 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import Plan, free_plan, plan_of
 from styletransfer.training.likelihood import windows_of
 from tests.tiny import codec, tiny_model
@@ -320,7 +320,7 @@ def test_the_accompaniments_pitches_are_those_of_scores_without_the_tunes() -> N
     pitch.
     """
     for feel in ("score", "performance"):
-        line = Line(codec(), short_plan(feel))
+        line = MelodyGrammar(codec(), short_plan(feel))
         for index in list(line.forced):
             line.push(index)
         names = {codec().names[index] for index in np.flatnonzero(line.pitches())}

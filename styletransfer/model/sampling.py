@@ -14,7 +14,7 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import Weights
 from styletransfer.tokens.codec import Codec, Event
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.grammar import Line
+from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import Plan
 
 PITCH_TEMPERATURE = 0.85
@@ -61,7 +61,7 @@ class _Row:
     """A sequence that is being decoded. ``mask``: the tokens to choose from now."""
 
     voices: Sequence[Voice]
-    line: Line
+    line: MelodyGrammar
     rng: np.random.Generator
     mask: NDArray[np.bool_] | None = None
     style: list[float] = field(default_factory=list)
@@ -158,7 +158,7 @@ def sample_songs(
     rows = [
         _Row(
             own,
-            Line(codec, plan.of_candidate(k), _unread(plan, context)),
+            MelodyGrammar(codec, plan.of_candidate(k), _unread(plan, context)),
             np.random.default_rng((config.seed, k, len(plan.given))),
         )
         for own, plan in songs
@@ -304,8 +304,13 @@ def draw(
     return int(choices[order[min(position, kept - 1)]])
 
 
+<<<<<<< HEAD
 def _share(line: Line) -> float:
     """Return the share of its plan that a sequence has done."""
+=======
+def _share(line: MelodyGrammar) -> float:
+    """How much of its plan a sequence has done."""
+>>>>>>> f601770 (Make the grammar states and rules, the catalogue a table)
     first, plan = len(line.plan.given), line.plan
     return (line.bar + line.done - first) / (
         (plan.bars if plan.stop is None else plan.stop) - first
@@ -321,11 +326,17 @@ def _unread(plan: Plan, context: int) -> int:
     return 0
 
 
+<<<<<<< HEAD
 def _recent(line: Line, limit: int) -> int:
     """Count how many whole bars back the sequence can be read in ``limit`` tokens.
 
     0 stands for a longer bar, of which only the end can be read.
     """
+=======
+def _recent(line: MelodyGrammar, limit: int) -> int:
+    """How many bars back the longest stretch of whole bars up to now begins that has at most
+    ``limit`` tokens (0: a longer bar, of which only the end can be read)."""
+>>>>>>> f601770 (Make the grammar states and rules, the catalogue a table)
     bars = 0
     while bars + 1 < len(line.bars) and len(line.context(bars + 1)) <= limit:
         bars += 1

@@ -1,22 +1,25 @@
 """Composers and eras: one spelling for each, whatever the source calls them.
 
-A composer has an id of their own if the sources of pretrain/README.md hold at least twenty pieces,
-copies left out, or if MAESTRO v3.0.0, the DCML keyboard scores and the ASAP scores together hold
-twelve (the smallest is Bartók with 14). All others are ``unknown``, but keep their era: that of
-``_OTHERS``, else what the source's table says (:func:`era_of_years`). The ids are those of the
-control tokens. Decisions that one can argue about:
+A composer has an id if the sources of pretrain/README.md hold at least twenty pieces, copies left
+out, or if MAESTRO v3.0.0, the DCML keyboard scores and the ASAP scores together hold twelve (the
+smallest is Bartók with 14). All others are ``unknown``, but keep their era: that of ``_OTHERS``,
+else what the source's table states (:func:`era_of_years`). The ids are those of the control tokens.
 
-- *Arrangements* ("Franz Schubert / Franz Liszt") are nobody's own style: their composer is ``unknown`` and their era is
-  that of the arranger. Pianists who transcribed in the grand manner (Busoni, Godowsky, Horowitz,
-  Cziffra, Pletnev) count as romantic, whenever they lived, since that is what their transcriptions
-  sound like.
-- *Scriabin*, *Rachmaninoff*, *Medtner* and *Albéniz* are late romantics here, and so are Paderewski, Stojowski, Faisst
-  and Joteyko, all born from 1860 to 1872; Debussy, Ravel, Bartók, Janáček and Berg are modern, and
-  so are Joplin and Satie. Who was born before 1710 and wrote later than Gibbons is baroque by the
-  rule of :func:`era_of_years`.
-- *C. P. E. Bach* and *Soler* are classical (galant), *Domenico Scarlatti* baroque; *Gibbons*, the only composer before
-  1650 in MAESTRO, goes with the baroque, and so do the hymns of the Reformation.
-- *Beethoven* is classical and *Schubert* romantic, as in the era classes of most of the literature on these data.
+Decisions that one can argue about:
+
+- *Arrangements* ("Franz Schubert / Franz Liszt") are nobody's own style: their composer is
+  ``unknown`` and their era is that of the arranger. Pianists who transcribed in the grand manner
+  (Busoni, Godowsky, Horowitz, Cziffra, Pletnev) count as romantic, whenever they lived, since that
+  is what their transcriptions sound like.
+- *Scriabin*, *Rachmaninoff*, *Medtner* and *Albéniz* are late romantics here, and so are
+  Paderewski, Stojowski, Faisst and Joteyko, all born from 1860 to 1872. Debussy, Ravel, Bartók,
+  Janáček and Berg are modern, and so are Joplin and Satie. Composers who were born before 1710 and
+  wrote later than Gibbons are baroque by the rule of :func:`era_of_years`.
+- *C. P. E. Bach* and *Soler* are classical (galant), *Domenico Scarlatti* is baroque. *Gibbons*,
+  the only composer before 1650 in MAESTRO, goes with the baroque, and so do the hymns of the
+  Reformation.
+- *Beethoven* is classical and *Schubert* romantic, as in the era classes of most of the literature
+  on these data.
 """
 
 from __future__ import annotations
@@ -34,8 +37,13 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Composer:
-    """A composer who has a tag of his own: ``id`` is the slug, ``name`` the label as MAESTRO spells
-    it.
+    """A composer with a control token.
+
+    Attributes:
+        id: the slug that names the composer in tokens, options and files.
+        name: the full name, as MAESTRO spells it.
+        era: the era of the composer.
+        aliases: other spellings of the name.
     """
 
     id: str
@@ -44,162 +52,167 @@ class Composer:
     aliases: tuple[str, ...] = ()
 
 
-_COMPOSERS = (
-    Composer(
-        "bach", "Johann Sebastian Bach", "baroque", ("Bach", "J. S. Bach", "Bach, Johann Sebastian")
-    ),
-    Composer("bartok", "Béla Bartók", "modern", ("Bartók",)),
-    Composer("beethoven", "Ludwig van Beethoven", "classical", ("Beethoven", "L. van Beethoven")),
-    Composer("bizet", "Georges Bizet", "romantic"),
-    Composer("brahms", "Johannes Brahms", "romantic", ("Brahms",)),
-    Composer("chaminade", "Cécile Chaminade", "romantic"),
-    Composer("chopin", "Frédéric Chopin", "romantic", ("Chopin", "Fryderyk Chopin")),
-    Composer("cornelius", "Peter Cornelius", "romantic"),
-    Composer("cpe-bach", "Carl Philipp Emanuel Bach", "classical", ("C. P. E. Bach", "CPE Bach")),
-    Composer("czerny", "Carl Czerny", "romantic"),
-    Composer("debussy", "Claude Debussy", "modern", ("Debussy",)),
-    Composer("faisst", "Clara Mathilda Faisst", "romantic", ("Clara Faisst",)),
-    Composer("franz", "Robert Franz", "romantic"),
-    Composer("grieg", "Edvard Grieg", "romantic", ("Grieg",)),
-    Composer("handel", "George Frideric Handel", "baroque", ("Handel", "Georg Friedrich Händel")),
-    Composer("haydn", "Joseph Haydn", "classical", ("Haydn", "Franz Joseph Haydn")),
-    Composer(
-        "hensel", "Fanny Hensel", "romantic", ("Fanny Mendelssohn", "Fanny Mendelssohn Hensel")
-    ),
-    Composer("hertz", "Michał Hertz", "romantic"),
-    Composer("holmes", "Augusta Holmès", "romantic"),
-    Composer("jc-bach", "Johann Christian Bach", "classical", ("J. C. Bach", "JC Bach")),
-    Composer("joplin", "Scott Joplin", "modern"),
-    Composer("joteyko", "Tadeusz Joteyko", "romantic"),
-    Composer("kinkel", "Johanna Kinkel", "romantic"),
-    Composer("kozeluh", "Leopold Koželuh", "classical", ("Leopold Kozeluch",)),
-    Composer("lang", "Josephine Lang", "romantic"),
-    Composer("lehmann", "Liza Lehmann", "romantic"),
-    Composer("liszt", "Franz Liszt", "romantic", ("Liszt",)),
-    Composer("lodwigowski", "Edward Stefan Łodwigowski", "romantic"),
-    Composer("medtner", "Nikolai Medtner", "romantic", ("Medtner",)),
-    Composer(
-        "mendelssohn",
-        "Felix Mendelssohn",
-        "romantic",
-        ("Mendelssohn", "Felix Mendelssohn Bartholdy"),
-    ),
-    Composer("moniuszko", "Stanisław Moniuszko", "romantic"),
-    Composer("mozart", "Wolfgang Amadeus Mozart", "classical", ("Mozart", "W. A. Mozart")),
-    Composer("noskowski", "Zygmunt Noskowski", "romantic"),
-    Composer("paderewski", "Ignacy Jan Paderewski", "romantic", ("Ignacy Paderewski",)),
-    Composer(
-        "rachmaninoff",
-        "Sergei Rachmaninoff",
-        "romantic",
-        ("Rachmaninoff", "Rachmaninov", "Sergei Rachmaninov"),
-    ),
-    Composer("reichardt", "Louise Reichardt", "classical", ("Luise Reichardt",)),
-    Composer("rozycki", "Ludomir Różycki", "modern"),
-    Composer("satie", "Erik Satie", "modern"),
-    Composer("scarlatti", "Domenico Scarlatti", "baroque", ("Scarlatti",)),
-    Composer("schroter", "Corona Schröter", "classical", ("Corona Schroeter",)),
-    Composer("schubert", "Franz Schubert", "romantic", ("Schubert",)),
-    Composer("schumann", "Robert Schumann", "romantic", ("Schumann",)),
-    Composer("scriabin", "Alexander Scriabin", "romantic", ("Scriabin", "Skryabin")),
-    Composer("smietanski", "Emil Władysław Śmietański", "romantic"),
-    Composer("sowinski", "Wojciech Sowiński", "romantic"),
-    Composer("stefani", "Józef Stefani", "romantic"),
-    Composer("stojowski", "Zygmunt Stojowski", "romantic"),
-    Composer("szymanowska", "Maria Szymanowska", "romantic"),
-    Composer("szymanowski", "Karol Szymanowski", "modern"),
-    Composer(
-        "tchaikovsky",
-        "Pyotr Ilyich Tchaikovsky",
-        "romantic",
-        ("Tchaikovsky", "Piotr Tchaikovsky", "Peter Tchaikovsky"),
-    ),
-    Composer("troschel", "Wilhelm Troschel", "romantic"),
-    Composer("verdi", "Giuseppe Verdi", "romantic"),
-    Composer("viardot", "Pauline Viardot", "romantic", ("Pauline Viardot-García",)),
-    Composer("warlock", "Peter Warlock", "modern"),
-    Composer("wolf", "Hugo Wolf", "romantic"),
-    Composer("wysocki", "Kasper Napoleon Wysocki", "romantic"),
-    Composer("zelenski", "Władysław Żeleński", "romantic"),
-)
+_CATALOGUE = """
+bach          baroque    Johann Sebastian Bach; Bach; J. S. Bach; Bach, Johann Sebastian
+bartok        modern     Béla Bartók; Bartók
+beethoven     classical  Ludwig van Beethoven; Beethoven; L. van Beethoven
+bizet         romantic   Georges Bizet
+brahms        romantic   Johannes Brahms; Brahms
+chaminade     romantic   Cécile Chaminade
+chopin        romantic   Frédéric Chopin; Chopin; Fryderyk Chopin
+cornelius     romantic   Peter Cornelius
+cpe-bach      classical  Carl Philipp Emanuel Bach; C. P. E. Bach; CPE Bach
+czerny        romantic   Carl Czerny
+debussy       modern     Claude Debussy; Debussy
+faisst        romantic   Clara Mathilda Faisst; Clara Faisst
+franz         romantic   Robert Franz
+grieg         romantic   Edvard Grieg; Grieg
+handel        baroque    George Frideric Handel; Handel; Georg Friedrich Händel
+haydn         classical  Joseph Haydn; Haydn; Franz Joseph Haydn
+hensel        romantic   Fanny Hensel; Fanny Mendelssohn; Fanny Mendelssohn Hensel
+hertz         romantic   Michał Hertz
+holmes        romantic   Augusta Holmès
+jc-bach       classical  Johann Christian Bach; J. C. Bach; JC Bach
+joplin        modern     Scott Joplin
+joteyko       romantic   Tadeusz Joteyko
+kinkel        romantic   Johanna Kinkel
+kozeluh       classical  Leopold Koželuh; Leopold Kozeluch
+lang          romantic   Josephine Lang
+lehmann       romantic   Liza Lehmann
+liszt         romantic   Franz Liszt; Liszt
+lodwigowski   romantic   Edward Stefan Łodwigowski
+medtner       romantic   Nikolai Medtner; Medtner
+mendelssohn   romantic   Felix Mendelssohn; Mendelssohn; Felix Mendelssohn Bartholdy
+moniuszko     romantic   Stanisław Moniuszko
+mozart        classical  Wolfgang Amadeus Mozart; Mozart; W. A. Mozart
+noskowski     romantic   Zygmunt Noskowski
+paderewski    romantic   Ignacy Jan Paderewski; Ignacy Paderewski
+rachmaninoff  romantic   Sergei Rachmaninoff; Rachmaninoff; Rachmaninov; Sergei Rachmaninov
+reichardt     classical  Louise Reichardt; Luise Reichardt
+rozycki       modern     Ludomir Różycki
+satie         modern     Erik Satie
+scarlatti     baroque    Domenico Scarlatti; Scarlatti
+schroter      classical  Corona Schröter; Corona Schroeter
+schubert      romantic   Franz Schubert; Schubert
+schumann      romantic   Robert Schumann; Schumann
+scriabin      romantic   Alexander Scriabin; Scriabin; Skryabin
+smietanski    romantic   Emil Władysław Śmietański
+sowinski      romantic   Wojciech Sowiński
+stefani       romantic   Józef Stefani
+stojowski     romantic   Zygmunt Stojowski
+szymanowska   romantic   Maria Szymanowska
+szymanowski   modern     Karol Szymanowski
+tchaikovsky   romantic   Pyotr Ilyich Tchaikovsky; Tchaikovsky; Piotr Tchaikovsky; Peter Tchaikovsky
+troschel      romantic   Wilhelm Troschel
+verdi         romantic   Giuseppe Verdi
+viardot       romantic   Pauline Viardot; Pauline Viardot-García
+warlock       modern     Peter Warlock
+wolf          romantic   Hugo Wolf
+wysocki       romantic   Kasper Napoleon Wysocki
+zelenski      romantic   Władysław Żeleński
+"""
+"""The composers with a control token: id, era, full name, and other spellings of the name."""
 
-#: Ids of all composers with a tag of their own, alphabetically; ``unknown`` is not among them.
+
+def _composers(table: str) -> tuple[Composer, ...]:
+    """Read the rows of :data:`_CATALOGUE`."""
+    found = []
+    for line in table.strip().splitlines():
+        slug, era, names = line.split(maxsplit=2)
+        name, *aliases = names.split("; ")
+        found.append(Composer(slug, name, ERAS[ERAS.index(era)], tuple(aliases)))
+    return tuple(found)
+
+
+_COMPOSERS = _composers(_CATALOGUE)
+
 COMPOSERS: tuple[str, ...] = tuple(composer.id for composer in _COMPOSERS)
+"""The ids of all composers with a control token, in alphabetical order, without ``unknown``."""
 
-# Composers and arrangers without a tag, by era: those of sources whose tables say nothing of it, or
-# the wrong thing.
-_OTHERS: dict[Era, tuple[str, ...]] = {
-    "baroque": (
-        "Jeremiah Clarke", "François Couperin", "Couperin", "William Croft", "Johann Crüger", "Wolfgang Dachstein",
-        "Kornelius Heinrich Dretzel", "Bartolomäus Gesius", "Orlando Gibbons", "Nikolaus Hermann", "Johann Balthasar König",
-        "Martin Luther", "Johann D. Meyer", "Phillip Nicolai", "Phillipp Nicolai", "Johann Pachelbel", "Michael Praetorius",
-        "Henry Purcell", "Jean-Philippe Rameau", "George Rhau", "Johann Hermann Schein", "Thomas Tallis",
-        "Melchior Vulpius", "Johann Walter",
-    ),
-    "classical": (
-        "Muzio Clementi", "John Darwall", "Johann Christian Fischer", "Felice de Giardini", "John Hatton", "Oliver Holden",
-        "Jeremiah Ingalls", "Meyer Lyon", "Edward Miller", "Antonio Soler", "Samuel Webbe", "Aaron Williams",
-    ),
-    "romantic": (
-        "Leonard Woolsey Bacon", "Isaac Albéniz", "Mily Balakirev", "Balakirev", "William Sterndale Bennett",
-        "Philip Paul Bliss", "William B. Bradbury", "Ferruccio Busoni", "John B. Calkin", "Charles C. Converse",
-        "William H. Cummings", "György Cziffra", "William Howard Doane", "John B. Dykes", "John Bacchus Dykes",
-        "George J. Elvey", "George Job Elvey", "Alexander C. Ewing", "Edwin Othello Excell", "William Gustavus Fischer",
-        "César Franck", "Charles Hutchinson Gabriel", "Mikhail Glinka", "Glinka", "Leopold Godowsky", "John Goss",
-        "Charles Gounod", "Louisa Gray", "Alfred Grünfeld", "Vyacheslav Gryaznov", "Thomas Hastings", "Karl August Haupt",
-        "William Henry Havergal", "Myra Hess", "Vladimir Horowitz", "George Crawford Hugg", "John Pyke Hullah",
-        "Charles Lewis Hutchins", "William J. Kirkpatrick", "Conrad Kocher", "Fritz Kreisler", "Eduard Kremser",
-        "Fridrich Layriz", "Ludvig M. Lindeman", "Ludvig Mathias Lindeman", "Robert Lowry", "John M. MacFarlane",
-        "Frederick C. Maker", "Lowell Mason", "James McGranahan", "Arthur H. Messiter", "Lucy R. Meyer", "William H. Monk",
-        "William Henry Monk", "Moritz Moszkowski", "Modest Mussorgsky", "Asahel Nettleton", "Józef Nowakowski",
-        "Henry K. Oliver", "William Owen", "Niccolò Paganini", "Joseph Parry", "Egon Petri", "Mikhail Pletnev",
-        "Rowland H. Prichard", "Lewis H. Redner", "Nikolai Rimsky-Korsakov", "John Roberts", "Julius Röntgen",
-        "Camille Saint-Saëns", "Ira D. Sankey", "Ira David Sankey", "Henry Smart", "Henry Thomas Smart", "John Stainer",
-        "Johann Strauss", "Arthur Seymour Sullivan", "James Lea Summers", "John Bunnell Sumner", "Will L. Thompson",
-        "Von Tucher", "Richard Wagner", "James G. Walton", "Carl Maria von Weber", "Samuel Sebastian Wesley",
-        "Frederick Westlake", "Richard S. Willis", "George Ratcliffe Woodward",
-    ),
-    "modern": (
-        "George Bennard", "Alban Berg", "Luther B. Bridgers", "Charles Winfred Douglas", "George Enescu", "David Evans",
-        "Percy Grainger", "Gustav Theodore Holst", "John Hughes", "Leoš Janáček", "Walter Stillman Martin",
-        "May Whittle Moody", "Sydney H. Nicholson", "Edgar Pettman", "Maurice Ravel", "Ravel", "Jean Sibelius",
-        "Ralph Vaughan Williams", "Healey Willan",
-    ),
-}  # fmt: skip
+_OTHERS: dict[Era, str] = {
+    "baroque": """
+        Jeremiah Clarke, François Couperin, Couperin, William Croft, Johann Crüger,
+        Wolfgang Dachstein, Kornelius Heinrich Dretzel, Bartolomäus Gesius, Orlando Gibbons,
+        Nikolaus Hermann, Johann Balthasar König, Martin Luther, Johann D. Meyer,
+        Phillip Nicolai, Phillipp Nicolai, Johann Pachelbel, Michael Praetorius, Henry Purcell,
+        Jean-Philippe Rameau, George Rhau, Johann Hermann Schein, Thomas Tallis,
+        Melchior Vulpius, Johann Walter
+    """,
+    "classical": """
+        Muzio Clementi, John Darwall, Johann Christian Fischer, Felice de Giardini, John Hatton,
+        Oliver Holden, Jeremiah Ingalls, Meyer Lyon, Edward Miller, Antonio Soler, Samuel Webbe,
+        Aaron Williams
+    """,
+    "romantic": """
+        Leonard Woolsey Bacon, Isaac Albéniz, Mily Balakirev, Balakirev,
+        William Sterndale Bennett, Philip Paul Bliss, William B. Bradbury, Ferruccio Busoni,
+        John B. Calkin, Charles C. Converse, William H. Cummings, György Cziffra,
+        William Howard Doane, John B. Dykes, John Bacchus Dykes, George J. Elvey,
+        George Job Elvey, Alexander C. Ewing, Edwin Othello Excell, William Gustavus Fischer,
+        César Franck, Charles Hutchinson Gabriel, Mikhail Glinka, Glinka, Leopold Godowsky,
+        John Goss, Charles Gounod, Louisa Gray, Alfred Grünfeld, Vyacheslav Gryaznov,
+        Thomas Hastings, Karl August Haupt, William Henry Havergal, Myra Hess,
+        Vladimir Horowitz, George Crawford Hugg, John Pyke Hullah, Charles Lewis Hutchins,
+        William J. Kirkpatrick, Conrad Kocher, Fritz Kreisler, Eduard Kremser, Fridrich Layriz,
+        Ludvig M. Lindeman, Ludvig Mathias Lindeman, Robert Lowry, John M. MacFarlane,
+        Frederick C. Maker, Lowell Mason, James McGranahan, Arthur H. Messiter, Lucy R. Meyer,
+        William H. Monk, William Henry Monk, Moritz Moszkowski, Modest Mussorgsky,
+        Asahel Nettleton, Józef Nowakowski, Henry K. Oliver, William Owen, Niccolò Paganini,
+        Joseph Parry, Egon Petri, Mikhail Pletnev, Rowland H. Prichard, Lewis H. Redner,
+        Nikolai Rimsky-Korsakov, John Roberts, Julius Röntgen, Camille Saint-Saëns,
+        Ira D. Sankey, Ira David Sankey, Henry Smart, Henry Thomas Smart, John Stainer,
+        Johann Strauss, Arthur Seymour Sullivan, James Lea Summers, John Bunnell Sumner,
+        Will L. Thompson, Von Tucher, Richard Wagner, James G. Walton, Carl Maria von Weber,
+        Samuel Sebastian Wesley, Frederick Westlake, Richard S. Willis,
+        George Ratcliffe Woodward
+    """,
+    "modern": """
+        George Bennard, Alban Berg, Luther B. Bridgers, Charles Winfred Douglas, George Enescu,
+        David Evans, Percy Grainger, Gustav Theodore Holst, John Hughes, Leoš Janáček,
+        Walter Stillman Martin, May Whittle Moody, Sydney H. Nicholson, Edgar Pettman,
+        Maurice Ravel, Ravel, Jean Sibelius, Ralph Vaughan Williams, Healey Willan
+    """,
+}
+"""Composers and arrangers without a control token, by era: those of sources whose tables state no
+era, or the wrong one."""
 
-#: Recordings that MAESTRO v3.0.0 ascribes to the wrong composer: MIDI file -> composer. Each shares from .13 to .9 of
-#: its 12-note n-grams with other performances and with scores of the piece that it really is.
 CORRECTIONS: dict[str, str] = {
     # "Claude Debussy, Barcarolle, Op. 60"
-    "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--3.midi": "Frédéric Chopin",
+    "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--3.midi": (
+        "Frédéric Chopin"
+    ),
     # "Frédéric Chopin, Preludes, Book II, L 123, VI. Général Lavine - eccentric"
-    "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--5.midi": "Claude Debussy",
+    "2015/MIDI-Unprocessed_R1_D1-1-8_mid--AUDIO-from_mp3_02_R1_2015_wav--5.midi": (
+        "Claude Debussy"
+    ),
     # "Domenico Scarlatti, Sonata in D Major, K. 576"
     "2009/MIDI-Unprocessed_02_R1_2009_01-02_ORIG_MID--AUDIO_02_R1_2009_02_R1_2009_01_WAV.midi": (
         "Wolfgang Amadeus Mozart"
     ),
     # "Frédéric Chopin, Variations and Fugue in E-flat Major, Op. 35, Eroica"
-    "2009/MIDI-Unprocessed_07_R1_2009_01-03_ORIG_MID--AUDIO_07_R1_2009_07_R1_2009_02_WAV.midi": "Ludwig van Beethoven",
-    # "Frédéric Chopin, Nocturne in Db": the track after the real nocturne of the same recital, and
-    # it is Islamey
-    "2006/MIDI-Unprocessed_19_R1_2006_01-07_ORIG_MID--AUDIO_19_R1_2006_07_Track07_wav.midi": "Mily Balakirev",
+    "2009/MIDI-Unprocessed_07_R1_2009_01-03_ORIG_MID--AUDIO_07_R1_2009_07_R1_2009_02_WAV.midi": (
+        "Ludwig van Beethoven"
+    ),
+    # "Frédéric Chopin, Nocturne in Db": the track after the real nocturne of the same recital; it
+    # is Islamey
+    "2006/MIDI-Unprocessed_19_R1_2006_01-07_ORIG_MID--AUDIO_19_R1_2006_07_Track07_wav.midi": (
+        "Mily Balakirev"
+    ),
 }
+"""The true composers of recordings that MAESTRO v3.0.0 ascribes to another, by MIDI file.
 
+Each recording shares from 0.13 to 0.9 of its 12-note n-grams with other performances and with
+scores of the piece that it really is.
+"""
 
 _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "æ": "ae", "Æ": "Ae"})
-"""Letters that aren't another one with an accent."""
+"""Letters that aren't another letter with an accent."""
 
 
 def _normal(label: str) -> str:
-    """A label without accents, case and punctuation: "Béla  Bartók" and "bela-bartok" are the
-    same.
-    """
-    plain = (
-        unicodedata.normalize("NFKD", label.translate(_LETTERS))
-        .encode("ascii", "ignore")
-        .decode()
-        .lower()
-    )
+    """Strip accents, case and punctuation: "Béla  Bartók" and "bela-bartok" become the same."""
+    plain = unicodedata.normalize("NFKD", label.translate(_LETTERS))
+    plain = plain.encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", plain))
 
 
@@ -210,43 +223,50 @@ _BY_LABEL = {
     for label in (composer.id, composer.name, *composer.aliases)
 }
 _OTHER_ERAS: dict[str, Era] = {
-    _normal(name): era for era, names in _OTHERS.items() for name in names
+    _normal(name): era for era, names in _OTHERS.items() for name in names.split(",")
 }
 
 
 def composer_id(label: str) -> str:
-    """The id of a composer from a label of any source: full name, surname or id, in any case,
-    accents or not.
+    """Return the id of the composer that a label of any source names.
 
-    >>> composer_id("Frédéric Chopin"), composer_id("Bach"), composer_id("Franz Schubert / Franz Liszt")
-    ('chopin', 'bach', 'unknown')
+    The label is a full name, a surname or an id, in any case, with accents or without.
+
+    >>> composer_id("Frédéric Chopin"), composer_id("Bach")
+    ('chopin', 'bach')
+    >>> composer_id("Franz Schubert / Franz Liszt")
+    'unknown'
     """
     composer = _BY_LABEL.get(_normal(label)) if "/" not in label else None
     return composer.id if composer else UNKNOWN
 
 
 def era_of(label: str) -> Era:
-    """The era of a label of any source, or of a composer's id; of an arrangement, that of the
-    arranger (the last name).
+    """Return the era of the composer that a label of any source, or an id, names.
 
-    >>> era_of("Johann Sebastian Bach"), era_of("Johann Sebastian Bach / Ferruccio Busoni"), era_of("nobody")
-    ('baroque', 'romantic', 'unknown')
+    The era of an arrangement is that of the arranger, the last name.
+
+    >>> era_of("Johann Sebastian Bach"), era_of("Johann Sebastian Bach / Ferruccio Busoni")
+    ('baroque', 'romantic')
+    >>> era_of("nobody")
+    'unknown'
     """
     name = _normal(label.rsplit("/", 1)[-1])
     composer = _BY_LABEL.get(name)
     return composer.era if composer else _OTHER_ERAS.get(name, "unknown")
 
 
-#: The eras by the year of birth: who was born before that year, and after the one above, belongs to it.
 BORN_BEFORE: dict[Era, int] = {"baroque": 1710, "classical": 1775, "romantic": 1860, "modern": 9999}
-LIVED = 60  # years, where only one end of a life is known
+"""The eras by year of birth: whoever was born before that year and no earlier era's."""
+LIVED = 60
+"""Years between birth and death, assumed where only the year of death is known."""
 
 
 def era_of_years(era: str, born: str = "", died: str = "") -> Era:
-    """The era of a composer by the columns of a source's table: what it says, else by the year of
-    birth.
+    """Return the era of a composer by the columns of a source's table.
 
-    What it says isn't believed where the years are impossible: it comes from them.
+    That is the era that the table states, else that of the year of birth. A stated era isn't
+    believed where the years are impossible: it was derived from them.
 
     >>> era_of_years("", "1836"), era_of_years("modern", "1880", "1865"), era_of_years("", "", "")
     ('romantic', 'romantic', 'unknown')
@@ -256,6 +276,7 @@ def era_of_years(era: str, born: str = "", died: str = "") -> Era:
     for stated in BORN_BEFORE:
         if stated == era.strip().lower() and (possible or not (first or last)):
             return stated
+
     year = first if possible else last - LIVED
     if year <= 0:
         return "unknown"
@@ -263,16 +284,14 @@ def era_of_years(era: str, born: str = "", died: str = "") -> Era:
 
 
 def display_name(composer: str) -> str:
-    """The full name of a composer's id, for people to read.
+    """Return the full name that people read for a composer's id.
 
     Raises:
-        KeyError: for an id that isn't in ``COMPOSERS`` and isn't ``unknown``.
+        KeyError: where the id is neither in ``COMPOSERS`` nor ``unknown``.
     """
     return "unknown composer" if composer == UNKNOWN else _BY_ID[composer].name
 
 
 def corrected_label(label: str, file: str) -> str:
-    """The label of a MAESTRO file (year/name.midi), mended where MAESTRO is known to be wrong (see
-    ``CORRECTIONS``).
-    """
+    """Return the label of a MAESTRO file (year/name.midi), corrected by :data:`CORRECTIONS`."""
     return CORRECTIONS.get(file, label)

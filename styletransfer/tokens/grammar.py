@@ -1,22 +1,28 @@
 """Which token may come next: a grammar that can't lose a melody note.
 
-A :class:`Line` follows one sequence while it is decoded, bar after bar. What the caller knows (the
-melody of the bars, their metre) is queued as forced tokens; between those, ``allowed`` marks every
-token that keeps the sequence well-formed and the melody whole: time never passes a melody onset, at
-which its pitch must come, with its duration, as the highest note; other notes lie below the melody
-that sounds with them, in ascending order at one onset, and end before a melody note at or below
-their pitch begins. Under a plan that says so, notes may lie above the melody, too, but not on its
-pitch. The tune's last note is a close: where it is of the tonic triad, so is what begins with it or
-later, a low root lowest, no fifth without the third, and is held as long as the tune's note;
-nothing begins in its second half or after it. Music without a tune may close in the same way, with
-a full chord on its last bar.
+A :class:`MelodyGrammar` follows one sequence while it is decoded, bar after bar. What the caller
+knows already (the melody of the bars, their metre) is queued as forced tokens. Between those,
+:meth:`MelodyGrammar.allowed` marks every token that keeps the sequence well-formed and the melody
+whole:
+
+- **The melody.** Time never passes a melody onset. There its pitch must come, with its duration, as
+  the highest note.
+- **The accompaniment.** Other notes lie below the melody that sounds with them, ascend at one
+  onset, and end before a melody note at or below their pitch begins. Where the plan allows it they
+  may lie above the melody, too, but not on its pitch.
+- **The close.** The tune's last note is a close. Where it belongs to the tonic triad, so does
+  whatever begins with it or later: a low root comes lowest, no fifth stands without the third, and
+  all is held as long as the tune's note. Nothing begins in its second half or after it. Music
+  without a tune may close in the same way, with a full chord on its last bar.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,156 +45,307 @@ from styletransfer.tokens.controls import FARTHEST, UNKNOWN
 from styletransfer.tokens.figures import Figure, accompaniment, figure_of, reference_of
 from styletransfer.tokens.plan import Plan
 
-MOST_NOTES_AT_ONCE = 10  # as many as fingers
-FULL_CHORD = 3  # notes of a close without a tune, at the least
+Mask = NDArray[np.bool_]
+
+MOST_NOTES_AT_ONCE = 10
+"""Accompaniment notes that may begin at one step: as many as there are fingers."""
+FULL_CHORD = 3
+"""The fewest notes of a close without a tune."""
 CLOSE_BASS = 57
-"""The highest bass of a close: nine of ten training scores have none that is higher under their
-last melody note.
-"""
+"""The highest bass of a close. Nine of ten training scores have no higher bass under their last
+melody note."""
 ORNAMENT_BIAS = 4.0
-"""Nats by which an ornament is made likelier: the melodies that the model was told in training are
-whole, and so it writes none by itself. See the lab log."""
+"""Nats added to the logit of an ornament. The melodies given to the model in training are whole, so
+it writes no ornaments by itself (see the lab log)."""
 STALE_BIAS = -3.0
-"""Nats by which each token is made likelier with which a bar without a tune goes on to say
-literally, for a third time in a row, what both bars before say (docs/decisions.md)."""
-PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
+"""Nats added to each token with which a bar without a tune would literally repeat, for a third time
+in a row, the two bars before it (docs/decisions.md)."""
 CLASHES = np.array([-13, -1, 1, 13])
-"""Semitones from a note that sounds to those that clash with it: minor seconds and ninths."""
+"""Semitones from a sounding note to those that clash with it: minor seconds and ninths."""
 CLASH_BIAS = -1.0
-"""Nats by which a clash in a score is made likelier: the model samples more than twice as many as
-composers write, with this as many as they do (docs/decisions.md)."""
+"""Nats added to a clash in a score. Without it the model samples more than twice as many clashes as
+composers write, with it as many (docs/decisions.md)."""
 NEW_FIGURE_BIAS = -2.0
-"""Nats by which it is made likelier that a bar after the first follows none before it
-(docs/decisions.md).
-"""
+"""Nats added, after the first bar, to the choice of following no earlier bar (docs/decisions.md)."""
 CROWD_SECONDS = 2.0
 USUAL_RATE = 6.0
-"""Accompaniment notes a second of pianists: the median of twenty-second windows of training
-performances.
-"""
+"""Accompaniment notes per second of pianists: the median of twenty-second windows of training
+performances."""
 CROWD_BIAS = -3.0
-"""Nats by which a further note in a performance is made likelier where the last
-:data:`CROWD_SECONDS` have twice the usual number, in proportion to what is above it: what is dense
-makes the model write denser still (docs/decisions.md)."""
+"""Nats added to a further note of a performance where the last :data:`CROWD_SECONDS` have twice the
+usual number of notes, and in proportion to the excess elsewhere. Dense music makes the model write
+still denser music (docs/decisions.md)."""
+
+PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
+PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
+ABOVE_ALL = HIGHEST_PITCH + 1
+NEVER = 1 << 40
+"""A step that no music reaches."""
 
 
-@dataclass
-class Line:
-    """One sequence being decoded under a plan. ``forced`` tokens come before any choice; ``bars``
-    collects the tokens.
+class State(Enum):
+    """What came last in a bar, which decides what may come next."""
+
+    REFERENCE = auto()  # nothing yet, and the bar to follow is to be chosen
+    BAR = auto()  # nothing yet
+    SHIFT = auto()  # a time shift
+    PITCH = auto()  # the pitch of a note
+    VELOCITY = auto()  # the pitch and the velocity of a note
+    NOTE = auto()  # a whole note
+
+
+BETWEEN_NOTES = frozenset({State.BAR, State.SHIFT, State.NOTE})
+"""The states in which a note, a time shift or the end of the bar may come."""
+
+
+@dataclass(frozen=True)
+class LockedMelody:
+    """The melody notes that must come: onset, end and pitch, each of shape (notes,).
+
+    Onsets and ends are steps from the start, in ascending order of onset. There are no notes where
+    the plan locks none.
     """
 
-    codec: Codec
-    plan: Plan
-    first: int = 0
-    bar: int = -1
-    done: bool = False
-    bars: list[list[int]] = field(default_factory=list)
-    forced: deque[int] = field(default_factory=deque)
-    _now: int = 0
-    references: list[int] = field(default_factory=list)  # which bar each bar follows
-    _figures: list[Figure] = field(default_factory=list)  # of the bars that are done
-    _state: str = "bar"  # bar: nothing yet, note: after a whole note, shift: after a time shift, pitch, velocity, reference
-    _pitch: int = -1
-    _last: int = -1  # the last pitch at this onset
-    _count: int = 0
-    _pointer: int = 0  # the next melody note of this bar
-    _is_melody: bool = False
-    _is_ornament: bool = False
-    _sounding: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # pitch and end of what was sampled and still sounds
-    _struck: deque[int] = field(
-        default_factory=deque
-    )  # steps at which the accompaniment's latest notes began
+    onset: NDArray[np.int64]
+    end: NDArray[np.int64]
+    pitch: NDArray[np.int64]
 
-    def __post_init__(self) -> None:
-        plan = self.plan
-        self._melody_onset, self._melody_end, self._melody_pitch = plan.locked_notes
-        self._locked = plan.locks is not None
+    def sounding(self, now: int) -> NDArray[np.int64]:
+        """Return the pitches that sound at a step."""
+        return self.pitch[(self.onset <= now) & (self.end > now)]
 
-        # The tune's last note is the close: nothing begins in its second half or later, what sounds
-        # then may last.
-        self._close = self._end = self._until = 1 << 40
-        self._key: Key | None = None
+    def ceiling(self, now: int, goes_on: bool) -> int:
+        """Return the pitch below which accompaniment stays that begins at a step.
+
+        Args:
+            now: the step.
+            goes_on: whether the music continues after the melody, where nothing lies above it.
+        """
+        if not len(self.onset):
+            return ABOVE_ALL
+        sounding = self.sounding(now)
+        if len(
+            sounding
+        ):  # the latest: legato notes overlap, and a long one may outlast a short one
+            return int(sounding[-1])
+        if goes_on and now >= int(self.end.max()):
+            return ABOVE_ALL
+
+        index = int(np.searchsorted(self.onset, now, side="right")) - 1
+        around = self.pitch[max(index, 0) : index + 2]
+        return int(around.max()) + 1
+
+    def room(self, now: int, pitch: int, above: bool) -> int:
+        """Return the steps from ``now`` to the next melody note that a note would run into.
+
+        That is one at its pitch, or also below it unless notes may lie ``above`` the melody.
+        """
+        met = self.pitch == pitch if above else self.pitch <= pitch
+        later = self.onset[(self.onset > now) & met]
+        return int(later[0]) - now if len(later) else NEVER
+
+
+@dataclass(frozen=True)
+class Close:
+    """Where the music closes, in steps from the start, and on which triad.
+
+    Attributes:
+        start: the step at which the close begins.
+        end: the step from which on no accompaniment begins.
+        until: the step until which the notes of the close are held.
+        key: the key on whose tonic triad the music closes; None leaves the notes free.
+        alone: whether the close is a chord of its own, not the one under a tune's last note.
+    """
+
+    start: int = NEVER
+    end: int = NEVER
+    until: int = NEVER
+    key: Key | None = None
+    alone: bool = False
+
+    @classmethod
+    def of(cls, plan: Plan) -> Close:
+        """Return the close of a plan, or one that is never reached."""
         if plan.closes:
-            last = int(plan.bar_start[-1])
-            self._key, self._close = (
-                plan.key,
-                last + (plan.chords[-1][-1].step if plan.chords else 0),
-            )
-            self._end, self._until = self._close + 1, last + int(plan.bar_length[-1])
-        elif self._locked and plan.melody is not None and len(self._melody_onset):
-            self._close = int(self._melody_onset[-1])
-            self._until = int(self._melody_end[-1])
-            self._end = self._close + max((self._until - self._close) // 2, 1)
-            starts = plan.bar_start.tolist()
-            key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
-            self._key = key if key and self._melody_pitch[-1] % 12 in key.triad else None
-            if (
-                self._key
-                and plan.harmony
-                and not plan.harmony.allows(self._close)[list(self._key.triad)].all()
-            ):
-                self._key = None  # the song's own last chord is another one
-            if (
-                self._key
-                and plan.chords
-                and plan.chord_at(self._close)[1:3] not in self._key.tonic_chords
-            ):
-                self._key = None  # the plan closes otherwise
+            bar = int(plan.bar_start[-1])
+            start = bar + (plan.chords[-1][-1].step if plan.chords else 0)
+            return cls(start, start + 1, bar + int(plan.bar_length[-1]), plan.key, True)
+
+        onset, end, _ = plan.locked_notes
+        if plan.melody is None or not len(onset):
+            return cls()
+        start, until = int(onset[-1]), int(end[-1])
+        return cls(start, start + max((until - start) // 2, 1), until, cls._key_of(plan, start))
+
+    @staticmethod
+    def _key_of(plan: Plan, start: int) -> Key | None:
+        """Return the key of a melody's close, None where it doesn't close on a tonic triad.
+
+        Neither the last melody note, nor the chords that are kept, nor the planned chord may
+        contradict the triad.
+        """
+        assert plan.melody is not None
+        starts = plan.bar_start.tolist()
+        key = key_of_events(list(zip(starts, plan.melody, strict=True))[-KEY_BARS:])
+        if key is None or plan.locked_notes[2][-1] % 12 not in key.triad:
+            return None
+        if plan.harmony and not plan.harmony.allows(start)[list(key.triad)].all():
+            return None
+        if plan.chords and plan.chord_at(start)[1:3] not in key.tonic_chords:
+            return None
+        return key
+
+    @cached_property
+    def _triad(self) -> tuple[Mask, Mask, Mask]:
+        """Masks of the root, the third and the fifth, each of shape (pitches,)."""
+        assert self.key is not None
+        root, third, fifth = (tone == PITCH_CLASSES for tone in self.key.triad)
+        return root, third, fifth
+
+    @cached_property
+    def _tones(self) -> Mask:
+        return np.logical_or.reduce(self._triad)
+
+    @cached_property
+    def _bass(self) -> Mask:
+        return self._triad[0] & (np.arange(PITCHES) <= CLOSE_BASS - LOWEST_PITCH)
+
+    @cached_property
+    def _third_and_fifth(self) -> tuple[int, int]:
+        assert self.key is not None
+        return self.key.triad[1:]
+
+    def holds(self, now: int) -> bool:
+        """Return whether notes that begin at a step must be of the closing triad."""
+        return self.key is not None and now >= self.start
+
+    def chord(self, pitches: Mask, bass: bool, heard: Collection[int], count: int) -> Mask:
+        """Narrow accompaniment pitches to those that build the closing triad.
+
+        Args:
+            pitches: the pitches that other rules allow, shape (pitches,).
+            bass: whether the close's lowest note is due.
+            heard: the pitch classes that sound.
+            count: the accompaniment notes that begin at this step so far.
+        """
+        if self.alone and count < FULL_CHORD - 1:  # an octave of room for each note still to come
+            pitches = pitches.copy()
+            pitches[PITCHES - 12 * (FULL_CHORD - 1 - count) :] = False
+        if bass:
+            return pitches & self._bass
+        pitches = pitches & self._tones
+        if self._third_and_fifth[0] in heard:
+            return pitches
+
+        _, third, fifth = self._triad  # a fifth leaves room for a third above it
+        thirds = np.flatnonzero(pitches & third)
+        fifths = pitches & fifth
+        fifths[: thirds[-1] if len(thirds) else 0] = False
+        return pitches & ~fifths
+
+    def missing_third(self, pitches: Mask, heard: Collection[int]) -> Mask | None:
+        """Return the thirds among pitches where a fifth sounds without one, else None."""
+        third, fifth = self._third_and_fifth
+        if third in heard or fifth not in heard:
+            return None
+        thirds = pitches & self._triad[1]
+        return thirds if thirds.any() else None
+
+    def longest(self, now: int, pitch: int) -> int:
+        """Return the most steps that a note may last which begins before the close.
+
+        A dissonance held into the close would never be resolved.
+        """
+        if self.key is None or now >= self.start:
+            return NEVER
+        return self.start - now if self.alone or pitch % 12 not in self.key.triad else NEVER
+
+
+class MelodyGrammar:
+    """What may come next in one sequence that is decoded under a plan.
+
+    Attributes:
+        first: the bar of the plan at which the sequence begins.
+        bar: the bar that is being decoded.
+        bars: the tokens of each bar from ``first`` on.
+        forced: tokens that come before anything may be chosen.
+        references: which bar each bar follows, from ``first`` on.
+        done: whether the sequence has ended.
+    """
+
+    def __init__(self, codec: Codec, plan: Plan, first: int = 0) -> None:
+        self.codec, self.plan, self.first = codec, plan, first
+        self.bar, self.done = -1, False
+        self.bars: list[list[int]] = []
+        self.forced: deque[int] = deque()
+        self.references: list[int] = []
+
+        self._melody = LockedMelody(*plan.locked_notes)
+        self._close = Close.of(plan)
+        self._figures: list[Figure] = []  # of the bars that are done
+        self._sounding: list[tuple[int, int]] = []  # pitch and end of each note that still sounds
+        self._struck: deque[int] = deque()  # onsets of the latest accompaniment notes
+
+        self._state = State.BAR
+        self._step = 0  # steps from the bar's start
+        self._pitch = -1  # of the note that has begun
+        self._last = -1  # the last pitch at this onset
+        self._count = 0  # accompaniment notes at this onset
+        self._pointer = 0  # the next melody note of the bar
+        self._is_melody = self._is_ornament = False
 
         if plan.melody is not None:
-            self.forced.extend(self.melody_segment(self.first))
-        self._open(self.first)
-        for ids in self.plan.given[self.first :]:
+            self.forced.extend(self.melody_segment(first))
+        self._open(first)
+        for ids in plan.given[first:]:
             self.bars[-1].extend(ids)
             self.forced.extend(ids)
-            self._take(self.bar, self.codec.decode_events(ids))
+            self._remember(self.bar, codec.decode_events(ids))
             self._open(self.bar + 1)
-        now = self._step
-        self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
+        self._sounding = [(pitch, end) for pitch, end in self._sounding if end > self.now]
 
-    def _take(self, bar: int, events: Iterable[Event]) -> None:
-        """Remember what of the notes of a bar that is given sounds on, and when its accompaniment
-        was struck.
-        """
+    def _remember(self, bar: int, events: Iterable[Event]) -> None:
+        """Note what of a given bar still sounds, and when its accompaniment was struck."""
         start, locks = int(self.plan.bar_start[bar]), self.plan.locks
-        own = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
+        melody = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
         for event in events:
             now = start + event.step
             self._sounding.append((event.pitch, now + event.duration))
-            if (event.step, event.pitch) not in own and event.pitch not in self.plan.ornaments_at(
-                now
-            ):
+            ornament = event.pitch in self.plan.ornaments_at(now)
+            if (event.step, event.pitch) not in melody and not ornament:
                 self._struck.append(now)
 
     def melody_segment(self, bar: int) -> list[int]:
-        """The forced tokens that tell the melody of a bar, and its chords; see
-        :meth:`Codec.melody_segment`.
+        """Return the forced tokens that state the melody of a bar, and its chords.
+
+        See :meth:`Codec.melody_segment`.
         """
         plan = self.plan
         assert plan.melody is not None
-        ids = self.codec.told(
-            plan.melody[bar] if bar < plan.bars else (), last=bar >= plan.bars - 1
-        )
+        events = plan.melody[bar] if bar < plan.bars else ()
+        ids = self.codec.told(events, last=bar >= plan.bars - 1)
         return [*ids, *self.codec.plan_segment(plan.chords[bar])] if bar < len(plan.chords) else ids
 
     def _open(self, bar: int, ended: bool = False) -> None:
-        """Queue what stands before a bar's notes; ``ended``: the token that ends the bar before was
-        sampled already.
+        """Queue what stands before a bar's notes.
+
+        Args:
+            bar: the bar.
+            ended: whether the token that ends the bar before was sampled already.
         """
         self.bar = bar
         self.bars.append([])
         if self.plan.melody is not None:
             segment = self.melody_segment(bar + 1)
             self.forced.extend(segment[1:] if ended else segment)
-        self._now, self._state, self._last, self._count, self._pointer = 0, "bar", -1, 0, 0
+        self._state = State.BAR
+        self._step, self._last, self._count, self._pointer = 0, -1, 0, 0
+
         if self.plan.references:
             if bar > self.first:
                 self._figures.append(self._figure(bar - 1, self.bars[-2]))
             if bar >= len(self.plan.given):
-                self._state = "reference"
+                self._state = State.REFERENCE
                 return
             figure = self._figure(bar, self.plan.given[bar])
             head = figure_of(self.plan.figure) if self.plan.figure else None
@@ -198,299 +355,41 @@ class Line:
             self.forced.append(self.codec.bar_ids[self.plan.bar_metre[bar]])
 
     def _figure(self, bar: int, ids: Iterable[int]) -> Figure:
-        """The figure of the accompaniment of a bar's tokens."""
+        """Return the figure of the accompaniment of a bar's tokens."""
         tune = self.plan.melody[bar] if self.plan.melody is not None else ()
         return figure_of(accompaniment(self.codec.decode_events(list(ids)), tune))
 
-    # --- the melody of this bar
-    # ------------------------------------------------------------------------------------------
+    # --- where the sequence is --------------------------------------------------------------------
 
     @property
-    def _step(self) -> int:
-        """Where the line is, in steps from the start."""
-        return int(self.plan.bar_start[self.bar]) + self._now
+    def now(self) -> int:
+        """Steps from the start of the music."""
+        return int(self.plan.bar_start[self.bar]) + self._step
 
     @property
     def _pending(self) -> Event | None:
+        """The next locked melody note of this bar."""
         if self.plan.locks is None:
             return None
         events = self.plan.locks[self.bar]
         return events[self._pointer] if self._pointer < len(events) else None
 
-    def _tune(self) -> NDArray[np.bool_]:
-        """(locked notes,) which of them sound now."""
-        return (self._melody_onset <= self._step) & (self._melody_end > self._step)
+    @property
+    def _due(self) -> Event | None:
+        """The locked melody note that must come at this step."""
+        pending = self._pending
+        return pending if pending is not None and pending.step == self._step else None
 
     def _heard(self) -> set[int]:
-        """The pitch classes that sound now, at a close of what lasts."""
-        now = self._step
-        lasting = (now + self._until) // 2 if self._key and now >= self._close else now
+        """Return the pitch classes that sound now; in a close, those that last."""
+        now = self.now
+        lasting = (now + self._close.until) // 2 if self._close.holds(now) else now
         sampled = [pitch for pitch, end in self._sounding if end > lasting]
-        return {int(pitch) % 12 for pitch in (*sampled, *self._melody_pitch[self._tune()])}
+        return {int(pitch) % 12 for pitch in (*sampled, *self._melody.sounding(now))}
 
-    def _bare(self, key: Key) -> bool:
-        """Whether a fifth sounds without the third."""
-        heard = self._heard()
-        return key.triad[2] in heard and key.triad[1] not in heard
-
-    def _ceiling(self) -> int:
-        """Notes that begin now must lie below this pitch: the melody's, unless the plan lets them
-        lie above it.
-        """
-        if self.plan.above or not self._locked or not len(self._melody_onset):
-            return HIGHEST_PITCH + 1
-        now = self._step
-        sounding = self._melody_pitch[self._tune()]
-        if len(
-            sounding
-        ):  # the latest: legato notes overlap, and a long one may outlast a short one
-            return int(sounding[-1])
-        if self.plan.closes and now >= int(self._melody_end.max()):
-            return HIGHEST_PITCH + 1  # what goes on after a tune lies below nothing
-        index = int(np.searchsorted(self._melody_onset, now, side="right")) - 1
-        around = self._melody_pitch[max(index, 0) : index + 2]
-        return int(around.max()) + 1
-
-    def _longest(self, pitch: int) -> int:
-        """A note that begins now must not last longer than this many steps."""
-        now = self._step
-        limit = (
-            self.codec.longest
-            if self.plan.harmony is None
-            else self.plan.harmony.longest(now, pitch)
-        )
-        if self._locked:
-            met = self._melody_pitch == pitch if self.plan.above else self._melody_pitch <= pitch
-            later = (self._melody_onset > now) & met
-            limit = min(
-                limit,
-                int(self._melody_onset[later][0]) - now if later.any() else self.codec.longest,
-            )
-        if (
-            self._key
-            and now < self._close
-            and (self.plan.closes or pitch % 12 not in self._key.triad)
-        ):
-            return min(
-                limit, self._close - now
-            )  # a dissonance held into the close would never be resolved
-        return limit
-
-    # --- what may come, and what came
-    # --------------------------------------------------------------------------------------
-
-    def allowed(self) -> NDArray[np.bool_]:
-        """(vocabulary,) tokens that may come next; only to be asked when nothing is forced and the
-        line isn't done.
-        """
-        codec = self.codec
-        mask = np.zeros(codec.size, bool)
-        if self._state == "reference":
-            mask[codec.reference_ids[: min(len(self._figures), FARTHEST) + 1]] = True
-            mask[codec.reference_ids[FROM_FIGURE]] = bool(self.plan.figure)
-            return mask
-        if self._state == "pitch" and self.plan.feel == "performance":
-            mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
-            return mask
-
-        now = self._step
-        if self._state in ("pitch", "velocity"):
-            if self._is_melody:
-                pending = self._pending
-                assert pending is not None
-                index = int(np.flatnonzero(codec.durations == pending.duration)[0])
-                shortest = 0 if self.plan.held is not None and now < self._close else index
-                mask[codec.first_duration + shortest : codec.first_duration + index + 1] = True
-            else:
-                held = self._key is not None and now >= self._close
-                longest = self._until - now if held else self._longest(self._pitch)
-                if self._is_ornament:
-                    longest = int(self._melody_onset[self._melody_onset > now][0]) - now
-                fits = max(int(np.searchsorted(codec.durations, longest, side="right")), 1)
-                mask[
-                    codec.first_duration + (fits - 1 if held else 0) : codec.first_duration + fits
-                ] = True
-            return mask
-
-        pending = self._pending
-        here = pending is not None and pending.step == self._now
-        self._allow_pitches(mask, pending if here else None)
-        if self._key and now >= self._close and self._last >= 0 and self._bare(self._key):
-            thirds = codec.first_pitch + np.flatnonzero(np.isin(PITCH_CLASSES, self._key.triad[1]))
-            if mask[thirds].any():
-                only = np.zeros(codec.size, bool)
-                only[thirds] = mask[thirds]
-                return only
-        if self.plan.closes and now == self._close and self._count < FULL_CHORD and mask.any():
-            return mask
-
-        if not here and self._state != "shift":
-            limit = pending.step if pending is not None else int(self.plan.bar_length[self.bar]) - 1
-            landing = self._now + codec.durations
-            ok = (landing <= limit) & self._landable(landing)
-            mask[codec.first_shift : codec.first_shift + len(ok)] = ok
-            if pending is None:
-                self._allow_end(mask)
-            elif not ok.any():  # a gap that no single shift fits: step by step
-                nearest = codec.durations <= pending.step - self._now
-                mask[codec.first_shift + int(np.flatnonzero(nearest)[-1])] = True
-        elif self._state == "shift" and not mask.any():
-            # landed between two shifts, or where no note may stand
-            if here or pending is None:
-                self._allow_end(mask)
-            else:
-                nearest = codec.durations <= pending.step - self._now
-                mask[codec.first_shift + int(np.flatnonzero(nearest)[-1])] = True
-        return mask
-
-    def _allow_pitches(self, mask: NDArray[np.bool_], pending: Event | None) -> None:
-        codec = self.codec
-        if self._now < self.plan.earliest[self.bar] or self._last > HIGHEST_PITCH:
-            return
-        if (
-            self._now >= self.plan.bar_length[self.bar]
-        ):  # a change of metre a tick late makes a bar of no steps
-            return
-        if pending is None and self._step >= self._end:
-            return
-
-        low = max(self._last + 1, LOWEST_PITCH)
-        ornaments = range(0) if pending is not None else self.plan.ornaments_at(self._step)
-        high = (
-            pending.pitch
-            if pending is not None
-            else min(self._ceiling(), ornaments.start or HIGHEST_PITCH + 1)
-        )
-        if ornaments and self._on_grid(self._now):
-            mask[
-                codec.first_pitch
-                + np.arange(max(low, ornaments.start), ornaments.stop)
-                - LOWEST_PITCH
-            ] = True
-
-        if self._count < MOST_NOTES_AT_ONCE and self._on_grid(self._now) and low < high:
-            pitch = np.arange(low, high)
-            now = self._step
-            if self.plan.above:
-                pitch = pitch[~np.isin(pitch, self._melody_pitch[self._tune()])]
-            if self.plan.harmony is not None:
-                pitch = pitch[self.plan.harmony.allows(now)[pitch % 12]]
-            if self._key and now >= self._close:
-                lowest = now == self._close and self._last < 0
-                if self.plan.closes:  # an octave of room for each note that has to come
-                    pitch = pitch[
-                        pitch <= HIGHEST_PITCH - 12 * max(FULL_CHORD - 1 - self._count, 0)
-                    ]
-                if lowest:
-                    pitch = pitch[(pitch % 12 == self._key.tonic) & (pitch <= CLOSE_BASS)]
-                pitch = pitch[np.isin(pitch % 12, self._key.triad)]
-                if (
-                    not lowest and self._key.triad[1] not in self._heard()
-                ):  # a fifth leaves room for a third above it
-                    third = pitch[pitch % 12 == self._key.triad[1]].max(initial=0)
-                    pitch = pitch[(pitch % 12 != self._key.triad[2]) | (pitch < third)]
-            mask[codec.first_pitch + pitch - LOWEST_PITCH] = True
-        if pending is not None:
-            mask[codec.first_pitch + pending.pitch - LOWEST_PITCH] = True
-
-    def bias(self) -> NDArray[np.float64]:
-        """(vocabulary,) what is added to the logits of the next choice."""
-        codec, plan, now = self.codec, self.plan, self._step
-        added = np.zeros(codec.size)
-        if self._state == "reference":
-            if plan.figure:
-                added[codec.reference_ids[FROM_FIGURE]] = sum(plan.faith)
-            if self.bar > 0:
-                added[codec.reference_ids[0]] = NEW_FIGURE_BIAS
-            return added
-
-        chooses = self._state in (
-            "bar",
-            "note",
-            "shift",
-        )  # what comes next; else how loud, or how long
-        if plan.feel == "score" and chooses:
-            self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
-            heard = [
-                *self._melody_pitch[self._tune()].tolist(),
-                *(pitch for pitch, _ in self._sounding),
-            ]
-            near = np.add.outer(np.array(heard, np.int64), CLASHES)
-            near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
-            added[codec.first_pitch + near] = CLASH_BIAS
-        elif plan.feel == "score" and not self._is_melody:
-            met = self._melody_onset[
-                (self._melody_onset > now) & np.isin(self._melody_pitch - self._pitch, CLASHES)
-            ]
-            if len(met):
-                longer = np.flatnonzero(codec.durations > met[0] - now)
-                added[codec.first_duration + longer] = CLASH_BIAS
-
-        if plan.feel == "performance" and plan.melody is not None and chooses:
-            while self._struck and self._struck[0] <= now - CROWD_SECONDS * STEPS_PER_SECOND:
-                self._struck.popleft()
-            above = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
-            if above > 0:
-                added[self.accompaniment()] = CROWD_BIAS * above
-        if (again := self._again()) is not None:
-            added[again] += STALE_BIAS
-
-        if plan.held is not None and chooses:
-            added[codec.first_pitch + np.array(plan.ornaments_at(now), int) - LOWEST_PITCH] = (
-                ORNAMENT_BIAS
-            )
-            landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
-            between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])
-            added[codec.first_shift + between] = ORNAMENT_BIAS / 2
-        return added
-
-    def _again(self) -> int | None:
-        """The token with which a bar without a tune goes on to be the same as both bars before;
-        None where it isn't so far.
-        """
-        plan, bar, so_far = self.plan, self.bars[-1], len(self.bars[-1])
-        if (
-            len(self.bars) < 3
-            or self._state == "reference"
-            or (plan.melody is not None and plan.melody[self.bar])
-        ):
-            return None
-        before = self.bars[-2]
-        if not before or before != self.bars[-3] or bar != before[:so_far]:
-            return None
-        return before[so_far] if so_far < len(before) else self._bar_end
-
-    def pitches(self) -> NDArray[np.bool_]:
-        """(vocabulary,) the pitches that are drawn cooler: those of a score's accompaniment."""
-        return (
-            self.accompaniment() if self.plan.feel == "score" else np.zeros(self.codec.size, bool)
-        )
-
-    def accompaniment(self) -> NDArray[np.bool_]:
-        """(vocabulary,) all pitches but that of a melody note that is to come now."""
-        mask = np.zeros(self.codec.size, bool)
-        mask[self.codec.first_pitch : self.codec.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1] = (
-            True
-        )
-        pending = self._pending
-        if pending is not None and pending.step == self._now:
-            mask[self.codec.first_pitch + pending.pitch - LOWEST_PITCH] = False
-        return mask
-
-    def _on_grid(self, step: int) -> bool:
-        return bool(self.plan.subdivision[step % STEPS_PER_QUARTER])
-
-    def _landable(self, landing: NDArray[np.int64]) -> NDArray[np.bool_]:
-        before_end = landing + int(self.plan.bar_start[self.bar]) < self._end
-        on_grid = self.plan.subdivision[landing % STEPS_PER_QUARTER]
-        ok: NDArray[np.bool_] = on_grid & before_end & (landing >= self.plan.earliest[self.bar])
-        pending = self._pending
-        return ok | (landing == pending.step) if pending is not None else ok
-
-    def _allow_end(self, mask: NDArray[np.bool_]) -> None:
-        mask[self._bar_end] = (
-            self.bar + 1 < self.plan.bars or not self.plan.closes or self._step >= self._close
-        )
+    def _on_grid(self) -> bool:
+        """Return whether accompaniment may begin on this subdivision of the beat."""
+        return bool(self.plan.subdivision[self._step % STEPS_PER_QUARTER])
 
     @property
     def _bar_end(self) -> int:
@@ -502,110 +401,379 @@ class Line:
             codec.melody if plan.melody is not None else codec.bar_ids[plan.bar_metre[self.bar + 1]]
         )
 
-    def closed(self, logits: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(vocabulary,) logits, by which the piece ends where the model would go on for longer than
-        ``mask`` allows.
+    # --- what may come ----------------------------------------------------------------------------
 
-        That is where it would end the last bar as any other, and where at a close it would go on in
-        time. Else further notes at once, or hard upon these, would be all that is left, and the end
-        be piled up.
+    def allowed(self) -> Mask:
+        """Return which tokens may come next, shape (vocabulary,).
+
+        Only to be asked when nothing is forced and the sequence isn't done.
         """
-        if not mask[self._bar_end]:
+        codec = self.codec
+        mask = np.zeros(codec.size, bool)
+        if self._state is State.REFERENCE:
+            mask[codec.reference_ids[: min(len(self._figures), FARTHEST) + 1]] = True
+            mask[codec.reference_ids[FROM_FIGURE]] = bool(self.plan.figure)
+        elif self._state is State.PITCH and self.plan.feel == "performance":
+            mask[codec.first_velocity : codec.first_velocity + len(codec.velocity_values)] = True
+        elif self._state not in BETWEEN_NOTES:
+            shortest, longest = self._durations()
+            mask[codec.first_duration + shortest : codec.first_duration + longest + 1] = True
+        else:
+            self._allow_notes_and_time(mask)
+        return mask
+
+    def _durations(self) -> tuple[int, int]:
+        """Return the indices of the shortest and the longest duration of the note that has begun."""
+        durations, now = self.codec.durations, self.now
+        if self._is_melody:
+            pending = self._pending
+            assert pending is not None
+            own = int(np.searchsorted(durations, pending.duration))
+            return (0 if self.plan.held is not None and now < self._close.start else own), own
+
+        closing = self._close.holds(now)
+        if self._is_ornament:
+            onset = self._melody.onset
+            limit = int(onset[np.searchsorted(onset, now, side="right")]) - now
+        elif closing:
+            limit = self._close.until - now
+        else:
+            limit = self._longest(self._pitch)
+        longest = max(int(np.searchsorted(durations, limit, side="right")) - 1, 0)
+        return (longest if closing else 0), longest
+
+    def _longest(self, pitch: int) -> int:
+        """Return the most steps that an accompaniment note may last which begins now."""
+        now, harmony = self.now, self.plan.harmony
+        return min(
+            self.codec.longest,
+            self._melody.room(now, pitch, self.plan.above),
+            self._close.longest(now, pitch),
+            harmony.longest(now, pitch) if harmony is not None else NEVER,
+        )
+
+    def _allow_notes_and_time(self, mask: Mask) -> None:
+        """Mark the notes, the time shifts and the end of the bar that may come now."""
+        now, first = self.now, self.codec.first_pitch
+        pitches = self._pitches()
+        any_pitch = bool(pitches.any())
+
+        if self._last >= 0 and self._close.holds(now):
+            thirds = self._close.missing_third(pitches, self._heard())
+            if thirds is not None:
+                mask[first : first + PITCHES] = thirds
+                return
+
+        mask[first : first + PITCHES] = pitches
+        thin = self._close.alone and now == self._close.start and self._count < FULL_CHORD
+        if not (thin and any_pitch):
+            self._allow_time(mask, any_pitch)
+
+    def _pitches(self) -> Mask:
+        """Return the pitches at which a note may begin now, shape (pitches,)."""
+        plan, due, now = self.plan, self._due, self.now
+        pitches = np.zeros(PITCHES, bool)
+        begun = plan.earliest[self.bar] <= self._step < plan.bar_length[self.bar]
+        if not begun or self._last >= ABOVE_ALL or (due is None and now >= self._close.end):
+            return pitches
+
+        low = max(self._last + 1, LOWEST_PITCH)
+        ornaments = range(0) if due is not None else plan.ornaments_at(now)
+        if self._on_grid():
+            if self._count < MOST_NOTES_AT_ONCE:
+                high = self._ceiling(due, ornaments)
+                if low < high:
+                    pitches[low - LOWEST_PITCH : high - LOWEST_PITCH] = True
+                    pitches = self._accompaniment(pitches)
+            if ornaments:
+                lowest = max(low, ornaments.start)
+                pitches[lowest - LOWEST_PITCH : ornaments.stop - LOWEST_PITCH] = True
+        if due is not None:
+            pitches[due.pitch - LOWEST_PITCH] = True
+        return pitches
+
+    def _ceiling(self, due: Event | None, ornaments: range) -> int:
+        """Return the pitch below which accompaniment must stay now."""
+        if due is not None:
+            return due.pitch
+        high = ornaments.start if ornaments else ABOVE_ALL
+        return (
+            high
+            if self.plan.above
+            else min(high, self._melody.ceiling(self.now, self._close.alone))
+        )
+
+    def _accompaniment(self, pitches: Mask) -> Mask:
+        """Narrow accompaniment pitches by the melody, the chords that are kept, and the close."""
+        plan, now = self.plan, self.now
+        if plan.above:
+            pitches[self._melody.sounding(now) - LOWEST_PITCH] = False
+        if plan.harmony is not None:
+            pitches &= plan.harmony.allows(now)[PITCH_CLASSES]
+        if self._close.holds(now):
+            bass = now == self._close.start and self._last < 0
+            pitches = self._close.chord(pitches, bass, self._heard(), self._count)
+        return pitches
+
+    def _allow_time(self, mask: Mask, any_pitch: bool) -> None:
+        """Mark the time shifts that may come now, and the end of the bar.
+
+        Two time shifts in a row are allowed only where no note may stand between them.
+        """
+        pending = self._pending
+        due = pending is not None and pending.step == self._step
+        if self._state is not State.SHIFT:
+            if not due:
+                self._allow_shifts(mask, pending)
+        elif not any_pitch:  # landed between two shifts, or where no note may stand
+            if due or pending is None:
+                self._allow_end(mask)
+            else:
+                self._allow_one_shift(mask, pending)
+
+    def _allow_shifts(self, mask: Mask, pending: Event | None) -> None:
+        """Mark every time shift up to the next melody note or the end of the bar."""
+        codec = self.codec
+        limit = pending.step if pending is not None else int(self.plan.bar_length[self.bar]) - 1
+        landing = self._step + codec.durations
+        shifts = (landing <= limit) & self._landable(landing)
+        mask[codec.first_shift : codec.first_shift + len(shifts)] = shifts
+        if pending is None:
+            self._allow_end(mask)
+        elif not shifts.any():
+            self._allow_one_shift(mask, pending)
+
+    def _landable(self, landing: NDArray[np.int64]) -> Mask:
+        """Return at which steps of the bar a time shift may end."""
+        plan, pending = self.plan, self._pending
+        before_end = landing < self._close.end - int(plan.bar_start[self.bar])
+        on_grid = plan.subdivision[landing % STEPS_PER_QUARTER]
+        found: Mask = on_grid & before_end & (landing >= plan.earliest[self.bar])
+        return found | (landing == pending.step) if pending is not None else found
+
+    def _allow_one_shift(self, mask: Mask, pending: Event) -> None:
+        """Mark the longest time shift up to a melody note that no single shift reaches."""
+        fits = np.searchsorted(self.codec.durations, pending.step - self._step, side="right")
+        mask[self.codec.first_shift + int(fits) - 1] = True
+
+    def _allow_end(self, mask: Mask) -> None:
+        """Mark the end of the bar, unless a close is still to come in it."""
+        last = self.bar + 1 >= self.plan.bars
+        mask[self._bar_end] = not (last and self._close.alone and self.now < self._close.start)
+
+    # --- what is made likelier --------------------------------------------------------------------
+
+    def bias(self) -> NDArray[np.float64]:
+        """Return what is added to the logits of the next choice, in nats, shape (vocabulary,)."""
+        plan = self.plan
+        added = np.zeros(self.codec.size)
+        if self._state is State.REFERENCE:
+            if plan.figure:
+                added[self.codec.reference_ids[FROM_FIGURE]] = sum(plan.faith)
+            if self.bar > 0:
+                added[self.codec.reference_ids[0]] = NEW_FIGURE_BIAS
+            return added
+
+        choosing = self._state in BETWEEN_NOTES  # else how loud, or how long
+        if plan.feel == "score":
+            if choosing:
+                self._add_clashes(added)
+            elif not self._is_melody:
+                self._add_later_clashes(added)
+        elif plan.melody is not None and choosing:
+            self._add_crowd(added)
+
+        repeated = self._repetition()
+        if repeated is not None:
+            added[repeated] += STALE_BIAS
+        if plan.held is not None and choosing:
+            self._add_ornaments(added)
+        return added
+
+    def _add_clashes(self, added: NDArray[np.float64]) -> None:
+        """Bias the pitches that would clash with what sounds now."""
+        now = self.now
+        self._sounding = [(pitch, end) for pitch, end in self._sounding if end > now]
+        heard = [*self._melody.sounding(now).tolist(), *(pitch for pitch, _ in self._sounding)]
+        near = np.add.outer(np.array(heard, np.int64), CLASHES)
+        near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
+        added[self.codec.first_pitch + near] = CLASH_BIAS
+
+    def _add_later_clashes(self, added: NDArray[np.float64]) -> None:
+        """Bias the durations with which the note would clash with a later melody note."""
+        codec, melody, now = self.codec, self._melody, self.now
+        met = melody.onset[(melody.onset > now) & np.isin(melody.pitch - self._pitch, CLASHES)]
+        if len(met):
+            longer = np.flatnonzero(codec.durations > met[0] - now)
+            added[codec.first_duration + longer] = CLASH_BIAS
+
+    def _add_crowd(self, added: NDArray[np.float64]) -> None:
+        """Bias further notes where the last seconds have more than usual."""
+        while self._struck and self._struck[0] <= self.now - CROWD_SECONDS * STEPS_PER_SECOND:
+            self._struck.popleft()
+        excess = len(self._struck) / (USUAL_RATE * CROWD_SECONDS) - 1
+        if excess > 0:
+            added[self.accompaniment()] = CROWD_BIAS * excess
+
+    def _add_ornaments(self, added: NDArray[np.float64]) -> None:
+        """Bias ornaments, and the time shifts that lead to where one may stand."""
+        codec, plan, now = self.codec, self.plan, self.now
+        here = np.array(plan.ornaments_at(now), int)
+        added[codec.first_pitch + here - LOWEST_PITCH] = ORNAMENT_BIAS
+        landing = now + codec.durations[codec.durations < STEPS_PER_QUARTER]
+        between = np.flatnonzero([bool(plan.ornaments_at(step)) for step in landing.tolist()])
+        added[codec.first_shift + between] = ORNAMENT_BIAS / 2
+
+    def _repetition(self) -> int | None:
+        """Return the token with which a bar without a tune goes on to equal both bars before it.
+
+        None where it differs from them already.
+        """
+        plan, bar = self.plan, self.bars[-1]
+        so_far = len(bar)
+        if len(self.bars) < 3 or (plan.melody is not None and plan.melody[self.bar]):
+            return None
+        before = self.bars[-2]
+        if not before or before != self.bars[-3] or bar != before[:so_far]:
+            return None
+        return before[so_far] if so_far < len(before) else self._bar_end
+
+    def pitches(self) -> Mask:
+        """Return the pitches that are drawn cooler, those of a score's accompaniment.
+
+        The shape is (vocabulary,).
+        """
+        if self.plan.feel == "score":
+            return self.accompaniment()
+        return np.zeros(self.codec.size, bool)
+
+    def accompaniment(self) -> Mask:
+        """Return all pitches but that of a melody note due now, shape (vocabulary,)."""
+        first, due = self.codec.first_pitch, self._due
+        mask = np.zeros(self.codec.size, bool)
+        mask[first : first + PITCHES] = True
+        if due is not None:
+            mask[first + due.pitch - LOWEST_PITCH] = False
+        return mask
+
+    def closed(self, logits: NDArray[np.float64], mask: Mask) -> NDArray[np.float64]:
+        """Move to the bar's end what the logits give to music longer than ``mask`` allows.
+
+        That is the token with which the last bar would end like any other, and at a close every
+        time shift that isn't allowed. Otherwise all that is left would be further notes at once, or
+        hard upon these, and the end would be piled up. Logits have shape (vocabulary,).
+        """
+        end = self._bar_end
+        if not mask[end]:
             return logits
+
         codec = self.codec
         barred: list[int] = []
         if self.bar + 1 >= self.plan.bars:
-            barred += (
-                [codec.melody] if self.plan.melody is not None else list(codec.bar_ids.values())
-            )
-        if self._step >= self._close:
+            free = self.plan.melody is None
+            barred += list(codec.bar_ids.values()) if free else [codec.melody]
+        if self.now >= self._close.start:
             shifts = codec.first_shift + np.arange(len(codec.durations))
             barred += shifts[~mask[shifts]].tolist()
         if not barred:
             return logits
+
         moved = logits.copy()
-        moved[self._bar_end] = np.logaddexp.reduce([logits[self._bar_end], *logits[barred]])
+        moved[end] = np.logaddexp.reduce([logits[end], *logits[barred]])
         return moved
 
+    # --- what came --------------------------------------------------------------------------------
+
     def push(self, index: int) -> None:
-        """Take the next token, forced or sampled."""
+        """Take the next token, forced or sampled.
+
+        Raises:
+            ValueError: where another token is forced.
+        """
         if self.forced:
             expected = self.forced.popleft()
             if index != expected:
-                raise ValueError(
-                    f"{self.codec.names[index]} came where {self.codec.names[expected]} was forced"
-                )
-            return
-        codec = self.codec
-        kind, value = codec.kind_of(index)
-        if self._state == "reference":
-            self.references.append(codec.reference_ids.index(index))
-            self.forced.append(codec.bar_ids[self.plan.bar_metre[self.bar]])
-            self._state = "bar"
-            return
+                names = self.codec.names
+                raise ValueError(f"{names[index]} came where {names[expected]} was forced")
+        elif self._state is State.REFERENCE:
+            self.references.append(self.codec.reference_ids.index(index))
+            self.forced.append(self.codec.bar_ids[self.plan.bar_metre[self.bar]])
+            self._state = State.BAR
+        else:
+            self._take(index)
+
+    def _take(self, index: int) -> None:
+        """Take a token that was chosen inside a bar, or ended it."""
+        kind, value = self.codec.kind_of(index)
         if kind == "special":
-            if index == codec.eos or self.bar + 1 == self.plan.stop:
+            if index == self.codec.eos or self.bar + 1 == self.plan.stop:
                 self.done = True
             else:
                 self._open(self.bar + 1, ended=True)
             return
+
         self.bars[-1].append(index)
         if kind == "shift":
-            self._now += value
-            self._state, self._last, self._count = "shift", -1, 0
+            self._step += value
+            self._state, self._last, self._count = State.SHIFT, -1, 0
         elif kind == "pitch":
-            pending = self._pending
+            due = self._due
             self._pitch = value
-            here = pending is not None and pending.step == self._now
-            self._is_melody = here and pending is not None and pending.pitch == value
-            self._is_ornament = not here and value in self.plan.ornaments_at(self._step)
-            self._state = "pitch"
+            self._is_melody = due is not None and due.pitch == value
+            self._is_ornament = due is None and value in self.plan.ornaments_at(self.now)
+            self._state = State.PITCH
         elif kind == "velocity":
-            self._state = "velocity"
+            self._state = State.VELOCITY
         else:
-            self._state = "note"
-            self._sounding.append((self._pitch, self._step + value))
-            on_top = self._is_melody or self._is_ornament
-            if not on_top:
-                self._struck.append(self._step)
-            self._count += 1
-            highest = self._is_ornament or (self._is_melody and not self.plan.above)
-            self._last = HIGHEST_PITCH + 1 if highest else self._pitch
-            self._pointer += self._is_melody
+            self._end_note(value)
+
+    def _end_note(self, duration: int) -> None:
+        """Take the duration of a note, which makes it whole."""
+        now = self.now
+        self._state = State.NOTE
+        self._sounding.append((self._pitch, now + duration))
+        if not self._is_melody and not self._is_ornament:
+            self._struck.append(now)
+        self._count += 1
+        highest = self._is_ornament or (self._is_melody and not self.plan.above)
+        self._last = ABOVE_ALL if highest else self._pitch
+        if self._is_melody:
+            self._pointer += 1
+
+    # --- the sequence so far ----------------------------------------------------------------------
 
     def figure_ids(self) -> list[int]:
-        """The tokens of the figure, which stand before those of :meth:`context`."""
+        """Return the tokens of the figure, which stand before those of :meth:`context`."""
         figure = self.plan.figure
         return [self.codec.figure, *self.codec.encode_events(figure)] if figure else []
 
     def melody_key(self, back: int) -> str:
-        """The key that the controls tell for the sequence of :meth:`context`."""
-        first = self.first + max(len(self.bars) - 1 - back, 0)
-        bars = (
-            range(first, min(first + KEY_BARS, self.plan.bars))
-            if self.plan.melody is not None
-            else ()
-        )
-        told = key_token([(int(self.plan.bar_start[bar]), self.plan.melody[bar]) for bar in bars])  # type: ignore[index]
-        return token_of_key(self.plan.key) if told == UNKNOWN and self.plan.chords else told
+        """Return the key that the controls give to the sequence of :meth:`context`."""
+        plan = self.plan
+        bars: list[tuple[int, tuple[Event, ...]]] = []
+        if plan.melody is not None:
+            first = self.first + max(len(self.bars) - 1 - back, 0)
+            starts = plan.bar_start[first : first + KEY_BARS].tolist()
+            bars = list(zip(starts, plan.melody[first : first + KEY_BARS], strict=True))
+        found = key_token(bars)
+        return token_of_key(plan.key) if found == UNKNOWN and plan.chords else found
 
     def context(self, bars: int) -> list[int]:
-        """The sequence after the controls, from ``bars`` bars back to now: what a window that
-        slides begins with.
+        """Return the sequence after the controls, from ``bars`` bars back to now.
+
+        This is what a sliding window begins with.
         """
+        codec, plan = self.codec, self.plan
         begin = max(len(self.bars) - 1 - bars, 0)
-        ids = [] if self.plan.melody is None else self.melody_segment(self.first + begin)
+        ids = [] if plan.melody is None else self.melody_segment(self.first + begin)
         for k in range(begin, len(self.bars)):
-            if self.plan.melody is not None:
+            if plan.melody is not None:
                 ids += self.melody_segment(self.first + k + 1)
-            if self.plan.references:
+            if plan.references:
                 if k == len(self.references):  # to be chosen now
                     break
                 back = self.references[k]
-                ids.append(
-                    self.codec.reference_ids[
-                        back if back == FROM_FIGURE or back <= k - begin else 0
-                    ]
-                )
-            ids += [self.codec.bar_ids[self.plan.bar_metre[self.first + k]], *self.bars[k]]
+                inside = back == FROM_FIGURE or back <= k - begin
+                ids.append(codec.reference_ids[back if inside else 0])
+            ids += [codec.bar_ids[plan.bar_metre[self.first + k]], *self.bars[k]]
         return ids[: len(ids) - len(self.forced)] if self.forced else ids
