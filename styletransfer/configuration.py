@@ -1,4 +1,4 @@
-"""YAML files to frozen dataclasses: an unknown key is an error."""
+"""Plain data and YAML files to frozen dataclasses; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def load_config(kind: type[T], path: str | Path) -> T:
 
     Raises:
         InputError: where the file is missing, isn't YAML, or has a key or a value that the
-        dataclass doesn't take.
+            dataclass doesn't take.
     """
     import yaml
 
@@ -32,7 +32,11 @@ def load_config(kind: type[T], path: str | Path) -> T:
 
 
 def from_dict(kind: type[T], data: dict[str, Any]) -> T:
-    """A dataclass from plain data; unknown keys and wrong types raise ``TypeError``."""
+    """Fill a dataclass, nested ones included, from plain data.
+
+    Raises:
+        TypeError: where a key is unknown or a value has the wrong type.
+    """
     if not isinstance(data, dict):
         raise TypeError(f"{kind.__name__} takes keys with values")
     hints = typing.get_type_hints(kind)
@@ -41,38 +45,36 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
         raise TypeError(
             f"unknown key {unknown[0]!r}; {kind.__name__} has {', '.join(sorted(names))}"
         )
-    values = {}
-    for name, value in data.items():
-        wanted = hints[name]
-        if value is not None:  # of "one of these or None", the one
-            kinds = (
-                typing.get_args(wanted)
-                if typing.get_origin(wanted) in (typing.Union, types.UnionType)
-                else ()
-            )
-            wanted = next(
-                (
-                    kind
-                    for kind in kinds
-                    if dataclasses.is_dataclass(kind) or kind in (int, float, str, bool)
-                ),
-                wanted,
-            )
-        if dataclasses.is_dataclass(wanted):
-            value = from_dict(wanted, value)  # type: ignore[arg-type]
-        elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        elif wanted in (int, float, str, bool) and type(value) is not wanted:
-            raise TypeError(f"{name} is {value!r}, not a {wanted.__name__}")
-        elif Path in (wanted, *typing.get_args(wanted)) and value is not None:
-            if not isinstance(value, str):
-                raise TypeError(f"{name} is {value!r}, not a path")
-            value = Path(value)
-        elif isinstance(value, list):
-            value = _tuples(value)
-        values[name] = value
-    return kind(**values)
+    return kind(**{name: _typed(name, value, hints[name]) for name, value in data.items()})
+
+
+def _typed(name: str, value: Any, wanted: Any) -> Any:
+    """Convert a value of plain data to the type of its field."""
+    if value is not None:
+        wanted = _without_none(wanted)
+    if dataclasses.is_dataclass(wanted):
+        return from_dict(wanted, value)  # type: ignore[arg-type]
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted in (int, float, str, bool) and type(value) is not wanted:
+        raise TypeError(f"{name} is {value!r}, not a {wanted.__name__}")
+    if Path in (wanted, *typing.get_args(wanted)) and value is not None:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is {value!r}, not a path")
+        return Path(value)
+    return _tuples(value)
+
+
+def _without_none(wanted: Any) -> Any:
+    """Return the dataclass or plain type of "one of these or None", else the type itself."""
+    if typing.get_origin(wanted) not in (typing.Union, types.UnionType):
+        return wanted
+    for kind in typing.get_args(wanted):
+        if dataclasses.is_dataclass(kind) or kind in (int, float, str, bool):
+            return kind
+    return wanted
 
 
 def _tuples(value: Any) -> Any:
+    """Convert lists to tuples, however deep they are nested."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,7 +1,8 @@
-"""What can go wrong with what a user gives."""
+"""The error for what a user can mend."""
 
 
 class InputError(Exception):
-    """A mistake that the user can mend. The message is one sentence; the command prints it and
-    exits with code 2.
+    """A mistake that the user can mend.
+
+    The message is one sentence; the command line prints it and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, over nothing that the user hasn't given up."""
+"""Files written whole or not at all, and never over what the user wants to keep."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OTHER_SUFFIXES = (
     ".pdf",
     ".json",
 )
-"""Of files that are no MIDI files, whatever is in them."""
+"""Suffixes of files that aren't MIDI files, whatever is in them."""
 NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf file for it."
+"""The sentence for chord symbols that have no score to stand above."""
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
-    """Refuse a path that can't be written, or that exists and may not be replaced, before any work
-    is done.
+    """Refuse, before any work is done, a path that can't be written or replaced.
 
     Raises:
         InputError: with the sentence for the user.
@@ -55,8 +55,9 @@ def check_writable(path: str | Path, force: bool = False) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
-    """Write a file whole or not at all: under a temporary name in the same folder, which then takes
-    the real one.
+    """Write a file whole or not at all.
+
+    The data go to a temporary name in the same folder, which then takes the real one.
 
     Raises:
         InputError: as :func:`check_writable`, or where the disk refuses.
@@ -71,31 +72,32 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
         ) from None
 
 
-def spare(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
-    """Refuse to write over what was given to work with, by whatever name.
+def refuse_overwriting_inputs(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
+    """Refuse to write over a file that was given as input, by whatever name.
 
     Raises:
-        InputError: saying what.
+        InputError: with the path in question.
     """
-    kept = {_place(Path(one)) for one in given} - {None}
+    inputs = {_place(Path(one)) for one in given} - {None}
     for path in paths:
-        if _place(path) in kept:
+        if _place(path) in inputs:
             raise InputError(
                 f"{path}: that is what was given to work with; name another file to write."
             )
 
 
 def check_suffix(path: Path, suffix: str) -> None:
-    """Refuse a name that says something else than what is written.
+    """Refuse a file name whose suffix differs from the format that is written.
 
     Raises:
-        InputError: saying what is.
+        InputError: with the suffix that is wanted.
     """
     if path.suffix.lower() != suffix:
         raise InputError(f"{path}: it is written as {suffix}; name such a file.")
 
 
 def _place(path: Path) -> tuple[int, int] | None:
+    """Return the device and the inode of a file, None where there is no such file."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the weights and the styles lie: those of the package, and a user's own."""
+"""The folders of weights and styles: those of the package, and the user's own."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ from importlib import resources
 from pathlib import Path
 
 ASSETS = Path(str(resources.files("styletransfer"))) / "assets"
-"""The folder of what comes with the package."""
+"""The folder of the files that come with the package."""
 COPIES = "copies.safetensors"
-"""Of weights or a user's style: the index of what they learnt from
-(:mod:`styletransfer.music.copies`).
-"""
+"""In a folder of weights or of a user's style: the index of the pieces that they learnt from
+(:mod:`styletransfer.music.copies`)."""
 IDIOM = "idiom.safetensors"
-"""Of a style: how its accompaniments are made (:mod:`styletransfer.music.idiom`)."""
+"""In a style's folder: how its accompaniments are made (:mod:`styletransfer.music.idiom`)."""
 
 
 def home() -> Path:
+<<<<<<< HEAD
     """The folder of the user's own styles (it need not exist)."""
     from platformdirs import user_data_dir
 
     named = os.environ.get("STYLETRANSFER_HOME")
     base = named or user_data_dir("styletransfer", appauthor=False)
+=======
+    """Return the folder of the user's own styles, which need not exist."""
+    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser(
+        "~/.local/share/styletransfer"
+    )
+>>>>>>> ad439ac (Name the melody search's features, read chord symbols in small parts)
     return Path(os.path.abspath(base)) / "styles"
 
 
 def weights_folder() -> Path:
-    """The folder of ``base``, ``styles`` and the index of what they learnt from:
-    ``$STYLETRANSFER_WEIGHTS``, or ``assets``.
+    """Return the folder of the weights: ``$STYLETRANSFER_WEIGHTS``, or ``assets``.
+
+    It holds ``base``, ``styles`` and the index of what they learnt from.
     """
     elsewhere = os.environ.get("STYLETRANSFER_WEIGHTS")
     return Path(os.path.abspath(elsewhere)) if elsewhere else ASSETS
 
 
 def shipped() -> Path:
-    """The folder of the styles that come with the base."""
+    """Return the folder of the styles that come with the base."""
     return weights_folder() / "styles"

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from styletransfer.errors import InputError
-from styletransfer.files import check_suffix, spare
+from styletransfer.files import check_suffix, refuse_overwriting_inputs
 from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs.plan import Outputs
 
@@ -341,7 +341,7 @@ def inspect(
     from styletransfer.transfer.inspection import describe
 
     if plot is not None:
-        spare([plot], [song])
+        refuse_overwriting_inputs([plot], [song])
         check_suffix(plot, ".png")
         check_writable(plot, force)
     source = read_song(song)

@@ -304,13 +304,8 @@ def draw(
     return int(choices[order[min(position, kept - 1)]])
 
 
-<<<<<<< HEAD
-def _share(line: Line) -> float:
-    """Return the share of its plan that a sequence has done."""
-=======
 def _share(line: MelodyGrammar) -> float:
-    """How much of its plan a sequence has done."""
->>>>>>> f601770 (Make the grammar states and rules, the catalogue a table)
+    """Return the share of its plan that a sequence has done."""
     first, plan = len(line.plan.given), line.plan
     return (line.bar + line.done - first) / (
         (plan.bars if plan.stop is None else plan.stop) - first
@@ -326,17 +321,11 @@ def _unread(plan: Plan, context: int) -> int:
     return 0
 
 
-<<<<<<< HEAD
-def _recent(line: Line, limit: int) -> int:
+def _recent(line: MelodyGrammar, limit: int) -> int:
     """Count how many whole bars back the sequence can be read in ``limit`` tokens.
 
     0 stands for a longer bar, of which only the end can be read.
     """
-=======
-def _recent(line: MelodyGrammar, limit: int) -> int:
-    """How many bars back the longest stretch of whole bars up to now begins that has at most
-    ``limit`` tokens (0: a longer bar, of which only the end can be read)."""
->>>>>>> f601770 (Make the grammar states and rules, the catalogue a table)
     bars = 0
     while bars + 1 < len(line.bars) and len(line.context(bars + 1)) <= limit:
         bars += 1

@@ -1,14 +1,14 @@
-"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``): root, quality, bass and
-tones.
+"""Chord symbols of lead sheets (``Am7``, ``G/B``, ``F#dim``, ``N.C.``).
 
-The spellings that are in use for one chord are many; those of K. Brandt and C. Roemer,
-"Standardized Chord Symbol Notation" (1976), and of the ABC standard 2.1, section 4.18, are
-understood.
+A symbol is read as a root, a quality, a bass and tones. One chord has many spellings in use; those
+of K. Brandt and C. Roemer, "Standardized Chord Symbol Notation" (1976), and of the ABC standard
+2.1, section 4.18, are understood.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from styletransfer.music.qualities import NONE, QUALITIES
@@ -17,14 +17,29 @@ NO_CHORD = "N.C."
 
 _SYMBOL = re.compile(r"([A-G])([#b♯♭]?)([^/]*)(?:/([A-Ga-g])([#b♯♭]?))?")
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-"""Above C, of the natural notes."""
+"""Semitones of the natural notes above C."""
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NONE = re.compile(r"(?i)n\.?\s?c\.?|no chord|tacet")
 _QUALITY = re.compile(
-    r"(?P<less>(?:no|omit)[35])|(?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)|(?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5|(?<=[79])[+-](?P<signed>9|11|13))|(?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)|(?P<dim>dim|o|°)"
-    r"|(?P<aug>aug|\+)|(?P<minor>min|mi|m|-)|(?P<sus>sus(?P<step>[24]?))|(?P<add>add(?P<added>9|2|4|11|6))"
-    r"|(?P<six>6)(?P<nine>/?9)?|(?P<power>5)|(?P<alt>alt)|(?P<extended>7|9|11|13)|(?P<degree2>[24])"
+    r"""
+    (?P<less>(?:no|omit)[35])
+    | (?P<half>ø7?|Ø7?|(?:m|-|min)7[b-]5)
+    | (?P<altered>[#b♯♭](?P<degree>5|9|11|13)|[+-]5|(?<=[79])[+-](?P<signed>9|11|13))
+    | (?P<major>(?:maj|Maj|MAJ|ma(?!dd)|Ma|M|Δ|△|\^|j)(?P<seventh>7|9|11|13)?)
+    | (?P<dim>dim|o|°)
+    | (?P<aug>aug|\+)
+    | (?P<minor>min|mi|m|-)
+    | (?P<sus>sus(?P<step>[24]?))
+    | (?P<add>add(?P<added>9|2|4|11|6))
+    | (?P<six>6(?P<nine>/?9)?)
+    | (?P<power>5)
+    | (?P<alt>alt)
+    | (?P<extended>7|9|11|13)
+    | (?P<single>[24])
+    """,
+    re.VERBOSE,
 )
+"""The parts of what follows a root, tried in this order."""
 _LIKE_ONE = re.compile(r"[A-G][#b♯♭]?\S*[\d△Δ^+°ø]\S*")
 _KINDS = {
     "major": "",
@@ -54,9 +69,8 @@ _KINDS = {
     "power": "5",
     "Neapolitan": "",
 }
-"""What MusicXML calls the kinds of chords, as symbols; the augmented sixths and others are in
-:data:`_RARE_KINDS`.
-"""
+"""The symbol's suffix for each of MusicXML's kinds of chords; the augmented sixths and others are
+in :data:`_RARE_KINDS`."""
 _RARE_KINDS = {
     "Italian": ("It+6", {0, 6, 8}),
     "French": ("Fr+6", {0, 2, 6, 8}),
@@ -64,8 +78,9 @@ _RARE_KINDS = {
     "Tristan": ("tristan", {0, 3, 6, 10}),
     "pedal": ("pedal", {0}),
 }
+"""The augmented sixths and others: their suffix, and their semitones above the root."""
 _DEGREE_OF = (1, 9, 9, 3, 3, 11, 5, 5, 5, 6, 7, 7)
-"""The degree that a tone of so many semitones above the root is, most often."""
+"""The degree that a tone most often is, by its semitones above the root."""
 DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 10: 4, 11: 5, 12: 7, 13: 9}
 """Semitones of the degrees that are added to a chord, as those of a dominant chord."""
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
@@ -76,11 +91,12 @@ _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIM
 
 
 class ChordSymbol(NamedTuple):
-    """A chord symbol: its ``text`` as a file spells it, and what it says.
+    """A chord symbol: its ``text`` as a file spells it, and its meaning.
 
-    ``root`` and ``bass`` are pitch classes, ``quality`` is an index into ``QUALITIES``, see
-    :func:`quality_of`; all three are -1 for "no chord" and for what isn't understood. ``tones`` are
-    all pitch classes that it names, ascending, its bass too; none where there is no chord.
+    ``root`` and ``bass`` are pitch classes, ``quality`` is an index into ``QUALITIES`` (see
+    :func:`quality_of`); all three are -1 for "no chord" and for what isn't understood. ``tones``
+    are all pitch classes that it names, ascending, its bass among them; none where there is no
+    chord.
     """
 
     text: str
@@ -111,13 +127,15 @@ def read_symbol(text: str) -> ChordSymbol | None:
 
 
 def quality_of(above: set[int]) -> int:
-    """Name the quality, an index into ``QUALITIES``, of a chord whose tones lie so many semitones
-    above its root.
+    """Return the quality of a chord, as an index into ``QUALITIES``.
 
-    It is the triad or the seventh chord in a richer one. A sixth, and what is added without a
-    seventh (6, 6/9, add9), leave the triad; 9, 11 and 13 the seventh chord, altered or not; a minor
-    chord with a major seventh is minor. What has no third (sus2, sus4, a power chord) is major, and
-    a dominant seventh where it has a minor seventh (7sus4).
+    A richer chord has the quality of the triad or seventh chord in it. Sixths, and what is added
+    without a seventh (6, 6/9, add9), leave the triad; 9, 11 and 13, altered or not, leave the
+    seventh chord. A minor chord with a major seventh is minor. A chord without a third (sus2, sus4,
+    a power chord) is major, or a dominant seventh where it has a minor seventh (7sus4).
+
+    Args:
+        above: the semitones of the chord's tones above its root.
     """
     if MINOR_THIRD in above and THIRD not in above:
         if 6 in above and FIFTH not in above:
@@ -131,8 +149,13 @@ def quality_of(above: set[int]) -> int:
 
 
 def kind_steps(kind: str) -> dict[int, int] | None:
-    """Semitones above the root by degree, of a chord that MusicXML or a symbol calls so; None where
-    it isn't understood.
+    """Return the semitones above the root of a kind of chord, by degree.
+
+    Args:
+        kind: a name of MusicXML's, or the suffix of a symbol.
+
+    Returns:
+        None where the kind isn't understood.
     """
     tones = _RARE_KINDS[kind][1] if kind in _RARE_KINDS else _intervals(usual_suffix(kind))
     if tones is None:
@@ -145,63 +168,104 @@ def kind_steps(kind: str) -> dict[int, int] | None:
 
 
 def usual_suffix(kind: str) -> str:
-    """What is printed behind the root of a chord of a kind that MusicXML names; the kind itself
-    where it has no such name.
+    """Return what is printed behind the root for one of MusicXML's kinds of chords.
+
+    That is the kind itself where MusicXML has no such name.
     """
     return _RARE_KINDS[kind][0] if kind in _RARE_KINDS else _KINDS.get(kind, kind)
 
 
 def looks_like_a_chord(text: str) -> bool:
-    """Whether a text that isn't understood is a chord symbol rather than a word, as Coda or D.C."""
+    """Return whether a text that isn't understood is a chord symbol, not a word.
+
+    Words are Coda, D.C. and the like.
+    """
     return _LIKE_ONE.fullmatch(text.strip()) is not None
 
 
 def _intervals(quality: str) -> set[int] | None:
-    """Semitones above the root, from what follows it; None where it isn't understood."""
-    third, fifth, more, less = THIRD, FIFTH, set[int](), ""
-    place, diminished = 0, False
+    """Return the semitones above the root that a symbol's suffix names.
+
+    None where it isn't understood.
+    """
+    chord, place = _Tones(), 0
     while place < len(quality):
-        found = _QUALITY.match(quality, place)
-        if found is None:
+        part = _QUALITY.match(quality, place)
+        if part is None:
             return None
-        place = found.end()
-        if found["half"]:
-            third, fifth, more = MINOR_THIRD, 6, more | {SEVENTH}
-        elif found["major"]:
-            seventh = found["seventh"] or ("7" if found["major"] in "Δ△^" else "")
-            more |= {MAJOR_SEVENTH, *_above(seventh)} if seventh else set()
-        elif found["dim"]:
-            third, fifth, diminished = MINOR_THIRD, 6, True
-        elif found["aug"]:
-            fifth = 8
-        elif found["minor"]:
-            third = MINOR_THIRD
-        elif found["sus"]:
-            third = 2 if found["step"] == "2" else 5
-        elif found["add"]:
-            more.add(_DEGREES[found["added"]])
-        elif found["altered"]:
-            degree = found["degree"] or found["signed"] or "5"
-            step = _DEGREES[degree] + (1 if found["altered"][0] in "#♯+" else -1)
-            fifth, more = (step, more) if degree == "5" else (fifth, more | {step})
-        elif found["six"]:
-            more |= {9, 2} if found["nine"] else {9}
-        elif found["alt"]:
-            fifth, more = 6, more | {1, 3, 8, SEVENTH}
-        elif found["less"]:
-            less += found["less"][-1]
-        elif found["power"]:
+        if part.lastgroup == "power":
             return {0, FIFTH}
-        elif found["extended"]:
-            more |= {9 if diminished else SEVENTH, *_above(found["extended"])}
+        chord.take(part)
+        place = part.end()
+    return chord.above_root()
+
+
+_CHANGES: dict[str, tuple[int | None, int | None, frozenset[int]]] = {
+    "half": (MINOR_THIRD, 6, frozenset({SEVENTH})),
+    "dim": (MINOR_THIRD, 6, frozenset()),
+    "aug": (None, 8, frozenset()),
+    "minor": (MINOR_THIRD, None, frozenset()),
+    "alt": (None, 6, frozenset({1, 3, 8, SEVENTH})),
+}
+"""Parts of a symbol that always mean the same third, fifth and added tones; None: no change."""
+
+
+@dataclass
+class _Tones:
+    """The tones of a chord while its symbol is read, in semitones above the root."""
+
+    third: int = THIRD
+    fifth: int = FIFTH
+    added: set[int] = field(default_factory=set)
+    left_out: str = ""
+    diminished: bool = False
+
+    def above_root(self) -> set[int]:
+        """Return all tones without those that are left out."""
+        bare = {self.third} if "3" in self.left_out else set()
+        bare |= {self.fifth} if "5" in self.left_out else set()
+        return {0, self.third, self.fifth, *self.added} - bare
+
+    def take(self, part: re.Match[str]) -> None:
+        """Take the next part of the symbol."""
+        kind = str(part.lastgroup)
+        if kind in _CHANGES:
+            third, fifth, added = _CHANGES[kind]
+            self.third = self.third if third is None else third
+            self.fifth = self.fifth if fifth is None else fifth
+            self.added |= added
+            self.diminished = self.diminished or kind == "dim"
+        elif kind == "altered":
+            self._alter(part)
+        elif kind == "sus":
+            self.third = 2 if part["step"] == "2" else 5
+        elif kind == "less":
+            self.left_out += part["less"][-1]
         else:
-            more.add(_DEGREES[found["degree2"]])
-    bare = {third} if "3" in less else set()
-    bare |= {fifth} if "5" in less else set()
-    return {0, third, fifth, *more} - bare
+            self.added |= self._added_by(kind, part)
+
+    def _alter(self, part: re.Match[str]) -> None:
+        """Raise or lower a degree by a semitone."""
+        degree = part["degree"] or part["signed"] or "5"
+        tone = _DEGREES[degree] + (1 if part["altered"][0] in "#♯+" else -1)
+        if degree == "5":
+            self.fifth = tone
+        else:
+            self.added.add(tone)
+
+    def _added_by(self, kind: str, part: re.Match[str]) -> set[int]:
+        """Return the tones that a part adds to the triad."""
+        if kind == "major":
+            seventh = part["seventh"] or ("7" if part["major"] in "Δ△^" else "")
+            return {MAJOR_SEVENTH, *_above(seventh)} if seventh else set()
+        if kind == "extended":
+            return {9 if self.diminished else SEVENTH, *_above(part["extended"])}
+        if kind == "six":
+            return {9, 2} if part["nine"] else {9}
+        return {_DEGREES[part["added"] or part["single"]]}
 
 
 def _above(seventh: str) -> set[int]:
-    """What a ninth, eleventh or thirteenth adds to its seventh."""
+    """Return what a ninth, eleventh or thirteenth adds to its seventh."""
     order = ("7", "9", "11", "13")
     return {_DEGREES[degree] for degree in order[1 : order.index(seventh) + 1]}

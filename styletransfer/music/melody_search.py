@@ -1,21 +1,21 @@
-"""The search for the melody among merged notes: a score for each note, then the best line through
-them.
+"""The search for the melody among merged notes: a score for each note, then the best line.
 
-Method: two small networks say how much each note looks like melody (log-odds); the second also
-knows where, by the first, the melody lies around the note. Dynamic programming then finds the line
-with the most points that leaps little; wherever no note is worth it, the line rests. The line takes
-after the skyline (A. Uitdenbogerd and J. Zobel, "Melodic matching techniques for large music
+Method: two small networks say how much each note looks like melody (log-odds); the second also sees
+where, by the first, the melody lies around the note. Dynamic programming then finds the line with
+the highest total score that leaps little; wherever no note is worth it, the line rests. The line
+takes after the skyline (A. Uitdenbogerd and J. Zobel, "Melodic matching techniques for large music
 databases", ACM Multimedia 1999) and after melody extraction as a classification of notes (F.
 Simonetta et al., "A convolutional approach to melody line identification in symbolic scores", ISMIR
 2019).
 
-The networks' weights are in ``assets/melody.json``; ``benchmarks/melody_fit.py`` made them and
-tells from what.
+The networks' weights are in ``assets/melody.json``; ``benchmarks/melody_fit.py`` makes them and
+states from what.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -30,54 +30,51 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CANDIDATES = 3
-"""Notes of a chord that the search looks at, those with the highest scores."""
+"""Notes of a chord that the search considers: those with the highest scores."""
 STATES = 5
-"""Last notes that the search keeps in mind."""
+"""Last notes of a line that the search follows at once."""
 HOPELESS = -3.0
-"""Log-odds below which the search looks at no note at all."""
+"""Log-odds below which the search doesn't consider a note."""
 SURE = 3.0
-"""Log-odds of a note that ends a rest that is long enough."""
+"""Log-odds given to the note that ends a rest of the longest length allowed."""
 CHUNK = 48
 """Chords that one strand of the search decides on; strands run side by side."""
 WARM = 16
 """Chords before and after its own that a strand looks at."""
 LONGEST = 2.0
-"""Seconds that a note is held to sound for at most: a pedal holds some for far longer."""
+"""Seconds that a note counts as sounding for at most; a pedal holds some notes far longer."""
 WORTH = 1.0
-"""Log-odds added to each note's score: how much the search prefers a note to a rest. It and the
-costs of leaps were chosen by F1 on the pieces of ``benchmarks/melody.py`` that the networks were
+"""Log-odds added to each note's score: how much the search prefers a note to a rest. This and the
+costs of leaps were chosen by F1 on those pieces of ``benchmarks/melody.py`` that the networks were
 fitted on."""
 LEAP = 0.05
-"""Log-odds that a semitone's leap costs."""
+"""Log-odds that a leap costs per semitone."""
 FAR = 0.05
 """Log-odds that each semitone beyond a fifth costs on top."""
 
 FEATURES = (
-    *(
-        "top",
-        "depth",
-        "below_top",
-        "envelope",
-        "over_envelope",
-        "register",
-        "pitch",
-        "loudness",
-        "below_loudest",
-        "length",
-    ),
-    *(
-        "seconds",
-        "chord_size",
-        "gap_above",
-        "gap_below",
-        "sounding_above",
-        "covered",
-        "step_before",
-        "step_after",
-    ),
-    *("wait_before", "wait_after"),
+    "top",
+    "depth",
+    "below_top",
+    "envelope",
+    "over_envelope",
+    "register",
+    "pitch",
+    "loudness",
+    "below_loudest",
+    "length",
+    "seconds",
+    "chord_size",
+    "gap_above",
+    "gap_below",
+    "sounding_above",
+    "covered",
+    "step_before",
+    "step_after",
+    "wait_before",
+    "wait_after",
 )
-"""What the first network sees, see :func:`features`."""
+"""What the first network sees; see :func:`features`."""
 CONTEXT_SECONDS = (2.0, 6.0, 20.0)
 CONTEXT = (
     *(
@@ -85,15 +82,23 @@ CONTEXT = (
         for seconds in CONTEXT_SECONDS
         for name in ("offset", "distance", "square")
     ),
-    *("louder", "loudness_distance", "longer", "first_score", "behind_best", "best", "density"),
+    "louder",
+    "loudness_distance",
+    "longer",
+    "first_score",
+    "behind_best",
+    "best",
+    "density",
 )
-"""What the second network sees on top, see :func:`context`."""
+"""What the second network sees on top; see :func:`context`."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """One hidden layer of rectified units on standardised inputs; gives log-odds. ``hidden`` is
-    (inputs, units).
+    """A network with one hidden layer of rectified units on standardised inputs.
+
+    ``mean`` and ``scale`` have shape (inputs,), ``hidden`` (inputs, units), ``hidden_bias`` and
+    ``out`` (units,).
     """
 
     mean: Floats
@@ -104,7 +109,7 @@ class Network:
     out_bias: float
 
     def __call__(self, inputs: Floats) -> Floats:
-        """Log-odds, (notes,), of inputs (notes, inputs)."""
+        """Return log-odds, shape (notes,), of inputs, shape (notes, inputs)."""
         weight = self.hidden / self.scale[:, None]
         units = inputs @ weight
         units += self.hidden_bias - self.mean @ weight
@@ -114,7 +119,7 @@ class Network:
 
 @lru_cache(maxsize=1)
 def networks() -> tuple[Network, Network]:
-    """The two networks of ``assets/melody.json``.
+    """Load the two networks of ``assets/melody.json``.
 
     Raises:
         ValueError: where the file was made for other features than this version computes.
@@ -135,9 +140,14 @@ def _network(stored: dict[str, Any]) -> Network:
 
 
 def chords(onset: Floats, tolerance: float) -> Ints:
-    """The number of each note's chord, (notes,), ascending; ``onset`` ascends, in seconds.
+    """Number the chords, and return the number of each note's chord, shape (notes,).
 
-    Notes at most ``tolerance`` apart make a chord, as long as it lasts at most twice the tolerance.
+    Notes at most ``tolerance`` seconds apart make a chord, as long as it lasts at most twice the
+    tolerance.
+
+    Args:
+        onset: in seconds, ascending, shape (notes,).
+        tolerance: in seconds.
     """
     if not len(onset):
         return np.zeros(0, dtype=np.int64)
@@ -149,9 +159,7 @@ def chords(onset: Floats, tolerance: float) -> Ints:
 
 
 def covered_by_higher(onset: Floats, end: Floats, pitch: Ints) -> NDArray[np.bool_]:
-    """Whether an earlier, higher note of a line sounds on to each note's end or longer,
-    (notes,).
-    """
+    """Mark notes of a line under a higher, earlier one that lasts as long, shape (notes,)."""
     covered = np.zeros(len(onset), dtype=bool)
     above: list[tuple[int, float]] = []
     for index, (start, stop, height) in enumerate(
@@ -165,108 +173,136 @@ def covered_by_higher(onset: Floats, end: Floats, pitch: Ints) -> NDArray[np.boo
 
 
 class Window:
-    """Sums over everything within some seconds of each time; ``time`` (n,) ascends."""
+    """Sums over everything within some seconds of each time.
+
+    ``time`` has shape (n,) and ascends.
+    """
 
     def __init__(self, time: Floats, seconds: float) -> None:
         self.low = np.searchsorted(time, time - seconds, side="left")
         self.high = np.searchsorted(time, time + seconds, side="right")
 
     def sum(self, value: Floats) -> Floats:
-        """Sums of values (n,) in each window, (n,)."""
+        """Return the sum of values (n,) in each window, shape (n,)."""
         total = np.append(0.0, np.cumsum(value))
         return np.asarray(total[self.high] - total[self.low])
 
     def mean(self, value: Floats) -> Floats:
-        """Means of values (n,) in each window, (n,)."""
+        """Return the mean of values (n,) in each window, shape (n,)."""
         return self.sum(value) / (self.high - self.low)
 
 
 def features(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Floats:
-    """What tells melody from accompaniment in a note and around it, (notes, FEATURES): octaves,
-    log2 of seconds.
+    """Compute what tells melody from accompaniment, shape (notes, FEATURES).
+
+    Intervals are in octaves, lengths and waits in log2 of seconds.
+
+    Args:
+        notes: sorted by onset.
+        onset: in seconds, shape (notes,).
+        end: in seconds, shape (notes,).
+        group: the number of each note's chord, shape (notes,).
     """
-    n = len(notes)
-    count = int(group[-1]) + 1
     pitch = notes["pitch"].astype(np.float64)
     velocity = notes["velocity"].astype(np.float64)
     length = np.log2(np.clip(end - onset, 0.03, LONGEST))
-    first = np.searchsorted(group, np.arange(count))
+    first = np.searchsorted(group, np.arange(int(group[-1]) + 1))
     time = onset[first]
+
     top = np.maximum.reduceat(pitch, first)
     loudest = np.maximum.reduceat(velocity, first)
-    size = np.diff(np.append(first, n)).astype(np.float64)
+    size = np.diff(np.append(first, len(notes))).astype(np.float64)
     around = Window(onset, 3.0)
     envelope = pitch - Window(time, 2.0).mean(top)[group]
 
+    depth, gap_above, gap_below = _within_chord(pitch, group, first)
+    steps = notes["pitch"].astype(np.int64)
+    above = _sounding_above(steps, group, time, np.minimum(end, onset + LONGEST))
+    step_before, step_after = _steps(steps, group)
+    waits = np.diff(time, prepend=time[0] - 1.0, append=time[-1] + 1.0)
+    wait = np.log2(np.clip(waits, 0.03, LONGEST))
+
+    values = {
+        "top": depth == 0,
+        "depth": np.minimum(depth, 4),
+        "below_top": (pitch - top[group]) / 12,
+        "envelope": envelope / 12,
+        "over_envelope": np.maximum(envelope, 0) / 12,
+        "register": (pitch - around.mean(pitch)) / 12,
+        "pitch": (pitch - 66) / 12,
+        "loudness": (velocity - around.mean(velocity)) / 20,
+        "below_loudest": (velocity - loudest[group]) / 20,
+        "length": length - around.mean(length),
+        "seconds": length,
+        "chord_size": np.minimum(size[group], 5),
+        "gap_above": np.minimum(gap_above, 13) / 12,
+        "gap_below": np.minimum(gap_below, 13) / 12,
+        "sounding_above": np.minimum(above, 4),
+        "covered": above > 0,
+        "step_before": step_before / 12,
+        "step_after": step_after / 12,
+        "wait_before": wait[:-1][group],
+        "wait_after": wait[1:][group],
+    }
+    return _columns(values, FEATURES)
+
+
+def _columns(values: dict[str, Any], names: Sequence[str]) -> Floats:
+    """Stack features in the order of their names, shape (notes, names)."""
+    return np.column_stack([values[name] for name in names]).astype(np.float64)
+
+
+def _within_chord(pitch: Floats, group: Ints, first: Ints) -> tuple[Floats, Floats, Floats]:
+    """Return each note's depth in its chord, and its gaps to the chord's next notes.
+
+    Each has shape (notes,): 0 for the highest note, and semitones to the next note above and
+    below, 13 where there is none.
+    """
     order = np.lexsort((-pitch, group))
     ordered, same = pitch[order], np.diff(group[order]) == 0
-    depth, gap_above, gap_below = np.zeros(n), np.full(n, 13.0), np.full(n, 13.0)
-    depth[order] = np.arange(n) - first[group[order]]
     gap = np.where(same, ordered[:-1] - ordered[1:], 13.0)
+
+    depth, gap_above, gap_below = np.zeros(len(pitch)), *np.full((2, len(pitch)), 13.0)
+    depth[order] = np.arange(len(pitch)) - first[group[order]]
     gap_above[order[1:]] = gap
     gap_below[order[:-1]] = gap
-
-    above = _sounding_above(
-        notes["pitch"].astype(np.int64), group, time, np.minimum(end, onset + LONGEST)
-    )
-    step_before, step_after = _steps(notes["pitch"].astype(np.int64), group)
-    wait = np.log2(
-        np.clip(np.diff(time, prepend=time[0] - 1.0, append=time[-1] + 1.0), 0.03, LONGEST)
-    )
-    columns = (
-        *(
-            depth == 0,
-            np.minimum(depth, 4),
-            (pitch - top[group]) / 12,
-            envelope / 12,
-            np.maximum(envelope, 0) / 12,
-        ),
-        *(
-            (pitch - around.mean(pitch)) / 12,
-            (pitch - 66) / 12,
-            (velocity - around.mean(velocity)) / 20,
-        ),
-        *(
-            (velocity - loudest[group]) / 20,
-            length - around.mean(length),
-            length,
-            np.minimum(size[group], 5),
-        ),
-        *(
-            np.minimum(gap_above, 13) / 12,
-            np.minimum(gap_below, 13) / 12,
-            np.minimum(above, 4),
-            above > 0,
-        ),
-        *(step_before / 12, step_after / 12, wait[:-1][group], wait[1:][group]),
-    )
-    return np.column_stack(columns).astype(np.float64)
+    return depth, gap_above, gap_below
 
 
 def context(notes: NoteTable, onset: Floats, end: Floats, group: Ints, score: Floats) -> Floats:
-    """How a note sits with the likely melody around it, (notes, CONTEXT); ``score`` (notes,) is the
-    first network's.
+    """Compute how a note relates to the likely melody around it, shape (notes, CONTEXT).
+
+    ``score``, shape (notes,), is the first network's; the others are as for :func:`features`.
     """
     pitch = notes["pitch"].astype(np.float64) / 12
     velocity = notes["velocity"].astype(np.float64) / 20
     length = np.log2(np.clip(end - onset, 0.03, LONGEST))
     weight = 1 / (1 + np.exp(-np.clip(score, -20, 20))) + 1e-4
-    columns = []
+    values: dict[str, Any] = {}
     for seconds in CONTEXT_SECONDS:
         window = Window(onset, seconds)
         total = window.sum(weight)
         offset = pitch - window.sum(weight * pitch) / total
-        columns += [offset, np.abs(offset), np.minimum(offset**2, 2)]
-    louder = velocity - window.sum(weight * velocity) / total
-    longer = length - window.sum(weight * length) / total
+        values[f"offset_{seconds:g}"] = offset
+        values[f"distance_{seconds:g}"] = np.abs(offset)
+        values[f"square_{seconds:g}"] = np.minimum(offset**2, 2)
+
+    louder = velocity - window.sum(weight * velocity) / total  # in the widest window
     best = np.maximum.reduceat(score, np.searchsorted(group, np.arange(int(group[-1]) + 1)))[group]
-    density = np.log(Window(onset, 3.0).mean(weight))
-    columns += [louder, np.abs(louder), longer, score, best - score, best == score, density]
-    return np.column_stack(columns).astype(np.float64)
+    values |= {
+        "louder": louder,
+        "loudness_distance": np.abs(louder),
+        "longer": length - window.sum(weight * length) / total,
+        "first_score": score,
+        "behind_best": best - score,
+        "best": best == score,
+        "density": np.log(Window(onset, 3.0).mean(weight)),
+    }
+    return _columns(values, CONTEXT)
 
 
 def note_scores(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Floats:
-    """How much each note looks like melody, log-odds, (notes,)."""
+    """Return how much each note looks like melody, in log-odds, shape (notes,)."""
     first, second = networks()
     seen = features(notes, onset, end, group)
     return second(np.concatenate([seen, context(notes, onset, end, group, first(seen))], axis=1))
@@ -279,11 +315,17 @@ def best_line(
     tolerance: float,
     longest_rest: float | None = None,
 ) -> NDArray[np.bool_]:
-    """The melody as a mask over notes that are sorted by onset; at most one note of each chord.
-    Times in seconds.
+    """Find the melody, as a mask over notes that are sorted by onset.
 
-    ``longest_rest`` is how long the line may rest, roughly, while other notes sound; None is for as
-    long as it likes.
+    It has at most one note of each chord.
+
+    Args:
+        notes: sorted by onset.
+        onset: in seconds, shape (notes,).
+        end: in seconds, shape (notes,).
+        tolerance: seconds within which notes make a chord.
+        longest_rest: how many seconds, roughly, the line may rest while other notes sound; None
+            sets no limit.
     """
     mask = np.zeros(len(notes), dtype=bool)
     if len(notes):
@@ -296,8 +338,9 @@ def best_line(
 
 
 def lift(score: Floats, onset: Floats, seconds: float) -> Floats:
-    """What to add to scores, (notes,), so that the best note within about ``seconds`` has at least
-    ``SURE``.
+    """Return what to add to scores so that the line doesn't rest too long, shape (notes,).
+
+    The best note within about ``seconds`` gets at least :data:`SURE`.
     """
     slot = np.floor((onset - onset[0]) / (seconds / 2)).astype(np.int64)
     best = np.full(int(slot[-1]) + 3, -np.inf)
@@ -307,71 +350,98 @@ def lift(score: Floats, onset: Floats, seconds: float) -> Floats:
 
 
 def search(group: Ints, score: Floats, pitch: Ints) -> Ints:
-    """The notes of the best line by dynamic programming, ascending; at most one of each chord.
+    """Find the notes of the best line by dynamic programming, ascending.
 
-    A line gains its notes' scores and pays for leaps. The state is the line's last note; the best
-    ``STATES`` are kept. The music is cut into strands that are searched side by side, so that
-    Python's loop is over the steps of a strand; each begins ``WARM`` chords early and ends as many
-    late, where what it finds is left to its neighbours.
+    The line has at most one note of each chord; it gains its notes' scores and pays for leaps. The
+    state is the line's last note; the best :data:`STATES` are kept. The music is cut into strands
+    that are searched side by side, so that Python's loop is over the steps of a strand. Each strand
+    begins :data:`WARM` chords early and ends as many late; what it finds there is left to its
+    neighbours.
     """
-    order = np.lexsort((-score, group))
-    ordered = group[order]
-    begins = np.append(True, np.diff(ordered) > 0)
-    rank = np.arange(len(order)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    order = order[(rank < CANDIDATES) & (score[order] > HOPELESS)]
+    order = _candidates(group, score)
     if not len(order):
         return np.asarray(order, dtype=np.int64)
-    begins = np.append(True, np.diff(group[order]) > 0)
-    number = np.cumsum(begins) - 1  # of the chords that have a candidate
-    count = int(number[-1]) + 1
-    table = np.full((count + 1, CANDIDATES), -1, dtype=np.int64)  # the last row stands for no chord
-    table[number, np.arange(len(order)) - np.flatnonzero(begins)[number]] = order
-    strands = -(-count // CHUNK)
-    steps = CHUNK + 2 * WARM
-    chord = np.arange(-WARM, CHUNK + WARM)[:, None] + np.arange(strands) * CHUNK
-    which = table[
-        np.where((chord < 0) | (chord >= count), count, chord)
-    ]  # (steps, strands, candidates)
+    which = _strands(order, group)
     gain = np.where(which >= 0, score[which], -np.inf)
-    height = pitch[which]
+    total, parents, taken = _forward(which, gain, pitch[which])
 
-    leaps = np.arange(512)  # 256 and more: from no note at all, for nothing
-    cost = np.where(leaps < 256, LEAP * leaps + FAR * np.maximum(leaps - 7, 0), 0.0)
-    # columns of these four: the states that stay as they were, then the candidates
-    total = np.full((strands, STATES + CANDIDATES), -np.inf)
-    total[:, 0] = 0.0
-    last = np.full(total.shape, -256, dtype=np.int64)
-    origin = np.broadcast_to(np.arange(STATES + CANDIDATES), total.shape).copy()
-    note = np.full(total.shape, -1, dtype=np.int64)
-    base = np.arange(strands)[:, None] * (STATES + CANDIDATES)
-    parents = np.zeros((steps, strands, STATES), dtype=np.int64)
-    taken = np.full((steps, strands, STATES), -1, dtype=np.int64)
-    for step in range(steps):
-        reach = total[:, None, :STATES] - cost.take(
-            np.abs(height[step, :, :, None] - last[:, None, :STATES])
-        )
-        origin[:, STATES:] = reach.argmax(axis=2)
-        np.add(reach.max(axis=2), gain[step], out=total[:, STATES:])
-        last[:, STATES:] = height[step]
-        note[:, STATES:] = which[step]
-        chosen = total.argpartition(CANDIDATES, axis=1)[:, CANDIDATES:] + base
-        origin.take(chosen, out=parents[step])
-        note.take(chosen, out=taken[step])
-        total[:, :STATES] = total.take(chosen)
-        last[:, :STATES] = last.take(chosen)
     state = total[:, :STATES].argmax(axis=1)
-    row = np.arange(strands)
-    line = np.full((steps, strands), -1, dtype=np.int64)
-    for step in range(steps - 1, -1, -1):
+    row = np.arange(len(total))
+    line = np.full(which.shape[:2], -1, dtype=np.int64)
+    for step in range(len(line) - 1, -1, -1):
         line[step] = taken[step, row, state]
         state = parents[step, row, state]
     own = line[WARM : WARM + CHUNK]
     return np.sort(own[own >= 0])
 
 
+def _candidates(group: Ints, score: Floats) -> Ints:
+    """Return the notes that the search considers, by chord and then by falling score."""
+    order = np.lexsort((-score, group))
+    begins = np.append(True, np.diff(group[order]) > 0)
+    rank = np.arange(len(order)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
+    return np.asarray(order[(rank < CANDIDATES) & (score[order] > HOPELESS)])
+
+
+def _strands(order: Ints, group: Ints) -> Ints:
+    """Lay the candidates out by strand, shape (steps, strands, CANDIDATES); -1 is no note."""
+    begins = np.append(True, np.diff(group[order]) > 0)
+    number = np.cumsum(begins) - 1  # of the chords that have a candidate
+    count = int(number[-1]) + 1
+    table = np.full((count + 1, CANDIDATES), -1, dtype=np.int64)  # the last row: no chord
+    table[number, np.arange(len(order)) - np.flatnonzero(begins)[number]] = order
+
+    strands = -(-count // CHUNK)
+    chord = np.arange(-WARM, CHUNK + WARM)[:, None] + np.arange(strands) * CHUNK
+    return np.asarray(table[np.where((chord < 0) | (chord >= count), count, chord)])
+
+
+def _forward(which: Ints, gain: Floats, height: Ints) -> tuple[Floats, Ints, Ints]:
+    """Search all strands from their first chord to their last.
+
+    Args:
+        which: the candidates, shape (steps, strands, CANDIDATES).
+        gain: their scores.
+        height: their pitches.
+
+    Returns:
+        The totals at the end, shape (strands, STATES + CANDIDATES), and for each step the state
+        that each kept state comes from and the note that it takes, shape (steps, strands, STATES).
+    """
+    steps, strands, _ = which.shape
+    leaps = np.arange(512)  # 256 and more: from no note at all, for nothing
+    cost = np.where(leaps < 256, LEAP * leaps + FAR * np.maximum(leaps - 7, 0), 0.0)
+
+    # columns of these four: the states that stay as they were, then the candidates
+    total = np.full((strands, STATES + CANDIDATES), -np.inf)
+    total[:, 0] = 0.0
+    last = np.full(total.shape, -256, dtype=np.int64)
+    origin = np.broadcast_to(np.arange(STATES + CANDIDATES), total.shape).copy()
+    note = np.full(total.shape, -1, dtype=np.int64)
+
+    base = np.arange(strands)[:, None] * (STATES + CANDIDATES)
+    parents = np.zeros((steps, strands, STATES), dtype=np.int64)
+    taken = np.full((steps, strands, STATES), -1, dtype=np.int64)
+    for step in range(steps):
+        leap = np.abs(height[step, :, :, None] - last[:, None, :STATES])
+        reach = total[:, None, :STATES] - cost.take(leap)
+        origin[:, STATES:] = reach.argmax(axis=2)
+        np.add(reach.max(axis=2), gain[step], out=total[:, STATES:])
+        last[:, STATES:] = height[step]
+        note[:, STATES:] = which[step]
+
+        chosen = total.argpartition(CANDIDATES, axis=1)[:, CANDIDATES:] + base
+        origin.take(chosen, out=parents[step])
+        note.take(chosen, out=taken[step])
+        total[:, :STATES] = total.take(chosen)
+        last[:, :STATES] = last.take(chosen)
+    return total, parents, taken
+
+
 def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floats:
-    """How many higher notes of earlier chords sound on at each note's onset, (notes,); ``time``
-    (chords,) of chords.
+    """Count the higher notes of earlier chords that still sound at each onset, shape (notes,).
+
+    ``time`` holds the onset of each chord, shape (chords,).
     """
     count = len(time)
     until = np.clip(np.searchsorted(time, end - 0.03), group + 1, count)
@@ -384,8 +454,9 @@ def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floa
 
 
 def _steps(pitch: Ints, group: Ints) -> tuple[Floats, Floats]:
-    """Semitones, at most 12, to the nearest note of the chord before and of the chord after,
-    (notes,) each.
+    """Return the distance to the nearest note of the chord before and of the chord after.
+
+    Both have shape (notes,), in semitones, at most 12.
     """
     place = group * 512 + pitch + 128
     ordered = np.concatenate([[-(10**6)], np.sort(place), [10**12]])

@@ -17,7 +17,7 @@ from styletransfer.files import (
     OTHER_SUFFIXES,
     check_suffix,
     check_writable,
-    spare,
+    refuse_overwriting_inputs,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Outputs:
             raise InputError(
                 f"{self.midi}: -o names the MIDI file; what else is wanted, --audio, --plot and --score name."
             )
-        spare(self.paths, given)
+        refuse_overwriting_inputs(self.paths, given)
         places = [os.path.realpath(path) for path in self.paths]
         for path, place in zip(self.paths, places, strict=True):
             check_writable(path, self.force)

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.files import MIDI_SUFFIXES, NO_SCORE, check_writable, spare, write_bytes
+from styletransfer.files import (
+    MIDI_SUFFIXES,
+    NO_SCORE,
+    check_writable,
+    refuse_overwriting_inputs,
+    write_bytes,
+)
 from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.music.chords import ChordTable, recognise
 from styletransfer.music.notes import BarTable, Piece
@@ -112,7 +118,7 @@ def save(
             raise InputError(f"{path}: {NO_SCORE}")
         writer = partial(_score, symbols=True)
     if result.request is not None:
-        spare([path], [result.request.song])
+        refuse_overwriting_inputs([path], [result.request.song])
     check_writable(path, force)
     write_bytes(path, writer(result, path, soundfont), force)
     return path
