@@ -1,4 +1,4 @@
 """A piece as a page for piano: staves, voices, note values, spelling, MusicXML, SVG, PDF.
 
-Begin with :mod:`styletransfer.engraving.page`. Uses music and formats.
+Begin with :mod:`styletransfer.engraving.page`. This room uses music and formats.
 """

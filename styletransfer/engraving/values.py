@@ -1,9 +1,9 @@
-"""Sounds as written notes: cut at bar lines and beats into values that have a sign, with ties,
-rests and tuplets.
+"""Sounds as written notes, with ties, rests and tuplets.
 
-The rules are the usual ones of engraving (E. Gould, *Behind Bars*, Faber 2011): a value shows the
-beats that it fills, a syncopation may be one sign inside a larger beat, rests stand on beats, and a
-bar without notes has one rest.
+Sounds are cut at bar lines and beats into values that have a sign. The rules are the usual ones of
+engraving (E. Gould, *Behind Bars*, Faber 2011): a value shows the beats that it fills, a
+syncopation may be one sign inside a larger beat, rests stand on beats, and a bar without notes has
+one rest.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 from styletransfer.engraving.grid import LEAST, QUARTER, Bar
 from styletransfer.engraving.voices import Sound
 
 TUPLETS = ((3, 3, 2), (6, 3, 2), (12, 3, 2), (24, 3, 2), (5, 5, 4), (7, 7, 4))
-"""(parts of a quarter, notes, in the time of): triplets of eighths down to 64ths, quintuplets,
-septuplets.
-"""
+"""Tuplets as (parts of a quarter, notes, in the time of): triplets of eighths down to 64ths,
+quintuplets, septuplets."""
 
 
 @dataclass(frozen=True)
 class Value:
     """A written note, chord or rest.
 
-    ``start`` is its place in ticks, ``length`` its sounding and ``written`` its notated length, in
-    ticks; a tuplet writes ``tuplet[0]`` in the time of ``tuplet[1]``. ``edge`` is "start" or "stop"
-    at a tuplet's ends. ``pitches`` are none for a rest, ``tied_from`` and ``tied_to`` those that go
-    on from the value before or into the next one; ``whole`` is a bar's rest.
+    Attributes:
+        start: its place in ticks.
+        length: its sounding length in ticks.
+        written: its notated length in ticks.
+        pitches: its pitches; none for a rest.
+        tied_from: the pitches that continue from the value before.
+        tied_to: the pitches that continue into the next value.
+        tuplet: (notes, in the time of); None outside a tuplet.
+        edge: "start", "stop" or "startStop" at a tuplet's ends.
+        whole: whether it is the rest of a whole bar.
     """
 
     start: int
@@ -44,16 +50,29 @@ class Value:
     whole: bool = False
 
 
-Piece = tuple[
-    int, int, int, tuple[int, int] | None, str
-]  # start, length, written length, tuplet, edge of a tuplet
+class Stretch(NamedTuple):
+    """A stretch of time that one sign writes; its fields are those of :class:`Value`."""
+
+    start: int
+    length: int
+    written: int
+    tuplet: tuple[int, int] | None = None
+    edge: str = ""
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
 
 
 def written_values(voice: list[Sound], bar: Bar) -> list[Value]:
-    """A bar of a voice, from its first tick to its last: notes, and rests where nothing sounds."""
+    """Write a bar of a voice from its first tick to its last.
+
+    There are notes, and rests where nothing sounds.
+    """
     inside = [sound for sound in voice if sound.start < bar.end and sound.end > bar.start]
     if not inside and bar.length == bar.full:
         return [Value(bar.start, bar.length, bar.length, whole=True)]
+
     tuplets = list(_tuplets(inside, bar))
     following = {
         first.end: second.tied for first, second in pairwise(voice) if first.end == second.start
@@ -63,33 +82,33 @@ def written_values(voice: list[Sound], bar: Bar) -> list[Value]:
     for sound in inside:
         start, end = max(sound.start, bar.start), min(sound.end, bar.end)
         if start > place:
-            values += [_value(piece) for piece in _pieces(place, start, bar, tuplets, True)]
-        pieces = list(_pieces(start, end, bar, tuplets, False))
-        for piece in pieces:
-            stop = piece[0] + piece[1]
-            before = sound.tied if piece[0] == sound.start else frozenset(sound.pitches)
-            after = (
-                following.get(stop, frozenset()) if stop == sound.end else frozenset(sound.pitches)
-            )
-            values.append(_value(piece, sound.pitches, before, after))
+            values += [_value(rest) for rest in _stretches(place, start, bar, tuplets, True)]
+        for note in _stretches(start, end, bar, tuplets, False):
+            whole = frozenset(sound.pitches)
+            before = sound.tied if note.start == sound.start else whole
+            after = following.get(note.end, frozenset()) if note.end == sound.end else whole
+            values.append(_value(note, sound.pitches, before, after))
         place = end
     if place < bar.end:
-        values += [_value(piece) for piece in _pieces(place, bar.end, bar, tuplets, True)]
+        values += [_value(rest) for rest in _stretches(place, bar.end, bar, tuplets, True)]
     return values
 
 
 def _value(
-    piece: Piece,
+    stretch: Stretch,
     pitches: tuple[int, ...] = (),
     before: frozenset[int] = frozenset(),
     after: frozenset[int] = frozenset(),
 ) -> Value:
-    start, length, written, tuplet, edge = piece
+    """Return the note, chord or rest that fills a stretch, with its ties before and after."""
+    start, length, written, tuplet, edge = stretch
     return Value(start, length, written, pitches, before, after & set(pitches), tuplet, edge)
 
 
 @dataclass(frozen=True)
 class _Tuplet:
+    """A tuplet: its place and length in ticks, and its notes in the time of ``normal``."""
+
     start: int
     length: int
     notes: int
@@ -97,7 +116,7 @@ class _Tuplet:
 
 
 def _tuplets(voice: list[Sound], bar: Bar) -> Iterator[_Tuplet]:
-    """The tuplets of a bar: the spans in which a note begins or ends where no plain value does."""
+    """Find the tuplets of a bar: the spans with an onset or an end where no plain value has one."""
     places = sorted(
         {p for s in voice for p in (s.start, s.end) if bar.start <= p <= bar.end}
         | {bar.start, bar.end}
@@ -107,29 +126,45 @@ def _tuplets(voice: list[Sound], bar: Bar) -> Iterator[_Tuplet]:
     while position < bar.end:
         span, two = bar.span, 2 * bar.span
         pair = [p - position for p in places if position < p < position + two]
-        if (
-            bar.span == QUARTER
-            and (position - origin) % (two if bar.numerator % 2 == 0 else QUARTER) == 0
-            and position + two <= bar.end
-            and pair
-            and all(p % (two // 3) == 0 for p in pair)
-        ):
+        if _is_large_triplet(pair, position, bar):
             yield _Tuplet(position, two, 3, 2)
             position += two
             continue
+
         inner = [p - position for p in places if position < p < position + span]
         if any(p % (LEAST // 2) for p in inner):
-            for parts, notes, normal in TUPLETS:
-                if all(p * parts % QUARTER == 0 for p in inner):
-                    yield _Tuplet(position, span, notes, normal)
-                    break
-            else:
-                raise AssertionError(f"no tuplet has the places {inner} of {span}")
+            yield _small_tuplet(inner, position, span)
         position += span
 
 
-def _pieces(start: int, end: int, bar: Bar, tuplets: list[_Tuplet], rest: bool) -> Iterator[Piece]:
-    """A stretch cut into pieces that one sign each can write."""
+def _is_large_triplet(places: list[int], position: int, bar: Bar) -> bool:
+    """Return whether two beats from a position are a triplet of quarters.
+
+    ``places`` are the onsets and ends between them, in ticks from the position.
+    """
+    two = 2 * bar.span
+    every = two if bar.numerator % 2 == 0 else QUARTER
+    return (
+        bar.span == QUARTER
+        and (position - bar.start + bar.offset) % every == 0
+        and position + two <= bar.end
+        and bool(places)
+        and all(place % (two // 3) == 0 for place in places)
+    )
+
+
+def _small_tuplet(places: list[int], position: int, span: int) -> _Tuplet:
+    """Return the plainest tuplet inside a span that has all places, in ticks from the position."""
+    for parts, notes, normal in TUPLETS:
+        if all(place * parts % QUARTER == 0 for place in places):
+            return _Tuplet(position, span, notes, normal)
+    raise AssertionError(f"no tuplet has the places {places} of {span}")
+
+
+def _stretches(
+    start: int, end: int, bar: Bar, tuplets: list[_Tuplet], rest: bool
+) -> Iterator[Stretch]:
+    """Cut the time from start to end into stretches that one sign each can write."""
     place = start
     for tuplet in tuplets:
         stop = tuplet.start + tuplet.length
@@ -139,38 +174,42 @@ def _pieces(start: int, end: int, bar: Bar, tuplets: list[_Tuplet], rest: bool) 
             yield from _plain(place, tuplet.start, bar, rest)
             place = tuplet.start
         until = min(end, stop)
-        scale = Fraction(tuplet.notes, tuplet.normal)
-        low, high = (int((p - tuplet.start) * scale) for p in (place, until))
-        unit = tuplet.length // tuplet.normal
-        for a, b in _cut(low, high, [unit, *_halves(unit)], partial(_fits_simply, strong=unit)):
-            begin, finish = tuplet.start + int(a / scale), tuplet.start + int(b / scale)
-            first, last = begin == max(tuplet.start, bar.start), finish == min(stop, bar.end)
-            edge = ("startStop" if last else "start") if first else ("stop" if last else "")
-            yield begin, finish - begin, b - a, (tuplet.notes, tuplet.normal), edge
+        yield from _in_tuplet(place, until, tuplet, bar)
         place = until
     if place < end:
         yield from _plain(place, end, bar, rest)
 
 
-def _plain(start: int, end: int, bar: Bar, rest: bool) -> Iterator[Piece]:
+def _in_tuplet(start: int, end: int, tuplet: _Tuplet, bar: Bar) -> Iterator[Stretch]:
+    """Cut the time from start to end, which lies inside a tuplet."""
+    stop = tuplet.start + tuplet.length
+    scale = Fraction(tuplet.notes, tuplet.normal)
+    low, high = (int((place - tuplet.start) * scale) for place in (start, end))
+    unit = tuplet.length // tuplet.normal
+    for a, b in _cut(low, high, [unit, *_halves(unit)], partial(_fits_simply, strong=unit)):
+        begin, finish = tuplet.start + int(a / scale), tuplet.start + int(b / scale)
+        first, last = begin == max(tuplet.start, bar.start), finish == min(stop, bar.end)
+        edge = ("startStop" if last else "start") if first else ("stop" if last else "")
+        yield Stretch(begin, finish - begin, b - a, (tuplet.notes, tuplet.normal), edge)
+
+
+def _plain(start: int, end: int, bar: Bar, rest: bool) -> Iterator[Stretch]:
+    """Cut the time from start to end, which lies outside tuplets."""
     origin = bar.start - bar.offset
     units = _units(bar)
+    strong = units[0] if len(units) > 1 else QUARTER
 
     def fits(a: int, b: int) -> bool:
         if rest:
             return _fits_as_rest(a, b, bar)
-        return (
-            _fits_in_compound(a, b, bar)
-            if bar.compound
-            else _fits_simply(a, b, units[0] if len(units) > 1 else QUARTER)
-        )
+        return _fits_in_compound(a, b, bar) if bar.compound else _fits_simply(a, b, strong)
 
     for a, b in _cut(start - origin, end - origin, units, fits):
-        yield origin + a, b - a, b - a, None, ""
+        yield Stretch(origin + a, b - a, b - a)
 
 
 def _units(bar: Bar) -> list[int]:
-    """The bar's levels at which a long note is cut, the strongest first."""
+    """Return the bar's levels at which a long note is cut, the strongest first."""
     units = [bar.beat, *([bar.span] if bar.compound else []), *_halves(bar.span)]
     beats = bar.full // bar.beat
     if beats % 4 == 0 and bar.full % bar.beat == 0:
@@ -179,7 +218,7 @@ def _units(bar: Bar) -> list[int]:
 
 
 def _halves(unit: int) -> list[int]:
-    """A value's halves, quarters and so on, down to 128ths of a whole note."""
+    """Return a value's halves, quarters and so on, down to 128th notes."""
     found = []
     while unit % 2 == 0 and unit > LEAST // 2:
         unit //= 2
@@ -190,7 +229,7 @@ def _halves(unit: int) -> list[int]:
 def _cut(
     a: int, b: int, units: list[int], fits: Callable[[int, int], bool]
 ) -> Iterator[tuple[int, int]]:
-    """A stretch cut at the strongest places inside it until every part fits."""
+    """Cut a stretch at the strongest places inside it until every part fits."""
     if fits(a, b):
         yield a, b
         return
@@ -205,7 +244,10 @@ def _cut(
 
 
 def _base(length: int) -> tuple[int, int] | None:
-    """(the value without its dot, dots) of a length that one sign writes; None where none does."""
+    """Return the value without its dot, and the dots, of a length.
+
+    None where no single sign writes the length.
+    """
     for dots, share in ((0, Fraction(1)), (1, Fraction(3, 2))):
         base = length / share
         whole = Fraction(4 * QUARTER) / base
@@ -217,8 +259,9 @@ def _base(length: int) -> tuple[int, int] | None:
 
 
 def _fits_simply(a: int, b: int, strong: int) -> bool:
-    """Whether one sign may write a note where beats have two parts; ``strong`` is the highest level
-    inside the bar.
+    """Return whether one sign may write a note where beats have two parts.
+
+    ``strong`` is the highest level inside the bar.
     """
     found = _base(b - a)
     if found is None:
@@ -239,7 +282,7 @@ def _fits_simply(a: int, b: int, strong: int) -> bool:
 
 
 def _fits_in_compound(a: int, b: int, bar: Bar) -> bool:
-    """Whether one sign may write a note where beats have three parts."""
+    """Return whether one sign may write a note where beats have three parts."""
     found = _base(b - a)
     if found is None:
         return False
@@ -256,7 +299,7 @@ def _fits_in_compound(a: int, b: int, bar: Bar) -> bool:
 
 
 def _fits_as_rest(a: int, b: int, bar: Bar) -> bool:
-    """Whether one rest may stand there: on its own beat, never over a stronger one."""
+    """Return whether one rest may stand there: on its own beat, never over a stronger one."""
     found = _base(b - a)
     if found is None:
         return False

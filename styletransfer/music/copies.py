@@ -1,19 +1,19 @@
-"""Is it a copy? The longest run of notes that stands in a training piece, in any transposition.
+"""Is it a copy? The longest run of notes that stands in a training piece.
 
-All 12-grams of the training pieces, and those of their accompaniments
+Transposed runs count. All 12-grams of the training pieces, and those of their accompaniments
 (:mod:`styletransfer.music.ngrams`, by intervals), are in a Bloom filter (B. Bloom, "Space/time
 trade-offs in hash coding with allowable errors", 1970), which ships with the package. A run of r
-windows in a row that are all in it, at least one of them a seed, is a match of r + 11 notes.
-Windows of the given melody alone don't count. The accompaniment is looked up by itself too: what it
-copies under another melody shows only there.
+consecutive windows that are all in it, at least one of them a seed, is a match of r + 11 notes.
+Windows of the given melody alone don't count. The accompaniment is looked up by itself too: a copy
+under another melody shows only there.
 
 The longest matches of real pieces with each other are scales in octaves. So what makes a copy is
 the *telling* part of a match: its windows with at least :data:`VARIETY` different intervals.
 
 Known deviations from :class:`styletransfer.evaluation.measures.originality.NgramIndex`: the windows
 of a run may be of several pieces, so that a length is an upper bound; one window in fifty is in the
-filter by accident, so that runs of less than :data:`FEWEST` windows aren't told; and which piece it
-is can't be told (``styletransfer evaluate --data`` can).
+filter by accident, so that runs of less than :data:`FEWEST` windows aren't reported; and the piece
+itself can't be named (``styletransfer evaluate --data`` names it).
 """
 
 from __future__ import annotations
@@ -46,25 +46,31 @@ from styletransfer.music.notes import Piece
 PROBES = 6
 BITS_A_WINDOW = 8
 KIND, VERSION = "styletransfer-copies", 1
-FEWEST = 3  # windows of a match; three in a row are in the filter by accident once in a hundred thousand notes
-VARIETY = 5  # different intervals of a window that is telling, of eleven
+FEWEST = 3
+"""Windows of a match, at the least; three in a row are in the filter by accident once in a hundred
+thousand notes."""
+VARIETY = 5
+"""Different intervals of a telling window, at the least; it has eleven intervals."""
 SHORT = 128
+"""Notes of music up to which the limit of a copy is the same."""
 COPY, COPY_DOUBLED = 23, 6
-"""Telling notes of a match from which music of :data:`SHORT` notes or less is a copy, and how many
-more for each doubling: see docs/decisions.md, "What counts as a copy"."""
+"""The telling notes of a match that make a copy of music of :data:`SHORT` notes or less, and how
+many more are needed for each doubling; see docs/decisions.md, "What counts as a copy"."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """``notes`` of the longest match, 0 for none, and of the match that tells most the ``telling``
-    ones.
+    """The longest match of a piece with the training pieces.
+
+    ``notes`` is the length of the longest match, 0 for none; ``telling`` are the telling notes of
+    the match that has the most of them.
     """
 
     notes: int = 0
     telling: int = 0
 
     def is_copy(self, notes: int) -> bool:
-        """Whether it makes a copy of music of so many notes."""
+        """Return whether the match makes music of so many notes a copy."""
         return self.telling >= copy_from(notes)
 
 
@@ -72,14 +78,15 @@ NO_MATCH = Match()
 
 
 def copy_from(notes: int) -> float:
-    """Telling notes of a match from which music of so many notes counts as a copy."""
+    """Return the telling notes from which on music of so many notes is a copy."""
     return COPY + COPY_DOUBLED * math.log2(max(notes / SHORT, 1))
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The filter: ``bits`` (bytes,) packed. ``about``: the hash of the prepared data that went
-    in.
+    """The filter of training pieces.
+
+    ``bits`` are packed, shape (bytes,); ``about`` is the hash of the prepared data that went in.
     """
 
     bits: NDArray[np.uint8]
@@ -87,7 +94,7 @@ class Copies:
 
     @classmethod
     def build(cls, sequences: Iterable[NoteSequence], about: str = "") -> Copies:
-        """The filter of all 12-grams of pieces."""
+        """Build the filter of all 12-grams of pieces."""
         hashes = np.unique(
             np.concatenate(
                 [
@@ -102,14 +109,14 @@ class Copies:
         return cls(np.packbits(bits), about)
 
     def has(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Whether each hash (windows,) is in the filter."""
+        """Return whether each hash is in the filter, shape (windows,)."""
         found = np.ones(len(hashes), bool)
         for probe in _probes(hashes, 8 * len(self.bits)):
             found &= (self.bits[probe >> 3] >> (7 - (probe & 7)).astype(np.uint8) & 1).astype(bool)
         return found
 
     def match(self, piece: NoteSequence) -> Match:
-        """The longest match of a piece."""
+        """Find the longest match of a piece."""
         found = self.has(window_hashes(piece.pitch, "intervals")) & ~all_melody(piece, N)
         position, seed = np.flatnonzero(found), distinct(piece.pitch, N) >= MIN_DISTINCT
         runs = np.split(position, np.flatnonzero(np.diff(position) != 1) + 1)
@@ -122,11 +129,14 @@ class Copies:
         )
 
     def longest(self, piece: NoteSequence) -> tuple[int, None]:
-        """Notes of the longest match of a piece, 0 for none, and that its source isn't known."""
+        """Return the notes of the longest match of a piece, 0 for none.
+
+        The second value is None: the source of the match isn't known.
+        """
         return self.match(piece).notes, None
 
     def save(self, path: Path) -> None:
-        """Write it as one safetensors file."""
+        """Write the filter as one safetensors file."""
         from safetensors.numpy import save_file
 
         head = json.dumps({"kind": KIND, "version": VERSION, "probes": PROBES, "about": self.about})
@@ -134,10 +144,10 @@ class Copies:
 
     @classmethod
     def load(cls, path: Path) -> Copies:
-        """The inverse of :meth:`save`.
+        """Load a filter that :meth:`save` wrote.
 
         Raises:
-            InputError: if the file is no such filter, or of another version.
+            InputError: where the file is no such filter, or of another version.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -153,27 +163,29 @@ class Copies:
 
 
 def match_of(piece: Piece, indexes: Sequence[Copies]) -> Match:
-    """The longest match of a piece or of its accompaniment with any index; its marked melody is
-    given.
+    """Find the longest match of a piece or of its accompaniment with any index.
+
+    The melody that is marked counts as given.
     """
     return match_of_sequences([sequence_of(piece), accompaniment_of(piece)], indexes)
 
 
 def match_of_sequences(sequences: Sequence[NoteSequence], indexes: Sequence[Copies]) -> Match:
-    """The longest match of any sequence with any index."""
+    """Find the longest match of any sequence with any index."""
     found = [index.match(one) for index in indexes for one in sequences]
     return Match(max(one.notes for one in found), max(one.telling for one in found))
 
 
 @lru_cache(maxsize=1)
 def shipped_copies() -> Copies:
-    """The filter that comes with the weights."""
+    """Load the filter that comes with the weights."""
     return Copies.load(weights_folder() / COPIES)
 
 
 def _probes(hashes: NDArray[np.uint64], bits: int) -> Iterable[NDArray[np.int64]]:
-    """Places (windows,) of each hash in the filter: double hashing by its two halves (Kirsch and
-    Mitzenmacher 2006).
+    """Yield the places of each hash in the filter, shape (windows,), for each probe.
+
+    Double hashing by the two halves of the hash (Kirsch and Mitzenmacher 2006).
     """
     low, high = hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32) | np.uint64(1)
     for k in range(PROBES):

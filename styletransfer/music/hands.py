@@ -1,9 +1,10 @@
-"""Which hand plays a note: a line between the hands that moves through a piece as little as it can.
+"""Which hand plays a note.
 
-The line is one pitch for each onset, found by dynamic programming (Viterbi) over all pitches. A
-place for it is bad where it makes a hand stretch too far, where it runs close to a note, and where
-it lies far from middle C; moving it costs too. The notes around an onset count as well, so that
-broken chords and single lines stay in one hand.
+A line between the hands moves through a piece as little as it can. It is one pitch for each onset,
+found by dynamic programming (Viterbi) over all pitches. A place for it is bad where it makes a hand
+stretch too far, where it runs close to a note, and where it lies far from middle C; moving it costs
+too. The notes around an onset count as well, so that broken chords and single lines stay in one
+hand.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ SPAN = 14
 RIGHT, LEFT = 0, 1
 CENTRE = 60.0
 LOWEST, HIGHEST = 36, 85
-"""Pitches between which the line may lie; a note at or above the line is the right hand's."""
+"""Pitches between which the line may lie; a note on or above the line is the right hand's."""
 NEIGHBOURHOOD = 1.0
-"""Quarters around an onset whose notes count with it."""
+"""Width in quarters of the window around an onset whose notes count with it."""
 STRETCH_COST, MARGIN_COST, CENTRE_COST, MOVE_COST = 1.0, 0.25, 0.03, 0.6
 """Weights, chosen on 40 keyboard scores that name their hands: 92.0 % of notes right, against 84.5
 % with a line at middle C. Halving or doubling any of them changes that by less than two points."""
 
 
 def split_hands(notes: NoteTable) -> NDArray[np.int16]:
-    """The hand of each note, (notes,): 0 the right, 1 the left. Onsets and durations are in
-    quarters.
+    """Return the hand of each note, shape (notes,): 0 the right, 1 the left.
+
+    Onsets and durations are in quarters.
     """
     if not len(notes):
         return np.zeros(0, np.int16)
@@ -40,7 +42,7 @@ def split_hands(notes: NoteTable) -> NDArray[np.int16]:
 
 
 def _around(notes: NoteTable, onsets: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    """For each onset, the pitches that begin near it."""
+    """Return for each onset the pitches that begin near it."""
     starts = notes["onset"]
     order = np.argsort(starts, kind="stable")
     low = np.searchsorted(starts[order], onsets - NEIGHBOURHOOD / 2, side="left")
@@ -50,7 +52,7 @@ def _around(notes: NoteTable, onsets: NDArray[np.float64]) -> list[NDArray[np.in
 
 
 def _costs(pitches: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The cost of each place of the line, (lines,), for ascending pitches."""
+    """Return the cost of each place of the line for ascending pitches, shape (lines,)."""
     count = np.searchsorted(pitches, lines, side="left")  # notes below the line
     below = np.where(count > 0, pitches[np.clip(count - 1, 0, None)] - pitches[0], 0)
     above = np.where(
@@ -68,9 +70,12 @@ def _costs(pitches: NDArray[np.int64], lines: NDArray[np.int64]) -> NDArray[np.f
 def cheapest_path(
     cost: NDArray[np.float64], move_cost: float | NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The cheapest path through (steps, places); indices (steps,).
+    """Find the cheapest path through places, as indices of shape (steps,).
 
-    ``move_cost``: of a move by one place, by n places n times as much; or of each move, (from, to).
+    Args:
+        cost: of each place at each step, shape (steps, places).
+        move_cost: of a move by one place, by n places n times as much; or of each move, shape
+            (places, places), from and to.
     """
     steps, places = cost.shape
     distance = np.abs(np.arange(places)[:, None] - np.arange(places))

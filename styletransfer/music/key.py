@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.notes import NoteTable
+from styletransfer.music.notes import NoteTable, note_ends
 
 Mode = Literal["major", "minor"]
 
@@ -28,14 +28,13 @@ PROFILES = {
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
 DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in range(12)])
-"""(24, 12) the profile of each key, major and then minor, by tonic, less its mean, of length 1:
-what a correlation is with.
-"""
+"""The profile of each key, shape (24, 12), major and then minor, by tonic. Each has its mean taken
+off and is of length 1, as a correlation needs it."""
 DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 LONGEST = 4.0
-"""Quarters that a single note counts for at most: a pedalled bass would drown the rest."""
+"""Quarters that a single note counts for at most: a pedalled bass would drown out the rest."""
 
 LAST_BASS_BONUS = 0.1
 LAST_TOP_BONUS = 0.05
@@ -61,24 +60,27 @@ class Key:
 
     @property
     def fifths(self) -> int:
-        """Sharps of the key signature, flats negative: from Db to F# major, from Eb to G# minor."""
+        """Sharps of the key signature, flats negative.
+
+        They go from Db to F# major, and from Eb to G# minor.
+        """
         if self.mode == "major":
             return (self.tonic * 7 + 5) % 12 - 5
         return ((self.tonic + 3) * 7 + 6) % 12 - 6
 
     @property
     def name(self) -> str:
-        """Such as "F major" or "C# minor"; flats are written b."""
+        """The name, such as "F major" or "C# minor"; flats are written b."""
         return f"{(_FLATS if self.fifths < 0 else _SHARPS)[self.tonic]} {self.mode}"
 
     @property
     def scale(self) -> tuple[int, ...]:
-        """Pitch classes of the scale upwards from the tonic; the natural one in minor."""
+        """Pitch classes of the scale upwards from the tonic; in minor the natural one."""
         return tuple((self.tonic + step) % 12 for step in SCALES[self.mode])
 
     @property
     def tonic_chords(self) -> tuple[tuple[int, int], ...]:
-        """Root and quality (of :mod:`.chords`) of the chord that closes as :attr:`triad` does."""
+        """Root and quality (of :mod:`.chords`) of each chord whose tones are the :attr:`triad`."""
         return ((self.tonic, 0 if self.mode == "major" else 1),)
 
     @property
@@ -88,21 +90,26 @@ class Key:
 
     @property
     def pitch_classes(self) -> frozenset[int]:
-        """Pitch classes that are at home in the key: its scale, and in minor the raised leading
-        tone too.
+        """Pitch classes that belong to the key.
+
+        These are its scale, and in minor the raised leading tone too.
         """
         return frozenset(self.scale) | {(self.tonic + 11) % 12}
 
 
 def pitch_class_weights(notes: NoteTable) -> NDArray[np.float64]:
-    """Quarters that each pitch class sounds, (12,); a note counts for at most ``LONGEST``."""
+    """Return the quarters that each pitch class sounds, shape (12,).
+
+    A note counts for at most :data:`LONGEST`.
+    """
     weight = np.minimum(notes["duration"], LONGEST)
     return np.bincount(notes["pitch"] % 12, weights=weight, minlength=12).astype(np.float64)
 
 
 def key_scores(notes: NoteTable) -> NDArray[np.float64]:
-    """How well each key fits, (2, 12): major and minor, by tonic. Correlations, with the bonuses
-    for the end.
+    """Return how well each key fits, shape (2, 12): major and minor, by tonic.
+
+    The scores are correlations, with the bonuses for the end.
     """
     weight = pitch_class_weights(notes)
     centred = weight - weight.mean()
@@ -110,14 +117,14 @@ def key_scores(notes: NoteTable) -> NDArray[np.float64]:
         float(np.sqrt(centred @ centred)) or 1.0
     )
     last = notes["onset"].max()
-    sounding = (notes["onset"] + notes["duration"] >= last + 1e-6) & (notes["onset"] >= last - 1.0)
+    sounding = (note_ends(notes) >= last + 1e-6) & (notes["onset"] >= last - 1.0)
     scores[:, int(notes["pitch"][sounding].min()) % 12] += LAST_BASS_BONUS
     scores[:, int(notes["pitch"][notes["onset"] >= last - 1e-6].max()) % 12] += LAST_TOP_BONUS
     return scores
 
 
 def estimate_key(notes: NoteTable) -> Key:
-    """The key of a piece (or C major where there is no note at all)."""
+    """Return the key of a piece, C major where there is no note at all."""
     if not len(notes):
         return Key(0, "major")
     row, tonic = np.unravel_index(int(key_scores(notes).argmax()), (2, 12))
@@ -125,8 +132,9 @@ def estimate_key(notes: NoteTable) -> Key:
 
 
 def out_of_key_share(notes: NoteTable, key: Key) -> float:
-    """Share of notes outside the key, see ``Key.pitch_classes``; 0 for no notes. By chance 5/12
-    (minor 1/3).
+    """Return the share of notes outside the key, 0 where there are no notes.
+
+    See ``Key.pitch_classes``. By chance it is 5/12, in minor 1/3.
     """
     if not len(notes):
         return 0.0

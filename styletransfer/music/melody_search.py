@@ -1,4 +1,4 @@
-"""The search for the melody among merged notes: a score for each note, then the best line.
+"""The search for the melody among merged notes.
 
 Method: two small networks say how much each note looks like melody (log-odds); the second also sees
 where, by the first, the melody lies around the note. Dynamic programming then finds the line with
@@ -159,7 +159,10 @@ def chords(onset: Floats, tolerance: float) -> Ints:
 
 
 def covered_by_higher(onset: Floats, end: Floats, pitch: Ints) -> NDArray[np.bool_]:
-    """Mark notes of a line under a higher, earlier one that lasts as long, shape (notes,)."""
+    """Mark the notes of a line under an earlier, higher note, shape (notes,).
+
+    That is one that lasts as long as they do, or longer.
+    """
     covered = np.zeros(len(onset), dtype=bool)
     above: list[tuple[int, float]] = []
     for index, (start, stop, height) in enumerate(
@@ -270,7 +273,7 @@ def _within_chord(pitch: Floats, group: Ints, first: Ints) -> tuple[Floats, Floa
 
 
 def context(notes: NoteTable, onset: Floats, end: Floats, group: Ints, score: Floats) -> Floats:
-    """Compute how a note relates to the likely melody around it, shape (notes, CONTEXT).
+    """Compare a note with the likely melody around it, shape (notes, CONTEXT).
 
     ``score``, shape (notes,), is the first network's; the others are as for :func:`features`.
     """
@@ -338,7 +341,7 @@ def best_line(
 
 
 def lift(score: Floats, onset: Floats, seconds: float) -> Floats:
-    """Return what to add to scores so that the line doesn't rest too long, shape (notes,).
+    """Return what to add to scores lest the line rest too long, shape (notes,).
 
     The best note within about ``seconds`` gets at least :data:`SURE`.
     """
@@ -439,9 +442,9 @@ def _forward(which: Ints, gain: Floats, height: Ints) -> tuple[Floats, Ints, Int
 
 
 def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floats:
-    """Count the higher notes of earlier chords that still sound at each onset, shape (notes,).
+    """Count the higher notes that still sound at each onset, shape (notes,).
 
-    ``time`` holds the onset of each chord, shape (chords,).
+    They belong to earlier chords; ``time`` holds the onset of each chord, shape (chords,).
     """
     count = len(time)
     until = np.clip(np.searchsorted(time, end - 0.03), group + 1, count)
@@ -454,7 +457,7 @@ def _sounding_above(pitch: Ints, group: Ints, time: Floats, end: Floats) -> Floa
 
 
 def _steps(pitch: Ints, group: Ints) -> tuple[Floats, Floats]:
-    """Return the distance to the nearest note of the chord before and of the chord after.
+    """Return the distances to the nearest note of the chords before and after.
 
     Both have shape (notes,), in semitones, at most 12.
     """

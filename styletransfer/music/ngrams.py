@@ -1,10 +1,9 @@
-"""n-grams of notes: the sequence of a piece, and the hashes of its 12-note runs that tell music
-apart.
+"""n-grams of notes: the sequence of a piece, and hashes of its runs of 12 notes.
 
-A piece is the sequence of its pitches in onset order, chords sorted from the bass up. Notes are a
-chord where each begins at most ``TOLERANCE`` after the one before (why so much:
-:mod:`styletransfer.data.fingerprint`). Of its n-grams, the runs of 12 notes with at least 6
-distinct pitches are *seeds*: others (trills, repeated chords) can't tell music apart.
+The hashes identify music. A piece is the sequence of its pitches in onset order, chords sorted from
+the bass up. Notes make a chord where each begins at most ``TOLERANCE`` after the one before (why so
+much: :mod:`styletransfer.data.fingerprint`). Of its n-grams, the runs of 12 notes with at least 6
+distinct pitches are *seeds*: others (trills, repeated chords) can't tell pieces apart.
 """
 
 from __future__ import annotations
@@ -23,11 +22,15 @@ TOLERANCE: dict[Feel, float] = {"performance": 0.05, "score": 1e-3}  # seconds; 
 
 Mode = Literal["exact", "intervals"]
 
-_BASE = 0x9E3779B97F4A7C15  # 2**64 / golden ratio; any odd number will do, but an index that was saved is tied to it
+_BASE = 0x9E3779B97F4A7C15
+"""2**64 divided by the golden ratio. Any odd number would do, but saved indexes are tied to it."""
 
 
 def _scattered(count: int) -> NDArray[np.uint64]:
-    """Numbers (count,) that look random, the same everywhere: S. Vigna's splitmix64."""
+    """Return numbers that look random, the same everywhere, shape (count,).
+
+    They are S. Vigna's splitmix64.
+    """
     with np.errstate(over="ignore"):
         value = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_BASE)
         value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -41,8 +44,9 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class NoteSequence:
-    """The notes of a piece in the order of its n-grams: ``pitch`` (notes,) and ``melody`` (notes,),
-    whether it is given.
+    """The notes of a piece in the order of its n-grams.
+
+    ``pitch`` and ``melody``, whether a note is given, have shape (notes,).
     """
 
     pitch: NDArray[np.uint8]
@@ -55,28 +59,26 @@ def sequence(
     feel: Feel,
     melody: NDArray[np.bool_] | None = None,
 ) -> NoteSequence:
-    """The sequence of notes (notes,) in any order.
+    """Make the sequence of notes in any order; all arrays have shape (notes,).
 
     Args:
         onset: in seconds for a performance, in quarters for a score.
         pitch: MIDI numbers.
         feel: the unit of the onsets, and with it the tolerance of a chord.
-        melody: which notes are the input melody; none if it isn't given.
+        melody: which notes are the input melody; none where it isn't given.
     """
     given = np.zeros(len(pitch), bool) if melody is None else melody
     order = np.argsort(onset, kind="stable")
-    chord = (
-        np.concatenate([[0], np.cumsum(np.diff(onset[order]) > TOLERANCE[feel])])
-        if len(order)
-        else order
-    )
+    later = np.diff(onset[order]) > TOLERANCE[feel]
+    chord = np.concatenate([[0], np.cumsum(later)]) if len(order) else order
     order = order[np.lexsort((pitch[order], chord))]
     return NoteSequence(pitch[order].astype(np.uint8), given[order].astype(bool))
 
 
 def sequence_of(piece: Piece, *, given_melody: bool = True) -> NoteSequence:
-    """The sequence of a piece; ``given_melody`` says whether its marked melody is an input melody,
-    to be excluded.
+    """Make the sequence of a piece.
+
+    ``given_melody`` states whether its marked melody is an input melody, to be excluded.
     """
     onset = piece.onset_seconds if piece.feel == "performance" else piece.notes["onset"]
     return sequence(
@@ -85,49 +87,51 @@ def sequence_of(piece: Piece, *, given_melody: bool = True) -> NoteSequence:
 
 
 def accompaniment_of(piece: Piece) -> NoteSequence:
-    """The sequence of a piece without its melody, for an index of accompaniments.
+    """Make the sequence of a piece without its melody, for an index of accompaniments.
 
     A figure that was copied under another melody shares no n-gram of all notes with its source, but
     one of these.
     """
-    return sequence_of(piece.with_notes(piece.notes[~piece.notes["melody"]]), given_melody=False)
+    return sequence_of(piece.with_notes(piece.accompaniment), given_melody=False)
 
 
 def packed_sequence(notes: NoteTable, feel: Feel, *, accompaniment: bool = False) -> NoteSequence:
-    """The sequence of a piece of a prepared library, whose onsets are in the unit of its feel."""
+    """Make the sequence of a piece of a prepared library.
+
+    Its onsets are in the unit of its feel.
+    """
     rows = notes[~notes["melody"]] if accompaniment else notes
     return sequence(rows["onset"].astype(float), rows["pitch"], feel)
 
 
 def seeds_in(pitch: NDArray[np.uint8], mode: Mode) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hashes (seeds,) and positions (seeds,) of the 12-grams with enough distinct pitches."""
+    """Return the hashes and the positions of the seeds, both of shape (seeds,)."""
     position = np.flatnonzero(distinct(pitch, N) >= MIN_DISTINCT)
     return window_hashes(pitch, mode)[position], position
 
 
 def seeds_of(piece: NoteSequence, mode: Mode) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The same of a piece, without what is nothing but its given melody."""
+    """Return the same of a piece, without what is nothing but its given melody."""
     hashes, position = seeds_in(piece.pitch, mode)
     mixed = ~all_melody(piece, N)[position]
     return hashes[mixed], position[mixed]
 
 
 def window_hashes(pitch: NDArray[np.uint8], mode: Mode) -> NDArray[np.uint64]:
-    """Hashes of all 12-grams, (windows,), seeds or not."""
+    """Return the hashes of all 12-grams, seeds or not, shape (windows,)."""
     if len(pitch) < N:
         return np.zeros(0, np.uint64)
     if mode == "exact":
         return _hashes(pitch, N)
-    return _hashes(
-        pitch[1:] - pitch[:-1], N - 1
-    )  # modulo 256: unsigned, but each interval is another number
+    intervals = pitch[1:] - pitch[:-1]  # modulo 256: unsigned, but each interval is another number
+    return _hashes(intervals, N - 1)
 
 
 def _hashes(values: NDArray[np.uint8], n: int) -> NDArray[np.uint64]:
-    """Polynomial hashes modulo 2**64 of all windows of n, (windows,): the same for the same values.
+    """Compute polynomial hashes modulo 2**64 of all windows of n, shape (windows,).
 
-    Each value stands for a random number. Chunks keep the memory small; their windows overlap by n
-    - 1.
+    Equal values give equal hashes; each value stands for a random number. Chunks keep the memory
+    small; their windows overlap by n - 1.
     """
     power = np.array([pow(_BASE, k, 2**64) for k in range(n)], np.uint64)
     result = np.empty(len(values) - n + 1, np.uint64)
@@ -143,7 +147,10 @@ def _hashes(values: NDArray[np.uint8], n: int) -> NDArray[np.uint64]:
 
 
 def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
-    """Distinct pitches in each window of n, (windows,): bits of the union of the pitches' bits."""
+    """Count the distinct pitches in each window of n, shape (windows,).
+
+    They are the bits of the union of the pitches' bits.
+    """
     windows = len(pitch) - n + 1
     if windows < 1:
         return np.zeros(0, np.int64)
@@ -161,8 +168,9 @@ def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
 
 
 def variety(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
-    """Distinct intervals from note to note in each window of n, (windows,): a scale in octaves has
-    two or three.
+    """Count the distinct intervals from note to note in each window of n, shape (windows,).
+
+    A scale in octaves has two or three.
     """
     if len(pitch) < n:
         return np.zeros(0, np.int64)
@@ -173,6 +181,6 @@ def variety(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
 
 
 def all_melody(piece: NoteSequence, n: int) -> NDArray[np.bool_]:
-    """Whether each window of n is nothing but melody, (windows,)."""
+    """Return whether each window of n is nothing but melody, shape (windows,)."""
     before = np.concatenate([[0], np.cumsum(piece.melody)])
     return np.asarray(before[n:] - before[:-n] == n) if len(piece.pitch) >= n else np.zeros(0, bool)

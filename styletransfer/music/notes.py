@@ -1,15 +1,15 @@
 """The note table: the one form of music that everything else works on.
 
-A piece is a numpy structured array of notes with the tempo map and the bars beside it. Time is
-counted in **quarters** (quarter notes, as in a MIDI file: ticks divided by ticks per quarter);
-``Piece.seconds`` converts through the tempo map. A performance without a beat grid has quarters
-too, but they mean nothing there: only its seconds do.
+A piece is a numpy structured array of notes with a tempo map and bars. Time is counted in
+**quarters** (quarter notes, as in a MIDI file: ticks divided by ticks per quarter); ``Piece.tempo``
+converts them to seconds. A performance without a beat grid has quarters too, but they mean nothing
+there: only its seconds do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,10 @@ BarTable = NDArray[np.void]
 
 @dataclass(frozen=True)
 class TempoMap:
-    """Tempo changes, as piecewise constant seconds a quarter.
+    """Tempo changes, as piecewise constant seconds per quarter.
 
-    ``quarters`` (n,) are the positions of the changes, ascending, the first at 0;
-    ``seconds_per_quarter`` (n,) their values.
+    ``quarters`` has shape (n,) and holds the positions of the changes, ascending, the first at 0;
+    ``seconds_per_quarter`` has shape (n,) and holds their values.
     """
 
     quarters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
@@ -55,7 +55,7 @@ class TempoMap:
 
     @classmethod
     def steady(cls, seconds: float) -> TempoMap:
-        """One tempo, of so many seconds a quarter."""
+        """Return the map of one tempo, in seconds per quarter."""
         return cls(np.zeros(1), np.array([seconds]))
 
     def __post_init__(self) -> None:
@@ -74,20 +74,23 @@ class TempoMap:
         return np.concatenate([[0.0], np.cumsum(steps)])
 
     def to_seconds(self, quarters: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Seconds at positions in quarters; positions before 0 go on at the first tempo."""
+        """Convert positions in quarters to seconds.
+
+        Positions before 0 continue at the first tempo.
+        """
         q = np.asarray(quarters, dtype=float)
         index = np.clip(np.searchsorted(self.quarters, q, side="right") - 1, 0, None)
         return self._knots[index] + (q - self.quarters[index]) * self.seconds_per_quarter[index]
 
     def to_quarters(self, seconds: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """The inverse of :meth:`to_seconds`."""
+        """Convert seconds to positions in quarters, the inverse of :meth:`to_seconds`."""
         s = np.asarray(seconds, dtype=float)
         knots = self._knots
         index = np.clip(np.searchsorted(knots, s, side="right") - 1, 0, None)
         return self.quarters[index] + (s - knots[index]) / self.seconds_per_quarter[index]
 
     def quarters_per_minute(self) -> float:
-        """The piece's main tempo: the one that is in force at its start."""
+        """Return the tempo at the start of the piece."""
         return float(60.0 / self.seconds_per_quarter[0])
 
 
@@ -95,16 +98,21 @@ class TempoMap:
 class Piece:
     """Music as a note table, with its tempo map, bars and the names of its parts.
 
-    ``notes`` has dtype ``NOTE_DTYPE``, sorted by onset, then pitch. ``bars`` has dtype
-    ``BAR_DTYPE``, one row a bar, without gaps, covering every note, for music with beats; it is
-    empty for a performance. ``feel`` says which of the two it is. ``ticks_per_quarter`` is the
-    resolution of the file that it came from (positions are multiples of it exactly), ``parts`` the
-    names of its tracks or hands, ``key_signatures`` the (quarter, fifths, minor) rows that a
-    notated input carries, ``chords`` its chord symbols, each (quarter from which it holds, symbol),
-    ``pedals`` the quarters at which the sustain pedal goes down and comes up (a performance that
-    was read has none: its notes last as long as the pedal holds them), ``remarks`` sentences that
-    its reader wants the user to see ("2 drum tracks were left out"), and ``sung`` the parts that
-    carry words.
+    Attributes:
+        notes: the notes, of ``NOTE_DTYPE``, sorted by onset, then pitch.
+        feel: whether it is a score, with beats, or a performance, without.
+        bars: the bars of a score, of ``BAR_DTYPE``, without gaps, covering every note; empty for a
+            performance.
+        tempo: the tempo map.
+        ticks_per_quarter: the resolution of the file that the piece came from; positions are exact
+            multiples of it.
+        parts: the names of the tracks or hands.
+        key_signatures: (quarter, fifths, minor) of each key signature of a notated input.
+        chords: its chord symbols, each with the quarter from which it holds.
+        pedals: the quarters at which the sustain pedal goes down and comes up. A performance that
+            was read has none: its notes last as long as the pedal holds them.
+        remarks: sentences of the reader that the user should see ("2 drum tracks were left out").
+        sung: the parts that carry words.
     """
 
     notes: NoteTable
@@ -127,22 +135,20 @@ class Piece:
 
     @property
     def onset_seconds(self) -> NDArray[np.float64]:
-        """Onsets of the notes in seconds, (notes,)."""
+        """Onsets of the notes in seconds, shape (notes,)."""
         return self.tempo.to_seconds(self.notes["onset"])
 
     @property
     def duration_seconds(self) -> NDArray[np.float64]:
-        """Durations of the notes in seconds, (notes,)."""
-        return (
-            self.tempo.to_seconds(self.notes["onset"] + self.notes["duration"]) - self.onset_seconds
-        )
+        """Durations of the notes in seconds, shape (notes,)."""
+        return self.tempo.to_seconds(note_ends(self.notes)) - self.onset_seconds
 
     @property
     def length_seconds(self) -> float:
         """Seconds from 0 to the end of the last note."""
         if not len(self.notes):
             return 0.0
-        return float(self.tempo.to_seconds((self.notes["onset"] + self.notes["duration"]).max()))
+        return float(self.tempo.to_seconds(note_ends(self.notes).max()))
 
     @property
     def melody(self) -> NoteTable:
@@ -150,13 +156,19 @@ class Piece:
         rows: NoteTable = self.notes[self.notes["melody"]]
         return rows
 
+    @property
+    def accompaniment(self) -> NoteTable:
+        """The rows of ``notes`` that aren't marked as melody."""
+        rows: NoteTable = self.notes[~self.notes["melody"]]
+        return rows
+
     def with_notes(self, notes: NoteTable) -> Piece:
-        """The same piece with other notes, sorted."""
+        """Return the same piece with other notes, sorted."""
         return replace(self, notes=sort_notes(notes))
 
 
 def sort_notes(notes: NoteTable) -> NoteTable:
-    """Notes sorted by onset, then pitch, then the shorter first: the order of all note tables."""
+    """Sort notes by onset, then pitch, then duration: the order of all note tables."""
     return notes[np.lexsort((notes["duration"], notes["pitch"], notes["onset"]))]
 
 
@@ -168,7 +180,7 @@ def make_notes(
     part: NDArray[np.int_] | list[int] | int = 0,
     melody: NDArray[np.bool_] | list[bool] | bool = False,
 ) -> NoteTable:
-    """A sorted note table from columns; scalars are repeated."""
+    """Make a sorted note table from columns; scalars are repeated."""
     notes = np.zeros(len(onset), NOTE_DTYPE)
     columns = {
         "onset": onset,
@@ -183,9 +195,15 @@ def make_notes(
     return sort_notes(notes)
 
 
+def note_ends(notes: NoteTable) -> NDArray[np.float64]:
+    """Return where notes end, in the unit of their onsets, shape (notes,)."""
+    ends: NDArray[np.float64] = notes["onset"] + notes["duration"]
+    return ends
+
+
 def bars_under(bars: BarTable, notes: NoteTable) -> BarTable:
-    """The bars that begin before the last of some notes has ended."""
-    end = float((notes["onset"] + notes["duration"]).max())
+    """Return the bars that begin before the last of some notes has ended."""
+    end = float(note_ends(notes).max())
     return bars[bars["start"] < end - 1e-6]
 
 
@@ -193,50 +211,70 @@ INEXACT = 1 / 32
 """Quarters by which a bar may miss its length: a 128th note."""
 
 
+@overload
+def is_compound(numerator: int, denominator: int) -> bool: ...
+@overload
+def is_compound(
+    numerator: NDArray[np.integer], denominator: NDArray[np.integer]
+) -> NDArray[np.bool_]: ...
+def is_compound(numerator: Any, denominator: Any) -> Any:
+    """Return whether the beats of a metre have three parts, as in 6/8, 9/8 or 12/16.
+
+    A bar of 3/8 has three beats, and quarters and longer notes are beats of their own, in 6/4 too.
+    Takes whole numbers, or arrays of them.
+    """
+    return (numerator % 3 == 0) & (numerator > 3) & (denominator >= 8)
+
+
 def beat_of(numerator: int, denominator: int) -> float:
-    """The quarters of a beat in a metre: three of what it counts in 6/8, 9/8 and the like."""
-    compound = numerator % 3 == 0 and numerator > 3 and denominator >= 8
-    return (12.0 if compound else 4.0) / denominator
+    """Return the quarters of a beat: three of what a compound metre counts, else one."""
+    return (12.0 if is_compound(numerator, denominator) else 4.0) / denominator
 
 
 def bars_of(time_signatures: list[tuple[float, int, int]], end: float) -> BarTable:
-    """Bars from time signatures, each (quarter, numerator, denominator), up to at least ``end``
-    quarters.
+    """Lay out bars from time signatures, up to at least ``end`` quarters.
 
     The last signature has a bar even where the music ends before it, so that bars written to a file
     and read again stay. Bars before a change of metre that doesn't fall on a bar line are cut short
-    there. A first signature that lasts exactly one bar shorter than the bars of the one after it
-    (1/4 and then 3/4) is a pick-up: its bar is laid at the *end* of a full bar of the metre to
-    come, so that it starts before 0. A bar that a file has rounded to less than :data:`INEXACT`
-    short of its metre isn't one.
+    there. A first signature that lasts exactly one bar shorter than the bars of the next one (1/4
+    and then 3/4) is a pick-up: its bar is laid at the *end* of a full bar of the metre to come, so
+    that it starts before 0. A bar that a file has rounded to less than :data:`INEXACT` short of its
+    metre is no pick-up.
+
+    Args:
+        time_signatures: (quarter, numerator, denominator) of each, in any order.
+        end: where the music ends, in quarters.
+
+    Raises:
+        ValueError: where a numerator or a denominator isn't positive.
     """
     if any(numerator < 1 or denominator < 1 for _, numerator, denominator in time_signatures):
         raise ValueError("a time signature needs a positive numerator and denominator")
-    by_position = {
-        position: (position, top, bottom) for position, top, bottom in time_signatures
-    }  # the last one wins
-    changes = [by_position[position] for position in sorted(by_position)] or [(0.0, 4, 4)]
-    if changes[0][0] > 0:
-        changes = [(0.0, changes[0][1], changes[0][2]), *changes]
+    changes = _changes(time_signatures)
     rows: list[tuple[float, float, int, int]] = []
     for index, (start, numerator, denominator) in enumerate(changes):
-        stop = changes[index + 1][0] if index + 1 < len(changes) else max(end, start + 1e-3)
+        last = index + 1 == len(changes)
+        stop = max(end, start + 1e-3) if last else changes[index + 1][0]
         length = 4.0 * numerator / denominator
         position = start
         while position < stop - 1e-6:
-            rows.append(
-                (
-                    position,
-                    min(length, stop - position) if index + 1 < len(changes) else length,
-                    numerator,
-                    denominator,
-                )
-            )
+            shown = length if last else min(length, stop - position)
+            rows.append((position, shown, numerator, denominator))
             position += length
+
     if len(changes) > 1 and changes[0][0] == 0:
-        _, numerator, denominator = changes[1]
+        first_change, numerator, denominator = changes[1]
         full = 4.0 * numerator / denominator
-        one_bar = len(rows) == 1 or (len(rows) > 1 and abs(rows[1][0] - changes[1][0]) < 1e-6)
-        if changes[1][0] < full - INEXACT and one_bar:
-            rows[0] = (changes[1][0] - full, full, numerator, denominator)
+        one_bar = len(rows) == 1 or abs(rows[1][0] - first_change) < 1e-6
+        if first_change < full - INEXACT and one_bar:
+            rows[0] = (first_change - full, full, numerator, denominator)
     return np.array(rows, BAR_DTYPE)
+
+
+def _changes(time_signatures: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
+    """Sort time signatures from 0 on; of several at one place the last one holds."""
+    by_position = {position: (position, top, bottom) for position, top, bottom in time_signatures}
+    changes = [by_position[position] for position in sorted(by_position)] or [(0.0, 4, 4)]
+    if changes[0][0] > 0:
+        changes = [(0.0, *changes[0][1:]), *changes]
+    return changes

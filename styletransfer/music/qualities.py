@@ -1,4 +1,7 @@
-"""Names of the qualities of chords; their intervals are in :mod:`styletransfer.music.chords`."""
+"""The names of the qualities of chords.
+
+Their intervals are in :mod:`styletransfer.music.chords`.
+"""
 
 QUALITIES = (
     "major",
@@ -11,7 +14,7 @@ QUALITIES = (
     "half-diminished",
     "diminished-seventh",
 )
-"""By their index, which chord tables hold."""
+"""The qualities; chord tables hold an index into them."""
 
 NONE = -1
 """The quality, root and bass of a span without a chord."""
