@@ -16,18 +16,11 @@ IDIOM = "idiom.safetensors"
 
 
 def home() -> Path:
-<<<<<<< HEAD
-    """The folder of the user's own styles (it need not exist)."""
+    """Return the folder of the user's own styles, which need not exist."""
     from platformdirs import user_data_dir
 
     named = os.environ.get("STYLETRANSFER_HOME")
     base = named or user_data_dir("styletransfer", appauthor=False)
-=======
-    """Return the folder of the user's own styles, which need not exist."""
-    base = os.environ.get("STYLETRANSFER_HOME") or os.path.expanduser(
-        "~/.local/share/styletransfer"
-    )
->>>>>>> ad439ac (Name the melody search's features, read chord symbols in small parts)
     return Path(os.path.abspath(base)) / "styles"
 
 

@@ -1,16 +1,16 @@
-"""Whose hand is it? How a composer's accompaniments are made, and how like them another one is.
+"""How a composer's accompaniments are made, and how like them another one is.
 
 An accompaniment's *figures* are eleven histograms and two numbers: what is struck together, which
 intervals above its lowest note and under the melody, the steps of its lowest and highest notes,
 degrees of the melody's key, register and room under the melody, whether it begins with the melody's
-notes, onsets in the quarter and between each other, durations, notes a quarter. Composers are
-compared by linear discriminant analysis (R. A. Fisher, "The use of multiple measurements in
-taxonomic problems", 1936): one covariance for all, a mean for each. No probability comes from more
+notes, onsets in the quarter and distances between onsets, durations, notes per quarter. Composers
+are compared by linear discriminant analysis (R. A. Fisher, "The use of multiple measurements in
+taxonomic problems", 1936): one covariance for all, a mean for each. No probability depends on more
 than the notes of the accompaniment, under the melody that it was given.
 
 These are the ranker's own measures. The judges that report style
 (:mod:`styletransfer.evaluation.judges.features`) have others, read no durations and no beats, and
-are asked by nothing here. Where the means come from: ``finetune.idioms``.
+aren't used here. Where the means come from: ``finetune.idioms``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from styletransfer.errors import InputError
 from styletransfer.folders import ASSETS
 from styletransfer.music.key import estimate_key
-from styletransfer.music.notes import NoteTable
+from styletransfer.music.notes import NoteTable, note_ends
 
 TIMED = {"gaps": 8, "places": 5, "durations": 9, "rate": 1}
-"""Figures that only music on beats has, and how many numbers each has."""
+"""Figures that only music on beats has, and the size of each."""
 SIZES = {
     "struck": 5,
     "chords": 14,
@@ -41,58 +41,64 @@ SIZES = {
     "room": 8,
     "with": 1,
 } | TIMED
-"""All figures, in their order in the vector."""
+"""All figures in their order in the vector, and the size of each."""
 SIZE = sum(SIZES.values())
 ON_BEATS = np.concatenate([np.full(size, name in TIMED) for name, size in SIZES.items()])
-"""(SIZE,) which numbers those of :data:`TIMED` are."""
+"""Which numbers of the vector are those of :data:`TIMED`, shape (SIZE,)."""
 STEPS = (1, 3, 5, 6, 8, 12, 13)
-"""Where classes of steps begin, in semitones: seconds, thirds, a fourth, tritone and fifth, sixths,
-an octave, more.
-"""
+"""The lower bounds of classes of steps, in semitones: seconds, thirds, a fourth, tritone and fifth,
+sixths, an octave, more."""
 GAPS = (4, 7, 9, 13, 19, 25, 49)
-"""The same of distances between onsets, in 24ths of a quarter."""
+"""The lower bounds of classes of distances between onsets, in 24ths of a quarter."""
 LENGTHS = (0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.9, 3.1)
-"""The same of durations, in quarters."""
+"""The bounds of classes of durations, in quarters."""
 SHARPNESS = 0.35
-"""What logits are multiplied by: figures aren't normal, nor are there enough pieces to tell their
-covariance. Of .1 to 1 the likeliest in five folds of content groups of 14 composers' training
-scores (lab log, 28 November)."""
+"""Factor of the logits: figures aren't normally distributed, and there are too few pieces to
+estimate their covariance. Of 0.1 to 1 it is the likeliest in five folds of content groups of 14
+composers' training scores (lab log, 28 November)."""
 FEWEST = 8
-"""Notes of an accompaniment that figures tell something of; means know no excerpts with fewer."""
+"""The fewest notes of an accompaniment whose figures mean something; no excerpt with fewer went
+into the means."""
 LEAST = -6.0
 """Nats: nothing is less like a style. Two in a thousand of composers' own excerpts are
-(``finetune.idioms``).
-"""
+(``finetune.idioms``)."""
 VERSION = 1
 
 
 def figures(
     melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 48
 ) -> NDArray[np.float64]:
-    """(SIZE,) the figures of an accompaniment as far as its melody goes, histograms as square roots
-    of shares; those of nothing are 0, and its rate that of half a note. ``together``: how far apart
-    notes of one onset begin, in the unit of the onsets (quarters; seconds, of which
-    :data:`ON_BEATS` is no use)."""
-    end = float((melody["onset"] + melody["duration"]).max(initial=0.0))
+    """Compute the figures of an accompaniment as far as its melody goes, shape (SIZE,).
+
+    Histograms are square roots of shares. The figures of no notes are 0, and their rate is that of
+    half a note.
+
+    Args:
+        melody: the melody, sorted.
+        accompaniment: the notes below it.
+        together: how far apart notes of one onset begin, in the unit of the onsets: quarters, or
+            seconds, for which :data:`ON_BEATS` is meaningless.
+    """
+    end = float(note_ends(melody).max(initial=0.0))
     notes = accompaniment[accompaniment["onset"] < end]
     notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
     pitch = notes["pitch"].astype(int)
+
     first = np.flatnonzero(np.diff(notes["onset"], prepend=-np.inf) > together)
     size = np.diff(first, append=len(notes))
     low, high, onsets = pitch[first], pitch[first + size - 1], notes["onset"][first]
     above = np.delete(pitch - np.repeat(low, size), first)
     if len(melody):
-        now = np.clip(
-            np.searchsorted(melody["onset"], onsets + together, side="right") - 1, 0, None
-        )
-        tune, begins = (
-            melody["pitch"][now].astype(int),
-            np.abs(melody["onset"][now] - onsets) <= together,
-        )
+        before = np.searchsorted(melody["onset"], onsets + together, side="right") - 1
+        now = np.clip(before, 0, None)
+        tune = melody["pitch"][now].astype(int)
+        begins = np.abs(melody["onset"][now] - onsets) <= together
         quarters = max(end - float(melody["onset"][0]), 1.0)
     else:
         tune, begins, quarters = high, np.zeros(len(onsets), bool), 1.0
+
     place = np.round(onsets % 1 * 24).astype(int) % 24
+    kinds_of_place = [place == 0, place == 12, place % 12 == 6, place % 4 == 0]
     values = {
         "struck": _shares(size - 1, 5),
         "chords": _shares(np.where(above > 12, 12 + (above > 24), above), 14),
@@ -104,10 +110,7 @@ def figures(
         "room": _shares((tune - high + 6) // 5, 8),
         "with": [begins.mean() if len(begins) else 0.0],
         "gaps": _shares(np.searchsorted(GAPS, np.round(np.diff(onsets) * 24)), 8),
-        "places": _shares(
-            np.select([place == 0, place == 12, place % 12 == 6, place % 4 == 0], [0, 1, 2, 3], 4),
-            5,
-        ),
+        "places": _shares(np.select(kinds_of_place, [0, 1, 2, 3], 4), 5),
         "durations": _shares(np.searchsorted(LENGTHS, notes["duration"]), 9),
         "rate": [np.log(max(len(notes), 0.5) / quarters)],
     }
@@ -115,22 +118,26 @@ def figures(
 
 
 def _shares(classes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """(count,) square roots of the shares of classes; those beyond count as the nearest."""
+    """Return square roots of the shares of classes, shape (count,).
+
+    Classes beyond the last count as the nearest.
+    """
     counts = np.bincount(np.clip(classes, 0, count - 1), minlength=count)
     return np.asarray(np.sqrt(counts / max(counts.sum(), 1)))
 
 
 def _steps(steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(15,) shares of classes of steps, falling and rising."""
+    """Return the shares of classes of steps, falling and rising, shape (15,)."""
     return _shares(np.sign(steps) * np.searchsorted(STEPS, np.abs(steps), side="right") + 7, 15)
 
 
 @dataclass(frozen=True)
 class StyleProfile:
-    """How a style's accompaniments are made.
+    """The accompaniments of a style.
 
-    ``who``: the places of composers in :class:`Idioms`, or mean figures, shape (SIZE,). ``usual``:
-    the mean log-probability of the style's own excerpts, in nats.
+    Attributes:
+        who: the places of composers in :class:`Idioms`, or a mean of figures, shape (SIZE,).
+        usual: the mean log-probability, in nats, of excerpts in the style.
     """
 
     who: tuple[int, ...] | NDArray[np.float64]
@@ -139,10 +146,18 @@ class StyleProfile:
 
 @dataclass(frozen=True)
 class Idioms:
-    """Composers to compare with: ``labels`` and ``eras`` of each; ``means`` (labels, SIZE),
-    ``precision`` (SIZE, SIZE), the inverse of the covariance within a composer; ``centre`` and
-    ``played`` (SIZE,), the mean of composers' scores, and of their performances; ``usual``, by
-    composer and by era, the mean log-probability (nats) of their excerpts of other works."""
+    """Composers to compare with.
+
+    Attributes:
+        labels: the composers.
+        eras: the era of each.
+        means: their mean figures, shape (labels, SIZE).
+        precision: the inverse of the covariance within a composer, shape (SIZE, SIZE).
+        centre: the mean of composers' scores, shape (SIZE,).
+        played: the mean of composers' performances, shape (SIZE,).
+        usual: by composer and by era, the mean log-probability, in nats, of their excerpts from
+            other works.
+    """
 
     labels: tuple[str, ...]
     eras: tuple[str, ...]
@@ -155,8 +170,14 @@ class Idioms:
     def log_probabilities(
         self, found: NDArray[np.float64], means: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """(..., means) of figures (..., SIZE): log-probabilities (nats) of the composers, or of
-        other means.
+        """Return the log-probabilities (nats) of the composers, or of other means.
+
+        Args:
+            found: figures, shape (..., SIZE).
+            means: other means, shape (means, SIZE).
+
+        Returns:
+            Shape (..., means).
         """
         away = (self.means if means is None else means) - self.centre
         weights = self.precision @ away.T
@@ -164,35 +185,41 @@ class Idioms:
         return np.asarray(logits - np.logaddexp.reduce(logits, -1, keepdims=True))
 
     def known(self, name: str) -> StyleProfile | None:
-        """A composer, or an era's composers; None of what it doesn't know."""
+        """Return the profile of a composer or an era, None where the name is unknown."""
         places = tuple(
             k for k, names in enumerate(zip(self.labels, self.eras, strict=True)) if name in names
         )
         return StyleProfile(places, self.usual[name]) if places else None
 
     def likeness(self, melody: NoteTable, accompaniment: NoteTable, own: StyleProfile) -> float:
-        """How much less likely an accompaniment is somebody's than his own usually are: nats, from
-        :data:`LEAST` to 0. What is likelier still is no better: it would be a caricature. One of
-        fewer than :data:`FEWEST` notes is nobody's."""
+        """Compare an accompaniment with a style's own, in nats from :data:`LEAST` to 0.
+
+        This is how much less likely it is in the style than the style's own accompaniments usually
+        are. Still likelier is no better: it would be a caricature. An accompaniment of fewer than
+        :data:`FEWEST` notes is in no style.
+        """
         if len(accompaniment) < FEWEST:
             return LEAST
-        return float(
-            np.clip(self.probability(figures(melody, accompaniment), own) - own.usual, LEAST, 0.0)
-        )
+        probability = self.probability(figures(melody, accompaniment), own)
+        return float(np.clip(probability - own.usual, LEAST, 0.0))
 
     def probability(self, found: NDArray[np.float64], own: StyleProfile) -> NDArray[np.float64]:
-        """(...) log-probability (nats) that figures (..., SIZE) are his."""
+        """Return the log-probability (nats) that figures belong to a style, shape (...).
+
+        The figures have shape (..., SIZE).
+        """
         if isinstance(own.who, np.ndarray):
-            return np.asarray(
-                self.log_probabilities(found, np.concatenate([self.means, own.who[None]]))[..., -1]
-            )
-        return np.asarray(
-            np.logaddexp.reduce(self.log_probabilities(found)[..., list(own.who)], -1)
-        )
+            means = np.concatenate([self.means, own.who[None]])
+            return np.asarray(self.log_probabilities(found, means)[..., -1])
+        ours = self.log_probabilities(found)[..., list(own.who)]
+        return np.asarray(np.logaddexp.reduce(ours, -1))
 
     def on_beats(self, played: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(SIZE,) a mean of performances as one of scores: moved by what scores differ in, and the
-        figures on beats as they are to be expected with the others."""
+        """Turn a mean of performances into one of scores, shape (SIZE,).
+
+        It is moved by the difference between scores and performances; figures on beats become those
+        that are to be expected with the others.
+        """
         away = played - self.played
         covariance, free = np.linalg.inv(self.precision), ~ON_BEATS
         away[ON_BEATS] = covariance[np.ix_(ON_BEATS, free)] @ np.linalg.solve(
@@ -201,7 +228,7 @@ class Idioms:
         return np.asarray(self.centre + away)
 
     def save(self, path: Path) -> None:
-        """Write it as one safetensors file."""
+        """Write the composers as one safetensors file."""
         from safetensors.numpy import save_file
 
         head = {"labels": self.labels, "eras": self.eras, "usual": self.usual}
@@ -213,7 +240,7 @@ class Idioms:
 
     @classmethod
     def load(cls, path: Path) -> Idioms:
-        """The inverse of :meth:`save`."""
+        """Load what :meth:`save` wrote."""
         from safetensors import safe_open
 
         with safe_open(str(path), framework="numpy") as file:
@@ -227,12 +254,12 @@ class Idioms:
 
 @lru_cache(maxsize=1)
 def shipped_idioms() -> Idioms:
-    """The composers that come with the package."""
+    """Load the composers that come with the package."""
     return Idioms.load(ASSETS / "idioms.safetensors")
 
 
 def save_profile(path: Path, own: StyleProfile) -> None:
-    """Write a style's profile of mean figures."""
+    """Write a style's own mean."""
     from safetensors.numpy import save_file
 
     arrays = {"mean": np.asarray(own.who, np.float32), "usual": np.array([own.usual], np.float32)}
@@ -240,10 +267,10 @@ def save_profile(path: Path, own: StyleProfile) -> None:
 
 
 def load_profile(path: Path) -> StyleProfile:
-    """The inverse of :func:`save_profile`.
+    """Load what :func:`save_profile` wrote.
 
     Raises:
-        InputError: if the file is none, or of another version.
+        InputError: where the file holds no such mean, or one of another version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -251,23 +278,17 @@ def load_profile(path: Path) -> StyleProfile:
         with safe_open(str(path), framework="numpy") as file:
             version = (file.metadata() or {}).get("version")
             mean, usual = (file.get_tensor(name).astype(float) for name in ("mean", "usual"))
-    except (
-        OSError,
-        SafetensorError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # types that numpy doesn't have, too
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        # TypeError and AttributeError: types that numpy doesn't have
         raise InputError(
-            f"{path}: not the means of a style's figures ({error}); learn the style again, or delete it."
+            f"{path}: not the means of a style's figures ({error}); "
+            "learn the style again, or delete it."
         ) from error
-    if (
-        version != str(VERSION)
-        or mean.shape != (SIZE,)
-        or usual.shape != (1,)
-        or not np.isfinite([*mean, *usual]).all()
-    ):
+
+    shaped = mean.shape == (SIZE,) and usual.shape == (1,)
+    if version != str(VERSION) or not shaped or not np.isfinite([*mean, *usual]).all():
         raise InputError(
-            f"{path}: not the means of a style's figures of version {VERSION}; learn the style again, or delete it."
+            f"{path}: not the means of a style's figures of version {VERSION}; "
+            "learn the style again, or delete it."
         )
     return StyleProfile(mean, float(usual[0]))

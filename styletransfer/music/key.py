@@ -80,7 +80,7 @@ class Key:
 
     @property
     def tonic_chords(self) -> tuple[tuple[int, int], ...]:
-        """Root and quality (of :mod:`.chords`) of each chord whose tones are the :attr:`triad`."""
+        """Root and quality (of :mod:`.chords`) of the chords that :attr:`triad` makes."""
         return ((self.tonic, 0 if self.mode == "major" else 1),)
 
     @property

@@ -168,7 +168,7 @@ def distinct(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
 
 
 def variety(pitch: NDArray[np.uint8], n: int) -> NDArray[np.int64]:
-    """Count the distinct intervals from note to note in each window of n, shape (windows,).
+    """Count the distinct steps between notes in each window of n, shape (windows,).
 
     A scale in octaves has two or three.
     """

@@ -1,5 +1,6 @@
-"""What parts are called: the names of melodies and singers in many languages, and in the encodings
-of old files.
+"""Names of parts: those of melodies and singers in many languages.
+
+Old files have them in many encodings.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ import re
 import unicodedata
 
 _ENCODINGS = ("shift_jis", "gb18030", "big5", "euc_kr", "cp1251", "cp1253", "cp1250", "cp1252")
-"""Tried in this order where a name is not UTF-8; one in which it names a melody is believed
-first.
-"""
+"""Tried in this order where a name is not UTF-8; an encoding in which it names a melody comes
+first."""
 
 _UNDIVIDED = str.maketrans("łøđ\u0131", "lodi")
-"""Letters that Unicode doesn't part from their strokes and dots."""
+"""Letters that Unicode doesn't separate from their strokes and dots."""
 
 
 def plain(name: str) -> str:
-    """A name in small letters and without accents."""
+    """Return a name in small letters and without accents."""
     spread = unicodedata.normalize("NFKD", name.casefold().translate(_UNDIVIDED))
     return unicodedata.normalize(
         "NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00")
@@ -25,7 +25,10 @@ def plain(name: str) -> str:
 
 
 def _any(words: str, parts: str = "") -> re.Pattern[str]:
-    """A pattern for whole words, and for parts of words, as in scripts that don't part them."""
+    """Return a pattern for whole words, and for parts of words.
+
+    Parts are for scripts that don't separate words.
+    """
     whole = "|".join(plain(words).split())
     return re.compile(
         rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])"
@@ -39,22 +42,22 @@ MELODY_NAMES = (
         "melod meloodia мелод напев μελωδ メロ 旋律 멜로디 선율 לחן מנגינה لحن ملودی ทำนอง धुन",
     ),
     _any(
-        "vocal[a-z]* vokal[a-z]* vokaal[a-z]* vocais vox leads? leadsang sing singer singing sings sang sanger "
-        "sangstemme sangerin solosang cant chant chanteur chanteuse canto cantante cantor "
-        "zang zangstem zanger laulu laul laulaja enek zpev spev spiew pevec "
-        "pjevanje petje pevanje dainavimas dziedasana songur cantec voce vocea suara nyanyian sarki enekhang "
-        "solist solista soliste",
-        "gesang singstim sangstem вокал спів пение певец певица солист песня τραγουδ ボーカル ヴォーカル 歌 "
-        "うた 唱 人声 人聲 보컬 노래 שירה غناء آواز ร้อง गायन स्वर",
+        "vocal[a-z]* vokal[a-z]* vokaal[a-z]* vocais vox leads? leadsang sing singer singing "
+        "sings sang sanger sangstemme sangerin solosang cant chant chanteur chanteuse canto "
+        "cantante cantor zang zangstem zanger laulu laul laulaja enek zpev spev spiew pevec "
+        "pjevanje petje pevanje dainavimas dziedasana songur cantec voce vocea suara nyanyian "
+        "sarki enekhang solist solista soliste",
+        "gesang singstim sangstem вокал спів пение певец певица солист песня τραγουδ "
+        "ボーカル ヴォーカル 歌 うた 唱 人声 人聲 보컬 노래 שירה غناء آواز ร้อง गायन स्वर",
     ),
     _any("descant discant", "sopran sopraan сопран σοπραν ソプラノ 女高音 소프라노 סופרן"),
     _any(
-        "voices? voix voz voces voci stimme stem stemme rodd rost glas hlas glos veu giong ses balss balsas "
-        "solo aani haal seslendirme",
+        "voices? voix voz voces voci stimme stem stemme rodd rost glas hlas glos veu giong ses "
+        "balss balsas solo aani haal seslendirme",
         "голос глас φων 声 聲 목소리 קול صوت เสียง",
     ),
 )
-"""In the order of belief; names are compared by :func:`plain`."""
+"""Names of melodies, the surest first; names are compared by :func:`plain`."""
 NOT_MELODY_NAMES = _any(
     "bbgv? bgv bbv choir chor chore choeur coro coros kor kuoro chorus pads? bass "
     "(?:voice|stimme|voix)\\s?[2-9] [oa]+hs? lead\\s*(?:guitar|gtr|git|gt) solo\\s*(?:guitar|gtr)",
@@ -69,13 +72,15 @@ LEFT_HAND_NAMES = _any(
 )
 KEYBOARD_NAMES = _any(
     "keys? keyboards? cembalo clavecin clavicembalo epiano e\\.?\\s?piano rhodes celesta",
-    "piano klavi clavi organ orgue orgel harpsichord fortepian пиано фортепиано орган ピアノ オルガン 钢琴 鋼琴 피아노",
+    "piano klavi clavi organ orgue orgel harpsichord fortepian пиано фортепиано орган "
+    "ピアノ オルガン 钢琴 鋼琴 피아노",
 )
 
 
 def rank(name: str) -> int | None:
-    """How surely a part of that name is the melody: 0 the surest; None where the name doesn't say
-    that it is.
+    """Return how surely a part of that name is the melody, 0 for the surest.
+
+    None where the name doesn't say so.
     """
     text = plain(name)
     if NOT_MELODY_NAMES.search(text):
@@ -84,7 +89,7 @@ def rank(name: str) -> int | None:
 
 
 def decoded(name: bytes) -> str:
-    """A name from a MIDI file, which doesn't say in which encoding it is."""
+    """Decode a name from a MIDI file, which doesn't state its encoding."""
     try:
         return name.decode()
     except UnicodeDecodeError:

@@ -66,7 +66,7 @@ def spell(
 
 
 def letter_and_alter(name: int) -> tuple[str, int]:
-    """Return the letter of a place on the line of fifths, and its semitones of alteration.
+    """Return the letter and the alteration in semitones of a place on the line of fifths.
 
     Place 6 is ("F", 1), -2 is ("B", -1).
     """
