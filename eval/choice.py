@@ -139,9 +139,9 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
         tune, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
         alike = idioms.likeness(tune, rest, own)
         more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
-        return rank.score(one.style, one.plain, tune, rest, closes=end == plan.bars, **more)[
-            "total"
-        ]
+        return rank.score(
+            one.style_logprob, one.base_logprob, tune, rest, closes=end == plan.bars, **more
+        )["total"]
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
         totals = [score(one, first, end) for one in found]
@@ -151,7 +151,7 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
         plan, lambda part, _: sample(voices, codec, part, SamplingConfig()), choose
     )
     best = made[chosen[-1]["candidate"]]
-    return arrangement(assemble(melody, codec, plan, best), best.style, best.plain)
+    return arrangement(assemble(melody, codec, plan, best), best.style_logprob, best.base_logprob)
 
 
 def idioms_of(library: Library) -> dict[str, Idioms]:

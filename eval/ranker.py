@@ -387,7 +387,10 @@ def candidates_for(
     """So many arrangements of a melody, as :func:`arrangement` keeps them."""
     plan = plan_of(codec, codec.grid(tune))
     made = sample(voices, codec, plan, replace(SamplingConfig(), candidates=count))
-    return [arrangement(assemble(tune, codec, plan, one), one.style, one.plain) for one in made]
+    return [
+        arrangement(assemble(tune, codec, plan, one), one.style_logprob, one.base_logprob)
+        for one in made
+    ]
 
 
 def make(data: Path, path: Path, split: str, candidates: int) -> None:

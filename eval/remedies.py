@@ -249,7 +249,9 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
         tempo = piece.tempo.quarters_per_minute()
         alike = likeness(parts_of(job[2].name), tune, piece.notes[~melody]) if job[2] else 0.0
         more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
-        scores = rank.score(candidate.style, candidate.plain, tune, piece.notes[~melody], **more)
+        scores = rank.score(
+            candidate.style_logprob, candidate.base_logprob, tune, piece.notes[~melody], **more
+        )
         made.append((scores["total"], -job[3], piece))
     return max(made, key=lambda one: one[:2])[2]
 

@@ -153,7 +153,7 @@ class Sampler:
         from styletransfer.model.sampling import Candidate
 
         kept = json.loads(self.path(job).read_text(encoding="utf-8"))
-        return Candidate(kept["bars"], kept["style"], kept["plain"])
+        return Candidate(kept["bars"], kept["style_logprob"], kept["base_logprob"])
 
     def read(self, job: Job) -> tuple[str, Piece]:
         """An output that was made: its id, and the arrangement."""

@@ -22,7 +22,7 @@ from styletransfer.music.chords import ChordTable, chord_table, recognise, tones
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.music.qualities import NONE
 from styletransfer.outputs.plan import Outputs
-from styletransfer.transfer.inspection import describe, wrapped
+from styletransfer.transfer.inspection import describe, wrap_chords
 from styletransfer.transfer.planning import table_of
 from tests.arrangements import arrangement, bars_equal, elements, onsets, random_arrangement
 from tests.command import ONE, Run, refused
@@ -333,7 +333,7 @@ def test_a_pick_up_is_bar_0_of_what_is_heard() -> None:
 
 def test_long_lines_are_wrapped_at_bar_lines() -> None:
     line = " | ".join(["C", "F - - G7"] * 20)
-    lines = wrapped(line, 40)
+    lines = wrap_chords(line, 40)
     assert max(map(len, lines)) <= 40
     assert min(map(len, lines[:-1])) > 25
     assert all(one.endswith(" |") for one in lines[:-1])
@@ -341,5 +341,5 @@ def test_long_lines_are_wrapped_at_bar_lines() -> None:
     np.testing.assert_array_equal(
         chords_of_line("\n".join(lines), bars), chords_of_line(line, bars)
     )
-    assert wrapped("C " * 30, 20) == ["C " * 30]
-    assert wrapped("", 20) == [""]
+    assert wrap_chords("C " * 30, 20) == ["C " * 30]
+    assert wrap_chords("", 20) == [""]

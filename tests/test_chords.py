@@ -21,11 +21,11 @@ from styletransfer.music.chords import ChordTable
 from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
-from styletransfer.tokens.kept_chords import PASSING, Harmony
+from styletransfer.tokens.kept_chords import PASSING, KeptChords
 from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer.kept_harmony import own_chords
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.planning import harmony_of, planned
+from styletransfer.transfer.planning import add_chords, harmony_of
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.source import find_melody
 from tests.command import ONE, Run, refused
@@ -57,7 +57,7 @@ def song(feel: Feel = "score") -> Piece:
     return Piece(notes, feel, bars if feel == "score" else bars[:0], parts=("Melody", "Chords"))
 
 
-def own(source: Piece) -> tuple[Piece, Plan, ChordTable, Harmony]:
+def own(source: Piece) -> tuple[Piece, Plan, ChordTable, KeptChords]:
     """The tune of a song, its plan, and the song's own chords."""
     melody, octaves = find_melody(source)
     plan = plan_of(codec(), codec().grid(melody))
@@ -348,7 +348,7 @@ def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_pat
     melody, plan, chords, _ = own(source)
     assert float(melody.bars["start"][0]) == -3.0
 
-    told = planned(
+    told = add_chords(
         plan, harmony_of(Request("song.abc", "bach", chords="keep"), melody, chords), above=False
     )
     as_planned = {"C6": "C", "Gsus4": "G", "F9": "F7", "C5": "C", "Cadd9": "C"}
@@ -396,7 +396,7 @@ def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
 
     (tmp_path / "late.abc").write_text('X:1\nM:3/4\nL:1/4\nK:G\nd|g2 b|a2 f|"Em"e3|]\n')
     melody, plan, chords, _ = own(read_score(tmp_path / "late.abc"))
-    told = planned(plan, harmony_of(request, melody, chords), above=False)
+    told = add_chords(plan, harmony_of(request, melody, chords), above=False)
     assert [bar[0].quality == NONE for bar in told.chords] == [True, False, False, False]
     assert told.chords[3] == ((0, *chord_of_symbol("Em")),)
 

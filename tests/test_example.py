@@ -30,12 +30,12 @@ from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.figures import (
     FAITH,
     FAITH_BY_NAME,
+    add_figures,
     beat_of,
     example_library,
-    fitted,
+    figures_in_metre,
     on_top,
-    refilled,
-    with_figures,
+    refill_bar,
 )
 from styletransfer.transfer.ranking.choice import indexes_for
 from styletransfer.transfer.ranking.likeness import parts_of
@@ -116,12 +116,12 @@ def test_the_commonest_figure_is_first() -> None:
 def test_figures_are_fitted_to_another_metre(here: Path) -> None:
     """Of the same beat: cut, or filled up; of another beat there are none."""
     found = load_example(sonata(here / "sonata.mid"))
-    waltz = fitted(found, "BAR_3/4", 72, codec())
+    waltz = figures_in_metre(found, "BAR_3/4", 72, codec())
     assert [(row["from"], row["metre"], row["length"]) for row in waltz.rows] == [
         ("4/4", "BAR_3/4", 72)
     ]
     assert steps(waltz.events(0, 0)) == [0, 12, 24, 36, 48, 60]
-    assert fitted(found, "BAR_6/8", 72, codec()).rows == []
+    assert figures_in_metre(found, "BAR_6/8", 72, codec()).rows == []
     assert [beat_of(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [
         24,
         24,
@@ -136,17 +136,17 @@ def test_a_bar_in_a_longer_bar() -> None:
     ends with the bar.
     """
     march = [Event(0, 24, 48, -1), Event(24, 24, 55, -1)]
-    assert steps(refilled(march, 48, 96, 24, codec())) == [0, 24, 48, 72]
+    assert steps(refill_bar(march, 48, 96, 24, codec())) == [0, 24, 48, 72]
     waltz = [Event(0, 72, 48, -1), Event(24, 24, 55, -1), Event(48, 24, 56, -1)]
-    filled = refilled(waltz, 72, 96, 24, codec())
+    filled = refill_bar(waltz, 72, 96, 24, codec())
     assert [(event.step, event.pitch) for event in filled] == [
         (0, 48),
         (24, 55),
         (48, 56),
         (72, 56),
     ]
-    assert refilled(waltz, 72, 48, 24, codec()) == [Event(0, 48, 48, -1), Event(24, 24, 55, -1)]
-    assert refilled(waltz, 72, 72, 24, codec()) == waltz
+    assert refill_bar(waltz, 72, 48, 24, codec()) == [Event(0, 48, 48, -1), Event(24, 24, 55, -1)]
+    assert refill_bar(waltz, 72, 72, 24, codec()) == waltz
 
 
 def test_candidates_that_follow(here: Path) -> None:
@@ -158,7 +158,7 @@ def test_candidates_that_follow(here: Path) -> None:
     plan = plan_of(codec(), codec().grid(tune))
 
     def made(style: str) -> tuple[list[float], list[bool]]:
-        told = with_figures(plan, request_of("twinkle", style, on_top=True), tune, codec(), C)
+        told = add_figures(plan, request_of("twinkle", style, on_top=True), tune, codec(), C)
         return list(told.faith), [bool(figure) for figure in told.figures]
 
     assert made("sonata.mid") == ([FAITH] * 8, [True] * 8)
@@ -166,7 +166,7 @@ def test_candidates_that_follow(here: Path) -> None:
     assert made("bach") == ([FAITH_BY_NAME] * 8, [True] * 8)
     sonata(here / "six.mid")
     six = Piece(tune.notes, "score", bars_of([(0.0, 6, 8)], 12.0))
-    told = with_figures(
+    told = add_figures(
         plan_of(codec(), codec().grid(six)),
         request_of("twinkle", "bach,six.mid", on_top=True),
         six,
@@ -174,7 +174,7 @@ def test_candidates_that_follow(here: Path) -> None:
         C,
     )
     assert list(told.faith) == [FAITH_BY_NAME] * 8
-    chosen = with_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec(), C).of_candidate(
+    chosen = add_figures(plan, request_of("twinkle", "sonata.mid"), tune, codec(), C).of_candidate(
         3
     )
     assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
@@ -184,7 +184,7 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     tune = tune_of(4)
     plan = plan_of(codec(), codec().grid(tune))
     sonata(here / "sonata.mid")
-    told = with_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec(), C)
+    told = add_figures(plan, request_of("twinkle", "sonata.mid", on_top=True), tune, codec(), C)
     line = MelodyGrammar(codec(), type(plan)(**{**vars(told.of_candidate(0)), "references": True}))
     while line.forced:
         line.push(line.forced[0])

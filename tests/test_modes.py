@@ -15,7 +15,7 @@ from styletransfer.music.chord_names import chords_of_line, line_of
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel, Piece, bars_of, make_notes
 from styletransfer.transfer.continuation import chords_after
-from styletransfer.transfer.ornaments import FREED, structural
+from styletransfer.transfer.ornaments import FREED, structural_notes
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 from tests.command import ONE, Run, refused
@@ -45,7 +45,7 @@ def test_ornaments_leave_the_structural_notes(
     )
     assert result.melody is not None
     told, piece, report = result.melody, result.piece, result.report
-    held = structural(told)
+    held = structural_notes(told)
     assert held.mean() >= 1 - FREED
     assert notes_at(told.with_notes(told.notes[held])) <= notes_at(piece)
     assert report["melody_notes_kept"] >= 0.9 * report["melody_notes"]
@@ -68,8 +68,8 @@ def test_which_notes_are_structural() -> None:
     piece = Piece(
         make_notes(onset, length, np.arange(60, 75)), "score", bars_of([(0.0, 4, 4)], 11.0)
     )
-    assert onset[~structural(piece)].tolist() == [9.75]
-    assert structural(piece.with_notes(piece.notes[:9])).all()
+    assert onset[~structural_notes(piece)].tolist() == [9.75]
+    assert structural_notes(piece.with_notes(piece.notes[:9])).all()
 
 
 def test_regenerated_music_is_only_told_the_melody(

@@ -260,3 +260,41 @@ def test_command(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     assert run("replay", "every.json", "--check").code == 0
     with pytest.raises(InputError, match="--choose"):
         Request("song.mid", "bach", choose="best")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("choose", ["phrases", "whole"])
+def test_who_watches_sees_every_candidate(choose: Any, tiny_package: Path, tmp_path: Path) -> None:
+    """Melody and accompaniment of each stretch, as the candidates that come back have them."""
+    seen: list[tuple[int, int, NoteTable]] = []
+    write_midi(tune_of(16), tmp_path / "song.mid")
+    request = Request(str(tmp_path / "song.mid"), "bach", THREE, model=tiny_package, choose=choose)
+    result = apply(request, watch=lambda *shown: seen.append(shown))
+
+    firsts = [0, 8] if choose == "phrases" else [0]
+    assert [one[:2] for one in seen] == [(k, first) for first in firsts for k in range(3)]
+    for (_, first, notes), piece in zip(seen[-3:], result.candidates, strict=True):
+        begin = 3.0 * first
+        assert inside(notes, begin, 99) == inside(piece.notes, begin, 99)
+        tune, whole = (table[table["melody"]]["onset"] for table in (notes, piece.notes))
+        assert tune.tolist() == whole[whole >= begin].tolist()
+    assert midi_bytes(apply(request).piece) == midi_bytes(result.piece)
+
+
+def test_who_watches_sees_what_is_new(tiny_package: Path, tmp_path: Path) -> None:
+    """Of bars made again, and of music after the tune, from their first bar on."""
+    seen: list[tuple[int, int, NoteTable]] = []
+    write_midi(tune_of(8), tmp_path / "song.mid")
+    request = Request(str(tmp_path / "song.mid"), "bach", THREE, model=tiny_package)
+    longer = replace(request, mode="continue", seconds=4.0)
+    result = apply(longer, watch=lambda *shown: seen.append(shown))
+    assert [one[:2] for one in seen] == [(k, first) for first in (0, 8) for k in range(3)]
+    assert inside(seen[3 + result.report["candidate"]][2], 24, 99) == inside(result.notes, 24, 99)
+
+    write_midi(result.piece, tmp_path / "made.mid")
+    again = replace(request, song=str(tmp_path / "made.mid"), feel="score", bars="3-4")
+    with pytest.raises(InputError, match="--bars takes"):
+        apply(replace(again, feel="auto"), watch=lambda *shown: seen.append(shown))
+    apply(again, watch=lambda *shown: seen.append(shown))
+    assert [one[:2] for one in seen[6:]] == [(k, 2) for k in range(3)]
+    for _, _, notes in seen[6:]:
+        assert 6 - 1e-6 <= notes["onset"].min() < notes["onset"].max() < 12

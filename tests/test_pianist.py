@@ -24,7 +24,7 @@ from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.styles.touch import USUAL, Touch, touch_of
 from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.transfer.performance.dynamics import SINGING, arch, velocities
-from styletransfer.transfer.performance.pianist import performed
+from styletransfer.transfer.performance.pianist import perform
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
 from tests.command import ONE, Run
@@ -55,7 +55,7 @@ def waltz(bars: int = 16) -> Piece:
 @pytest.mark.parametrize("touch", [FEW, USUAL, MUCH])
 def test_the_tune_stays_and_no_note_leaves_its_step(touch: Touch) -> None:
     piece = waltz()
-    played = performed(piece, touch, 0)
+    played = perform(piece, touch, 0)
     for name in ("onset", "duration", "pitch"):
         assert played.melody[name].tolist() == piece.melody[name].tolist()
     before, after = (
@@ -71,12 +71,12 @@ def test_the_tune_stays_and_no_note_leaves_its_step(touch: Touch) -> None:
 def test_the_tempo_breathes_and_ends_slower() -> None:
     piece = waltz()
     for touch in (FEW, MUCH):
-        tempo = performed(piece, touch, 0).tempo
+        tempo = perform(piece, touch, 0).tempo
         bar = np.diff(tempo.to_seconds(np.arange(17) * 3.0))
         assert (bar[1] + bar[2]) / 2 < (bar[0] + bar[3]) / 2  # of a phrase of four
         assert bar[15] > 1.2 * bar[:12].mean()
         assert bar[:12].sum() == pytest.approx(12 * 1.5, rel=0.02)
-    assert np.ptp(np.diff(performed(piece, FEW, 0).tempo.to_seconds(np.arange(13) * 3.0))) < np.ptp(
+    assert np.ptp(np.diff(perform(piece, FEW, 0).tempo.to_seconds(np.arange(13) * 3.0))) < np.ptp(
         bar[:12]
     )
 
@@ -84,13 +84,13 @@ def test_the_tempo_breathes_and_ends_slower() -> None:
 def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
     piece = waltz()
     for touch in (FEW, USUAL, MUCH):
-        played = performed(piece, touch, 0)
+        played = perform(piece, touch, 0)
         edges = played.tempo.to_seconds(np.array(played.pedals).reshape(-1, 2))
         assert np.diff(edges).sum() / played.length_seconds == pytest.approx(touch.pedal, abs=0.1)
         assert all(
             up % 3 == 0 and 0 < down % 3 < 0.5 for down, up in played.pedals
         )  # through the afterbeats
-    assert performed(piece, replace(USUAL, pedal=0.0), 0).pedals == ()
+    assert perform(piece, replace(USUAL, pedal=0.0), 0).pedals == ()
 
 
 def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
@@ -98,7 +98,7 @@ def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
     piece = waltz(8)
     last = piece.notes["onset"] >= 21
     piece.notes["duration"][last] += 24
-    played = performed(piece, FEW, 0)
+    played = perform(piece, FEW, 0)
     edges = played.tempo.to_seconds(np.array(played.pedals).reshape(-1, 2))
     assert np.diff(edges).sum() / played.length_seconds == pytest.approx(FEW.pedal, abs=0.05)
 
@@ -122,14 +122,14 @@ def test_what_would_blur_is_played_without_pedal() -> None:
     piece = replace(
         waltz(), notes=np.sort(np.concatenate([tune, run, bass]), order=["onset", "pitch"])
     )
-    played = performed(piece, replace(USUAL, pedal=0.45), 0)
+    played = perform(piece, replace(USUAL, pedal=0.45), 0)
     assert played.pedals
     assert min(down for down, _ in played.pedals) >= 24
 
 
 def test_a_window_leaves_the_rest() -> None:
-    piece = performed(waltz(), USUAL, 0)
-    again = performed(piece, USUAL, 1, (12.0, 24.0))
+    piece = perform(waltz(), USUAL, 0)
+    again = perform(piece, USUAL, 1, (12.0, 24.0))
     outside = (piece.notes["onset"] < 12) | (piece.notes["onset"] >= 24)
     stays = (again.notes["onset"] < 12) | (again.notes["onset"] >= 24)
     assert again.notes[stays].tolist() == piece.notes[outside].tolist()
@@ -141,7 +141,7 @@ def test_a_window_leaves_the_rest() -> None:
 
 
 def test_pedals_are_in_the_file(tmp_path: Path) -> None:
-    played = performed(waltz(), USUAL, 0)
+    played = perform(waltz(), USUAL, 0)
     (tmp_path / "played.mid").write_bytes(midi_bytes(played))
     again = read_score(tmp_path / "played.mid", "score")
     assert np.allclose(again.pedals, played.pedals)

@@ -23,12 +23,12 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER, Chord
 from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.kept_harmony import own_chords
 from styletransfer.transfer.planning import (
+    add_chords,
     edited_bars,
     harmony_of,
     harmony_rows,
-    planned,
+    read_chords,
     table_of,
-    with_text,
 )
 from styletransfer.transfer.request import Request
 from tests.tiny import codec, tune_of
@@ -182,12 +182,12 @@ def test_a_damaged_report_ends_in_one_sentence(rows: Any, words: str) -> None:
 def test_chords_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tune.txt").write_bytes("\ufeffF | C7 |\r\nB♭ | F\r\n".encode())
-    text = with_text("tune.txt")
+    text = read_chords("tune.txt")
     chords = chords_of_line(text, bars_of([(0.0, 4, 4)], 16.0))
     assert chords["root"].tolist() == [5, 0, 10, 5]
-    assert with_text(text) == text  # as a sidecar has it
+    assert read_chords(text) == text  # as a sidecar has it
     for line in ("new", "keep", "F C7 | F", "F\nC", "F - C7 .", "%", "Am7/G"):
-        assert with_text(line) == line
+        assert read_chords(line) == line
 
 
 def test_a_bar_of_chords_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,8 +196,8 @@ def test_a_bar_of_chords_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "C").write_text("F | F")
     (tmp_path / "G").mkdir()
     for line in ("C", "G", ".", "/", "C " * 200):
-        assert with_text(line) == line
-    assert with_text("./C") == "F | F"
+        assert read_chords(line) == line
+    assert read_chords("./C") == "F | F"
 
 
 def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +212,9 @@ def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("a\0b", "neither a chord symbol"),
     ):
         with pytest.raises(InputError, match=f"^--chords {text[:3]}.*{words}") as caught:
-            with_text(text)
+            read_chords(text)
         assert "\n" not in str(caught.value)
-    assert with_text("C H7") == "C H7"  # the word that is wrong is told when the bars are known
+    assert read_chords("C H7") == "C H7"  # the word that is wrong is told when the bars are known
 
 
 # --- what is planned ----------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_the_plan_has_every_bar() -> None:
     plan = plan_of(codec(), codec().grid(melody))
     chords = chords_of_line("C | F - G | C", melody.bars)
     whole = table_of(harmony_rows(chords, melody.bars, C, 0), melody.bars, 0)
-    told = planned(plan, whole, above=True)
+    told = add_chords(plan, whole, above=True)
     assert told.chords == (
         (Chord(0, NONE, NONE, NONE),),
         (Chord(0, 0, 0, 0),),
@@ -236,7 +236,7 @@ def test_the_plan_has_every_bar() -> None:
         (Chord(0, 0, 0, 0),),
     )
     assert (told.references, told.above) == (True, True)
-    assert not planned(replace(plan, locked=False), whole, above=True).above
+    assert not add_chords(replace(plan, locked=False), whole, above=True).above
 
 
 def request(chords: str, **chosen: Any) -> Request:

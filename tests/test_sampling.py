@@ -86,7 +86,7 @@ def test_temperature_zero_takes_the_likeliest(model: Any, plan: Plan) -> None:
     first, second = run(model, plan, candidates=2, temperature=0.0, seed=1)
     (other,) = run(model, plan, temperature=0.0, seed=2)
     assert first.bars == second.bars == other.bars
-    assert run(model, plan, seed=1)[0].style < first.style
+    assert run(model, plan, seed=1)[0].style_logprob < first.style_logprob
 
 
 class Checked(Decoder):
@@ -227,9 +227,9 @@ def test_strength_one_is_the_style_alone(model: Any, plan: Plan) -> None:
     """Without the branch that has no style, and the same as with it at a strength next to one."""
     (alone,), (guided,) = run(model, plan, strength=1.0), run(model, plan, strength=1.0 + 1e-9)
     assert alone.bars == guided.bars
-    assert alone.style == pytest.approx(guided.style, abs=1e-4)
-    assert alone.plain == 0
-    assert guided.plain < 0
+    assert alone.style_logprob == pytest.approx(guided.style_logprob, abs=1e-4)
+    assert alone.base_logprob == 0
+    assert guided.base_logprob < 0
 
 
 def test_strength_zero_is_the_base_alone(model: Any, plan: Plan) -> None:
@@ -265,7 +265,7 @@ def test_a_finished_row_does_not_disturb_the_others(model: Any, plan: Plan) -> N
     assert lengths[0] > min(lengths) + 5
     (alone,) = run(model, plan, seed=seed)
     assert alone.bars == rows[0].bars
-    assert alone.style == pytest.approx(rows[0].style, abs=1e-4)
+    assert alone.style_logprob == pytest.approx(rows[0].style_logprob, abs=1e-4)
 
 
 def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> None:

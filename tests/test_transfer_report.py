@@ -285,7 +285,9 @@ def test_remedies_beside_what_ships(
         tempo = piece.tempo.quarters_per_minute()
         notes = (piece.notes[melody], piece.notes[~melody])
         alike = likeness(parts_of("bach"), *notes)
-        scores = rank.score(made.style, made.plain, *notes, quarters_per_minute=tempo, idiom=alike)
+        scores = rank.score(
+            made.style_logprob, made.base_logprob, *notes, quarters_per_minute=tempo, idiom=alike
+        )
         worth.append(scores["total"])
     chosen = remedies.best(sampler, jobs)
     assert chosen.notes.tolist() == sampler.read(jobs[int(np.argmax(worth))])[1].notes.tolist()

@@ -363,10 +363,10 @@ def inspect(
         print(
             f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}"
         )
-    from styletransfer.transfer.inspection import melody_text, wrapped
+    from styletransfer.transfer.inspection import melody_text, wrap_chords
 
     if report["chords"]:
-        for number, line in enumerate(wrapped(report["chords"], COLUMNS - 14)):
+        for number, line in enumerate(wrap_chords(report["chords"], COLUMNS - 14)):
             print(f"{'' if number else 'chords':<13} {line}")
     print(f"{'melody':<13} {melody_text(report['melody'])}")
 

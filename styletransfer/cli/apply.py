@@ -88,9 +88,9 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
     """
-    from styletransfer.transfer.planning import settled
+    from styletransfer.transfer.planning import resolve_chords
 
-    request = settled(job.request)
+    request = resolve_chords(job.request)
     own = [job.request.chords] if os.path.isfile(job.request.chords) else []
     job.outputs.check(
         request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.spared]
@@ -99,7 +99,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
 
     with bar(title or shown(request.style)) as progress:
         result = apply(request, progress, partial=True)
-    report = {"input": request.song or None} | job.outputs.told(result) | result.report
+    report = {"input": request.song or None} | job.outputs.report_of_files(result) | result.report
     job.outputs.write(result, report)
     return report, result
 

@@ -125,7 +125,7 @@ class Outputs:
                 )
             check_score(self.score, request.song, "score" if feel == "played" else feel, self.force)
 
-    def told(self, result: Result) -> dict[str, Any]:
+    def report_of_files(self, result: Result) -> dict[str, Any]:
         """What a report says of the files."""
         told: dict[str, Any] = {"output": str(self.midis[0])}
         if self.every:

@@ -21,7 +21,7 @@ from styletransfer.music.chords import ChordTable, recognise
 from styletransfer.music.notes import BarTable, Piece
 from styletransfer.outputs.piano_roll import piano_roll
 from styletransfer.outputs.sound import find_soundfont, play
-from styletransfer.transfer.performance.pianist import notated
+from styletransfer.transfer.performance.pianist import notate
 from styletransfer.transfer.planning import table_of
 from styletransfer.transfer.result import Result
 from styletransfer.transfer.sidecar import sidecar_of
@@ -56,7 +56,7 @@ def _score(
         piece.feel == "score" and result.report["feel"] == "performance"
     ):  # a page doesn't show how it is played
         earlier = result.request.bars is not None  # whose song's own tempo nobody tells
-        piece = notated(piece, None if earlier or result.melody is None else result.melody.tempo)
+        piece = notate(piece, None if earlier or result.melody is None else result.melody.tempo)
     bars = beats.bars if beats is not None and not len(piece.bars) else piece.bars
     chords = _chords(result, piece, bars) if symbols else None
     return score_bytes(piece, path, result.title, beats=beats, chords=chords)

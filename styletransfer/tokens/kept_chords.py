@@ -14,7 +14,7 @@ PASSING = STEPS_PER_QUARTER // 2
 
 
 @dataclass(frozen=True)
-class Harmony:
+class KeptChords:
     """Chords to which accompaniment is held: ``start`` (chords,) in steps, ``tones`` (chords, 12)
     pitch classes.
 

@@ -22,7 +22,7 @@ from styletransfer.tokens.codec import (
     Event,
     Grid,
 )
-from styletransfer.tokens.kept_chords import Harmony
+from styletransfer.tokens.kept_chords import KeptChords
 
 ORNAMENT_REACH = 3
 """Semitones by which an ornament may leave the range of the two notes that it stands between: a
@@ -61,7 +61,7 @@ class Plan:
     held: tuple[tuple[Event, ...], ...] | None = None
     given: tuple[tuple[int, ...], ...] = ()
     stop: int | None = None
-    harmony: Harmony | None = None
+    harmony: KeptChords | None = None
     key: Key | None = None
     closes: bool = False
     chords: tuple[tuple[Chord, ...], ...] = ()

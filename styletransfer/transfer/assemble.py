@@ -11,9 +11,9 @@ from styletransfer.music.notes import NoteTable, Piece, make_notes
 from styletransfer.styles.touch import USUAL, Touch
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.ornaments import as_it_came, is_ornament, ornamented
-from styletransfer.transfer.performance.dynamics import sung, velocities
-from styletransfer.transfer.timing import decoded, in_quarters, plan_steps
+from styletransfer.transfer.ornaments import add_ornaments, decoded_melody, is_ornament
+from styletransfer.transfer.performance.dynamics import raise_melody, velocities
+from styletransfer.transfer.timing import decode_notes, plan_steps, to_quarters
 
 if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate
@@ -32,7 +32,7 @@ def assemble(
 
     ``touch``: how a score is played; a performance has the velocities that the model gave it.
     ``first``: the bar with which the accompaniment begins."""
-    bar, step, duration, pitch, loud = decoded(codec, candidate.bars, first)
+    bar, step, duration, pitch, loud = decode_notes(codec, candidate.bars, first)
     onset_steps = plan.bar_start[bar] + step
     told = plan.melody if plan.held is None else plan.held
     locked = {
@@ -47,15 +47,17 @@ def assemble(
         is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
     )
     own |= ornaments
-    onset, length = in_quarters(melody, plan, bar, step, duration)
+    onset, length = to_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
     accompaniment["part"] = 1 + split_hands(accompaniment)
     if plan.held is not None:
-        tune = ornamented(melody, make_notes(onset[ornaments], length[ornaments], pitch[ornaments]))
+        tune = add_ornaments(
+            melody, make_notes(onset[ornaments], length[ornaments], pitch[ornaments])
+        )
     elif plan.locked:
         tune = melody.notes.copy()
     else:
-        tune = as_it_came(melody, plan_steps(melody, plan), onset_steps, pitch)
+        tune = decoded_melody(melody, plan_steps(melody, plan), onset_steps, pitch)
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
         nearest = (
@@ -64,7 +66,7 @@ def assemble(
             )
             - 1
         )
-        tune["velocity"] = sung(
+        tune["velocity"] = raise_melody(
             loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"]
         )
     notes = np.concatenate([tune, accompaniment])
@@ -73,7 +75,7 @@ def assemble(
     return melody.with_notes(notes)
 
 
-def kept(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
+def count_kept_notes(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
     """How many of the melody's notes are in a piece: the same onset and (with ``ends``) end to the
     tick, and the same pitch.
     """

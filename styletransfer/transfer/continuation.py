@@ -26,17 +26,17 @@ from styletransfer.tokens.codec import (
 )
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.performance.dynamics import velocities
-from styletransfer.transfer.timing import decoded, in_quarters
+from styletransfer.transfer.timing import decode_notes, to_quarters
 
 ENDING = 4
 """Bars of the tune's end, with which what goes on ends."""
 
 
-def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
+def add_bars(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
     """An arrangement with bars for so many seconds more, and the plan that fills these: at least
     half a bar for the close.
 
-    The plan has no chords for the new bars yet; see :func:`with_chords`.
+    The plan has no chords for the new bars yet; see :func:`add_harmony`.
     """
     stop = arranged.tempo.to_seconds(_end(arranged)) + seconds
     grid = codec.grid(arranged)
@@ -80,8 +80,8 @@ def longer(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[P
     return replace(arranged, bars=bars), wider
 
 
-def with_chords(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
-    """The plan of :func:`longer` after one that tells chords: the tune is told as it was, then
+def add_harmony(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
+    """The plan of :func:`add_bars` after one that tells chords: the tune is told as it was, then
     rests, and the harmony goes on.
 
     Args:
@@ -142,8 +142,8 @@ def _middle(bar: np.void) -> float:
     return float(bar["start"]) + beat * (-(-beats // 2) if beats > 1 else 0)
 
 
-def joined(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:
-    """An arrangement of :func:`longer` with the notes that were composed after it, as far as they
+def append_notes(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:
+    """An arrangement of :func:`add_bars` with the notes that were composed after it, as far as they
     begin within so many seconds of the tune's end, where they end at the latest. The line on top
     sings, in a score's loudness as in the tune's."""
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
@@ -166,8 +166,8 @@ def _sings(arranged: Piece, notes: NoteTable) -> NDArray[np.bool_]:
     return extract_melody(replace(arranged, notes=notes, parts=("piano",) * len(arranged.parts)))
 
 
-def composed(codec: Codec, plan: Plan, piece: Piece, bars: list[list[int]]) -> NoteTable:
+def notes_after(codec: Codec, plan: Plan, piece: Piece, bars: list[list[int]]) -> NoteTable:
     """The notes that were composed after what was given."""
-    bar, step, duration, pitch, velocity = decoded(codec, bars, first=len(plan.given))
-    onset, length = in_quarters(piece, plan, bar, step, duration)
+    bar, step, duration, pitch, velocity = decode_notes(codec, bars, first=len(plan.given))
+    onset, length = to_quarters(piece, plan, bar, step, duration)
     return make_notes(onset, length, pitch, velocity)

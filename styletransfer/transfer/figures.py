@@ -92,7 +92,7 @@ def writes_songs(composer: str, era: str, library: Library | None = None) -> boo
     return 2 * len(songs) > len(own)
 
 
-def chosen_figures(
+def draw_figures(
     composer: str,
     era: str,
     tune: str,
@@ -198,7 +198,7 @@ def example_library(example: Example, codec: Codec) -> Library:
     return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
 
 
-def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
+def figures_in_metre(example: Example, metre: str, length: int, codec: Codec) -> Library:
     """The figures of a piece in a metre: its own, else those of its commonest metre with the same
     beat; maybe none.
     """
@@ -213,7 +213,7 @@ def fitted(example: Example, metre: str, length: int, codec: Codec) -> Library:
     played: list[tuple[int, int, int, int]] = []
     for index, row in enumerate(library.rows):
         if (row["metre"], row["length"]) == kind:
-            events = refilled(library.events(index, 0), row["length"], length, beat, codec)
+            events = refill_bar(library.events(index, 0), row["length"], length, beat, codec)
             played += [(len(rows), event.step, event.duration, event.pitch) for event in events]
             rows.append(
                 row | {"metre": metre, "length": length, "from": row["metre"].removeprefix("BAR_")}
@@ -231,7 +231,7 @@ def beat_of(metre: str) -> int:
     return 3 * unit if bottom >= 8 and top % 3 == 0 else unit
 
 
-def refilled(
+def refill_bar(
     events: Sequence[Event], length: int, wanted: int, beat: int, codec: Codec
 ) -> list[Event]:
     """The notes of a bar in a bar of another length (steps): what goes over it is cut; what is
@@ -277,7 +277,7 @@ def commonest_bar(plan: Plan) -> tuple[str, int]:
     return plan.bar_metre[place], int(plan.bar_length[place])
 
 
-def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
+def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
     """Draw the figures of the candidates, in a key.
 
     As many as a piece in a blend weighs have one of that piece; the others have one of the heaviest
@@ -291,18 +291,18 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
     found: list[tuple[Event, ...]] = []
     for style, weight in parse_style(request.style):
         own = (
-            fitted(load_example(style.piece), metre, length, codec)
+            figures_in_metre(load_example(style.piece), metre, length, codec)
             if style.piece is not None
             else None
         )
         if own is not None and own.rows:
             share = min(max(round(weight * count), 1), count - len(found))
-            found += chosen_figures(style.composer, style.era, tune, *asked, share, seed, own)
+            found += draw_figures(style.composer, style.era, tune, *asked, share, seed, own)
 
     rest = count - len(found)
     named = [one for one in parse_style(request.style) if one[0].piece is None]
     style = max(named, key=lambda one: one[1])[0] if named else main_style(request.style)
-    others = chosen_figures(style.composer, style.era, tune, *asked, rest, seed) if rest else ()
+    others = draw_figures(style.composer, style.era, tune, *asked, rest, seed) if rest else ()
     if not found and not others:
         return plan
     others = others or ((),) * rest
@@ -311,7 +311,7 @@ def with_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key:
     )
 
 
-def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
+def report_examples(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
     """Tell what is taken from the pieces in a style.
 
     Returns:
@@ -325,7 +325,7 @@ def followed(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]
             continue
         metre, length = commonest_bar(plan)
         own = (
-            fitted(load_example(style.piece), metre, length, codec).rows
+            figures_in_metre(load_example(style.piece), metre, length, codec).rows
             if plan.references and not request.bars
             else []
         )

@@ -69,7 +69,7 @@ def contrast(candidate: Candidate) -> float:
     """How much likelier the style makes it than the base alone: its likelihood tells nothing good
     (docs/decisions.md).
     """
-    return candidate.style - candidate.plain
+    return candidate.style_logprob - candidate.base_logprob
 
 
 def free_pieces(

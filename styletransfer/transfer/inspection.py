@@ -32,7 +32,11 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars
     )
     key = estimate_key(source.notes)
-    chords, harmony = written(piece, key) if len(piece.bars) and piece.chords else heard(piece, key)
+    chords, harmony = (
+        written_chords(piece, key)
+        if len(piece.bars) and piece.chords
+        else recognised_chords(piece, key)
+    )
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
     report = {
         "feel": source.feel,
@@ -65,7 +69,7 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     return report, piece
 
 
-def heard(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
+def recognised_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
     """The chords of a piece that has beats and more than a melody: as a line, and bar by bar."""
     if not len(piece.bars) or piece.notes["melody"].all():
         return "", []
@@ -74,7 +78,7 @@ def heard(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
     return line, harmony_rows(chords, piece.bars, key, first)
 
 
-def written(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
+def written_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
     """The chord symbols of a piece that has some and has beats: as a line, and bar by bar; before
     the first there is none.
     """
@@ -98,7 +102,7 @@ def written(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
     return " | ".join(line), rows
 
 
-def wrapped(line: str, width: int) -> list[str]:
+def wrap_chords(line: str, width: int) -> list[str]:
     """A line of chords as several, none of them wider if a bar isn't; each goes on after a bar
     line.
     """

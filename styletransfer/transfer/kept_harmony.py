@@ -19,7 +19,7 @@ from styletransfer.music.chords import ChordTable, chord_table, recognise, tones
 from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND
-from styletransfer.tokens.kept_chords import Harmony
+from styletransfer.tokens.kept_chords import KeptChords
 from styletransfer.tokens.plan import Plan
 
 TOUCH = 1 / 16
@@ -44,7 +44,7 @@ def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
 
 def own_chords(
     source: Piece, melody: Piece, octaves: int, plan: Plan
-) -> tuple[ChordTable, Harmony]:
+) -> tuple[ChordTable, KeptChords]:
     """Tell a song's own chords.
 
     Args:
@@ -140,7 +140,7 @@ def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> Ch
     return chord_table(starts, float(bars["start"][-1] + bars["length"][-1]), named)
 
 
-def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> Harmony:
+def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> KeptChords:
     """What an accompaniment is held to by chords: the quarter at which each begins, and its tones
     (none: all).
     """
@@ -151,7 +151,7 @@ def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> Harmo
     tones = np.array(
         [[tone in own or not own for tone in range(12)] for own in [(), *(own for _, own in named)]]
     )
-    return Harmony(starts, tones[np.searchsorted(steps, starts, side="right")])
+    return KeptChords(starts, tones[np.searchsorted(steps, starts, side="right")])
 
 
 def _beats(plan: Plan) -> list[int]:

@@ -16,7 +16,7 @@ SHORT_QUARTERS, SHORT_SECONDS = 0.5, 0.2
 """Notes as long as these are structural: eighths of a score."""
 
 
-def structural(melody: Piece) -> NDArray[np.bool_]:
+def structural_notes(melody: Piece) -> NDArray[np.bool_]:
     """(notes,) which notes of a melody are structural: all but a few short ones between the
     beats.
     """
@@ -47,11 +47,11 @@ def is_ornament(
     return np.array(found, bool)
 
 
-def ornamented(melody: Piece, ornaments: NoteTable) -> NoteTable:
+def add_ornaments(melody: Piece, ornaments: NoteTable) -> NoteTable:
     """The structural notes of a melody with ornaments as one line: a note ends where the next one
     begins.
     """
-    notes = sort_notes(np.concatenate([melody.notes[structural(melody)], ornaments]))
+    notes = sort_notes(np.concatenate([melody.notes[structural_notes(melody)], ornaments]))
     notes["melody"], notes["part"] = True, 0
     notes["duration"][:-1] = np.minimum(
         notes["duration"][:-1], np.maximum(np.diff(notes["onset"]), 1 / melody.ticks_per_quarter)
@@ -59,7 +59,7 @@ def ornamented(melody: Piece, ornaments: NoteTable) -> NoteTable:
     return notes
 
 
-def as_it_came(
+def decoded_melody(
     melody: Piece, steps: NDArray[np.int64], onset: NDArray[np.int64], pitch: NDArray[np.int64]
 ) -> NoteTable:
     """The notes of a melody, which begin at ``steps``, that are among the decoded ones."""

@@ -34,7 +34,7 @@ DECIMALS = 3
 """Of a chord's place in a report: as many as a chord table still tells after hours of music."""
 
 
-def with_text(chords: str) -> str:
+def read_chords(chords: str) -> str:
     """Give what ``--chords`` says: ``new``, ``keep``, a line of symbols, or what a file holds.
 
     What can be read as one bar of a line is one, even where a file has that name.
@@ -57,7 +57,7 @@ def with_text(chords: str) -> str:
     return chords
 
 
-def settled(request: Request) -> Request:
+def resolve_chords(request: Request) -> Request:
     """Give a request with the chords that files hold: of ``--chords FILE``, or of a text file in
     the place of a song.
 
@@ -65,10 +65,10 @@ def settled(request: Request) -> Request:
         InputError: where a file can't be read, or a bar isn't understood.
     """
     if not request.song or not request.of_chords:
-        return replace(request, chords=with_text(request.chords))
+        return replace(request, chords=read_chords(request.chords))
     if not Path(request.song).is_file():
         raise InputError(f"{request.song}: there is no such file of chords; check the name.")
-    text = with_text(request.song)
+    text = read_chords(request.song)
     try:
         chord_names.chords_of_line(
             text, bars_of([(0.0, 4, 4)], 4.0 * max(chord_names.count_bars(text), 1))
@@ -138,7 +138,7 @@ def chords_alone(request: Request, source: Piece) -> ChordTable:
     return chord_table(fixed["start"].astype(float), end, chords)
 
 
-def closes_on(chords: ChordTable, bars: BarTable, key: Key) -> bool:
+def ends_on_tonic(chords: ChordTable, bars: BarTable, key: Key) -> bool:
     """Tell whether chords end on the tonic in root position, that comes on an eighth where it comes
     in the last bar.
     """
@@ -173,7 +173,7 @@ def key_of(melody: Piece, chords: ChordTable | None) -> Key:
     )
 
 
-def planned(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
+def add_chords(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
     """Add chords (in quarters) to a plan; ``above``: the accompaniment may lie above the tune."""
     told = chords_by_bar(chords, plan.bar_start, plan.bar_length)
     return replace(plan, chords=told, references=True, above=above and plan.locked)

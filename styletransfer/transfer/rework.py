@@ -28,13 +28,17 @@ from styletransfer.transfer.timing import edge_of, plan_steps
 def feel_of(
     midi: str, asked: Feel | Literal["auto", "played"] = "auto"
 ) -> Feel | Literal["played"]:
-    """The feel of an earlier arrangement, which its sidecar tells; ``played``: it was made on beats
-    and played afterwards.
+    """Read the feel of an earlier arrangement from its sidecar.
 
-    ``asked`` is that of a file of which no sidecar tells.
+    Args:
+        midi: the arrangement.
+        asked: the feel of a file that no sidecar names.
+
+    Returns:
+        The feel; ``played``: made on beats, and played afterwards as a pianist would.
 
     Raises:
-        InputError: where no sidecar tells of the file, and none is asked for.
+        InputError: where no sidecar names the file, and no feel is asked for.
     """
     report = report_beside(Path(midi))
     if report is None or report.get("feel") not in ("score", "performance"):
@@ -46,6 +50,19 @@ def feel_of(
     if report["feel"] == "score":
         return "score"
     return "played" if report.get("on_beats") else "performance"
+
+
+def resolve_feel(request: Request) -> Request:
+    """Give a request the feel of the earlier arrangement whose bars it asks for.
+
+    A performance's file could be read as a score, so its sidecar decides.
+
+    Raises:
+        InputError: as :func:`feel_of`.
+    """
+    if request.bars is None:
+        return request
+    return replace(request, feel=feel_of(request.song, request.feel))
 
 
 def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
@@ -79,7 +96,7 @@ def first_number(plan: Plan) -> int:
     return 0 if plan.bar_start[0] < 0 else 1
 
 
-def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
+def rework_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     """The plan that takes an arrangement as given up to the first of some bars, and ends with the
     last of them.
 
@@ -99,7 +116,7 @@ def redo_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     return replace(plan, given=given, stop=last - lowest + 1)
 
 
-def redone(plan: Plan) -> tuple[int, int]:
+def reworked_steps(plan: Plan) -> tuple[int, int]:
     """The steps at which the bars that are made anew begin and end."""
     assert plan.stop is not None
     return int(plan.bar_start[len(plan.given)]), int(
@@ -107,14 +124,14 @@ def redone(plan: Plan) -> tuple[int, int]:
     )
 
 
-def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
+def splice(earlier: Piece, made: Piece, plan: Plan) -> Piece:
     """An earlier arrangement with the accompaniment of the plan's bars from another one.
 
     No other note changes: what is new ends with the last of these bars, and doesn't strike what
     still sounds.
     """
     assert plan.stop is not None
-    begin, end = redone(plan)
+    begin, end = reworked_steps(plan)
 
     def inside(piece: Piece) -> NDArray[np.bool_]:
         step = plan_steps(piece, plan)
@@ -135,7 +152,7 @@ def spliced(earlier: Piece, made: Piece, plan: Plan) -> Piece:
     return earlier.with_notes(sort_notes(np.concatenate([stays, new[~np.array(sounding, bool)]])))
 
 
-def as_before(
+def keep_settings(
     request: Request, earlier: Piece, melody: Piece, first: int
 ) -> tuple[Request, ChordTable | None]:
     """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its

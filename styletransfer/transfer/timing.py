@@ -13,7 +13,7 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Code
 from styletransfer.tokens.plan import Plan
 
 
-def decoded(
+def decode_notes(
     codec: Codec, bars: Sequence[Sequence[int]], first: int = 0
 ) -> tuple[NDArray[np.int64], ...]:
     """Bar, step in it, duration in steps, pitch and velocity of the notes of decoded bars from the
@@ -49,7 +49,7 @@ def edge_of(piece: Piece, plan: Plan, step: int) -> float:
     )
 
 
-def in_quarters(
+def to_quarters(
     piece: Piece,
     plan: Plan,
     bar: NDArray[np.int64],

@@ -57,7 +57,7 @@ def velocities(notes: NoteTable, bars: BarTable, touch: Touch) -> NDArray[np.int
         played[part] = level + scale * (shape[part] - np.median(shape[part]))
     loudness: NDArray[np.int64] = np.clip(np.round(played), 20, 115).astype(np.int64)
     if melody.any():
-        loudness[melody] = sung(loudness[melody], loudness[~melody])
+        loudness[melody] = raise_melody(loudness[melody], loudness[~melody])
     return loudness
 
 
@@ -76,7 +76,9 @@ def arch(quarters: NDArray[np.float64], bars: BarTable) -> NDArray[np.float64]:
     return np.asarray(4 * along * (1 - along))
 
 
-def sung(melody: NDArray[np.int64], accompaniment: NDArray[np.integer]) -> NDArray[np.int64]:
+def raise_melody(
+    melody: NDArray[np.int64], accompaniment: NDArray[np.integer]
+) -> NDArray[np.int64]:
     """Velocities (notes,) of a melody, louder as a whole where its median isn't :data:`SINGING`
     above the accompaniment's.
     """

@@ -40,7 +40,7 @@ UNEVEN = 2.0
 """Standard deviation of a finger's velocity."""
 
 
-def performed(
+def perform(
     piece: Piece, touch: Touch, seed: int, window: tuple[float, float] | None = None
 ) -> Piece:
     """An arrangement of feel ``score`` as a pianist of a style plays it; the melody's ticks,
@@ -74,7 +74,7 @@ def performed(
     return replace(piece.with_notes(notes), tempo=tempo, pedals=tuple(sorted(stay + pedals)))
 
 
-def notated(piece: Piece, tempo: TempoMap | None) -> Piece:
+def notate(piece: Piece, tempo: TempoMap | None) -> Piece:
     """What was played, for a page: the accompaniment on its steps again, in the song's own tempo,
     or that of most beats.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate
 
 
-def ranked(
+def rank_candidates(
     candidates: list[Candidate],
     melody: Piece,
     arranged: list[Piece],
@@ -29,7 +29,7 @@ def ranked(
     piece ends with them.
     """
     scores = [
-        rank_of(one, melody, piece, indexes, parts, closes)
+        score_candidate(one, melody, piece, indexes, parts, closes)
         for one, piece in zip(candidates, arranged, strict=True)
     ]
     return scores, max(range(len(scores)), key=lambda k: scores[k]["total"])
@@ -45,7 +45,7 @@ def indexes_for(style: str) -> list[Copies]:
     return [shipped_copies(), *(Copies.load(path) for path in own if path.is_file()), *examples]
 
 
-def rank_of(
+def score_candidate(
     candidate: Candidate,
     melody: Piece,
     piece: Piece,
@@ -58,7 +58,7 @@ def rank_of(
     tempo = melody.tempo.quarters_per_minute()
     beats = piece.feel == "score" and len(melody.notes) > 0
     alike = likeness(parts, melody.notes, accompaniment) if beats else 0.0
-    match, likely = match_of(piece, indexes), (candidate.style, candidate.plain)
+    match, likely = match_of(piece, indexes), (candidate.style_logprob, candidate.base_logprob)
     return rank.score(
         *likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars
     )
