@@ -75,14 +75,17 @@ STYLE = {
     "second": "J2",
 }
 MUSIC = {
-    "progression": "progressions, nats a chord",
-    "clarity": "clear chords",
-    "fifths": "roots by fifths",
-    "clash": "clashes",
-    "repeated": "repeated",
-    "emptiness": "silence",
-    "notes": "notes a quarter",
-    "idiom": "idiom, nats",
+    name: rank.LABELS.get(name, "notes a quarter")
+    for name in (
+        "progression",
+        "clarity",
+        "fifths",
+        "clash",
+        "repeated",
+        "emptiness",
+        "notes",
+        "idiom",
+    )
 }
 
 
@@ -138,10 +141,9 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
         piece = cut(assemble(melody, codec, plan, one, first=first), plan, end, first)
         tune, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
         alike = idioms.likeness(tune, rest, own)
-        more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
-        return rank.score(
-            one.style_logprob, one.base_logprob, tune, rest, closes=end == plan.bars, **more
-        )["total"]
+        closes = end == plan.bars
+        music = rank.Music(tune, rest, tempo, piece.bars, closes, idiom=alike)
+        return rank.score(music)["total"]
 
     def choose(found: list[Candidate], first: int, end: int) -> tuple[int, float]:
         totals = [score(one, first, end) for one in found]
@@ -172,10 +174,10 @@ def measured(
     tune = piece.notes["melody"]
     own = idioms.known(style)
     assert own is not None
-    alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
-    tempo = piece.tempo.quarters_per_minute()
-    more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
-    found = rank.score(kept["style"], kept["plain"], piece.notes[tune], piece.notes[~tune], **more)
+    parts = piece.notes[tune], piece.notes[~tune]
+    tempo, alike = piece.tempo.quarters_per_minute(), idioms.likeness(*parts, own)
+    likely = {"style_logprob": kept["style"], "base_logprob": kept["plain"]}
+    found = rank.score(rank.Music(*parts, tempo, piece.bars, idiom=alike, **likely))
     first, second = judges
     whole, rest = heard(first, piece, style, None), heard(first, piece, style, tune)
     found |= whole | {

@@ -67,7 +67,7 @@ CHORDS = Path("styletransfer/assets/chords.json")
 FITTED = ("progression", "clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
 MEASURES = (*FITTED, "idiom", "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
 """Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
-HIGHER = ("progression", "clarity", "fifths", "idiom", "likelihood", "contrast")
+HIGHER = tuple(one.name for one in rank.MEASURES if one.more_is_better)
 """The measures that choose what has most of them, where they choose alone."""
 COUNTS, USUAL = (1, 2, 4, 8, 12, 16, 24, 32), 8
 """Of how many candidates the best is taken, by ``count``, and the number that the others are held
@@ -337,9 +337,8 @@ def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float
     idioms = shipped_idioms()
     own = idioms.known(composer)
     alike = 0.0 if own is None else idioms.likeness(melody, rest, own)
-    found = rank.score(
-        kept["style"], kept["plain"], melody, rest, quarters_per_minute=tempo, idiom=alike
-    )
+    likely = {"style_logprob": kept["style"], "base_logprob": kept["plain"]}
+    found = rank.score(rank.Music(melody, rest, tempo, idiom=alike, **likely))
     found["outside"] = out_of_key_share(rest, estimate_key(melody))
     return [found[name] for name in MEASURES]
 

@@ -243,15 +243,13 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
     """The arrangement that the ranker chooses among those of all seeds."""
     made = []
     for job in jobs:
-        candidate, piece = sampler.candidate(job), sampler.read(job)[1]
+        piece = sampler.read(job)[1]
         melody = piece.notes["melody"]
         tune = piece.notes[melody]
         tempo = piece.tempo.quarters_per_minute()
         alike = likeness(parts_of(job[2].name), tune, piece.notes[~melody]) if job[2] else 0.0
-        more: dict[str, Any] = {"quarters_per_minute": tempo, "idiom": alike, "bars": piece.bars}
-        scores = rank.score(
-            candidate.style_logprob, candidate.base_logprob, tune, piece.notes[~melody], **more
-        )
+        music = rank.Music(tune, piece.notes[~melody], tempo, piece.bars, idiom=alike)
+        scores = rank.score(music)
         made.append((scores["total"], -job[3], piece))
     return max(made, key=lambda one: one[:2])[2]
 

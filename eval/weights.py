@@ -35,6 +35,7 @@ from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.key import estimate_key, out_of_key_share
 from styletransfer.transfer.pipeline import apply
+from styletransfer.transfer.ranking.rank import LABELS
 from styletransfer.transfer.request import Request
 
 MELODIES = Path("eval/melodies")
@@ -45,15 +46,19 @@ TOLD = {
     "total": "ranker, chosen",
     "notes": "accompaniment notes a quarter",
     "outside": "outside the key",
-    "progression": "progressions, nats a chord",
-    "clarity": "clear chords",
-    "repeated": "repeated notes",
-    "clash": "semitone clashes",
-    "dissonance": "dissonant under the melody",
-    "emptiness": "silence",
-    "open_end": "open close",
-    "longest_match_notes": "longest run found in training pieces",
-    "copied": "copies",
+} | {
+    name: LABELS[name]
+    for name in (
+        "progression",
+        "clarity",
+        "repeated",
+        "clash",
+        "dissonance",
+        "emptiness",
+        "open_end",
+        "longest_match_notes",
+        "copied",
+    )
 }
 """What is compared, in the words of the table."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -167,11 +166,11 @@ def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
     """
     score, calls = rank.score, []
 
-    def faulty(*arguments: Any, **more: Any) -> dict[str, float]:
+    def faulty(music: rank.Music) -> dict[str, float]:
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError("planted")
-        return score(*arguments, **more)
+        return score(music)
 
     monkeypatch.setattr(rank, "score", faulty)
     outcome = run(

@@ -116,9 +116,7 @@ def test_the_chosen_and_their_judges(
             assert own is not None
             alike = idioms.likeness(piece.notes[tune], piece.notes[~tune], own)
             tempo = piece.tempo.quarters_per_minute()
-            total = rank.score(
-                -1.0, -1.1, piece.notes[tune], piece.notes[~tune], quarters_per_minute=tempo
-            )["total"]
+            total = rank.score(rank.Music(piece.notes[tune], piece.notes[~tune], tempo))["total"]
             worth.append((total, alike))
             likely.append(one.probabilities(piece)[one.labels.index(row["style"])])
         plain, alike = np.array(worth).T

@@ -29,7 +29,7 @@ from styletransfer.music.copies import (
 from styletransfer.music.ngrams import accompaniment_of, packed_sequence, sequence, sequence_of
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.transfer.ranking.choice import indexes_for
-from styletransfer.transfer.ranking.rank import score
+from styletransfer.transfer.ranking.rank import Music, score
 from tests.tiny import random_piece
 
 
@@ -143,8 +143,10 @@ def test_a_copy_ranks_below_everything() -> None:
     melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
     copied, other = Match(90, 90), Match(90, COPY - 1)
     assert (
-        score(-0.1, -0.9, melody, rest, copied)["total"]
-        < score(-0.9, -0.8, melody, rest[:0], other)["total"]
+        score(Music(melody, rest, style_logprob=-0.1, base_logprob=-0.9, match=copied))["total"]
+        < score(Music(melody, rest[:0], style_logprob=-0.9, base_logprob=-0.8, match=other))[
+            "total"
+        ]
     )
 
 

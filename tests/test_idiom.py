@@ -39,7 +39,7 @@ from styletransfer.styles.card import Style
 from styletransfer.styles.find import find_style
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.ranking.likeness import likeness, own_of, parts_of
-from styletransfer.transfer.ranking.rank import WEIGHTS, score
+from styletransfer.transfer.ranking.rank import WEIGHTS, Music, score
 from styletransfer.transfer.request import Request
 from tests.arrangements import random_arrangement
 from tests.tiny import random_piece
@@ -313,7 +313,7 @@ def test_a_performance_has_no_idiom(tiny_package: Path, tmp_path: Path) -> None:
 
 
 def test_the_ranker_weighs_it() -> None:
-    like, unlike = (score(0, 0, TUNE, WALTZ, idiom=value)["total"] for value in (-1.0, -3.0))
+    like, unlike = (score(Music(TUNE, WALTZ, idiom=value))["total"] for value in (-1.0, -3.0))
     assert like - unlike == pytest.approx(2 * WEIGHTS["idiom"], abs=1e-3)
 
 

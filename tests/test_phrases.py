@@ -133,17 +133,8 @@ def test_each_phrase_is_the_best_of_its_candidates(
     tiny_package = save_tiny_package(tmp_path / "package", context=2048)
     true = rank.score
 
-    def fullest(
-        style: float,
-        plain: float,
-        melody: NoteTable,
-        accompaniment: NoteTable,
-        *rest: Any,
-        **more: Any,
-    ) -> Any:
-        return true(style, plain, melody, accompaniment, *rest, **more) | {
-            "total": float(len(accompaniment))
-        }
+    def fullest(music: rank.Music) -> dict[str, float]:
+        return true(music) | {"total": float(len(music.accompaniment))}
 
     monkeypatch.setattr(rank, "score", fullest)
     write_midi(tune_of(16, upbeat), tmp_path / "song.mid")
@@ -174,9 +165,7 @@ def test_an_end_is_open_only_at_the_end(
 ) -> None:
     told: list[bool] = []
     true = rank.score
-    monkeypatch.setattr(
-        rank, "score", lambda *parts, **more: told.append(more["closes"]) or true(*parts, **more)
-    )
+    monkeypatch.setattr(rank, "score", lambda music: told.append(music.closes) or true(music))
     write_midi(tune_of(16), tmp_path / "song.mid")
     arranged(tmp_path / "song.mid", tiny_package)
     assert (

@@ -18,13 +18,18 @@ from eval import ranker
 from eval.ranker import chord_counts
 from styletransfer.music.key import Key
 from styletransfer.music.notes import NoteTable, bars_of, make_notes
+from styletransfer.transfer.ranking import rank
 from styletransfer.transfer.ranking.rank import (
     FULL_RATE,
+    LABELS,
     LIKELY,
+    MEASURES,
     OPENING,
     PRIOR,
     USUAL_NOTES,
     WEIGHTS,
+    Measure,
+    Music,
     bare,
     clarity,
     clash,
@@ -60,6 +65,11 @@ TUNE = notes((0, 1, 72), (1, 1, 76), (2, 1, 79), (3, 1, 72), melody=True)
 NOTHING = TUNE[:0]
 
 
+def measured(accompaniment: NoteTable, style: float, base: float) -> dict[str, float]:
+    """The measures of an accompaniment to the tune, with two log-probabilities."""
+    return score(Music(TUNE, accompaniment, style_logprob=style, base_logprob=base))
+
+
 def test_dissonance_counts_onsets_struck_together() -> None:
     assert dissonance(TUNE, notes((0, 1, 60), (1, 1, 55), (2.5, 1, 54))) == 0
     assert dissonance(TUNE, notes((0, 1, 60), (1, 1, 65))) == 0.5  # F under E: a major seventh
@@ -76,7 +86,7 @@ def test_an_accompaniment_that_begins_after_the_opening_is_late() -> None:
     tune = notes(*((beat, 1, 72) for beat in range(8)))
     assert emptiness(tune, notes((4, 4, 48)), OPENING) == 1
     assert emptiness(tune, notes((1, 1, 48)), OPENING) == pytest.approx(0.75, abs=0.02)
-    soon, late = (score(0, 0, tune, notes((start, 3, 48), (7, 1, 48))) for start in (0, 4))
+    soon, late = (score(Music(tune, notes((start, 3, 48), (7, 1, 48)))) for start in (0, 4))
     assert (soon["late"], late["late"]) == (pytest.approx(0.25, abs=0.02), 1)
     assert soon["total"] > late["total"]
 
@@ -342,16 +352,29 @@ def test_what_is_repeated_is_a_drone() -> None:
 
 
 def test_the_total_is_the_weighted_sum() -> None:
-    found = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 49), (3, 1, 42)))
+    found = measured(notes((0, 2, 48), (2, 2, 49), (3, 1, 42)), -0.8, -0.9)
     assert found["contrast"] == pytest.approx(0.1)
     assert found["likelihood"] == -0.8
     assert found["open_end"] == 1
     assert found["total"] == pytest.approx(
         sum(weight * found[name] for name, weight in WEIGHTS.items()), abs=1e-3
     )
-    better = score(-0.8, -0.9, TUNE, notes((0, 2, 48), (2, 2, 48), (3, 1, 52)))
+    better = measured(notes((0, 2, 48), (2, 2, 48), (3, 1, 52)), -0.8, -0.9)
     assert better["total"] > found["total"]
-    assert score(-0.8, 0.0, TUNE, NOTHING)["contrast"] == 0
+    assert measured(NOTHING, -0.8, 0.0)["contrast"] == 0
+
+
+def test_each_measure_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report has the rows in their order, then the total; a row more is reported."""
+    found = measured(notes((0, 4, 48)), -0.8, -0.9)
+    assert list(found) == [*(one.name for one in MEASURES), "total"]
+    assert len(set(LABELS.values())) == len(MEASURES)
+    assert all(one.weight for one in MEASURES if one.fitted)
+    assert all(one.more_is_better == (one.weight > 0) for one in MEASURES if one.weight)
+
+    more = Measure("lowest", 0.0, "lowest pitch", lambda m: float(m.notes["pitch"].min()))
+    monkeypatch.setattr(rank, "MEASURES", (*MEASURES, more))
+    assert measured(notes((0, 4, 48)), -0.8, -0.9) == found | {"lowest": 48.0}
 
 
 def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
@@ -359,9 +382,7 @@ def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
     walking = notes(
         *((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48)))
     )
-    assert (
-        score(-0.7, -0.8, TUNE, walking)["total"] > score(-0.4, -0.5, TUNE, walking[::4])["total"]
-    )
+    assert measured(walking, -0.7, -0.8)["total"] > measured(walking[::4], -0.4, -0.5)["total"]
 
 
 def test_chords_are_counted_in_the_key_of_their_stretch() -> None:

@@ -280,14 +280,12 @@ def test_remedies_beside_what_ships(
     jobs = [(BOTH, songs[0], target, seed) for seed in range(2)]
     worth = []
     for job in jobs:
-        made, piece = sampler.candidate(job), sampler.read(job)[1]
+        piece = sampler.read(job)[1]
         melody = piece.notes["melody"]
         tempo = piece.tempo.quarters_per_minute()
         notes = (piece.notes[melody], piece.notes[~melody])
         alike = likeness(parts_of("bach"), *notes)
-        scores = rank.score(
-            made.style_logprob, made.base_logprob, *notes, quarters_per_minute=tempo, idiom=alike
-        )
+        scores = rank.score(rank.Music(*notes, tempo, idiom=alike))
         worth.append(scores["total"])
     chosen = remedies.best(sampler, jobs)
     assert chosen.notes.tolist() == sampler.read(jobs[int(np.argmax(worth))])[1].notes.tolist()

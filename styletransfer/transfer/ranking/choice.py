@@ -1,4 +1,4 @@
-"""Which candidate is the best, by the ranker's measures."""
+"""Choose among candidates by the ranker's measures."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ def rank_candidates(
     *,
     closes: bool = True,
 ) -> tuple[list[dict[str, float]], int]:
-    """The ranker's measures of all candidates, and the number of the best. ``closes``: whether the
-    piece ends with them.
+    """Measure all candidates, and find the number of the best.
+
+    Args:
+        candidates: as they were decoded.
+        melody: the tune under which they are compared.
+        arranged: the candidates put together with it.
+        indexes: of the pieces from which nothing may be copied.
+        parts: the style, as :func:`.likeness.parts_of` gives it.
+        closes: whether the piece ends with them.
     """
     scores = [
         score_candidate(one, melody, piece, indexes, parts, closes)
@@ -36,8 +43,10 @@ def rank_candidates(
 
 
 def indexes_for(style: str) -> list[Copies]:
-    """The index that comes with the package, and those of the styles in a blend that learnt from
-    other pieces, or are one.
+    """Load the indexes of pieces from which nothing may be copied.
+
+    They are the package's, and those of the styles in a blend that learnt from other pieces, or
+    that are a piece.
     """
     blend = [one for one, _ in parse_style(style)]
     own = [one.path / COPIES for one in blend if one.path is not None]
@@ -53,12 +62,18 @@ def score_candidate(
     parts: Parts,
     closes: bool = True,
 ) -> dict[str, float]:
-    """The ranker's measures of one candidate."""
+    """Measure one candidate; ``closes``: whether the piece ends with it."""
     accompaniment = piece.notes[~piece.notes["melody"]]
-    tempo = melody.tempo.quarters_per_minute()
-    beats = piece.feel == "score" and len(melody.notes) > 0
-    alike = likeness(parts, melody.notes, accompaniment) if beats else 0.0
-    match, likely = match_of(piece, indexes), (candidate.style_logprob, candidate.base_logprob)
-    return rank.score(
-        *likely, melody.notes, accompaniment, match, tempo, alike, closes=closes, bars=piece.bars
+    on_beats = piece.feel == "score" and len(melody.notes) > 0
+    music = rank.Music(
+        melody.notes,
+        accompaniment,
+        quarters_per_minute=melody.tempo.quarters_per_minute(),
+        bars=piece.bars,
+        closes=closes,
+        style_logprob=candidate.style_logprob,
+        base_logprob=candidate.base_logprob,
+        match=match_of(piece, indexes),
+        idiom=likeness(parts, melody.notes, accompaniment) if on_beats else 0.0,
     )
+    return rank.score(music)

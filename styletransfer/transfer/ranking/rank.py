@@ -1,11 +1,16 @@
-"""Which candidate is best: measures of the ranker's own, apart from the judges that report style
-accuracy.
+"""Measure candidates, and weigh the measures: the higher the total, the better.
+
+The ranker's measures are its own, apart from the judges that report style accuracy. Each is a
+function of notes and one row of :data:`MEASURES`, which holds its name, its weight and its label;
+a new measure is one row more.
 """
 
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,40 +22,6 @@ from styletransfer.music.hands import split_hands
 from styletransfer.music.key import Key, estimate_key
 from styletransfer.music.notes import BarTable, NoteTable, make_notes
 
-FITTED = (
-    "progression",
-    "emptiness",
-    "repeated",
-    "thinness",
-    "crowding",
-    "bare",
-    "covering",
-    "muddy",
-    "same_bars",
-    "still",
-)
-"""The measures whose weights are fitted to readers' marks."""
-WEIGHTS = {
-    "progression": 0.44,
-    "emptiness": -1.0,
-    "repeated": -0.63,
-    "thinness": -0.34,
-    "crowding": -0.15,
-    "bare": -0.91,
-    "covering": -1.88,
-    "muddy": -1.16,
-    "same_bars": -0.89,
-    "still": -0.37,
-    "stretch": -10.0,
-    "rush": -1.0,
-    "open_end": -0.3,
-    "idiom": 0.2,
-    "copied": -25.0,
-}
-"""Marks of 1 to 5 for each unit of a measure. Those of :data:`FITTED` are by ``eval.readers``, from
-what blind readers thought of the candidates under 49 tunes. The others are set by hand: readers see
-neither hands, style nor copies, and excerpts have no ends. ``idiom``, in nats, costs .05 marks at
-this weight, and keeps what it told of the style (docs/decisions.md). Nothing outweighs a copy."""
 USUAL_NOTES = 2.9
 """Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
 FULL_RATE = 9.0
@@ -216,11 +187,11 @@ def muddy(accompaniment: NoteTable) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def same_bars(accompaniment: NoteTable, bars: BarTable) -> float:
+def same_bars(accompaniment: NoteTable, bars: BarTable | None) -> float:
     """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like
     nothing.
     """
-    if len(bars) < 2:
+    if bars is None or len(bars) < 2:
         return 0.0
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
     edges = np.append(np.round(bars["start"] / TOGETHER).astype(np.int64), np.iinfo(np.int64).max)
@@ -371,66 +342,135 @@ def open_end(melody: NoteTable, accompaniment: NoteTable, key: Key) -> float:
     return 0.5 * (sum(wrong) + float(np.clip((last.min() - LOW_CLOSE) / 12, 0, 1)))
 
 
-def score(
-    style: float,
-    plain: float,
-    melody: NoteTable,
-    accompaniment: NoteTable,
-    match: Match = NO_MATCH,
-    quarters_per_minute: float = 100.0,
-    idiom: float = 0.0,
-    *,
-    closes: bool = True,
-    bars: BarTable | None = None,
-) -> dict[str, float]:
-    """A candidate's measures by the names in :data:`WEIGHTS`, and their weighted sum, ``total``,
-    higher is better; ``copied`` is 1 where ``match`` is a copy. Beside them, for the reader,
-    ``likelihood``, ``contrast`` (how much likelier the style makes a chosen token, in the mean,
-    than the base alone: nats; 0 where the base isn't asked), ``dissonance`` and
-    ``longest_match_notes``.
+@dataclass(frozen=True, eq=False)
+class Music:
+    """A candidate, as the ranker's measures take it.
 
-    How likely the tokens are, under the style or against the base, has no weight: what is likeliest
-    is thin and repeats itself, and what is likeliest against the base exaggerates, more than any
-    composer's own music does.
-
-    ``style``, ``plain``: mean log-probability a chosen token with and without the style; 0 for
-    ``plain``: not asked. ``match``: the longest with training pieces. ``quarters_per_minute``: the
-    tempo. ``idiom``: as :func:`styletransfer.transfer.ranking.likeness.likeness` has it.
-    ``closes``: whether the piece ends here, so that an open end is one. ``bars``: of the music;
-    where there is no melody, they tell how long there ought to be some.
+    ``melody``, ``accompaniment``: its notes. ``quarters_per_minute``: the tempo. ``bars``: of the
+    music; where there is no melody, they tell how long there ought to be some. ``closes``: whether
+    the piece ends here, so that an open end counts. ``style_logprob``, ``base_logprob``: mean
+    log-probability of a chosen token with the style and without it, in nats; 0 for
+    ``base_logprob``: not asked. ``match``: the longest run of notes that training pieces have too.
+    ``idiom``: as :func:`styletransfer.transfer.ranking.likeness.likeness` gives it.
     """
-    notes = np.concatenate([melody, accompaniment])
-    roll, key = piano_roll(notes), estimate_key(melody if len(melody) else accompaniment)
-    time = melody
-    if not len(melody) and bars is not None and len(bars):
-        begin = float(bars["start"][0])
-        time = make_notes([begin], [float(bars["start"][-1] + bars["length"][-1]) - begin], [0])
-    measures = {
-        "progression": progression(roll, key),
-        "emptiness": emptiness(time, accompaniment),
-        "repeated": repeated(accompaniment),
-        "thinness": thinness(time, accompaniment),
-        "crowding": crowding(time, accompaniment, quarters_per_minute),
-        "bare": bare(melody, accompaniment),
-        "covering": covering(melody, accompaniment),
-        "muddy": muddy(accompaniment),
-        "same_bars": 0.0 if bars is None else same_bars(accompaniment, bars),
-        "still": still(accompaniment),
-        "stretch": stretch(melody, accompaniment),
-        "rush": rush(notes, quarters_per_minute),
-        "open_end": open_end(time, accompaniment, key) if closes else 0.0,
-        "idiom": idiom,
-        "copied": float(match.is_copy(len(notes))),
-    }
-    told = {
-        "likelihood": style,
-        "contrast": style - plain if plain else 0.0,
-        "clarity": clarity(roll),
-        "fifths": fifths(roll),
-        "clash": clash(roll),
-        "late": emptiness(time, accompaniment, OPENING),
-        "dissonance": dissonance(melody, accompaniment),
-        "longest_match_notes": match.notes,
-    }
-    total = sum(weight * measures[name] for name, weight in WEIGHTS.items())
-    return {name: round(value, 4) for name, value in (told | measures | {"total": total}).items()}
+
+    melody: NoteTable
+    accompaniment: NoteTable
+    quarters_per_minute: float = 100.0
+    bars: BarTable | None = None
+    closes: bool = True
+    style_logprob: float = 0.0
+    base_logprob: float = 0.0
+    match: Match = NO_MATCH
+    idiom: float = 0.0
+
+    @cached_property
+    def notes(self) -> NoteTable:
+        """All notes."""
+        return np.concatenate([self.melody, self.accompaniment])
+
+    @cached_property
+    def roll(self) -> NDArray[np.bool_]:
+        """The piano roll of all notes, shape (128, quarters * :data:`PROBES`)."""
+        return piano_roll(self.notes)
+
+    @cached_property
+    def key(self) -> Key:
+        """The melody's key, or the accompaniment's where there is no melody."""
+        return estimate_key(self.melody if len(self.melody) else self.accompaniment)
+
+    @property
+    def contrast(self) -> float:
+        """How much likelier the style makes a chosen token than the base does: mean nats."""
+        return self.style_logprob - self.base_logprob if self.base_logprob else 0.0
+
+    @cached_property
+    def time(self) -> NoteTable:
+        """The melody, or one note as long as the bars where there is none."""
+        bars = self.bars
+        if len(self.melody) or bars is None or not len(bars):
+            return self.melody
+        begin, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
+        return make_notes([begin], [end - begin], [0])
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of candidates.
+
+    ``name``: as the report has it. ``weight``: marks of 1 to 5 for each unit of it; 0: only
+    reported. ``label``: its words in a table. ``of``: its value. ``fitted``: whether the weight is
+    fitted to readers' marks, or set by hand. ``more_is_better``: whether the candidate with most of
+    it is chosen, where it chooses alone.
+    """
+
+    name: str
+    weight: float
+    label: str
+    of: Callable[[Music], float]
+    fitted: bool = False
+    more_is_better: bool = False
+
+
+MEASURES = (
+    Measure("likelihood", 0.0, "likelihood, nats per token",
+            lambda m: m.style_logprob, more_is_better=True),
+    Measure("contrast", 0.0, "contrast, nats per token", lambda m: m.contrast, more_is_better=True),
+    Measure("clarity", 0.0, "clear chords", lambda m: clarity(m.roll), more_is_better=True),
+    Measure("fifths", 0.0, "roots by fifths", lambda m: fifths(m.roll), more_is_better=True),
+    Measure("clash", 0.0, "semitone clashes", lambda m: clash(m.roll)),
+    Measure("late", 0.0, "silent opening", lambda m: emptiness(m.time, m.accompaniment, OPENING)),
+    Measure("dissonance", 0.0, "dissonant under the melody",
+            lambda m: dissonance(m.melody, m.accompaniment)),
+    Measure("longest_match_notes", 0.0, "longest run found in training pieces",
+            lambda m: m.match.notes),
+
+    Measure("progression", 0.44, "progressions, nats per chord",
+            lambda m: progression(m.roll, m.key), fitted=True, more_is_better=True),
+    Measure("emptiness", -1.0, "silence",
+            lambda m: emptiness(m.time, m.accompaniment), fitted=True),
+    Measure("repeated", -0.63, "repeated notes", lambda m: repeated(m.accompaniment), fitted=True),
+    Measure("thinness", -0.34, "thinness, doublings",
+            lambda m: thinness(m.time, m.accompaniment), fitted=True),
+    Measure("crowding", -0.15, "crowding, halvings",
+            lambda m: crowding(m.time, m.accompaniment, m.quarters_per_minute), fitted=True),
+    Measure("bare", -0.91, "bare quarters",
+            lambda m: bare(m.melody, m.accompaniment), fitted=True),
+    Measure("covering", -1.88, "above the melody",
+            lambda m: covering(m.melody, m.accompaniment), fitted=True),
+    Measure("muddy", -1.16, "muddy onsets", lambda m: muddy(m.accompaniment), fitted=True),
+    Measure("same_bars", -0.89, "bars like the one before",
+            lambda m: same_bars(m.accompaniment, m.bars), fitted=True),
+    Measure("still", -0.37, "basses that stay", lambda m: still(m.accompaniment), fitted=True),
+
+    Measure("stretch", -10.0, "beyond a hand", lambda m: stretch(m.melody, m.accompaniment)),
+    Measure("rush", -1.0, "too fast for a hand", lambda m: rush(m.notes, m.quarters_per_minute)),
+    Measure("open_end", -0.3, "open close",
+            lambda m: open_end(m.time, m.accompaniment, m.key) if m.closes else 0.0),
+    Measure("idiom", 0.2, "idiom, nats", lambda m: m.idiom, more_is_better=True),
+    Measure("copied", -25.0, "copies", lambda m: float(m.match.is_copy(len(m.notes)))),
+)  # fmt: skip
+"""All measures, in the order in which a report has them.
+
+Fitted weights are by ``eval.readers``, from what blind readers thought of the candidates under 49
+tunes. The others are set by hand: readers see neither hands, style nor copies, and excerpts have no
+ends. ``idiom`` costs 0.05 marks at this weight, and keeps what it told of the style
+(docs/decisions.md). Nothing outweighs a copy.
+
+How likely the tokens are, under the style or against the base, has no weight: what is likeliest is
+thin and repeats itself, and what is likeliest against the base exaggerates, more than any
+composer's own music does.
+"""
+WEIGHTS = {one.name: one.weight for one in MEASURES if one.weight}
+"""The weights by name."""
+FITTED = tuple(one.name for one in MEASURES if one.fitted)
+"""The measures whose weights are fitted to readers' marks."""
+LABELS = {one.name: one.label for one in MEASURES}
+"""The words for each measure in a table."""
+
+
+def score(music: Music) -> dict[str, float]:
+    """Measure a candidate: all :data:`MEASURES` by name, and their weighted sum, ``total``."""
+    values = {one.name: one.of(music) for one in MEASURES}
+    total = sum(weight * values[name] for name, weight in WEIGHTS.items())
+    return {name: round(value, 4) for name, value in (values | {"total": total}).items()}
