@@ -16,7 +16,13 @@ from styletransfer.model.sampling import Candidate
 from styletransfer.music.key import Key
 from styletransfer.tokens.codec import Event
 from styletransfer.tokens.plan import Plan, free_plan
-from styletransfer.transfer.figures import Library, draw_figures, shipped_figures, writes_songs
+from styletransfer.transfer.figures import (
+    Library,
+    Tune,
+    draw_figures,
+    shipped_figures,
+    writes_songs,
+)
 from styletransfer.transfer.phrases import by_phrases
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import Request
@@ -46,11 +52,11 @@ def test_a_composers_own_figures_come_first() -> None:
         ("liszt", "romantic", "part", "BAR_3/4", 80.0, 0),
         ("wolf", "romantic", "part", "BAR_4/4", 80.0, 0),
     )
-    drawn = draw_figures("wolf", "romantic", "part", "BAR_3/4", 72, 80.0, C, 24, 0, own)
+    drawn = draw_figures("wolf", "romantic", Tune("part", "BAR_3/4", 72, 80.0, C), 24, 0, own)
     assert pitches(drawn) == set(range(50, 74))
-    drawn = draw_figures("nobody", "romantic", "part", "BAR_3/4", 72, 80.0, C, 25, 0, own)
+    drawn = draw_figures("nobody", "romantic", Tune("part", "BAR_3/4", 72, 80.0, C), 25, 0, own)
     assert pitches(drawn) == set(range(50, 75))
-    assert draw_figures("wolf", "romantic", "part", "BAR_6/8", 72, 80.0, C, 4, 0, own) == ()
+    assert draw_figures("wolf", "romantic", Tune("part", "BAR_6/8", 72, 80.0, C), 4, 0, own) == ()
 
 
 def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
@@ -59,17 +65,17 @@ def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
         ("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11)
     )
     assert pitches(
-        draw_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, D_MINOR, 2, 0, own)
+        draw_figures("a", "modern", Tune("part", "BAR_2/4", 48, 60.0, D_MINOR), 2, 0, own)
     ) == {52, 54}
     own = library(
         ("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 120.0, 0)
     )
     drawn = [
-        draw_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, seed, own)[0][0].pitch
+        draw_figures("a", "modern", Tune("part", "BAR_2/4", 48, 60.0, C), 1, seed, own)[0][0].pitch
         for seed in range(400)
     ]
     assert np.mean(np.array(drawn) == 51) == pytest.approx(1 / 17, abs=0.03)
-    again = draw_figures("a", "modern", "part", "BAR_2/4", 48, 60.0, C, 1, 7, own)
+    again = draw_figures("a", "modern", Tune("part", "BAR_2/4", 48, 60.0, C), 1, 7, own)
     assert again[0][0].pitch == drawn[7]
 
 

@@ -1,4 +1,7 @@
-"""The command line. Heavy imports stay inside the commands, so that --help is instant."""
+"""The command line.
+
+Heavy imports stay inside the commands, so that --help is instant.
+"""
 
 from __future__ import annotations
 
@@ -9,92 +12,28 @@ from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from styletransfer.cli import options as opt
 from styletransfer.errors import InputError
-from styletransfer.files import check_suffix, refuse_overwriting_inputs
+from styletransfer.files import check_suffix, check_writable, refuse_overwriting_inputs
 from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs.plan import Outputs
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+COLUMNS = 100
+"""Width of what `inspect` prints."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_command=True)
 data_app = typer.Typer(help="Fetch and prepare training data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-COLUMNS = 100
-"""Of what `inspect` prints."""
-styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_command=True)
 app.add_typer(styles_app, name="styles")
-
-Style = Annotated[
-    str,
-    typer.Option(
-        "--style",
-        "-s",
-        help="A style (see `styles`), its folder or Hub id, or a blend: bach:0.7,chopin:0.3.",
-    ),
-]
-Styles = Annotated[
-    list[str],
-    typer.Option(
-        "--style",
-        "-s",
-        help="A style (see `styles`), its folder or Hub id, a piece to follow (sonata.mid), or a blend: bach:0.7,chopin:0.3. "
-        "Several: repeat it.",
-    ),
-]
-Seed = Annotated[int, typer.Option(help="The same input, settings and seed give the same bytes.")]
-Temperature = Annotated[
-    float, typer.Option(help="How adventurous; 0 takes the likeliest note each time.")
-]
-TopP = Annotated[
-    float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")
-]
-Strength = Annotated[float, typer.Option(help="0: no style, 1: the style, above: exaggerated.")]
-Candidates = Annotated[
-    int, typer.Option(help="Versions to make at once; the best by the ranker is written.")
-]
-FreeCandidates = Annotated[
-    int,
-    typer.Option(help="Versions to make at once; the one that has most of the style is written."),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="The MIDI file to write; by default in the current folder."),
-]
-Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
-Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
-MelodyTrack = Annotated[
-    str | None,
-    typer.Option(
-        help="The track or part with the melody, by its name or its number; found, where it isn't given."
-    ),
-]
-Score = Annotated[
-    Path | None,
-    typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file."),
-]
-ChordSymbols = Annotated[
-    bool,
-    typer.Option(
-        "--chord-symbols", help="With --score: the harmony as symbols above the upper staff."
-    ),
-]
-SoundFont = Annotated[Path | None, typer.Option(help="A .sf2 file for --audio.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Write over existing files.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")]
-Model = Annotated[
-    Path | None,
-    typer.Option(help="A folder of weights made by pretrain.train, instead of the shipped ones."),
-]
 
 
 def main() -> None:
-    """The console script: a user's mistake is one sentence and exit code 2."""
+    """Run the console script: a user's mistake is one sentence and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # file names that can't be printed are escaped
             stream.reconfigure(errors="backslashreplace")
@@ -124,103 +63,45 @@ def options(
         typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Arrange a melody for piano in the style of a composer or an era, by a model trained on
-    MAESTRO and piano scores.
+    """Arrange a melody for piano in the style of a composer or an era.
+
+    A language model of music does it, trained on MAESTRO and on piano scores.
     """
 
 
 @app.command()
 def apply(
-    style: Styles,
-    songs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SONG…",
-            help="MIDI, MusicXML, ABC or kern files, folders of them, examples (happy-birthday, greensleeves, …), text files "
-            "of chords; none, where --chords are all there is.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="The MIDI file to write, by default in the current folder; for several, the folder.",
-        ),
-    ] = None,
-    seed: Seed = SamplingConfig.seed,
-    temperature: Temperature = SamplingConfig.temperature,
-    top_p: TopP = SamplingConfig.top_p,
-    strength: Strength = SamplingConfig.strength,
-    candidates: Candidates = SamplingConfig.candidates,
-    every: Annotated[
-        bool,
-        typer.Option("--all", help="Write every candidate, song-1.mid the best, with its score."),
-    ] = False,
-    feel: Annotated[
-        str,
-        typer.Option(help="auto, score (on beats), performance (a pianist's timing and pedal)."),
-    ] = "auto",
-    keep_register: Annotated[
-        bool, typer.Option("--keep-register", help="Never move the melody by octaves.")
-    ] = False,
-    melody_track: MelodyTrack = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            help="reharmonize (the melody stays), regenerate (it is only told to the model) or continue."
-        ),
-    ] = "reharmonize",
-    keep: Annotated[
-        str,
-        typer.Option(
-            help="exact (every melody note) or ornamented (ornaments between the main ones)."
-        ),
-    ] = "exact",
-    chords: Annotated[
-        str,
-        typer.Option(
-            help="new, keep (the song's own harmony), or chords bar by bar: 'F C7 | F', or a file of them."
-        ),
-    ] = "new",
-    on_top: Annotated[
-        bool | None,
-        typer.Option(
-            "--on-top/--not-on-top",
-            help="Keep the accompaniment below the tune, or let it go above; by the style.",
-        ),
-    ] = None,
-    choose: Annotated[
-        str,
-        typer.Option(
-            help="phrases (the best of every eight bars goes on) or whole (the best arrangement; so with --all)."
-        ),
-    ] = "phrases",
-    metre: Annotated[
-        str | None, typer.Option(help="Of chords without a song: 4/4 by default.")
-    ] = None,
-    tempo: Annotated[
-        float | None, typer.Option(help="Of chords without a song: beats a minute.")
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="With --mode continue: of music after the tune.")
-    ] = None,
-    bars: Annotated[
-        str | None,
-        typer.Option(
-            help="Redo only these bars (5-8) of an earlier output, which then is the SONG."
-        ),
-    ] = None,
-    audio: Audio = None,
-    plot: Plot = None,
-    score: Score = None,
-    chord_symbols: ChordSymbols = False,
-    soundfont: SoundFont = None,
-    model: Model = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    style: opt.Styles,
+    songs: opt.Songs = None,
+    out: opt.OutOrFolder = None,
+    seed: opt.Seed = SamplingConfig.seed,
+    temperature: opt.Temperature = SamplingConfig.temperature,
+    top_p: opt.TopP = SamplingConfig.top_p,
+    strength: opt.Strength = SamplingConfig.strength,
+    candidates: opt.Candidates = SamplingConfig.candidates,
+    every: opt.Every = False,
+    feel: opt.Feel = "auto",
+    keep_register: opt.KeepRegister = False,
+    melody_track: opt.MelodyTrack = None,
+    mode: opt.Mode = "reharmonize",
+    keep: opt.Keep = "exact",
+    chords: opt.Chords = "new",
+    on_top: opt.OnTop = None,
+    choose: opt.Choose = "phrases",
+    metre: opt.Metre = None,
+    tempo: opt.Tempo = None,
+    seconds: opt.Seconds = None,
+    bars: opt.Bars = None,
+    audio: opt.Audio = None,
+    plot: opt.Plot = None,
+    score: opt.Score = None,
+    chord_symbols: opt.ChordSymbols = False,
+    soundfont: opt.SoundFont = None,
+    model: opt.Model = None,
+    force: opt.Force = False,
+    as_json: opt.AsJson = False,
 ) -> None:
-    """Arrange songs for piano in a style: each melody stays, note for note, everything else is new.
+    """Arrange songs for piano in a style: each melody stays, note for note, all else is new.
 
     Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles,
     or a folder, -o, --audio, --plot and --score name folders.
@@ -228,37 +109,38 @@ def apply(
     from styletransfer.cli.apply import apply_all
     from styletransfer.transfer.request import Request
 
-    sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
-    settings = (
-        sampling,
-        feel,
-        keep_register,
-        model,
-        bars,
-        melody_track,
-        mode,
-        keep,
-        seconds,
-        chords,
-        on_top,
+    songs = songs or [""]
+    request = Request(
+        songs[0],
+        style[0],
+        SamplingConfig(candidates, temperature, top_p, strength, seed),
+        feel=feel,
+        keep_register=keep_register,
+        model=model,
+        bars=bars,
+        melody_track=melody_track,
+        mode=mode,
+        keep=keep,
+        seconds=seconds,
+        chords=chords,
+        on_top=on_top,
+        choose="whole" if every else choose,
+        metre=metre,
+        tempo=tempo,
     )
-    choose, songs = "whole" if every else choose, songs or [""]
-    request = Request(songs[0], style[0], *settings, choose, metre, tempo)  # type: ignore[arg-type]
     outputs = Outputs(
         Path(),
-        audio,
-        plot,
-        soundfont,
-        force,
-        candidates if every else 0,
-        True,
-        score,
-        chord_symbols,
+        audio=audio,
+        plot=plot,
+        soundfont=soundfont,
+        force=force,
+        every=candidates if every else 0,
+        with_sidecar=True,
+        score=score,
+        symbols=chord_symbols,
     )
-    code = apply_all(
-        request, songs, style, out, outputs, partial(progress_bar, quiet=as_json), as_json
-    )
-    raise typer.Exit(code)
+    bar = partial(progress_bar, quiet=as_json)
+    raise typer.Exit(apply_all(request, songs, style, out, outputs, bar, as_json))
 
 
 @app.command()
@@ -266,19 +148,17 @@ def replay(
     sidecar: Annotated[
         Path, typer.Argument(help="The JSON file that `apply` wrote beside a MIDI file.")
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The MIDI file to write; by default NAME-replay.mid."),
-    ] = None,
+    out: opt.ReplayOut = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Compare only, and write nothing.")
+        bool, typer.Option("--check", help="Only compare, and write nothing.")
     ] = False,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also where a song, style, version or machine differs.")
+        bool,
+        typer.Option("--anyway", help="Go on where a song, style, version or machine differs."),
     ] = False,
-    force: Force = False,
+    force: opt.Force = False,
 ) -> None:
-    """Make an arrangement again, to the byte, or say which part of what it is made of differs."""
+    """Make an arrangement again, to the byte, or report what differs."""
     from styletransfer.cli.replay import print_replay
 
     print_replay(sidecar, out, check, anyway, force, partial(progress_bar, quiet=False))
@@ -286,57 +166,55 @@ def replay(
 
 @app.command()
 def generate(
-    style: Style,
-    seconds: Annotated[float, typer.Option(help="How long the music is to be.")] = 60.0,
-    out: Out = None,
-    seed: Seed = 0,
-    temperature: Temperature = FREE_TEMPERATURE,
-    top_p: TopP = FREE_TOP_P,
-    strength: Strength = 1.5,
-    candidates: FreeCandidates = 1,
-    audio: Audio = None,
-    plot: Plot = None,
-    soundfont: SoundFont = None,
-    model: Model = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    style: opt.Style,
+    seconds: opt.Length = 60.0,
+    out: opt.Out = None,
+    seed: opt.Seed = 0,
+    temperature: opt.Temperature = FREE_TEMPERATURE,
+    top_p: opt.TopP = FREE_TOP_P,
+    strength: opt.Strength = 1.5,
+    candidates: opt.FreeCandidates = 1,
+    audio: opt.Audio = None,
+    plot: opt.Plot = None,
+    soundfont: opt.SoundFont = None,
+    model: opt.Model = None,
+    force: opt.Force = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Compose freely in a style, as a pianist would play it."""
-
     sampling = SamplingConfig(candidates, temperature, top_p, strength, seed)
     from styletransfer.cli.apply import print_copied, short_name
 
     target = out or Path(f"generated-{short_name(style)}.mid")
-    outputs = Outputs(target, audio, plot, soundfont, force)
+    outputs = Outputs(target, audio=audio, plot=plot, soundfont=soundfont, force=force)
     outputs.check(None, ())
     from styletransfer.transfer.free import generate as run
 
-    with progress_bar(f"{style}", as_json) as progress:
+    with progress_bar(style, as_json) as progress:
         result = run(style, seconds, sampling, model, progress)
     outputs.write(result)
+
     report = {"output": str(target)} | result.report
     if as_json:
         print(json.dumps(report))
         return
     print_copied(report)
     print(
-        f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music in {report['seconds_taken']:.1f} s"
+        f"{report['notes']} notes, {report['seconds_of_music']:.0f} s of music "
+        f"in {report['seconds_taken']:.1f} s"
     )
     outputs.announce(result)
 
 
 @app.command()
 def inspect(
-    song: Annotated[
-        str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")
-    ],
-    melody_track: MelodyTrack = None,
-    plot: Plot = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    song: opt.Song,
+    melody_track: opt.MelodyTrack = None,
+    plot: opt.Plot = None,
+    force: opt.Force = False,
+    as_json: opt.AsJson = False,
 ) -> None:
-    """Show what would be taken as melody, and the key, metre, tempo, length and chords."""
-    from styletransfer.files import check_writable
+    """Show what would be taken as the melody, and the key, metre, tempo, length and chords."""
     from styletransfer.formats.read import legible, read_song
     from styletransfer.transfer.inspection import describe
 
@@ -344,27 +222,34 @@ def inspect(
         refuse_overwriting_inputs([plot], [song])
         check_suffix(plot, ".png")
         check_writable(plot, force)
-    source = read_song(song)
-    report, marked = describe(source, melody_track)
+    report, piece = describe(read_song(song), melody_track)
     if plot is not None:
         from styletransfer.outputs.piano_roll import plot_piano_roll
 
-        plot_piano_roll(marked, plot, title=legible(Path(song).stem), force=force)
+        plot_piano_roll(piece, plot, title=legible(Path(song).stem), force=force)
+
     if as_json:
         print(json.dumps({"input": song} | report))
-        return
+    else:
+        _print_inspection(report)
+
+
+def _print_inspection(report: dict[str, Any]) -> None:
+    """Print what `inspect` found, a line for each thing."""
+    from styletransfer.transfer.inspection import melody_text, wrap_chords
+
     for line in report["remarks"]:
         print(line)
-    shown = "feel key metre tempo bars seconds parts notes chord_symbols melody_notes melody_tracks melody_share"
-    for name in shown.split():
+    names = (
+        "feel key metre tempo bars seconds parts notes chord_symbols"
+        " melody_notes melody_tracks melody_share"
+    )
+    for name in names.split():
         value = report[name]
         if name == "parts":
             value = [f"{number} {part}" for number, part in enumerate(value, start=1)]
-        print(
-            f"{name.replace('_', ' '):<13} {', '.join(value) if isinstance(value, list) else value}"
-        )
-    from styletransfer.transfer.inspection import melody_text, wrap_chords
-
+        text = ", ".join(value) if isinstance(value, list) else value
+        print(f"{name.replace('_', ' '):<13} {text}")
     if report["chords"]:
         for number, line in enumerate(wrap_chords(report["chords"], COLUMNS - 14)):
             print(f"{'' if number else 'chords':<13} {line}")
@@ -378,23 +263,27 @@ def evaluate(
     ] = None,
     style: Annotated[
         str | None,
-        typer.Option("--style", "-s", help="A composer or era to look for; with --melodies, any."),
+        typer.Option(
+            "--style", "-s", help="A composer or era to look for; with --melodies, any style."
+        ),
     ] = None,
     original: Annotated[
-        str | None, typer.Option(help="The song that the files arrange: was its melody kept?")
+        str | None,
+        typer.Option(help="The song that the files arrange, to see whether its melody was kept."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Prepared training data: is something copied from it?")
+        Path | None,
+        typer.Option(help="Prepared training data, to see whether something is copied from it."),
     ] = None,
     melodies: Annotated[
-        Path | None, typer.Option(help="Instead of files: a folder of melodies to try --style on.")
+        Path | None, typer.Option(help="A folder of melodies to try --style on, instead of files.")
     ] = None,
-    strength: Strength = 1.5,
-    seed: Seed = 0,
-    model: Model = None,
-    as_json: AsJson = False,
+    strength: opt.Strength = 1.5,
+    seed: opt.Seed = 0,
+    model: opt.Model = None,
+    as_json: opt.AsJson = False,
 ) -> None:
-    """Say whose music a file sounds like, and why; or try a style on a folder of melodies."""
+    """Report whose music a file sounds like, and why; or try a style on melodies."""
     from styletransfer.cli.evaluate import print_assessments, print_trial
 
     if melodies is None:
@@ -418,26 +307,28 @@ def finetune(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME (music21's)."
+            help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME, of "
+            "those that come with music21."
         ),
     ],
     name: Annotated[
-        str, typer.Option(help="What to call the style: small letters, digits, '.', '_' and '-'.")
+        str, typer.Option(help="Name of the style: small letters, digits, '.', '_' and '-'.")
     ],
     era: Annotated[
         str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")
     ] = "unknown",
-    minutes: Annotated[float, typer.Option(help="Of training, at the most.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="The most minutes to train for.")] = 10.0,
     config: Annotated[
         Path | None, typer.Option(help="A YAML file of settings, as configs/finetune/default.yaml.")
     ] = None,
-    model: Model = None,
+    model: opt.Model = None,
     force: Annotated[
-        bool, typer.Option("--force", "-f", help="Write over a style of that name.")
+        bool, typer.Option("--force", "-f", help="Replace a style of that name.")
     ] = False,
 ) -> None:
-    """Learn a style from your own pieces. Stopped or killed, the same command goes on where it
-    was.
+    """Learn a style from your own pieces.
+
+    After an interruption, the same command continues where it stopped.
     """
     if not 0 < minutes <= 100_000:
         raise InputError(f"--minutes {minutes:g}: give a positive number.")
@@ -464,25 +355,27 @@ def finetune(
         force=force,
         reporter=Reporter(bar=bar),
     )
-    assert style.card is not None
-    assert style.path is not None
-    if style.card.gain is not None:
+    card, path = style.card, style.path
+    assert card is not None
+    assert path is not None
+    if card.gain is not None:
         print(
-            f"held-out pieces: {style.card.base_bits:.2f} bits a note before, {style.card.style_bits:.2f} now "
-            f"(a gain of {style.card.gain:.2f})"
+            f"held-out pieces: {card.base_bits:.2f} bits a note before, {card.style_bits:.2f} now "
+            f"(a gain of {card.gain:.2f})"
         )
+
     with progress_bar("a first sample", False) as progress:
         sample = run(Request("happy-birthday", name, model=model), progress)
-    Outputs(style.path / "sample.mid", force=True).write(sample)
-    print(f"{style.path}\na first sample: {style.path / 'sample.mid'}")
+    Outputs(path / "sample.mid", force=True).write(sample)
+    print(f"{path}\na first sample: {path / 'sample.mid'}")
     print(
         f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}"
     )
 
 
 @styles_app.callback()
-def styles(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the styles that there are, what each was learnt from, and what it gains."""
+def styles(context: typer.Context, as_json: opt.AsJson = False) -> None:
+    """List the styles, what each was learnt from, and what it gains."""
     context.obj = as_json
     if context.invoked_subcommand is None:
         from styletransfer.cli.styles import print_styles
@@ -499,7 +392,7 @@ def show(
             help="A style's name, an adapter's folder, a Hub id (owner/name), or a piece."
         ),
     ],
-    as_json: AsJson = False,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Show a style's card."""
     from styletransfer.cli.styles import print_style
@@ -512,8 +405,9 @@ def download(
     what: Annotated[str, typer.Argument(help="maestro")],
     folder: Annotated[Path, typer.Option("--to", help="Where to put the archive.")] = Path("data"),
 ) -> None:
-    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address; goes
-    on where it stopped.
+    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address.
+
+    After an interruption, the same command continues where it stopped.
     """
     from styletransfer.data.download import download_maestro
 
@@ -529,14 +423,19 @@ def prepare(
         typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Prepared data in it is replaced.")
+        Path,
+        typer.Option("--out", "-o", help="The folder to write; prepared data in it is replaced."),
     ] = Path("data/prepared"),
     composers: Annotated[
         Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--chord-labels", metavar="FOLDER", help="Experts' chords, a CSV a movement."),
+        typer.Option(
+            "--chord-labels",
+            metavar="FOLDER",
+            help="Chords by experts: a CSV file for each movement.",
+        ),
     ] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""
@@ -559,8 +458,10 @@ def prepare(
 
 @contextmanager
 def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A bar with the time left, on standard error where that is a terminal; yields a function that
-    takes the share done.
+    """Show a bar with the time left, on standard error where that is a terminal.
+
+    Yields:
+        A function that takes the share done.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda share: None

@@ -92,26 +92,30 @@ def writes_songs(composer: str, era: str, library: Library | None = None) -> boo
     return 2 * len(songs) > len(own)
 
 
+@dataclass(frozen=True)
+class Tune:
+    """What figures have to suit.
+
+    ``kind``: ``part`` or ``texture``: what the tune is in the pieces that are preferred. ``metre``,
+    ``length``: the bar's token, and its steps.
+    """
+
+    kind: str
+    metre: str
+    length: int
+    quarters_per_minute: float
+    key: Key
+
+
 def draw_figures(
-    composer: str,
-    era: str,
-    tune: str,
-    metre: str,
-    length: int,
-    quarters_per_minute: float,
-    key: Key,
-    count: int,
-    seed: int,
-    library: Library | None = None,
+    composer: str, era: str, tune: Tune, count: int, seed: int, library: Library | None = None
 ) -> tuple[tuple[Event, ...], ...]:
     """Draw different figures; none where there are none in the metre.
 
     Args:
-        composer, era: the style, of which either may be unknown.
-        tune: ``part`` or ``texture``: what the tune of the pieces is that are preferred.
-        metre, length: the bar's token, and its steps.
-        quarters_per_minute: the tune's tempo.
-        key: the tune's.
+        composer: of the style; may be unknown.
+        era: of the style; may be unknown.
+        tune: what they have to suit.
         count: how many.
         seed: the same gives the same.
         library: another one than the package's.
@@ -120,7 +124,7 @@ def draw_figures(
     fits = [
         index
         for index, row in enumerate(own.rows)
-        if (row["metre"], row["length"]) == (metre, length)
+        if (row["metre"], row["length"]) == (tune.metre, tune.length)
     ]
 
     def tier(index: int) -> int:
@@ -132,7 +136,7 @@ def draw_figures(
             if row["era"] == era != UNKNOWN
             else 4
         )
-        return style + int(row["tune"] != tune)
+        return style + int(row["tune"] != tune.kind)
 
     tiers = np.array([tier(index) for index in fits])
     pool: list[int] = []
@@ -144,14 +148,13 @@ def draw_figures(
         return ()
 
     tempos = np.array([own.rows[index]["quarters_per_minute"] for index in pool], float)
-    weights = 2.0 ** (
-        -TEMPO_WEIGHT * np.abs(np.log2(np.maximum(tempos, 1) / max(quarters_per_minute, 1)))
-    )
+    octaves = np.log2(np.maximum(tempos, 1) / max(tune.quarters_per_minute, 1))
+    weights = 2.0 ** (-TEMPO_WEIGHT * np.abs(octaves))
     rng = np.random.default_rng((seed, 0xF16))
     drawn = rng.choice(len(pool), min(count, len(pool)), replace=False, p=weights / weights.sum())
     found = []
     for place in drawn.tolist():
-        up = (key.tonic - own.rows[pool[place]]["tonic"] + 6) % 12 - 6
+        up = (tune.key.tonic - own.rows[pool[place]]["tonic"] + 6) % 12 - 6
         found.append(own.events(pool[place], up))
     return tuple(found[k % len(found)] for k in range(count))
 
@@ -285,8 +288,8 @@ def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: 
     """
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
-    tune = "texture" if request.on_top else "part"
-    asked = metre, length, melody.tempo.quarters_per_minute(), key
+    kind = "texture" if request.on_top else "part"
+    tune = Tune(kind, metre, length, melody.tempo.quarters_per_minute(), key)
 
     found: list[tuple[Event, ...]] = []
     for style, weight in parse_style(request.style):
@@ -297,12 +300,12 @@ def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: 
         )
         if own is not None and own.rows:
             share = min(max(round(weight * count), 1), count - len(found))
-            found += draw_figures(style.composer, style.era, tune, *asked, share, seed, own)
+            found += draw_figures(style.composer, style.era, tune, share, seed, own)
 
     rest = count - len(found)
     named = [one for one in parse_style(request.style) if one[0].piece is None]
     style = max(named, key=lambda one: one[1])[0] if named else main_style(request.style)
-    others = draw_figures(style.composer, style.era, tune, *asked, rest, seed) if rest else ()
+    others = draw_figures(style.composer, style.era, tune, rest, seed) if rest else ()
     if not found and not others:
         return plan
     others = others or ((),) * rest

@@ -1,4 +1,4 @@
-"""What a user asks for, what comes back, and the checks that come before any work."""
+"""What a user asks for, and the checks that come before any work."""
 
 from __future__ import annotations
 
@@ -18,95 +18,99 @@ from styletransfer.styles.blend import parse_style
 PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
 """The parts of every arrangement."""
 CHORDS_SUFFIX = ".txt"
-"""Of a file that holds chords, where songs are named."""
+"""Suffix of a file that holds chords, where songs are named."""
 
 
 @dataclass(frozen=True)
 class Request:
     """An arrangement to be made.
 
-    ``song``: a file or an example's name; a text file of chords, or "" where the ``chords`` are all
-    there is, which are then arranged by themselves, in bars of ``metre`` (4/4) at ``tempo`` beats a
-    minute (100 quarters). ``style``: a style's name, folder or Hub id, the file of a piece to
-    follow, or several with weights (``bach:0.7,chopin:0.3``). ``feel``: ``auto`` leaves a song on
-    its beats where it has some, ``score`` takes it to have some, ``performance`` plays what lies on
-    beats as a pianist would (what has none is a performance anyway); ``played``: an earlier
-    arrangement was played so. ``keep_register``: never move the melody by octaves. ``model``: a
-    folder of weights, the shipped ones by default. ``melody_track``: the number (from 1) or name of
-    the song's part that is its melody; found, where it is None. ``mode``: ``reharmonize`` locks the
-    melody, ``regenerate`` only tells it, ``continue`` goes on after the locked melody for so many
-    ``seconds``. ``keep``: whether all its notes are locked (``exact``), or the structural ones,
-    with ornaments between them (``ornamented``). ``chords``: ``new`` harmony, that of the song's
-    own accompaniment or symbols (``keep``), or a line of chord symbols, bar by bar
-    (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file that holds one. ``on_top``:
-    whether the accompaniment stays below the tune, as in a piano piece, or may go above, as under a
-    singer; None: as most of the style's pieces have it. ``choose``: whether the best of the
-    candidates is taken phrase by phrase, or of whole arrangements. ``bars``: of an earlier
-    arrangement, which then is the ``song``, only these bars (``5-8``) are made anew.
+    Raises:
+        InputError: where a value isn't one that its option takes, or options don't go together.
     """
 
     song: str
+    """A file or an example's name; a text file of chords; or "" where ``chords`` are all there is.
+    """
     style: str
+    """A style's name, folder or Hub id, the file of a piece to follow, or several with weights
+    (``bach:0.7,chopin:0.3``)."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     feel: Feel | Literal["auto", "played"] = "auto"
+    """``auto`` leaves a song on its beats where it has some, ``score`` takes it to have some,
+    ``performance`` plays what lies on beats as a pianist would (what has none is a performance
+    anyway); ``played``: an earlier arrangement was played so."""
     keep_register: bool = False
+    """Never move the melody by octaves."""
     model: Path | None = None
+    """A folder of weights; None: those that ship."""
     bars: str | None = None
+    """Make only these bars (``5-8``) of an earlier arrangement, the ``song``, again."""
     melody_track: str | None = None
+    """The number (from 1) or the name of the part that has the melody; None: it is found."""
     mode: Literal["reharmonize", "regenerate", "continue"] = "reharmonize"
+    """``reharmonize`` locks the melody, ``regenerate`` only tells it to the model, ``continue``
+    continues after the locked melody."""
     keep: Literal["exact", "ornamented"] = "exact"
+    """Lock all notes of the melody, or its structural ones, with ornaments between them."""
     seconds: float | None = None
+    """Of music after the melody, in mode ``continue``."""
     chords: str = "new"
+    """``new`` harmony, that of the song's own accompaniment or symbols (``keep``), a line of chord
+    symbols bar by bar (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file of it.
+    """
     on_top: bool | None = None
+    """Whether the accompaniment stays below the melody, as in a piano piece, or may go above, as
+    under a singer; None: as most of the style's pieces have it."""
     choose: Literal["phrases", "whole"] = "phrases"
+    """Choose the best of the candidates phrase by phrase, or among whole arrangements."""
     metre: str | None = None
+    """Of chords by themselves; None: 4/4."""
     tempo: float | None = None
+    """Of chords by themselves, in beats per minute; None: 100 quarters per minute."""
 
     def __post_init__(self) -> None:
-        if self.feel not in ("auto", "score", "performance") and not (
-            self.feel == "played" and self.bars is not None
-        ):
-            raise InputError(f"--feel {self.feel}: give auto, score or performance.")
-        if self.mode not in ("reharmonize", "regenerate", "continue"):
-            raise InputError(f"--mode {self.mode}: give reharmonize, regenerate or continue.")
-        if (self.mode == "continue") != (self.seconds is not None):
-            raise InputError("--mode continue and --seconds go together: give both or neither.")
-        if self.seconds is not None and not 1 <= self.seconds <= 3600:
-            raise InputError(f"--seconds {self.seconds:g}: give a number from 1 to 3600.")
-        if self.keep not in ("exact", "ornamented"):
-            raise InputError(f"--keep {self.keep}: give exact or ornamented.")
-        if self.mode == "regenerate" and self.keep != "exact":
-            raise InputError("--mode regenerate keeps no notes; leave out --keep.")
-        if not self.chords.strip():
-            raise InputError("--chords: give new, keep, or chords, as 'F C7 | F'.")
-        if self.choose not in ("phrases", "whole"):
-            raise InputError(f"--choose {self.choose}: give phrases or whole.")
-        if self.metre is not None:
-            metre_of(self.metre)
-        if self.tempo is not None and not 10 <= self.tempo <= 400:
-            raise InputError(f"--tempo {self.tempo:g}: give beats a minute, from 10 to 400.")
+        self._check_choices()
+        self._check_time()
         if self.of_chords:
             self._check_chords()
         elif self.metre is not None or self.tempo is not None:
             raise InputError(
-                "--metre and --tempo are for chords without a song, which has its own; leave them out."
+                "--metre and --tempo are for chords without a song, which has its own;"
+                " leave them out."
             )
         if self.bars is not None:
-            bar_range(self.bars)
-            if self.melody_track is not None:
-                raise InputError(
-                    "--melody-track: with --bars, the melody is that of the earlier output; leave it out."
-                )
-            if self.mode != "reharmonize" or self.keep != "exact":
-                raise InputError(
-                    "--bars keeps the earlier output's melody as it is; leave out --mode and --keep."
-                )
+            self._check_bars()
         parse_style(self.style)
 
     @property
     def of_chords(self) -> bool:
         """Whether chords are all that there is of a song."""
         return not self.song or Path(self.song).suffix.lower() == CHORDS_SUFFIX
+
+    def _check_choices(self) -> None:
+        """Refuse words that an option doesn't know, and those that don't go together."""
+        if self.feel != "played" or self.bars is None:
+            _check_choice("feel", self.feel, "auto", "score", "performance")
+        _check_choice("mode", self.mode, "reharmonize", "regenerate", "continue")
+        if (self.mode == "continue") != (self.seconds is not None):
+            raise InputError("--mode continue and --seconds go together: give both or neither.")
+        if self.seconds is not None and not 1 <= self.seconds <= 3600:
+            raise InputError(f"--seconds {self.seconds:g}: give a number from 1 to 3600.")
+
+        _check_choice("keep", self.keep, "exact", "ornamented")
+        if self.mode == "regenerate" and self.keep != "exact":
+            raise InputError("--mode regenerate keeps no notes; leave out --keep.")
+        if not self.chords.strip():
+            raise InputError("--chords: give new, keep, or chords, as 'F C7 | F'.")
+        _check_choice("choose", self.choose, "phrases", "whole")
+
+    def _check_time(self) -> None:
+        """Refuse a metre or a tempo that is none."""
+        if self.metre is not None:
+            metre_of(self.metre)
+        if self.tempo is not None and not 10 <= self.tempo <= 400:
+            raise InputError(f"--tempo {self.tempo:g}: give beats a minute, from 10 to 400.")
 
     def _check_chords(self) -> None:
         """Refuse what needs a song."""
@@ -118,19 +122,37 @@ class Request:
             raise InputError(
                 f"--chords: {self.song} has the chords already; leave the option out, or the file."
             )
-        if (
-            self.mode != "reharmonize"
-            or self.keep != "exact"
-            or self.melody_track is not None
-            or self.bars is not None
-        ):
+        default = (self.mode, self.keep) == ("reharmonize", "exact")
+        if not default or self.melody_track is not None or self.bars is not None:
             raise InputError(
-                "chords by themselves have no tune; leave out --mode, --keep, --melody-track and --bars."
+                "chords by themselves have no tune;"
+                " leave out --mode, --keep, --melody-track and --bars."
+            )
+
+    def _check_bars(self) -> None:
+        """Refuse what an earlier arrangement has settled already."""
+        assert self.bars is not None
+        bar_range(self.bars)
+        if self.melody_track is not None:
+            raise InputError(
+                "--melody-track: with --bars, the melody is that of the earlier output;"
+                " leave it out."
+            )
+        if self.mode != "reharmonize" or self.keep != "exact":
+            raise InputError(
+                "--bars keeps the earlier output's melody as it is; leave out --mode and --keep."
             )
 
 
+def _check_choice(option: str, value: str, *choices: str) -> None:
+    """Refuse a word that isn't one of an option's."""
+    if value not in choices:
+        words = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise InputError(f"--{option} {value}: give {words}.")
+
+
 def metre_of(text: str) -> tuple[int, int]:
-    """The two numbers of a metre as ``3/4``.
+    """Read the two numbers of a metre as ``3/4``.
 
     Raises:
         InputError: where it is none.
@@ -142,7 +164,7 @@ def metre_of(text: str) -> tuple[int, int]:
 
 
 def bar_range(bars: str) -> tuple[int, int]:
-    """The first and the last of some bars: ``5-8`` or ``5``.
+    """Read the first and the last of some bars: ``5-8`` or ``5``.
 
     Raises:
         InputError: where it is neither.
@@ -154,8 +176,7 @@ def bar_range(bars: str) -> tuple[int, int]:
 
 
 def options() -> dict[str, Any]:
-    """The names and defaults of everything that a request may be given beside song, style and
-    model.
+    """Name what a request may be given beside song, style and model, with the defaults.
 
     They are the options of the command ``apply`` and the keywords of
     :meth:`styletransfer.StyleTransfer.apply`.
@@ -169,7 +190,7 @@ def options() -> dict[str, Any]:
 def request_of(
     song: str | Path | None, style: str | Path, model: Path | None = None, /, **chosen: Any
 ) -> Request:
-    """A request from keywords, as :func:`options` names them.
+    """Make a request from keywords, as :func:`options` names them.
 
     Raises:
         TypeError: where there is no such option.
