@@ -1,6 +1,4 @@
-"""Style transfer for symbolic music: arrange a melody for piano in the style of a composer or an
-era.
-"""
+"""Arrange a melody for piano in the style of a composer or an era."""
 
 import os
 from typing import TYPE_CHECKING, Any

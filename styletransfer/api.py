@@ -1,4 +1,4 @@
-"""The command ``apply`` from Python; see :class:`StyleTransfer`."""
+"""Call the command ``apply`` from Python; see :class:`StyleTransfer`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StyleTransfer:
-    """Arranges songs in styles, by a model's folder (None: the one that comes with the package).
+    """A model that arranges songs in styles; its folder, or None for the shipped one.
 
     >>> from styletransfer import StyleTransfer
     >>> music = StyleTransfer.from_pretrained().apply("song.mid", style="bach")
@@ -27,13 +27,12 @@ class StyleTransfer:
 
     def __post_init__(self) -> None:
         if self.model is not None:
-            object.__setattr__(
-                self, "model", Path(self.model)
-            )  # a frozen dataclass; a name will do, too
+            # A name will do, too; the dataclass is frozen.
+            object.__setattr__(self, "model", Path(self.model))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> StyleTransfer:
-        """Load a model's folder, as ``--model`` takes it, or the one that comes with the package.
+        """Load a model's folder, as ``--model`` takes it, or the shipped one.
 
         Raises:
             InputError: where it is no such folder, is damaged, or its model can't follow a melody.
@@ -51,17 +50,19 @@ class StyleTransfer:
         progress: Callable[[float], None] | None = None,
         **chosen: Any,
     ) -> Music:
-        """Arrange a song for piano in a style: its melody stays, note for note, everything else is
-        new.
+        """Arrange a song for piano in a style: the melody stays, everything else is new.
 
-        ``song`` is a file or an example's name, or None for ``chords`` by themselves, ``style`` a
-        style's name, folder or Hub id, the file of a piece to follow, or a blend. ``progress`` gets
-        the share done. The other keywords are the options of the command ``apply``, with their
-        names and defaults.
+        The melody stays note for note. The other keywords are the options of the
+        command ``apply``, with their names and defaults.
+
+        Args:
+            song: a file or an example's name, or None for ``chords`` by themselves.
+            style: a style's name, folder or Hub id, the file of a piece to follow, or a blend.
+            progress: called with the share that is done.
 
         Raises:
             InputError: where the song can't be read or has no melody, there is no such style, or an
-            option can't have a value.
+                option can't have a value.
             TypeError: where there is no such option.
         """
         from styletransfer.outputs.music import Music

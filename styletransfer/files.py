@@ -86,14 +86,16 @@ def refuse_overwriting_inputs(paths: Iterable[Path], given: Iterable[str | Path]
             )
 
 
-def check_suffix(path: Path, suffix: str) -> None:
-    """Refuse a file name whose suffix differs from the format that is written.
+def check_suffix(path: Path, *suffixes: str) -> None:
+    """Refuse a name that says something else than what is written.
 
     Raises:
-        InputError: with the suffix that is wanted.
+        InputError: naming what is.
     """
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: it is written as {suffix}; name such a file.")
+    if path.suffix.lower() not in suffixes:
+        *others, last = suffixes
+        words = f"{', '.join(others)} or {last}" if others else last
+        raise InputError(f"{path}: it is written as {words}; name such a file.")
 
 
 def _place(path: Path) -> tuple[int, int] | None:

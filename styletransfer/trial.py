@@ -1,8 +1,8 @@
-"""A style tried on a folder of melodies: what the judges, which took no part in making it, say of
-the arrangements.
+"""Try a style on a folder of melodies, and let the judges say what they hear.
 
-Each melody is arranged once in the style and once without any (strength 0), so that nothing is
-selected; beside them stands the melody alone. Intervals are bootstrap percentiles over melodies.
+The judges took no part in making the style. Each melody is arranged once in the style and once
+without any (strength 0), so that nothing is selected; they are compared with the melody alone.
+Intervals are bootstrap percentiles over melodies.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ def trial(
     """Try a style on every melody of a folder.
 
     Args:
-        style: its name, folder or Hub id. folder: of MIDI, MusicXML, ABC or kern files; sub-folders
-            too; of a tune book the first tune.
+        style: its name, folder or Hub id.
+        folder: of MIDI, MusicXML, ABC or kern files; sub-folders too; of a tune book the first
+            tune.
         sampling: strength, temperature and seed; a single candidate is made, whatever it says.
-        model: as :class:`~styletransfer.transfer.request.Request` has it. progress: called with the
-        share done.
+        model: as :class:`~styletransfer.transfer.request.Request` has it.
+        progress: called with the share that is done.
 
     Returns:
         ``target`` (the label of the judges that the style should be taken for, None where they know

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from styletransfer.errors import InputError
 from styletransfer.formats.tunes import example
 from styletransfer.music.notes import Piece, make_notes
 from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND, plot_piano_roll
-from styletransfer.outputs.sound import PEAK, find_soundfont, render_audio
+from styletransfer.outputs.sound import FORMATS, PEAK, find_soundfont, render_audio
 from tests.midi_builder import midi, note
 
 
@@ -34,6 +35,23 @@ def test_audio_sounds_and_is_repeatable(tmp_path: Path) -> None:
     assert np.abs(samples[-9600:].astype(int)).max() < PEAK / 1000  # the last chord has died away
     with pytest.raises(InputError, match="exists already"):
         render_audio(song, tmp_path / "a.wav")
+
+
+def test_audio_is_compressed(tmp_path: Path) -> None:
+    """FLAC keeps every sample, Ogg Vorbis is close; both are smaller, minutes of it included."""
+    song, sound = tmp_path / "song.mid", {}
+    song.write_bytes(midi(note(60, 960) + note(67, 480 * 120)))
+    for suffix in FORMATS:
+        render_audio(song, tmp_path / f"a{suffix}")
+        sound[suffix], rate = soundfile.read(tmp_path / f"a{suffix}", always_2d=True)
+        assert rate == 48_000
+    size = {suffix: (tmp_path / f"a{suffix}").stat().st_size for suffix in FORMATS}
+    assert size[".wav"] > 2 * size[".flac"] > 2 * size[".ogg"]
+    np.testing.assert_array_equal(sound[".flac"], sound[".wav"])
+    assert len(sound[".ogg"]) == len(sound[".wav"]) > 60 * 48_000
+    assert np.corrcoef(sound[".ogg"].ravel(), sound[".wav"].ravel())[0, 1] > 0.99
+    with pytest.raises(InputError, match=r"a\.mp3: it is written as \.wav, \.flac or \.ogg"):
+        render_audio(song, tmp_path / "a.mp3")
 
 
 def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,10 +101,11 @@ def apply(
     force: opt.Force = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Arrange songs for piano in a style: each melody stays, note for note, all else is new.
+    """Arrange songs for piano in a style: the melody stays, everything else is new.
 
-    Beside each MIDI file a sidecar (.json) is written, for `replay`. With several songs or styles,
-    or a folder, -o, --audio, --plot and --score name folders.
+    The melody stays note for note. Beside each MIDI file a sidecar (.json) is written, for
+    `replay`. With several songs or styles, or a folder, -o, --audio, --plot and --score name
+    folders.
     """
     from styletransfer.cli.apply import apply_all
     from styletransfer.transfer.request import Request
@@ -214,7 +215,7 @@ def inspect(
     force: opt.Force = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show what would be taken as the melody, and the key, metre, tempo, length and chords."""
+    """Show a song's melody as it would be taken, its key, metre, tempo and chords."""
     from styletransfer.formats.read import legible, read_song
     from styletransfer.transfer.inspection import describe
 
@@ -405,9 +406,10 @@ def download(
     what: Annotated[str, typer.Argument(help="maestro")],
     folder: Annotated[Path, typer.Option("--to", help="Where to put the archive.")] = Path("data"),
 ) -> None:
-    """Fetch MAESTRO v3.0.0's MIDI files (58 MB, CC BY-NC-SA 4.0) from their official address.
+    """Fetch MAESTRO v3.0.0's MIDI files from their official address.
 
-    After an interruption, the same command continues where it stopped.
+    They are 58 MB, under CC BY-NC-SA 4.0. After an interruption, the same command continues where
+    it stopped.
     """
     from styletransfer.data.download import download_maestro
 

@@ -1,4 +1,4 @@
-"""The command ``apply``: one song in one style, or several songs and folders in several styles."""
+"""The command ``apply``: one song in one style, or several in several styles."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from styletransfer.files import MIDI_SUFFIXES
 from styletransfer.formats.read import SCORE_SUFFIXES
 from styletransfer.music.composers import UNKNOWN, display_name
 from styletransfer.outputs.plan import Outputs
+from styletransfer.outputs.sound import FORMATS
 from styletransfer.styles.blend import parse_style, pieces_in, shown
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
@@ -29,17 +30,22 @@ Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 @dataclass(frozen=True)
 class Job:
-    """One arrangement to be made, and its files; ``spared``: pieces that others of the command
-    follow, over which none is written."""
+    """One arrangement to be made, and its files.
+
+    ``protected``: pieces that others of the command follow, over which none is written.
+    """
 
     request: Request
     outputs: Outputs
-    spared: tuple[Path, ...] = ()
+    protected: tuple[Path, ...] = ()
 
 
 @dataclass
 class Failures:
-    """What wasn't done: the report of each, and whether one of them is a fault of the program's."""
+    """What wasn't done.
+
+    ``rows``: a report of each. ``bug``: whether one of them is a fault of the program's.
+    """
 
     rows: list[dict[str, str]]
     bug: bool = False
@@ -57,16 +63,25 @@ def apply_all(
     bar: Bar,
     as_json: bool,
 ) -> int:
-    """Arrange every song in every style, print what was done, and return the exit code: 0, 2 after
-    a mistake of the user's, 1 after a fault of the program's, 130 where Ctrl-C stopped it and what
-    was done of a song is written.
+    """Arrange every song in every style, and print what was done.
 
-    ``request`` and ``outputs`` are patterns for all: song, style and names are filled in. With one
-    song (no folder) and one style, the paths in ``outputs`` are files; otherwise folders.
+    Args:
+        request: a pattern for all; song and style are filled in.
+        songs: files, folders or names of examples.
+        styles: by name, folder or Hub id, pieces, or blends.
+        out: the MIDI file, or the folder of several.
+        outputs: a pattern for all; names are filled in. With one song (no folder) and one style its
+            paths are files, otherwise folders.
+        bar: shows a progress bar.
+        as_json: print the report as JSON, and nothing else.
+
+    Returns:
+        The exit code: 0, 2 after a mistake of the user's, 1 after a fault of the program's, 130
+        where Ctrl-C stopped it and what was done of a song is written.
 
     Raises:
         InputError: with one song, where it can't be arranged; with several, where none of them can
-        be tried.
+            be tried.
     """
     if len(songs) == len(styles) == 1 and not os.path.isdir(songs[0]):
         outputs = replace(
@@ -83,7 +98,10 @@ def apply_all(
 
 
 def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict[str, Any], Result]:
-    """Make one arrangement and write its files, over none of the songs; the report and the result.
+    """Make one arrangement and write its files, over none of the songs.
+
+    Returns:
+        The report, and the result.
 
     Raises:
         InputError: where the song can't be arranged or a file can't be written.
@@ -93,7 +111,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
     request = resolve_chords(job.request)
     own = [job.request.chords] if os.path.isfile(job.request.chords) else []
     job.outputs.check(
-        request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.spared]
+        request, [*songs, *own, *_sidecar(request), *pieces_in(request.style), *job.protected]
     )
     from styletransfer.transfer.pipeline import apply
 
@@ -105,7 +123,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
 
 
 def _sidecar(request: Request) -> list[Path]:
-    """The sidecar that tells of an earlier output some of whose bars are made anew."""
+    """Find the sidecar of an earlier output some of whose bars are made again."""
     if request.bars is None:
         return []
     from styletransfer.transfer.sidecar import sidecar_beside
@@ -115,7 +133,7 @@ def _sidecar(request: Request) -> list[Path]:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """The report of one arrangement in words."""
+    """Print the report of one arrangement in words."""
     for remark in report["remarks"]:
         print(remark)
     for row in report["examples"]:
@@ -125,14 +143,15 @@ def print_report(report: dict[str, Any]) -> None:
             "an octave" if report["octaves_moved"] == 1 else f"{report['octaves_moved']} octaves"
         )
         print(
-            f"the melody was moved up by {octaves} to make room below it; --keep-register prevents that"
+            f"the melody was moved up by {octaves} to make room below it;"
+            " --keep-register prevents that"
         )
     print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")
 
 
 def _followed(row: dict[str, Any]) -> str:
-    """What was taken from a piece that is the style."""
+    """Describe what was taken from a piece that is the style."""
     fitted = f" (in {row['from']}, made to fit)" if "from" in row else ""
     bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}"
     if not row["bars"]:
@@ -143,7 +162,7 @@ def _followed(row: dict[str, Any]) -> str:
 
 
 def print_copied(report: dict[str, Any], what: str = "") -> None:
-    """Say so where an output is a copy."""
+    """Print a warning where an output is a copy."""
     if report["copied"]:
         run = f"{report['longest_match_notes']} notes in a row stand in a training piece too"
         print(f"{what}{run}: parts of it are copied; try another --seed or more --candidates")
@@ -155,21 +174,23 @@ def _in_short(report: dict[str, Any]) -> str:
         if report["melody_notes"]
         else ""
     )
-    return f"{kept}{report['notes']} notes, {report['key']}, {report['seconds_of_music']:.0f} s of music"
+    music = f"{report['notes']} notes, {report['key']}, {report['seconds_of_music']:.0f} s of music"
+    return kept + music
 
 
 def _several(
     request: Request, songs: list[str], styles: list[str], outputs: Outputs, bar: Bar, as_json: bool
 ) -> int:
-    """Several arrangements: a song that can't be arranged is told of, and the others are made."""
-    short = {
-        style: short_name(style) for style in dict.fromkeys(styles)
-    }  # a style that doesn't exist ends it here
+    """Make several arrangements; a song that can't be arranged is reported at the end."""
+    # A style that doesn't exist is refused here.
+    short = {style: short_name(style) for style in dict.fromkeys(styles)}
     found, failures = find_songs(songs)
     if not found:
         raise InputError(failures.rows[0]["error"] if failures.rows else "give a song to arrange.")
+
     jobs = _jobs(request, found, short, outputs)
     _prepare_folders(outputs)
+
     reports: list[dict[str, Any]] = []
     stopped = False
     try:
@@ -203,13 +224,14 @@ def _several(
                     break
     finally:  # when it is stopped, too
         _sum_up(reports, failures, as_json)
+
     if stopped:
         return STOPPED
     return 1 if failures.bug else 2 if failures.rows else 0
 
 
 def _stopped(report: dict[str, Any]) -> bool:
-    """Whether Ctrl-C ended it, which is said."""
+    """Report, and print, whether Ctrl-C ended an arrangement."""
     bar = report["stopped_after_bar"]
     if bar is not None:
         print(f"styletransfer: stopped after bar {bar}; what was done is written.", file=sys.stderr)
@@ -226,11 +248,13 @@ def _sum_up(reports: list[dict[str, Any]], failures: Failures, as_json: bool) ->
 
 
 def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
-    """The songs in files and folders, each with what its output is to be called after, and what
-    can't be looked at.
+    """Find the songs in files and folders, and what can't be looked at.
 
     A folder stands for the files of music in it and below it, which keep their sub-folders. Hidden
-    files, and arrangements that were made there before (their sidecars tell), are left out.
+    files, and arrangements that were made there before (their sidecars list them), are left out.
+
+    Returns:
+        Each song with what its output is to be called after, and the failures.
     """
     from styletransfer.transfer.sidecar import outputs_beside
 
@@ -274,8 +298,9 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
 def _jobs(
     request: Request, songs: dict[str, str], short: dict[str, str], outputs: Outputs
 ) -> list[Job]:
-    """Every song in every style; where two would share an output's name, the later ones get a
-    number after the song's.
+    """Plan every song in every style.
+
+    Where two would share an output's name, the later ones get a number after the song's.
     """
     jobs: list[Job] = []
     taken: set[str] = set()
@@ -296,7 +321,7 @@ def _key(path: Path) -> str:
 
 
 def _prepare_folders(outputs: Outputs) -> None:
-    """The folders that the outputs go to, made where they aren't there."""
+    """Make the folders that the outputs go to, where they don't exist."""
     options = {
         "-o": outputs.midi,
         "--audio": outputs.audio,
@@ -306,15 +331,12 @@ def _prepare_folders(outputs: Outputs) -> None:
     for option, folder in options.items():
         if folder is None:
             continue
-        like_a_file = folder.suffix.lower() in (
-            *MIDI_SUFFIXES,
-            ".wav",
-            ".png",
-            *XML_SUFFIXES,
-            *NEEDS,
-        )
+
+        suffixes = (*MIDI_SUFFIXES, *FORMATS, ".png", *XML_SUFFIXES, *NEEDS)
+        like_a_file = folder.suffix.lower() in suffixes
         if not folder.is_dir() and (folder.exists() or like_a_file):
             raise InputError(f"{option} {folder}: with several songs or styles, name a folder.")
+
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -324,12 +346,12 @@ def _prepare_folders(outputs: Outputs) -> None:
 
 
 def _called(song: str) -> str:
-    """What the outputs of a song are called after."""
+    """Name what the outputs of a song are called after."""
     return Path(song).stem or "chords"
 
 
 def short_name(style: str) -> str:
-    """What a file in a style or a blend is called after: bach, or bach-0.7-chopin-0.3."""
+    """Shorten a style or a blend for a file's name: bach, or bach-0.7-chopin-0.3."""
     blend = parse_style(style)
     return "-".join(
         one.name if len(blend) == 1 else f"{one.name}-{weight:.2g}" for one, weight in blend

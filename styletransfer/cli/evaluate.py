@@ -1,4 +1,4 @@
-"""Assessments of pieces and trials of styles, as the command line shows them."""
+"""Print assessments of pieces and trials of styles."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from styletransfer.evaluation.measures.originality import NgramIndex
 
 MOST = 4
-"""Labels that are shown; JSON has all."""
+"""The most labels that are shown; JSON has all."""
 
 
 def print_assessments(
     files: list[str], style: str | None, original: str | None, data: Path | None, as_json: bool
 ) -> None:
-    """Assess files and print what was found; as JSON one object for one file, a list for
-    several.
+    """Assess files and print what was found.
+
+    As JSON it is one object for one file, a list for several.
     """
     from styletransfer.formats.read import read_song
     from styletransfer.music.copies import shipped_copies
@@ -53,6 +54,7 @@ def print_trial(report: dict[str, Any], as_json: bool) -> None:
         return
     for file, reason in report["left_out"]:
         print(f"left out: {file}: {reason}")
+
     target = report["target"]
     print(
         f"{len(report['melodies'])} melodies, strength {report['strength']:g}, one version of each"
@@ -62,7 +64,8 @@ def print_trial(report: dict[str, Any], as_json: bool) -> None:
     for name, one in report["systems"].items():
         line = f"{name:<18} melody F1 {_interval(one['melody_f1'])}"
         if target is not None:
-            line += f"   taken for {target} {_interval(one['accuracy'])}   its probability {_interval(one['probability'])}"
+            line += f"   taken for {target} {_interval(one['accuracy'])}"
+            line += f"   its probability {_interval(one['probability'])}"
         print(line)
         print(f"{'':<18} {_likeliest(one['composers'])};  {_likeliest(one['eras'])}")
 
@@ -88,6 +91,7 @@ def _print(report: dict[str, Any]) -> None:
         print(
             f"  {name:<12} {', '.join(f'{feature} {part:+.2f}' for feature, part in parts.items())}"
         )
+
     if "style" in report:
         print(f"  {report['style']:<12} {report['style_probability']:.0%}")
     if report["melody_f1"] is not None:
@@ -97,6 +101,7 @@ def _print(report: dict[str, Any]) -> None:
             else ""
         )
         print(f"  melody kept  F1 {report['melody_f1']:.2f}{moved}")
+
     where = f" of {report['longest_match_in']}" if report["longest_match_in"] else ""
     run = (
         f"{report['longest_match_notes']} notes{where}"
@@ -113,13 +118,13 @@ def _likeliest(probabilities: dict[str, float]) -> str:
 
 def _interval(found: tuple[float, float | None, float | None]) -> str:
     value, low, high = found
-    return (
-        f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
-    )  # of a single melody there is none
+    if low is None:  # of a single melody
+        return f"{value:.2f}"
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _label(style: str) -> str:
-    """The composer or era that a style's name stands for among the judges' labels."""
+    """Name the judges' label that a style stands for, a composer or an era."""
     from styletransfer.styles.find import find_style
 
     asked = find_style(style)
@@ -130,7 +135,7 @@ def _label(style: str) -> str:
 
 
 def _index(data: Path) -> NgramIndex:
-    """The index of a prepared data set's training pieces, kept in its folder."""
+    """Load the index of a prepared data set's training pieces, kept in its folder."""
     from styletransfer.data.library import Library
     from styletransfer.evaluation.measures.originality import training_indexes
 

@@ -13,7 +13,7 @@ import typer
 
 
 def _choice(*words: str, help: str) -> Any:
-    """Make an option that shows its words in the help, and passes on whatever is given."""
+    """Make an option that shows its words in the help, and passes on what is given."""
     return typer.Option(parser=str, metavar="|".join(words), help=help)
 
 
@@ -149,7 +149,9 @@ OutOrFolder = Annotated[
 ReplayOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="The MIDI file. Default: NAME-replay.mid.")
 ]
-Audio = Annotated[Path | None, typer.Option(help="Also write the sound, as a WAV file.")]
+Audio = Annotated[
+    Path | None, typer.Option(help="Also write the sound, as a .wav, .flac or .ogg file.")
+]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
 Score = Annotated[
     Path | None,

@@ -1,6 +1,4 @@
-"""The command ``replay``: an arrangement made again from its sidecar, to the byte, or the reason
-why it can't be.
-"""
+"""The command ``replay``: make an arrangement again from its sidecar, to the byte."""
 
 from __future__ import annotations
 
@@ -23,8 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of it: the MIDI files' bytes in the order of the sidecar's outputs, and which of
-    these differ.
+    """What came of it.
+
+    ``files``: the bytes of the MIDI files, in the order of the sidecar's outputs. ``differing``:
+    the names of those that differ. ``same_melody``: whether the same melody was taken.
     """
 
     files: list[bytes]
@@ -33,7 +33,9 @@ class Replayed:
 
 
 def differences(sidecar: Sidecar) -> list[str]:
-    """What an arrangement is made of that isn't as it was, a phrase each. No music is made for it.
+    """List what an arrangement is made of that has changed, a phrase each.
+
+    No music is made for it.
 
     Raises:
         InputError: where the model or a style is no longer there.
@@ -64,8 +66,9 @@ def replay(sidecar: Sidecar, progress: Callable[[float], None] | None = None) ->
 def print_replay(
     path: Path, out: Path | None, check: bool, anyway: bool, force: bool, bar: Bar
 ) -> None:
-    """Make an arrangement again, write it (or compare only, with ``check``), and say that it is the
-    same.
+    """Make an arrangement again, and report that it is the same.
+
+    It is written, or with ``check`` only compared.
 
     Raises:
         InputError: saying what differs: before the work where what goes in differs already and
@@ -75,8 +78,10 @@ def print_replay(
     sidecar = read_sidecar(path)
     if (last := sidecar.report.get("stopped_after_bar")) is not None:
         raise InputError(
-            f"{path}: that run was stopped after bar {last}, so it can't be made again; run `apply` anew."
+            f"{path}: that run was stopped after bar {last}, so it can't be made again;"
+            " run `apply` again."
         )
+
     several = len(sidecar.outputs) > 1
     outputs = Outputs(
         out or Path(f"{path.stem}-replay.mid"),
@@ -86,30 +91,35 @@ def print_replay(
     if not check:
         request = sidecar.provenance.request
         outputs.check(None, (path, request.song, *pieces_in(request.style)))
+
     different = differences(sidecar)
     if different and not anyway:
         raise InputError(
-            f"{path}: other bytes are to be expected from {' and '.join(different)}; --anyway makes them."
+            f"{path}: other bytes are to be expected from {' and '.join(different)};"
+            " --anyway makes them."
         )
     for phrase in different:
         print(f"differs: {phrase}")
+
     with bar(f"{path.stem}") as progress:
         replayed = replay(sidecar, progress)
     if not check and (anyway or not replayed.differing):
         for target, data in zip(outputs.midis, replayed.files, strict=True):
             write_bytes(target, data, force)
             print(target)
+
     if replayed.differing:
         cause = (
             "as what it is made of does" if different else "though nothing that is recorded does"
         )
         melody = "the same melody" if replayed.same_melody else "another melody"
         raise InputError(
-            f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause}; {melody} was taken."
+            f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause};"
+            f" {melody} was taken."
         )
+
     for output in sidecar.outputs:
         there = path.parent / output.file
         changed = there.is_file() and digest(there.read_bytes()) != output.sha256
-        print(
-            f"the same bytes as {output.file}{' had; that file was changed since' if changed else ''}"
-        )
+        since = " had; that file was changed since" if changed else ""
+        print(f"the same bytes as {output.file}{since}")

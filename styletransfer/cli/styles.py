@@ -1,4 +1,4 @@
-"""Styles, as the command line lists and shows them."""
+"""Print the list of styles, and the card of one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from styletransfer.styles.find import all_styles, find_style, left_out
 COMMAND = "styletransfer"
 NONE = "-"
 PIPED_WIDTH = 400
-"""Columns of a list that goes to no terminal: each style stays on one line."""
+"""Width of a list that goes to no terminal, in which each style stays on one line."""
 
 
 def print_styles(as_json: bool) -> None:
-    """All styles as a table, or as a JSON list; on standard error, which of the user's folders are
-    no styles, and why.
+    """Print all styles as a table, or as a JSON list.
+
+    Standard error has those of the user's folders that are no styles, and why.
     """
     rows = [describe(style) for style in all_styles()]
     for problem in left_out():
@@ -31,7 +32,7 @@ def print_styles(as_json: bool) -> None:
 
 
 def print_style(name: str, as_json: bool) -> None:
-    """One style's card, by the style's name, folder or Hub id."""
+    """Print one style's card, by the style's name, folder or Hub id."""
     style = find_style(name)
     row = describe(style, name)
     if as_json:
@@ -42,10 +43,10 @@ def print_style(name: str, as_json: bool) -> None:
 
 
 def describe(style: Style, asked: str | None = None) -> dict[str, Any]:
-    """What a list tells of a style; None where the base knows it without an adapter, or where
-    nothing was held out.
+    """Describe a style for a list.
 
-    ``asked``: how to ask for it in the example, where that isn't by its name.
+    Values are None where the base knows the style without an adapter, or where nothing was held
+    out. ``asked``: how to ask for it in the example, where that isn't by its name.
     """
     card = style.card
     return {
@@ -79,7 +80,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH, force_terminal=False)
     console.print(table)
     print(
-        f"\ngain: bits a note saved on held-out pieces; {NONE}: the base knows the style by its tag alone"
+        "\ngain: bits per note saved on held-out pieces;"
+        f" {NONE}: the base knows the style by its tag alone"
     )
 
 
@@ -123,7 +125,7 @@ def _fields(style: Style, row: dict[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text without what would steer a terminal: cards come from anywhere."""
+    """Remove what would steer a terminal: cards come from anywhere."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else " " if letter.isspace() else ""
         for letter in text

@@ -1,4 +1,4 @@
-"""A result as files and views: MIDI, sound, piano roll, score, sidecar, notebook.
+"""Write and show a result: MIDI, sound, piano roll, score, sidecar, notebook.
 
 Begin with :mod:`styletransfer.outputs.save`. Uses music, formats, engraving and transfer.
 """

@@ -1,4 +1,4 @@
-"""Music as Python and notebooks get it: a result that can be saved and shown."""
+"""Give Python and notebooks music: a result that can be saved and shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from styletransfer.transfer.result import Result
 
 @dataclass(frozen=True)
 class Music(Result):
-    """An arrangement, with its report, that can be written to files of every kind and that a
-    notebook plays.
-    """
+    """An arrangement that can be saved as any kind of file, and shown in a notebook."""
 
     @classmethod
     def of(cls, result: Result) -> Music:
@@ -29,8 +27,9 @@ class Music(Result):
         soundfont: str | Path | None = None,
         symbols: bool = False,
     ) -> Path:
-        """Write it, as MIDI, sound, picture, score or sidecar by the file's suffix; see
-        :mod:`styletransfer.outputs.save`.
+        """Write it as what the file's suffix says.
+
+        MIDI, sound, picture, score or sidecar; see :mod:`styletransfer.outputs.save`.
         """
         return save(self, path, force, soundfont, symbols)
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: a line of the report, the piano roll, and a player."""
+"""Show a result in a notebook: a line of the report, the piano roll, and a player."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from styletransfer.outputs.sound import find_soundfont, play
 from styletransfer.transfer.result import Result
 
 SOUND_SECONDS = 180
-"""Of longer pieces the player has the beginning: a minute is 4 MB in the notebook's file."""
+"""The player has the beginning of longer pieces: a minute is 4 MB in the notebook's file."""
 
 
 def html_of(result: Result) -> str:
-    """The display as HTML without scripts or links. It never raises: what can't be shown is left
-    out, with the reason.
+    """Show a result as HTML without scripts or links.
+
+    It never raises: what can't be shown is left out, with the reason.
     """
     parts = []
     for make in (_caption, _picture, _player):
@@ -60,8 +61,10 @@ def _player(result: Result) -> str:
 
 
 def small_wave(data: bytes, seconds: float) -> tuple[bytes, float]:
-    """A 16-bit WAV file's beginning as one channel at half the rate, a quarter of its size; and how
-    many seconds it had.
+    """Shrink a 16-bit WAV file to a quarter of its size: one channel at half the rate.
+
+    Returns:
+        The bytes of its beginning, at most so many seconds, and how many seconds it had.
     """
     from scipy.signal import resample_poly
 

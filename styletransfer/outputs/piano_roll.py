@@ -1,4 +1,4 @@
-"""A piece as a picture: a piano roll."""
+"""Draw a piece as a picture: a piano roll."""
 
 from __future__ import annotations
 
@@ -42,10 +42,13 @@ def plot_piano_roll(
 
 
 def piano_roll(piece: Piece, title: str = "") -> bytes:
-    """A piece as a piano roll in rows, like systems of a score: the bytes of a PNG file.
+    """Draw a piece as a piano roll in rows, like systems of a score.
 
     Bars run across for a score, seconds for a performance. The melody has its own colour, the
     accompaniment one for each hand; louder notes are stronger in colour.
+
+    Returns:
+        The bytes of a PNG file.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -99,9 +102,7 @@ def piano_roll(piece: Piece, title: str = "") -> bytes:
 
 
 def _row_edges(piece: Piece, end: float) -> list[float]:
-    """The x positions at which rows begin and the last one ends: quarters on bar lines, or
-    seconds.
-    """
+    """Find where rows begin and the last one ends: quarters on bar lines, or seconds."""
     if piece.feel == "performance":
         rows = int(np.clip(math.ceil(end / 24), 1, MAX_ROWS))
         width = max(math.ceil(end / rows), 1)
@@ -116,7 +117,7 @@ def _row_edges(piece: Piece, end: float) -> list[float]:
 
 
 def _colours(piece: Piece) -> list[str]:
-    """The colour of each note."""
+    """Choose the colour of each note."""
     names = [name.lower() for name in piece.parts]
     if any("left" in name for name in names) and any("right" in name for name in names):
         hand = np.array(["left" in names[part] for part in piece.notes["part"]], int)
@@ -152,8 +153,9 @@ def _draw_keys(axes: Axes, low: int, high: int) -> None:
 
 
 def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: float) -> None:
-    """Bar lines with their numbers, or seconds; every row has the same scale, so the last one may
-    end early.
+    """Draw bar lines with their numbers, or seconds.
+
+    Every row has the same scale, so the last one may end early.
     """
     axes.set_xlim(start, start + widest)
     if piece.feel == "performance":
@@ -162,11 +164,13 @@ def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: floa
         _lines(axes, ticks, BEAT_LINE, 0.7)
         axes.set_xticks(ticks, [f"{int(t) // 60}:{int(t) % 60:02d}" for t in ticks])
         return
+
     inside = np.flatnonzero(
         (piece.bars["start"] >= start - 1e-6) & (piece.bars["start"] < stop - 1e-6)
     )
     step = next(s for s in (1, 2, 4, 5, 10, 20, 50, 100, 10_000) if len(inside) / s <= 26)
     first_number = 0 if piece.bars["start"][0] < 0 else 1  # a pick-up is bar 0
+
     ticks, labels, beats = [], [], []
     for index in inside:
         bar = piece.bars[index]
@@ -182,6 +186,7 @@ def _draw_time(axes: Axes, piece: Piece, start: float, stop: float, widest: floa
             beats += np.arange(
                 bar["start"] + beat, bar["start"] + bar["length"] - 1e-6, beat
             ).tolist()
+
     _lines(axes, beats, BEAT_LINE, 0.6)
     _lines(axes, [*piece.bars["start"][inside].tolist(), stop], BAR_LINE, 0.9 if step == 1 else 0.4)
     axes.set_xticks(ticks, labels, ha="left")
@@ -203,8 +208,9 @@ def _lines(axes: Axes, positions: list[float], colour: str, width: float) -> Non
 def _draw_notes(
     axes: Axes, piece: Piece, spans: _Spans, colours: list[str], start: float, stop: float
 ) -> None:
-    """The notes of a row as bars; the melody lies on top. A note over the row's edge goes on in the
-    next row.
+    """Draw the notes of a row, the melody on top.
+
+    A note that crosses the row's edge continues in the next row.
     """
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba

@@ -1,5 +1,6 @@
-"""The files that a command writes: checked before the work, written after it, announced at the
-end.
+"""Plan the files that a command writes.
+
+They are checked before the work, written after it, and announced at the end.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths to write. ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is
-    for the audio, ``symbols`` puts the harmony above the score.
+    """The paths that are written.
 
-    ``every``: with more than 0, so many candidates get a MIDI file each, by their rank.
-    ``with_sidecar``: whether a sidecar is written beside the MIDI file.
+    ``audio``, ``plot`` and ``score`` are of the best candidate; ``soundfont`` is for the audio, and
+    ``symbols`` puts the harmony above the score. ``force``: replace existing files. ``every``: with
+    more than 0, so many candidates get a MIDI file each, by their rank. ``with_sidecar``: whether a
+    sidecar is written beside the MIDI file.
     """
 
     midi: Path
@@ -76,23 +78,25 @@ class Outputs:
         return self.midi.stem if self.midi.suffix.lower() in MIDI_SUFFIXES else self.midi.name
 
     def named(self, name: str) -> Outputs:
-        """The outputs of one of several songs, all of that name; ``self`` has folders for files."""
+        """Name the outputs of one of several songs; ``self`` has folders for files."""
         kinds = ((self.audio, ".wav"), (self.plot, ".png"), (self.score, ".musicxml"))
         audio, plot, score = (folder and folder / f"{name}{suffix}" for folder, suffix in kinds)
         return replace(self, midi=self.midi / f"{name}.mid", audio=audio, plot=plot, score=score)
 
     def check(self, request: Request | None, given: Iterable[str | Path]) -> None:
-        """Refuse now what would fail later, or lose a file that was ``given`` to work with:
-        unwritable places, existing files, a missing soundfont, a score without beats.
+        """Refuse now what would fail later, or overwrite a file that was ``given``.
+
+        Such are unwritable places, existing files, a missing soundfont, and a score without beats.
 
         Raises:
-            InputError: saying which.
+            InputError: naming the file.
         """
         if not self.midi.name:
             raise InputError(f"{self.midi}: it is no file name; name the file to write.")
         if self.midi.suffix.lower() in OTHER_SUFFIXES:
             raise InputError(
-                f"{self.midi}: -o names the MIDI file; what else is wanted, --audio, --plot and --score name."
+                f"{self.midi}: -o names the MIDI file;"
+                " name other files with --audio, --plot and --score."
             )
         refuse_overwriting_inputs(self.paths, given)
         places = [os.path.realpath(path) for path in self.paths]
@@ -102,12 +106,12 @@ class Outputs:
                 raise InputError(
                     f"{path}: two outputs would be written to it; give them different names."
                 )
-        for file, suffix in ((self.audio, ".wav"), (self.plot, ".png")):
-            if file is not None:
-                check_suffix(file, suffix)
+        if self.plot is not None:
+            check_suffix(self.plot, ".png")
         if self.audio is not None:
-            from styletransfer.outputs.sound import find_soundfont
+            from styletransfer.outputs.sound import FORMATS, find_soundfont
 
+            check_suffix(self.audio, *FORMATS)
             find_soundfont(self.soundfont)
         if self.score is not None and request is not None and not request.song:
             from styletransfer.engraving.files import check_format
@@ -121,12 +125,13 @@ class Outputs:
             feel = request.feel if request.bars is None else feel_of(request.song, request.feel)
             if request.bars is not None and feel == "performance":
                 raise InputError(
-                    f"{request.song}: its notes lie on no beats, so it cannot become a score; leave --score out."
+                    f"{request.song}: its notes lie on no beats, so it cannot become a score;"
+                    " leave --score out."
                 )
             check_score(self.score, request.song, "score" if feel == "played" else feel, self.force)
 
     def report_of_files(self, result: Result) -> dict[str, Any]:
-        """What a report says of the files."""
+        """Name the files, for a report."""
         told: dict[str, Any] = {"output": str(self.midis[0])}
         if self.every:
             told["outputs"] = [

@@ -1,4 +1,4 @@
-"""A result as a file of any kind, by the file's suffix."""
+"""Save a result as a file of any kind, by the file's suffix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.music.chords import ChordTable, recognise
 from styletransfer.music.notes import BarTable, Piece
 from styletransfer.outputs.piano_roll import piano_roll
-from styletransfer.outputs.sound import find_soundfont, play
+from styletransfer.outputs.sound import FORMATS, find_soundfont, play
 from styletransfer.transfer.performance.pianist import notate
 from styletransfer.transfer.planning import table_of
 from styletransfer.transfer.result import Result
@@ -28,7 +28,8 @@ from styletransfer.transfer.sidecar import sidecar_of
 
 
 def _sound(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
-    return play(midi_bytes(result.piece), find_soundfont(soundfont), result.title)
+    font = find_soundfont(soundfont)
+    return play(midi_bytes(result.piece), font, result.title, path.suffix.lower())
 
 
 def _sidecar(result: Result, path: Path, soundfont: str | Path | None) -> bytes:
@@ -46,24 +47,20 @@ def _score(
         raise InputError(f"{path}: a free composition has no beats to write a score of.")
     check_format(path, force=True)
     piece = result.piece
-    performed = piece.feel == "performance"  # over beats that the song alone tells
-    beats = (
-        check_score(path, result.request.song, result.request.feel, force=True)
-        if performed
-        else None
-    )
-    if (
-        piece.feel == "score" and result.report["feel"] == "performance"
-    ):  # a page doesn't show how it is played
-        earlier = result.request.bars is not None  # whose song's own tempo nobody tells
+    beats = None
+    if piece.feel == "performance":  # only the song has the beats
+        beats = check_score(path, result.request.song, result.request.feel, force=True)
+    elif result.report["feel"] == "performance":  # a page doesn't show how it is played
+        earlier = result.request.bars is not None  # the song's own tempo isn't known
         piece = notate(piece, None if earlier or result.melody is None else result.melody.tempo)
+
     bars = beats.bars if beats is not None and not len(piece.bars) else piece.bars
     chords = _chords(result, piece, bars) if symbols else None
     return score_bytes(piece, path, result.title, beats=beats, chords=chords)
 
 
 def _chords(result: Result, piece: Piece, bars: BarTable) -> ChordTable:
-    """The harmony of the report; after the bars of which it tells, what is heard."""
+    """Take the harmony of the report; after its bars, recognise it in the notes."""
     rows = result.report.get("harmony")
     if not rows or result.melody is None:
         return recognise(piece.notes, bars)
@@ -78,7 +75,7 @@ def _chords(result: Result, piece: Piece, bars: BarTable) -> ChordTable:
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     **dict.fromkeys(MIDI_SUFFIXES, lambda result, path, soundfont: midi_bytes(result.piece)),
-    ".wav": _sound,
+    **dict.fromkeys(FORMATS, _sound),
     ".png": lambda result, path, soundfont: piano_roll(result.piece, result.title),
     ".json": _sidecar,
     ".musicxml": _score,
@@ -86,8 +83,9 @@ WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {
     ".svg": _score,
     ".pdf": _score,
 }
-"""The bytes of each kind of file: of a result, for a path, with a soundfont. A new kind is one more
-line.
+"""How each kind of file is made: its bytes, of a result, for a path, with a soundfont.
+
+A new kind is one more line.
 """
 
 
@@ -98,16 +96,18 @@ def save(
     soundfont: str | Path | None = None,
     symbols: bool = False,
 ) -> Path:
-    """Write a result as what the file's suffix says: ``.mid`` (or ``.midi``), ``.wav``, ``.png``, a
-    score (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file
-    of that name. With ``symbols``, a score has the harmony as chord symbols above it.
+    """Write a result as what the file's suffix says.
+
+    It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.png``, a score (``.musicxml``,
+    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With
+    ``symbols``, a score has the harmony as chord symbols above it.
 
     Returns:
         The path.
 
     Raises:
-        InputError: where the suffix isn't known, or no score's with ``symbols``, the file exists
-            (without ``force``) or can't be written, or no soundfont is found.
+        InputError: where the suffix isn't known, or isn't a score's with ``symbols``, the file
+            exists (without ``force``) or can't be written, or no soundfont is found.
     """
     path = Path(path)
     writer = WRITERS.get(path.suffix.lower())

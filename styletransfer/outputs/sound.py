@@ -1,18 +1,17 @@
-"""Pieces to hear and to see: audio through a soundfont, and a piano roll as a picture."""
+"""Play a piece through a soundfont."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
 import os
-import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.files import check_writable, write_bytes
+from styletransfer.files import check_suffix, check_writable, write_bytes
 
 SOUNDFONT_VARIABLE = "STYLETRANSFER_SOUNDFONT"
 SOUNDFONT_FOLDERS = (
@@ -20,20 +19,26 @@ SOUNDFONT_FOLDERS = (
     "/usr/share/soundfonts",
     "/usr/local/share/soundfonts",
 )
+FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+"""The formats of audio files by suffix, as soundfile names them."""
+BLOCK = 1 << 16
+"""Samples of a channel that are encoded at once."""
 PEAK = 29_000
-"""The highest sample of a rendered file, of 32,767: a decibel below full scale. As soundfonts
-render pianos, they are faint.
+"""The highest sample of a rendered file, of 32,767: a decibel below full scale.
+
+As soundfonts render pianos, they are faint.
 """
 RELEASE = 1.0
 """Seconds of sound after the last note ends, in which it dies away."""
 
 
 def find_soundfont(soundfont: str | Path | None = None) -> Path:
-    """The soundfont to play with: the one named, ``$STYLETRANSFER_SOUNDFONT``, the system's,
-    pretty_midi's.
+    """Find the soundfont to play with.
+
+    It is the one named, that of ``$STYLETRANSFER_SOUNDFONT``, the system's, or pretty_midi's.
 
     Raises:
-        InputError: where the named one is missing or is none, or none is found.
+        InputError: where the named one is missing or is no soundfont, or none is found.
     """
     named = str(soundfont) if soundfont else os.environ.get(SOUNDFONT_VARIABLE, "")
     if named:
@@ -48,17 +53,21 @@ def find_soundfont(soundfont: str | Path | None = None) -> Path:
                 f"{path}: the soundfont cannot be read ({error.strerror}); name another."
             ) from None
         return path
+
     for folder in map(Path, SOUNDFONT_FOLDERS):
         found = sorted(folder.glob("*.sf2")) if folder.is_dir() else []
         if found:
             return found[0]
+
     spec = importlib.util.find_spec("pretty_midi")  # located, not imported
     for place in (spec.submodule_search_locations or []) if spec else []:
         found = sorted(Path(place).glob("*.sf2"))
         if found:
             return found[0]
+
     raise InputError(
-        f"no soundfont found to make audio with; name an .sf2 file with --soundfont or in ${SOUNDFONT_VARIABLE}."
+        "no soundfont found to make audio with; name an .sf2 file with --soundfont"
+        f" or in ${SOUNDFONT_VARIABLE}."
     )
 
 
@@ -69,17 +78,18 @@ def _check_soundfont(head: bytes, path: Path) -> None:
 
 def render_audio(
     midi_path: str | Path,
-    wav_path: str | Path,
+    audio_path: str | Path,
     soundfont: str | Path | None = None,
     force: bool = False,
 ) -> Path:
-    """Play a MIDI file into a WAV file and return the soundfont that was used.
+    """Play a MIDI file into an audio file, and return the soundfont that was used.
 
     Raises:
-        InputError: where a file is missing or broken, no soundfont is found, or the WAV file can't
-        be written.
+        InputError: where a file is missing or broken, no soundfont is found, or the audio file
+            can't be written or has another suffix than :data:`FORMATS`.
     """
-    check_writable(wav_path, force)
+    check_suffix(Path(audio_path), *FORMATS)
+    check_writable(audio_path, force)
     font = find_soundfont(soundfont)
     try:
         midi = Path(midi_path).read_bytes()
@@ -87,13 +97,20 @@ def render_audio(
         raise InputError(
             f"{midi_path}: it cannot be read ({error.strerror}); check the name."
         ) from None
-    write_bytes(wav_path, play(midi, font, str(midi_path)), force)
+
+    data = play(midi, font, str(midi_path), Path(audio_path).suffix.lower())
+    write_bytes(audio_path, data, force)
     return font
 
 
-def play(midi: bytes, font: Path, name: str) -> bytes:
-    """A MIDI file's bytes as a WAV file's (48 kHz, stereo, 16 bits); ``name`` is what errors call
-    the MIDI file.
+def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
+    """Play a MIDI file's bytes into an audio file's: 48 kHz, stereo, 16 bits.
+
+    Args:
+        midi: the bytes of the MIDI file.
+        font: the soundfont.
+        name: what errors call the MIDI file.
+        suffix: one of :data:`FORMATS`.
 
     Raises:
         InputError: where the soundfont or the MIDI file is broken.
@@ -110,19 +127,19 @@ def play(midi: bytes, font: Path, name: str) -> bytes:
         raise InputError(
             f"{font}: the soundfont cannot be read ({error.strerror}); name another."
         ) from None
+
     _check_soundfont(font_bytes[:12], font)
     try:
-        return _loud(bytes(midirenderer.render_wave_from(font_bytes, _released(midi))))
+        wav = bytes(midirenderer.render_wave_from(font_bytes, _released(midi)))
     except Exception as error:  # the renderer raises whatever its parsers met
         raise InputError(
             f"{name}: it cannot be played with {font} ({error}); try another soundfont."
         ) from error
+    return _encode(wav, suffix)
 
 
 def _released(midi: bytes) -> bytes:
-    """A MIDI file's bytes, with something that makes no sound :data:`RELEASE` seconds after its
-    end.
-    """
+    """Lengthen a MIDI file by :data:`RELEASE` seconds, with a silent event."""
     import symusic
 
     score: Any = symusic.Score.from_midi(midi)
@@ -133,18 +150,19 @@ def _released(midi: bytes) -> bytes:
     return bytes(score.dumps_midi())
 
 
-def _loud(wav: bytes) -> bytes:
-    """A WAV file of 16 bits whose highest peak is :data:`PEAK`."""
-    with wave.open(io.BytesIO(wav)) as sound:
-        form, samples = (
-            sound.getparams(),
-            np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(float),
-        )
-    peak = np.abs(samples).max(initial=0.0)
+def _encode(wav: bytes, suffix: str) -> bytes:
+    """Encode a WAV file of 16 bits so that its highest peak is :data:`PEAK`."""
+    import soundfile
+
+    samples, rate = soundfile.read(io.BytesIO(wav), dtype="int16", always_2d=True)
+    peak = np.abs(samples.astype(float)).max(initial=0.0)
+    loud = np.round(samples * (PEAK / peak if peak else 1.0)).astype(np.int16)
+
+    form, subtype = FORMATS[suffix]
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as sound:
-        sound.setparams(form)
-        sound.writeframes(
-            np.round(samples * (PEAK / peak if peak else 1.0)).astype("<i2").tobytes()
-        )
+    with soundfile.SoundFile(
+        buffer, "w", rate, loud.shape[1], format=form, subtype=subtype
+    ) as sound:
+        for begin in range(0, len(loud), BLOCK):  # Vorbis fails on minutes of sound at once
+            sound.write(loud[begin : begin + BLOCK])
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Melody and accompaniment put together as one piece."""
+"""Put melody and accompaniment together as one piece."""
 
 from __future__ import annotations
 
@@ -27,29 +27,37 @@ def assemble(
     touch: Touch = USUAL,
     first: int = 0,
 ) -> Piece:
-    """Melody and accompaniment as one piece of three parts; the melody's own ticks, pitches and
-    durations are untouched.
+    """Put melody and accompaniment together as one piece of three parts.
 
-    ``touch``: how a score is played; a performance has the velocities that the model gave it.
-    ``first``: the bar with which the accompaniment begins."""
+    The melody's own ticks, pitches and durations are untouched.
+
+    Args:
+        melody: the melody alone, with the song's time.
+        codec: the tokenizer.
+        plan: what the candidate was composed under.
+        candidate: the accompaniment, as tokens.
+        touch: how a score is played; a performance has the velocities that the model gave it.
+        first: the bar with which the accompaniment begins.
+    """
     bar, step, duration, pitch, loud = decode_notes(codec, candidate.bars, first)
     onset_steps = plan.bar_start[bar] + step
-    told = plan.melody if plan.held is None else plan.held
+    melody_events = plan.melody if plan.held is None else plan.held
     locked = {
-        (int(plan.bar_start[b]) + e.step, e.pitch)
-        for b, events in enumerate(told or ())
-        for e in events
+        (int(plan.bar_start[index]) + event.step, event.pitch)
+        for index, events in enumerate(melody_events or ())
+        for event in events
     }
-    own = np.array(
-        [(int(s), int(p)) in locked for s, p in zip(onset_steps, pitch, strict=True)], bool
-    )
-    ornaments = (
-        is_ornament(plan, onset_steps, pitch) if plan.held is not None else np.zeros(len(own), bool)
-    )
+    rows = zip(onset_steps.tolist(), pitch.tolist(), strict=True)
+    own = np.array([row in locked for row in rows], bool)
+    ornaments = np.zeros(len(own), bool)
+    if plan.held is not None:
+        ornaments = is_ornament(plan, onset_steps, pitch)
     own |= ornaments
+
     onset, length = to_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
     accompaniment["part"] = 1 + split_hands(accompaniment)
+
     if plan.held is not None:
         tune = add_ornaments(
             melody, make_notes(onset[ornaments], length[ornaments], pitch[ornaments])
@@ -58,17 +66,13 @@ def assemble(
         tune = melody.notes.copy()
     else:
         tune = decoded_melody(melody, plan_steps(melody, plan), onset_steps, pitch)
+
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
-        nearest = (
-            np.searchsorted(
-                onset_steps[own][order], plan_steps(melody.with_notes(tune), plan), side="right"
-            )
-            - 1
-        )
-        tune["velocity"] = raise_melody(
-            loud[own][order][np.clip(nearest, 0, None)], accompaniment["velocity"]
-        )
+        steps = plan_steps(melody.with_notes(tune), plan)
+        before = np.searchsorted(onset_steps[own][order], steps, side="right") - 1
+        played = loud[own][order][np.clip(before, 0, None)]
+        tune["velocity"] = raise_melody(played, accompaniment["velocity"])
     notes = np.concatenate([tune, accompaniment])
     if plan.feel == "score":
         notes["velocity"] = velocities(notes, melody.bars, touch)
@@ -76,8 +80,9 @@ def assemble(
 
 
 def count_kept_notes(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
-    """How many of the melody's notes are in a piece: the same onset and (with ``ends``) end to the
-    tick, and the same pitch.
+    """Count the notes of the melody that are in a piece.
+
+    They have the same onset and (with ``ends``) the same end, to the tick, and the same pitch.
     """
 
     def keys(notes: NoteTable) -> list[tuple[int, int, int]]:

@@ -1,5 +1,8 @@
-"""Music after a tune: bars like its last one, composed freely by a model that reads the arrangement
-before them, and closed in the tune's key."""
+"""Continue after a tune, and close in its key.
+
+The new bars are like the tune's last one; a model that reads the arrangement before them composes
+them freely.
+"""
 
 from __future__ import annotations
 
@@ -29,42 +32,40 @@ from styletransfer.transfer.performance.dynamics import velocities
 from styletransfer.transfer.timing import decode_notes, to_quarters
 
 ENDING = 4
-"""Bars of the tune's end, with which what goes on ends."""
+"""Bars of the tune's end, with which the continuation ends."""
 
 
 def add_bars(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple[Piece, Plan]:
-    """An arrangement with bars for so many seconds more, and the plan that fills these: at least
-    half a bar for the close.
+    """Add bars for so many seconds more, at least half a bar for the close.
 
     The plan has no chords for the new bars yet; see :func:`add_harmony`.
+
+    Returns:
+        The arrangement with the new bars, and the plan that fills these.
     """
     stop = arranged.tempo.to_seconds(_end(arranged)) + seconds
     grid = codec.grid(arranged)
     given = tuple(
         tuple(codec.encode_events(codec.bar_events(grid, bar))) for bar in range(plan.bars)
     )
-    last, bars, length = (
-        int(plan.bar_start[-1] + plan.bar_length[-1]),
-        arranged.bars,
-        FREE_BAR_STEPS,
-    )
+    last = int(plan.bar_start[-1] + plan.bar_length[-1])
+    bars, length = arranged.bars, FREE_BAR_STEPS
+
     if plan.feel == "score":
         final = bars[-1]
         quarters = 4.0 * float(final["numerator"]) / float(final["denominator"])
         begin = float(final["start"] + final["length"])
-        count = max(
-            math.ceil((float(arranged.tempo.to_quarters(stop)) - begin) / quarters - 0.5), 1
-        )
+        new = (float(arranged.tempo.to_quarters(stop)) - begin) / quarters
+        count = max(math.ceil(new - 0.5), 1)
         more = [
             (begin + k * quarters, quarters, final["numerator"], final["denominator"])
             for k in range(count)
         ]
-        bars, length = (
-            np.concatenate([bars, np.array(more, BAR_DTYPE)]),
-            round(quarters * STEPS_PER_QUARTER),
-        )
+        bars = np.concatenate([bars, np.array(more, BAR_DTYPE)])
+        length = round(quarters * STEPS_PER_QUARTER)
     else:
         count = max(math.ceil((float(stop) * STEPS_PER_SECOND - last) / FREE_BAR_STEPS - 0.5), 1)
+
     wider = Plan(
         plan.feel,
         np.append(plan.bar_start, last + length * np.arange(count)),
@@ -81,12 +82,14 @@ def add_bars(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple
 
 
 def add_harmony(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
-    """The plan of :func:`add_bars` after one that tells chords: the tune is told as it was, then
-    rests, and the harmony goes on.
+    """Tell the plan of :func:`add_bars` the chords of all bars.
+
+    The tune is told as it was, then rests.
 
     Args:
-        wider: the plan of all bars. plan: that of the tune's.
-        chords: those of all bars.
+        wider: the plan of all bars.
+        plan: the plan of the tune's bars.
+        chords: of all bars.
     """
     assert plan.melody is not None
     rests = ((),) * (wider.bars - plan.bars)
@@ -97,14 +100,15 @@ def add_harmony(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
 
 
 def chords_after(chords: ChordTable, bars: BarTable, first: int, key: Key) -> ChordTable:
-    """The harmony of a tune, and of the bars that go on after it: the tune's own once more, as a
-    next verse would have it.
+    """Continue the harmony of a tune: its own once more, as in a next verse.
 
     The verse begins with the tune's first whole bar, and ends with its last ones. Its last bar is
     the tonic's; the one before leads to it, by a dominant in its second half where there is none.
 
     Args:
-        chords: of the tune. bars: all of them. first: the first bar after the tune.
+        chords: of the tune.
+        bars: all of them.
+        first: the first bar after the tune.
         key: the tune's.
     """
     begin, count = int(bars["start"][0] < 0 and first > 1), len(bars) - first
@@ -135,7 +139,7 @@ def chords_after(chords: ChordTable, bars: BarTable, first: int, key: Key) -> Ch
 
 
 def _middle(bar: np.void) -> float:
-    """The beat on which the second half of a bar begins, in quarters."""
+    """Find the beat on which the second half of a bar begins, in quarters."""
     compound = bar["denominator"] >= 8 and bar["numerator"] % 3 == 0
     beat = 1.5 if compound else 4.0 / float(bar["denominator"])
     beats = round(float(bar["length"]) / beat)
@@ -143,9 +147,11 @@ def _middle(bar: np.void) -> float:
 
 
 def append_notes(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) -> Piece:
-    """An arrangement of :func:`add_bars` with the notes that were composed after it, as far as they
-    begin within so many seconds of the tune's end, where they end at the latest. The line on top
-    sings, in a score's loudness as in the tune's."""
+    """Append what was composed after the tune to an arrangement of :func:`add_bars`.
+
+    Notes that begin within so many seconds of the tune's end are taken, and end there at the
+    latest. The line on top sings, in a score's loudness as in the tune's.
+    """
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
     notes = new[new["onset"] < stop - 1e-6].copy()
     notes["duration"] = np.minimum(notes["duration"], stop - notes["onset"])
@@ -158,7 +164,7 @@ def append_notes(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) 
 
 
 def _end(arranged: Piece) -> float:
-    """The end of the tune in quarters; what accompanies it may ring on."""
+    """Find the end of the tune in quarters; what accompanies it may ring on."""
     return float((arranged.melody["onset"] + arranged.melody["duration"]).max())
 
 
@@ -167,7 +173,7 @@ def _sings(arranged: Piece, notes: NoteTable) -> NDArray[np.bool_]:
 
 
 def notes_after(codec: Codec, plan: Plan, piece: Piece, bars: list[list[int]]) -> NoteTable:
-    """The notes that were composed after what was given."""
+    """Decode the notes that were composed after what was given."""
     bar, step, duration, pitch, velocity = decode_notes(codec, bars, first=len(plan.given))
     onset, length = to_quarters(piece, plan, bar, step, duration)
     return make_notes(onset, length, pitch, velocity)

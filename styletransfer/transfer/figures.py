@@ -1,10 +1,10 @@
-"""Which figures the candidates of an arrangement begin with: bars of accompaniment from pieces of
-the style.
+"""Draw the figures with which candidates begin.
 
-A composer's own figures in the tune's metre are preferred, then those of the era, then any; of
-these, the ones of about the tune's tempo. They are moved to the tune's key, told to the model as
-``FIGURE``, and followed as far as it likes. A piece that is a style by itself has its own; where
-none is in the tune's metre, its commonest bars are cut, or go on, to the tune's.
+A figure is a bar of accompaniment from a piece of the style. A composer's own figures in the tune's
+metre are preferred, then those of the era, then any; of these, the ones of about the tune's tempo.
+They are moved to the tune's key, told to the model as ``FIGURE``, and followed as far as it likes.
+A piece that is a style by itself has its own figures; where none is in the tune's metre, its
+commonest bars are cut, or filled, to the tune's.
 """
 
 from __future__ import annotations
@@ -35,27 +35,25 @@ if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
 
 ENOUGH = 24
-"""Figures from which is drawn, at the least, where there are as many."""
+"""The fewest figures to draw from, where there are as many."""
 MOST_BARS, MOST_FIGURES = 160, 4
-"""Bars of a piece to follow that are looked at, and figures that are taken from it in one metre."""
+"""The most bars of a piece that are looked at, and figures taken from it in one metre."""
 FAITH = 4.0
-"""Nats by which it is made likelier that a bar follows the figure of such a piece
-(docs/decisions.md).
-"""
+"""Nats that make it likelier that a bar follows such a piece's figure (docs/decisions.md)."""
 FAITH_BY_NAME = 2.0
 """The same for a figure of the style's own pieces."""
 RARE = 0.5
-"""Bars with a figure of it, for each with its commonest, at the least."""
+"""The fewest bars with a figure, for each bar with the piece's commonest one."""
 TEMPO_WEIGHT = 4.0
-"""How much a figure of twice or half the tempo is rarer: to the power of minus this, by octaves of
-tempo.
-"""
+"""How much rarer figures of another tempo are: 2 to minus this, per octave of tempo."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """All figures: ``rows`` tell of their pieces, ``notes`` (notes, 4) are figure, step, duration,
-    pitch.
+    """Figures, and the notes of each.
+
+    ``rows``: the piece of each figure. ``notes``, shape (notes, 4): figure, step, duration, pitch.
+    ``first``, shape (figures + 1,): where the notes of each figure begin.
     """
 
     rows: list[dict[str, Any]]
@@ -63,7 +61,7 @@ class Library:
     first: NDArray[np.int64]
 
     def events(self, index: int, semitones: int) -> tuple[Event, ...]:
-        """The notes of a figure, moved by semitones."""
+        """Give the notes of a figure, moved by semitones."""
         rows = self.notes[self.first[index] : self.first[index + 1]].tolist()
         moved = [(step, duration, pitch + semitones) for _, step, duration, pitch in rows]
         return tuple(Event(*row, -1) for row in moved if LOWEST_PITCH <= row[2] <= HIGHEST_PITCH)
@@ -71,7 +69,7 @@ class Library:
 
 @lru_cache(maxsize=1)
 def shipped_figures() -> Library:
-    """The figures that come with the package."""
+    """Load the figures that come with the package."""
     from safetensors import safe_open
 
     path = ASSETS / "figures.safetensors"
@@ -82,8 +80,9 @@ def shipped_figures() -> Library:
 
 
 def writes_songs(composer: str, era: str, library: Library | None = None) -> bool:
-    """Tell whether most of a composer's figures (else of the era's) accompany tunes that are parts
-    of their own.
+    """Report whether most of a composer's figures accompany a tune in another part.
+
+    Of a composer without figures, those of the era decide.
     """
     rows = (library or shipped_figures()).rows
     own = [row for row in rows if row["composer"] == composer != UNKNOWN]
@@ -161,15 +160,15 @@ def draw_figures(
 
 @lru_cache(maxsize=8)
 def example_library(example: Example, codec: Codec) -> Library:
-    """The figures of a piece: of each metre those that most of its bars have, with the ``bar`` they
-    are from (from 1, a pick-up is 0) and how many are ``like`` it."""
+    """Collect the figures of a piece: for each metre those that most of its bars have.
+
+    Each row has the ``bar`` that it is from (from 1; a pick-up is 0), and how many are ``like`` it.
+    """
     piece = example.piece
     notes = piece.notes[~doublings(piece.notes)] if example.tune == "part" else piece.notes
     grid = codec.grid_of("score", notes, piece.bars)
-    of_bars, kinds = (
-        figures_of(codec, grid),
-        list(zip(grid.bar_metre, grid.bar_length.tolist(), strict=True)),
-    )
+    of_bars = figures_of(codec, grid)
+    kinds = list(zip(grid.bar_metre, grid.bar_length.tolist(), strict=True))
     number = 1 - (grid.bar_start[0] < 0)
 
     rows: list[dict[str, Any]] = []
@@ -202,8 +201,9 @@ def example_library(example: Example, codec: Codec) -> Library:
 
 
 def figures_in_metre(example: Example, metre: str, length: int, codec: Codec) -> Library:
-    """The figures of a piece in a metre: its own, else those of its commonest metre with the same
-    beat; maybe none.
+    """Find the figures of a piece in a metre; maybe none.
+
+    They are its own, else those of its commonest metre with the same beat, cut or filled.
     """
     library = example_library(example, codec)
     kinds: Counter[tuple[str, int]] = Counter()
@@ -225,8 +225,10 @@ def figures_in_metre(example: Example, metre: str, length: int, codec: Codec) ->
 
 
 def beat_of(metre: str) -> int:
-    """The steps of a beat in a metre, by its token: a dotted quarter in 6/8, in 2/2 a quarter, as
-    its figures have; 0 of those that have no token of their own."""
+    """Count the steps of a beat in a metre, by its token.
+
+    A dotted quarter in 6/8; in 2/2 a quarter, as its figures have; 0 for a metre without a token.
+    """
     if "/" not in metre:
         return 0
     top, bottom = (int(part) for part in metre.removeprefix("BAR_").split("/"))
@@ -237,8 +239,11 @@ def beat_of(metre: str) -> int:
 def refill_bar(
     events: Sequence[Event], length: int, wanted: int, beat: int, codec: Codec
 ) -> list[Event]:
-    """The notes of a bar in a bar of another length (steps): what goes over it is cut; what is
-    longer is filled with the whole bar again, else with its last beat."""
+    """Fit the notes of a bar to a bar of another length, in steps.
+
+    What exceeds a shorter bar is cut; a longer one is filled with the whole bar again where it
+    fits, else with its last beat.
+    """
     start, found = 0, []
     while start < wanted:
         first = 0 if start == 0 or wanted - start >= length else max(length - beat, 0)
@@ -253,18 +258,19 @@ def refill_bar(
 
 
 def library_of(rows: list[dict[str, Any]], notes: NDArray[np.int16]) -> Library:
-    """A library of rows, and of notes that are sorted by figure."""
+    """Make a library of rows, and of notes that are sorted by figure."""
     return Library(rows, notes, np.searchsorted(notes[:, 0], np.arange(len(rows) + 1)))
 
 
 def main_style(text: str) -> Style:
-    """The style of a blend that weighs most."""
+    """Find the style of a blend that weighs most."""
     return max(parse_style(text), key=lambda one: one[1])[0]
 
 
 def on_top(request: Request) -> bool:
-    """Tell whether the accompaniment stays below the tune: as asked for, else as most of the
-    style's pieces have it.
+    """Decide whether the accompaniment stays below the tune.
+
+    As is asked for, else as most of the style's pieces have it.
     """
     if request.on_top is not None:
         return request.on_top
@@ -275,16 +281,16 @@ def on_top(request: Request) -> bool:
 
 
 def commonest_bar(plan: Plan) -> tuple[str, int]:
-    """The metre of most bars of a tune, and its steps; of as many the first's."""
+    """Find the metre of most bars of a tune, and its steps; in a tie the first one's."""
     place = max(range(plan.bars), key=lambda bar: plan.bar_metre.count(plan.bar_metre[bar]))
     return plan.bar_metre[place], int(plan.bar_length[place])
 
 
 def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: Key) -> Plan:
-    """Draw the figures of the candidates, in a key.
+    """Draw the figures of the candidates, in a key, and add them to the plan.
 
-    As many as a piece in a blend weighs have one of that piece; the others have one of the heaviest
-    style by name, if there is any in the tune's metre.
+    A piece in a blend gives as many candidates a figure as it weighs; the others have one of the
+    heaviest style by name, if there is any in the tune's metre.
     """
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
@@ -315,12 +321,12 @@ def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: 
 
 
 def report_examples(request: Request, plan: Plan, codec: Codec) -> list[dict[str, Any]]:
-    """Tell what is taken from the pieces in a style.
+    """Report what is taken from the pieces in a style.
 
     Returns:
-        Of each its file ``piece``, ``composer`` and ``era`` as whose it is heard, the ``bars``
-        whose figures candidates begin with, and ``from``, their metre, where that isn't the tune's;
-        where there are none, ``why``.
+        For each its file ``piece``, the ``composer`` and the ``era`` that it is heard as, the
+        ``bars`` whose figures candidates begin with, and ``from``, their metre, where that isn't
+        the tune's; where there are none, ``why``.
     """
     rows = []
     for style, _ in parse_style(request.style):
@@ -332,12 +338,14 @@ def report_examples(request: Request, plan: Plan, codec: Codec) -> list[dict[str
             if plan.references and not request.bars
             else []
         )
+
         row = {
             "piece": str(style.piece),
             "composer": style.composer,
             "era": style.era,
             "bars": [one["bar"] for one in own],
         }
+
         metre = metre.removeprefix("BAR_")
         if not own:
             why = f"it has none in {metre}" if plan.references else "the song lies on no beats"

@@ -1,4 +1,4 @@
-"""Free composition in a style, without a tune."""
+"""Compose freely in a style, without a tune."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate, Voice
     from styletransfer.model.settings import SamplingConfig
 
-FREE_TEMPO = 125.0  # quarters a minute of what has none: at 120, every step would lie on a subdivision of one
+FREE_TEMPO = 125.0
+"""Quarters per minute of music without a tempo.
+
+At 120, every step would lie on a subdivision of a quarter.
+"""
 
 
 def generate(
@@ -49,7 +53,8 @@ def generate(
     begin, codec = time.monotonic(), load_model(model_folder).codec
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
-    piece = as_written(compose(voices, codec, seconds, sampling, progress))  # type: ignore[arg-type]  # of its kind
+    found = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # its own
+    piece = as_written(found)
 
     match = match_of(piece, indexes_for(style))
     report = {
@@ -66,8 +71,9 @@ def generate(
 
 
 def contrast(candidate: Candidate) -> float:
-    """How much likelier the style makes it than the base alone: its likelihood tells nothing good
-    (docs/decisions.md).
+    """Return how much likelier the style makes a candidate than the base, in nats.
+
+    Its likelihood by itself says nothing good (docs/decisions.md).
     """
     return candidate.style_logprob - candidate.base_logprob
 
@@ -79,7 +85,7 @@ def free_pieces(
     sampling: SamplingConfig,
     progress: Progress | None = None,
 ) -> list[tuple[Candidate, Piece]]:
-    """All candidates of free music for about so many seconds."""
+    """Compose all candidates of free music, for about so many seconds."""
     from styletransfer.model.sampling import sample
 
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)

@@ -1,4 +1,4 @@
-"""What the reader and the melody extraction make of a file, before anything is generated."""
+"""Describe a file as the reader and the melody search take it, before any work."""
 
 from __future__ import annotations
 
@@ -38,18 +38,19 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
         else recognised_chords(piece, key)
     )
     tempos = [round(60 / value, 1) for value in source.tempo.seconds_per_quarter]
+    changes = f", {len(tempos)} changes" if len(tempos) > 1 else ""
+    pick_up = 0.0
+    if len(source.bars) and source.bars["start"][0] < 0:
+        end = float((source.bars["start"] + source.bars["length"])[0])
+        pick_up = max(0.0, round(end, 4))
+
     report = {
         "feel": source.feel,
         "key": key.name,
         "metre": list(metres) or "none",
-        "tempo": f"{tempos[0]:g} quarters a minute"
-        + (f", {len(tempos)} changes" if len(tempos) > 1 else ""),
+        "tempo": f"{tempos[0]:g} quarters a minute{changes}",
         "bars": len(source.bars),
-        "pick_up_quarters": max(
-            0.0, round(float((source.bars["start"] + source.bars["length"])[0]), 4)
-        )
-        if len(source.bars) and source.bars["start"][0] < 0
-        else 0.0,
+        "pick_up_quarters": pick_up,
         "seconds": round(source.length_seconds, 2),
         "parts": list(source.parts),
         "notes": len(source.notes),
@@ -70,7 +71,11 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
 
 
 def recognised_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
-    """The chords of a piece that has beats and more than a melody: as a line, and bar by bar."""
+    """Recognise the chords of a piece that has beats and more than a melody.
+
+    Returns:
+        The chords as a line, and bar by bar.
+    """
     if not len(piece.bars) or piece.notes["melody"].all():
         return "", []
     chords, first = recognise(piece.notes, piece.bars), 0 if piece.bars["start"][0] < 0 else 1
@@ -79,15 +84,18 @@ def recognised_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]
 
 
 def written_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
-    """The chord symbols of a piece that has some and has beats: as a line, and bar by bar; before
-    the first there is none.
+    """Read the chord symbols of a piece that has some and has beats.
+
+    Before the first symbol there is no chord.
+
+    Returns:
+        The symbols as a line, and bar by bar.
     """
-    chords, first = (
-        chords_of_symbols(piece.chords, piece.bars),
-        0 if piece.bars["start"][0] < 0 else 1,
-    )
+    chords = chords_of_symbols(piece.chords, piece.bars)
+    first = 0 if piece.bars["start"][0] < 0 else 1
     rows, line = harmony_rows(chords, piece.bars, key, first), []
     places = [quarter for quarter, _ in piece.chords]
+
     for row, bar in zip(rows, piece.bars, strict=True):
         for chord in row["chords"]:
             index = (
@@ -103,8 +111,9 @@ def written_chords(piece: Piece, key: Key) -> tuple[str, list[dict[str, Any]]]:
 
 
 def wrap_chords(line: str, width: int) -> list[str]:
-    """A line of chords as several, none of them wider if a bar isn't; each goes on after a bar
-    line.
+    """Wrap a line of chords at its bar lines, each line ending in one.
+
+    No line is wider than asked, unless a bar is.
     """
     lines = [""]
     for bar in line.split(" | "):
@@ -118,7 +127,7 @@ def wrap_chords(line: str, width: int) -> list[str]:
 
 
 def melody_rows(piece: Piece) -> list[dict[str, Any]]:
-    """The notes of a piece that are marked as melody, as plain values."""
+    """List the notes of a piece that are marked as melody, as plain values."""
     melody = piece.melody
     return [
         {
@@ -132,6 +141,6 @@ def melody_rows(piece: Piece) -> list[dict[str, Any]]:
 
 
 def melody_text(melody: list[dict[str, Any]], most: int = 24) -> str:
-    """The first notes by name, C4 the middle C."""
+    """Name the first notes; C4 is the middle C."""
     names = [f"{NAMES[note['pitch'] % 12]}{note['pitch'] // 12 - 1}" for note in melody[:most]]
     return " ".join(names) + (" …" if len(melody) > most else "")

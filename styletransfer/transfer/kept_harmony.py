@@ -1,10 +1,9 @@
-"""A song's own harmony, to which a new accompaniment can be held: its chord symbols, or what is
-recognised in its notes.
+"""Keep a song's own harmony: its chord symbols, or those heard in its notes.
 
-It is told to a model that knows plans, and every model's notes are held to its tones by the
-grammar. What a symbol names is held to as it is written: the fourth of a sus4 and not its third,
-the ninth beside the seventh. Where there is no chord, every tone is one of it: before the first
-symbol, under "N.C." and what isn't understood, and in bars in which nothing but the melody sounds.
+A model that knows plans is told the chords, and every model's notes are held to their tones by the
+grammar. A symbol holds as it is written: the fourth of a sus4 and not its third, the ninth as well
+as the seventh. Where there is no chord, every tone is allowed: before the first symbol, under
+"N.C." and symbols that aren't understood, and in bars in which nothing but the melody sounds.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from styletransfer.tokens.kept_chords import KeptChords
 from styletransfer.tokens.plan import Plan
 
 TOUCH = 1 / 16
-"""Quarters that a note has to sound in a bar, so that the bar isn't silent: less is the end of one
-that was held too long.
+"""Quarters that a note has to sound in a bar, so that the bar isn't silent.
+
+What sounds less is the end of a note that was held too long.
 """
 
 
 def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
-    """A song's notes without its melody, which was moved by octaves."""
+    """Give a song's notes without its melody, which was moved by octaves."""
     tune = set(
         zip(
             melody.notes["onset"].tolist(),
@@ -45,19 +45,18 @@ def without_melody(source: Piece, melody: Piece, octaves: int) -> NoteTable:
 def own_chords(
     source: Piece, melody: Piece, octaves: int, plan: Plan
 ) -> tuple[ChordTable, KeptChords]:
-    """Tell a song's own chords.
+    """Find a song's own chords.
 
     Args:
         source: the song.
         melody: its tune, moved by octaves.
         octaves: by how many.
         plan: its bars; in a performance they are no bars of the music, and a quarter is half a
-        second.
+            second.
 
     Returns:
-        The spans of the plan that they fix, in its quarters, and what the accompaniment is held to:
-        chords on every beat, and
-        wherever one begins.
+        The spans of the plan that the chords fix, in its quarters, and what the accompaniment is
+        held to: chords on every beat, and wherever one begins.
 
     Raises:
         InputError: where it has neither symbols nor anything beside its melody.
@@ -71,7 +70,8 @@ def own_chords(
     notes = without_melody(source, melody, octaves)
     if not len(notes):
         raise InputError(
-            "--chords keep: this song is a melody alone, it has no harmony to keep; leave the option out."
+            "--chords keep: this song is a melody alone, it has no harmony to keep;"
+            " leave the option out."
         )
     bars = melody.bars if plan.feel == "score" else _bars_of(plan)
     whole, rest = (_in_quarters(source, some, plan) for some in (source.notes, notes))
@@ -80,8 +80,9 @@ def own_chords(
 
 
 def _written(chords: ChordTable, bars: BarTable) -> ChordTable:
-    """The spans that chord symbols fix: those with a chord, and a pick-up, in which nobody plays
-    one before the first.
+    """Find the spans that chord symbols fix: those with a chord, and a pick-up.
+
+    In a pick-up nobody plays a chord before the first symbol.
     """
     fixed, pick_up = (
         chords.copy(),
@@ -93,12 +94,12 @@ def _written(chords: ChordTable, bars: BarTable) -> ChordTable:
 
 
 def _tones(row: np.void) -> tuple[int, ...]:
-    """The pitch classes of a chord table's row; none where it is no chord."""
+    """Give the pitch classes of a chord table's row; none where it is no chord."""
     return () if row["quality"] == NONE else tones_of(int(row["root"]), int(row["quality"]))
 
 
 def _bars_of(plan: Plan) -> BarTable:
-    """The windows of a plan of a performance, as bars of 4/4."""
+    """Give the windows of a performance's plan, as bars of 4/4."""
     bars = np.zeros(plan.bars, BAR_DTYPE)
     bars["start"], bars["length"] = (
         plan.bar_start / STEPS_PER_QUARTER,
@@ -109,7 +110,7 @@ def _bars_of(plan: Plan) -> BarTable:
 
 
 def _in_quarters(source: Piece, notes: NoteTable, plan: Plan) -> NoteTable:
-    """Some of a song's notes, in the plan's quarters."""
+    """Give some of a song's notes in the plan's quarters."""
     if plan.feel == "score":
         return notes
     timed, scale = source.with_notes(notes), STEPS_PER_SECOND / STEPS_PER_QUARTER
@@ -119,7 +120,7 @@ def _in_quarters(source: Piece, notes: NoteTable, plan: Plan) -> NoteTable:
 
 
 def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> ChordTable:
-    """The same without a chord in bars in which none of some notes sounds."""
+    """Take the chords from bars in which none of some notes sounds."""
     begin = bars["start"].astype(chords["start"].dtype)
     stop = notes["onset"] + notes["duration"]
     silent = np.array(
@@ -131,6 +132,7 @@ def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> Ch
             for bar in bars
         ]
     )
+
     starts = np.union1d(begin, chords["start"])
     named = np.stack([chords[name] for name in ("root", "quality", "bass")], axis=1).astype(
         np.int64
@@ -141,8 +143,9 @@ def _without_silence(chords: ChordTable, bars: BarTable, notes: NoteTable) -> Ch
 
 
 def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> KeptChords:
-    """What an accompaniment is held to by chords: the quarter at which each begins, and its tones
-    (none: all).
+    """Hold an accompaniment to chords, each named by its first quarter and its tones.
+
+    A chord without tones allows all.
     """
     steps = np.floor(np.array([quarter for quarter, _ in named]) * STEPS_PER_QUARTER + 0.5).astype(
         np.int64
@@ -155,7 +158,7 @@ def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> KeptC
 
 
 def _beats(plan: Plan) -> list[int]:
-    """The steps at which the beats of a plan's bars begin: dotted quarters in 6/8, 9/8 and 12/8."""
+    """Find the steps at which beats begin: dotted quarters in 6/8, 9/8 and 12/8."""
     found: list[int] = []
     for first, length, metre in zip(
         plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True

@@ -1,5 +1,6 @@
-"""The melody of an arrangement whose mode doesn't keep it note for note: with ornaments, or only as
-far as it came out.
+"""Make the melody of an arrangement that doesn't keep it note for note.
+
+It has ornaments, or only those of its notes that were decoded.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from styletransfer.music.notes import NoteTable, Piece, sort_notes
 from styletransfer.tokens.plan import Plan
 
 FREED = 0.1
-"""Share of a melody's notes that need not be kept, at the most: the shortest off the beat."""
+"""The most of a melody's notes that need not be kept, as a share: the shortest off the beat."""
 SHORT_QUARTERS, SHORT_SECONDS = 0.5, 0.2
 """Notes as long as these are structural: eighths of a score."""
 
 
 def structural_notes(melody: Piece) -> NDArray[np.bool_]:
-    """(notes,) which notes of a melody are structural: all but a few short ones between the
-    beats.
+    """Find the structural notes of a melody, shape (notes,).
+
+    All but a few short ones between the beats.
     """
     notes = melody.notes
     performed = melody.feel == "performance"
@@ -36,8 +38,9 @@ def structural_notes(melody: Piece) -> NDArray[np.bool_]:
 def is_ornament(
     plan: Plan, onset: NDArray[np.int64], pitch: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """(notes,) which of the decoded notes (steps from the start) are ornaments: the highest at an
-    onset, where one may be.
+    """Find the ornaments among decoded notes (steps from the start), shape (notes,).
+
+    An ornament is the highest note at an onset where one may be.
     """
     top = {int(step): int(pitch[onset == step].max()) for step in np.unique(onset)}
     found = [
@@ -48,8 +51,9 @@ def is_ornament(
 
 
 def add_ornaments(melody: Piece, ornaments: NoteTable) -> NoteTable:
-    """The structural notes of a melody with ornaments as one line: a note ends where the next one
-    begins.
+    """Join the structural notes of a melody and ornaments as one line.
+
+    A note ends where the next one begins.
     """
     notes = sort_notes(np.concatenate([melody.notes[structural_notes(melody)], ornaments]))
     notes["melody"], notes["part"] = True, 0
@@ -62,7 +66,10 @@ def add_ornaments(melody: Piece, ornaments: NoteTable) -> NoteTable:
 def decoded_melody(
     melody: Piece, steps: NDArray[np.int64], onset: NDArray[np.int64], pitch: NDArray[np.int64]
 ) -> NoteTable:
-    """The notes of a melody, which begin at ``steps``, that are among the decoded ones."""
+    """Give the notes of a melody that are among the decoded ones.
+
+    ``steps``: where the melody's notes begin; ``onset``, ``pitch``: the decoded notes.
+    """
     came = set(zip(onset.tolist(), pitch.tolist(), strict=True))
     rows = zip(steps.tolist(), melody.notes["pitch"].tolist(), strict=True)
     found: NoteTable = melody.notes[np.array([row in came for row in rows], bool)]

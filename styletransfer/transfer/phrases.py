@@ -1,6 +1,4 @@
-"""A song is composed phrase by phrase: of a phrase's candidates the best is what those of the next
-go on from.
-"""
+"""Compose a song phrase by phrase, each after the best one before."""
 
 from __future__ import annotations
 
@@ -14,15 +12,19 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate
 
 PHRASE = 8
-"""Bars of a phrase: those of a usual period, and in 4/4 as long as the excerpts by which the ranker
-was fitted.
+"""Bars of a phrase: those of a usual period.
+
+In 4/4 they are as long as the excerpts by which the ranker was fitted.
 """
 Progress = Callable[[float], None]
 
 
 def ends_of(plan: Plan) -> list[int]:
-    """The number of bars up to the end of each phrase, the last one's included. A pick-up belongs
-    to the first, and what is shorter than half a phrase to the one before."""
+    """Count the bars up to the end of each phrase, the last one's included.
+
+    A pick-up belongs to the first phrase; what is shorter than half a phrase belongs to the one
+    before.
+    """
     first, last = len(plan.given), plan.bars if plan.stop is None else plan.stop
     whole = first + (first == 0 and plan.bar_start[0] < 0)
     return [*range(whole + PHRASE, last - PHRASE // 2 + 1, PHRASE), last]
@@ -36,12 +38,19 @@ def by_phrases(
     *,
     partial: bool = False,
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """The candidates of a plan's last phrase, each with what was chosen before it, and the choices:
-    one of each phrase, where there are several.
+    """Compose phrase by phrase.
 
-    ``compose`` makes the candidates of a plan, or some whole bars of them where it is stopped: then
-    these are the last. So are those of which Ctrl-C doesn't let ``choose`` tell the best one
-    between two bars, and its score, with ``partial``.
+    Args:
+        plan: of all bars.
+        compose: makes the candidates of a plan, or some whole bars of them where it is stopped;
+            then these are the last.
+        choose: finds the best candidate by its bars from one up to another, and its score.
+        progress: called with the share that is done.
+        partial: where Ctrl-C interrupts the choice, keep the candidates of that phrase as the last.
+
+    Returns:
+        The candidates of the last phrase, each after what was chosen before it; and the choices,
+        one for each phrase, where there are several.
     """
     ends, chosen = ends_of(plan), []
     begin = first = len(plan.given)

@@ -1,9 +1,9 @@
-"""The harmony of an arrangement, planned before its notes: proposed by the harmoniser, kept from
-the song, or given.
+"""Plan the harmony of an arrangement before its notes.
 
-The harmoniser (:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions;
-what a user fixes stands as it is, and it proposes the rest. The plan is told to the model bar by
-bar, and stands in the report, from which some of it may be changed before bars are made again.
+It is proposed by the harmoniser, kept from the song, or given. The harmoniser
+(:mod:`styletransfer.model.harmonising`) reads the whole tune in both directions; what a user fixes
+stands as it is, and it proposes the rest. The model is told the plan bar by bar. The report has it,
+too, and some of it may be changed there before bars are made again.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from styletransfer.transfer.figures import main_style
 from styletransfer.transfer.request import PARTS, Request, metre_of
 
 DEFAULT_TEMPO, SLOWEST = 100.0, 3.6
-"""Quarters a minute of chords by themselves, and the fewest that a MIDI file can tell."""
+"""Quarters per minute of chords by themselves, and the fewest that a MIDI file can hold."""
 DECIMALS = 3
-"""Of a chord's place in a report: as many as a chord table still tells after hours of music."""
+"""Of a chord's place in a report: as many as a chord table still has after hours of music."""
 
 
 def read_chords(chords: str) -> str:
-    """Give what ``--chords`` says: ``new``, ``keep``, a line of symbols, or what a file holds.
+    """Read ``--chords``: ``new``, ``keep``, a line of symbols, or what a file holds.
 
     What can be read as one bar of a line is one, even where a file has that name.
 
     Raises:
-        InputError: where it is nothing of that, or the file can't be read.
+        InputError: where it is none of these, or the file can't be read.
     """
     if chords in ("new", "keep") or "|" in chords or "\n" in chords or chord_names.is_bar(chords):
         return chords
@@ -58,8 +58,9 @@ def read_chords(chords: str) -> str:
 
 
 def resolve_chords(request: Request) -> Request:
-    """Give a request with the chords that files hold: of ``--chords FILE``, or of a text file in
-    the place of a song.
+    """Give a request the chords that files hold.
+
+    The file is that of ``--chords FILE``, or a text file in the place of a song.
 
     Raises:
         InputError: where a file can't be read, or a bar isn't understood.
@@ -93,12 +94,14 @@ def chord_song(request: Request) -> Piece:
         raise InputError(
             f"--tempo {request.tempo:g}: that is too slow for a MIDI file; give a faster one."
         )
+
     length = 4.0 * top / bottom
     quarters = chord_names.count_bars(request.chords) * length
     if not quarters:
         raise InputError("--chords: there are no chords in it; write them as 'F C7 | F'.")
     if quarters / rate >= MAX_HOURS * 60:
         raise InputError(f"--chords: they last {MAX_HOURS} hours or more; give fewer bars.")
+
     bars = bars_of([(0.0, top, bottom)], quarters)
     key = key_of_chords(chord_names.chords_of_line(request.chords, bars))
     signature = (0.0, key.fifths, key.mode == "minor")
@@ -109,8 +112,9 @@ def chord_song(request: Request) -> Piece:
 
 
 def chords_alone(request: Request, source: Piece) -> ChordTable:
-    """Give the harmony of a song without a tune: the chords that are asked for, else its own
-    symbols.
+    """Find the harmony of a song without a tune.
+
+    It is the chords that are asked for, else the song's own symbols.
 
     Raises:
         InputError: where a bar has none.
@@ -125,22 +129,23 @@ def chords_alone(request: Request, source: Piece) -> ChordTable:
         fixed = chord_names.chords_of_symbols(source.chords, bars)
     else:
         fixed = chord_names.chords_of_line(request.chords, bars)
-        edges = (
-            np.append(fixed["start"], end),
-            np.insert(fixed["start"] + fixed["length"], 0, begin),
-        )
-        if len(free := np.flatnonzero(edges[0] > edges[1] + NEAR)):
-            bar = int(np.searchsorted(bars["start"], edges[1][free[0]] + NEAR, side="right"))
+        starts = np.append(fixed["start"], end)
+        ends = np.insert(fixed["start"] + fixed["length"], 0, begin)
+        if len(free := np.flatnonzero(starts > ends + NEAR)):
+            bar = int(np.searchsorted(bars["start"], ends[free[0]] + NEAR, side="right"))
             raise InputError(
-                f"--chords: bar {bar} has no chord throughout, and no tune to find one for; - is more of one."
+                f"--chords: bar {bar} has no chord throughout, and no tune to find one for;"
+                " - is more of one."
             )
+
     chords = np.stack([fixed[name] for name in ("root", "quality", "bass")], 1).astype(np.int64)
     return chord_table(fixed["start"].astype(float), end, chords)
 
 
 def ends_on_tonic(chords: ChordTable, bars: BarTable, key: Key) -> bool:
-    """Tell whether chords end on the tonic in root position, that comes on an eighth where it comes
-    in the last bar.
+    """Report whether chords end on the tonic in root position.
+
+    A tonic that begins in the last bar has to begin on an eighth.
     """
     last = chords[-1]
     place = (float(last["start"]) - float(bars[-1]["start"])) * 2
@@ -153,7 +158,7 @@ def ends_on_tonic(chords: ChordTable, bars: BarTable, key: Key) -> bool:
 
 
 def key_of_chords(chords: ChordTable) -> Key:
-    """Estimate the key of chords from their tones, over each its bass below and its root on top."""
+    """Estimate the key of chords from their tones, their bass below and root on top."""
     rows = []
     for start, length, root, quality, bass in chords[chords["quality"] != NONE].tolist():
         pitches = (
@@ -174,7 +179,10 @@ def key_of(melody: Piece, chords: ChordTable | None) -> Key:
 
 
 def add_chords(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
-    """Add chords (in quarters) to a plan; ``above``: the accompaniment may lie above the tune."""
+    """Add chords (in quarters) to a plan.
+
+    ``above``: the accompaniment may lie above the tune.
+    """
     told = chords_by_bar(chords, plan.bar_start, plan.bar_length)
     return replace(plan, chords=told, references=True, above=above and plan.locked)
 
@@ -214,7 +222,7 @@ def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> Chord
 
 
 def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> list[dict[str, Any]]:
-    """Tell a harmony bar by bar, for a report.
+    """List a harmony bar by bar, for a report.
 
     Args:
         chords: the chord table.
@@ -223,9 +231,9 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
         first: the number of the first bar.
 
     Returns:
-        Of each bar its number ``bar``, its ``chords`` (``quarter`` from the bar's start, or where a
-        pick-up would have it, ``symbol``, ``roman``), and where a cadence comes in it, ``cadence``;
-        see :func:`~styletransfer.music.chord_names.cadences`.
+        For each bar its number ``bar``, its ``chords`` (``quarter`` from the bar's start, or where
+        a pick-up would have it, ``symbol``, ``roman``), and where a cadence comes in it,
+        ``cadence``; see :func:`~styletransfer.music.chord_names.cadences`.
     """
     found = chord_names.cadences(chords, bars, key)
     rows: list[dict[str, Any]] = []
@@ -244,12 +252,13 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
 
 
 def edited_bars(rows: Sequence[dict[str, Any]], key: Key) -> list[int]:
-    """Find the bars of a report's harmony in which a symbol isn't the one that its Roman numeral
-    was written for.
+    """Find the bars of a report's harmony whose symbols were edited.
+
+    There, a symbol isn't the one that its Roman numeral was written for.
 
     Args:
-        rows: what :func:`harmony_rows` told, edited or not.
-        key: the key in which they were told.
+        rows: what :func:`harmony_rows` gave, edited or not.
+        key: the key in which it was written.
     """
 
     def same(chord: dict[str, Any]) -> bool:
@@ -263,11 +272,11 @@ def edited_bars(rows: Sequence[dict[str, Any]], key: Key) -> list[int]:
 def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> ChordTable:
     """Read a report's harmony again, edited or not.
 
-    A bar without chords has those before it on; what is told of bars that there aren't, as in the
-    report of an arrangement that was stopped, is left out.
+    A bar without chords continues those before it. Bars that don't exist, as in the report of an
+    arrangement that was stopped, are left out.
 
     Args:
-        rows: what :func:`harmony_rows` told.
+        rows: what :func:`harmony_rows` gave.
         bars: the bars of the tune.
         first: the number of the first bar.
 
@@ -290,6 +299,7 @@ def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> Chor
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         message = f"the sidecar's harmony can't be read ({reason}); mend it, or give --chords."
         raise InputError(message) from error
+
     starts = sorted(named)
     end = float(bars["start"][-1] + bars["length"][-1])
     return chord_table(np.array(starts), end, np.array([named[start] for start in starts]))

@@ -1,5 +1,6 @@
-"""What an arrangement is made of: settings and ingredients, from which the same bytes can be made
-again.
+"""Record what an arrangement is made of: settings and ingredients.
+
+From these, the same bytes can be made again.
 """
 
 from __future__ import annotations
@@ -37,20 +38,23 @@ PLANNERS = (
 """The assets on which chords and figures depend."""
 
 
-SHOWN = 12  # characters of a hash in a message
+SHOWN = 12
+"""Characters of a hash in a message."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """``request``: what was asked for, with all paths absolute. ``ingredients``: what else the
-    bytes depend on, by name.
+    """What an arrangement is made of.
+
+    ``request``: what was asked for, with all paths absolute. ``ingredients``: what else the bytes
+    depend on, by name.
     """
 
     request: Request
     ingredients: dict[str, str]
 
     def differences(self, now: Provenance) -> list[str]:
-        """What isn't any more as it was, as ``torch (2.8.0 then, 2.9.1 now)``."""
+        """List what has changed since, as ``torch (2.8.0 then, 2.9.1 now)``."""
         names = dict.fromkeys([*self.ingredients, *now.ingredients])
         pairs = [
             (name, self.ingredients.get(name, "none"), now.ingredients.get(name, "none"))
@@ -64,7 +68,7 @@ class Provenance:
 
 
 def provenance_of(request: Request, base: Base) -> Provenance:
-    """What an arrangement is made of, at the time at which it is made.
+    """Record what an arrangement is made of, when it is made.
 
     Raises:
         InputError: where a file that goes in can't be read.
@@ -106,17 +110,21 @@ def provenance_of(request: Request, base: Base) -> Provenance:
             *(_bytes(assets / name) for name in PLANNERS)
         )
     ingredients["how the style is played"] = digest(repr(touch_of(request.style)).encode())
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    machine = f"{platform.system()} {platform.machine()} {capability}"
+    if halves_pay(base.model.lm_head.weight.device):
+        machine += " bfloat16"
     ingredients |= {
         "styletransfer": styletransfer.__version__,
         "torch": version("torch"),
-        "the machine": f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-        + " bfloat16" * halves_pay(base.model.lm_head.weight.device),
+        "the machine": machine,
     }
     return Provenance(absolute, ingredients)
 
 
 def song_hash(song: str) -> str:
-    """The hash of a file, or of an example tune; of no song, that of nothing."""
+    """Hash a file, or an example tune; no song has the hash of nothing."""
     if not song:
         return digest()
     return digest(midi_bytes(example(song)) if _is_example(song) else _bytes(Path(song)))
@@ -141,7 +149,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def digest(*parts: bytes) -> str:
-    """SHA-256 of bytes, as hex digits."""
+    """Hash bytes: SHA-256 as hex digits."""
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: what was asked for, what came of it, and the choice among candidates."""
+"""Report a run: what was asked for, what came of it, and the choice of the best."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from styletransfer.transfer.task import Task
 
 @dataclass(frozen=True)
 class Report:
-    """What is reported of an arrangement: by ``--json``, in the sidecar, as ``result.report``.
+    """The report of an arrangement: for ``--json``, the sidecar and ``result.report``.
 
     The keys keep this order. ``style``, ``mode``, ``keep``, ``chords``, ``bars``, ``seconds`` and
     the settings of the sampler are as they were asked for.
@@ -124,6 +124,6 @@ def report_of(task: Task, take: Take, piece: Piece, *, seconds_taken: float) -> 
 
 
 def _phrase(row: dict[str, Any], first: int) -> dict[str, Any]:
-    """Name the bars of a phrase by their numbers, ``first`` being that of the first bar."""
+    """Number the bars of a phrase, ``first`` being the number of the first bar."""
     begin, end = row["bars"]
     return row | {"bars": [begin + first, end + first - 1]}

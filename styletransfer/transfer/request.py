@@ -176,9 +176,9 @@ def bar_range(bars: str) -> tuple[int, int]:
 
 
 def options() -> dict[str, Any]:
-    """Name what a request may be given beside song, style and model, with the defaults.
+    """Name the options of a request beside song, style and model, with their defaults.
 
-    They are the options of the command ``apply`` and the keywords of
+    They are those of the command ``apply`` and the keywords of
     :meth:`styletransfer.StyleTransfer.apply`.
     """
     named = [
@@ -199,15 +199,18 @@ def request_of(
     known = options()
     if unknown := [name for name in chosen if name not in known]:
         raise TypeError(f"there is no option {unknown[0]!r}; the options are {', '.join(known)}")
+
     chosen = {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in chosen.items()
     }
     if type(chosen.get("melody_track")) is int:
         chosen["melody_track"] = str(chosen["melody_track"])
+
     sampling = {
         item.name: chosen.pop(item.name) for item in fields(SamplingConfig) if item.name in chosen
     }
+
     try:
         named = {
             "song": "" if song is None else str(song),

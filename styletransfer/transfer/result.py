@@ -1,4 +1,4 @@
-"""What comes back: an arrangement, and the report of how it was made."""
+"""Hold what comes back: an arrangement, and the report of how it was made."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """The arrangement, as a piece whose parts are the melody and the two hands, and the report of
-    the run.
+    """An arrangement, and the report of the run.
 
-    ``candidates``: all that were made, in the order of ``report["candidates"]``; ``piece`` is the
-    best of them. Where the choice is made phrase by phrase, they differ in the last phrase, and in
-    what goes on after the tune. ``request``: what was asked for; ``melody``: the tune that was
-    taken, as a piece, moved by ``report["octaves_moved"]``; ``provenance``: what :mod:`.sidecar`
-    needs to make it again. A free composition has none of these.
+    ``piece``: the best candidate; its parts are the melody and the two hands. ``report``: as
+    :class:`.report.Report` has it. ``candidates``: all that were made, in the order of
+    ``report["candidates"]``; where the choice is made phrase by phrase, they differ in the last
+    phrase, and in what follows the tune. ``request``: what was asked for. ``melody``: the tune that
+    was taken, as a piece, moved by ``report["octaves_moved"]``. ``provenance``: what
+    :mod:`.sidecar` needs to make it again. A free composition has a shorter report, and only its
+    piece beside it.
     """
 
     piece: Piece
@@ -41,7 +42,7 @@ class Result:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """The song and the style, in words."""
         style = f"in the style of {legible(shown(self.report['style']))}"
         return (
             f"{legible(Path(self.request.song).stem) or 'chords'} {style}"

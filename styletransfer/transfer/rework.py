@@ -1,5 +1,6 @@
-"""Some bars of an earlier arrangement made anew: what stands before them is read, what stands
-around them stays as it is.
+"""Make some bars of an earlier arrangement again.
+
+The model reads what stands before them; everything around them stays as it is.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def feel_of(
         if asked != "auto":
             return asked
         raise InputError(
-            f"{midi}: --bars takes a MIDI file that `apply` wrote, and no sidecar beside it tells of this one."
+            f"{midi}: --bars takes a MIDI file that `apply` wrote,"
+            " and no sidecar beside it tells of this one."
         )
     if report["feel"] == "score":
         return "score"
@@ -66,39 +68,42 @@ def resolve_feel(request: Request) -> Request:
 
 
 def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
-    """An earlier arrangement, with the parts of :data:`PARTS`, and its melody alone, with the bars
-    that it has.
+    """Read an earlier arrangement.
+
+    Returns:
+        All of it, with the parts of :data:`PARTS`, and its melody alone, with its own bars.
 
     Raises:
         InputError: where the file can't be read or has other parts.
     """
     piece = read_score(midi, feel)
-    told = report_beside(Path(midi)) or {}
-    if (PARTS[0] not in piece.parts and told.get("melody_notes") != 0) or not set(
-        piece.parts
-    ) <= set(PARTS):
+    report = report_beside(Path(midi)) or {}
+    has_melody = PARTS[0] in piece.parts or report.get("melody_notes") == 0
+    if not has_melody or not set(piece.parts) <= set(PARTS):
         raise InputError(
-            f"{midi}: it isn't an arrangement as `apply` writes it, which has the parts {', '.join(PARTS)}."
+            f"{midi}: it isn't an arrangement as `apply` writes it,"
+            f" which has the parts {', '.join(PARTS)}."
         )
     notes = piece.notes.copy()
     notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
+
     melody = notes[notes["melody"]]
-    whole = replace(
-        piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS
-    )  # music may go on after the tune
+    # Music may continue after the tune, so the whole has bars of its own.
+    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS)
     own = bars_under(piece.bars, melody) if len(melody) else whole.bars
     return whole, replace(whole.with_notes(melody), bars=own)
 
 
 def first_number(plan: Plan) -> int:
-    """The number of the first bar, as on a page: 0 for a pick-up, 1 for a whole bar."""
+    """Number the first bar, as on a page: 0 for a pick-up, 1 for a whole bar."""
     return 0 if plan.bar_start[0] < 0 else 1
 
 
 def rework_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
-    """The plan that takes an arrangement as given up to the first of some bars, and ends with the
-    last of them.
+    """Plan to make some bars of an arrangement again.
+
+    All before the first of them is given, and the plan stops after the last.
 
     Raises:
         InputError: where there are no such bars.
@@ -107,7 +112,8 @@ def rework_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     lowest = first_number(plan)
     if not lowest <= first <= last < plan.bars + lowest:
         raise InputError(
-            f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1}, which can be made anew."
+            f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1},"
+            " which can be made again."
         )
     grid = codec.grid(earlier)
     given = tuple(
@@ -117,7 +123,7 @@ def rework_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
 
 
 def reworked_steps(plan: Plan) -> tuple[int, int]:
-    """The steps at which the bars that are made anew begin and end."""
+    """Find the steps at which the bars that are made again begin and end."""
     assert plan.stop is not None
     return int(plan.bar_start[len(plan.given)]), int(
         plan.bar_start[plan.stop - 1] + plan.bar_length[plan.stop - 1]
@@ -125,7 +131,7 @@ def reworked_steps(plan: Plan) -> tuple[int, int]:
 
 
 def splice(earlier: Piece, made: Piece, plan: Plan) -> Piece:
-    """An earlier arrangement with the accompaniment of the plan's bars from another one.
+    """Replace the accompaniment of the plan's bars by that of another piece.
 
     No other note changes: what is new ends with the last of these bars, and doesn't strike what
     still sounds.
@@ -155,13 +161,15 @@ def splice(earlier: Piece, made: Piece, plan: Plan) -> Piece:
 def keep_settings(
     request: Request, earlier: Piece, melody: Piece, first: int
 ) -> tuple[Request, ChordTable | None]:
-    """What stays of an earlier arrangement: its harmony, and whether it lies below the tune, as its
-    sidecar tells.
+    """Keep an earlier arrangement's harmony, and whether it lies below the tune.
 
-    Without a sidecar's, the harmony is what is heard. Chords that are asked for count from the
-    first of the bars that are made again, unless there is one for every bar of the song. Returned
-    is also the harmony of all bars (None: it is to be kept from the song); the request has it as a
-    line, where a line can say it.
+    The sidecar has both; without one, the harmony is recognised in the notes. Chords that are asked
+    for count from the first of the bars that are made again, unless there is one for every bar of
+    the song.
+
+    Returns:
+        The request, with the harmony as a line of chords where a line can say it; and the harmony
+        of all bars (None: it is to be kept from the song).
 
     Raises:
         InputError: where the sidecar's harmony can't be read, or was changed in other bars.
@@ -169,9 +177,9 @@ def keep_settings(
     from styletransfer.model.harmonising import overlaid
 
     report = report_beside(Path(request.song)) or {}
-    told = report.get("on_top")
-    if request.on_top is None and isinstance(told, bool):
-        request = replace(request, on_top=told)
+    below = report.get("on_top")
+    if request.on_top is None and isinstance(below, bool):
+        request = replace(request, on_top=below)
     if request.chords == "keep":
         return request, None
 
@@ -183,8 +191,11 @@ def keep_settings(
             bar for bar in edited_bars(rows, estimate_key(melody.notes)) if not begin <= bar <= end
         ]
         if others:
-            message = f"the sidecar's harmony was changed in bar {others[0]}, which --bars {request.bars} doesn't make again"
-            raise InputError(f"{message}; name it too, or change it back.")
+            raise InputError(
+                f"the sidecar's harmony was changed in bar {others[0]},"
+                f" which --bars {request.bars} doesn't make again;"
+                " name it too, or change it back."
+            )
     if request.chords != "new":
         some = bars[begin - first : end - first + 1]
         whole = count_bars(request.chords) >= len(bars) - (bars["start"][0] < 0)

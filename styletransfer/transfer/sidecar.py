@@ -1,10 +1,9 @@
-"""The sidecar of an arrangement: a JSON file beside the MIDI file, from which the same bytes can be
-made again.
+"""Write and read sidecars, from which the same bytes can be made again.
 
-It holds the settings as :class:`.request.Request` has them, whatever fields that has; the
-*ingredients*, which are what else the bytes depend on (hashes of the files that went in, versions,
-the kind of machine); each MIDI file with its hash and its candidate; the melody that was taken; and
-the report of the run.
+A sidecar is a JSON file beside the MIDI file of an arrangement. It holds the settings as
+:class:`.request.Request` has them, whatever fields that has; the *ingredients*, which are what else
+the bytes depend on (hashes of the files that went in, versions, the kind of machine); each MIDI
+file with its hash and its candidate; the melody that was taken; and the report of the run.
 """
 
 from __future__ import annotations
@@ -30,7 +29,9 @@ FORMAT = "styletransfer sidecar 1"
 
 @dataclass(frozen=True)
 class Output:
-    """A MIDI file beside the sidecar: its name, the number of the candidate in it, and its bytes'
+    """A MIDI file beside the sidecar.
+
+    ``file``: its name. ``candidate``: the number of the candidate in it. ``sha256``: its bytes'
     hash.
     """
 
@@ -45,7 +46,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A sidecar that was read."""
+    """What a sidecar holds."""
 
     path: Path
     provenance: Provenance
@@ -55,7 +56,7 @@ class Sidecar:
 
 
 def sidecar_of(result: Result, files: list[tuple[str, int]], report: dict[str, Any]) -> bytes:
-    """The sidecar's bytes, for MIDI files (name, number of the candidate) of a result.
+    """Make the sidecar of a result's MIDI files (name, number of the candidate).
 
     Raises:
         InputError: where the result is no arrangement of a song.
@@ -77,8 +78,9 @@ def sidecar_of(result: Result, files: list[tuple[str, int]], report: dict[str, A
 
 
 def taken_melody(result: Result) -> list[dict[str, Any]]:
-    """The melody as it stands in the song, before it was moved by octaves; rows as
-    :func:`.inspection.melody_rows` has them.
+    """List the melody as it stands in the song, before it was moved by octaves.
+
+    Rows are as :func:`.inspection.melody_rows` has them.
     """
     octaves = result.report.get("octaves_moved", 0)
     rows = melody_rows(result.melody) if result.melody else []
@@ -86,21 +88,20 @@ def taken_melody(result: Result) -> list[dict[str, Any]]:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read a sidecar; the song, and a piece that is the style, are looked for where they were, and
-    beside the sidecar.
+    """Read a sidecar.
+
+    The song, and a piece that is the style, are looked for where they were, and beside the sidecar.
 
     Raises:
         InputError: where it is none, is damaged, is of a version with other settings, or the song
-        is nowhere.
+            is nowhere.
     """
     try:
         data = json.loads(_bytes(path))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it has no such format")
-        settings, ingredients = (
-            dict(data["settings"]),
-            {str(key): str(value) for key, value in data["ingredients"].items()},
-        )
+        settings = dict(data["settings"])
+        ingredients = {str(key): str(value) for key, value in data["ingredients"].items()}
         outputs = [from_dict(Output, row) for row in data["outputs"]]
         if not outputs:
             raise ValueError("it names no outputs")
@@ -109,30 +110,35 @@ def read_sidecar(path: Path) -> Sidecar:
         settings["style"] = moved_to(str(settings["style"]), path.parent)
     except UnicodeDecodeError:
         raise InputError(
-            f"{path}: not the sidecar of an arrangement; name the .json file beside the arrangement."
+            f"{path}: not the sidecar of an arrangement;"
+            " name the .json file beside the arrangement."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
+
     try:
         request = from_dict(Request, settings)
     except (TypeError, ValueError) as error:
         made = ingredients.get("styletransfer", "another version")
         raise InputError(
-            f"{path}: its settings (of styletransfer {made}) aren't those of this version ({error})."
+            f"{path}: its settings (of styletransfer {made}) aren't those of this version"
+            f" ({error})."
         ) from None
+
     if not all(0 <= output.candidate < request.sampling.candidates for output in outputs):
         raise InputError(f"{path}: it is damaged, it names a candidate that was never made.")
     return Sidecar(path, Provenance(request, ingredients), outputs, melody, report)
 
 
 def outputs_beside(folder: Path) -> set[str]:
-    """The names of the MIDI files in a folder that sidecars there tell of."""
+    """Name the MIDI files in a folder that sidecars there list."""
     return {name for _, names, _ in _sidecars_in(folder) for name in names}
 
 
 def report_beside(midi: Path) -> dict[str, Any] | None:
-    """The report of the run that wrote a MIDI file, from the sidecar beside it; None where no
-    sidecar tells of the file.
+    """Find the report of the run that wrote a MIDI file, from the sidecar beside it.
+
+    None where no sidecar lists the file.
     """
     return next(
         (report for _, names, report in _sidecars_in(midi.parent) if midi.name in names), None
@@ -140,27 +146,28 @@ def report_beside(midi: Path) -> dict[str, Any] | None:
 
 
 def sidecar_beside(midi: Path) -> Path | None:
-    """The sidecar from which :func:`report_beside` has it."""
+    """Find the sidecar that lists a MIDI file, as :func:`report_beside` does."""
     return next((path for path, names, _ in _sidecars_in(midi.parent) if midi.name in names), None)
 
 
 def _sidecars_in(folder: Path) -> Iterator[tuple[Path, set[str], dict[str, Any]]]:
-    """Every sidecar in a folder, with the names of its MIDI files and its report."""
+    """Read the sidecars in a folder: path, names of the MIDI files, and report."""
     for path in sorted(folder.glob("*.json")):
         try:
             with path.open("rb") as file:
                 if FORMAT.encode() not in file.read(2 * len(FORMAT) + 20):
                     continue
             data = json.loads(path.read_bytes())
-            told = path, {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
+            names, report = {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue  # not ours, or damaged: it tells of nothing
-        yield told
+            continue  # another program's, or damaged
+        yield path, names, report
 
 
 def _find_song(song: str, wanted: str, sidecar: Path) -> str:
-    """Where the song is: of the places that have a file of that name, the first with the right
-    hash, else the first.
+    """Find the song where it was or beside the sidecar.
+
+    Of the files of that name, the first with the right hash is taken, else the first.
     """
     if _is_example(song) or not song:
         return song

@@ -1,4 +1,4 @@
-"""Where candidates are composed, chosen from and put together.
+"""Compose candidates, choose among them, and put them together.
 
 A task is arranged whole or phrase by phrase (:mod:`.phrases`), some bars of an earlier arrangement
 are made again, and music is added after the tune; each gives a :class:`Take`.
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate, Voice
 
 Watch = Callable[[int, int, NoteTable], None]
-"""Called with a candidate's number, a bar's index, and the candidate's notes from that bar on, both
-melody and accompaniment, in quarters."""
+"""Called with a candidate's number, the index of a bar, and its notes from that bar on.
+
+The notes are melody and accompaniment, in quarters, as they are before a pianist plays them. It is
+called for every candidate of each phrase once that phrase is composed, and of what comes after the
+tune.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,15 @@ def last_bar(plan: Plan) -> int:
 
 
 class Studio:
-    """Everything that is needed to work on a task; what is damaged is reported before the work.
+    """A task, and everything that is needed to compose it.
 
-    ``voices``: the style as the sampler takes it. ``touch``: how it is played. ``indexes``: of the
-    pieces from which nothing may be copied. ``parts``: the style as the ranker takes it.
+    ``voices``: the style as the sampler takes it. ``touch``: how it is played. ``provenance``: what
+    the arrangement is made of. ``indexes``: of the pieces from which nothing may be copied.
+    ``parts``: the style as the ranker takes it. They are loaded at once, so that what is damaged is
+    reported before the work.
 
     Raises:
-        InputError: where the style's files are damaged, or another model knows it.
+        InputError: where the style's files are damaged, or the model doesn't know it.
     """
 
     def __init__(self, task: Task, watch: Watch | None = None, *, partial: bool = False) -> None:
@@ -137,7 +143,7 @@ class Studio:
     def _candidates(
         self, progress: Progress | None
     ) -> tuple[list[Candidate], list[dict[str, Any]]]:
-        """Compose the candidates of the task's plan, chosen by phrases where that is asked for."""
+        """Compose the candidates of the task's plan, by phrases where that is asked for."""
         request, plan = self.task.request, self.task.plan
         if request.choose == "whole" or request.sampling.candidates == 1:
             return self._compose(plan, progress), []
@@ -166,7 +172,7 @@ class Studio:
                 self.watch(number, first, piece.notes)
 
     def _assemble(self, candidate: Candidate, first: int = 0) -> Piece:
-        """Put melody and accompaniment together; ``first``: the bar where the latter begins."""
+        """Put melody and accompaniment together, the latter from bar ``first`` on."""
         task = self.task
         return assemble(task.source.melody, task.codec, task.plan, candidate, self.touch, first)
 
@@ -175,7 +181,11 @@ class Studio:
         return cut(self._assemble(candidate, first), self.task.plan, end, first)
 
     def _choose(self, candidates: list[Candidate], first: int, end: int) -> tuple[int, float]:
-        """Choose among candidates by some of their bars: the number of the best, and its total."""
+        """Choose among candidates by some of their bars.
+
+        Returns:
+            The number of the best, and its total.
+        """
         plan, melody = self.task.plan, self.task.source.melody
         pieces = [self._stretch(one, first, end) for one in candidates]
         tune = cut(melody, plan, end, first)
@@ -199,8 +209,9 @@ class Studio:
         return Take(task.plan, candidates, pieces, scores, best, bars, task.chords, phrases)
 
     def _continue(self, take: Take, progress: Progress | None) -> Take:
-        """Continue after the tune from the best arrangement, in as many ways as there are
-        candidates.
+        """Continue after the tune from the best arrangement.
+
+        It is continued in as many ways as there are candidates.
         """
         request, melody, codec = self.task.request, self.task.source.melody, self.task.codec
         assert request.seconds is not None

@@ -1,4 +1,4 @@
-"""What is to be composed: a song, and all that is fixed before a note of it is decoded."""
+"""Plan what is to be composed: all that is fixed before a note is decoded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Task:
 
 
 def plan_for(request: Request, source: Source) -> Task:
-    """Plan an arrangement: its melody, its harmony, and the figures that it begins with.
+    """Plan an arrangement: its melody, its harmony, and its first figures.
 
     Raises:
         InputError: where the song, the model and what is asked for don't go together.
@@ -60,7 +60,8 @@ def plan_for(request: Request, source: Source) -> Task:
         return _plan_harmony(Task(request, source, codec, plan), kept)
     if not source.has_tune:
         raise InputError(
-            "chords by themselves lie on beats, and this model knows no plans; give another, or a song."
+            "chords by themselves lie on beats, and this model knows no plans;"
+            " give another, or a song."
         )
     if request.chords not in ("new", "keep"):
         raise InputError(
@@ -70,7 +71,10 @@ def plan_for(request: Request, source: Source) -> Task:
 
 
 def _plan_melody(request: Request, source: Source, codec: Codec) -> Plan:
-    """Lock the melody's notes as the mode says; of an earlier arrangement, what stands as well."""
+    """Lock the melody's notes as the mode says.
+
+    Of an earlier arrangement, the bars before those that are made again are given as well.
+    """
     melody, held = source.melody, None
     if request.keep == "ornamented":
         held = codec.grid(melody.with_notes(melody.notes[structural_notes(melody)]))
@@ -79,7 +83,7 @@ def _plan_melody(request: Request, source: Source, codec: Codec) -> Plan:
 
 
 def _plan_harmony(task: Task, kept: ChordTable | None) -> Task:
-    """Plan the chords of all bars, ``kept`` ones of the song included, and the figures."""
+    """Plan the chords of all bars, and the figures; ``kept``: the song's own chords."""
     request, source, plan = task.request, task.source, task.plan
     melody, chords = source.melody, None
     if request.bars is not None:

@@ -1,4 +1,4 @@
-"""Between the steps of a plan and the quarters of a piece."""
+"""Convert between the steps of a plan and the quarters of a piece."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from styletransfer.tokens.plan import Plan
 def decode_notes(
     codec: Codec, bars: Sequence[Sequence[int]], first: int = 0
 ) -> tuple[NDArray[np.int64], ...]:
-    """Bar, step in it, duration in steps, pitch and velocity of the notes of decoded bars from the
-    first on, (notes,) each.
+    """Decode the notes of bars, from the first one on.
+
+    Returns:
+        Bar, step in it, duration in steps, pitch and velocity, shape (notes,) each.
     """
     rows = [
         (bar, *event)
@@ -30,7 +32,7 @@ def decode_notes(
 
 
 def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
-    """(notes,) the step at which each note of a piece begins."""
+    """Find the step at which each note of a piece begins, shape (notes,)."""
     performed = plan.feel == "performance"
     steps = (
         piece.onset_seconds * STEPS_PER_SECOND
@@ -41,7 +43,7 @@ def plan_steps(piece: Piece, plan: Plan) -> NDArray[np.int64]:
 
 
 def edge_of(piece: Piece, plan: Plan, step: int) -> float:
-    """The place of a step in quarters."""
+    """Convert a step to its place in quarters."""
     return (
         step / STEPS_PER_QUARTER
         if plan.feel == "score"
@@ -56,21 +58,21 @@ def to_quarters(
     step: NDArray[np.int64],
     duration: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(notes,) onsets and durations in quarters of notes that are given by bar and step."""
-    if (
-        plan.feel == "score"
-    ):  # a pick-up that lies between two steps mustn't put a note before the beginning
-        return np.maximum(
-            piece.bars["start"][bar] + step / STEPS_PER_QUARTER, 0.0
-        ), duration / STEPS_PER_QUARTER
+    """Convert onsets (bar and step) and durations (steps) to quarters, shape (notes,)."""
+    if plan.feel == "score":
+        # A pick-up that lies between two steps mustn't put a note before the beginning.
+        onset = np.maximum(piece.bars["start"][bar] + step / STEPS_PER_QUARTER, 0.0)
+        return onset, duration / STEPS_PER_QUARTER
+
     steps = plan.bar_start[bar] + step
     onset = piece.tempo.to_quarters(steps / STEPS_PER_SECOND)
     return onset, piece.tempo.to_quarters((steps + duration) / STEPS_PER_SECOND) - onset
 
 
 def cut(piece: Piece, plan: Plan, bars: int, first: int = 0) -> Piece:
-    """The first bars of a piece, or those from another one on: what sounds at their end ends there,
-    but at the plan's end.
+    """Cut a piece to its first bars, or to those from another one on.
+
+    What sounds at their end ends there, but for the plan's end.
     """
     steps = plan_steps(piece, plan)
     chosen = steps >= plan.bar_start[first]

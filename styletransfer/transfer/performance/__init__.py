@@ -1,1 +1,1 @@
-"""How a page is played: loudness, timing, pedal."""
+"""Play a page: loudness, timing, pedal."""

@@ -1,4 +1,4 @@
-"""A page played: a pianist's timing and pedal for an arrangement that lies on its beats.
+"""Play an arrangement that lies on its beats, with a pianist's timing and pedal.
 
 The tempo breathes with the phrases and slows down at the end (the phrase arch and the final ritard
 of the rule system of KTH: Friberg, Bresin and Sundberg, 2006), the accompaniment comes a trifle
@@ -21,21 +21,21 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.transfer.performance.dynamics import arch
 
 RUBATO = 0.12
-"""How much longer a quarter is at a phrase's ends than at its height, in a style of usual
-expression.
-"""
+"""How much longer a quarter is at a phrase's ends than at its height, in a usual style."""
 LAST_TEMPO = 0.5
-"""At the last onset, against the tempo before the final ritard, in any style (measured:
-benchmarks/rubato.md).
+"""The tempo at the last onset, as a share of that before the final ritard, in any style.
+
+Measured: benchmarks/rubato.md.
 """
 LATEST = 0.4
-"""Of a step of the grid, that an accompaniment note may come late: read again, it lies on the same
-step.
+"""The most that an accompaniment note comes late, in steps of the grid.
+
+Read again, it lies on the same step.
 """
 CHANGE = 0.06
 """Seconds after a change of harmony at which the pedal goes down again."""
 SHORTEST = 0.25
-"""Quarters between two changes of the pedal."""
+"""The fewest quarters between two changes of the pedal."""
 UNEVEN = 2.0
 """Standard deviation of a finger's velocity."""
 
@@ -43,22 +43,26 @@ UNEVEN = 2.0
 def perform(
     piece: Piece, touch: Touch, seed: int, window: tuple[float, float] | None = None
 ) -> Piece:
-    """An arrangement of feel ``score`` as a pianist of a style plays it; the melody's ticks,
-    pitches and durations stay.
+    """Play an arrangement of feel ``score`` as a pianist of a style would.
+
+    The melody's ticks, pitches and durations stay.
 
     Args:
+        piece: the arrangement.
         touch: of the style; the wider its spread of loudness, the freer its time as well (Todd,
-        1992).
+            1992).
         seed: of fingers that aren't quite even.
         window: from and to which quarter; the rest, and the tempo, have been played already and
-        stay as they are.
+            stay as they are.
     """
     random, tpq = np.random.default_rng(seed), piece.ticks_per_quarter
     begin, end = window or (-np.inf, np.inf)
+
     notes = piece.notes.copy()
     late = LATEST / STEPS_PER_QUARTER * np.clip(random.normal(0.5, 0.3, len(notes)), 0, 1)
     uneven = random.normal(0, UNEVEN, len(notes))
     fingers = ~notes["melody"] & (notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)
+
     last = notes["onset"] + notes["duration"]
     onset = np.minimum(np.floor((notes["onset"] + late) * tpq), np.ceil(last * tpq) - 1) / tpq
     notes["onset"] = np.where(fingers & (onset > notes["onset"]), onset, notes["onset"])
@@ -66,6 +70,7 @@ def perform(
     notes["velocity"] = np.where(
         fingers, np.clip(np.round(notes["velocity"] + uneven), 1, 127), notes["velocity"]
     )
+
     tempo = _rubato(piece, touch) if window is None else piece.tempo
     pedals = [
         (down, up) for down, up in _pedals(piece, touch, tempo) if begin - 1e-6 <= down < end - 1e-6
@@ -75,8 +80,9 @@ def perform(
 
 
 def notate(piece: Piece, tempo: TempoMap | None) -> Piece:
-    """What was played, for a page: the accompaniment on its steps again, in the song's own tempo,
-    or that of most beats.
+    """Write what was played as a page has it.
+
+    The accompaniment is on its steps again, in the song's own tempo, or in that of most beats.
     """
     notes = piece.notes.copy()
     last = notes["onset"] + notes["duration"]
@@ -88,7 +94,7 @@ def notate(piece: Piece, tempo: TempoMap | None) -> Piece:
 
 
 def _rubato(piece: Piece, touch: Touch) -> TempoMap:
-    """The piece's tempo, half a quarter at a time, longer or shorter."""
+    """Lengthen or shorten the piece's tempo, half a quarter at a time."""
     tpq, freedom = piece.ticks_per_quarter, touch.spread / USUAL.spread
     stop = float((piece.notes["onset"] + piece.notes["duration"]).max())
     ticks = np.round(
@@ -109,8 +115,9 @@ def _rubato(piece: Piece, touch: Touch) -> TempoMap:
 
 
 def _pedals(piece: Piece, touch: Touch, tempo: TempoMap) -> list[tuple[float, float]]:
-    """When the pedal is down, in quarters: in the harmonies that it blurs least, for the style's
-    share of time.
+    """Decide when the pedal is down, in quarters.
+
+    It is down in the harmonies that it blurs least, for the style's share of time.
     """
     edges = _harmonies(piece)
     seconds = np.diff(tempo.to_seconds(edges))
@@ -129,11 +136,10 @@ def _pedals(piece: Piece, touch: Touch, tempo: TempoMap) -> list[tuple[float, fl
 
 
 def _harmonies(piece: Piece) -> NDArray[np.float64]:
-    """(harmonies + 1,) quarters at which the bass moves, and bar lines, from the first note to the
-    end of the last.
+    """Find the quarters of bass moves and bar lines, shape (harmonies + 1,).
 
-    The bass is what lies within a fifth of the lowest note that is struck in its bar: an
-    afterbeat's chord is none.
+    They go from the first note to the end of the last. The bass is what lies within a fifth of the
+    lowest note that is struck in its bar: an afterbeat's chord is none.
     """
     notes = piece.notes
     first, last = float(notes["onset"][0]), float((notes["onset"] + notes["duration"]).max())
@@ -147,15 +153,15 @@ def _harmonies(piece: Piece) -> NDArray[np.float64]:
     moves = times[deep][np.diff(lowest[deep] % 12, prepend=-1) != 0]
     edges = np.union1d(moves, piece.bars["start"])
     edges = edges[(edges > first + SHORTEST) & (edges < last - SHORTEST)]
-    edges = edges[
-        np.diff(edges, prepend=first) > SHORTEST
-    ]  # a run in the bass is no change of harmony at each note
+    # A run in the bass is no change of harmony at each note.
+    edges = edges[np.diff(edges, prepend=first) > SHORTEST]
     return np.concatenate([[first], edges, [last]])
 
 
 def _blur(notes: NoteTable, begin: float, end: float) -> float:
-    """How much the pedal would blur: pairs of neighbouring pitch classes struck in a stretch, for
-    each pitch class.
+    """Measure how much the pedal would blur a stretch.
+
+    The pairs of neighbouring pitch classes struck in it, for each pitch class.
     """
     struck = np.unique(
         notes["pitch"][(notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)] % 12

@@ -1,5 +1,6 @@
-"""Which candidate is the best: measures of the ranker's own, apart from the judges that report
-style accuracy.
+"""Choose among candidates, by measures of the ranker's own.
 
-A new measure is one more row in :mod:`styletransfer.transfer.ranking.rank`.
+They are apart from the judges that report style accuracy. Begin with
+:mod:`styletransfer.transfer.ranking.choice`; a new measure is one more row of
+:data:`styletransfer.transfer.ranking.rank.MEASURES`.
 """

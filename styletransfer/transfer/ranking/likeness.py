@@ -1,4 +1,4 @@
-"""How like the style's own accompaniments a candidate's is: a measure of the ranker's."""
+"""Compare a candidate's accompaniment with the style's own ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Parts = Sequence[tuple[StyleProfile, float]]
 
 
 def parts_of(style: str) -> Parts:
-    """The parts of a style or a blend that anything is known of.
+    """Load what is known of the parts of a style or a blend.
 
     Raises:
         InputError: where a style's file is damaged.
@@ -37,8 +37,11 @@ def own_of(style: Style) -> StyleProfile | None:
 
 
 def likeness(parts: Parts, melody: NoteTable, accompaniment: NoteTable) -> float:
-    """How much less likely an accompaniment on beats is the style's than the style's own usually
-    are: nats, 0 or below; the weighted mean of a blend's parts."""
+    """Measure how like the style's own an accompaniment on beats is: nats, 0 or below.
+
+    It is how much less likely the accompaniment is under the style than the style's own usually
+    are; the weighted mean of a blend's parts.
+    """
     return sum(
         weight * shipped_idioms().likeness(melody, accompaniment, own) for own, weight in parts
     )

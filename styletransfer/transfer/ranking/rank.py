@@ -23,35 +23,34 @@ from styletransfer.music.key import Key, estimate_key
 from styletransfer.music.notes import BarTable, NoteTable, make_notes
 
 USUAL_NOTES = 2.9
-"""Accompaniment notes a quarter of real scores: the median of the excerpts of ``eval.ranker``."""
+"""Accompaniment notes per quarter in real scores: the median of ``eval.ranker``'s excerpts."""
 FULL_RATE = 9.0
-"""Accompaniment notes a second of pianists: the upper quartile of twenty-second windows of training
-performances.
+"""Accompaniment notes per second of pianists.
+
+The upper quartile of twenty-second windows of training performances.
 """
 HAND = 16
-"""Semitones that a hand can strike at once, at the most: a tenth."""
+"""The most semitones that a hand can strike at once: a tenth."""
 FASTEST = 0.06
-"""Seconds between two onsets of a hand, at the least: a trill of sixteen notes a second is about as
-fast as pianists play.
+"""The fewest seconds between two onsets of a hand.
+
+A trill of sixteen notes per second is about as fast as pianists play.
 """
 PRIOR = 20.0
-"""Changes of chord, by which those that were counted after a chord are mixed with what follows
-any.
-"""
+"""Changes of chord from what follows any chord, mixed into those counted after each."""
 LIKELY = -2.2
-"""Nats a chord, of which three of four composers' excerpts have fewer: what is likelier still is a
-drone.
-"""
+"""Nats per chord; three of four composers' excerpts have fewer, and what is likelier is a drone."""
 OPENING = 4.0
-"""Quarters from the melody's first onset in which an accompaniment begins; no composer's excerpt is
-silent for as long.
+"""Quarters from the melody's first onset in which an accompaniment begins.
+
+No composer's excerpt is silent for as long.
 """
 LOW_CLOSE = 50
 """The lowest pitch under the last melody note of training scores: their upper quartile."""
 LOW, FOURTH = 50, 5
-"""Below which pitch intervals smaller than so many semitones sound muddy."""
+"""Below this pitch, intervals smaller than so many semitones sound muddy."""
 PROBES = 12
-"""Moments a quarter at which the music is probed."""
+"""Moments per quarter at which the music is probed."""
 CHORDS = np.array(
     [
         [(step - root) % 12 in one for step in range(12)]
@@ -59,23 +58,25 @@ CHORDS = np.array(
         for root in range(12)
     ]
 )
-"""(36, 12) which pitch classes are in each major and minor triad and dominant seventh, each kind by
-root.
+"""The pitch classes of each major and minor triad and dominant seventh, shape (36, 12).
+
+Each kind is sorted by root.
 """
 ROOTED = CHORDS + 0.01 * np.tile(np.eye(12), (3, 1))
-"""The same: of chords that hold as much of what sounds, the one whose own root sounds is the
-best.
-"""
+"""The same; of chords that hold as much of what sounds, the best is one whose root sounds."""
 TOGETHER = 1 / 48
-"""Quarters between notes that are struck together, at the most: half a step of the grid, on which
-the melody needn't lie.
+"""The most quarters between notes that are struck together.
+
+Half a step of the grid, on which the melody needn't lie.
 """
 DISSONANT = (1, 2, 6, 10, 11)
 """Intervals against the melody, modulo an octave, that need care: seconds, tritone, sevenths."""
 
 
 def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of melody onsets at which an accompaniment note is struck that is dissonant with the
+    """Return the share of melody onsets with a dissonance.
+
+    Counted are those at which an accompaniment note is struck, with one that is dissonant with the
     melody's.
     """
     struck = clash = 0
@@ -90,8 +91,9 @@ def dissonance(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.inf) -> float:
-    """Share of the melody's time, or of its first so many quarters, without accompaniment, from 16
-    probes a quarter.
+    """Return the share of the melody's time without accompaniment.
+
+    From 16 probes per quarter, of all the melody or of its first so many quarters.
     """
     if not len(melody):
         return 0.0
@@ -102,7 +104,7 @@ def emptiness(melody: NoteTable, accompaniment: NoteTable, quarters: float = np.
 
 
 def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(probes,) whether any of the notes sounds at a position in quarters."""
+    """Find the probes (in quarters) at which any of the notes sounds, shape (probes,)."""
     begins = np.sort(notes["onset"])
     ends = np.sort(notes["onset"] + notes["duration"])
     return np.searchsorted(begins, probes, side="right") > np.searchsorted(
@@ -111,8 +113,11 @@ def covered(notes: NoteTable, probes: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
-    """(128, quarters * :data:`PROBES`) which pitches sound in the middle of each twelfth of a
-    quarter, from the first onset's pair of quarters to the last end."""
+    """Draw which pitches sound, shape (128, quarters * :data:`PROBES`).
+
+    A column is the middle of each twelfth of a quarter, from the first onset's pair of quarters to
+    the last end.
+    """
     begin = 2 * int(notes["onset"].min() // 2) if len(notes) else 0
     end = float((notes["onset"] + notes["duration"]).max()) if len(notes) else 0.0
     probes = begin + (np.arange(int(np.ceil(end - begin - 1e-6)) * PROBES) + 0.5) / PROBES
@@ -125,13 +130,15 @@ def piano_roll(notes: NoteTable) -> NDArray[np.bool_]:
 
 
 def quarters_of(melody: NoteTable) -> float:
-    """How long it lasts, in quarters; one at the least."""
+    """Return how long a melody lasts, in quarters, at least one."""
     return max(float((melody["onset"] + melody["duration"]).max() - melody["onset"][0]), 1.0)
 
 
 def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """How often the notes a quarter would have to be doubled to be as many as in real
-    accompaniments; 0 for as many or more.
+    """Return how many doublings the notes lack to be as many as usual.
+
+    In notes per quarter, compared with real accompaniments (:data:`USUAL_NOTES`); 0 for as many or
+    more.
     """
     if not len(melody):
         return 0.0
@@ -141,8 +148,9 @@ def thinness(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: float) -> float:
-    """How often the notes a second would have to be halved to be as few as :data:`FULL_RATE`; 0 for
-    as few or fewer.
+    """Return how many halvings bring the notes down to :data:`FULL_RATE`.
+
+    In notes per second; 0 for as few or fewer.
     """
     if not len(melody):
         return 0.0
@@ -151,8 +159,9 @@ def crowding(melody: NoteTable, accompaniment: NoteTable, quarters_per_minute: f
 
 
 def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the tune's quarters in which tune and accompaniment have fewer than three pitch
-    classes.
+    """Return the share of the melody's quarters with fewer than three pitch classes.
+
+    Those of melody and accompaniment together.
     """
     if not len(melody):
         return 0.0
@@ -168,7 +177,7 @@ def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def covering(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the accompaniment's notes that begin above a note of the tune that sounds."""
+    """Return the share of accompaniment notes that begin above the sounding melody."""
     if not len(melody) or not len(accompaniment):
         return 0.0
     now = accompaniment["onset"][:, None] + TOGETHER
@@ -178,7 +187,10 @@ def covering(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def muddy(accompaniment: NoteTable) -> float:
-    """Share of onsets at which notes below :data:`LOW` are struck less than a fourth apart."""
+    """Return the share of onsets with low notes too close together.
+
+    That is, struck less than a fourth apart below :data:`LOW`.
+    """
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
     found = []
     for step in np.unique(steps):
@@ -188,8 +200,9 @@ def muddy(accompaniment: NoteTable) -> float:
 
 
 def same_bars(accompaniment: NoteTable, bars: BarTable | None) -> float:
-    """Share of bars whose notes begin as in the bar before, pitch by pitch; what rests is like
-    nothing.
+    """Return the share of bars whose notes begin as in the bar before, pitch by pitch.
+
+    An empty bar is like no other.
     """
     if bars is None or len(bars) < 2:
         return 0.0
@@ -211,8 +224,9 @@ def same_bars(accompaniment: NoteTable, bars: BarTable | None) -> float:
 
 
 def still(accompaniment: NoteTable) -> float:
-    """Share of half notes, after the first, in which the lowest pitch that is struck is the one of
-    the half note before.
+    """Return the share of half notes whose bass is that of the half note before.
+
+    The bass is the lowest pitch that is struck in it; the first half note doesn't count.
     """
     if not len(accompaniment):
         return 0.0
@@ -224,8 +238,9 @@ def still(accompaniment: NoteTable) -> float:
 
 
 def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
-    """(windows, 12) at how many probes each pitch sounds, by class, in windows of so many quarters,
-    silent ones left out.
+    """Count the probes at which each pitch class sounds, shape (windows, 12).
+
+    A pitch in two octaves counts twice. Windows are of so many quarters; silent ones are left out.
     """
     padded = np.pad(roll, ((0, 4), (0, -roll.shape[1] % (quarters * PROBES))))
     found = padded.reshape(11, 12, -1, quarters * PROBES).sum((0, 3)).T
@@ -233,24 +248,27 @@ def chroma(roll: NDArray[np.bool_], quarters: int) -> NDArray[np.int64]:
 
 
 def clarity(roll: NDArray[np.bool_]) -> float:
-    """Share of what sounds that is of one chord, the best of :data:`CHORDS`, in the mean of windows
-    of two quarters.
+    """Return the share of what sounds that belongs to one chord.
+
+    The chord is the best of :data:`CHORDS`; the mean of windows of two quarters.
     """
     windows = chroma(roll, 2)
     return float(((windows @ CHORDS.T).max(1) / windows.sum(1)).mean()) if len(windows) else 0.0
 
 
 def fifths(roll: NDArray[np.bool_]) -> float:
-    """Share of fifths and fourths among the changes of the root of a quarter's best chord; 0 where
-    it never changes.
+    """Return the share of fifths and fourths among the changes of root.
+
+    The root is that of a quarter's best chord; 0 where it never changes.
     """
     steps = np.diff((chroma(roll, 1) @ ROOTED.T).argmax(1) % 12) % 12
     return float(np.isin(steps[steps > 0], (5, 7)).mean()) if steps.any() else 0.0
 
 
 def path(roll: NDArray[np.bool_], key: Key) -> NDArray[np.int64]:
-    """(quarters,) the best of :data:`CHORDS` of each quarter that isn't silent, its root counted
-    from the key's tonic.
+    """Name the best chord of each quarter that isn't silent, shape (quarters,).
+
+    It is one of :data:`CHORDS`, its root counted from the key's tonic.
     """
     best = (chroma(roll, 1) @ ROOTED.T).argmax(1)
     return np.asarray((best % 12 - key.tonic) % 12 + 12 * (best // 12), np.int64)
@@ -258,8 +276,11 @@ def path(roll: NDArray[np.bool_], key: Key) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=1)
 def progressions() -> dict[str, NDArray[np.float64]]:
-    """By mode, (36, 36) log-probabilities of a quarter's chord (columns) after another, from what
-    ``eval.ranker`` counted in training scores."""
+    """Load how likely each chord is after another, by mode: shape (36, 36).
+
+    Log-probabilities of a quarter's chord (columns) after the one before (rows), from what
+    ``eval.ranker`` counted in training scores.
+    """
     file = ASSETS / "chords.json"
     found = {}
     for mode, counts in json.loads(file.read_text(encoding="utf-8"))["counts"].items():
@@ -270,9 +291,11 @@ def progressions() -> dict[str, NDArray[np.float64]]:
 
 
 def progression(roll: NDArray[np.bool_], key: Key) -> float:
-    """How likely composers' scores make each quarter's chord after the one before, in the key: mean
-    log-probability in nats, no higher than :data:`LIKELY`; of fewer than two chords, that of any of
-    them."""
+    """Return how likely each quarter's chord is after the one before, in the key.
+
+    The mean log-probability in nats in composers' scores, no higher than :data:`LIKELY`. Of fewer
+    than two chords, it is that of a chord by chance.
+    """
     chords = path(roll, key)
     if len(chords) < 2:
         return -float(np.log(len(CHORDS)))
@@ -280,8 +303,9 @@ def progression(roll: NDArray[np.bool_], key: Key) -> float:
 
 
 def clash(roll: NDArray[np.bool_]) -> float:
-    """Share of the time with two pitches or more in which two of their classes are a semitone
-    apart.
+    """Return the share of time with a semitone between pitch classes.
+
+    Of the time in which two pitches or more sound.
     """
     classes = np.pad(roll, ((0, 4), (0, 0))).reshape(11, 12, -1).any(0)
     several = roll.sum(0) > 1
@@ -293,7 +317,7 @@ def clash(roll: NDArray[np.bool_]) -> float:
 
 
 def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of a hand's onsets with more than :data:`HAND` semitones struck together."""
+    """Return the share of a hand's onsets that span more than :data:`HAND` semitones."""
     notes = np.concatenate([melody, accompaniment])
     if not len(notes):
         return 0.0
@@ -305,8 +329,9 @@ def stretch(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def rush(notes: NoteTable, quarters_per_minute: float) -> float:
-    """Share of a hand's onsets that follow the one before sooner than :data:`FASTEST`; ``notes``:
-    all that both hands play.
+    """Return the share of a hand's onsets that come too soon after the one before.
+
+    That is, sooner than :data:`FASTEST`; ``notes``: all that both hands play.
     """
     if not len(notes):
         return 0.0
@@ -318,8 +343,10 @@ def rush(notes: NoteTable, quarters_per_minute: float) -> float:
 
 
 def repeated(accompaniment: NoteTable) -> float:
-    """Share of the notes, onset by onset, whose pitch was struck at one of the two onsets before,
-    too; 1 of a drone, or of two pitches in turn."""
+    """Return the share of notes whose pitch was struck one or two onsets before.
+
+    The mean over onsets; 1 for a drone, or for two pitches in turn.
+    """
     steps = np.round(accompaniment["onset"] / TOGETHER).astype(np.int64)
     struck = [set(accompaniment["pitch"][steps == step].tolist()) for step in np.unique(steps)]
     again = [
@@ -330,10 +357,12 @@ def repeated(accompaniment: NoteTable) -> float:
 
 
 def open_end(melody: NoteTable, accompaniment: NoteTable, key: Key) -> float:
-    """How far the last sonority is from a close in the key: half for a bass that isn't the tonic,
-    half for notes outside its triad, up to half for a bass an octave above :data:`LOW_CLOSE`; all
-    of it where nothing sounds with the tune's last note. A song that ends elsewhere has the same in
-    all its candidates."""
+    """Return how far the last sonority is from a close in the key.
+
+    Half for a bass that isn't the tonic, half for notes outside its triad, up to half for a bass an
+    octave above :data:`LOW_CLOSE`; 1.5 where nothing sounds with the melody's last note. A song
+    that ends elsewhere has the same in all its candidates.
+    """
     ends = accompaniment["onset"] + accompaniment["duration"]
     if not (ends > melody["onset"].max(initial=0) + TOGETHER).any():
         return 1.5
@@ -454,7 +483,7 @@ MEASURES = (
 
 Fitted weights are by ``eval.readers``, from what blind readers thought of the candidates under 49
 tunes. The others are set by hand: readers see neither hands, style nor copies, and excerpts have no
-ends. ``idiom`` costs 0.05 marks at this weight, and keeps what it told of the style
+ends. ``idiom`` costs 0.05 marks at this weight, and keeps what it said about the style
 (docs/decisions.md). Nothing outweighs a copy.
 
 How likely the tokens are, under the style or against the base, has no weight: what is likeliest is
@@ -470,7 +499,10 @@ LABELS = {one.name: one.label for one in MEASURES}
 
 
 def score(music: Music) -> dict[str, float]:
-    """Measure a candidate: all :data:`MEASURES` by name, and their weighted sum, ``total``."""
+    """Measure a candidate: every one of :data:`MEASURES`, and their ``total``.
+
+    The total is the sum of the measures times their weights.
+    """
     values = {one.name: one.of(music) for one in MEASURES}
     total = sum(weight * values[name] for name, weight in WEIGHTS.items())
     return {name: round(value, 4) for name, value in (values | {"total": total}).items()}
