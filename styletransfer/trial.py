@@ -108,15 +108,15 @@ def _summary(rows: list[dict[str, Any]], names: list[str], label: str | None) ->
             (found.value, found.low, found.high) if found.groups > 1 else (found.value, None, None)
         )
 
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         group: {
             one: float(np.mean([row[group][one] for row in rows])) for one in sorted(rows[0][group])
         }
         for group in ("composers", "eras")
     }
-    told["melody_f1"] = interval([row["melody_f1"] for row in rows])
+    summary["melody_f1"] = interval([row["melody_f1"] for row in rows])
     if label is not None:
         kind = "composers" if label in rows[0]["composers"] else "eras"
-        told["accuracy"] = interval([float(next(iter(row[kind])) == label) for row in rows])
-        told["probability"] = interval([row[kind][label] for row in rows])
-    return told
+        summary["accuracy"] = interval([float(next(iter(row[kind])) == label) for row in rows])
+        summary["probability"] = interval([row[kind][label] for row in rows])
+    return summary

@@ -361,8 +361,8 @@ def finetune(
     assert path is not None
     if card.gain is not None:
         print(
-            f"held-out pieces: {card.base_bits:.2f} bits a note before, {card.style_bits:.2f} now "
-            f"(a gain of {card.gain:.2f})"
+            f"held-out pieces: {card.base_bits:.2f} bits per note before,"
+            f" {card.style_bits:.2f} now (a gain of {card.gain:.2f})"
         )
 
     with progress_bar("a first sample", False) as progress:

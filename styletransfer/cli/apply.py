@@ -207,7 +207,7 @@ def _several(
                 )
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))
-            except Exception as error:  # one song must not cost the others; the exit code tells
+            except Exception as error:  # one song must not cost the others; the exit code shows it
                 traceback.print_exc()
                 failures.bug = True
                 failures.add(

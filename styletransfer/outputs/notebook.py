@@ -36,10 +36,10 @@ def html_of(result: Result) -> str:
 
 def _caption(result: Result) -> str:
     report = result.report
-    told = [f"{report['notes']} notes", f"{report['seconds_of_music']:.0f} s"]
+    facts = [f"{report['notes']} notes", f"{report['seconds_of_music']:.0f} s"]
     if "melody_notes_kept" in report:
-        told.insert(0, f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept")
-    return f"<div><b>{html.escape(result.title)}</b>: {html.escape(', '.join(told))}</div>"
+        facts.insert(0, f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept")
+    return f"<div><b>{html.escape(result.title)}</b>: {html.escape(', '.join(facts))}</div>"
 
 
 def _picture(result: Result) -> str:

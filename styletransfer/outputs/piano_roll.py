@@ -220,9 +220,8 @@ def _draw_notes(
     inside = inside[np.argsort(piece.notes["melody"][inside], kind="stable")]
     gap = (stop - start) * 0.0006  # repeated notes stay apart
     bottom, top = axes.get_ylim()
-    thickness = max(
-        0.43, (top - bottom) * 0.0085
-    )  # half a note's height; thicker than a key where keys are thin
+    # Half a note's height; thicker than a key where keys are thin.
+    thickness = max(0.43, (top - bottom) * 0.0085)
     shapes, faces = [], []
     for index in inside:
         pitch, velocity = int(piece.notes["pitch"][index]), int(piece.notes["velocity"][index])

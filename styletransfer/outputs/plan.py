@@ -121,7 +121,7 @@ class Outputs:
             from styletransfer.engraving.files import check_score
             from styletransfer.transfer.rework import feel_of
 
-            # Of an earlier output the sidecar tells; played, its notes lie beside the beats.
+            # An earlier output's feel is in its sidecar; played notes don't lie on the beats.
             feel = request.feel if request.bars is None else feel_of(request.song, request.feel)
             if request.bars is not None and feel == "performance":
                 raise InputError(
@@ -132,12 +132,14 @@ class Outputs:
 
     def report_of_files(self, result: Result) -> dict[str, Any]:
         """Name the files, for a report."""
-        told: dict[str, Any] = {"output": str(self.midis[0])}
+        report: dict[str, Any] = {"output": str(self.midis[0])}
         if self.every:
-            told["outputs"] = [
+            report["outputs"] = [
                 {"file": str(path), "candidate": k} for path, k in self._files(result)
             ]
-        return told | ({"sidecar": str(self.sidecar)} if self.sidecar else {})
+        if self.sidecar:
+            report["sidecar"] = str(self.sidecar)
+        return report
 
     def write(self, result: Result, report: dict[str, Any] | None = None) -> None:
         """Write everything; the sidecar carries the report."""

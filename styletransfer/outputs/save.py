@@ -64,13 +64,13 @@ def _chords(result: Result, piece: Piece, bars: BarTable) -> ChordTable:
     rows = result.report.get("harmony")
     if not rows or result.melody is None:
         return recognise(piece.notes, bars)
-    told = table_of(rows, bars[: len(rows)], int(rows[0]["bar"]))
-    end = told["start"][-1] + told["length"][-1]
+    planned = table_of(rows, bars[: len(rows)], int(rows[0]["bar"]))
+    end = planned["start"][-1] + planned["length"][-1]
     later = bars[bars["start"] > end - 1e-3]
     if not len(later):
-        return told
+        return planned
     after = piece.notes[piece.notes["onset"] > end - 1e-3]
-    return np.concatenate([told, recognise(after, later)])
+    return np.concatenate([planned, recognise(after, later)])
 
 
 WRITERS: dict[str, Callable[[Result, Path, str | Path | None], bytes]] = {

@@ -143,7 +143,7 @@ def _released(midi: bytes) -> bytes:
     import symusic
 
     score: Any = symusic.Score.from_midi(midi)
-    slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds a quarter
+    slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds per quarter
     score.markers.append(
         symusic.TextMeta(score.end() + round(RELEASE / slowness * score.ticks_per_quarter), " ")
     )

@@ -93,9 +93,9 @@ def add_harmony(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
     """
     assert plan.melody is not None
     rests = ((),) * (wider.bars - plan.bars)
-    told = chords_by_bar(chords, wider.bar_start, wider.bar_length)
+    by_bar = chords_by_bar(chords, wider.bar_start, wider.bar_length)
     return replace(
-        wider, melody=(*plan.melody, *rests), chords=told, references=True, above=plan.above
+        wider, melody=(*plan.melody, *rests), chords=by_bar, references=True, above=plan.above
     )
 
 

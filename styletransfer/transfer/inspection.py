@@ -22,7 +22,7 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     ``{onset_quarters, onset_seconds, duration_quarters, pitch}``, by :func:`melody_rows`;
     ``melody_share`` is the share of the song's time that it covers; ``harmony`` is as
     :func:`~styletransfer.transfer.planning.harmony_rows` has it, ``chords`` the same as a line that
-    ``--chords`` takes. Of a file with chord symbols, both tell these, as it spells them.
+    ``--chords`` takes. Of a file with chord symbols, both have these, as it spells them.
     ``symbols`` is a list of ``{quarter, symbol}``, all of them at their places, repeats played out.
     """
     piece = marked(source, track)

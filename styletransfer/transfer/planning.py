@@ -183,8 +183,8 @@ def add_chords(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
 
     ``above``: the accompaniment may lie above the tune.
     """
-    told = chords_by_bar(chords, plan.bar_start, plan.bar_length)
-    return replace(plan, chords=told, references=True, above=above and plan.locked)
+    by_bar = chords_by_bar(chords, plan.bar_start, plan.bar_length)
+    return replace(plan, chords=by_bar, references=True, above=above and plan.locked)
 
 
 def harmony_of(request: Request, melody: Piece, own: ChordTable | None) -> ChordTable:
@@ -238,7 +238,7 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
     found = chord_names.cadences(chords, bars, key)
     rows: list[dict[str, Any]] = []
     for index, bar in enumerate(bars):
-        told = [
+        named = [
             {
                 "quarter": round(place, DECIMALS),
                 "symbol": chord_names.symbol(*chord, key),
@@ -247,7 +247,7 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
             for place, chord in chord_names.bar_chords(chords, bar)
         ]
         cadence = {"cadence": found[index]} if index in found else {}
-        rows.append({"bar": index + first, "chords": told} | cadence)
+        rows.append({"bar": index + first, "chords": named} | cadence)
     return rows
 
 

@@ -47,7 +47,7 @@ def feel_of(
             return asked
         raise InputError(
             f"{midi}: --bars takes a MIDI file that `apply` wrote,"
-            " and no sidecar beside it tells of this one."
+            " and no sidecar beside it lists this one."
         )
     if report["feel"] == "score":
         return "score"

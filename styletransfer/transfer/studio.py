@@ -151,19 +151,21 @@ class Studio:
 
     def _compose(self, plan: Plan, progress: Progress | None) -> list[Candidate]:
         """Compose the candidates of the task's plan up to its stop, and show them."""
-        candidates, first = self._sample(plan, progress), len(plan.given)
+        candidates, first = self._sample(self.voices, plan, progress), len(plan.given)
         if self.watch is not None:
             end = bars_done(candidates)
             self._show([self._stretch(one, first, end) for one in candidates], first)
         return candidates
 
-    def _sample(self, plan: Plan, progress: Progress | None) -> list[Candidate]:
+    def _sample(
+        self, voices: list[Voice], plan: Plan, progress: Progress | None
+    ) -> list[Candidate]:
         """Decode the candidates of a plan."""
         # Imported here, as a song that can't be read is reported before torch is loaded.
         from styletransfer.model.sampling import sample
 
         codec, sampling = self.task.codec, self.task.request.sampling
-        return sample(self.voices, codec, plan, sampling, progress, partial=self.partial)
+        return sample(voices, codec, plan, sampling, progress, partial=self.partial)
 
     def _show(self, pieces: list[Piece], first: int) -> None:
         """Show what is new in the candidates, from a bar on, to whoever watches."""
@@ -195,6 +197,7 @@ class Studio:
     def _rank(
         self, candidates: list[Candidate], tune: Piece, pieces: list[Piece], *, closes: bool = True
     ) -> tuple[list[dict[str, float]], int]:
+        """Measure candidates, and find the number of the best."""
         return rank_candidates(candidates, tune, pieces, self.indexes, self.parts, closes=closes)
 
     def _take(
@@ -217,15 +220,15 @@ class Studio:
         assert request.seconds is not None
         seconds, first = request.seconds, take.plan.bars
         tune, plan = add_bars(take.pieces[take.best], codec, take.plan, seconds)
-        bars, chords = take.bars, take.chords
+        bars, chords, voices = take.bars, take.chords, self.voices
         if chords is not None:
             bars = tune.bars
             chords = chords_after(chords, bars, first, estimate_key(melody.notes))
             plan = add_harmony(plan, take.plan, chords)
-            self.voices = self._voices("part")
+            voices = self._voices("part")
         plan = replace(plan, **take.plan.faithful_to(take.candidates[take.best].figure))
 
-        candidates = self._sample(plan, progress)
+        candidates = self._sample(voices, plan, progress)
         done = bars_done(candidates)
         new = [notes_after(codec, plan, tune, one.bars) for one in candidates]
         pieces = [append_notes(tune, notes, seconds, self.touch) for notes in new]
@@ -235,7 +238,8 @@ class Studio:
         scores, best = self._rank(candidates, melody, pieces)
         after = [cut(piece, plan, done, first) for piece in pieces]
         self._show(after, first)
-        if chords is not None:  # with the tune, the tune's silence after its end would count
+        if chords is not None:
+            # With the tune, silence after it would count for nothing: what is new is chosen alone.
             silent, closes = melody.with_notes(melody.notes[:0]), done == plan.bars
             best = self._rank(candidates, silent, after, closes=closes)[1]
         return Take(plan, candidates, pieces, scores, best, bars, chords, take.phrases)

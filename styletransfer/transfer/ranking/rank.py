@@ -167,13 +167,13 @@ def bare(melody: NoteTable, accompaniment: NoteTable) -> float:
         return 0.0
     start, end = float(melody["onset"][0]), float((melody["onset"] + melody["duration"]).max())
     notes = np.concatenate([melody, accompaniment])
-    heard = []
+    counts = []
     for quarter in np.arange(start, max(end, start + 1) - TOGETHER):
         sounds = (notes["onset"] < quarter + 1 - TOGETHER) & (
             notes["onset"] + notes["duration"] > quarter + TOGETHER
         )
-        heard.append(len(np.unique(notes["pitch"][sounds] % 12)))
-    return float(np.mean(np.array(heard) < 3))
+        counts.append(len(np.unique(notes["pitch"][sounds] % 12)))
+    return float(np.mean(np.array(counts) < 3))
 
 
 def covering(melody: NoteTable, accompaniment: NoteTable) -> float:
@@ -376,7 +376,7 @@ class Music:
     """A candidate, as the ranker's measures take it.
 
     ``melody``, ``accompaniment``: its notes. ``quarters_per_minute``: the tempo. ``bars``: of the
-    music; where there is no melody, they tell how long there ought to be some. ``closes``: whether
+    music; where there is no melody, they say how long it ought to be. ``closes``: whether
     the piece ends here, so that an open end counts. ``style_logprob``, ``base_logprob``: mean
     log-probability of a chosen token with the style and without it, in nats; 0 for
     ``base_logprob``: not asked. ``match``: the longest run of notes that training pieces have too.
