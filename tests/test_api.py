@@ -1,4 +1,4 @@
-"""``StyleTransfer`` from Python, what a result can be saved as, and what a notebook shows of it."""
+"""Use ``StyleTransfer`` from Python, save its results, and show them in notebooks."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
 
 
 def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
-    """However late it is saved: the file may have changed since, and the current folder too."""
+    """However late it is saved: file and current folder may have changed since."""
     song = short_song(tmp_path / "song.mid")
     music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)
     first = json.loads(music.save(tmp_path / "first.json").read_text())
@@ -224,7 +224,8 @@ def test_small_wave(channels: int, left: int, right: int) -> None:
 
 
 def test_importing_the_package_loads_nothing(tmp_path: Path) -> None:
-    code = "import sys, styletransfer; print(len({'numpy', 'torch', 'typer'} & set(sys.modules)), styletransfer.__version__)"
+    heavy = "{'numpy', 'torch', 'typer'} & set(sys.modules)"
+    code = f"import sys, styletransfer; print(len({heavy}), styletransfer.__version__)"
     root = str(Path(styletransfer.__file__).parents[1])
     result = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,5 +1,6 @@
-"""``apply`` with several songs, folders and styles, and with every candidate: what is written
-where, and what failed.
+"""Run ``apply`` with several songs, folders and styles, and with every candidate.
+
+What is written where, and what failed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ ABC = "X:1\nM:3/4\nL:1/4\nK:C\nceg|c'3|]\n"
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """A folder of three songs, one of them below it, a file that is broken, and files that are none
-    of our business.
+    """Make a folder of three songs, one of them below it, and files that are no songs.
+
+    One of the files is broken.
     """
     folder = tmp_path / "songs"
     (folder / "more").mkdir(parents=True)
@@ -81,8 +83,9 @@ def test_several_are_as_each_alone(
 
 
 def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Songs of one name, also where they differ in capitals alone, which many file systems don't
-    tell apart.
+    """Songs of one name get different outputs.
+
+    Also where they differ in capitals alone, which many file systems don't tell apart.
     """
     short_song(songs / "A.MID")
     (songs / "a.abc").write_text(ABC)
@@ -161,8 +164,9 @@ def test_mistakes_that_concern_all_end_it_before_any_work(
 def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
     songs: Path, run: Run, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are made; the traceback is shown, and the exit code is not that of a user's
-    mistake.
+    """The others are made, and the traceback is shown.
+
+    The exit code isn't that of a user's mistake.
     """
     score, calls = rank.score, []
 
@@ -238,9 +242,7 @@ def test_short_names() -> None:
 def test_the_song_itself_is_never_written_over(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """``--force`` is for earlier outputs: with ``-o song.mid`` it replaced the user's song by its
-    arrangement.
-    """
+    """``--force`` is for earlier outputs: ``-o song.mid`` replaced the user's song."""
     short_song(tmp_path / "song.mid")
     before = (tmp_path / "song.mid").read_bytes()
     for out in ("song.mid", tmp_path / "." / "song.mid"):
@@ -275,8 +277,9 @@ def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_pa
 
 
 def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """A picture over the MIDI file by another of its names, sound as MP3, and no soundfont: all
-    told before the work.
+    """A picture over the MIDI file by another of its names, MP3, and no soundfont.
+
+    All are reported before the work.
     """
     short_song(tmp_path / "song.mid")
     (tmp_path / "text.sf2").write_text("no sound")
@@ -313,8 +316,9 @@ def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -
 def test_scores_of_several_songs_lie_in_a_folder(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are, and a file's name became
-    a folder's.
+    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are.
+
+    A file's name became a folder's.
     """
     command = (
         "apply",

@@ -28,12 +28,14 @@ def symbols(report: dict[str, object]) -> list[list[str]]:
 
 
 def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """Metre, tempo and key are written; the report tells the chords, the page shows them, and a
-    replay makes the same bytes.
+    """Metre, tempo and key are written; the report and the page have the chords.
+
+    A replay makes the same bytes.
     """
     model = ("--model", str(tiny_package))
-    outcome = run("apply", *COMMON, *model, "--chords", LINE, "--metre", "3/4", "--tempo", "90", "--json",
-                  "--score", "x.musicxml", "--chord-symbols")  # fmt: skip
+    asked = ("--chords", LINE, "--metre", "3/4", "--tempo", "90", "--json")
+    page = ("--score", "x.musicxml", "--chord-symbols")
+    outcome = run("apply", *COMMON, *model, *asked, *page)
     report = json.loads(outcome.out)
     assert (report["input"], report["output"], report["melody_notes"]) == (
         None,
@@ -55,8 +57,9 @@ def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run
 
 
 def test_they_close_on_their_tonic(tiny_package: Path, run: Run, tmp_path: Path) -> None:
-    """A full chord on the last tonic, its root lowest, until the end, wherever in the bar it
-    begins.
+    """A full chord on the last tonic, its root lowest, until the end.
+
+    Wherever in the bar it begins.
     """
     for number, (line, begin) in enumerate((("F | C7 | F", 8.0), ("F | C7 F", 6.0))):
         name = f"{number}.mid"

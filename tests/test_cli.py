@@ -1,5 +1,6 @@
-"""The command line: what it prints, what it writes, and one sentence with exit code 2 for every
-mistake of the user's.
+"""Run the command line: what it prints, and what it writes.
+
+Every mistake of the user's is one sentence with exit code 2.
 """
 
 from __future__ import annotations
@@ -42,8 +43,7 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": str(ROOT)}
 
 
-# --- apply
-# --------------------------------------------------------------------------------------------------------------
+# --- apply ----------------------------------------------------------------------------------------
 
 
 def test_apply_writes_an_arrangement_and_reports_it(
@@ -103,9 +103,7 @@ def test_json_is_the_report_and_nothing_else(run: Run, tiny_package: Path, tmp_p
 def test_the_same_command_in_another_process_gives_the_same_bytes(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """And its standard output is JSON alone there too, whatever the libraries print while they
-    load.
-    """
+    """Its standard output is JSON alone, whatever libraries print as they load."""
     command = (
         "apply",
         "frere-jacques",
@@ -211,8 +209,7 @@ def test_a_real_process_ends_with_code_2_and_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- generate and inspect
-# -------------------------------------------------------------------------------------------------
+# --- generate and inspect -------------------------------------------------------------------------
 
 
 def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
@@ -272,7 +269,7 @@ def test_inspect_in_words(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
-    """By number, name or a part of the name; then apply takes it too, and so does the sidecar."""
+    """By number, name or a part of the name; apply takes it, and so does the sidecar."""
     notes = make_notes(
         [0, 1, 2, 3] * 3,
         [1.0] * 12,
@@ -295,8 +292,7 @@ def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
         assert "1 Flute, 2 Vocal line, 3 Bass line" in outcome.err
 
 
-# --- what is imported
-# -----------------------------------------------------------------------------------------------------
+# --- what is imported -----------------------------------------------------------------------------
 
 HEAVY = """
 import sys
@@ -306,7 +302,8 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(sorted({{"torch", "transformers", "miditok", "music21", "matplotlib"}} & set(sys.modules)), file=sys.stderr)
+heavy = {{"torch", "transformers", "miditok", "music21", "matplotlib"}}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 

@@ -1,4 +1,4 @@
-"""The library of figures: which are drawn for a style, in which key, and for which candidates."""
+"""Draw figures from a library, for a style, in a key, for each candidate."""
 
 from __future__ import annotations
 
@@ -107,7 +107,10 @@ def test_the_chosen_candidates_figure_goes_on() -> None:
 
 
 def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
-    """Bars that others are like, with what is known of their pieces; of training scores alone."""
+    """Bars that others are like, with what is known of their pieces.
+
+    Of training scores alone.
+    """
     data = Data.load(tiny_data)
     for row, events in figures(data, codec()):
         assert row["metre"] == "BAR_3/4"

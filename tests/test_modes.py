@@ -35,8 +35,9 @@ def notes_at(piece: Piece) -> set[tuple[int, int]]:
 def test_ornaments_leave_the_structural_notes(
     feel: Feel, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """At least 90 % of the onsets with their pitch, as one line in the part of the melody, with
-    ornaments between them.
+    """At least 90 % of the onsets stay with their pitch.
+
+    They are one line in the part of the melody, with ornaments between them.
     """
     song = tmp_path / "song.mid"
     write_midi(random_piece(5, feel, 12), song)
@@ -60,8 +61,9 @@ def test_ornaments_leave_the_structural_notes(
 
 
 def test_which_notes_are_structural() -> None:
-    """Of short notes between the beats a tenth at the most is free, the shortest first, and never
-    the first or the last.
+    """Of short notes between the beats at most a tenth is free, the shortest first.
+
+    The first and the last never are.
     """
     onset = np.concatenate([np.arange(9.0), [9.0, 9.25, 9.5, 9.75, 9.875, 10.0]])
     length = np.diff(np.append(onset, 10.25))
@@ -75,9 +77,7 @@ def test_which_notes_are_structural() -> None:
 def test_regenerated_music_is_only_told_the_melody(
     tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
-    """What came of the melody is in its part, and counted; it is the same again for the same
-    seed.
-    """
+    """What came of the melody is in its part, and counted; the same for the same seed."""
     write_midi(random_piece(5, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     outcome = run("apply", "song.mid", *common, "--mode", "regenerate", "--json")
@@ -111,8 +111,9 @@ def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The arrangement is the one that is made without it; the seconds asked for follow, without the
-    part of the tune.
+    """The arrangement is the one that is made without it.
+
+    The seconds asked for follow, without the part of the tune.
     """
     write_midi(random_piece(5, feel, 9), tmp_path / "song.mid")
     common = (
@@ -152,8 +153,9 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
 def test_what_goes_on_closes_in_the_tunes_key(
     feel: Feel, tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
-    """A full chord, its root lowest, on the last bar, until the end; nothing dissonant is held into
-    it.
+    """A full chord, its root lowest, on the last bar, until the end.
+
+    Nothing dissonant is held into it.
     """
     pitch = [72, 76, 79, 76, 72, 76, 79, 72]  # C major
     notes = make_notes([k / 2 for k in range(8)], [0.5] * 8, pitch, melody=True)
@@ -203,8 +205,9 @@ def test_what_goes_on_closes_in_the_tunes_key(
 
 
 def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The tune's chords once more, from its first whole bar, up to a dominant and the tonic; all of
-    them are told.
+    """The tune's chords once more, from its first whole bar, up to dominant and tonic.
+
+    The report has all of them.
     """
     pitch = [67, 72, 76, 79, 76, 72, 74, 71, 72]  # a pick-up and two bars of C major
     notes = make_notes([k / 1.0 for k in range(9)], [1.0] * 9, pitch, melody=True)
@@ -225,8 +228,9 @@ def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 11])
 def test_a_next_verse(count: int) -> None:
-    """It begins as the tune does, ends as the tune does where there is room for both, and leaves
-    the tune's chords alone.
+    """It begins as the tune does, and ends as it does where there is room for both.
+
+    The tune's own chords don't change.
     """
     bars = bars_of([(0.0, 3, 4)], 3.0 * (8 + count))
     line = "C | F | Dm | Em | Am | F | G7 | C"

@@ -1,6 +1,4 @@
-"""The choice phrase by phrase: where phrases end, what goes on, and that nothing of the song is
-lost.
-"""
+"""Choose phrase by phrase: where phrases end, what follows, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -36,8 +34,8 @@ def plan(bars: int, upbeat: int = 0) -> Plan:
 
 @pytest.mark.parametrize(
     ("bars", "upbeat", "ends"),
-    [(3, 0, [3]), (8, 0, [8]), (8, 1, [9]), (11, 0, [11]), (12, 0, [8, 12]), (16, 1, [9, 17]), (19, 0, [8, 19]),
-     (24, 0, [8, 16, 24])],
+    [(3, 0, [3]), (8, 0, [8]), (8, 1, [9]), (11, 0, [11]), (12, 0, [8, 12]), (16, 1, [9, 17]),
+     (19, 0, [8, 19]), (24, 0, [8, 16, 24])],
 )  # fmt: skip
 def test_phrases_are_of_eight_bars(bars: int, upbeat: int, ends: list[int]) -> None:
     assert ends_of(plan(bars, upbeat)) == ends
@@ -49,8 +47,9 @@ def test_phrases_of_bars_to_redo() -> None:
 
 
 def test_the_chosen_phrase_goes_on() -> None:
-    """Each phrase is composed after the best of the one before; what is told of the progress never
-    falls.
+    """Each phrase is composed after the best of the one before.
+
+    The progress never falls.
     """
     asked: list[tuple[int, int | None]] = []
     shares: list[float] = []
@@ -125,10 +124,10 @@ def inside(notes: NoteTable, begin: float, end: float) -> list[tuple[float, int]
 def test_each_phrase_is_the_best_of_its_candidates(
     upbeat: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a ranker that loves notes, whole arrangements show what there was to choose from in the
-    first phrase.
+    """With a ranker that loves notes, the first phrase is the fullest.
 
-    The context holds all of it: a window slides for all candidates when the longest one is full.
+    Whole arrangements show what there was to choose from in it. The context holds all of it: a
+    window slides for all candidates when the longest one is full.
     """
     tiny_package = save_tiny_package(tmp_path / "package", context=2048)
     true = rank.score
@@ -211,8 +210,9 @@ def test_one_candidate_has_no_choice(tiny_package: Path, tmp_path: Path) -> None
 
 
 def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is given is read from where the context reaches to; from farther back nothing else comes
-    out.
+    """What is given is read from where the context reaches to.
+
+    Read from farther back, nothing else comes out.
     """
     model = tiny_model(context=192)
     voices = voices_of(model, [(model, Controls("score", "baroque", "bach", 100.0), 1.0)], 1.0)
@@ -253,7 +253,7 @@ def test_command(run: Run, tiny_package: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choose", ["phrases", "whole"])
 def test_who_watches_sees_every_candidate(choose: Any, tiny_package: Path, tmp_path: Path) -> None:
-    """Melody and accompaniment of each stretch, as the candidates that come back have them."""
+    """Melody and accompaniment of each stretch, as the candidates that come back."""
     seen: list[tuple[int, int, NoteTable]] = []
     write_midi(tune_of(16), tmp_path / "song.mid")
     request = Request(str(tmp_path / "song.mid"), "bach", THREE, model=tiny_package, choose=choose)

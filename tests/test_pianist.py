@@ -1,5 +1,6 @@
-"""``--feel performance`` for music on beats: the score's notes on the score's steps, with rubato,
-pedal and fingers.
+"""Play music on beats with ``--feel performance``.
+
+The score's notes stay on the score's steps, with rubato, pedal and fingers.
 """
 
 from __future__ import annotations
@@ -34,9 +35,7 @@ FEW, MUCH = replace(USUAL, pedal=0.1, spread=8.0), replace(USUAL, pedal=0.9, spr
 
 
 def waltz(bars: int = 16) -> Piece:
-    """A tune of dotted halves over a bass and two afterbeats; the harmony changes with every
-    bar.
-    """
+    """Make a tune of dotted halves over a bass and two afterbeats; each bar a harmony."""
     tune = [(3.0 * bar, 3.0, 72 + bar % 5, True, 0) for bar in range(bars)]
     bass = [(3.0 * bar, 1.0, 36 + 5 * (bar % 2), False, 2) for bar in range(bars)]
     chords = [
@@ -94,7 +93,7 @@ def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
 
 
 def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
-    """A last chord of half of the time fits into no tenth of it, and nothing after it was asked."""
+    """A last chord of half of the time fits into no tenth; nothing after it was asked."""
     piece = waltz(8)
     last = piece.notes["onset"] >= 21
     piece.notes["duration"][last] += 24
@@ -149,8 +148,9 @@ def test_pedals_are_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Same notes as in the score feel; the page, some bars anew, and a replay are those of a
-    score.
+    """Notes are as in the score feel.
+
+    The page, some bars again, and a replay are those of a score.
     """
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "happy-birthday", *common, "-o", "score.mid").code == 0

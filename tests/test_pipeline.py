@@ -1,5 +1,6 @@
-"""File in, file out, with an untrained model: the tune, its time and its bars come through whole,
-whatever is sampled.
+"""Arrange with an untrained model: the tune, its time and its bars stay whole.
+
+Whatever is sampled.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ def rows(notes: NoteTable, ticks: int) -> list[tuple[int, int, int]]:
 
 
 def check(source: Piece, result: Result, written: Piece) -> None:
-    """The melody to the tick, moved by the octaves that the report names, and everything about time
-    as it was.
+    """Check the melody to the tick, and that everything about time is as it was.
+
+    The melody is moved by the octaves that the report names.
     """
     tune = source.notes[extract_melody(source)].copy()
     tune["pitch"] += 12 * result.report["octaves_moved"]
@@ -86,8 +88,9 @@ def test_examples_keep_their_tune(name: str, tiny_package: Path, tmp_path: Path)
 
 
 def random_song(seed: int) -> Piece:
-    """A melody and chords on ticks, with changes of metre, tempo and key, and a pick-up; 96 or 100
-    ticks a quarter.
+    """Make a melody and chords on ticks, 96 or 100 per quarter.
+
+    With changes of metre, tempo and key, and a pick-up.
     """
     rng = np.random.default_rng(seed)
     ticks = (96, 100, 480)[seed % 3]
@@ -147,7 +150,10 @@ def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("first", [3.998, 0.99, 2.99])
 def test_a_first_bar_of_odd_length(first: float, tiny_package: Path, tmp_path: Path) -> None:
-    """A pick-up between two steps put notes before the beginning, and the file was never done."""
+    """A pick-up between two steps put notes before the beginning.
+
+    The file was never done.
+    """
     notes = make_notes(np.arange(12) * 1.0, np.ones(12), np.tile([72, 74, 76, 77], 3))
     bars = bars_of([(0.0, 4, 4), (round(first * 480) / 480, 4, 4)], 12.0)
     assert (bars["start"][0] < 0) == (first < 3.9)  # a tick short of its metre is no pick-up
@@ -238,8 +244,9 @@ def test_a_low_melody_moves_up_unless_forbidden(tiny_package: Path, tmp_path: Pa
 
 
 def test_a_melody_is_not_moved_off_the_end_of_midi() -> None:
-    """A low tune with one very high note was moved to pitches beyond 127, of which no file can be
-    made.
+    """A low tune with one very high note was moved to pitches beyond 127.
+
+    No file can be made of these.
     """
     notes = make_notes(np.arange(5.0), np.ones(5), [40, 41, 42, 43, 120])
     melody, octaves = find_melody(Piece(notes, "score", bars_of([(0.0, 4, 4)], 5.0)))
@@ -302,9 +309,7 @@ def test_weights_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_weights_survive_the_package(tiny_package: Path) -> None:
-    """In half precision, which is what is shipped; the rotary frequencies and the tied head are
-    made anew.
-    """
+    """Weights ship in half precision; rotary frequencies and tied head are rebuilt."""
     import torch
 
     from styletransfer.model.base import load_package

@@ -1,5 +1,7 @@
-"""The plan of a harmony: told in a report and read again, given as text or in a file, kept from the
-song; what a user fixes stands."""
+"""Plan a harmony: report it, read it again, give it as text or in a file, keep it.
+
+What a user fixes stands.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,9 @@ def sounding(chords: ChordTable, quarter: float) -> tuple[int, int, int]:
 
 @st.composite
 def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
-    """Bars of changing metres, perhaps late in a long song or after a pick-up, and chords on
-    steps.
+    """Draw bars of changing metres, and chords on steps.
+
+    Perhaps late in a long song, or after a pick-up.
     """
     top, bottom = draw(st.sampled_from(((4, 4), (3, 4), (6, 8), (5, 8), (2, 2))))
     upbeat, many = draw(st.booleans()), draw(st.sampled_from((0, 900)))
@@ -77,7 +80,7 @@ def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
 def test_a_report_is_read_as_it_was_written(
     harmony: tuple[BarTable, ChordTable, int], tonic: int, mode: Any
 ) -> None:
-    """Rows, table, rows: the same; and the table is the one that was told, but for roundings."""
+    """Rows, table, rows: the same; the table is the one before, but for rounding."""
     bars, chords, first = harmony
     rows = harmony_rows(chords, bars, Key(tonic, mode), first)
     again = table_of(rows, bars, first)
@@ -96,8 +99,9 @@ def test_a_report_is_read_as_it_was_written(
 
 
 def test_rows_tell_what_sounds_in_each_bar() -> None:
-    """A chord that goes on is told in every bar, at its beginning; late in a song no sliver of the
-    one before.
+    """A chord that continues is in every bar, at its beginning.
+
+    Late in a song there is no sliver of the one before.
     """
     bars = bars_of([(0.0, 4, 4)], 16.0)
     rows = harmony_rows(chords_of_line("C | - - F - | G7/B | C", bars), bars, C, 1)
@@ -136,8 +140,10 @@ def test_an_edited_report_changes_what_was_edited() -> None:
 
 
 def test_bars_that_there_are_not() -> None:
-    """A stopped arrangement has fewer bars than its report: that was a mistake of the user's; a bar
-    before the first was counted from the end."""
+    """A stopped arrangement has fewer bars than its report; it was called a mistake.
+
+    A bar before the first was counted from the end.
+    """
     bars = bars_of([(0.0, 4, 4)], 16.0)
     rows = harmony_rows(chords_of_line("C | F | G | C", bars), bars, C, 1)
     assert table_of(rows, bars[:2], 1)["length"].tolist() == [4.0, 4.0]
@@ -221,8 +227,9 @@ def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_plan_has_every_bar() -> None:
-    """Chords on the steps of their bars, a pick-up too; above the tune only where that is
-    locked.
+    """Chords are on the steps of their bars, in a pick-up too.
+
+    They are above the tune only where that is locked.
     """
     melody = tune_of(3, upbeat=1)
     plan = plan_of(codec(), codec().grid(melody))

@@ -1,5 +1,6 @@
-"""The ranker's measures by hand: a tune of four quarters in C major, over what is right and what is
-wrong.
+"""Check the ranker's measures by hand.
+
+A tune of four quarters in C major, over what is right and what is wrong.
 """
 
 from __future__ import annotations
@@ -171,8 +172,9 @@ def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
 
 
 def test_clash_is_the_share_of_semitones() -> None:
-    """Of the time in which two pitches sound, in any octaves; what is struck in turn doesn't
-    clash.
+    """Of the time in which two pitches sound, in any octaves.
+
+    What is struck in turn doesn't clash.
     """
     assert clash(piano_roll(notes((0, 2, 60), (0, 2, 64), (2, 1, 71), (3, 1, 60)))) == 0
     assert clash(piano_roll(notes((0, 2, 60), (1, 1, 61), (2, 1, 59)))) == 1
@@ -210,8 +212,9 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
 
 
 def test_progressions_are_likelier_as_composers_have_them() -> None:
-    """By hand from what was counted; a close before a leap to a chord far off; a drone is no
-    likelier than composers are.
+    """By hand from what was counted: a close, then a leap to a chord far off.
+
+    A drone is no likelier than composers are.
     """
     counts = np.array(
         json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())[
@@ -262,7 +265,7 @@ def test_crowding_counts_halvings_down_to_the_fullest() -> None:
 
 
 def test_thinness_counts_doublings_up_to_the_usual() -> None:
-    """Of a tune of four quarters; the ranker preferred basses in quarters to whatever moved."""
+    """The ranker preferred basses in quarters to whatever moved."""
     every = notes(*((k / 8, 0.125, 50) for k in range(32)))
     assert thinness(TUNE, every) == 0
     assert thinness(TUNE, every[:4]) == pytest.approx(np.log2(USUAL_NOTES))
@@ -272,8 +275,9 @@ def test_thinness_counts_doublings_up_to_the_usual() -> None:
 
 
 def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
-    """The left hand has two onsets, the right one four; a note in the middle is out of reach of
-    both under the G.
+    """The left hand has two onsets, the right one four.
+
+    A note in the middle is out of reach of both under the G.
     """
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 43), (2, 1, 59))) == 0  # a tenth
     assert stretch(TUNE, notes((0, 1, 43), (2, 1, 42), (2, 1, 60))) == pytest.approx(1 / 6)
@@ -281,7 +285,7 @@ def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
 
 
 def test_rush_is_what_no_finger_can_play() -> None:
-    """The right hand plays the tune; the left one eight notes, the last three in thirty-seconds."""
+    """The left hand plays eight notes, the last three in thirty-seconds."""
     left = notes(*((k, 0.125, 48) for k in (0, 1, 2, 3, 3.5, 3.625, 3.75, 3.875)))
     assert rush(np.concatenate([TUNE, left]), 100) == 0  # .075 s
     assert rush(np.concatenate([TUNE, left]), 150) == pytest.approx(3 / 12)  # .05 s
@@ -386,8 +390,9 @@ def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
 
 
 def test_chords_are_counted_in_the_key_of_their_stretch() -> None:
-    """I, IV, V7, I under a tune in C, and in A flat 32 quarters later: the same changes; other
-    splits don't count.
+    """I, IV, V7, I under a tune in C, and in A flat 32 quarters later, are the same.
+
+    Other splits don't count.
     """
     tune = [72, 77, 79, 72, 76, 77, 74, 72]
     rows = [(beat / 2, 0.5, pitch) for beat, pitch in enumerate(tune)]

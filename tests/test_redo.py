@@ -1,5 +1,6 @@
-"""``--bars``: some bars of an earlier arrangement anew, and every other note to the tick as it
-was.
+"""Make some bars of an earlier arrangement again, by ``--bars``.
+
+Every other note stays to the tick.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def test_only_these_bars_change(
 def test_what_was_played_on_beats_stays_on_them(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """With the option of the first run repeated, all was read as seconds: bars, pedal and other
-    notes were gone.
+    """With the option of the first run repeated, all was read as seconds.
+
+    Bars, pedal and other notes were gone.
     """
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)

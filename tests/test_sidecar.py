@@ -1,6 +1,4 @@
-"""Sidecars and ``replay``: the same bytes again, or the part that differs, before any music is
-made.
-"""
+"""Replay sidecars: the same bytes, or what differs, before any music is made."""
 
 from __future__ import annotations
 
@@ -326,7 +324,7 @@ def test_what_is_no_sidecar_is_refused(run: Run, tmp_path: Path) -> None:
 def test_apply_checks_the_sidecar_too(
     arranged: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """It is an output like the others: never written over, and its name can't be another's."""
+    """It is an output like the others: never written over, with a name of its own."""
     (tmp_path / "song-bach.mid").unlink()
     before = arranged.read_bytes()
     refused(

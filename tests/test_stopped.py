@@ -1,4 +1,7 @@
-"""Ctrl-C leaves the bars that are done, playable, and says which; where there are none, nothing."""
+"""Stop with Ctrl-C: the bars that are done stay, and the report names them.
+
+Where there are none, nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ Interrupt = Callable[[float], None]
 
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
-    """A call of it sends the signal of Ctrl-C when that share is done. What runs in the background
-    is started deaf to it.
+    """Send the signal of Ctrl-C when a share is done.
+
+    What runs in the background is started deaf to it.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -72,8 +76,10 @@ def test_what_is_done_stays(
         notes = read_score(tmp_path / name).notes
         return set(notes[notes["onset"] < 12 - 1e-6][["onset", "pitch"]].tolist())
 
-    ranks = [{row["candidate"]: row["file"] for row in json.loads((tmp_path / f"{name}.json").read_text())["outputs"]}
-             for name in ("whole", "part")]  # fmt: skip
+    outputs = [
+        json.loads((tmp_path / f"{name}.json").read_text())["outputs"] for name in ("whole", "part")
+    ]
+    ranks = [{row["candidate"]: row["file"] for row in rows} for rows in outputs]
     for candidate in (0, 1):
         part = read_score(tmp_path / ranks[1][candidate])
         assert starts(ranks[0][candidate]) == starts(ranks[1][candidate])

@@ -238,8 +238,9 @@ def test_hands() -> None:
     """A tune over broken chords, both moving up: the line between the hands moves with them."""
     beats = np.arange(16.0)
     tune = make_notes(beats, np.ones(16), 72 + beats.astype(int), part=0)
-    chords = make_notes(np.repeat(beats, 4) + np.tile([0, 0.25, 0.5, 0.75], 16), np.full(64, 0.25),
-                        np.repeat(48 + beats.astype(int), 4) + np.tile([0, 7, 12, 7], 16), part=1)  # fmt: skip
+    onset = np.repeat(beats, 4) + np.tile([0, 0.25, 0.5, 0.75], 16)
+    pitch = np.repeat(48 + beats.astype(int), 4) + np.tile([0, 7, 12, 7], 16)
+    chords = make_notes(onset, np.full(64, 0.25), pitch, part=1)
     notes = np.concatenate([tune, chords])
     assert (split_hands(notes) == notes["part"]).mean() > 0.97
     assert split_hands(notes[:0]).shape == (0,)
