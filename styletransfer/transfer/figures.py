@@ -128,14 +128,10 @@ def draw_figures(
 
     def tier(index: int) -> int:
         row = own.rows[index]
-        style = (
-            0
-            if row["composer"] == composer != UNKNOWN
-            else 2
-            if row["era"] == era != UNKNOWN
-            else 4
-        )
-        return style + int(row["tune"] != tune.kind)
+        other_tune = int(row["tune"] != tune.kind)
+        if row["composer"] == composer != UNKNOWN:
+            return other_tune
+        return other_tune + (2 if row["era"] == era != UNKNOWN else 4)
 
     tiers = np.array([tier(index) for index in fits])
     pool: list[int] = []
