@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.formats.tunes import EXAMPLES
-from styletransfer.model.settings import SamplingConfig
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.request import Request
+from styletransfer.transfer.request import request_of
 from styletransfer.transfer.result import Result
 
 STYLES = ("bach", "mozart", "chopin")
@@ -50,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     for mode, settings in MODES.items():
         for style in STYLES:
             requests = [
-                Request(song, style, SamplingConfig(1), **settings) for song in sorted(EXAMPLES)
-            ]  # type: ignore[arg-type]
+                request_of(song, style, candidates=1, **settings) for song in sorted(EXAMPLES)
+            ]
             lines.append(
                 f"| {mode} | {style} | {' | '.join(row([apply(request) for request in requests]))} |"
             )

@@ -15,6 +15,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,8 @@ def main(argv: list[str] | None = None) -> int:
         "judges": {},
     }
     for name in SETS:
-        report["judges"][name] = step(
-            name, lambda name=name: make_judges(data, name, strength["chosen"], arguments.out)
-        )  # type: ignore[misc]
+        make = partial(make_judges, data, name, strength["chosen"], arguments.out)
+        report["judges"][name] = step(name, make)
     report["crossfit"] = step(
         "crossfit", lambda: make_halves(data, strength["chosen"], arguments.out)
     )

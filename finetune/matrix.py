@@ -118,7 +118,7 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
-        kept = json.loads(path.read_text()) if path.exists() else {"key": None}
+        kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"key": None}
         if kept["key"] == json.loads(json.dumps(key)):
             columns[name] = kept["bits"]
             continue

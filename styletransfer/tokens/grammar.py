@@ -204,7 +204,8 @@ class Close:
 
     @cached_property
     def _tones(self) -> Mask:
-        return np.logical_or.reduce(self._triad)
+        root, third, fifth = self._triad
+        return root | third | fifth
 
     @cached_property
     def _bass(self) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.formats.read import read_song
 from styletransfer.music.melody import extract_melody
-from styletransfer.music.notes import Piece, bars_under
+from styletransfer.music.notes import Feel, Piece, bars_under
 from styletransfer.transfer.planning import chord_song
 from styletransfer.transfer.request import PARTS, Request
 from styletransfer.transfer.rework import read_earlier
@@ -48,7 +48,7 @@ def open_source(request: Request) -> Source:
         InputError: where it can't be read or has no melody.
     """
     if request.bars is not None:
-        feel = "performance" if request.feel == "performance" else "score"
+        feel: Feel = "performance" if request.feel == "performance" else "score"
         piece, melody = read_earlier(request.song, feel)
         return Source(piece, melody, played=request.feel == "played")
 
