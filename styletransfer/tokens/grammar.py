@@ -199,7 +199,7 @@ class Close:
     def _triad(self) -> tuple[Mask, Mask, Mask]:
         """Masks of the root, the third and the fifth, each of shape (pitches,)."""
         assert self.key is not None
-        root, third, fifth = (tone == PITCH_CLASSES for tone in self.key.triad)
+        root, third, fifth = (np.equal(PITCH_CLASSES, tone) for tone in self.key.triad)
         return root, third, fifth
 
     @cached_property
