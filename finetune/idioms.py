@@ -176,7 +176,7 @@ def excerpts_of(library: Library, split: str | tuple[str, ...], feel: str) -> Ex
 
 
 def idioms_in(library: Library, groups: set[str]) -> Idioms:
-    """Describe composers by the training pieces of some content groups, about half of all."""
+    """Describe composers by training pieces of some content groups, half of all."""
     scores, performances = (
         excerpts_of(library, "train", feel) for feel in ("score", "performance")
     )
@@ -185,7 +185,7 @@ def idioms_in(library: Library, groups: set[str]) -> Idioms:
 
 
 def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
-    """Describe composers by a library's training pieces, and measure how well that works."""
+    """Describe composers by training pieces, and measure how well that works."""
     scores = excerpts_of(library, "train", "score")
     made, logs = learnt(scores, excerpts_of(library, "train", "performance"), ENOUGH, EXCERPTS)
     later, writers, _ = excerpts_of(library, ("validation", "test"), "score")

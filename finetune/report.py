@@ -120,7 +120,7 @@ class Table:
         return float(self.bits[column][here].sum() / self.notes[here].sum())
 
     def own_best(self, feel: str) -> tuple[int, int]:
-        """Count composers whose own adapter is the best on pieces of a feel, of those with any."""
+        """Count composers with pieces of a feel, and those whose own adapter is best."""
         best, rows = 0, 0
         for row in self.rows:
             here = (self.composers == row) & (self.feels == feel)

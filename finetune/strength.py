@@ -183,9 +183,9 @@ def measures_of(found: Any) -> dict[str, float]:
 def bits_under(
     style: Style, piece: Piece, folder: Path | None, base: Weights | None = None
 ) -> float:
-    """Measure bits per note of an arrangement, given its melody, under a style at strength 1.
+    """Measure bits per note of an arrangement under a style at strength 1.
 
-    With ``base``, they are under the base without the style.
+    Its melody is given. With ``base``, they are under the base without the style.
     """
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import load_style, melody_codec

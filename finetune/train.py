@@ -260,7 +260,9 @@ def corpus_of(name: str, work: Path) -> Library:
 
 
 def with_corpus(pieces: Library, name: str, work: Path) -> Library:
-    """Join a composer's pieces and the training pieces of a corpus's style under the same tags.
+    """Join a composer's pieces and a corpus style's training pieces.
+
+    All have the composer's tags.
 
     Raises:
         ValueError: where one of the latter is a held-out piece.

@@ -1,1 +1,1 @@
-"""Recipes that make the base, the chord recogniser, the harmoniser and the index of copies."""
+"""Recipes for the base, chord recogniser, harmoniser and index of copies."""

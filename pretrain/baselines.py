@@ -171,7 +171,7 @@ class Sequences:
         self.ranges = np.array(ranges)
 
     def transposed(self, semitones: int) -> NDArray[np.int16]:
-        """Return the ids of the same music moved by semitones; no piece leaves the keyboard."""
+        """Return the ids of the music moved by semitones; none leaves the keyboard."""
         from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
 
         low, high = LOWEST_PITCH - self.ranges[:, 0], HIGHEST_PITCH - self.ranges[:, 1]

@@ -70,7 +70,10 @@ IGNORED = -100
 
 
 def expert_labels(path: Path) -> ChordTable:
-    """Read the labels of a movement; without rows that have no chord, the table may have gaps."""
+    """Read the labels of a movement.
+
+    Rows without a chord are left out, so that the table may have gaps.
+    """
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -92,7 +95,7 @@ class Labelled:
 
 
 def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled]:
-    """Find a split's pieces with labels, by their names, or by their numbers in Winterreise."""
+    """Find a split's pieces with labels, by name or by number in Winterreise."""
     by_name: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/*.csv")):
         by_name.setdefault(path.stem, []).append(path)
@@ -120,7 +123,7 @@ def labelled_pieces(library: Library, folder: Path, split: str) -> list[Labelled
 
 
 def fit(library: Library, piece: Labelled) -> float:
-    """Return the share of the sounding time that consists of tones of the labelled chords."""
+    """Return the share of the sounding time that is of the labelled chords' tones."""
     frames = features(library.notes(piece.index), library.bars(piece.index))
     chord, _, _ = targets(frames, piece.labels)
     member = np.zeros((len(QUALITIES) * 12, 12), bool)
@@ -134,7 +137,10 @@ def fit(library: Library, piece: Labelled) -> float:
 def targets(
     frames: Frames, labels: ChordTable
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each frame's chord (quality * 12 + root), bass, and whether a chord begins there."""
+    """Return each frame's chord, bass, and whether a chord begins there.
+
+    A chord is quality * 12 + root.
+    """
     middle = frames.start + frames.length / 2
     at = np.clip(np.searchsorted(labels["start"], middle, side="right") - 1, 0, None)
     row = labels[at]
@@ -148,7 +154,10 @@ def targets(
 
 
 class Network(nn.Module):
-    """The network of :meth:`Recogniser.scores` for training, with weights of the same names."""
+    """The network of :meth:`Recogniser.scores`, for training.
+
+    Its weights have the same names and shapes.
+    """
 
     def __init__(self, width: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -233,7 +242,10 @@ class Example:
 
 
 def examples(library: Library, pieces: list[Labelled], *, without_melody: bool) -> list[Example]:
-    """Compute the features of pieces, and with ``without_melody`` of their accompaniments, too."""
+    """Compute the features of pieces.
+
+    With ``without_melody``, they are also computed for the accompaniments alone.
+    """
     found = []
     for piece in pieces:
         notes = library.notes(piece.index)
@@ -333,10 +345,10 @@ def frame_scores(
 
 
 def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDArray[np.float64]]:
-    """Choose the weights of bass and changes, and a change's price, by the mean of four scores.
+    """Choose the weights of bass and changes, and the price of a change.
 
-    The weight of changes is the largest of the grid; a wider grid (3.0, with the bass at 0.25)
-    gained 0.0015 on the same pieces.
+    They have the best mean of the four scores. The weight of changes is the largest of the grid; a
+    wider grid (3.0, with the bass at 0.25) gained 0.0015 on the same pieces.
     """
     best, best_scores = recogniser, np.zeros(4)
     answers = [recogniser.scores(one.frames) for one in pool]

@@ -1,4 +1,4 @@
-"""Build the index of training pieces in which copies are found, and measure matches with it.
+"""Build the index of training pieces that finds copies, and measure matches.
 
     python -m pretrain.copies build --data data/prepared runs/styles/chorales-data \\
         runs/styles/palestrina-data
@@ -121,7 +121,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def measure(library: Library, index: Copies) -> dict[str, Any]:
-    """Measure the longest matches of excerpts and whole pieces, whose melodies are given.
+    """Measure the longest matches of excerpts and whole pieces.
+
+    Their melodies are given.
 
     Returns:
         Of held-out pieces, quantiles and the share that would be called a copy; of transposed
@@ -167,9 +169,9 @@ def measure(library: Library, index: Copies) -> dict[str, Any]:
 def excerpts(
     library: Library, pieces: list[int], notes: int | None, each: int, rng: np.random.Generator
 ) -> Iterator[tuple[NoteSequence, NoteSequence]]:
-    """Yield excerpts of pieces in any key, with their melody given, and their accompaniments.
+    """Yield excerpts of pieces in any key, and their accompaniments.
 
-    Without a number of notes, they are the whole pieces.
+    The melodies of the excerpts are given. Without a number of notes, they are the whole pieces.
     """
     for i in pieces:
         table, feel = library.notes(i), library.pieces[i].feel
@@ -197,10 +199,10 @@ def free_music(count: int, seconds: float, model: Path | None) -> Iterator[Piece
 def memorised(
     library: Library, index: Copies, exact: Sequence[NgramIndex], samples: Iterable[Piece]
 ) -> dict[str, Any]:
-    """Find the longest runs of samples that a training piece has, too, by the exact indexes.
+    """Find the longest runs of notes that samples share with training pieces.
 
-    The share that would be called a copy is counted. The same is done for excerpts of held-out
-    performances of as many notes.
+    The exact indexes find them. The share that would be called a copy is counted. The same is done
+    for excerpts of held-out performances of as many notes.
     """
     rng = np.random.default_rng(0)
     held = library.select(split=("validation", "test"), feel="performance")

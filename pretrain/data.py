@@ -50,9 +50,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def data_table(library: Library) -> str:
-    """Count pieces by composer, era, feel, tune and split, and notes of melody and accompaniment.
+    """Tabulate pieces by composer, era, feel, tune and split, and their notes.
 
-    A *song* is a score whose melody is a part of its own.
+    Notes of melodies and of accompaniments are counted apart. A *song* is a score whose melody is a
+    part of its own.
     """
     columns = [
         "performances",

@@ -1,4 +1,4 @@
-"""Prepare the harmoniser's training data: scores whose tune is shown in several versions.
+"""Prepare the harmoniser's training data: scores with versions of their tune.
 
 Windows of them are drawn as tensors for :mod:`pretrain.harmoniser`.
 """
@@ -76,7 +76,10 @@ class Example:
 
 
 def genre_of(library: Library, index: int) -> str:
-    """Return song or hymn, by the source, where the tune is a part of its own; else keyboard."""
+    """Return a piece's genre.
+
+    It is song or hymn, by the source, where the tune is a part of its own, else keyboard.
+    """
     piece = library.pieces[index]
     if piece.tune != "part":
         return "keyboard"

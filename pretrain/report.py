@@ -76,7 +76,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def likelihood_table(rows: list[dict[str, Any]]) -> str:
-    """Tabulate bits per note by model, what is given, split and feel; the worst model first."""
+    """Tabulate bits per note by model, what is given, split and feel.
+
+    The worst model comes first.
+    """
     lines = ["| model | given | split | score | performance |", "|---|---|---|---|---|"]
     order = {"validation": 0, "test": 1}
     key = lambda row: (order[row["split"]], not row["with_melody"], -_mean(row))  # noqa: E731
@@ -109,7 +112,7 @@ def composer_table(rows: list[dict[str, Any]]) -> str:
 
 
 def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) -> str:
-    """Tabulate the networks' bits per note by split, and what samples share with pieces."""
+    """Tabulate bits per note by split, and what samples share with pieces."""
     lines = ["| model | pieces | score | performance |", "|---|---|---|---|"]
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
     for row in sorted(
@@ -200,7 +203,7 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
 
 
 def _pauses_left_out(log: list[dict[str, Any]], longest: float = 1800) -> list[float]:
-    """Return the seconds between rows of a log, without the gaps where the run was stopped."""
+    """Return the seconds between rows of a log, without pauses of the run."""
     gaps = [after["time"] - before["time"] for before, after in itertools.pairwise(log)]
     return [gap for gap in gaps if 0 <= gap < longest]
 

@@ -1,4 +1,4 @@
-"""Compare sizes, contexts, shares of scores, plans and tokens by small training runs.
+"""Compare sizes, contexts, mixtures, plans and tokens by small training runs.
 
     python -m pretrain.scaling --data data/prepared
 

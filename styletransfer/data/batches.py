@@ -1,4 +1,7 @@
-"""Draw training windows from a prepared data set, augmented on the fly and after the split."""
+"""Draw training windows from a prepared data set.
+
+They are augmented on the fly, after the split.
+"""
 
 from __future__ import annotations
 

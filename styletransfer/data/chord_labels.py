@@ -1,4 +1,4 @@
-"""Read experts' harmony of movements, the data set harmony-labels, as chord tables.
+"""Read experts' harmony of movements (harmony-labels) as chord tables.
 
 It is a folder of composers' folders with a CSV file a movement: ``onset`` and ``duration`` in
 quarters of the score, ``root`` and ``bass`` as pitch classes, ``chord_type`` in the letters of the
@@ -138,7 +138,7 @@ def _chord(row: dict[str, str]) -> tuple[int, int, int]:
 
 
 def fit(chords: ChordTable, notes: NoteTable) -> float:
-    """Return the share of the notes' sounding time in which they are tones of their chord.
+    """Return the share of the sounding time in which notes are tones of their chord.
 
     Time without a chord doesn't count; without any other time it is 0.
     """

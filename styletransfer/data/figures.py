@@ -1,4 +1,4 @@
-"""Measure the figures of a data set's accompaniments (:mod:`styletransfer.music.idiom`)."""
+"""Measure a data set's accompaniments (:mod:`styletransfer.music.idiom`)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def excerpt_figures(
 
 
 def profile_of_library(library: Library) -> StyleProfile | None:
-    """Measure the profile of a style by its training pieces, None where none can be measured.
+    """Measure the profile of a style by its training pieces, None without any.
 
     It is their mean figures, drawn towards the composers' mean the more, the fewer they are, and
     the usual log-probability of excerpts, by the mean of the other content groups.
@@ -92,18 +92,18 @@ def profile_of_library(library: Library) -> StyleProfile | None:
 
 
 def profile_of_score(notes: NoteTable) -> StyleProfile | None:
-    """Measure the profile of one score that is to be followed; each excerpt counts as a piece."""
+    """Measure the profile of one score, whose excerpts count as pieces."""
     rows = piece_figures(notes, "score")
     return StyleProfile(drawn(np.mean(rows, 0), len(rows)), usually()) if rows else None
 
 
 def drawn(mean: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Draw the mean figures of so many pieces towards the composers' mean, shape (SIZE,)."""
+    """Draw the mean figures of some pieces towards the composers' mean, (SIZE,)."""
     centre = shipped_idioms().centre
     return np.asarray(centre + count / (count + DOUBT) * (mean - centre))
 
 
 def usually() -> float:
-    """Return the usual log-probability of composers' excerpts by their own means, in nats."""
+    """Return the usual log-probability of excerpts by their own composers, in nats."""
     idioms = shipped_idioms()
     return float(np.mean([idioms.usual[label] for label in idioms.labels]))

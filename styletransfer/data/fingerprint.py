@@ -1,4 +1,4 @@
-"""Find files of the same piece by their content, whoever plays it and whatever it is called.
+"""Find files of the same piece by their content, not by their names.
 
 The fingerprint of a piece is the set of its n-grams of 12 exact pitches: pitches in onset order,
 chords sorted from the bass up, n-grams with fewer than 6 distinct pitches left out (trills,
@@ -116,7 +116,7 @@ def fingerprint(
 
 
 def tune_print(onset: NDArray[np.floating], pitch: NDArray[np.integer], n: int = N) -> Fingerprint:
-    """Hash the n-grams of a score's tune, by intervals, so that the key doesn't matter.
+    """Hash a score's tune by n-grams of intervals, so that the key doesn't matter.
 
     Returns:
         Sorted hashes, each once, shape (n-grams,); empty where the tune is too short, or moves too
@@ -220,7 +220,7 @@ def same_tunes(tunes: Sequence[Fingerprint], songs: Sequence[bool]) -> list[tupl
 
 
 def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
-    """Decide whether an arrangement is of this song, out of all songs by the composer it names.
+    """Decide whether an arrangement is of this song by the composer it names.
 
     Both fingerprints are of :data:`SHORT` notes, 5 of them distinct.
     """
@@ -229,7 +229,7 @@ def is_transcription(arrangement: Fingerprint, song: Fingerprint) -> bool:
 
 
 def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
-    """Count the n-grams that each pair shares, as a sparse symmetric matrix (pieces, pieces)."""
+    """Count the n-grams that each pair shares, as a sparse matrix (pieces, pieces)."""
     owner = np.repeat(np.arange(len(prints)), [len(one) for one in prints])
     if not len(owner):
         return coo_matrix((len(prints), len(prints)), dtype=np.int32)

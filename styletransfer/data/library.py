@@ -1,4 +1,4 @@
-"""Read a prepared data set: the notes of all pieces in one file, described by a manifest.
+"""Read a prepared data set: all notes in one file, described by a manifest.
 
 It is a folder of four files that :mod:`styletransfer.data.prepare` writes:
 
@@ -258,7 +258,10 @@ class Library:
         composer: str | None = None,
         split: str | None = None,
     ) -> Library:
-        """Choose pieces, and give them another era, composer or split; the arrays are shared."""
+        """Choose pieces, and give them another era, composer or split.
+
+        The arrays are shared.
+        """
         labels = {
             key: value
             for key, value in (("era", era), ("composer", composer), ("split", split))

@@ -1,4 +1,4 @@
-"""Draw training windows for plain MidiTok tokenizers: stretches of pieces without a melody."""
+"""Draw training windows for plain MidiTok tokenizers, without a melody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def piece_table(library: Library, index: int) -> tuple[Feel, NoteTable, BarTable
 def training_tables(
     library: Library, notes: int, mixture: MixtureConfig | None = None
 ) -> Iterator[tuple[Feel, NoteTable, BarTable, float]]:
-    """Choose training pieces with about so many notes together, spread evenly over the list.
+    """Choose training pieces with about so many notes together, evenly spread.
 
     They are only of the feels that ``mixture`` trains on.
     """
@@ -41,7 +41,9 @@ def training_tables(
 
 
 class PlainWindows(PieceWindows):
-    """Windows of a MidiTok tokenizer, of which all after controls, metre and tempo is learnt.
+    """Windows of a MidiTok tokenizer.
+
+    All after controls, metre and tempo is learnt.
 
     ``melody_share`` has no effect.
     """
@@ -90,7 +92,7 @@ class PlainWindows(PieceWindows):
 def varied(
     feel: Feel, notes: NoteTable, mixture: MixtureConfig, rng: np.random.Generator
 ) -> NoteTable:
-    """Copy a table of notes, transposed, louder or softer, and a performance faster or slower.
+    """Copy notes, transposed, louder or softer, a performance faster or slower.
 
     No note leaves the keyboard.
     """

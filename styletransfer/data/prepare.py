@@ -1,4 +1,4 @@
-"""Prepare a data set: read files, mark melodies, find duplicates, split by content, write.
+"""Prepare a data set: read, mark melodies, find duplicates, split, write.
 
 See :mod:`styletransfer.data.library` for what is written, and :mod:`styletransfer.data.splits` for
 the splits.
@@ -101,7 +101,7 @@ def prepare(
     workers: int | None = None,
     labels: Path | None = None,
 ) -> Manifest:
-    """Prepare sources as one folder that :class:`~styletransfer.data.library.Library` opens.
+    """Prepare sources as one folder, for :class:`.library.Library`.
 
     Args:
         sources: folders, archives, or folders of music21's corpus (``corpus:bach``). Where two
@@ -277,7 +277,7 @@ def _write(
 def read_piece(
     path: Path, feel: Feel | None = None, tune: int | None = None, labels: Path | None = None
 ) -> PreparedPiece:
-    """Read a file, or a tune of a book: with pedal, melody, chords and fingerprints, packed.
+    """Read a file, or a tune of a book, with melody, chords and fingerprints.
 
     Args:
         path: the file.
@@ -336,7 +336,10 @@ Job = tuple[Path, Feel | None, int | None, Path | None]
 
 
 def _read_one(job: Job) -> PreparedPiece | str:
-    """Read a piece, or return why it can't be: a broken file must not stop the other thousands."""
+    """Read a piece, or return why it can't be read.
+
+    A broken file must not stop the other thousands.
+    """
     path, feel, tune, labels = job
     if not path.is_file():
         return "missing: the source's table names it, but it isn't there"

@@ -79,7 +79,7 @@ class SourceFile:
 
 @contextmanager
 def opened(source: Path) -> Iterator[Path]:
-    """Open a source as a folder; an archive is unpacked to one that is removed afterwards.
+    """Open a source as a folder, where an archive is unpacked temporarily.
 
     Raises:
         InputError: where the source is missing, isn't an archive, is broken, or would write outside
@@ -106,7 +106,7 @@ def opened(source: Path) -> Iterator[Path]:
 
 
 def corpus_folder(name: str) -> Path:
-    """Find a composer's or collection's folder in music21's corpus: bach, palestrina, joplin.
+    """Find a composer's or a collection's folder in music21's corpus.
 
     Raises:
         InputError: where the corpus has no such folder, or isn't installed.
@@ -185,7 +185,7 @@ def source_files(
 
 
 def _tunes(file: SourceFile) -> list[SourceFile]:
-    """List the tunes of a book by their numbers, or the file itself where it is one piece.
+    """List a book's tunes by their numbers, or the file itself if it is one piece.
 
     A file that can't be read is listed, too.
     """

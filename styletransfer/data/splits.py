@@ -1,4 +1,4 @@
-"""Split pieces into training, validation and test by their content, never by title.
+"""Split pieces for training, validation and test by content, never by title.
 
 Pieces with an official split (MAESTRO's, or a user's table) keep it. Any other piece goes where its
 twins are: to test if any of its group is in test, else to validation if any is there. Groups
@@ -48,7 +48,10 @@ def assign_splits(
     official: Sequence[Split | None],
     pairs: Sequence[Pair],
 ) -> SplitPlan:
-    """Split pieces by their ids, sources, official splits (None without one) and similar pairs."""
+    """Split pieces by ids, sources, official splits and similar pairs.
+
+    An official split is None where there is none.
+    """
     label = groups(len(ids), pairs)
     members: dict[int, list[int]] = {}
     for index, group in enumerate(label.tolist()):
@@ -109,7 +112,7 @@ def _uniform(text: str) -> float:
 
 
 def _mend(splits: list[Split], pairs: Sequence[Pair]) -> list[int]:
-    """Move pieces to the split of a twin in a stricter one, in place, until none is left.
+    """Move pieces, in place, to the split of a twin in a stricter one.
 
     Returns:
         The moved pieces.

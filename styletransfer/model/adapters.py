@@ -69,7 +69,7 @@ class LoraSettings:
 
 
 def style_token(era: str, composer: str) -> str:
-    """Return the token that is a style's own: its composer's or its slot's, else its era's."""
+    """Return a style's own token: its composer's or its slot's, else its era's."""
     return f"COMPOSER_{composer}" if composer != UNKNOWN else f"ERA_{era}"
 
 
@@ -104,7 +104,7 @@ def attach(
 def era_to_begin_with(
     styles: Path, era: str, base_hash: str, settings: LoraSettings
 ) -> Style | None:
-    """Return the era's style if its adapter is of this base and these settings, else None."""
+    """Return the era's style if its adapter fits the base and settings, else None."""
     if not (styles / era / CARD).is_file():
         return None
     style = style_at(styles / era)
@@ -227,7 +227,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _read_config(folder: Path) -> tuple[float, int, list[int]]:
-    """Read the updates' scale and rank, and the rows of embeddings that the adapter replaces."""
+    """Read the updates' scale and rank, and which rows of embeddings are replaced."""
     try:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_bytes())
         rank, alpha = int(config["r"]), float(config["lora_alpha"])

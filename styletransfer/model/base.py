@@ -1,4 +1,4 @@
-"""Build, save and load the base model: a decoder-only transformer of the Llama class."""
+"""Build, save and load the base model, a transformer of the Llama class."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ AttentionInterface.register(CAUSAL, causal_attention)
 
 
 class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' hook
-    """A Llama whose tokens also embed their place, the melody's next note and the style.
+    """A Llama whose tokens also embed place, the next melody note and the style.
 
     See :mod:`styletransfer.model.features`. ``names``: the vocabulary's tokens in the order of
     their ids. ``forward`` takes whole sequences; :class:`styletransfer.model.decoder.Decoder`
@@ -143,7 +143,7 @@ class MelodyLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transfo
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _followed(ids: Tensor, lists: TokenLists) -> Tensor:
-    """Compute features outside of what is compiled, as a compiler would unroll the tokens."""
+    """Compute features uncompiled, as a compiler would unroll the tokens."""
     return followed(ids, lists)
 
 
@@ -177,10 +177,10 @@ def save_package(
     manifest: dict[str, Any],
     more: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a model as a folder that :func:`load_package` reads and that ships in the wheel.
+    """Write a model as a folder that :func:`load_package` reads.
 
-    It holds the weights (float16 safetensors shards), the vocabulary and a manifest with their
-    checksums, each file written atomically.
+    Such a folder ships in the wheel. It holds the weights (float16 safetensors shards), the
+    vocabulary and a manifest with their checksums, each file written atomically.
 
     Args:
         model: what to write.
@@ -230,7 +230,10 @@ def load_package(folder: Path) -> tuple[MelodyLlama, dict[str, int], dict[str, A
 
 
 def as_llama(weights: Weights) -> MelodyLlama:
-    """Make a model (float32, evaluation mode) of weights, with or without an adapter's updates."""
+    """Make a model of weights, with or without an adapter's updates.
+
+    It is in float32 and in evaluation mode.
+    """
     model = build_model(weights.sizes, {name: index for index, name in enumerate(weights.names)})
     model.load_state_dict(weights.state_dict())
     model.tie_weights()

@@ -206,7 +206,7 @@ def chord_frames(table: ChordTable, frames: Frames) -> NDArray[np.int64]:
 
 
 def changes_of(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the frames in which a chord begins, shape (frames,), given chords (frames, 3)."""
+    """Mark frames in which a chord begins, (frames,), given chords (frames, 3)."""
     result = np.ones(len(chords), bool)
     result[1:] = (chords[1:] != chords[:-1]).any(axis=1)
     return result

@@ -1,4 +1,4 @@
-"""Rank proposed chords by rules of craft: what a teacher of harmony would strike out.
+"""Penalise what a teacher of harmony would strike out in proposed chords.
 
 Chords have shape (frames, 3): root, quality, bass, counted from the tonic
 (:mod:`styletransfer.model.chord_frames`). Each rule gives a share from 0 (kept) to 1;
@@ -74,7 +74,7 @@ def tones_at(chords: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def settles(notes: NoteTable, frames: Frames, key: Key) -> int | None:
-    """Find the frame from which the last note can stand on the tonic, None where it can't.
+    """Find the frame from which the last note can stand on the tonic, or None.
 
     It is the note's own frame or the next.
     """

@@ -1,4 +1,4 @@
-"""Embed what the tokens before each token imply (:mod:`styletransfer.tokens.follower`)."""
+"""Embed what earlier tokens imply (:mod:`styletransfer.tokens.follower`)."""
 
 from __future__ import annotations
 

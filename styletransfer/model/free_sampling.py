@@ -1,4 +1,7 @@
-"""Compose freely with a plain MidiTok tokenizer, kept well-formed by its graph of token types."""
+"""Compose freely with a plain MidiTok tokenizer.
+
+Music is kept well-formed by MidiTok's graph of token types.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,10 @@ def sample_plain(
     config: SamplingConfig,
     progress: Callable[[float], None] | None = None,
 ) -> list[PlainCandidate]:
-    """Decode ``config.candidates`` performances of at least so many seconds, in one batch.
+    """Decode ``config.candidates`` performances of some seconds, in one batch.
 
-    Seeds, guidance and the sliding window are as in :func:`styletransfer.model.sampling.sample`.
+    They last for ``seconds`` at least. Seeds, guidance and the sliding window are as in
+    :func:`styletransfer.model.sampling.sample`.
     """
     controls = voices[0].controls
     opening = codec.opening(controls.feel, controls.quarters_per_minute)

@@ -1,4 +1,4 @@
-"""A network that reads a whole melody in both directions and predicts chords, frame by frame.
+"""A network that reads a whole melody and predicts chords, frame by frame.
 
 The encoder is a bidirectional GRU over frames of a beat (:mod:`styletransfer.model.chord_frames`);
 the decoder is a GRU that is given the chords so far and predicts at each frame whether another
@@ -116,7 +116,7 @@ class Encoded:
 
 @dataclass
 class History:
-    """The chord before each frame; ``since``: the class of its age. All have one shape."""
+    """The chord before each frame; ``since``: the class of its age."""
 
     root: Tensor
     quality: Tensor

@@ -1,6 +1,7 @@
-"""Propose chords for a melody: sampled from the harmoniser, ranked by likelihood and by craft.
+"""Propose chords for a melody.
 
-Before the chords are sampled, where ``guarded``, the following is decided:
+They are sampled from the harmoniser and ranked by likelihood and by rules of craft. Before the
+chords are sampled, where ``guarded``, the following is decided:
 
 - *opening*: the first chord is the tonic or the dominant of the tune's key, if enough of the first
   bar belongs to it;
@@ -219,7 +220,7 @@ class _Plan:
 
 
 def _fixed(given: ChordTable, frames: Frames, tonic: int) -> NDArray[np.int64]:
-    """Return the chord given for each frame, counted from the tonic, shape (frames, 3)."""
+    """Return the chord given for each frame, from the tonic, shape (frames, 3)."""
     fixed = np.full((len(frames), 3), FREE, np.int64)
     middle = frames.start + frames.length / 2
     for row in given:
@@ -257,7 +258,10 @@ def _with_end(
 
 
 def overlaid(table: ChordTable, given: ChordTable) -> ChordTable:
-    """Put given spans into a chord table as they are; a given bass of -1 takes the table's own."""
+    """Put given spans into a chord table as they are.
+
+    A given bass of -1 takes the table's own.
+    """
     end = float(table["start"][-1] + table["length"][-1])
     edges = np.unique(
         np.concatenate([table["start"], given["start"], given["start"] + given["length"], [end]])
@@ -411,7 +415,7 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
 
 
 def _log_and_entropy(logs: Tensor, chosen: Tensor) -> Tensor:
-    """Return the log-probability of each row's choice, and the row's entropy, shape (rows, 2).
+    """Return each row's log-probability of its choice, and its entropy, (rows, 2).
 
     Args:
         logs: log-probabilities, shape (rows, classes).
@@ -422,14 +426,14 @@ def _log_and_entropy(logs: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _bass_mask() -> Tensor:
-    """Mark the semitones above the root that are tones of a chord, shape (qualities, 12)."""
+    """Mark the semitones above the root that are tones of a chord, (qualities, 12)."""
     from styletransfer.music.chords import INTERVALS
 
     return torch.tensor([[step in tones for step in range(12)] for tones in INTERVALS])
 
 
 def _draw(logits: Tensor, allowed: Tensor, settings: Settings, rng: torch.Generator) -> Tensor:
-    """Draw an allowed class of each row (rows, classes) from the likeliest ``top`` share."""
+    """Draw an allowed class of each row from the likeliest ``top`` share."""
     scaled = (logits / settings.temperature).masked_fill(~allowed, -torch.inf).softmax(1)
     ordered, index = scaled.sort(1, descending=True)
     kept = ordered.masked_fill(ordered.cumsum(1) - ordered >= settings.top, 0.0)

@@ -1,4 +1,7 @@
-"""Decode several candidates at once, each under its own grammar, guided towards the style."""
+"""Decode several candidates at once, each under its own grammar.
+
+Guidance exaggerates the style.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ class _Row:
 def voices_of(
     base: Weights, styles: Sequence[tuple[Weights, Controls, float]], strength: float
 ) -> list[Voice]:
-    """Return the voices of a style or a blend, extrapolated from the base without a style.
+    """Return the voices of a style or a blend, extrapolated from the plain base.
 
     Log-probabilities are mixed: plain + strength x (the styles' weighted mean - plain). A voice
     without weight is left out.

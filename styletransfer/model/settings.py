@@ -1,4 +1,4 @@
-"""Settings of the sampler, apart from it so that reading a command line needs no torch."""
+"""Settings of the sampler, apart from it so that a command line needs no torch."""
 
 from __future__ import annotations
 

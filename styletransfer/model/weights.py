@@ -99,7 +99,7 @@ class Weights(nn.Module):
         self.lm_head.weight = table.weight
 
     def embed(self, ids: Tensor, features: Tensor) -> Tensor:
-        """Embed tokens, shape (batch, time), and their features (:func:`.features.followed`).
+        """Embed tokens, (batch, time), and their features (:func:`.features.followed`).
 
         Returns:
             Shape (batch, time, width).

@@ -56,7 +56,7 @@ def shown(text: str) -> str:
 
 
 def moved_to(text: str, folder: Path) -> str:
-    """Rename the missing pieces of a style or a blend to those of their names in a folder."""
+    """Replace a style's missing pieces by those of their names in a folder."""
     found = []
     for name, weight in _parts(text):
         beside = folder / Path(name).name
@@ -67,7 +67,7 @@ def moved_to(text: str, folder: Path) -> str:
 
 
 def with_absolute_folders(text: str) -> str:
-    """Rename the folders and pieces in a style or a blend so that they are found from anywhere."""
+    """Name a style's folders and pieces so that they are found from anywhere."""
     absolute = []
     for name, weight in _parts(text):
         path = os.path.abspath(name)
@@ -77,7 +77,7 @@ def with_absolute_folders(text: str) -> str:
 
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
-    """Split a blend into names and weights as they are written, None where there is none."""
+    """Split a blend into names and weights as written; without a weight, None."""
     texts = [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(",")))
     parts: list[tuple[str, str | None]] = []
     for part in texts:

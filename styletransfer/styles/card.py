@@ -1,4 +1,4 @@
-"""A style and its card: what is known of an adapter, and the control tokens it stands under."""
+"""A style, and its card: what is known of its adapter."""
 
 from __future__ import annotations
 

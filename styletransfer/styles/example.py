@@ -1,4 +1,4 @@
-"""Take a piece as a style (``--style sonata.mid``): what an arrangement may follow in it.
+"""Take a piece as a style that an arrangement follows: ``--style sonata.mid``.
 
 Candidates begin with its bars of accompaniment (:mod:`styletransfer.transfer.figures`), the ranker
 prefers accompaniments that are made like its own (:mod:`styletransfer.transfer.ranking.likeness`),

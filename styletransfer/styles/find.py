@@ -39,7 +39,7 @@ DEVICES = {
 
 
 def all_styles() -> list[Style]:
-    """List shipped composers, eras and others, then the user's own, each sorted by name.
+    """List shipped composers, eras and others, then the user's own, by name.
 
     A folder that is no style is left out.
     """
@@ -48,7 +48,7 @@ def all_styles() -> list[Style]:
 
 
 def left_out() -> list[str]:
-    """Return a sentence for each folder of the user's that :func:`all_styles` leaves out."""
+    """Return a sentence for each of the user's folders that is left out."""
     styles, problems = _read(home())
     taken = [style.name for style in styles if style.name in _package_styles()]
     return problems + [
@@ -190,7 +190,7 @@ def check_name(name: str) -> None:
 
 @lru_cache
 def _from_hub(name: str) -> Path:
-    """Return the local folder of a Hub repository's adapter, updated if the Hub can be reached.
+    """Return a Hub adapter's local folder, updated if the Hub can be reached.
 
     Raises:
         InputError: where there is no such repository, nor a copy of it in the cache.

@@ -1,4 +1,4 @@
-"""Know how pianists play a style: how loudly, with how singing a melody, with how much pedal.
+"""How pianists play a style: loudness, prominence of the melody, pedal.
 
 It was measured in MAESTRO's performances: for composers and eras in ``assets/touch.json``, by
 ``finetune.touch``, for a trained style in its card.

@@ -1,4 +1,4 @@
-"""Train a style: a LoRA adapter on the base, stopped early on held-out pieces, with a card."""
+"""Train a style: an adapter, stopped early on held-out pieces, with a card."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class StyleRun:
 
 
 class _Base(NamedTuple):
-    """The base model, its vocabulary, its tokenizer, its hash, and its context in tokens."""
+    """The base model with its tokenizer, its hash, and its context in tokens."""
 
     model: MelodyLlama
     vocabulary: dict[str, int]
@@ -138,9 +138,10 @@ class _Base(NamedTuple):
 
 
 def finetune(run: StyleRun, progress: Progress | None = None) -> Card:
-    """Train a style and write its folder, whole or not at all, in place of an older one.
+    """Train a style and write its folder, in place of an older one.
 
-    A run that was killed continues from its folder ``work``, which is removed at the end.
+    The folder appears whole or not at all. A run that was killed continues from its folder
+    ``work``, which is removed at the end.
 
     Args:
         run: what to learn.
@@ -177,7 +178,7 @@ def _load_base(folder: Path) -> _Base:
 
 
 def _claim_work(run: StyleRun, base: _Base) -> None:
-    """Make ``work`` this run's: remove what another run left there, refuse anything else."""
+    """Claim the folder ``work``: remove another run's files, refuse anything else."""
     identity = {
         "config": asdict(run.config),
         "base": base.hash,
@@ -348,7 +349,7 @@ def _train_config(run: StyleRun, context: int, held_out: bool) -> TrainConfig:
 
 
 def _blind(run: TrainConfig, library: Library, context: int) -> TrainConfig:
-    """The settings where nothing is held out: a few passes over the pieces, no validation."""
+    """Return settings without held-out pieces: a few passes, no validation."""
     windows = sum(_most_windows(library, context).values())
     steps = min(run.steps, max(10, round(windows / run.batch)))
     return replace(run, steps=steps, evaluate_every=steps + 1, save_every=run.save_every)

@@ -50,7 +50,10 @@ def packed(ids: NDArray[np.integer], scored: NDArray[np.bool_], order: int) -> K
 
 
 class Counts:
-    """How often each n-gram was seen: sorted ``keys`` and ``counts``, both shape (n-grams,)."""
+    """How often each n-gram was seen.
+
+    ``keys``, which are sorted, and ``counts`` have shape (n-grams,).
+    """
 
     def __init__(self, order: int) -> None:
         if not 1 <= order <= HIGHEST_ORDER:

@@ -37,7 +37,7 @@ grid.
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for hidden matrices and AdamW for the rest, with one learning rate for both.
+    """Muon for hidden matrices, AdamW for the rest, one learning rate for both.
 
     AdamW trains embeddings, norms and whatever is not a matrix. ``narrow``: Muon multiplies in
     bfloat16.

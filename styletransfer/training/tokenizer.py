@@ -1,4 +1,4 @@
-"""Choose the tokenizer of a training run: the default one, or one that is trained first."""
+"""Choose the tokenizer of a training run, which may be trained first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokC
 
 
 def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
-    """Return the tokenizer that a YAML file describes, or the default one without a file.
+    """Return the tokenizer that a YAML file describes; without a file, the default.
 
     Merges are learnt from training pieces only, and saved as ``out/tokenizer.json``, from which a
     run that continues takes them.

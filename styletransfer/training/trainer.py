@@ -1,4 +1,7 @@
-"""Train with ``transformers.Trainer``: stop at any moment, resume exactly, end in given minutes."""
+"""Train a model with ``transformers.Trainer``.
+
+A run can be stopped at any moment, resumed exactly, and ended in given minutes.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,7 @@ class TrainConfig:
 
 
 class WindowTrainer(Trainer):
-    """A trainer that takes windows in the order of their numbers and validates in bits per note."""
+    """A trainer that takes windows in order and validates in bits per note."""
 
     def __init__(
         self, *, library: Library, codec: AnyCodec, validation: dict[str, list[int]], **rest: Any
@@ -140,7 +143,7 @@ class WindowTrainer(Trainer):
 
 
 class TimeBudget(TrainerCallback):
-    """Start the decay when only the time that it needs is left, and stop the run at its end.
+    """Start the decay when just enough time is left, and stop the run at its end.
 
     A checkpoint is written at the decay's start and kept: a later run continues from it. Without
     ``keep``, the run ends with the minutes even where steps have become slower, and its last step
@@ -234,7 +237,10 @@ class Shown(TrainerCallback):
 
 
 class RunLog(TrainerCallback):
-    """Append what is logged to ``log.jsonl``, with step and time; print it unless ``quiet``."""
+    """Append what is logged to ``log.jsonl``, and print it unless ``quiet``.
+
+    Each row has the step and the time.
+    """
 
     def __init__(self, path: Path, tokens_a_step: int, *, quiet: bool = False) -> None:
         self.path, self.tokens_a_step, self.quiet = path, tokens_a_step, quiet
@@ -382,7 +388,7 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
 
 
 def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
-    """Choose up to ``count`` validation pieces of each feel, spread evenly over the list.
+    """Choose up to ``count`` validation pieces of each feel, evenly spread.
 
     They have at most 3,000 notes; where all are longer, the two shortest are taken.
     """
@@ -398,7 +404,7 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run, whose last file, the state, is complete."""
+    """Return a run's newest checkpoint whose last file, the state, is complete."""
     found = [path for path in out.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
@@ -508,7 +514,7 @@ def _same_run(path: Path, identity: dict[str, Any]) -> None:
 
 
 def _drop_decayed(out: Path, schedule: WarmupStableDecay) -> None:
-    """Remove checkpoints of the decay, so that the next run continues from the one before."""
+    """Remove the decay's checkpoints, so that a run continues from before it."""
     import shutil
 
     for path in out.glob("checkpoint-*"):

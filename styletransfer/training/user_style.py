@@ -1,4 +1,4 @@
-"""Learn a user's style from a folder, an archive or a corpus, into the folder of user styles."""
+"""Learn a user's style from a folder, an archive or a corpus."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def finetune_source(
 
 @contextmanager
 def _locked(work: Path) -> Iterator[None]:
-    """Hold a work folder; remove it when the style is whole, or when nothing was learnt.
+    """Hold a work folder; remove it at the end, or when nothing was learnt.
 
     Raises:
         InputError: where another process holds it, or it can't be written.
@@ -158,7 +158,7 @@ def _read_pieces(source: str, folder: Path, reporter: Reporter) -> Library:
 
 
 def _prepared(source: str, folder: Path, reporter: Reporter) -> Library:
-    """Prepare a source's pieces, or load what an earlier call prepared from the same files."""
+    """Prepare a source's pieces, or load those that an earlier call prepared."""
     paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
     facts = [  # size and time of change
         (str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths
@@ -177,7 +177,7 @@ def _prepared(source: str, folder: Path, reporter: Reporter) -> Library:
 
 
 def pieces_of(library: Library) -> list[str]:
-    """Return sentences on what a folder holds, for its user to read before the training."""
+    """Return sentences on what a folder holds, to read before the training."""
     counts = {split: [one for one in library.pieces if one.split == split] for split in SPLITS}
     minutes = sum(one.seconds for one in counts["train"]) / 60
     lines = [
