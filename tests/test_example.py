@@ -280,7 +280,7 @@ def test_copies_of_the_piece_are_found(here: Path) -> None:
 
 def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The touch is that of whom it is heard as; the ranker compares with the piece itself."""
-    monkeypatch.setattr(example, "heard", lambda piece: ("chopin", "romantic"))
+    monkeypatch.setattr(example, "recognise", lambda piece: ("chopin", "romantic"))
     sonata(here / "sonata.mid", bars=17)
     assert touch_of("sonata.mid") == touch_of("chopin")
     ((own, weight),) = parts_of("sonata.mid")

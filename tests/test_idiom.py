@@ -210,7 +210,7 @@ def test_composers_are_known_by_scores_or_by_performances() -> None:
         {"bach": "baroque", "chopin": "romantic", "debussy": "modern"}[name] for name in made.labels
     )
     later, writers, _ = drawn(names, 0.0)
-    told = recipe.told(made.log_probabilities(later), writers, made.labels)
+    told = recipe.recognition(made.log_probabilities(later), writers, made.labels)
     assert all(
         row["taken"] > 0.6 and row["own"] > row["others"] + 1 for row in told["composers"].values()
     )
