@@ -8,6 +8,7 @@ batches count them from the tonic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,35 @@ class Frames:
         return min(max(index, 0), len(self) - 1)
 
 
+class _Grid(NamedTuple):
+    """The frames of some bars, each array of shape (frames,); see :class:`Frames`."""
+
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    bar: NDArray[np.int64]
+    place: NDArray[np.int64]
+    metre: NDArray[np.int64]
+    strength: NDArray[np.int64]
+
+
+class _Tones(NamedTuple):
+    """What sounds in frames, arrays of shape (frames,) where nothing else is stated.
+
+    ``sound``: shape (frames, 2, 12). ``begins``: whether a note begins in each half of the frame,
+    (frames, 2). ``tone``: the pitch class of the frame's tone. ``top``: its pitch, -1 for none.
+    ``lasts``, ``left`` and ``since``: its duration, how long it still sounds, and for how long it
+    has sounded, in quarters.
+    """
+
+    sound: NDArray[np.float32]
+    begins: NDArray[np.float32]
+    tone: NDArray[np.int64]
+    top: NDArray[np.float64]
+    lasts: NDArray[np.float64]
+    left: NDArray[np.float64]
+    since: NDArray[np.float64]
+
+
 def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> Frames:
     """Cut a melody into frames over some bars.
 
@@ -73,6 +103,24 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
         bars: from the first bar to the last.
         quarters_per_minute: the tempo.
     """
+    grid = _grid_of(bars)
+    tones = _tones_of(melody, grid)
+    numbers = _numbers_of(melody, bars, quarters_per_minute, grid, tones)
+    return Frames(
+        grid.start,
+        grid.stop - grid.start,
+        grid.bar,
+        np.minimum(grid.place, PLACES - 1),
+        grid.metre,
+        grid.strength,
+        tones.tone,
+        tones.sound,
+        np.clip(numbers, -4, 4),
+    )
+
+
+def _grid_of(bars: BarTable) -> _Grid:
+    """Cut bars into frames."""
     step = frame_lengths(bars)
     counts = np.maximum(np.ceil(bars["length"].astype(float) / step - 1e-3).astype(int), 1)
     bar = np.repeat(np.arange(len(bars)), counts)
@@ -88,7 +136,12 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     place = place + np.round(short / step).astype(int)[bar]
     beats = np.round(bars["length"].astype(float) / step).astype(int)[bar]
     strength = np.where(place == 0, 3, np.where((beats % 2 == 0) & (place * 2 == beats), 2, 1))
+    return _Grid(start, stop, bar, place, metre, strength)
 
+
+def _tones_of(melody: NoteTable, grid: _Grid) -> _Tones:
+    """Find what sounds in each frame."""
+    start, stop = grid.start, grid.stop
     count = len(start)
     onset = melody["onset"].astype(float)
     end = onset + melody["duration"]
@@ -124,7 +177,16 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     lasts[heard] = end[chosen] - onset[chosen]
     left[heard] = np.maximum(end[chosen] - start[heard], 0.0)
     since[heard] = np.maximum(start[heard] - onset[chosen], 0.0)
+    return _Tones(sound, begins, tone, top, lasts, left, since)
 
+
+def _numbers_of(
+    melody: NoteTable, bars: BarTable, quarters_per_minute: float, grid: _Grid, tones: _Tones
+) -> NDArray[np.float32]:
+    """Compute :attr:`Frames.numbers`, shape (frames, NUMBERS)."""
+    start, bar, strength, top = grid.start, grid.bar, grid.strength, tones.top
+    onset = melody["onset"].astype(float)
+    end = onset + melody["duration"]
     following = np.searchsorted(onset, start + 1e-3, side="right")
     after = np.where(following < len(onset), np.append(onset, FAR + 1e6)[following] - start, FAR)
     onwards = np.append(melody["pitch"].astype(float), 0.0)[following]
@@ -133,14 +195,14 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
     remains = np.clip((end.max() if len(end) else 0.0) - start, -1.0, FAR)
     bars_left, bars_gone = len(bars) - 1 - bar, bar
 
-    numbers = np.stack(
+    return np.stack(
         [
-            begins[:, 0],
-            begins[:, 1],
-            tone == REST,
-            np.log1p(lasts) / 2,
-            np.log1p(left) / 2,
-            np.log1p(since) / 2,
+            tones.begins[:, 0],
+            tones.begins[:, 1],
+            tones.tone == REST,
+            np.log1p(tones.lasts) / 2,
+            np.log1p(tones.left) / 2,
+            np.log1p(tones.since) / 2,
             np.log1p(np.clip(after, 0, FAR)) / 3,
             np.where(top >= 0, (top - mean) / 12, 0.0),
             np.clip(leap / 12, -1, 1),
@@ -152,23 +214,12 @@ def frames_of(melody: NoteTable, bars: BarTable, quarters_per_minute: float) -> 
             np.minimum(bars_left, FAR) / FAR,
             bars_left == 0,
             np.minimum(bars_gone, FAR) / FAR,
-            np.full(count, np.log(max(quarters_per_minute, 20.0) / 100)),
+            np.full(len(start), np.log(max(quarters_per_minute, 20.0) / 100)),
             bars["length"][bar] / 4,
             np.sign(remains) * np.log1p(np.abs(remains)) / 3,
         ],
         axis=1,
     ).astype(np.float32)
-    return Frames(
-        start,
-        stop - start,
-        bar,
-        np.minimum(place, PLACES - 1),
-        metre,
-        strength,
-        tone,
-        sound,
-        np.clip(numbers, -4, 4),
-    )
 
 
 def frame_lengths(bars: BarTable) -> NDArray[np.float64]:

@@ -328,90 +328,116 @@ class Sampled:
 @torch.inference_mode()
 def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settings) -> Sampled:
     """Sample chords, frame by frame."""
-    count, time, config = settings.count, len(frames), own.model.config
-    rng = torch.Generator().manual_seed(settings.seed)
-    genre = own.genre(settings)
-    styles = [config.style_ids(settings.composer, settings.era, genre)]
-    if settings.strength != 1.0:
-        styles.append(config.style_ids("unknown", "unknown", genre))
-    rate = net.rate_class(settings.rate)
-    steppers = [
-        net.Stepper(
-            own.model, melody_batch(frames, key, style, settings.sung, rate, plan.fixed), count
-        )
-        for style in styles
-    ]
+    sampler = _Sampler(own, frames, key, plan, settings)
+    result = torch.stack([sampler.step(frame) for frame in range(len(frames))])
 
-    def mixed(logits: list[Tensor]) -> Tensor:
-        return (
-            logits[0]
-            if len(logits) == 1
-            else logits[1] + settings.strength * (logits[0] - logits[1])
-        )
-
-    now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
-    since = torch.zeros(count, dtype=torch.long)
-    result = torch.zeros(time, count, 3, dtype=torch.long)
-    begun = torch.zeros(count, dtype=torch.bool)
-    rhythm, names, chords = (torch.zeros(count, 2) for _ in range(3))
-    tones = _bass_mask()
-    for frame in range(time):
-        before = net.History(now[:, 0], now[:, 1], now[:, 2], net.since_class(since))
-        for stepper in steppers:
-            stepper.step(frame, before)
-        root, quality, bass = plan.fixed[frame].tolist()
-        odds = mixed([own.model.change_logits(s.states) for s in steppers])
-        if frame == 0:
-            change = torch.ones(count, dtype=torch.bool)
-        elif root != FREE:
-            change = (
-                (now[:, 0] != root)
-                | (now[:, 1] != quality)
-                | ((bass != FREE) & (now[:, 2] != bass))
-            )
-        else:
-            change = torch.rand(count, generator=rng) < torch.sigmoid(odds / settings.temperature)
-        if frame:
-            both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
-            rhythm += _log_and_entropy(both, change.long())
-
-        since += 1
-        rows = torch.nonzero(change)[:, 0]
-        if len(rows):
-            logits = mixed([s.chords(frame, before, rows) for s in steppers])
-            if root != FREE:
-                chord = torch.full(
-                    (len(rows),), root * 9 + quality if root < NO_ROOT else net.NO_CHORD
-                )
-            else:
-                allowed = torch.ones(len(rows), net.CHORDS, dtype=torch.bool)
-                allowed[:, net.NO_CHORD] = bool(plan.silence[frame])
-                if plan.opening is not None:
-                    allowed[:, : net.NO_CHORD] &= torch.from_numpy(plan.opening) | begun[rows, None]
-                chord = _draw(logits, allowed, settings, rng)
-            names[rows] += _log_and_entropy(logits.log_softmax(1), chord)
-            chords[rows] += 1
-
-            named = chord < net.NO_CHORD
-            low = mixed([s.basses(frame, before, rows, chord) for s in steppers])
-            above = _draw(low, tones[torch.where(named, chord % 9, 0)], settings, rng)
-            new_root = torch.where(named, chord // 9, NO_ROOT)
-            if bass != FREE and root < NO_ROOT:
-                above = (bass - new_root) % 12
-            names[rows] += _log_and_entropy(low.log_softmax(1), above) * named[:, None]
-
-            now = now.clone()
-            begun[rows] |= named
-            now[rows, 0] = new_root
-            now[rows, 1] = torch.where(named, chord % 9, NO_QUALITY)
-            now[rows, 2] = torch.where(named, (new_root + above) % 12, NO_BASS)
-            since[rows] = 1
-        result[frame] = now
-    nats = (rhythm + names)[:, 0] / time
-    surprise = rhythm.sum(1) / time, names.sum(1) / chords[:, 0].clamp(min=1)
+    nats = (sampler.rhythm + sampler.names)[:, 0] / len(frames)
+    rhythm = sampler.rhythm.sum(1) / len(frames)
+    names = sampler.names.sum(1) / sampler.chords.clamp(min=1)
     return Sampled(
-        result.transpose(0, 1).numpy(), *(value.double().numpy() for value in (nats, *surprise))
+        result.transpose(0, 1).numpy(), *(one.double().numpy() for one in (nats, rhythm, names))
     )
+
+
+class _Sampler:
+    """Samples that grow together, frame by frame.
+
+    ``now``: their present chords, shape (count, 3). ``since``: frames since these began, (count,).
+    ``begun``: which samples have had a chord, (count,). ``rhythm`` and ``names``: sums of
+    log-probabilities and entropies, (count, 2). ``chords``: how many have begun, (count,).
+    """
+
+    def __init__(
+        self, own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settings
+    ) -> None:
+        self.model, self.plan, self.settings = own.model, plan, settings
+        self.rng = torch.Generator().manual_seed(settings.seed)
+        self.tones = _bass_mask()
+
+        config, genre, count = own.model.config, own.genre(settings), settings.count
+        styles = [config.style_ids(settings.composer, settings.era, genre)]
+        if settings.strength != 1.0:
+            styles.append(config.style_ids("unknown", "unknown", genre))
+        rate = net.rate_class(settings.rate)
+        batches = [
+            melody_batch(frames, key, style, settings.sung, rate, plan.fixed) for style in styles
+        ]
+        self.steppers = [net.Stepper(own.model, batch, count) for batch in batches]
+
+        self.now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
+        self.since = torch.zeros(count, dtype=torch.long)
+        self.begun = torch.zeros(count, dtype=torch.bool)
+        self.rhythm, self.names = torch.zeros(count, 2), torch.zeros(count, 2)
+        self.chords = torch.zeros(count)
+
+    def step(self, frame: int) -> Tensor:
+        """Advance by a frame, and return the chords in it, shape (count, 3)."""
+        now = self.now
+        before = net.History(now[:, 0], now[:, 1], now[:, 2], net.since_class(self.since))
+        for stepper in self.steppers:
+            stepper.step(frame, before)
+
+        rows = torch.nonzero(self._changes(frame))[:, 0]
+        self.since += 1
+        if len(rows):
+            self._begin(frame, before, rows)
+        return self.now
+
+    def _changes(self, frame: int) -> Tensor:
+        """Decide in which samples a chord begins, shape (count,)."""
+        root, quality, bass = self.plan.fixed[frame].tolist()
+        odds = self._mixed([self.model.change_logits(one.states) for one in self.steppers])
+        if frame == 0:
+            return torch.ones(len(self.now), dtype=torch.bool)
+
+        if root != FREE:
+            change = (self.now[:, 0] != root) | (self.now[:, 1] != quality)
+            if bass != FREE:
+                change |= self.now[:, 2] != bass
+        else:
+            chance = torch.sigmoid(odds / self.settings.temperature)
+            change = torch.rand(len(self.now), generator=self.rng) < chance
+        both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
+        self.rhythm += _log_and_entropy(both, change.long())
+        return change
+
+    def _begin(self, frame: int, before: net.History, rows: Tensor) -> None:
+        """Draw the chords that begin in some samples."""
+        root, quality, bass = self.plan.fixed[frame].tolist()
+        logits = self._mixed([one.chords(frame, before, rows) for one in self.steppers])
+        if root != FREE:
+            fixed = root * 9 + quality if root < NO_ROOT else net.NO_CHORD
+            chord = torch.full((len(rows),), fixed)
+        else:
+            allowed = torch.ones(len(rows), net.CHORDS, dtype=torch.bool)
+            allowed[:, net.NO_CHORD] = bool(self.plan.silence[frame])
+            if self.plan.opening is not None:
+                opening = torch.from_numpy(self.plan.opening)
+                allowed[:, : net.NO_CHORD] &= opening | self.begun[rows, None]
+            chord = _draw(logits, allowed, self.settings, self.rng)
+        self.names[rows] += _log_and_entropy(logits.log_softmax(1), chord)
+        self.chords[rows] += 1
+
+        named = chord < net.NO_CHORD
+        low = self._mixed([one.basses(frame, before, rows, chord) for one in self.steppers])
+        above = _draw(low, self.tones[torch.where(named, chord % 9, 0)], self.settings, self.rng)
+        new_root = torch.where(named, chord // 9, NO_ROOT)
+        if bass != FREE and root < NO_ROOT:
+            above = (bass - new_root) % 12
+        self.names[rows] += _log_and_entropy(low.log_softmax(1), above) * named[:, None]
+
+        self.now = self.now.clone()
+        self.begun[rows] |= named
+        self.now[rows, 0] = new_root
+        self.now[rows, 1] = torch.where(named, chord % 9, NO_QUALITY)
+        self.now[rows, 2] = torch.where(named, (new_root + above) % 12, NO_BASS)
+        self.since[rows] = 1
+
+    def _mixed(self, logits: list[Tensor]) -> Tensor:
+        """Extrapolate the style's prediction from that without a style."""
+        if len(logits) == 1:
+            return logits[0]
+        return logits[1] + self.settings.strength * (logits[0] - logits[1])
 
 
 def _log_and_entropy(logs: Tensor, chosen: Tensor) -> Tensor:

@@ -45,11 +45,12 @@ class Voice:
 class Candidate:
     """A finished sequence.
 
-    ``bars``: the tokens of each bar, given ones among them. ``style_logprob`` and ``base_logprob``: the mean
-    log-probability, in nats, of the tokens that were chosen among several, under the style and
-    without it, both at temperature 1 and without the grammar's mask; given bars don't count.
-    ``base_logprob`` is 0 at strength 1, where the base without a style isn't asked. ``stopped``: by
-    Ctrl-C, at the last of its bars. ``figure``: the one that it was given.
+    ``bars``: the tokens of each bar, given ones among them. ``style_logprob`` and
+    ``base_logprob``: the mean log-probability, in nats, of the tokens that were chosen among
+    several, under the style and without it, both at temperature 1 and without the grammar's mask;
+    given bars don't count. ``base_logprob`` is 0 at strength 1, where the base without a style
+    isn't asked. ``stopped``: by Ctrl-C, at the last of its bars. ``figure``: the one that it was
+    given.
     """
 
     bars: list[list[int]]
