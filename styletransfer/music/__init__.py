@@ -1,6 +1,6 @@
 """What music is: notes in time, keys, chords, melodies, hands, n-grams.
 
-NumPy only, and nothing of files, tokens or models: those are :mod:`styletransfer.formats`,
+NumPy only, and nothing of files, tokens or models: those are in :mod:`styletransfer.formats`,
 :mod:`styletransfer.tokens` and :mod:`styletransfer.model`. Begin with
 :mod:`styletransfer.music.notes`.
 """

@@ -1,5 +1,4 @@
-"""Chords as spans of time: what an accompaniment plays, what a plan asks for, what an expert wrote
-down.
+"""Chords as spans of time: what is played, what a plan asks for, what experts wrote.
 
 A chord table is a numpy structured array of ``CHORD_DTYPE``, sorted by start, without gaps or
 overlaps from the first bar's start to the last bar's end. Root and bass are pitch classes;
@@ -7,11 +6,11 @@ overlaps from the first bar's start to the last bar's end. Root and bass are pit
 :data:`NONE` and root and bass -1.
 
 :func:`recognise` names the chords of a score. Time is cut into frames of an eighth, counted from
-each bar line. A small network learnt from experts' labels (``python -m pretrain.chords``) scores
+each bar line. A small network trained on experts' labels (``python -m pretrain.chords``) scores
 each frame's chord, bass, and whether a chord begins there; the best path through all frames is
-found by dynamic programming (Viterbi). The network treats all twelve keys alike by its build: its
-layers are convolutions around the circle of pitch classes, so that transposed notes give transposed
-chords exactly.
+found by dynamic programming (Viterbi). The network treats all twelve keys alike by construction:
+its layers are convolutions around the circle of pitch classes, so that transposed notes give
+transposed chords exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.folders import ASSETS
-from styletransfer.music.notes import BarTable, NoteTable
+from styletransfer.music.notes import BarTable, NoteTable, is_compound
 from styletransfer.music.qualities import NONE as NONE
 from styletransfer.music.qualities import QUALITIES as QUALITIES
 
@@ -59,7 +58,7 @@ ChordTable = NDArray[np.void]
 
 
 def tones_of(root: int, quality: int) -> tuple[int, ...]:
-    """The pitch classes of a chord, its root first.
+    """Return the pitch classes of a chord, its root first.
 
     >>> tones_of(7, 4)
     (7, 11, 2, 5)
@@ -73,34 +72,35 @@ STATES: tuple[tuple[int, int, int], ...] = tuple(
     for root in range(12)
     for step in steps
 )
-"""What a frame can be: (root, quality, bass), the bass a tone of the chord (it is in 99 % of the
-experts' labels).
-"""
+"""What a frame can be: (root, quality, bass), where the bass is a tone of the chord (as in 99 % of
+the experts' labels)."""
 
 FRAME, FINE_FRAME = 0.5, 0.25
-"""Quarters of a frame: an eighth, and a sixteenth where the metre counts sixteenths (6/16)."""
+"""Quarters of a frame: an eighth, or a sixteenth where the metre counts sixteenths (6/16)."""
 
 TOUCH = 0.06
-"""Quarters that a note must sound in a frame to be its lowest or highest: less is an ornament or an
-end held too long.
-"""
+"""Quarters that a note must sound in a frame to be its lowest or highest; less is an ornament or an
+end held too long."""
 
 NEAR, WIDE = (2, 6), (8, 32)
 """Frames on either side in which the lowest note is looked for, and over which the sounding pitch
-classes are averaged.
-"""
+classes are averaged."""
 
 CHANNELS, SCALARS = 9, 14
-"""Features of a pitch class and of a frame as a whole; see :func:`features`."""
+"""Numbers of features of a pitch class, and of a frame as a whole; see :func:`features`."""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames of a score, and what is heard in each.
+    """The frames of a score, and what sounds in each.
 
-    ``start`` and ``length`` (frames,) are in quarters, ``bar`` is the index of each frame's bar.
-    ``tones`` is (frames, 12, :data:`CHANNELS`), ``scalars`` (frames, :data:`SCALARS`), ``silent``
-    (frames,).
+    Attributes:
+        start: in quarters, shape (frames,).
+        length: in quarters, shape (frames,).
+        bar: the index of each frame's bar, shape (frames,).
+        tones: features of the pitch classes, shape (frames, 12, :data:`CHANNELS`).
+        scalars: features of the frame, shape (frames, :data:`SCALARS`).
+        silent: whether nothing sounds, shape (frames,).
     """
 
     start: NDArray[np.float64]
@@ -112,7 +112,7 @@ class Frames:
 
 
 def _grid(bars: BarTable) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Give the start, the length and the bar of each frame."""
+    """Return the start, the length and the bar of each frame."""
     begin = bars["start"].astype(float)
     length = np.append(np.diff(begin), float(bars["length"][-1]))
     step = np.where(bars["denominator"] > 8, FINE_FRAME, FRAME)
@@ -125,25 +125,25 @@ def _grid(bars: BarTable) -> tuple[NDArray[np.float64], NDArray[np.float64], NDA
 
 
 def _around(values: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
-    """Give the least value within so many places on either side."""
+    """Return the least value within so many places on either side."""
     padded = np.pad(values, reach, constant_values=np.iinfo(np.int64).max)
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1))
 
 
 def _mean(values: Floats, reach: int) -> Floats:
-    """Average over so many places on either side, and divide by the sum over pitch classes."""
+    """Average over so many places on either side, as shares of the pitch classes."""
     total = np.cumsum(np.pad(values.astype(float), ((reach + 1, reach), (0, 0))), axis=0)
     window = total[2 * reach + 1 :] - total[: -2 * reach - 1]
     return np.asarray(window / np.maximum(window.sum(axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def _one_hot(pitch: NDArray[np.int64], known: NDArray[np.bool_]) -> Floats:
-    """Mark each frame's pitch class, (frames, 12)."""
+    """Mark each frame's pitch class, shape (frames, 12)."""
     return np.asarray((pitch[:, None] % 12 == np.arange(12)) & known[:, None], np.float32)
 
 
 def features(notes: NoteTable, bars: BarTable) -> Frames:
-    """Tell what is heard in each frame of a score.
+    """Compute what sounds in each frame of a score.
 
     Of each pitch class: how long it sounds, whether it begins, whether it is the lowest and the
     highest, whether it is the lowest within :data:`NEAR` frames, how long it sounds within an
@@ -204,9 +204,9 @@ def features(notes: NoteTable, bars: BarTable) -> Frames:
 def _metre(
     start: NDArray[np.float64], length: NDArray[np.float64], bar: NDArray[np.int64], bars: BarTable
 ) -> NDArray[np.float64]:
-    """Tell where each frame stands in its bar, (frames, 9)."""
+    """Compute where each frame stands in its bar, shape (frames, 9)."""
     top, bottom = bars["numerator"].astype(int), bars["denominator"].astype(int)
-    compound = (top % 3 == 0) & (top > 3) & (bottom >= 8)
+    compound = is_compound(top, bottom)
     beat = (4 / np.maximum(bottom, 1) * np.where(compound, 3, 1))[bar]
     place = start - bars["start"].astype(float)[bar]
     whole = np.maximum(bars["length"].astype(float)[bar], 1e-3)
@@ -228,11 +228,14 @@ def _metre(
 
 @dataclass(frozen=True)
 class Recogniser:
-    """The learnt network and how its answers are weighed.
+    """The trained network, and how its answers are weighed.
 
-    ``weights`` hold by name what :meth:`scores` multiplies with; ``dilations`` are the frames that
-    each block looks to either side; ``bass``, ``change`` and ``price`` are the weights of the bass,
-    of where chords begin, and of each change.
+    Attributes:
+        weights: what :meth:`scores` multiplies with, by name.
+        dilations: the frames that each block looks to either side.
+        bass: the weight of the bass.
+        change: the weight of the log odds that a chord begins.
+        price: the cost of each change.
     """
 
     weights: Mapping[str, Floats]
@@ -242,25 +245,27 @@ class Recogniser:
     price: float = 0.0
 
     def scores(self, frames: Frames) -> tuple[Floats, Floats, Floats]:
-        """Give the log chances of chord (frames, qualities, 12), bass (frames, 12), and the log
-        odds of a change (frames,).
+        """Score the chord and the bass of each frame, and the change to it.
+
+        Returns:
+            The log-probabilities of the chord, shape (frames, qualities, 12), and of the bass,
+            shape (frames, 12), and the log odds of a change, shape (frames,).
         """
         w, count = self.weights, len(frames.start)
         h = frames.tones.reshape(count, -1) @ _circle(w["enter"])
         h += np.tile(frames.scalars @ w["scalars"] + w["enter_bias"], 12)
-        h = np.maximum(h, 0).reshape(
-            count * 12, -1
-        )  # all products are of plain matrices: that is several times as fast
+        # all products are of plain matrices, which is several times as fast
+        h = np.maximum(h, 0).reshape(count * 12, -1)
 
         for block, dilation in enumerate(self.dilations):
-            z = (h.reshape(count, -1) @ _circle(w[f"mix{block}"])).reshape(h.shape) + w[
-                f"bias{block}"
-            ]
+            z = (h.reshape(count, -1) @ _circle(w[f"mix{block}"])).reshape(h.shape)
+            z = z + w[f"bias{block}"]
             for tap, shift in enumerate((-2 * dilation, -dilation, dilation, 2 * dilation)):
                 rows = 12 * min(abs(shift), count)
-                to, from_ = (
-                    (z[rows:], h[: len(h) - rows]) if shift < 0 else (z[: len(z) - rows], h[rows:])
-                )
+                if shift < 0:
+                    to, from_ = z[rows:], h[: len(h) - rows]
+                else:
+                    to, from_ = z[: len(z) - rows], h[rows:]
                 to += from_ @ w[f"taps{block}"][tap]
             h = h + np.maximum(z, 0)
 
@@ -278,15 +283,16 @@ class Recogniser:
     def path(
         self, frames: Frames, scores: tuple[Floats, Floats, Floats] | None = None
     ) -> NDArray[np.int64]:
-        """Give the best state of each frame, an index into :data:`STATES`; ``scores`` where they
-        are known already.
+        """Find the best state of each frame, an index into :data:`STATES`.
+
+        ``scores`` are given where they are known already.
         """
         chord, bass, change = scores or self.scores(frames)
         root, quality, low = np.array(STATES).T
         score = (chord[:, quality, root] + self.bass * bass[:, low]).astype(np.float64)
         score *= np.where(frames.silent, 0.0, frames.length / FRAME)[:, None]
 
-        # log(p) - log(1 - p) is the log odds: staying costs nothing, a change its weighted odds
+        # staying costs nothing, a change its weighted log odds, log(p) - log(1 - p)
         gain = self.change * change.astype(np.float64) - self.price
         total, came, best = score[0], np.zeros(score.shape, bool), np.zeros(len(score), np.int64)
         for step in range(1, len(score)):
@@ -302,7 +308,7 @@ class Recogniser:
         return path
 
     def save(self, path: Path, manifest: Mapping[str, object]) -> None:
-        """Write it as one safetensors file, with what it was made of."""
+        """Write the recogniser as one safetensors file, with what it was made of."""
         from safetensors.numpy import save
 
         head = {
@@ -321,7 +327,7 @@ class Recogniser:
 
     @classmethod
     def load(cls, path: Path) -> Recogniser:
-        """Read what :meth:`save` wrote."""
+        """Load what :meth:`save` wrote."""
         from safetensors import safe_open
 
         with safe_open(str(path), framework="numpy") as file:
@@ -335,8 +341,9 @@ TURN = (np.arange(12)[:, None] - np.arange(12)) % 12
 
 
 def _circle(weight: Floats) -> Floats:
-    """Spread a weight (12 semitones above, in, out) over the circle of pitch classes, (12 in, 12
-    out).
+    """Spread a weight over the circle of pitch classes.
+
+    From shape (12 semitones above, in, out) to (12 in, 12 out).
     """
     semitones, width_in, width_out = weight.shape
     spread = weight[TURN].transpose(0, 2, 1, 3)
@@ -344,7 +351,7 @@ def _circle(weight: Floats) -> Floats:
 
 
 def _log_share(scores: Floats) -> Floats:
-    """Give the log of the softmax over the last axis."""
+    """Return the log of the softmax over the last axis."""
     scores = scores - scores.max(axis=-1, keepdims=True)
     return np.asarray(scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)))
 
@@ -360,7 +367,7 @@ def recognise(notes: NoteTable, bars: BarTable, recogniser: Recogniser | None = 
 
     Args:
         notes: a table with onset, duration (quarters) and pitch, in any order; melody notes count
-        like the others.
+            like the others.
         bars: the score's bars, ascending; without any there are no chords.
         recogniser: another than the one that comes with the package.
 
@@ -391,8 +398,9 @@ def _long_silence(frames: Frames) -> NDArray[np.bool_]:
 
 
 def chord_table(starts: NDArray[np.float64], end: float, named: NDArray[np.int64]) -> ChordTable:
-    """Make a chord table of spans' starts and their (root, quality, bass), equal neighbours
-    joined.
+    """Make a chord table of the starts of spans and their (root, quality, bass).
+
+    Equal neighbours are joined.
     """
     new = np.concatenate([[True], (named[1:] != named[:-1]).any(axis=1)])
     table = np.zeros(int(new.sum()), CHORD_DTYPE)

@@ -68,14 +68,14 @@ VERSION = 1
 def figures(
     melody: NoteTable, accompaniment: NoteTable, together: float = 1 / 48
 ) -> NDArray[np.float64]:
-    """Compute the figures of an accompaniment as far as its melody goes, shape (SIZE,).
+    """Compute the figures of an accompaniment under its melody, shape (SIZE,).
 
-    Histograms are square roots of shares. The figures of no notes are 0, and their rate is that of
-    half a note.
+    What begins after the melody's end is left out. Histograms are square roots of shares. The
+    figures of no notes are 0, and their rate is that of half a note.
 
     Args:
         melody: the melody, sorted.
-        accompaniment: the notes below it.
+        accompaniment: the other notes.
         together: how far apart notes of one onset begin, in the unit of the onsets: quarters, or
             seconds, for which :data:`ON_BEATS` is meaningless.
     """

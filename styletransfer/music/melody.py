@@ -1,13 +1,18 @@
 """Which notes of a piece are its melody.
 
-Order of belief, see :func:`extract_melody`: a piece that is one line is its own melody; a part that
-is called melody, or carries the words, or is called voice or soprano is believed; beside a keyboard
-it is the line of a part of its own; of a keyboard score's two hands it is the top of the right one;
-of a score each part of which is a line (a choir, a quartet) it is the top part; anything else is
-searched by :func:`extract_merged`, which ignores parts and names. Where what it finds is more of
-one part than of any other, and that part is a line, the part is believed, as a whole: a song's
-voice whose track has no name. A part that hardly sounds isn't believed, and a tune that is handed
-on to another line goes on there.
+The order of belief, see :func:`extract_melody`:
+
+- A piece that is one line is its own melody.
+- A part is believed that is called melody, carries the words, or is called voice or soprano.
+- Beside a keyboard, the melody is the line of a part of its own.
+- Of a keyboard score's two hands, it is the top of the right one.
+- Of a score each part of which is a line (a choir, a quartet), it is the top part.
+- Anything else is searched by :func:`extract_merged`, which ignores parts and names. Where most of
+  what it finds is of one part, and that part is a line, the part is believed as a whole: a song's
+  voice whose track has no name.
+
+A part that hardly sounds isn't believed, and a tune that is handed on to another line continues
+there.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
 from styletransfer.music.melody_search import best_line, chords, covered_by_higher
-from styletransfer.music.notes import NoteTable, Piece
+from styletransfer.music.notes import NoteTable, Piece, note_ends
 from styletransfer.music.part_names import (
     KEYBOARD_NAMES,
     LEFT_HAND_NAMES,
@@ -38,34 +43,29 @@ NOTATED_CHORD = 0.003
 
 NEARLY_A_LINE = 0.85
 """Share of a part's notes that must end before the next one for it to be a line: singers divide,
-and strings are stopped.
-"""
+and strings are double-stopped."""
 
 MOST_STOPS, MOST_SUNG = 1.5, 2.2
-"""Notes on an onset, on average, of a line that stops two strings, and of a named part: two may
-sing in thirds.
-"""
+"""Notes on an onset, on average: of a line with double stops, and of a named part, as two may sing
+in thirds."""
 
 ORNAMENT = 1 / 8
-"""Quarters up to which a note that another one outlasts may be a grace note."""
+"""Quarters up to which a note under a longer one may be a grace note."""
 
 SLOT = 2.0
-"""Seconds of a slot; a part that has notes in few of the slots in which there is music isn't the
-melody.
-"""
+"""Seconds of a slot; a part with notes in few of the slots in which there is music isn't the
+melody."""
 
 LEAST_NAMED, LEAST_SOLO = 0.15, 0.25
-"""Shares of slots that a named part, and a line beside a keyboard, must have notes in."""
+"""Shares of slots in which a named part, and a line beside a keyboard, must have notes."""
 
 HANDED_ON = 0.15
-"""A part goes on with a tune if at most this share of its notes begins while the tune sounds
-elsewhere.
-"""
+"""A part continues a tune if at most this share of its notes begins while the tune sounds
+elsewhere."""
 
 LEAST_HANDED_ON = 0.4
-"""Notes that a part must have, as a share of those of the part that it goes on for: fewer are an
-interlude.
-"""
+"""Notes that a part must have, as a share of those of the part that it continues; fewer are an
+interlude."""
 
 RESTING = 8.0
 """Quarters of silence after which a part rests, and doesn't just breathe."""
@@ -74,18 +74,22 @@ LOWEST_SOLO = 45.0
 """A line beside a keyboard with a lower mean pitch is its bass."""
 
 BREATH, LONG_SILENCE = 3.0, 20.0
-"""Seconds up to which a melody breathes, and from which its rest is told."""
+"""Seconds up to which a melody breathes, and from which its rest is reported."""
 
 LONGEST_REST = 4.0
-"""Seconds. In 22 MAESTRO performances it brought rests of over 3 s down from 16 % of the time to 10
-%; its cost is in ``benchmarks/melody.md``."""
+"""Seconds. In 22 MAESTRO performances it reduced rests of over 3 s from 16 % of the time to 10 %;
+its cost is in ``benchmarks/melody.md``."""
 
 
 def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
-    """The melody of a piece, as a mask over ``piece.notes`` with at most one note on each onset.
+    """Find the melody of a piece, as a mask over ``piece.notes``.
 
-    ``track``: the part that it is in, by its number (from 1) or its name, in any case and in part
-    if that is clear; without it the melody is found.
+    It has at most one note on each onset.
+
+    Args:
+        piece: the piece.
+        track: the part of the melody, by its number (from 1) or its name, in any case and in part
+            where that is clear; without it the melody is found.
 
     Raises:
         InputError: where there is no such part, or it has no notes.
@@ -101,6 +105,7 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
     parts = [_part(piece, part) for part in range(len(piece.parts))]
     if len(parts) == 1 and _is_tune(piece, everything, onset, end):
         return skyline(piece)
+
     found = _named(piece, parts, onset)
     if not found:
         found = _solo(piece, parts, onset, end)
@@ -109,6 +114,7 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
         right = np.isin(piece.notes["part"], hands)
         if right.sum() >= 4:
             return skyline(piece, right)
+
     if not found:
         top = _top_part(piece, onset, end)
         if top is None:
@@ -121,27 +127,29 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
 
 
 def _named(piece: Piece, parts: list[NDArray[np.bool_]], onset: NDArray[np.float64]) -> list[int]:
-    """The parts whose names say that they are the melody, or whose words: the highest, and those
-    that take turns with it.
+    """Return the parts that are the melody by their names or words.
+
+    These are the highest of them, and those that take turns with it.
     """
     sung = {part for part in piece.sung if parts[part].any()}
     for level in range(len(MELODY_NAMES)):
         if level == 1 and len(sung) == 1:
             return list(sung)
-        named = [part for part, name in enumerate(piece.parts) if rank(name) == level]
         named = [
             part
-            for part in named
-            if parts[part].any() and _share(onset, parts[part]) >= LEAST_NAMED
+            for part, name in enumerate(piece.parts)
+            if rank(name) == level
+            and parts[part].any()
+            and _share(onset, parts[part]) >= LEAST_NAMED
+            and _stops(piece, parts[part]) <= MOST_SUNG
         ]
-        named = [part for part in named if _stops(piece, parts[part]) <= MOST_SUNG]
         if named:
             return _taking_turns(piece, parts, named)
     return _taking_turns(piece, parts, sorted(sung)) if sung else []
 
 
 def _taking_turns(piece: Piece, parts: list[NDArray[np.bool_]], chosen: list[int]) -> list[int]:
-    """The highest of some parts, and those that hardly sound while it does."""
+    """Return the highest of some parts, and those that hardly sound while it does."""
     first = max(chosen, key=lambda part: float(piece.notes["pitch"][parts[part]].mean()))
     return [
         first,
@@ -159,9 +167,7 @@ def _solo(
     onset: NDArray[np.float64],
     end: NDArray[np.float64],
 ) -> list[int]:
-    """Beside a keyboard, the highest line of the parts that aren't of it, and those to which it
-    hands the tune on.
-    """
+    """Return the highest line beside a keyboard, and those to which it hands the tune on."""
     names = [plain(name) for name in piece.parts]
     keys = [
         part
@@ -200,7 +206,7 @@ def _handed_on(
     onset: NDArray[np.float64],
     end: NDArray[np.float64],
 ) -> list[int]:
-    """A part, and the lines that sound only while it rests: each goes on with the tune."""
+    """Return a part, and the lines that continue the tune while it rests."""
     found = [first]
     tune = parts[first]
     for part in sorted(range(len(parts)), key=lambda part: -int(parts[part].sum())):
@@ -218,11 +224,12 @@ def _handed_on(
 
 
 def _overlap(piece: Piece, mask: NDArray[np.bool_], tune: NDArray[np.bool_]) -> float:
-    """Share of masked notes that begin between two notes of a tune that are less than two bars'
-    rest apart.
+    """Return the share of masked notes that begin while a tune sounds.
+
+    Rests of the tune shorter than :data:`RESTING` count as sounding.
     """
     notes = piece.notes[tune]
-    starts, ends = notes["onset"], np.maximum.accumulate(notes["onset"] + notes["duration"])
+    starts, ends = notes["onset"], np.maximum.accumulate(note_ends(notes))
     at = piece.notes["onset"][mask]
     before = np.searchsorted(starts, at + 1e-6, side="right") - 1
     following = np.append(starts, np.inf)[before + 1]
@@ -231,21 +238,22 @@ def _overlap(piece: Piece, mask: NDArray[np.bool_], tune: NDArray[np.bool_]) -> 
 
 
 def _share(onset: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
-    """Share of the slots in which notes begin, in which masked ones do."""
+    """Return in what share of the slots with onsets masked notes begin."""
     slots = np.floor(onset / SLOT)
     return len(np.unique(slots[mask])) / len(np.unique(slots))
 
 
 def _stops(piece: Piece, mask: NDArray[np.bool_]) -> float:
-    """Masked notes on an onset, on average."""
+    """Return the mean number of masked notes on an onset."""
     return float(mask.sum() / len(np.unique(piece.notes["onset"][mask])))
 
 
 def _is_tune(
     piece: Piece, mask: NDArray[np.bool_], onset: NDArray[np.float64], end: NDArray[np.float64]
 ) -> bool:
-    """Whether the masked notes are nearly a line: besides grace notes, few are on an onset with
-    others, few are held over.
+    """Return whether the masked notes are nearly a line, grace notes apart.
+
+    Few are on an onset with others, and few are held over.
     """
     if not mask.any():
         return False
@@ -257,20 +265,20 @@ def _is_tune(
 
 
 def _ornaments(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The short ones of the masked notes before whose end an earlier note that lasts as long
-    began.
-    """
+    """Mark the short ones of the masked notes under a longer, earlier note."""
     found = np.zeros(len(mask), dtype=bool)
     notes = piece.notes[mask]
-    end = notes["onset"] + notes["duration"]
+    end = note_ends(notes)
     latest = np.append(-np.inf, np.maximum.accumulate(end)[:-1])
     found[mask] = (notes["duration"] <= ORNAMENT + 1e-6) & (latest >= end - 1e-6)
     return found
 
 
 def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Literal["part", "texture"]:
-    """Whether a melody (a mask over the piece's notes) is a part of its own, by its name, that
-    others accompany.
+    """Return whether a melody is a part of its own or the top of the texture.
+
+    It is a part where its name says so and others accompany it. The melody is a mask over the
+    piece's notes.
     """
     parts = np.unique(piece.notes["part"][melody])
     if piece.feel != "score" or len(parts) != 1:
@@ -281,7 +289,7 @@ def tune_kind(piece: Piece, melody: NDArray[np.bool_]) -> Literal["part", "textu
 
 
 def part_called(piece: Piece, track: str) -> int:
-    """The index of the part of that number or name.
+    """Return the index of the part of that number or name.
 
     Raises:
         InputError: where there is none or several, or it has no notes.
@@ -295,51 +303,51 @@ def part_called(piece: Piece, track: str) -> int:
         found = [i for i, name in enumerate(names) if wanted and wanted in name]
     if len(found) != 1:
         listed = ", ".join(f"{i + 1} {name}" for i, name in enumerate(piece.parts))
-        raise InputError(
-            f"--melody-track {track}: {'several tracks are' if found else 'no track is'} called so; there are {listed}."
-        )
+        called = "several tracks are" if found else "no track is"
+        raise InputError(f"--melody-track {track}: {called} called so; there are {listed}.")
     if not _part(piece, found[0]).any():
         raise InputError(f"--melody-track {track}: that track has no notes.")
     return found[0]
 
 
 def marked(piece: Piece, track: str | None = None) -> Piece:
-    """The piece with its melody marked, as :func:`extract_melody` finds it."""
+    """Mark the melody of a piece as :func:`extract_melody` finds it."""
     notes = piece.notes.copy()
     notes["melody"] = extract_melody(piece, track)
     return replace(piece, notes=notes)
 
 
 def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> NDArray[np.bool_]:
-    """The melody, as a mask over ``piece.notes``, from the notes alone: parts and their names are
-    ignored.
+    """Find the melody from the notes alone, as a mask over ``piece.notes``.
 
-    ``longest_rest`` is how many seconds, roughly, the melody may rest while other notes sound: in
-    an interlude the leading line counts as melody. None lets it rest for as long as nothing sounds
-    like the melody of the rest of the piece.
+    Parts and their names are ignored.
+
+    Args:
+        piece: the piece.
+        longest_rest: how many seconds, roughly, the melody may rest while other notes sound: in an
+            interlude the leading line counts as melody. None lets it rest for as long as nothing
+            sounds like the melody of the rest of the piece.
     """
     onset, end = note_seconds(piece)
     return best_line(piece.notes, onset, end, chord_tolerance(piece), longest_rest)
 
 
 def note_seconds(piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Onsets and ends of the notes, in seconds, (notes,) each."""
-    return piece.onset_seconds, piece.tempo.to_seconds(
-        piece.notes["onset"] + piece.notes["duration"]
-    )
+    """Return the onsets and the ends of the notes in seconds, each of shape (notes,)."""
+    return piece.onset_seconds, piece.tempo.to_seconds(note_ends(piece.notes))
 
 
 def chord_tolerance(piece: Piece) -> float:
-    """Seconds within which notes count as struck together."""
+    """Return the seconds within which notes count as struck together."""
     return PERFORMED_CHORD if piece.feel == "performance" else NOTATED_CHORD
 
 
 def skyline(piece: Piece, among: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """The highest note of each onset, as a mask over ``piece.notes``, without notes under a higher
-    one that sounds on.
+    """Mark the highest note of each onset, shape (notes,).
 
-    ``among`` restricts it to some of the notes. A note is under another where the other began
-    earlier, is higher, and sounds for longer than this note does.
+    Notes under a higher one that sounds on are left out. A note is under another where the other
+    began earlier, is higher, and sounds longer than this note does. ``among`` restricts the skyline
+    to some of the notes.
     """
     mask = np.zeros(len(piece.notes), dtype=bool)
     index = np.arange(len(piece.notes)) if among is None else np.flatnonzero(among)
@@ -363,11 +371,17 @@ def is_line(
     end: NDArray[np.float64],
     share: float = 1.0,
 ) -> bool:
-    """Whether the masked notes are one line: (nearly) no two on an onset, (nearly) none held over
-    the next.
+    """Return whether the masked notes are one line.
 
-    ``share`` is the least share of notes that must be alone on their onset. Legato overlaps of up
-    to half a note are allowed, and one note in fifty may overlap more.
+    That is: no two on an onset, none held over the next. Legato overlaps of up to half a note are
+    allowed, and one note in fifty may overlap more.
+
+    Args:
+        piece: the piece.
+        mask: the notes in question, shape (notes,).
+        onset: in seconds, shape (notes,).
+        end: in seconds, shape (notes,).
+        share: the least share of notes that must be alone on their onset, and not be held over.
     """
     keep = _once(piece, mask)
     start, stop = onset[keep], end[keep]
@@ -384,18 +398,19 @@ def is_line(
 
 
 def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
-    """The share of a piece's seconds in which a melody of it sounds or just breathes, and a
-    sentence on its longest rest.
+    """Measure how much of a piece its melody covers.
 
-    There is one where the melody rests for :data:`LONG_SILENCE` or more while other notes are
-    played.
+    Returns:
+        The share of the seconds in which the melody sounds or just breathes, and a sentence on its
+        longest rest where that lasts :data:`LONG_SILENCE` or more while other notes are played.
     """
     if not len(melody):
         return 0.0, []
     onset, end = note_seconds(piece)
     start = piece.tempo.to_seconds(melody["onset"])
-    stop = np.maximum.accumulate(piece.tempo.to_seconds(melody["onset"] + melody["duration"]))
+    stop = np.maximum.accumulate(piece.tempo.to_seconds(note_ends(melody)))
     first, last = float(onset.min()), float(end.max())
+
     froms, tos = np.append(first, stop), np.append(start, last)
     silence = np.maximum(tos - froms, 0)
     rests = np.where(silence > BREATH, silence, 0)
@@ -412,8 +427,9 @@ def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
 
 
 def monophonic(notes: NoteTable) -> NoteTable:
-    """Notes cut where the next one begins; of several on one onset the highest stays. Positions
-    stay to the bit.
+    """Cut notes where the next one begins; of several on one onset keep the highest.
+
+    Positions stay exact to the bit.
     """
     if not len(notes):
         return notes.copy()
@@ -424,8 +440,9 @@ def monophonic(notes: NoteTable) -> NoteTable:
 
 
 def distinct(notes: NoteTable) -> NDArray[np.bool_]:
-    """A mask over a sorted note table that leaves out copies at the same onset and pitch; the
-    longest copy stays.
+    """Mark a sorted table's notes without copies at the same onset and pitch.
+
+    The longest copy stays.
     """
     if not len(notes):
         return np.zeros(0, dtype=bool)
@@ -435,15 +452,18 @@ def distinct(notes: NoteTable) -> NDArray[np.bool_]:
 
 
 def _part(piece: Piece, part: int) -> NDArray[np.bool_]:
+    """Mark the notes of a part."""
     return np.asarray(piece.notes["part"] == part)
 
 
 def _top_part(piece: Piece, onset: NDArray[np.float64], end: NDArray[np.float64]) -> int | None:
-    """The highest part of a score for several voices; None where the parts aren't voices, each a
-    line.
+    """Return the highest part of a score for several voices.
 
     A part that sounds for less than half as long as another one is no melody for the whole piece,
     however high it is.
+
+    Returns:
+        None where the parts aren't voices, each a line.
     """
     if piece.feel != "score":
         return None
@@ -458,7 +478,7 @@ def _top_part(piece: Piece, onset: NDArray[np.float64], end: NDArray[np.float64]
 
 
 def _once(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask without copies of a note at the same onset and pitch; the longest copy stays."""
+    """Take copies at the same onset and pitch out of a mask; the longest copy stays."""
     result = mask.copy()
     result[mask] = distinct(piece.notes[mask])
     return result

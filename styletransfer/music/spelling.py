@@ -66,9 +66,9 @@ def spell(
 
 
 def letter_and_alter(name: int) -> tuple[str, int]:
-    """Return the letter and the alteration in semitones of a place on the line of fifths.
+    """Return the letter and the alteration of a place on the line of fifths.
 
-    Place 6 is ("F", 1), -2 is ("B", -1).
+    Place 6 is ("F", 1), -2 is ("B", -1); alterations are in semitones.
     """
     return LETTERS[(name + 1) % 7], (name + 1) // 7
 
