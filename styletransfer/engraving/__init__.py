@@ -1,4 +1,5 @@
-"""A piece as a page for piano: staves, voices, note values, spelling, MusicXML, SVG, PDF.
+"""A piece as a page for piano: staves, voices, note values, spelling, MusicXML, SVG.
 
-Begin with :mod:`styletransfer.engraving.page`. This room uses music and formats.
+Begin with :mod:`styletransfer.engraving.page`. Pages become PDF as well. This room uses music and
+formats.
 """

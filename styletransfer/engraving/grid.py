@@ -1,8 +1,7 @@
-"""A piece on the grid of a page: positions in whole ticks, on the subdivisions that notation has a
-sign for.
+"""A piece on the grid of a page: positions in whole ticks.
 
-Each beat of a stream of notes (the melody, the accompaniment) gets the plainest subdivision on
-which its notes lie.
+They lie on the subdivisions that notation has a sign for. Each beat of a stream of notes (the
+melody, the accompaniment) gets the plainest subdivision on which its notes lie.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from styletransfer.music.notes import NoteTable, Piece
 
 QUARTER = 3360
 """Ticks of a quarter on the page: 128th notes, triplets of 64ths, quintuplets and septuplets are
-whole numbers.
-"""
+whole numbers."""
 LEAST = QUARTER // 16
+"""Ticks of a 64th note."""
 
 PLAIN = {
     1: 0.0,
@@ -36,21 +35,18 @@ PLAIN = {
     24: 3.0,
 }
 """How hard it is to read a quarter divided so. An eighth, where bars count eighths, has the even
-half of these.
-"""
+half of these."""
 ONSET_TOLERANCE, END_TOLERANCE = 0.04, 0.2
 """Quarters by which a note may lie off a subdivision at a cost of 1: fingers aim at onsets."""
 FARTHEST = {5: 0.02, 7: 0.02, 8: 0.02, 12: 0.006, 16: 0.006, 24: 0.006}
-"""Quarters from which a note may be moved to the finer subdivisions, some of which are never far
-away.
-"""
+"""Quarters by which a note may at most be moved to the finer subdivisions, as some place of theirs
+is always near."""
 HARD = 12.0
 """The cost of 12, 16 or 24 parts in an accompaniment: onsets that mix sixteenths and triplets in
 one beat are rather moved by a twelfth of a quarter, as far as they stay apart."""
 APART, PLAYED_APART = QUARTER // 32, QUARTER // 10
-"""Onsets nearer than this may become one; in what is played freely, fingers strike a chord less
-exactly.
-"""
+"""Ticks below which onsets may become one; in what is played freely, fingers strike a chord less
+exactly."""
 
 
 class Tone(NamedTuple):
@@ -63,8 +59,9 @@ class Tone(NamedTuple):
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar, in ticks. ``offset`` is where its music begins within a full bar: above 0 for a
-    pick-up.
+    """A bar, in ticks.
+
+    ``offset`` is where its music begins within a full bar: above 0 for a pick-up.
     """
 
     start: int
@@ -84,13 +81,18 @@ class Bar:
 
     @property
     def compound(self) -> bool:
-        """Whether beats have three parts, as in 6/8 or 6/4."""
+        """Whether the page groups in threes, as in 6/8.
+
+        That holds for 3/8 and 6/4 as well, which aren't compound by
+        :func:`~styletransfer.music.notes.is_compound`.
+        """
         return self.numerator % 3 == 0 and (self.denominator >= 8 or self.numerator > 3)
 
     @property
     def span(self) -> int:
-        """What is subdivided: a quarter, or the note that the metre counts where that is shorter
-        and beats aren't quarters.
+        """What is subdivided: a quarter, or the shorter note that the metre counts.
+
+        The shorter note counts only where beats aren't quarters.
         """
         if self.denominator <= 4 or (
             self.denominator == 8 and self.numerator % 2 == 0 and not self.compound
@@ -105,7 +107,7 @@ class Bar:
 
 
 def page_bars(piece: Piece) -> list[Bar]:
-    """The bars of a score; a pick-up begins with the first tick of the music's time.
+    """Lay out the bars of a score; a pick-up begins with the first tick of the music.
 
     Raises:
         InputError: where the piece has none.
@@ -129,15 +131,18 @@ NO_BEATS = (
 
 
 def ticks(quarters: float) -> int:
-    """The nearest tick that is a whole number of 128th notes or of triplets of them."""
+    """Return the nearest tick that is a whole number of 128th notes or of their triplets."""
     return round(float(quarters) * 96) * (QUARTER // 96)
 
 
 def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = APART) -> list[Tone]:
-    """One stream of notes, in the order given, on the subdivisions of its beats.
+    """Put one stream of notes, in the order given, on the subdivisions of its beats.
 
-    ``exact`` (a melody) takes the finest ones too. Onsets that are more than ``apart`` ticks apart
-    remain apart.
+    Args:
+        notes: the stream.
+        bars: the bars of the page.
+        exact: whether the finest subdivisions are taken too, as for a melody.
+        apart: ticks beyond which onsets remain apart.
     """
     onsets: dict[tuple[int, int], set[int]] = defaultdict(set)  # by span, which is (start, length)
     ends: dict[tuple[int, int], set[int]] = defaultdict(set)
@@ -161,8 +166,9 @@ def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = AP
 
 
 def raw_tones(notes: NoteTable) -> list[Tone]:
-    """The notes of a sorted table in ticks, where they are; each ends at the latest where its pitch
-    begins again.
+    """Convert the notes of a sorted table to ticks, where they are.
+
+    Each ends at the latest where its pitch begins again.
     """
     starts: dict[int, list[int]] = defaultdict(list)
     tones = []
@@ -171,19 +177,19 @@ def raw_tones(notes: NoteTable) -> list[Tone]:
     ):
         starts[pitch].append(round(onset * QUARTER))
         tones.append(Tone(round(onset * QUARTER), round((onset + duration) * QUARTER), pitch))
-    return [
-        tone._replace(
-            end=min(
-                [tone.end, *starts[tone.pitch][bisect_right(starts[tone.pitch], tone.start) :][:1]]
-            )
-        )
-        for tone in tones
-    ]
+
+    def cut(tone: Tone) -> Tone:
+        again = starts[tone.pitch]
+        following = again[bisect_right(again, tone.start) :][:1]
+        return tone._replace(end=min([tone.end, *following]))
+
+    return [cut(tone) for tone in tones]
 
 
 def _span(bars: list[Bar], place: float) -> tuple[int, int]:
-    """The span in which a place lies, as (start, length); a place less than a hundredth before one
-    lies in it.
+    """Return the span in which a place lies, as (start, length).
+
+    A place less than a hundredth of a quarter before a span lies in it.
     """
     bar = bar_at(bars, place + QUARTER / 100)
     within = max(0.0, place + QUARTER / 100 - bar.start + bar.offset)
@@ -191,14 +197,14 @@ def _span(bars: list[Bar], place: float) -> tuple[int, int]:
 
 
 def bar_at(bars: list[Bar], place: float) -> Bar:
-    """The bar in which a place lies, in ticks; the first or the last one for places outside."""
+    """Return the bar in which a tick lies, or the first or last bar for ticks outside."""
     return bars[max(0, bisect_right(bars, place, key=lambda bar: bar.start) - 1)]
 
 
 def _grid(
     span: tuple[int, int], onsets: list[int], ends: set[int], exact: bool, apart: int
 ) -> tuple[int, dict[int, int]]:
-    """The step of the subdivision that suits the notes in a span, and where it puts each onset."""
+    """Return the step of the subdivision that suits a span, and where it puts each onset."""
     start, length = span
     best: tuple[float, int, dict[int, int]] | None = None
     for division in PLAIN:
@@ -209,37 +215,26 @@ def _grid(
         slots = _slots([(onset - start) / step for onset in onsets], apart / step, division)
         if slots is None:
             continue
-        off = max(
-            (
-                abs(start + slot * step - onset) / QUARTER
-                for onset, slot in zip(onsets, slots, strict=True)
-            ),
-            default=0.0,
-        )
-        end_off = max(
-            (
-                abs((end - start) / step - round((end - start) / step)) * step / QUARTER
-                for end in ends
-            ),
-            default=0.0,
-        )
+
+        placed = {onset: start + slot * step for onset, slot in zip(onsets, slots, strict=True)}
+        off = max((abs(place - onset) / QUARTER for onset, place in placed.items()), default=0.0)
+        beyond = [(end - start) / step for end in ends]
+        end_off = max((abs(n - round(n)) * step / QUARTER for n in beyond), default=0.0)
+
         cost = (off / ONSET_TOLERANCE) ** 2 + (end_off / END_TOLERANCE) ** 2
         cost += HARD if parts > 8 and not exact else PLAIN[parts]
         if off > FARTHEST.get(parts, 1.0):
             cost += 10 * HARD
         if best is None or cost < best[0]:
-            best = (
-                cost,
-                step,
-                {onset: start + slot * step for onset, slot in zip(onsets, slots, strict=True)},
-            )
+            best = cost, step, placed
     assert best is not None, f"nothing divides {span}"
     return best[1:]
 
 
 def _slots(places: list[float], apart: float, division: int) -> list[int] | None:
-    """Whole numbers near ascending places, such that what lies apart stays apart; None where there
-    are too few.
+    """Return whole numbers near ascending places that keep apart what lies apart.
+
+    None where there are too few of them.
     """
     slots: list[int] = []
     for index, place in enumerate(places):

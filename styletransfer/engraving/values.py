@@ -107,7 +107,7 @@ def _value(
 
 @dataclass(frozen=True)
 class _Tuplet:
-    """A tuplet: its place and length in ticks, and its notes in the time of ``normal``."""
+    """A tuplet: its place and length in ticks; ``notes`` in the time of ``normal``."""
 
     start: int
     length: int
@@ -299,7 +299,7 @@ def _fits_in_compound(a: int, b: int, bar: Bar) -> bool:
 
 
 def _fits_as_rest(a: int, b: int, bar: Bar) -> bool:
-    """Return whether one rest may stand there: on its own beat, never over a stronger one."""
+    """Return whether one rest may stand there: on its own beat, over no stronger one."""
     found = _base(b - a)
     if found is None:
         return False

@@ -1,5 +1,8 @@
-"""Names of chords: symbols as on a lead sheet (``Bb``, ``F#dim7``, ``C7/E``), Roman numerals,
-cadences, and a line of symbols as a user types it (``F C7 | F``)."""
+"""Names of chords: symbols, Roman numerals, cadences, and lines of symbols.
+
+Symbols are as on a lead sheet (``Bb``, ``F#dim7``, ``C7/E``); lines are as a user types them (``F
+C7 | F``).
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,24 @@ SUFFIXES = ("", "m", "dim", "aug", "7", "maj7", "m7", "m7b5", "dim7")
 PHRASE_BARS = 4
 """Bars after which a phrase may end, a pick-up apart."""
 NEAR = 0.01
-"""Quarters by which places may differ that are one: less than half a step of the model's grid."""
+"""Quarters by which two places may differ and still be one: less than half a step of the model's
+grid."""
 FINEST = 16
-"""Shares of a bar at the most in a line that is written from a table: sixteenths."""
+"""The most shares of a bar in a line that is written from a table: sixteenths."""
 
 _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED = range(4)
 _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(4, len(QUALITIES))
 _SMALL = (_MINOR, _DIMINISHED, _MINOR7, _HALF, _DIMINISHED7)
-"""Qualities whose numerals are written small: those with a minor third."""
+"""Qualities whose numerals are in small letters: those with a minor third."""
 _LEADING = (_DIMINISHED, _HALF, _DIMINISHED7)
 """Qualities of chords on a leading tone."""
 
 _FIFTHS = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
-"""Places of roots on the line of fifths above the tonic's, by semitones."""
+"""Places of roots on the line of fifths, relative to the tonic's, by semitones."""
 _TONE_FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
-"""Places of a chord's tones on the line of fifths above its root's, by semitones."""
+"""Places of a chord's tones on the line of fifths, relative to its root's, by semitones."""
 _LOWEST, _HIGHEST = -8, 12
-"""Places of F flat and B sharp; names beyond have two signs."""
+"""Places of F flat and B sharp; names beyond them have two signs."""
 
 _NUMERALS = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII")
 _RAISED = {1: (7, "#I"), 3: (9, "#II"), 8: (8, "#V")}
@@ -52,7 +56,7 @@ _MARKS = ("", "", "o", "+", "", "maj", "", "%", "o")
 """What stands between numeral and figure, by quality; % is half-diminished."""
 
 _TONICS = {"major": (_MAJOR, _MAJOR7), "minor": (_MINOR, _MINOR7, _MAJOR)}
-"""Qualities of a tonic; in minor with a Picardy third, too."""
+"""Qualities of a tonic; a Picardy third is among those of minor."""
 _SUBMEDIANTS = {"major": (9, (_MINOR, _MINOR7)), "minor": (8, (_MAJOR, _MAJOR7))}
 
 
@@ -60,7 +64,9 @@ _SUBMEDIANTS = {"major": (9, (_MINOR, _MINOR7)), "minor": (8, (_MAJOR, _MAJOR7))
 
 
 def symbol(root: int, quality: int, bass: int, key: Key | None = None) -> str:
-    """Spell a chord as a symbol in a key, by default C major; the bass as a tone of the chord.
+    """Spell a chord as a symbol in a key, by default C major.
+
+    The bass is spelled as a tone of the chord.
 
     >>> symbol(0, 4, 4), symbol(10, 1, 10), symbol(-1, -1, -1)
     ('C7/E', 'Bbm', 'N.C.')
@@ -74,7 +80,9 @@ def symbol(root: int, quality: int, bass: int, key: Key | None = None) -> str:
 
 
 def spelled(root: int, quality: int, bass: int, fifths: int, minor: bool) -> tuple[int, int]:
-    """Name a chord's root and bass, as places on the line of fifths; see :mod:`.spelling`.
+    """Name a chord's root and bass, as places on the line of fifths.
+
+    See :mod:`.spelling`.
 
     Args:
         root: pitch class.
@@ -83,7 +91,7 @@ def spelled(root: int, quality: int, bass: int, fifths: int, minor: bool) -> tup
         fifths: sharps of the key signature, flats negative.
         minor: whether the key is minor.
     """
-    tonic = fifths + 3 * minor
+    tonic = fifths + 3 if minor else fifths
     step = (root - 7 * tonic) % 12
     raised = quality in _LEADING and not minor and step in _RAISED
     upper = _with_one_sign(tonic + (_RAISED[step][0] if raised else _FIFTHS[step]))
@@ -95,7 +103,10 @@ def spelled(root: int, quality: int, bass: int, fifths: int, minor: bool) -> tup
 
 
 def _with_one_sign(place: int) -> int:
-    return place + 12 * (place < _LOWEST) - 12 * (place > _HIGHEST)
+    """Replace a name that has two signs by one that has at most one."""
+    if place < _LOWEST:
+        return place + 12
+    return place - 12 if place > _HIGHEST else place
 
 
 def _letters(place: int) -> str:
@@ -106,7 +117,7 @@ def _letters(place: int) -> str:
 def roman(root: int, quality: int, bass: int, key: Key) -> str:
     """Spell a chord as a Roman numeral of a key, with the figures of its inversion.
 
-    A bass beside the chord follows a stroke.
+    A bass that isn't of the chord follows a stroke.
 
     >>> c_major, a_minor = Key(0, "major"), Key(9, "minor")
     >>> roman(7, 4, 11, c_major), roman(2, 1, 2, c_major), roman(8, 8, 8, a_minor)
@@ -133,17 +144,17 @@ def roman(root: int, quality: int, bass: int, key: Key) -> str:
 
 
 def cadences(chords: ChordTable, bars: BarTable, key: Key) -> dict[int, str]:
-    """Find the cadences at the ends of phrases: every :data:`PHRASE_BARS` bars, and at the end.
+    """Find the cadences at the ends of phrases.
 
-    A phrase's last chord is the last of its bars; but within a song, a dominant that comes after
-    another chord in the second half of the last bar leads on, and that other chord is the last.
-    It makes a cadence where it comes in the phrase's last two bars, but as a second inversion of
-    the tonic.
+    Phrases end every :data:`PHRASE_BARS` bars, and with the song. A phrase's last chord is the last
+    one in its bars; but within a song, a dominant that follows another chord in the second half of
+    the last bar leads on, and that other chord is the last. It makes a cadence where it comes in
+    the phrase's last two bars, unless it is a second inversion of the tonic.
 
     Returns:
         By the index of the bar in which the last chord comes: ``authentic`` (V or vii to I),
-        ``deceptive`` (V or vii to vi), ``half`` (anything to V), and at the song's end ``plagal``
-        (IV to I).
+            ``deceptive`` (V or vii to vi), ``half`` (anything to V), and at the song's end
+            ``plagal`` (IV to I).
     """
     named = chords[chords["quality"] != NONE]
     start, root = named["start"].astype(float), named["root"].astype(int)
@@ -179,7 +190,7 @@ def cadences(chords: ChordTable, bars: BarTable, key: Key) -> dict[int, str]:
 
 
 def _function(chord: np.void, key: Key) -> str:
-    """What a chord does in a cadence: I, IV, V, vi, vii, or nothing."""
+    """Return the function of a chord in a cadence: I, IV, V, vi, vii, or none."""
     quality, fifth = int(chord["quality"]), (key.tonic + 7) % 12
     wanted = {
         "I": (0, _TONICS[key.mode] if chord["bass"] != fifth else ()),
@@ -199,7 +210,9 @@ def _function(chord: np.void, key: Key) -> str:
 
 
 def chord_of_symbol(text: str) -> Chord:
-    """Read a symbol as root, quality and bass; a richer chord as the triad or seventh in it.
+    """Read a symbol as root, quality and bass.
+
+    A richer chord is read as the triad or seventh chord in it.
 
     >>> chord_of_symbol("C7/E"), chord_of_symbol("Bbm"), chord_of_symbol("N.C.")
     ((0, 4, 4), (10, 1, 10), (-1, -1, -1))
@@ -217,31 +230,23 @@ def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTab
     """Lay a file's chord symbols over the bars of its song.
 
     Args:
-        symbols: pairs of the quarter from which one holds, ascending, and the symbol.
+        symbols: pairs of the quarter from which a symbol holds, ascending, and the symbol.
         bars: the song's bars; the music begins at quarter 0, and a pick-up's bar before it.
 
     Returns:
-        A chord table from the first bar to the last, a row for each symbol in them, even where it
-        is the one before again; before the first symbol, and where one names no chord, there is
-        none.
+        A chord table from the first bar to the last, with a row for each symbol in them, even where
+        it repeats the one before. There is no chord before the first symbol, and where a symbol
+        names none.
     """
     first, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
-    told = {first: (NONE, NONE, NONE)}
-    told |= {
-        quarter if quarter > NEAR else first: symbol[1:4]
-        for quarter, symbol in symbols
-        if quarter < end - NEAR
-    }
-    starts = np.array(list(told))
-    return np.array(
-        [
-            (start, length, *chord)
-            for start, length, chord in zip(
-                starts, np.diff(starts, append=end), told.values(), strict=True
-            )
-        ],
-        CHORD_DTYPE,
-    )
+    named = {first: (NONE, NONE, NONE)}
+    for quarter, symbol in symbols:
+        if quarter < end - NEAR:
+            named[quarter if quarter > NEAR else first] = symbol[1:4]
+
+    starts = np.array(list(named))
+    spans = zip(starts, np.diff(starts, append=end), named.values(), strict=True)
+    return np.array([(start, length, *chord) for start, length, chord in spans], CHORD_DTYPE)
 
 
 # --- lines of symbols ---------------------------------------------------------------------------
@@ -250,11 +255,11 @@ def chords_of_symbols(symbols: Sequence[tuple[float, ChordSymbol]], bars: BarTab
 def chords_of_line(text: str, bars: BarTable) -> ChordTable:
     """Read a line of symbols, bar by bar, as the chords of a song's bars.
 
-    Bars are parted by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly, each
-    from a beat on where there are no more of them than beats (two in 3/4: on one and three); ``-``
-    or ``/`` is more of the one before, ``.`` leaves its share free, and ``%`` alone is the bar
-    before again. A bar with nothing in it is free, and so are those beyond the line. A pick-up has
-    no bar in the line, unless the line has one bar more than the song has besides it.
+    Bars are separated by ``|`` (or ``||``) or line ends. The chords in a bar share it evenly; where
+    there are no more of them than beats, each begins on a beat (two in 3/4: on one and three).
+    ``-`` or ``/`` is more of the chord before, ``.`` leaves its share free, and ``%`` alone repeats
+    the bar before. A bar with nothing in it is free, and so are those beyond the line. A pick-up
+    has no bar in the line, unless the line has one bar more than the song has besides it.
 
     Returns:
         The spans that are fixed, neighbours of one chord joined.
@@ -262,14 +267,14 @@ def chords_of_line(text: str, bars: BarTable) -> ChordTable:
     Raises:
         InputError: where a symbol isn't understood, or there are more bars than the song has.
     """
-    told = _bars(text)
-    own = bars[1:] if len(told) < len(bars) and bars["start"][0] < 0 else bars
-    if len(told) > len(own):
-        raise InputError(f"--chords: {len(told)} bars of chords, and the song has {len(own)}.")
+    lines = _bars(text)
+    own = bars[1:] if len(lines) < len(bars) and bars["start"][0] < 0 else bars
+    if len(lines) > len(own):
+        raise InputError(f"--chords: {len(lines)} bars of chords, and the song has {len(own)}.")
 
     rows: list[tuple[float, float, int, int, int]] = []
     words: list[Chord | None] = [None]  # the chords of the bar before; None: free
-    for line, bar in zip(told, own, strict=False):
+    for line, bar in zip(lines, own, strict=False):
         if line != ["%"]:
             words = _words(line or ["."], words[-1])
         for (begin, end), chord in zip(_shares(bar, len(words)), words, strict=True):
@@ -282,18 +287,18 @@ def chords_of_line(text: str, bars: BarTable) -> ChordTable:
 
 
 def _bars(text: str) -> list[list[str]]:
-    """The words of each bar of a line."""
+    """Return the words of each bar of a line."""
     lines = [line.strip().strip("|") for line in text.splitlines()]
     return [bar.split() for line in lines if line.strip() for bar in re.split(r"\|+", line)]
 
 
 def count_bars(text: str) -> int:
-    """How many bars a line of :func:`chords_of_line` has."""
+    """Count the bars of a line of :func:`chords_of_line`."""
     return len(_bars(text))
 
 
 def _words(line: list[str], before: Chord | None) -> list[Chord | None]:
-    """The chords of a bar's words."""
+    """Return the chords of a bar's words; None leaves a share free."""
     found = []
     for word in line:
         try:
@@ -306,10 +311,11 @@ def _words(line: list[str], before: Chord | None) -> list[Chord | None]:
 
 
 def _shares(bar: np.void, count: int) -> list[tuple[float, float]]:
-    """The shares of so many words: even ones, but for fewer words than beats each begins on a beat,
-    the later one in doubt.
+    """Return the begin and the end of each of ``count`` words of a bar.
 
-    Of a pick-up, what is on the page is shared, and the first one begins where a whole bar would.
+    Shares are even, but where there are fewer words than beats each begins on a beat, the later one
+    in doubt. Of a pick-up, what is on the page is shared, and the first word begins where a whole
+    bar would.
     """
     begin, end = float(bar["start"]), float(bar["start"] + bar["length"])
     first = max(begin, 0.0)
@@ -322,7 +328,7 @@ def _shares(bar: np.void, count: int) -> list[tuple[float, float]]:
 
 
 def is_bar(text: str) -> bool:
-    """Whether a text can be read as one bar of a line."""
+    """Return whether a text can be read as one bar of a line."""
     try:
         _words(text.split(), None)
     except InputError:
@@ -347,13 +353,12 @@ def line_of(chords: ChordTable, bars: BarTable, key: Key) -> list[str]:
 
 
 def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
-    """Write one bar of a line, as :func:`line_of` does, from symbols by their quarters from the
-    bar's start.
+    """Write one bar of a line, as :func:`line_of` does.
+
+    ``named`` holds the symbols by their quarters from the bar's start.
     """
     names = dict(named)
-    if (
-        float(bar["start"]) < 0 and names
-    ):  # of a pick-up, the first counts from where a whole bar would begin
+    if float(bar["start"]) < 0 and names:  # a pick-up's first counts as if the bar were whole
         names[0.0] = names.pop(min(names))
     for count in range(max(len(names), 1), FINEST + 1):
         places = [place - float(bar["start"]) for place, _ in _shares(bar, count)]
@@ -369,7 +374,7 @@ def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
 
 
 def bar_chords(chords: ChordTable, bar: np.void) -> list[tuple[float, Chord]]:
-    """The chords of a bar: the one at its start, and those that come in it.
+    """Return the chords of a bar: the one at its start, and those that come in it.
 
     Returns:
         Pairs of the place in quarters from the bar's start, and root, quality and bass.

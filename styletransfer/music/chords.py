@@ -1,4 +1,4 @@
-"""Chords as spans of time: what is played, what a plan asks for, what experts wrote.
+"""Chords as spans of time: those played, those planned, those that experts wrote.
 
 A chord table is a numpy structured array of ``CHORD_DTYPE``, sorted by start, without gaps or
 overlaps from the first bar's start to the last bar's end. Root and bass are pitch classes;

@@ -167,7 +167,7 @@ def _solo(
     onset: NDArray[np.float64],
     end: NDArray[np.float64],
 ) -> list[int]:
-    """Return the highest line beside a keyboard, and those to which it hands the tune on."""
+    """Return the highest line beside a keyboard, and those that continue its tune."""
     names = [plain(name) for name in piece.parts]
     keys = [
         part
