@@ -1,5 +1,5 @@
-"""A piece as a page for piano: staves, voices, note values, spelling, MusicXML, SVG.
+"""A piece as a page for piano: staves, voices, note values, spelling, files.
 
-Begin with :mod:`styletransfer.engraving.page`. Pages become PDF as well. This room uses music and
-formats.
+Files are MusicXML, SVG and PDF. Begin with :mod:`styletransfer.engraving.page`. This room uses
+music and formats.
 """

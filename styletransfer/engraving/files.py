@@ -1,5 +1,6 @@
-"""Scores to files: MusicXML, and engraved pages as SVG or PDF where the extra ``[score]`` (verovio,
-typst) is installed.
+"""Scores to files: MusicXML, and engraved pages as SVG or PDF.
+
+Engraving needs the extra ``[score]`` (verovio, typst).
 """
 
 from __future__ import annotations
@@ -27,26 +28,28 @@ NEEDS = {".svg": ("verovio",), ".pdf": ("verovio", "typst")}
 PAGE = {"pageWidth": 2100, "pageHeight": 2970, "unit": 8}
 MARGINS = {f"pageMargin{side}": 120 for side in ("Left", "Right", "Top", "Bottom")}
 """Verovio's options for A4 in tenths of a millimetre; staves are 6.4 mm high, as in printed piano
-music.
-"""
+music."""
 LONGEST_PAGE = 60_000
 """The highest page that verovio makes, in the same unit: an SVG file is one page as high as the
-music needs.
-"""
+music needs."""
 SVG = "http://www.w3.org/2000/svg"
 _FONT = ("font-size", "font-family", "font-style", "font-weight")
 _ACCIDENTALS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯"}
 """The accidentals of chord symbols in verovio's font (SMuFL's of figured basses), and as any font
-has them.
-"""
+has them."""
 
 
 def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> Piece:
-    """Refuse a score before any work: in another format, not writable, without what engraving
-    needs, or without beats.
+    """Refuse a score before any work is done, and return the song.
 
-    ``feel`` is how the song is to be arranged. Returned is the song, whose beats a free performance
-    of it needs.
+    It is refused in an unknown format, where it isn't writable, without the packages for engraving,
+    and without beats. The beats of the song are needed for a free performance of it.
+
+    Args:
+        path: where the score is to be written.
+        song: the song, as for :func:`read_song`.
+        feel: how the song is to be arranged.
+        force: whether an existing file may be replaced.
 
     Raises:
         InputError: with the sentence for the user.
@@ -58,13 +61,14 @@ def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> 
     )
     if source.feel == "performance" or free:
         raise InputError(
-            f"{song}: its notes lie on no beats, so it cannot become a score; leave --score out or say --feel score."
+            f"{song}: its notes lie on no beats, so it cannot become a score; "
+            "leave --score out or say --feel score."
         )
     return source
 
 
 def check_format(path: str | Path, force: bool = False) -> None:
-    """Refuse a path that no score can be written to, or a format that lacks its packages.
+    """Refuse a path that no score can be written to, or whose format lacks its packages.
 
     Raises:
         InputError: with the sentence for the user.
@@ -78,7 +82,8 @@ def check_format(path: str | Path, force: bool = False) -> None:
     missing = [name for name in NEEDS.get(suffix, ()) if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
-            f"{path}: engraving needs {' and '.join(missing)}; install styletransfer-music[score], or write a .musicxml file."
+            f"{path}: engraving needs {' and '.join(missing)}; "
+            "install styletransfer-music[score], or write a .musicxml file."
         )
 
 
@@ -90,11 +95,16 @@ def score_bytes(
     beats: Piece | None = None,
     chords: ChordTable | None = None,
 ) -> bytes:
-    """A piece with beats as a score for piano, for a path that :func:`check_format` took: MusicXML,
-    one tall page of SVG, or PDF in A4 pages.
+    """Write a piece with beats as a score for piano.
 
-    ``beats`` is the song (:func:`check_score`) over whose beats a piece without bars was played;
-    ``chords`` stand above the upper staff.
+    It is MusicXML, one tall page of SVG, or PDF in A4 pages.
+
+    Args:
+        piece: the piece.
+        path: a path that :func:`check_format` took.
+        title: the heading.
+        beats: the song (:func:`check_score`) over whose beats a piece without bars was played.
+        chords: the chords above the upper staff.
 
     Raises:
         InputError: where the piece has no beats, or is too long for one page of SVG.
@@ -118,15 +128,15 @@ def score_bytes(
 
 
 def _as_heading(title: str) -> str:
-    """A title as it is printed: file names have hyphens and small letters, headings have
-    neither.
-    """
+    """Turn a file name into a heading, without hyphens and with a capital."""
     words = re.sub(r"[-_]+", " ", title).strip()
     return words[:1].upper() + words[1:]
 
 
 def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
-    """MusicXML as pages of SVG, in A4 or as one ``tall`` page. They need no font for music signs.
+    """Engrave MusicXML as pages of SVG, in A4 or as one ``tall`` page.
+
+    The pages need no font for music signs.
 
     Raises:
         ValueError: where verovio can't read it.
@@ -154,7 +164,7 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
 
 
 def pdf_bytes(pages: list[bytes], title: str) -> bytes:
-    """A PDF file of A4 pages of SVG; the same pages give the same bytes."""
+    """Make a PDF file of A4 pages of SVG; the same pages give the same bytes."""
     import typst
 
     files = {f"page-{number}.svg": page for number, page in enumerate(pages, 1)}
@@ -163,22 +173,21 @@ def pdf_bytes(pages: list[bytes], title: str) -> bytes:
         for name in files
     ]
     source = "\n".join([f"#set document(title: {_typst_string(title)}, date: none)", *sheets])
-    project: Any = {
-        "main.typ": source.encode("utf-8")
-    } | files  # typst takes several files so; its types don't say it
+    # typst takes several files so, although its types don't show it
+    project: Any = {"main.typ": source.encode("utf-8")} | files
     return bytes(typst.compile(project, format="pdf"))
 
 
 def _typst_string(text: str) -> str:
+    """Quote a text for typst."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def _standalone(svg: str, resources: Path) -> bytes:
-    """A page whose texts are plain and whose music signs inside texts (a metronome mark's note) are
-    drawn.
+    """Make a page's texts plain, and draw the music signs inside texts.
 
-    Verovio nests positions, anchors and fonts in a way that only browsers follow, and leaves those
-    signs to its own font.
+    Such a sign is a metronome mark's note. Verovio nests positions, anchors and fonts in a way that
+    only browsers follow, and leaves those signs to its own font.
     """
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -191,7 +200,7 @@ def _standalone(svg: str, resources: Path) -> bytes:
 
 
 def _plain_text(text: Any, resources: Path) -> Any:
-    """A text as a group of texts, each with its own position, and of drawn signs."""
+    """Turn a text into a group of texts, each with its own position, and drawn signs."""
     group = ElementTree.Element(
         f"{{{SVG}}}g", {k: v for k, v in text.attrib.items() if k in ("id", "class")}
     )
@@ -206,11 +215,11 @@ def _plain_text(text: Any, resources: Path) -> Any:
         if style.get("font-family") == "Leipzig":
             for sign in words:
                 outline, advance = _sign(f"{ord(sign):04X}", resources)
-                at = f"translate({float(place[0]) + shift:g} {place[1]}) scale({size / 1000:g} {-size / 1000:g})"
+                moved = f"translate({float(place[0]) + shift:g} {place[1]})"
+                at = f"{moved} scale({size / 1000:g} {-size / 1000:g})"
                 if outline:
-                    ElementTree.SubElement(
-                        group, f"{{{SVG}}}path", {"d": outline, "stroke": "none", "transform": at}
-                    )
+                    drawn = {"d": outline, "stroke": "none", "transform": at}
+                    ElementTree.SubElement(group, f"{{{SVG}}}path", drawn)
                 shift += advance * size / 1000
             line = None
             continue
@@ -228,7 +237,7 @@ def _plain_text(text: Any, resources: Path) -> Any:
 
 
 def _runs(element: Any, style: dict[str, str]) -> Iterator[tuple[dict[str, str], str]]:
-    """The words in a text in order, each with the style and the position that it inherits."""
+    """Yield the words of a text in order, with the style and position they inherit."""
     if element.tag == f"{{{SVG}}}title":
         return
     style = style | {
@@ -242,7 +251,7 @@ def _runs(element: Any, style: dict[str, str]) -> Iterator[tuple[dict[str, str],
 
 @lru_cache(maxsize=64)
 def _sign(code: str, resources: Path) -> tuple[str, float]:
-    """The outline of a music sign and how far it advances, in thousandths of the font's size."""
+    """Return the outline of a music sign, and its advance in thousandths of the font size."""
     outline = ElementTree.parse(resources / "Leipzig" / f"{code}.xml").find("path")
     table = (resources / "Leipzig.xml").read_text(encoding="utf-8")
     found = re.search(rf'<g c="{code}"[^>]* h-a-x="([\d.]+)"', table)

@@ -131,7 +131,7 @@ NO_BEATS = (
 
 
 def ticks(quarters: float) -> int:
-    """Return the nearest tick that is a whole number of 128th notes or of their triplets."""
+    """Return the nearest tick that is a multiple of a 128th note or of its triplet."""
     return round(float(quarters) * 96) * (QUARTER // 96)
 
 
@@ -204,7 +204,7 @@ def bar_at(bars: list[Bar], place: float) -> Bar:
 def _grid(
     span: tuple[int, int], onsets: list[int], ends: set[int], exact: bool, apart: int
 ) -> tuple[int, dict[int, int]]:
-    """Return the step of the subdivision that suits a span, and where it puts each onset."""
+    """Return the step of the subdivision that suits a span, and each onset's place."""
     start, length = span
     best: tuple[float, int, dict[int, int]] | None = None
     for division in PLAIN:

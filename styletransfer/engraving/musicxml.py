@@ -1,4 +1,4 @@
-"""A page as MusicXML, through music21 (imported only when a score is written)."""
+"""A page as MusicXML, through music21, which is imported only when a score is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Sign = tuple[str, int]  # letter and octave
 
 
 def musicxml_bytes(page: Page, title: str) -> bytes:
-    """The page as a MusicXML file; the same page and title give the same bytes."""
+    """Write the page as a MusicXML file; the same page and title give the same bytes."""
     music21 = _music21()
     score = music21.stream.Score(id="score")
     score.metadata = music21.metadata.Metadata(title=title)
@@ -41,7 +41,7 @@ def musicxml_bytes(page: Page, title: str) -> bytes:
 
 
 def _music21() -> Any:
-    """music21, most of which has no types."""
+    """Import music21, most of which has no types."""
     import music21
     import music21.musicxml.m21ToXml
 
@@ -49,15 +49,14 @@ def _music21() -> Any:
 
 
 def _without_program(data: bytes) -> bytes:
-    """The file without the date of today, a part name drawn by lot, and what stands for an unknown
-    composer.
-    """
+    """Remove today's date, a part name drawn by lot, and the placeholder composer."""
     text = re.sub(r"\s*<encoding-date>.*?</encoding-date>", "", data.decode("utf-8"))
     text = re.sub(r' id="P[0-9a-f]{32}"', ' id="P1"', text)
     return re.sub(r"\s*<creator type=\"composer\">Music21</creator>", "", text).encode("utf-8")
 
 
 def _staff(page: Page, staff: Staff, number: int) -> Any:
+    """Make the part of one staff; ``number`` is 0 for the upper one."""
     music21 = _music21()
     part = music21.stream.PartStaff(id=f"staff-{number + 1}")
     part.partName = "Piano"
@@ -110,7 +109,7 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
 
 
 def _tempo_mark(rate: float, bar: Bar) -> Any:
-    """A metronome mark in the note that is a beat."""
+    """Make a metronome mark in the note that is a beat."""
     music21 = _music21()
     beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
     return music21.tempo.MetronomeMark(
@@ -119,7 +118,7 @@ def _tempo_mark(rate: float, bar: Bar) -> Any:
 
 
 def _chord_symbol(symbol: Symbol) -> Any:
-    """A chord symbol that sounds nothing."""
+    """Make a chord symbol that sounds nothing."""
     harmony = _music21().harmony
     if symbol.quality == NONE:
         return harmony.NoChord(NO_CHORD)
@@ -140,8 +139,9 @@ def _fill(
     names: tuple[str, str],
     melody: bool,
 ) -> None:
-    """Put the voices of a bar into its measure; a voice that only rests is left out where another
-    one doesn't.
+    """Put the voices of a bar into its measure.
+
+    A voice that only rests is left out where another one has notes.
     """
     used = [
         number for number, voice in enumerate(voices) if any(value.pitches for value in voice)
@@ -161,6 +161,7 @@ def _fill(
 
 
 def _beam(measure: Any, signature: Any) -> None:
+    """Beam the notes of a measure by its metre."""
     from music21.exceptions21 import Music21Exception
 
     for voice in measure.voices:
@@ -198,11 +199,11 @@ class _Spelling:
     def accidentals(
         self, values: list[tuple[int, Value]]
     ) -> dict[tuple[int, int], dict[int, tuple[str, int, int, bool]]]:
-        """By (voice, tick) and pitch: letter, octave, alteration, and whether its accidental is
-        printed.
+        """Return the accidentals of a bar, by (voice, tick) and pitch.
 
-        One is printed where the alteration isn't what the bar says so far, and as a reminder where
-        the bar before said something else. A note tied over the bar line has none.
+        Each is (letter, octave, alteration, whether it is printed). One is printed where the
+        alteration isn't what the bar has so far, and as a reminder where the bar before had
+        another. A note tied over the bar line has none.
         """
         current: dict[_Sign, int] = {}
         told: set[_Sign] = set()
@@ -231,12 +232,13 @@ class _Spelling:
 
 
 def _of_signature(letter: str, fifths: int) -> int:
+    """Return the alteration of a letter in a key signature."""
     place = "FCGDAEB".index(letter)
     return int(place < fifths) if fifths > 0 else -int(6 - place < -fifths)
 
 
 def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, int, bool]]) -> Any:
-    """A music21 note, chord or rest."""
+    """Make a music21 note, chord or rest."""
     music21 = _music21()
     notes = []
     for pitch in value.pitches:
@@ -263,6 +265,7 @@ def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, in
 
 
 def _pitch(letter: str, octave: int, alter: int, shown: bool) -> Any:
+    """Make a music21 pitch; ``shown`` states whether its accidental is printed."""
     music21 = _music21()
     made = music21.pitch.Pitch(step=letter, octave=octave)
     if alter or shown:
@@ -272,6 +275,7 @@ def _pitch(letter: str, octave: int, alter: int, shown: bool) -> Any:
 
 
 def _duration(value: Value, stem: str | None) -> Any:
+    """Make the music21 duration of a value."""
     duration = _music21().duration
     if value.whole:
         return duration.Duration(Fraction(value.length, QUARTER))
@@ -287,7 +291,7 @@ def _duration(value: Value, stem: str | None) -> Any:
 
 
 def _type(length: int) -> tuple[str, int]:
-    """The name and the dots of a written length in ticks."""
+    """Return the name and the dots of a written length in ticks."""
     for index, name in enumerate(TYPES):
         plain = 8 * QUARTER >> index
         if length == plain:

@@ -1,11 +1,11 @@
-"""A piece as a page for piano: two staves, the melody as their upper voice, as MusicXML.
+"""A piece laid out as a page for piano, with two staves.
 
 The melody has the first voice of the upper staff to itself, stems up. The accompaniment's right
 hand is the second voice there, its left hand the lower staff, in one voice or two; notes go over to
 the other staff where their register wants it. Onsets and pitches are the piece's own, on the
-subdivisions that notation has signs for; the melody's durations are too, the accompaniment's are
-made readable: short rests are filled, what overlaps within a voice is tied or ends. Chord symbols
-may stand above the upper staff.
+subdivisions that notation has signs for. So are the melody's durations; the accompaniment's are
+made readable: short rests are filled, and notes that overlap within a voice are tied or end. Chord
+symbols may stand above the upper staff.
 """
 
 from __future__ import annotations
@@ -38,22 +38,19 @@ from styletransfer.music.spelling import spell
 
 MELODY_JOIN, JOIN = LEAST, QUARTER * 5 // 12
 """Ticks of rest that are not written: a 64th in the melody, all below an eighth in the
-accompaniment.
-"""
+accompaniment."""
 FOREIGN_SHARE = 0.1
 """How many more of the notes must lie outside a signature of no accidentals than outside the
 estimated key for it to be taken for what programs write when they know no key."""
 TREBLE, BASS = 0, 1
 LOWEST_IN_TREBLE, HIGHEST_IN_BASS = 55, 65
-"""Pitches beyond which a bar had better have the other clef: below two ledger lines, or above."""
+"""Pitches beyond which a bar is better in the other clef: below two ledger lines, or above."""
 CLEF_CHANGE_COST = 20.0
-"""Against semitones beyond those pitches, over all notes: a clef changes for a few bars or not at
-all.
-"""
+"""Weighed against semitones beyond those pitches, over all notes: a clef changes for a few bars or
+not at all."""
 TEMPO_CHANGE = 0.15
-"""Share by which the tempo must change at a bar line for a new mark: what is less is a
-performance's rubato.
-"""
+"""Share by which the tempo must change at a bar line for a new mark; less is a performance's
+rubato."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,10 @@ class Staff:
 
 
 class Symbol(NamedTuple):
-    """A chord symbol: its tick, quality (-1: no chord), and root and bass on the line of fifths."""
+    """A chord symbol: its tick, its quality (-1: no chord), its root and its bass.
+
+    Root and bass are places on the line of fifths.
+    """
 
     start: int
     quality: int
@@ -75,11 +75,17 @@ class Symbol(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What is on the page. ``keys`` are (bar, fifths, minor); ``tempos`` (bar, quarters a minute);
-    ``names`` the spelling.
+    """What is on the page.
 
-    ``names`` maps (tick, pitch) of each note's begin to its place on the line of fifths.
-    ``symbols`` are the chords above the upper staff, ascending, each where it comes.
+    Attributes:
+        bars: its bars.
+        upper: the upper staff.
+        lower: the lower staff.
+        keys: key signatures as (bar, fifths, minor).
+        tempos: tempo marks as (bar, quarters per minute).
+        names: the place on the line of fifths of each note, by (tick, pitch) of its begin.
+        has_melody: whether the first voice of the upper staff is a melody.
+        symbols: the chords above the upper staff, ascending, each where it comes.
     """
 
     bars: list[Bar]
@@ -93,22 +99,20 @@ class Page:
 
 
 def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
-    """The page of a piece with beats; what was played freely over them is put on them.
+    """Lay out a piece with beats; what was played freely over them is quantised.
 
-    ``chords`` are what stands above it as symbols.
+    ``chords`` stand above it as symbols.
 
     Raises:
-        InputError: where it has none.
+        InputError: where the piece has no beats.
     """
     bars = page_bars(piece)
-    is_melody = piece.notes["melody"]
-    melody = quantise(raw_tones(piece.notes[is_melody]), bars, exact=True)
-    rest: NoteTable = piece.notes[~is_melody]
-    tones, apart = raw_tones(rest), APART
+    melody = quantise(raw_tones(piece.melody), bars, exact=True)
+    tones, apart = raw_tones(piece.accompaniment), APART
     if piece.feel == "performance":
         apart = PLAYED_APART
         tones = quantise(tones, bars, exact=False, apart=apart)
-    below = lower_staff(tones, _hands(piece, rest), melody)
+    below = lower_staff(tones, _hands(piece, piece.accompaniment), melody)
     above, under = (
         quantise(
             [tone for tone, low in zip(tones, below, strict=True) if low == side],
@@ -118,6 +122,7 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
         )
         for side in (False, True)
     )
+
     first, second = (melody, above) if melody else two_voices(above, bars)
     others = [*above, *under]
     upper = (
@@ -126,6 +131,7 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     )
     third, fourth = two_voices(under, bars)
     low = (sounds(third, bars, JOIN, others), sounds(fourth, bars, JOIN, others))
+
     keys = _keys(piece, bars)
     return Page(
         bars,
@@ -140,7 +146,7 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
 
 
 def _hands(piece: Piece, notes: NoteTable) -> list[int]:
-    """The hand of each note of the accompaniment: its part's, where that names one."""
+    """Return the hand of each note of the accompaniment: its part's, if that names one."""
     names = [name.lower() for name in piece.parts]
     if any("left" in name for name in names) and any("right" in name for name in names):
         return [LEFT if "left" in names[part] else 1 - LEFT for part in notes["part"].tolist()]
@@ -148,8 +154,9 @@ def _hands(piece: Piece, notes: NoteTable) -> list[int]:
 
 
 def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:
-    """Key signatures, each at the bar in which it comes: the piece's own, or the estimated key
-    where it has none.
+    """Return key signatures, each at the bar in which it comes.
+
+    They are the piece's own, or the estimated key where it has none.
     """
     tune = piece.melody if piece.notes["melody"].any() else piece.notes
     guess = estimate_key(tune)
@@ -170,15 +177,14 @@ def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:
 
 
 def _tempos(piece: Piece, bars: list[Bar]) -> list[tuple[int, float]]:
-    """Tempo marks at bars, in quarters a minute: the first one, and those that differ much from the
-    one before.
+    """Return tempo marks as (bar, quarters per minute).
+
+    There is the first one, and each that differs much from the one before.
     """
     marks: list[tuple[int, float]] = []
     for index, bar in enumerate(bars):
-        at = (
-            int(np.searchsorted(piece.tempo.quarters, (bar.start + LEAST) / QUARTER, side="right"))
-            - 1
-        )
+        quarter = (bar.start + LEAST) / QUARTER
+        at = int(np.searchsorted(piece.tempo.quarters, quarter, side="right")) - 1
         rate = 60.0 / float(piece.tempo.seconds_per_quarter[max(0, at)])
         if not marks or abs(rate / marks[-1][1] - 1) > TEMPO_CHANGE:
             marks.append((index, rate))
@@ -188,7 +194,7 @@ def _tempos(piece: Piece, bars: list[Bar]) -> list[tuple[int, float]]:
 def _names(
     tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
 ) -> dict[tuple[int, int], int]:
-    """The spelling of each (tick, pitch)."""
+    """Spell each (tick, pitch), as places on the line of fifths."""
     places = sorted(set((tone.start, tone.pitch) for tone in tones))
     if not places:
         return {}
@@ -202,8 +208,9 @@ def _names(
 def _symbols(
     chords: ChordTable, bars: list[Bar], keys: list[tuple[int, int, bool]]
 ) -> list[Symbol]:
-    """The symbols of chords, spelled in the key that holds; one that comes before the page is at
-    its beginning.
+    """Spell the symbols of chords in the key that holds.
+
+    A chord that comes before the page stands at its beginning.
     """
     found: list[Symbol] = []
     for chord in chords[chords["start"] < bars[-1].end / QUARTER - 1e-3]:
@@ -221,7 +228,7 @@ def _symbols(
 
 
 def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list[int]:
-    """The clef of each bar, so that there are few ledger lines and few changes."""
+    """Choose the clef of each bar for few ledger lines and few changes."""
     cost = np.zeros((len(bars), 2))
     starts = np.array([bar.start for bar in bars])
     for sound in (s for voice in voices for s in voice):

@@ -1,6 +1,4 @@
-"""Who plays what on a page for piano: which staff, which of its two voices, and which notes make a
-chord.
-"""
+"""Who plays what on a page for piano: staves, voices and chords."""
 
 from __future__ import annotations
 
@@ -17,15 +15,14 @@ from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
 from styletransfer.music.hands import LEFT, cheapest_path
 
 LINES = np.arange(40, 80)
-"""Pitches between which the line between the staves may lie; a note at or above it is on the upper
-one.
-"""
+"""Pitches between which the line between the staves may lie; a note on or above it is on the upper
+staff."""
 SPAN = 14
-"""Semitones that a hand spans with ease, as in ``hands``."""
+"""Semitones that a hand spans with ease, as in :mod:`styletransfer.music.hands`."""
 LEDGER_COST, STRETCH_COST, HAND_COST, MOVE_COST = 0.08, 0.6, 0.8, 0.04
-"""Of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone beyond
-``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by looking at
-pages."""
+"""Costs of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone
+beyond ``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by
+looking at pages."""
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""
@@ -37,17 +34,18 @@ CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = (
     1.5,
     0.25,
 )
-"""Of a quarter cut off a note, of a quarter added, of using the second voice, of parting a chord
-that could be one, of voices that cross, of a voice that begins or stands alone among rests. Chosen
-by looking at pages."""
+"""Costs of a quarter cut off a note, of a quarter added, of using the second voice, of splitting a
+chord that could be one, of voices that cross, of a voice that begins or stands alone among rests.
+Chosen by looking at pages."""
 OFF_BEAT = 3
-"""How many times as much it costs that a second voice begins off the beat."""
+"""Factor of the cost where a second voice begins off the beat."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A note or chord of one voice, in ticks; ``tied`` are those of its ``pitches`` that go on from
-    the sound before.
+    """A note or chord of one voice, in ticks.
+
+    ``tied`` are those of its ``pitches`` that continue from the sound before.
     """
 
     start: int
@@ -57,7 +55,7 @@ class Sound:
 
 
 def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[bool]:
-    """Whether each note of the accompaniment is on the lower staff.
+    """Return whether each note of the accompaniment is on the lower staff.
 
     A line between the staves moves through the piece as little as it can: it weighs ledger lines,
     what the right hand has to reach below the melody and the left hand at once, and the hand that a
@@ -81,7 +79,7 @@ def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[
 
 
 def _sounding(melody: list[Tone], places: list[int]) -> list[int | None]:
-    """The melody's pitch at each place, None where it rests."""
+    """Return the melody's pitch at each place, None where it rests."""
     found: list[int | None] = []
     ordered = sorted(melody)
     index = -1
@@ -93,7 +91,10 @@ def _sounding(melody: list[Tone], places: list[int]) -> list[int | None]:
 
 
 def _costs(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float64]:
-    """The cost of each line, (lines,), for notes (pitch, hand) that begin together."""
+    """Return the cost of each line for notes that begin together, shape (lines,).
+
+    Notes are (pitch, hand).
+    """
     cost = np.zeros(len(LINES))
     for index, line in enumerate(LINES.tolist()):
         up, down = [p for p, _ in notes if p >= line], [p for p, _ in notes if p < line]
@@ -108,13 +109,18 @@ def _costs(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float
 def sounds(
     tones: list[Tone], bars: list[Bar], join: int, others: Iterable[Tone] = ()
 ) -> list[Sound]:
-    """One voice: notes that begin together are a chord, and what overlaps the next one is tied to
-    it or ends there.
+    """Make one voice of notes: chords, ties and ends.
 
-    A note is tied on where it still lasts a quarter or more, at most two onsets fall within it, and
-    the hand can hold it. Up to ``join`` ticks of rest before the next onset or the bar line are no
-    rest: the note lasts until there, but never until ``others``, the notes of other voices, strike
-    its pitch again.
+    Notes that begin together are a chord, and what overlaps the next sound is tied to it or ends
+    there. A note is tied where it still lasts a quarter or more, at most two onsets fall within it,
+    and the hand can hold it.
+
+    Args:
+        tones: the voice's notes.
+        bars: the bars of the page.
+        join: ticks of rest before the next onset or the bar line that are no rest: the note lasts
+            until there.
+        others: the notes of other voices; no note lasts until one of them strikes its pitch again.
     """
     struck: dict[int, list[int]] = defaultdict(list)
     for tone in sorted(others):
@@ -153,8 +159,9 @@ def sounds(
 
 
 def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
-    """Where a sound ends once short rests are filled; one that is plainly divided lasts whole
-    eighths where it may.
+    """Return where a sound ends once short rests are filled.
+
+    A sound that is plainly divided lasts whole eighths where it may.
     """
     limit = min([bar.end, *later])
     if limit - end <= join:
@@ -166,9 +173,7 @@ def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
 
 
 class _State(NamedTuple):
-    """Two voices up to some onset: their sounding notes as (pitch, end), and how they came
-    about.
-    """
+    """Two voices up to some onset: their sounding notes as (pitch, end), and their past."""
 
     cost: float
     upper: tuple[tuple[int, int], ...]
@@ -177,11 +182,11 @@ class _State(NamedTuple):
 
 
 def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Tone]]:
-    """A staff's notes as two voices, upper and lower; the lower one only has notes where one voice
-    can't do it.
+    """Split a staff's notes into two voices, upper and lower.
 
-    At each onset the lowest few notes, often none, go to the lower voice. A beam search finds the
-    ways that cut and lengthen notes least.
+    The lower voice only has notes where one voice can't do it. At each onset the lowest few notes,
+    often none, go to the lower voice. A beam search finds the ways that cut and lengthen notes
+    least.
     """
     groups: dict[int, list[Tone]] = defaultdict(list)
     for tone in sorted(tones, key=lambda tone: (tone.start, tone.pitch)):
@@ -189,7 +194,8 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
     states = [_State(0.0, (), (), ())]
     for start in sorted(groups):
         chord, bar = groups[start], bar_at(bars, start)
-        entry = REST_COST * (1 if (start - bar.start + bar.offset) % bar.beat == 0 else OFF_BEAT)
+        on_beat = (start - bar.start + bar.offset) % bar.beat == 0
+        entry = REST_COST if on_beat else REST_COST * OFF_BEAT
         best: dict[tuple[tuple[tuple[int, int], ...], ...], _State] = {}
         for state in states:
             for split in range(len(chord) + 1):
@@ -210,8 +216,9 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
 
 
 def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float) -> _State:
-    """The state after a chord of which the lowest ``split`` notes go to the lower voice; ``entry``
-    is what its begin costs.
+    """Return the state after a chord whose lowest ``split`` notes go to the lower voice.
+
+    ``entry`` is the cost of a lower voice that begins.
     """
     low, high = chord[:split], chord[split:]
     cost = state.cost
@@ -219,23 +226,20 @@ def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float
     for notes, before in ((high, alive[0]), (low, alive[1])):
         if notes:
             cost += CUT_COST * sum(min(e - start, 2 * QUARTER) for _, e in before) / QUARTER
-            cost += (
-                LENGTHEN_COST
-                * min(max(n.end for n in notes) - min(n.end for n in notes), 2 * QUARTER)
-                / QUARTER
-            )
+            added = max(n.end for n in notes) - min(n.end for n in notes)
+            cost += LENGTHEN_COST * min(added, 2 * QUARTER) / QUARTER
     if low:
         cost += SECOND_COST
         if high and max(n.end for n in high) == max(n.end for n in low):
             cost += SPLIT_COST
-        if not high:
-            cost += CROSSING_COST * any(
-                n.pitch >= p for n in low for p, _ in alive[0]
-            ) + REST_COST * (not alive[0])
+        if not high and any(n.pitch >= p for n in low for p, _ in alive[0]):
+            cost += CROSSING_COST
+        if not high and not alive[0]:
+            cost += REST_COST
         if not alive[1]:
             cost += entry
-    elif high:
-        cost += CROSSING_COST * any(n.pitch <= p for n in high for p, _ in alive[1])
+    elif high and any(n.pitch <= p for n in high for p, _ in alive[1]):
+        cost += CROSSING_COST
     upper = tuple((n.pitch, n.end) for n in high) if high else alive[0]
     lower = tuple((n.pitch, n.end) for n in low) if low else alive[1]
     return _State(cost, upper, lower, (split, state.past))  # type: ignore[arg-type]
