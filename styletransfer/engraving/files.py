@@ -68,10 +68,10 @@ def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> 
 
 
 def check_format(path: str | Path, force: bool = False) -> None:
-    """Refuse a path that no score can be written to, or whose format lacks its packages.
+    """Refuse a path to which no score can be written, for its format or its folder.
 
     Raises:
-        InputError: with the sentence for the user.
+        InputError: with the sentence for the user; also where the format lacks its packages.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in (*XML_SUFFIXES, *NEEDS):
@@ -251,7 +251,10 @@ def _runs(element: Any, style: dict[str, str]) -> Iterator[tuple[dict[str, str],
 
 @lru_cache(maxsize=64)
 def _sign(code: str, resources: Path) -> tuple[str, float]:
-    """Return the outline of a music sign, and its advance in thousandths of the font size."""
+    """Return the outline of a music sign, and its advance.
+
+    The advance is in thousandths of the font's size.
+    """
     outline = ElementTree.parse(resources / "Leipzig" / f"{code}.xml").find("path")
     table = (resources / "Leipzig.xml").read_text(encoding="utf-8")
     found = re.search(rf'<g c="{code}"[^>]* h-a-x="([\d.]+)"', table)

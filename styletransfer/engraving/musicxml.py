@@ -1,4 +1,7 @@
-"""A page as MusicXML, through music21, which is imported only when a score is written."""
+"""A page as MusicXML, through music21.
+
+music21 is imported only when a score is written.
+"""
 
 from __future__ import annotations
 

@@ -146,7 +146,10 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
 
 
 def _hands(piece: Piece, notes: NoteTable) -> list[int]:
-    """Return the hand of each note of the accompaniment: its part's, if that names one."""
+    """Return the hand of each note of the accompaniment.
+
+    A part's name decides where it states a hand.
+    """
     names = [name.lower() for name in piece.parts]
     if any("left" in name for name in names) and any("right" in name for name in names):
         return [LEFT if "left" in names[part] else 1 - LEFT for part in notes["part"].tolist()]

@@ -173,7 +173,7 @@ def _filled(start: int, end: int, bar: Bar, later: list[int], join: int) -> int:
 
 
 class _State(NamedTuple):
-    """Two voices up to some onset: their sounding notes as (pitch, end), and their past."""
+    """Two voices up to some onset: sounding notes as (pitch, end), and their past."""
 
     cost: float
     upper: tuple[tuple[int, int], ...]
@@ -216,9 +216,10 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
 
 
 def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float) -> _State:
-    """Return the state after a chord whose lowest ``split`` notes go to the lower voice.
+    """Return the state after a chord that is split between the voices.
 
-    ``entry`` is the cost of a lower voice that begins.
+    The lowest ``split`` notes go to the lower voice; ``entry`` is the cost of a lower voice that
+    begins.
     """
     low, high = chord[:split], chord[split:]
     cost = state.cost
