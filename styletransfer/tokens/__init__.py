@@ -1,5 +1,5 @@
 """Pieces to tokens and back, and which token may come next.
 
 Begin with :mod:`styletransfer.tokens.codec`; the rules are in :mod:`styletransfer.tokens.grammar`.
-Uses music; no torch.
+This room uses music, and no torch.
 """

@@ -1,5 +1,6 @@
-"""Control tokens: what the model is told before the music. A vocabulary is saved with its model,
-which keeps its order.
+"""Control tokens: what the model is given before the music.
+
+A vocabulary is saved with its model, which keeps its order.
 """
 
 from __future__ import annotations
@@ -96,12 +97,10 @@ COMPOSER_ERAS = dict.fromkeys(COMPOSERS, "romantic") | {
 RESERVED_SLOTS = 16
 UNKNOWN = "unknown"
 
-# Upper bounds of the tempo classes of scores, in quarters a minute; roughly adagio, andante,
-# moderato, allegretto, allegro, presto.
 TEMPO_BOUNDS = (60, 80, 100, 120, 144, 999)
+"""Upper bounds of the tempo classes of scores, in quarters per minute; roughly adagio, andante,
+moderato, allegretto, allegro, presto."""
 
-# The metres that have a BAR token of their own; all others share BAR_other. A performance has bars
-# of two seconds, BAR_free.
 METRES = (
     "2/4",
     "3/4",
@@ -117,9 +116,9 @@ METRES = (
     "other",
     "free",
 )
+"""The metres that have a BAR token of their own; all others share BAR_other. A performance has bars
+of two seconds, BAR_free."""
 
-# Keys by their tonic, sharp or flat as their signature is (the names of
-# :class:`styletransfer.music.key.Key`).
 KEYS = tuple(
     f"{tonic}-{mode}"
     for mode, tonics in (
@@ -128,25 +127,28 @@ KEYS = tuple(
     )
     for tonic in tonics
 )
+"""Keys by their tonic, sharp or flat as their signature is (the names of
+:class:`styletransfer.music.key.Key`)."""
 
 MELODY = "MELODY"
 FINAL = "FINAL"
 PLAN = "PLAN"
 FIGURE = "FIGURE"
 
-# What the tune is: a part of its own (sung, or played by another), above which the piano may go, or
-# the top of the texture.
 TUNES = ("part", "texture")
+"""What the tune is: a part of its own (sung, or played by another), above which the piano may go,
+or the top of the texture."""
 
-# The chords of a plan by root and quality, and their basses: pitch classes, 0 is C.
 CHORDS = (*(f"CHORD_{root}:{quality}" for root in range(12) for quality in QUALITIES), "CHORD_none")
+"""The chords of a plan by root, a pitch class (0 is C), and quality."""
 BASSES = (*(f"BASS_{bass}" for bass in range(12)), "BASS_none")
+"""The basses of a plan's chords: pitch classes."""
 
-# Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the
-# sequence, or none (0).
 REFERENCES = ("REF_0", "REF_1", "REF_2", "REF_3", "REF_4", "REF_figure")
+"""Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the
+sequence, or none (0)."""
 FARTHEST = 4
-"""Bars back that a reference may lie."""
+"""The most bars back that a reference may lie."""
 
 PLAIN_TOKENS = (
     "PAD",
@@ -174,16 +176,21 @@ SPECIAL_TOKENS = (
     *BASSES,
     *REFERENCES,
 )
-"""Those of the default one."""
+"""The special tokens of the default tokenizer."""
 
 
 @dataclass(frozen=True)
 class Controls:
     """What a sequence begins with.
 
-    The feel, for scores the tempo, the key of the melody to come, the era and the composer (or a
-    reserved slot's name), and for scores what the tune is (one of :data:`TUNES`; "": untold, as
-    models without plans know nothing of it).
+    Attributes:
+        feel: whether it is a score or a performance.
+        era: the era.
+        composer: the composer, or a reserved slot's name.
+        quarters_per_minute: the tempo, which only scores have.
+        key: the key of the melody to come.
+        tune: what the tune of a score is, one of :data:`TUNES`; "" leaves it out, as models without
+            plans know nothing of it.
     """
 
     feel: Feel
@@ -194,7 +201,10 @@ class Controls:
     tune: str = ""
 
     def tokens(self) -> list[str]:
-        """Token names in their fixed order: ``BOS feel [tempo] key era composer [tune]``."""
+        """Return the names of the tokens in their fixed order.
+
+        The order is ``BOS feel [tempo] key era composer [tune]``.
+        """
         tempo = next(
             bound
             for bound in TEMPO_BOUNDS
@@ -207,11 +217,11 @@ class Controls:
         return [*names, f"TUNE_{self.tune}"] if self.tune else names
 
     def without_style(self) -> Controls:
-        """The same controls with neither era nor composer: the base's own taste."""
+        """Return the same controls with neither era nor composer: the base's own taste."""
         return replace(self, era=UNKNOWN, composer=UNKNOWN)
 
 
 def metre_token(numerator: int, denominator: int) -> str:
-    """The BAR token of a metre."""
+    """Return the BAR token of a metre."""
     name = f"{numerator}/{denominator}"
     return f"BAR_{name if name in METRES else 'other'}"

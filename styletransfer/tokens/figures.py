@@ -1,8 +1,8 @@
-"""How alike the accompaniments of two bars are: which bar a bar follows.
+"""How alike the accompaniments of two bars are, and which bar a bar follows.
 
-A figure is when the accompaniment of a bar begins notes, how many, and how high above the bar's
-lowest: what stays when the harmony changes. Two are as alike as the onsets that both have, each
-counted by how much of its thickness and height agree.
+The figure of a bar is when its accompaniment begins notes, how many, and how high above the bar's
+lowest note: what stays when the harmony changes. Two figures are as alike as the onsets that both
+have, each weighted by how much of its thickness and height agree.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from styletransfer.tokens.codec import FROM_FIGURE, Codec, Event, Grid
 from styletransfer.tokens.controls import FARTHEST
 
 ALIKE = 0.5
-"""The least likeness of a bar that is said to follow another. Of composers' songs .42 of the bars
+"""The least likeness of a bar that is said to follow another. 42 % of the bars of composers' songs
 follow one of the four before by a measure of this kind (evaluation: ``figure like one of the four
 bars before``)."""
 NEAR = 3
 """Semitones by which the height above the bass may differ: a third of another chord."""
 
 Figure = dict[int, tuple[int, int]]
-"""By step: the notes that begin there, and how far the lowest lies above the bar's lowest."""
+"""By step: the notes that begin there, and the height of the lowest of them above the bar's lowest."""
 
 LIKE = 0.75
-"""Likeness of bars that are said to have the same figure."""
+"""The least likeness of bars that are said to have the same figure."""
 UNLIKE = 0.5
-"""Likeness of different figures of a piece, at the most."""
+"""The greatest likeness of different figures of a piece."""
 FEWEST_ONSETS, FEWEST_NOTES = 2, 3
-"""Of a bar that has a figure."""
+"""The fewest onsets and notes of a bar that has a figure."""
 
 
 def accompaniment(events: Iterable[Event], melody: Iterable[Event]) -> list[Event]:
-    """The notes of a bar that aren't its melody's."""
+    """Return the notes of a bar that aren't its melody's."""
     tune = {(event.step, event.pitch) for event in melody}
     return [event for event in events if (event.step, event.pitch) not in tune]
 
 
 def figure_of(events: Sequence[Event]) -> Figure:
-    """The figure of the accompaniment of a bar."""
+    """Return the figure of the accompaniment of a bar."""
     lowest = min((event.pitch for event in events), default=0)
     found: Figure = {}
     for event in events:
@@ -49,23 +49,30 @@ def figure_of(events: Sequence[Event]) -> Figure:
 
 
 def likeness(one: Figure, other: Figure) -> float:
-    """From 0 to 1, 1 for the same figure; two empty bars are alike."""
+    """Compare two figures, from 0 to 1 for the same one.
+
+    Two empty bars are alike.
+    """
     if not one and not other:
         return 1.0
     total = 0.0
     for step, (count, above) in one.items():
         if step in other:
             theirs, height = other[step]
-            total += 0.5 + 0.25 * (count == theirs) + 0.25 * (abs(above - height) <= NEAR)
+            total += 0.5
+            if count == theirs:
+                total += 0.25
+            if abs(above - height) <= NEAR:
+                total += 0.25
     return total / len(one.keys() | other.keys())
 
 
 def carried_on(figures: Sequence[Figure], most_bars: int) -> list[tuple[int, int]]:
-    """The bars of a piece that most others are like, each unlike those before it.
+    """Find the bars of a piece that most others are like, each unlike those before it.
 
     Args:
         figures: of the bars.
-        most_bars: of how many bars, from the first, is looked at those that have a figure.
+        most_bars: how many bars with a figure, from the first, are considered.
 
     Returns:
         The bar, and how many have its figure, itself among them; the commonest first.
@@ -89,7 +96,9 @@ def carried_on(figures: Sequence[Figure], most_bars: int) -> list[tuple[int, int
 
 
 def reference_of(figure: Figure, before: Sequence[Figure], head: Figure | None = None) -> int:
-    """Which figure another follows: the most alike of those before it, the nearest of equals.
+    """Find the figure that another follows: the most alike of those before it.
+
+    Of equals it is the nearest.
 
     Args:
         figure: of the bar.
@@ -108,7 +117,7 @@ def reference_of(figure: Figure, before: Sequence[Figure], head: Figure | None =
 
 
 def figures_of(codec: Codec, grid: Grid, bars: Iterable[int] | None = None) -> list[Figure]:
-    """The figure of the accompaniment of each bar, or of some."""
+    """Return the figure of the accompaniment of each bar, or of some."""
     return [
         figure_of(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
         for bar in (range(grid.bars) if bars is None else bars)
@@ -116,7 +125,7 @@ def figures_of(codec: Codec, grid: Grid, bars: Iterable[int] | None = None) -> l
 
 
 def references_of(figures: Sequence[Figure], head: Figure | None = None) -> tuple[int, ...]:
-    """Which bar each bar follows; see :func:`reference_of`."""
+    """Return which bar each bar follows; see :func:`reference_of`."""
     return tuple(
         reference_of(figure, figures[max(bar - FARTHEST, 0) : bar][::-1], head)
         for bar, figure in enumerate(figures)

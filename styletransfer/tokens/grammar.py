@@ -77,7 +77,7 @@ usual number of notes, and in proportion to the excess elsewhere. Dense music ma
 still denser music (docs/decisions.md)."""
 
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
-PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
+PITCH_CLASSES: NDArray[np.int64] = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 ABOVE_ALL = HIGHEST_PITCH + 1
 NEVER = 1 << 40
 """A step that no music reaches."""

@@ -1,4 +1,4 @@
-"""Which tokenizer: from a YAML file of ``configs/tokenizer``, or from a model's folder."""
+"""Which tokenizer: from a YAML file of ``configs/tokenizer``, or a model's folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ AnyCodec = Codec | MidiTokCodec
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """One of the two: ``bars``, the default tokenizer with bars and melodies, or ``miditok``, a
-    plain MidiTok TSD.
+    """The settings of one of two tokenizers.
+
+    ``bars`` is the default one, with bars and melodies; ``miditok`` is a plain MidiTok TSD.
     """
 
     bars: CodecConfig | None = None
@@ -30,10 +31,16 @@ class TokenizerConfig:
 def codec_of_package(
     folder: Path, vocabulary: dict[str, int], files: Collection[str], expected_hash: str
 ) -> AnyCodec:
-    """The tokenizer of a model's folder, given the vocabulary and the names of the files in it.
+    """Load the tokenizer of a model's folder.
+
+    Args:
+        folder: the folder.
+        vocabulary: the vocabulary in it.
+        files: the names of the files in it.
+        expected_hash: the hash of the tokenizer that the weights were trained with.
 
     Raises:
-        InputError: where it isn't the one that the weights were trained with.
+        InputError: where the folder has another tokenizer.
     """
     codec = (
         MidiTokCodec.load(folder / FILE_NAME)
@@ -48,5 +55,5 @@ def codec_of_package(
 
 
 def tokenizer_files(codec: AnyCodec) -> dict[str, bytes]:
-    """What a model's folder must hold beside the vocabulary, by name."""
+    """Return what a model's folder must hold beside the vocabulary, by name."""
     return {FILE_NAME: codec.to_json()} if isinstance(codec, MidiTokCodec) else {}

@@ -1,4 +1,6 @@
-"""What is fixed before a sequence is decoded: bars, the melody that is told, what is held, where
+"""What is fixed before a sequence is decoded.
+
+A plan holds the bars, the melody that is given to the model, what is locked, and where
 accompaniment may begin.
 """
 
@@ -26,28 +28,36 @@ from styletransfer.tokens.kept_chords import KeptChords
 
 ORNAMENT_REACH = 3
 """Semitones by which an ornament may leave the range of the two notes that it stands between: a
-third.
-"""
+third."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fixed before decoding starts.
+    """What is fixed before decoding starts; times are in steps.
 
-    Arrays are (bars,), in steps; ``earliest`` is the first step of a bar that may hold a note
-    (pick-ups). ``melody`` holds the notes of each bar that are told, and locked with ``locked``;
-    None composes freely, in bars that all look like the first, until ``bars`` are full. ``held``:
-    only these of them are locked, and ornaments may stand between them. ``subdivision`` (24,) marks
-    the steps of a quarter on which accompaniment may begin (scores). ``given`` holds the tokens of
-    the first bars where they stand already; ``stop`` is the bar at which decoding ends, if that
-    isn't the end. ``harmony``: the chords that are to be kept. ``key``: what the model is told of
-    the key where there is too little melody to tell it by; with ``closes``, music without a melody,
-    or after it, ends in this key, with a full chord on its last bar. ``chords``: the chords of each
-    bar that the model is told (none: it isn't told any). ``references``: whether the model says
-    which bar each bar follows. ``figures``: the accompaniments of bars that may be followed, one
-    for each candidate in turn (an empty one is none); ``faith``: by how many nats it is made
-    likelier that a bar follows each of them. ``above``: whether accompaniment may lie above the
-    tune.
+    Attributes:
+        feel: whether it is a score or a performance.
+        bar_start: the start of each bar, shape (bars,).
+        bar_length: the length of each bar, shape (bars,).
+        bar_metre: the token of each bar.
+        earliest: the first step of each bar that may hold a note (pick-ups), shape (bars,).
+        melody: the melody notes of each bar that are given to the model; None composes freely, in
+            bars that all look like the first, until all bars are full.
+        subdivision: the steps of a quarter on which accompaniment may begin (scores), shape (24,).
+        locked: whether the melody notes must come.
+        held: only these of the melody notes are locked, and ornaments may stand between them.
+        given: the tokens of the first bars where they stand already.
+        stop: the bar at which decoding ends, if that isn't the end.
+        harmony: the chords that are kept.
+        key: the key given to the model where there is too little melody to estimate it from.
+        closes: whether music without a melody, or after it, ends in ``key``, with a full chord on
+            its last bar.
+        chords: the chords of each bar that are given to the model; empty gives none.
+        references: whether the model states which bar each bar follows.
+        figures: the accompaniments of bars that may be followed, one for each candidate in turn (an
+            empty one is none).
+        faith: by how many nats it is made likelier that a bar follows each of them.
+        above: whether accompaniment may lie above the tune.
     """
 
     feel: Feel
@@ -71,14 +81,14 @@ class Plan:
     above: bool = False
 
     def of_candidate(self, number: int) -> Plan:
-        """The plan with the figure of one candidate alone."""
+        """Return the plan with the figure of one candidate alone."""
         if not self.figures:
             return self
         place = number % len(self.figures)
         return replace(self, figures=(self.figures[place],), faith=self.faith[place : place + 1])
 
     def faithful_to(self, figure: tuple[Event, ...]) -> dict[str, Any]:
-        """The ``figures`` and the ``faith`` of a plan with one of the figures alone, or none."""
+        """Return the ``figures`` and ``faith`` of a plan with one figure alone, or none."""
         if not figure:
             return {"figures": (), "faith": ()}
         place = self.figures.index(figure)
@@ -91,22 +101,26 @@ class Plan:
 
     @property
     def bars(self) -> int:
+        """The number of bars."""
         return len(self.bar_start)
 
     def chord_at(self, now: int) -> Chord:
-        """The chord of the plan at a step from the start, or the one that comes first."""
+        """Return the chord of the plan at a step from the start, or the one that comes first."""
         bar = max(int(np.searchsorted(self.bar_start, now, side="right")) - 1, 0)
         begun = [chord for chord in self.chords[bar] if self.bar_start[bar] + chord.step <= now]
         return begun[-1] if begun else self.chords[bar][0]
 
     @property
     def locks(self) -> tuple[tuple[Event, ...], ...] | None:
-        """The locked notes of each bar."""
+        """The locked notes of each bar, None where none are locked."""
         return (self.melody if self.held is None else self.held) if self.locked else None
 
     @cached_property
     def locked_notes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(notes,) onset, end and pitch of all locked notes, in steps from the start."""
+        """Onset, end and pitch of all locked notes, each of shape (notes,).
+
+        Onsets and ends are steps from the start.
+        """
         rows = [
             (start + event.step, start + event.step + event.duration, event.pitch)
             for start, events in zip(self.bar_start.tolist(), self.locks or (), strict=False)
@@ -116,8 +130,9 @@ class Plan:
         return onset, end, pitch
 
     def ornaments_at(self, now: int) -> range:
-        """The pitches of which one may be an ornament at a step from the start: while a locked note
-        lasts, till the next.
+        """Return the pitches that an ornament may have at a step from the start.
+
+        Ornaments may come while a locked note lasts, till the next.
         """
         if self.held is None:
             return range(0)
@@ -131,8 +146,9 @@ class Plan:
 
 
 def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None = None) -> Plan:
-    """The plan that accompanies the melody of a grid; ``held``: a grid of those of its notes that
-    are locked, if not all.
+    """Make the plan that accompanies the melody of a grid.
+
+    ``held`` is a grid of those of its notes that are locked, if not all are.
     """
     melody, few = _by_bars(codec, grid), _by_bars(codec, held) if held else None
     earliest = np.maximum(0, -grid.bar_start)
@@ -150,11 +166,12 @@ def plan_of(codec: Codec, grid: Grid, *, locked: bool = True, held: Grid | None 
 
 
 def _by_bars(codec: Codec, grid: Grid) -> tuple[tuple[Event, ...], ...]:
+    """Return the melody notes of each bar."""
     return tuple(tuple(codec.melody_events(grid, bar)) for bar in range(grid.bars))
 
 
 def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
-    """A plan without melody: so many equal bars, ``length`` steps each."""
+    """Make a plan without a melody, of equal bars that are ``length`` steps long."""
     start = np.arange(bars, dtype=np.int64) * length
     subdivision = (
         np.ones(STEPS_PER_QUARTER, bool) if feel == "performance" else _sixteenths_and_triplets()
@@ -171,7 +188,7 @@ def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
 
 
 def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
-    """(24,) steps of a quarter at which an accompaniment to a grid's melody may begin.
+    """Return where in a quarter an accompaniment to a grid's melody may begin, shape (24,).
 
     Sixteenths and triplet eighths always; finer ones, such as 32nds, where the melody has them.
     """
@@ -186,6 +203,7 @@ def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
 
 
 def _sixteenths_and_triplets() -> NDArray[np.bool_]:
+    """Mark the sixteenths and triplet eighths of a quarter, shape (24,)."""
     allowed = np.zeros(STEPS_PER_QUARTER, bool)
     allowed[::6] = True
     allowed[::8] = True
