@@ -1,5 +1,4 @@
-"""Notes to tokens and back: MidiTok's TSD vocabulary, with bars and melody of our own around its
-ids.
+"""Notes to tokens and back: MidiTok's TSD vocabulary with bars and melody of our own.
 
 A sequence is ``BOS feel [tempo] key era composer [tune] [FIGURE <notes>]`` and then bar after bar.
 With a melody, each bar is
@@ -9,12 +8,12 @@ With a melody, each bar is
 
 (the first bar is preceded by its own melody and chords as well), so that the model reads one bar
 ahead, and a song of any length is one stream. A plan's chords stand at their places, the first at
-the bar's start; the reference says which bar before (or the figure ``FIGURE <notes>`` at the head
+the bar's start; the reference states which bar before (or the figure ``FIGURE <notes>`` at the head
 of the sequence) the accompaniment of this one follows. Both may be missing. Without a melody a bar
 is ``BAR_<metre> <every note>``. ``FINAL`` stands with the melody of the last bar; ``EOS`` ends the
-piece. Time is counted in steps: 24 a quarter in a score, 48 a second in a performance, whose bars
-are two seconds. Notes carry their velocity in performances only: the scores that the model learns
-from have none.
+piece. Time is counted in steps: 24 per quarter in a score, 48 per second in a performance, whose
+bars are two seconds. Notes carry their velocity in performances only: the scores that the model
+learns from have none.
 """
 
 from __future__ import annotations
@@ -60,8 +59,9 @@ LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 
 
 class Chord(NamedTuple):
-    """A chord of a plan inside a bar: its step, root and quality (index of ``QUALITIES``) and bass;
-    -1: no chord.
+    """A chord of a plan inside a bar.
+
+    It has a step, a root, a quality (an index into ``QUALITIES``) and a bass; -1 is no chord.
     """
 
     step: int
@@ -70,15 +70,17 @@ class Chord(NamedTuple):
     bass: int
 
     def moved(self, semitones: int) -> Chord:
-        """The chord transposed."""
+        """Return the chord transposed."""
         if self.quality == NONE:
             return self
         return self._replace(root=(self.root + semitones) % 12, bass=(self.bass + semitones) % 12)
 
 
 class Event(NamedTuple):
-    """A note inside a bar: onset in steps from the bar's start, duration in steps, MIDI pitch,
-    velocity bin (-1: none).
+    """A note inside a bar.
+
+    It has an onset in steps from the bar's start, a duration in steps, a MIDI pitch and a velocity
+    bin (-1: none).
     """
 
     step: int
@@ -89,12 +91,12 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """A piece in steps. Arrays are (notes,) or (bars,); bars follow each other without gaps, the
-    first may start below 0.
+    """A piece in steps.
 
-    ``chords`` are the plan of each bar, the first at the bar's start; ``references`` say which bar
-    each follows (0: none, k: k bars back, :data:`FROM_FIGURE`: the ``figure``). They are empty
-    where a sequence is to have none.
+    Arrays have shape (notes,) or (bars,); bars follow each other without gaps, and the first may
+    start below 0. ``chords`` are the plan of each bar, the first at the bar's start; ``references``
+    state which bar each follows (0: none, k: k bars back, :data:`FROM_FIGURE`: the ``figure``).
+    They are empty where a sequence is to have none.
     """
 
     feel: Feel
@@ -112,7 +114,7 @@ class Grid:
 
     @cached_property
     def bar_slices(self) -> NDArray[np.int64]:
-        """(bars + 1,) indices of the notes: bar b has the notes slices[b] to slices[b + 1]."""
+        """Where each bar's notes lie, shape (bars + 1,): bar b has notes [b] to [b + 1]."""
         edges = np.append(self.bar_start, self.bar_start[-1] + self.bar_length[-1])
         return np.searchsorted(self.onset, edges, side="left")
 
@@ -122,8 +124,9 @@ class Grid:
 
 
 def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> Key | None:
-    """The key of a melody's bars, given as their first steps and their notes; None for few
-    notes.
+    """Estimate the key of a melody's bars, given as their first steps and their notes.
+
+    None where there are few notes.
     """
     rows = [
         (start + event.step, event.duration, event.pitch)
@@ -137,24 +140,26 @@ def key_of_events(bars: Iterable[tuple[int, Sequence[Event]]]) -> Key | None:
 
 
 def key_token(bars: Iterable[tuple[int, Sequence[Event]]]) -> str:
-    """What the controls tell of the key of a melody's next bars; see :func:`key_of_events`.
+    """Return the key of a melody's next bars as the controls state it.
 
-    A model that knows it need not guess it from the first two bars, which is all it is told of the
-    melody there. In an arrangement it follows from the tune, in training from the window's own
-    melody: nothing that a caller couldn't know.
+    See :func:`key_of_events`. A model that is given the key need not guess it from the first two
+    bars, which are all that it is given of the melody there. In an arrangement the key follows from
+    the tune, in training from the window's own melody: nothing that a caller couldn't know.
     """
     return token_of_key(key_of_events(bars))
 
 
 def token_of_key(key: Key | None) -> str:
-    """A key as the controls tell it."""
+    """Return a key as the controls state it."""
     return key.name.replace(" ", "-") if key else UNKNOWN
 
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """MidiTok's settings that matter for TSD: steps a beat as ((from, to), steps) pairs, and
-    velocity bins.
+    """MidiTok's settings that matter for TSD.
+
+    ``beat_res`` holds steps per beat as ((from, to), steps) pairs, ``velocities`` the number of
+    bins.
     """
 
     beat_res: tuple[tuple[tuple[int, int], int], ...] = (
@@ -167,7 +172,7 @@ class CodecConfig:
 class Codec:
     """The default tokenizer.
 
-    ``vocabulary`` maps MidiTok's token names to ids; ``hash`` identifies the vocabulary and its
+    ``vocabulary`` maps MidiTok's token names to ids. ``hash`` identifies the vocabulary and its
     order: everything that was trained with it carries the hash, and a mismatch is refused. Given a
     vocabulary that was saved, MidiTok isn't imported.
     """
@@ -209,17 +214,16 @@ class Codec:
 
     @cached_property
     def velocity_values(self) -> NDArray[np.int64]:
-        """(bins,) the velocity that each bin stands for."""
+        """The velocity that each bin stands for, shape (bins,)."""
         return np.array([int(name.split("_")[1]) for name in self._velocity_names])
 
-    # --- notes to steps
-    # ------------------------------------------------------------------------------------------------
+    # --- notes to steps ---------------------------------------------------------------------------
 
     def grid(self, piece: Piece) -> Grid:
-        """A piece on the steps of its feel: no note is lost; an onset moves by at most half a step.
+        """Put a piece on the steps of its feel.
 
-        One that would round to the end of a score's last bar goes to the step before it, less than
-        a step away.
+        No note is lost; an onset moves by at most half a step. An onset that would round to the end
+        of a score's last bar goes to the step before it, less than a step away.
         """
         if piece.feel == "score":
             return self.grid_of("score", piece.notes, piece.bars)
@@ -230,10 +234,13 @@ class Codec:
     def grid_of(
         self, feel: Feel, notes: NoteTable, bars: BarTable, chords: ChordTable | None = None
     ) -> Grid:
-        """The same from a bare table whose onsets and durations are quarters (score) or seconds
-        (performance).
+        """Put a bare table on the steps of its feel.
 
-        ``chords``: a plan for its bars (scores), in quarters.
+        Args:
+            feel: the unit of onsets and durations: quarters (score) or seconds (performance).
+            notes: the notes.
+            bars: the bars of a score.
+            chords: a plan for the bars (scores), in quarters.
         """
         scale = STEPS_PER_QUARTER if feel == "score" else STEPS_PER_SECOND
         onset = np.floor(notes["onset"].astype(float) * scale + 0.5).astype(np.int64)
@@ -248,9 +255,8 @@ class Codec:
         if feel == "score":
             finish = float(bars["start"][-1] + bars["length"][-1])
             edges = np.append(bars["start"].astype(float), finish)
-            edges = np.floor(edges * scale + 0.5).astype(
-                np.int64
-            )  # as onsets: a note on a bar line stays on it
+            # rounded as onsets are: a note on a bar line stays on it
+            edges = np.floor(edges * scale + 0.5).astype(np.int64)
             start, end = edges[:-1], max(int(edges[-1]), math.ceil(finish * scale - 1e-3))
             metre = tuple(
                 metre_token(int(bar["numerator"]), int(bar["denominator"])) for bar in bars
@@ -277,19 +283,20 @@ class Codec:
         )
 
     def nearest_duration(self, steps: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Durations that have a token, nearest to the given ones (in steps); the longest stands for
-        all beyond.
+        """Return the durations with a token that are nearest to some, in steps.
+
+        The longest stands for all beyond.
         """
         index = np.clip(np.searchsorted(self.durations, steps), 1, len(self.durations) - 1)
         below, above = self.durations[index - 1], self.durations[index]
         return np.where(steps - below < above - steps, below, above)
 
-    # --- steps to tokens
-    # ------------------------------------------------------------------------------------------------
+    # --- steps to tokens --------------------------------------------------------------------------
 
     def encode_events(self, events: Iterable[Event]) -> list[int]:
-        """Tokens of the notes of one bar, which are sorted by step, then pitch; velocity -1 leaves
-        the velocity out.
+        """Return the tokens of the notes of one bar, sorted by step, then pitch.
+
+        Velocity -1 leaves the velocity out.
         """
         ids: list[int] = []
         now = 0
@@ -304,7 +311,7 @@ class Codec:
         return ids
 
     def encode_shift(self, steps: int) -> list[int]:
-        """Time shift tokens, the largest first, that add up to ``steps``."""
+        """Return time shift tokens, the largest first, that add up to ``steps``."""
         ids: list[int] = []
         while steps > 0:
             value = (
@@ -317,7 +324,7 @@ class Codec:
         return ids
 
     def bar_events(self, grid: Grid, bar: int) -> list[Event]:
-        """The notes of a bar, with velocities for a performance."""
+        """Return the notes of a bar, with velocities for a performance."""
         low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
         velocity = (
             grid.velocity[low:high] if grid.feel == "performance" else np.full(high - low, -1)
@@ -331,7 +338,7 @@ class Codec:
         return [Event(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def melody_events(self, grid: Grid, bar: int) -> list[Event]:
-        """The melody's notes of a bar, without velocity; of several at one step the longest."""
+        """Return the melody notes of a bar, without velocity; of several at a step the longest."""
         if bar >= grid.bars:
             return []
         low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
@@ -348,8 +355,9 @@ class Codec:
         return [found[step] for step in sorted(found)]
 
     def melody_key(self, grid: Grid, first: int) -> str:
-        """The key that the controls tell for a sequence from bar ``first`` on; see
-        :func:`key_token`.
+        """Return the key that the controls state for a sequence from bar ``first`` on.
+
+        See :func:`key_token`.
         """
         bars = range(first, min(first + KEY_BARS, grid.bars))
         return key_token(
@@ -357,18 +365,19 @@ class Codec:
         )
 
     def melody_segment(self, grid: Grid, bar: int) -> list[int]:
-        """``MELODY`` and the melody of a bar; ``FINAL`` follows for the last bar and for the empty
-        one after it.
+        """Return ``MELODY`` and the melody of a bar.
+
+        ``FINAL`` follows for the last bar and for the empty one after it.
         """
         return self.told(self.melody_events(grid, bar), last=bar >= grid.bars - 1)
 
     def told(self, events: Iterable[Event], *, last: bool) -> list[int]:
-        """``MELODY`` and the melody of a bar, and ``FINAL`` where none comes after it."""
+        """Return ``MELODY`` and the melody of a bar, and ``FINAL`` where none comes after it."""
         ids = [self.melody, *self.encode_events(events)]
         return [*ids, self.final] if last else ids
 
     def plan_segment(self, chords: Sequence[Chord]) -> list[int]:
-        """``PLAN`` and the chords of a bar at their places."""
+        """Return ``PLAN`` and the chords of a bar at their places."""
         ids, now = [self.plan], 0
         for step, root, quality, bass in chords:
             if step > now:
@@ -379,17 +388,16 @@ class Codec:
         return ids
 
     def bar_segment(self, grid: Grid, bar: int) -> list[int]:
-        """``BAR_<metre>`` and every note of a bar."""
+        """Return ``BAR_<metre>`` and every note of a bar."""
         return [self.bar_ids[grid.bar_metre[bar]], *self.encode_events(self.bar_events(grid, bar))]
 
     def before_bar(
         self, grid: Grid, bar: int, first: int, *, with_melody: bool
     ) -> tuple[list[int], list[bool]]:
-        """What stands before ``BAR`` in a sequence from bar ``first`` on, and which of it belongs
-        to the loss.
+        """Return what stands before ``BAR`` in a sequence from bar ``first`` on.
 
-        The melody of the next bar is told; its chords and the reference are the model's own to
-        plan.
+        The second list states which tokens belong to the loss. The melody of the next bar is given;
+        its chords and the reference are the model's own to plan.
         """
         ids: list[int] = self.melody_segment(grid, bar + 1) if with_melody else []
         scored = [bar > first] + [False] * (len(ids) - 1) if ids else []
@@ -406,8 +414,9 @@ class Codec:
         return ids, scored
 
     def head(self, grid: Grid, first: int, *, with_melody: bool) -> list[int]:
-        """What stands before everything in a sequence from bar ``first`` on: the figure, its first
-        bar's melody and chords.
+        """Return what stands before all bars in a sequence from bar ``first`` on.
+
+        That is the figure, and the first bar's melody and chords.
         """
         ids = [self.figure, *self.encode_events(grid.figure)] if grid.figure else []
         if with_melody:
@@ -425,11 +434,12 @@ class Codec:
         with_melody: bool,
         limit: int | None = None,
     ) -> tuple[list[int], list[bool]]:
-        """The sequence from bar ``first`` on, until the end or at least ``limit`` tokens.
+        """Encode from bar ``first`` on, until the end or at least ``limit`` tokens.
 
-        Returns the ids and, for each, whether it belongs to the loss: the arrangement's notes,
-        whatever ends a bar, chords and references, but neither the controls nor what a caller would
-        know beforehand (the melody and the metre of a bar with a melody).
+        Returns:
+            The ids and, for each, whether it belongs to the loss: the arrangement's notes, whatever
+                ends a bar, chords and references, but neither the controls nor what a caller would
+                know beforehand (the melody and the metre of a bar with a melody).
         """
         ids = [self.vocabulary[name] for name in controls] + self.head(
             grid, first, with_melody=with_melody
@@ -445,12 +455,12 @@ class Codec:
                 return ids, scored
         return [*ids, self.eos], [*scored, True]
 
-    # --- tokens to notes
-    # ------------------------------------------------------------------------------------------------
+    # --- tokens to notes --------------------------------------------------------------------------
 
     def decode_events(self, ids: Sequence[int]) -> list[Event]:
-        """Notes of one bar's tokens (without its ``BAR``); tokens that make no note are passed
-        over.
+        """Return the notes of one bar's tokens, without its ``BAR``.
+
+        Tokens that make no note are passed over.
         """
         events: list[Event] = []
         now, pitch, velocity = 0, None, -1
@@ -468,8 +478,10 @@ class Codec:
         return events
 
     def kind_of(self, index: int) -> tuple[str, int]:
-        """A token's kind and value: shift and duration in steps, pitch as MIDI number, velocity as
-        bin, else its id.
+        """Return a token's kind and value.
+
+        The value is in steps for shifts and durations, a MIDI number for pitches, a bin for
+        velocities, else the id.
         """
         if self.first_pitch <= index < self.first_pitch + HIGHEST_PITCH - LOWEST_PITCH + 1:
             return "pitch", index - self.first_pitch + LOWEST_PITCH
@@ -482,7 +494,7 @@ class Codec:
         return "special", index
 
     def decode(self, ids: Sequence[int]) -> list[list[Event]]:
-        """Notes of each bar of a whole sequence, the melody segments left aside."""
+        """Return the notes of each bar of a whole sequence, without the melody segments."""
         bars: list[list[int]] = []
         inside = False
         bar_ids = set(self.bar_ids.values())
@@ -500,8 +512,9 @@ class Codec:
 def chords_by_bar(
     chords: ChordTable, bar_start: NDArray[np.int64], bar_length: NDArray[np.int64]
 ) -> tuple[tuple[Chord, ...], ...]:
-    """A chord table (in quarters) as the plan of each bar: the chord at its start, and those that
-    begin inside it.
+    """Turn a chord table (in quarters) into the plan of each bar.
+
+    A bar has the chord at its start, and those that begin inside it.
     """
     start = np.floor(chords["start"].astype(float) * STEPS_PER_QUARTER + 0.5).astype(np.int64)
     rows = list(
@@ -538,10 +551,10 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
 def miditok_config(
     config: CodecConfig, special: Sequence[str] = SPECIAL_TOKENS, **uses: Any
 ) -> Any:
-    """The ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
+    """Return the ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
 
-    Notes only, as the default tokenizer has it (time signatures and tempos are ours), but for what
-    ``uses`` turns on or sets, under MidiTok's names: ``use_chords`` and the like.
+    It has notes only, as the default tokenizer has (time signatures and tempos are ours), but for
+    what ``uses`` turns on or sets, under MidiTok's names: ``use_chords`` and the like.
     """
     from miditok import TokenizerConfig
 
@@ -558,6 +571,6 @@ def miditok_config(
 
 
 def steps_of(name: str) -> int:
-    """Steps of a TimeShift or Duration token, from its name."""
+    """Return the steps of a TimeShift or Duration token from its name."""
     beats, position, resolution = (int(part) for part in name.split("_")[1].split("."))
     return round((beats + position / resolution) * STEPS_PER_QUARTER)

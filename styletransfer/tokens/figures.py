@@ -22,7 +22,7 @@ NEAR = 3
 """Semitones by which the height above the bass may differ: a third of another chord."""
 
 Figure = dict[int, tuple[int, int]]
-"""By step: the notes that begin there, and the height of the lowest of them above the bar's lowest."""
+"""By step: the notes that begin there, and how far their lowest lies above the bar's."""
 
 LIKE = 0.75
 """The least likeness of bars that are said to have the same figure."""

@@ -1,7 +1,7 @@
 """What every token can know from the tokens before it, by addition and look-up.
 
 A small model spends most of its training on finding out, by attention alone, how far into the bar
-the time shifts have led and which melody note that is. So it is computed here and embedded beside
+the time shifts have led and which melody note that is. So these are computed here and embedded with
 each token (:mod:`styletransfer.model.features`): the place in the bar, the melody's next note, the
 plan's chord and the one after it, what the bar that is followed does here, and the style, which
 need not be fetched from hundreds of tokens ago.
@@ -21,9 +21,7 @@ PITCHES = 128
 CHORD_ROWS = len(CHORDS) + 1  # 0: no plan
 BASS_ROWS = len(BASSES) + 1
 OFFSETS = 50  # semitones of a note of the reference above its lowest, and 1; 0: no note
-LEFT = (
-    9  # notes of the reference that are left at this step, 7: no reference is told, 8: a new figure
-)
+LEFT = 9  # notes of the reference left at this step, 7: no reference is given, 8: a new figure
 UNTOLD, NEW = LEFT - 2, LEFT - 1
 
 
@@ -31,9 +29,9 @@ UNTOLD, NEW = LEFT - 2, LEFT - 1
 class TokenLists:
     """What the tokens of a vocabulary mean, by id.
 
-    ``kind``: melody, plan, bar, figure, key, era, composer, tune, chord, bass, reference, or
-    nothing. ``value``: of a chord, bass or reference its number, of a bar its length in steps (0:
-    unknown).
+    ``kind`` is melody, plan, bar, figure, key, era, composer, tune, chord, bass, reference, or
+    nothing. ``value`` is the number of a chord, bass or reference, and the length of a bar in steps
+    (0: unknown).
     """
 
     shift: list[int]
@@ -44,7 +42,7 @@ class TokenLists:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> TokenLists:
-        """The lists of a vocabulary's names in the order of their ids."""
+        """Make the lists of a vocabulary's names in the order of their ids."""
         numbers = {
             name: number
             for group in (CHORDS, BASSES, REFERENCES)
@@ -94,18 +92,15 @@ class Follower:
     era: int = 0
     composer: int = 0
     tune: int = 0
-    told: list[list[int]] = field(
-        default_factory=list
-    )  # onset, pitch and duration of the notes of the last melody segment
+    # onset, pitch and duration of the notes of the last melody segment
+    told: list[list[int]] = field(default_factory=list)
     here: list[list[int]] = field(default_factory=list)  # of the one before: those of the bar
-    planned: list[list[int]] = field(
-        default_factory=list
-    )  # step, chord and bass of the last plan, each and 1
+    # step, chord and bass of the last plan, the latter two plus 1
+    planned: list[list[int]] = field(default_factory=list)
     chords: list[list[int]] = field(default_factory=list)  # of the one before: the bar's
     figure: list[list[int]] = field(default_factory=list)  # notes of the figure at the head
-    before: list[list[list[int]]] = field(
-        default_factory=list
-    )  # the accompaniments of the last bars, the nearest first
+    # the accompaniments of the last bars, the nearest first
+    before: list[list[list[int]]] = field(default_factory=list)
     played: list[list[int]] = field(default_factory=list)  # that of the bar
     followed: list[list[int]] | None = None  # the accompaniment that the bar follows
     lowest: int = 0  # of that
@@ -114,17 +109,18 @@ class Follower:
     accompanies: bool = False  # whether the last pitch was one of them
 
     def push(self, index: int) -> tuple[int, ...]:
-        """Take a token, and tell its features.
+        """Take a token, and return its features.
+
+        The melody is known to tokens of a bar and of a plan.
 
         Returns:
             The step in the bar after the token; the pitch of the next melody note of the same bar
-            that hasn't begun (0: none); the steps until it begins; the pitch of the last one that
-            has (0: none), and its duration in steps; the ids of the tokens of key, era, composer
-            and tune; the chord of the plan now (0: no plan) and its bass, the next chord, and the
-            steps until it begins; of the bar that is followed the next note at this step, in
-            semitones above the lowest and 1 (0: none), how many are left here, the steps until
-            notes begin again, and the duration of the note. The melody is known to tokens of a bar
-            and of a plan.
+                that hasn't begun (0: none); the steps until it begins; the pitch of the last one
+                that has (0: none), and its duration in steps; the ids of the tokens of key, era,
+                composer and tune; the chord of the plan now (0: no plan) and its bass, the next
+                chord, and the steps until it begins; of the bar that is followed the next note at
+                this step, in semitones above the lowest and 1 (0: none), how many are left here,
+                the steps until notes begin again, and the duration of the note.
         """
         lists = self.lists
         kind, pitch, shift, duration = (
@@ -149,8 +145,9 @@ class Follower:
                 self.played[-1][2] = duration
             self.accompanies = False
 
-        return (min(self.step, STEPS - 1), *self._melody(), self.key, self.era, self.composer, self.tune,
-                *self._chords(), *self._reference())  # fmt: skip
+        style = self.key, self.era, self.composer, self.tune
+        place = min(self.step, STEPS - 1)
+        return place, *self._melody(), *style, *self._chords(), *self._reference()
 
     def _mark(self, kind: str, index: int) -> None:
         """Take a token that is neither of time nor of a note."""
@@ -201,6 +198,7 @@ class Follower:
                 self.count += 1
 
     def _melody(self) -> tuple[int, int, int, int]:
+        """Return the features of the melody: the next note and the last one."""
         after = last = None
         if self.inside in ("bar", "plan"):
             planning = (
@@ -221,6 +219,7 @@ class Follower:
         return next_pitch, distance, last_pitch, duration
 
     def _chords(self) -> tuple[int, int, int, int]:
+        """Return the features of the plan: the chord now and the next one."""
         now, bass, coming, distance = 0, 0, 0, DISTANCES - 1
         if self.inside == "plan":
             latest = self.planned or self.chords
@@ -241,6 +240,7 @@ class Follower:
         return now, bass, coming, distance
 
     def _reference(self) -> tuple[int, int, int, int]:
+        """Return the features of the bar that is followed."""
         if self.inside != "bar" or self.followed is None:
             left = NEW if self.inside == "bar" and self.reference == 0 else UNTOLD
             return 0, left, DISTANCES - 1, 0

@@ -66,7 +66,7 @@ CLASH_BIAS = -1.0
 """Nats added to a clash in a score. Without it the model samples more than twice as many clashes as
 composers write, with it as many (docs/decisions.md)."""
 NEW_FIGURE_BIAS = -2.0
-"""Nats added, after the first bar, to the choice of following no earlier bar (docs/decisions.md)."""
+"""Nats added, after the first bar, to following no earlier bar (docs/decisions.md)."""
 CROWD_SECONDS = 2.0
 USUAL_RATE = 6.0
 """Accompaniment notes per second of pianists: the median of twenty-second windows of training
@@ -77,7 +77,7 @@ usual number of notes, and in proportion to the excess elsewhere. Dense music ma
 still denser music (docs/decisions.md)."""
 
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
-PITCH_CLASSES: NDArray[np.int64] = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
+PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 ABOVE_ALL = HIGHEST_PITCH + 1
 NEVER = 1 << 40
 """A step that no music reaches."""
@@ -196,16 +196,14 @@ class Close:
         return key
 
     @cached_property
-    def _triad(self) -> tuple[Mask, Mask, Mask]:
-        """Masks of the root, the third and the fifth, each of shape (pitches,)."""
+    def _triad(self) -> Mask:
+        """Masks of the root, the third and the fifth, shape (3, pitches)."""
         assert self.key is not None
-        root, third, fifth = (np.equal(PITCH_CLASSES, tone) for tone in self.key.triad)
-        return root, third, fifth
+        return np.asarray(np.equal.outer(np.array(self.key.triad), PITCH_CLASSES))
 
     @cached_property
     def _tones(self) -> Mask:
-        root, third, fifth = self._triad
-        return root | third | fifth
+        return np.asarray(self._triad.any(axis=0))
 
     @cached_property
     def _bass(self) -> Mask:

@@ -1,13 +1,12 @@
-"""Plain MidiTok: a TSD vocabulary with byte pair encoding, as the starting project had it, for
-language modelling.
+"""Plain MidiTok: a TSD vocabulary with byte pair encoding, for language modelling.
 
-A sequence is ``BOS feel [tempo] era composer``, MidiTok's tokens of the piece (a TimeSig and a
-Tempo token first, where they are on), and ``EOS``. Byte pair encoding merges tokens across notes
-(N. Fradet et al., "Byte pair encoding for symbolic music", EMNLP 2023): no single note can be
-forced or forbidden while decoding, so that a model with this tokenizer composes freely, but can't
-arrange a given melody.
+This is the tokenizer of the starting project. A sequence is ``BOS feel [tempo] era composer``,
+MidiTok's tokens of the piece (a TimeSig and a Tempo token first, where they are on), and ``EOS``.
+Byte pair encoding merges tokens across notes (N. Fradet et al., "Byte pair encoding for symbolic
+music", EMNLP 2023): no single note can be forced or forbidden while decoding, so that a model with
+this tokenizer composes freely, but can't arrange a given melody.
 
-Time is quarters, as in a MIDI file: a performance is laid out at 120 quarters a minute, as
+Time is quarters, as in a MIDI file: a performance is laid out at 120 quarters per minute, as
 MAESTRO's files are, so that a quarter is half a second.
 """
 
@@ -42,16 +41,17 @@ TICKS_PER_QUARTER = 480
 QUARTERS_PER_SECOND = 2
 FILE_NAME = "tokenizer.json"
 BAR_LINE = "BARLINE"
-SPLIT_CHARACTER = "\u2581"  # MidiTok merges within a bar only, and puts this, a token like any other, before each bar
+SPLIT_CHARACTER = "\u2581"
+"""A token that MidiTok puts before each bar, as it merges within a bar only."""
 
 
 @dataclass(frozen=True)
 class MidiTokConfig:
-    """MidiTok's settings for TSD, under the names of ``miditok.TokenizerConfig`` without ``use_``.
+    """MidiTok's settings for TSD, named as in ``miditok.TokenizerConfig`` without ``use_``.
 
-    ``beat_res``: steps a beat as ((from, to), steps) pairs. ``velocities``: bins.
-    ``bpe_vocabulary``: tokens after byte pair encoding, 0 for none; ``bpe_notes``: it is learnt on
-    about so many notes of the training pieces; ``bpe_across_notes``: whether what is merged may
+    ``beat_res``: steps per beat as ((from, to), steps) pairs. ``velocities``: bins.
+    ``bpe_vocabulary``: tokens after byte pair encoding, 0 for none. ``bpe_notes``: about how many
+    notes of the training pieces it learns from. ``bpe_across_notes``: whether merged tokens may
     reach beyond one note's pitch, velocity and duration.
     """
 
@@ -67,12 +67,12 @@ class MidiTokConfig:
 
 
 class MidiTokCodec:
-    """A MidiTok tokenizer with what training needs: ``vocabulary``, ``size``, ``pad``, ``bos``,
-    ``eos`` and ``hash``.
+    """A MidiTok tokenizer with what training needs.
 
-    ``parts`` holds the base tokens of each id: one, or several where they were merged (with merges,
-    ``BARLINE`` stands before each bar); ``vocabulary`` maps names to ids: bare those of control
-    tokens, all others in brackets.
+    That is ``vocabulary``, ``size``, ``pad``, ``bos``, ``eos`` and ``hash``. ``parts`` holds the
+    base tokens of each id: one, or several where they were merged (with merges, ``BARLINE`` stands
+    before each bar). ``vocabulary`` maps names to ids: bare those of control tokens, all others in
+    brackets.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -99,9 +99,7 @@ class MidiTokCodec:
     def train(
         cls, config: MidiTokConfig, tables: Iterable[tuple[Feel, NoteTable, BarTable, float]] = ()
     ) -> MidiTokCodec:
-        """A tokenizer whose merges are learnt from ``tables``, rows of :meth:`music`'s
-        arguments.
-        """
+        """Make a tokenizer whose merges are learnt from rows of :meth:`music`'s arguments."""
         from miditok import TSD
 
         tokenizer = TSD(_tokenizer_config(config))
@@ -109,7 +107,8 @@ class MidiTokCodec:
             return cls(tokenizer)
         if config.bpe_vocabulary <= len(tokenizer):
             raise InputError(
-                f"bpe_vocabulary {config.bpe_vocabulary}: there are {len(tokenizer)} tokens without merges."
+                f"bpe_vocabulary {config.bpe_vocabulary}: "
+                f"there are {len(tokenizer)} tokens without merges."
             )
         base = cls(tokenizer)
         words = [base._words(base.score(*table)) for table in tables]
@@ -120,20 +119,19 @@ class MidiTokCodec:
 
     @classmethod
     def load(cls, path: Path) -> MidiTokCodec:
-        """A tokenizer from the file that :meth:`to_json` gives."""
+        """Load a tokenizer from the file that :meth:`to_json` gives."""
         from miditok import TSD
 
         try:
-            if (
-                json.loads(path.read_bytes())["tokenization"] != "TSD"
-            ):  # MidiTok would take whatever is there
+            # MidiTok would take whatever is there
+            if json.loads(path.read_bytes())["tokenization"] != "TSD":
                 raise ValueError("not TSD")
             return cls(TSD(params=path))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not a tokenizer of MidiTok ({error})") from error
 
     def to_json(self) -> bytes:
-        """MidiTok's own ``tokenizer.json``, without the versions of the libraries that made it."""
+        """Return MidiTok's own ``tokenizer.json`` without the versions of its libraries."""
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save(Path(folder) / FILE_NAME)
             data = json.loads((Path(folder) / FILE_NAME).read_text())
@@ -142,7 +140,7 @@ class MidiTokCodec:
         ).encode()
 
     def has(self, config: MidiTokConfig) -> bool:
-        """Whether this tokenizer was made with these settings."""
+        """Return whether this tokenizer was made with these settings."""
         from miditok import TSD
 
         base = dict(TSD(_tokenizer_config(config)).vocab)
@@ -153,12 +151,12 @@ class MidiTokCodec:
             and self.size == max(config.bpe_vocabulary, len(base))
         )
 
-    # --- music to tokens
-    # -------------------------------------------------------------------------------------------------
+    # --- music to tokens --------------------------------------------------------------------------
 
     def encode(self, piece: Piece, controls: Sequence[str] = ()) -> list[int]:
-        """A whole piece: control tokens, music, ``EOS``. Every note has its token; of a score, time
-        begins at its first bar.
+        """Encode a whole piece: control tokens, music, ``EOS``.
+
+        Every note has its token; the time of a score begins at its first bar.
         """
         notes = piece.notes
         if piece.feel == "performance":
@@ -170,8 +168,9 @@ class MidiTokCodec:
     def music(
         self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float
     ) -> list[int]:
-        """Tokens of a bare table, without control tokens, in seconds (performance) or quarters
-        (score).
+        """Return the tokens of a bare table, without control tokens.
+
+        Its times are seconds (performance) or quarters (score).
         """
         if not len(notes):
             return []
@@ -181,7 +180,7 @@ class MidiTokCodec:
     def score(
         self, feel: Feel, notes: NoteTable, bars: BarTable, quarters_per_minute: float
     ) -> Any:
-        """The table as a ``symusic.Score`` of one track."""
+        """Return the table as a ``symusic.Score`` of one track."""
         import symusic
 
         scale = float(TICKS_PER_QUARTER * (QUARTERS_PER_SECOND if feel == "performance" else 1))
@@ -217,8 +216,9 @@ class MidiTokCodec:
         return score
 
     def _metres(self, feel: Feel, bars: BarTable, begin: float) -> Iterator[tuple[int, int, int]]:
-        """(tick, numerator, denominator) of each change of metre that the vocabulary knows; 4/4 at
-        the start in any case.
+        """Yield (tick, numerator, denominator) of each change of metre in the vocabulary.
+
+        There is 4/4 at the start in any case.
         """
         known = (
             {tuple(pair) for pair in self.tokenizer.time_signatures}
@@ -238,8 +238,9 @@ class MidiTokCodec:
                 last = metre
 
     def _words(self, score: Any) -> list[str]:
-        """What byte pair encoding learns from: the tokens of each bar, or of each note, as a string
-        of characters.
+        """Return what byte pair encoding learns from, as strings of characters.
+
+        Each string holds the tokens of a bar, or of a note.
         """
         from miditok.constants import CHR_ID_START
 
@@ -263,12 +264,12 @@ class MidiTokCodec:
                 words.append(chr(index + CHR_ID_START))
         return words
 
-    # --- tokens to music
-    # -------------------------------------------------------------------------------------------------
+    # --- tokens to music --------------------------------------------------------------------------
 
     def decode(self, ids: Sequence[int], feel: Feel = "performance") -> Piece:
-        """A piece from a sequence; control tokens, and tokens that make no whole note, are passed
-        over.
+        """Decode a sequence to a piece.
+
+        Control tokens, and tokens that make no whole note, are passed over.
         """
         from miditok import TokSequence
 
@@ -292,25 +293,24 @@ class MidiTokCodec:
         tempo = TempoMap.steady(60.0 / score.tempos[0].tempo)
         return Piece(notes, "score", bars_of(metres, end), tempo, TICKS_PER_QUARTER)
 
-    # --- what a sampler needs
-    # --------------------------------------------------------------------------------------------
+    # --- what a sampler needs ---------------------------------------------------------------------
 
     @cached_property
     def is_special(self) -> NDArray[np.bool_]:
-        """(size,) control tokens."""
+        """Which tokens are control tokens, shape (size,)."""
         return np.array([names[0] in PLAIN_TOKENS for names in self.parts])
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
-        """(size,) by how much each token moves a performance's time on, in seconds."""
+        """By how many seconds each token moves a performance's time on, shape (size,)."""
         return np.array([sum(map(_beats, names)) for names in self.parts]) / QUARTERS_PER_SECOND
 
     @cached_property
     def follows(self) -> NDArray[np.bool_]:
-        """(size, size) whether a token may follow another, the row the one before: by MidiTok's
-        graph of token types.
+        """Whether a token may follow another, shape (size, size), the row the one before.
 
-        Metre and tempo follow nothing, since they stand at the start of a piece only.
+        MidiTok's graph of token types decides. Metre and tempo follow nothing, since they stand at
+        the start of a piece only.
         """
         graph = {kind: set(after) for kind, after in self.tokenizer.tokens_types_graph.items()}
         begin = {"Pitch", "TimeShift"}
@@ -328,13 +328,13 @@ class MidiTokCodec:
     def opening(
         self, feel: Feel, quarters_per_minute: float = 120.0, bars: BarTable | None = None
     ) -> list[int]:
-        """The tokens of metre and tempo that a piece begins with."""
+        """Return the tokens of metre and tempo that a piece begins with."""
         note = make_notes([0.0], [1.0], [60])
         empty = bars_of([(0.0, 4, 4)], 1.0) if bars is None else bars
         return self.leading(self.music(feel, note, empty, quarters_per_minute))
 
     def leading(self, music: Sequence[int]) -> list[int]:
-        """The tokens of metre and tempo at the head of :meth:`music`'s tokens."""
+        """Return the tokens of metre and tempo at the head of :meth:`music`'s tokens."""
         heads = ("TimeSig", "Tempo", BAR_LINE)
         count = 0
         while count < len(music) and all(

@@ -105,7 +105,7 @@ class Plan:
         return len(self.bar_start)
 
     def chord_at(self, now: int) -> Chord:
-        """Return the chord of the plan at a step from the start, or the one that comes first."""
+        """Return the chord of the plan at a step from the start, or else the bar's first."""
         bar = max(int(np.searchsorted(self.bar_start, now, side="right")) - 1, 0)
         begun = [chord for chord in self.chords[bar] if self.bar_start[bar] + chord.step <= now]
         return begun[-1] if begun else self.chords[bar][0]
@@ -188,9 +188,10 @@ def free_plan(feel: Feel, bars: int, length: int, metre: str) -> Plan:
 
 
 def subdivision_of(grid: Grid) -> NDArray[np.bool_]:
-    """Return where in a quarter an accompaniment to a grid's melody may begin, shape (24,).
+    """Return where in a quarter accompaniment to a melody may begin, shape (24,).
 
-    Sixteenths and triplet eighths always; finer ones, such as 32nds, where the melody has them.
+    Sixteenths and triplet eighths always; finer steps, such as 32nds, where the grid's melody has
+    them.
     """
     allowed = _sixteenths_and_triplets()
     start = np.repeat(grid.bar_start, np.diff(grid.bar_slices))
