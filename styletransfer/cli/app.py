@@ -19,6 +19,7 @@ import typer
 from styletransfer.cli import options as opt
 from styletransfer.errors import InputError
 from styletransfer.files import check_suffix, check_writable, refuse_overwriting_inputs
+from styletransfer.formats.read import FORMATS
 from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs.plan import Outputs
 
@@ -259,9 +260,7 @@ def _print_inspection(report: dict[str, Any]) -> None:
 
 @app.command()
 def evaluate(
-    files: Annotated[
-        list[str] | None, typer.Argument(help="MIDI, MusicXML, ABC or kern files.")
-    ] = None,
+    files: Annotated[list[str] | None, typer.Argument(help=f"{FORMATS} files.")] = None,
     style: Annotated[
         str | None,
         typer.Option(
@@ -308,7 +307,7 @@ def finetune(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder or archive of MIDI, MusicXML, ABC or kern files, or corpus:NAME, of "
+            help=f"A folder or archive of {FORMATS} files, or corpus:NAME, of "
             "those that come with music21."
         ),
     ],
@@ -422,7 +421,7 @@ def download(
 def prepare(
     sources: Annotated[
         list[Path],
-        typer.Argument(help="Folders, .zip or .tar archives of MIDI, MusicXML, ABC or kern files."),
+        typer.Argument(help=f"Folders, .zip or .tar archives of {FORMATS} files."),
     ],
     out: Annotated[
         Path,

@@ -15,7 +15,7 @@ from typing import Any
 from styletransfer.engraving.files import NEEDS, XML_SUFFIXES
 from styletransfer.errors import InputError
 from styletransfer.files import MIDI_SUFFIXES
-from styletransfer.formats.read import SCORE_SUFFIXES
+from styletransfer.formats.read import ENDINGS, SCORE_SUFFIXES
 from styletransfer.music.composers import UNKNOWN, display_name
 from styletransfer.outputs.plan import Outputs
 from styletransfer.outputs.sound import FORMATS
@@ -286,11 +286,10 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
                 ):
                     add(str(path), str(path.relative_to(given).with_suffix("")))
         if len(seen) == before:
-            known = ", ".join(sorted(SCORE_SUFFIXES))
             failures.add(
                 given,
                 "",
-                f"{given}: it is a folder without songs to arrange; they end in one of {known}.",
+                f"{given}: it is a folder without songs to arrange; they end in one of {ENDINGS}.",
             )
     return songs, failures
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from styletransfer.formats.read import FORMATS
+
 
 def _choice(*words: str, help: str) -> Any:
     """Make an option that shows its words in the help, and passes on what is given."""
@@ -32,13 +34,11 @@ Songs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SONG…",
-        help="Files (MIDI, MusicXML, ABC, kern), folders of them, examples (happy-birthday, "
+        help=f"{FORMATS} files, folders of them, examples (happy-birthday, "
         "greensleeves, …), or text files of chords. Leave it out to play --chords by themselves.",
     ),
 ]
-Song = Annotated[
-    str, typer.Argument(help="A MIDI, MusicXML, ABC or kern file, or an example's name.")
-]
+Song = Annotated[str, typer.Argument(help=f"A {FORMATS} file, or an example's name.")]
 MelodyTrack = Annotated[
     str | None,
     typer.Option(help="The name or number of the part with the melody. Default: find it."),

@@ -147,7 +147,8 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
             result.append(Tune(fields.get("X", ""), fields.get("T", ""), (*defaults, *lines)))
     if "\0" in text or not result:
         raise InputError(
-            f"{name}: it is not ABC (no tune in it has a K: line); mend it, or give MIDI or MusicXML."
+            f"{name}: it is not ABC (no tune in it has a K: line); "
+            "mend it, or give MIDI or MusicXML."
         )
     return tuple(result)
 
@@ -269,7 +270,8 @@ class _Reader:
         parts = sections_in_order(parts_in_order(self.part_order), self.parts, starts)
         if not parts:
             self.remarks.append(
-                f"its order of parts (P:{self.part_order[:40]}) names others than it has, and was left out"
+                f"its order of parts (P:{self.part_order[:40]}) names others than it has, "
+                "and was left out"
             )
             return in_playing_order(signs)
         return [
@@ -307,33 +309,49 @@ class _Reader:
             self.switch(value)
         elif letter == "K":
             self.key_field(value)
-        elif letter == "Q" and voice is None and _OLD_TEMPO.match(value):
-            self.old_tempo = value
         elif letter == "Q":
-            if (tempo := _tempo(value, voice.unit if voice else Fraction(1))) is not None:
-                self.tempos.setdefault(voice.place if voice else Fraction(0), tempo)
+            self.tempo_field(value)
         elif letter == "I":
             self.directive(value)
+        elif letter == "P":
+            self.part_field(value)
+        elif letter == "M":
+            self.metre_field(value)
         elif letter == "w" and voice:
             self.sung.add(voice.name)
-        elif letter == "P" and self.in_music:
-            self.parts.setdefault(value.strip()[:1], voice.place if voice else Fraction(0))
-            if voice and self.part_order and voice.place > voice.measures[-1].start:
-                voice.measures.append(Measure(voice.place, voice.metre))
-        elif letter == "P":
-            self.part_order = value.strip()
         elif letter == "L" and (unit := _fraction(value)):
             if voice is None:
                 self.unit = 4 * unit
             else:
                 voice.unit = 4 * unit
-        elif letter == "M":
-            if voice is None:
-                self.metre = _metre(value)
-            else:
-                voice.metre = _metre(value)
-                if voice.place == voice.measures[-1].start:
-                    voice.measures[-1].metre = voice.metre
+
+    def tempo_field(self, value: str) -> None:
+        """``Q:``: a tempo, in the heading perhaps in notes without a length."""
+        voice = self.current
+        if voice is None and _OLD_TEMPO.match(value):
+            self.old_tempo = value
+        elif (tempo := _tempo(value, voice.unit if voice else Fraction(1))) is not None:
+            self.tempos.setdefault(voice.place if voice else Fraction(0), tempo)
+
+    def part_field(self, value: str) -> None:
+        """``P:``: the order of parts in the heading; within the music, the part that begins."""
+        voice = self.current
+        if not self.in_music:
+            self.part_order = value.strip()
+            return
+        self.parts.setdefault(value.strip()[:1], voice.place if voice else Fraction(0))
+        if voice and self.part_order and voice.place > voice.measures[-1].start:
+            voice.measures.append(Measure(voice.place, voice.metre))
+
+    def metre_field(self, value: str) -> None:
+        """``M:``: the metre from here on."""
+        voice = self.current
+        if voice is None:
+            self.metre = _metre(value)
+            return
+        voice.metre = _metre(value)
+        if voice.place == voice.measures[-1].start:
+            voice.measures[-1].metre = voice.metre
 
     def switch(self, value: str) -> None:
         """``V:``: describes a voice; within the music, that voice goes on from here."""

@@ -109,7 +109,8 @@ def parse_kern(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     opening = next((line for line in lines if line.startswith("**")), "")
     if "**kern" not in opening.split("\t"):
         raise InputError(
-            f"{name}: it is not kern (no column begins with **kern); export it again or as MusicXML."
+            f"{name}: it is not kern (no column begins with **kern); "
+            "export it again or as MusicXML."
         )
     reader = _Reader(name, _names(text))
     reader.read(lines)
@@ -178,8 +179,8 @@ class _Reader:
                 cells.pop()
             if len(cells) != len(self.columns):
                 raise InputError(
-                    f"{self.name}: the kern cannot be understood (line {number} has {len(cells)} columns where there are "
-                    f"{len(self.columns)}); mend it or export it again."
+                    f"{self.name}: the kern cannot be understood (line {number} has {len(cells)} "
+                    f"columns where there are {len(self.columns)}); mend it or export it again."
                 )
             if cells[0].startswith("="):
                 self.bar_line(next((cell for cell, column in self.kern(cells)), cells[0]))
@@ -321,7 +322,8 @@ class _Reader:
                 columns.append(_Column("", len(self.roots) - 1, self.now()))
         if len(columns) > MOST_COLUMNS:
             raise InputError(
-                f"{self.name}: the kern has more than {MOST_COLUMNS} columns; mend it or export it again."
+                f"{self.name}: the kern has more than {MOST_COLUMNS} columns; "
+                "mend it or export it again."
             )
         self.columns = columns
 

@@ -72,67 +72,48 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     score, chosen, remarks = _open(kind, division, [track_of(track) for track in tracks], name)
     if len(tracks) != stated:
         remarks.append(f"its header counts {stated} tracks, {len(tracks)} were found and read")
-    players, unended = _players(
-        division, chosen, name, ended=feel != "performance"
-    )  # what is recorded stays as it was
-    if unended:
-        unended_notes = (
-            f"{unended} last notes that never end were"
-            if unended > 1
-            else "1 last note that never ends was"
-        )
-        remarks.append(f"{unended_notes} ended with the track")
-    drums = sum(bool(player.is_drum) for player, _ in players)
-    sounding, sources = (
-        zip(*(row for row in players if not row[0].is_drum), strict=True)
-        if len(players) > drums
-        else ((), ())
-    )
+
+    ended = feel != "performance"  # what is recorded stays as it was
+    players, unended = _players(division, chosen, name, ended)
+    sounding = [player for player, _ in players if not player.is_drum]
+    sources = [source for player, source in players if not player.is_drum]
     if not sounding:
-        reason = "it holds only drums" if drums else "it holds no notes"
+        reason = "it holds only drums" if players else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
-    if drums:
-        remarks.append(f"{drums} drum track{'s were' if drums > 1 else ' was'} left out")
-    if any(len(track.pitch_bends) for track in sounding):
-        remarks.append("pitch bends were left out")
-    if any(np.setdiff1d(track.controls.numpy()["number"], PEDALS).size for track in sounding):
-        remarks.append("controllers other than pedals were left out")
+    remarks += _left_out(sounding, len(players) - len(sounding), unended)
 
     tables = [_notes(track, part, division) for part, track in enumerate(sounding)]
     notes = np.concatenate(tables)
     end = float((notes["onset"] + notes["duration"]).max())
     if notes["onset"].min() < 0 or end > MAX_QUARTERS:
         raise InputError(
-            f"{name}: its notes lie at impossible times; export it again from the program that made it."
+            f"{name}: its notes lie at impossible times; "
+            "export it again from the program that made it."
         )
     changes = [] if clock else [(t.time, t.mspq) for t in score.tempos]
     tempo = _tempo_map(changes, division, clock or 0.5)
     if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:
         raise InputError(f"{name}: it lasts {MAX_HOURS} hours or more; cut it into shorter pieces.")
 
-    found: Feel
-    if feel == "performance" or (feel is None and clock):
-        found, bars = "performance", bars_of([], 0.0)[:0]
-    else:
-        bars = bars_of(_time_signatures(score, division), end)
-        found = feel or ("score" if on_beats(notes, bars, division) else "performance")
-    if found == "performance":
-        bars = bars[:0]
-        for table, track in zip(tables, sounding, strict=True):
-            if len(pedals := _pedals(track, division)):
-                extend_by_pedal(table, *pedals.T)
-        notes = np.concatenate(tables)
-    else:
+    bars = bars_of(_time_signatures(score, division), end)
+    found: Feel = feel or (
+        "score" if not clock and on_beats(notes, bars, division) else "performance"
+    )
+    written = found == "score"
+    if written:
         notes = without_doubles(notes)
+    else:
+        _hold_by_pedal(tables, sounding, division)
+        notes = np.concatenate(tables)
     return Piece(
         notes=sort_notes(notes),
         feel=found,
-        bars=bars,
+        bars=bars if written else bars[:0],
         tempo=tempo,
         ticks_per_quarter=division,
         parts=_part_names([track.name for track in sources]),
-        key_signatures=_key_signatures(score, division) if found == "score" else (),
-        pedals=_pedals_of_all(sounding, division) if found == "score" else (),
+        key_signatures=_key_signatures(score, division) if written else (),
+        pedals=_pedals_of_all(sounding, division) if written else (),
         remarks=tuple(remarks),
         sung=_sung(chosen, tables, sources, division),
     )
@@ -193,6 +174,30 @@ def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.
     sorted_end[:-1] = np.minimum(sorted_end[:-1], following)
     end[order] = sorted_end
     notes["duration"] = end - notes["onset"]
+
+
+def _left_out(tracks: list[Any], drums: int, unended: int) -> list[str]:
+    """Remarks on what was left out of these tracks, on tracks of drums, and on notes without an
+    end.
+    """
+    remarks: list[str] = []
+    if unended:
+        notes = "last notes that never end were" if unended > 1 else "last note that never ends was"
+        remarks.append(f"{unended} {notes} ended with the track")
+    if drums:
+        remarks.append(f"{drums} drum track{'s were' if drums > 1 else ' was'} left out")
+    if any(len(track.pitch_bends) for track in tracks):
+        remarks.append("pitch bends were left out")
+    if any(np.setdiff1d(track.controls.numpy()["number"], PEDALS).size for track in tracks):
+        remarks.append("controllers other than pedals were left out")
+    return remarks
+
+
+def _hold_by_pedal(tables: list[NoteTable], tracks: list[Any], tpq: int) -> None:
+    """Extend each track's notes, in place, by its own pedal."""
+    for table, track in zip(tables, tracks, strict=True):
+        if len(pedals := _pedals(track, tpq)):
+            extend_by_pedal(table, *pedals.T)
 
 
 def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:

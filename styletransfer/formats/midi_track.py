@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from styletransfer.music.part_names import decoded
@@ -33,66 +34,96 @@ def track_of(data: bytes) -> Track:
     part, and values beyond 127 become 127. A damaged track is handed on as it is: symusic refuses
     it.
     """
-    kept = bytearray()
     names: list[bytes] = []
     syllables: dict[int, list[int]] = {_LYRIC: [], _TEXT: []}
     channels = set[int]()
-    at = tick = copied = waited = status = 0
-    changed = False
-    size = len(data)
+    tick = 0
+    copy = _Copy(data)
     try:
-        while at < size:
-            begin = at
-            wait, at = _variable(data, at)
+        for begin, event, end, wait, status, content in _events(data):
             tick += wait
             if tick > _LATEST:
-                raise IndexError
-            event = at
-            if data[at] & 0x80:
-                status, at = data[at], at + 1
+                raise ValueError("too late")
             if status == 0xFF:
-                kind, (length, at) = data[at], _variable(data, at + 1)
-                text = data[at : at + length]
-                at += length
+                kind, text = content[0], content[1:]
                 if kind == _NAME:
                     names.append(text)
                 elif kind in syllables and text.strip() and text[:1] != b"@":
                     syllables[kind].append(tick)
-            elif status in {0xF0, 0xF7}:
-                length, at = _variable(data, at)
-                at += length
-            elif status >= 0xF0:
-                at += _SYSTEM_SIZES.get(status, 0)
-            else:
-                values = data[at : at + _SIZES[status & 0xF0]]
-                at += len(values)
+            elif status < 0xF0:
                 channel = status & 0x0F
-                if status & 0xF0 == 0x90 and values[1]:
+                if status & 0xF0 == 0x90 and content[1]:
                     channels.add(channel)
-                late_program = status & 0xF0 == 0xC0 and channel in channels
-                if late_program or waited or max(values) > 127:
-                    kept += data[copied:begin]
-                    copied, changed = at, True
-                    waited += wait
-                    if not late_program:
-                        kept += _as_variable(waited) + bytes(
-                            (status, *(min(value, 127) for value in values))
-                        )
-                        waited = 0
+                if status & 0xF0 == 0xC0 and channel in channels:
+                    copy.leave_out(begin, end, wait)
                     continue
-            if waited:  # a change was left out before: its time passes before this event
-                kept += (
-                    data[copied:begin]
-                    + _as_variable(waited + wait)
-                    + _whole(data[event:at], status)
-                )
-                copied, waited = at, 0
+                if max(content) > 127:
+                    clipped = bytes((status, *(min(value, 127) for value in content)))
+                    copy.put(begin, end, wait, clipped)
+                    continue
+            if copy.waited:  # of what was left out
+                copy.put(begin, end, wait, _whole(data[event:end], status))
+        data = copy.whole()
     except (IndexError, KeyError, ValueError):
-        at = size + 1
-    if changed and at == size:
-        data = bytes(kept + data[copied:])
+        pass
     lyrics, texts = (tuple(ticks) for ticks in syllables.values())
     return Track(data, decoded(names[0]) if names else "", lyrics, texts, frozenset(channels))
+
+
+class _Copy:
+    """A track's events, some of which are left out or replaced; their time passes all the same."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.kept = bytearray()
+        self.copied = 0  # up to here
+        self.waited = 0  # ticks before the next event, by what was left out before it
+
+    def leave_out(self, begin: int, end: int, wait: int) -> None:
+        self.kept += self.data[self.copied : begin]
+        self.copied, self.waited = end, self.waited + wait
+
+    def put(self, begin: int, end: int, wait: int, event: bytes) -> None:
+        """Replace an event by another one."""
+        self.leave_out(begin, end, wait)
+        self.kept += _as_variable(self.waited) + event
+        self.waited = 0
+
+    def whole(self) -> bytes:
+        return bytes(self.kept + self.data[self.copied :]) if self.copied else self.data
+
+
+def _events(data: bytes) -> Iterator[tuple[int, int, int, int, int, bytes]]:
+    """A track's events: where each begins, where it does without its wait, where it ends, the wait
+    in ticks, its status, and the values of a channel's event, or the kind and text of a meta event.
+
+    Raises:
+        IndexError, KeyError, ValueError: where they are damaged.
+    """
+    at = status = 0
+    size = len(data)
+    while at < size:
+        begin = at
+        wait, at = _variable(data, at)
+        event, content = at, b""
+        if data[at] & 0x80:
+            status, at = data[at], at + 1
+        if status == 0xFF:
+            kind = data[at : at + 1]
+            length, at = _variable(data, at + 1)
+            content = kind + data[at : at + length]
+            at += length
+        elif status in {0xF0, 0xF7}:
+            length, at = _variable(data, at)
+            at += length
+        elif status >= 0xF0:
+            at += _SYSTEM_SIZES.get(status, 0)
+        else:
+            content = data[at : at + _SIZES[status & 0xF0]]
+            at += len(content)
+        yield begin, event, at, wait, status, content
+    if at > size:
+        raise ValueError("cut short")
 
 
 def _variable(data: bytes, at: int) -> tuple[int, int]:

@@ -75,7 +75,8 @@ def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     root = _tree(_xml_of(data, name), name)
     if root.tag not in {"score-partwise", "score-timewise"}:
         raise InputError(
-            f"{name}: it is XML but not a MusicXML score (its root is <{root.tag}>); export it as MusicXML."
+            f"{name}: it is XML but not a MusicXML score (its root is <{root.tag}>); "
+            "export it as MusicXML."
         )
     return played(_Score(root, name).written(), name, feel)
 
@@ -105,7 +106,8 @@ def _xml_of(data: bytes, name: str) -> bytes:
                 )
             if archive.getinfo(inside[0]).file_size > MAX_XML_BYTES:
                 raise InputError(
-                    f"{name}: its score unpacks to more than {MAX_XML_BYTES >> 20} MB; export it again."
+                    f"{name}: its score unpacks to more than {MAX_XML_BYTES >> 20} MB; "
+                    "export it again."
                 )
             return archive.read(inside[0])
     except InputError:
@@ -189,7 +191,8 @@ def _parsed(data: bytes, encoding: str | None, name: str) -> Element:
 
     def entity(*_: object) -> None:
         raise InputError(
-            f"{name}: it defines entities of its own, which no score needs; export it again as MusicXML."
+            f"{name}: it defines entities of its own, which no score needs; "
+            "export it again as MusicXML."
         )
 
     parser.buffer_text = True

@@ -1,79 +1,107 @@
-"""Files to pieces: MIDI through symusic, MusicXML, kern and ABC by readers of our own, example
-tunes by name.
+"""Files to pieces: which formats there are, and which of their readers takes a file.
+
+A new format is a row of :data:`READERS`, and a module with its reader; help, messages and the
+search of folders follow. Nothing heavy is imported before a file is read.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from styletransfer.errors import InputError
-from styletransfer.formats.abc import Tune, parse_abc, tunes
-from styletransfer.formats.midi_in import MAX_HOURS, extend_by_pedal, on_beats, parse_midi
-from styletransfer.music.notes import Feel, Piece
 
-__all__ = [
-    "MAX_HOURS",
-    "SCORE_SUFFIXES",
-    "extend_by_pedal",
-    "legible",
-    "on_beats",
-    "read_score",
-    "read_song",
-    "read_tunes",
-]
+if TYPE_CHECKING:
+    from styletransfer.formats.abc import Tune
+    from styletransfer.music.notes import Feel, Piece
 
-MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
-MUSICXML_SUFFIXES = {".xml", ".musicxml", ".mxl"}
-KERN_SUFFIXES = {".krn", ".kern"}
-ABC_SUFFIXES = {".abc"}
-SCORE_SUFFIXES = MIDI_SUFFIXES | MUSICXML_SUFFIXES | KERN_SUFFIXES | ABC_SUFFIXES
 MAX_BYTES = 64 * 1024 * 1024
 """Files larger than this are refused: three hours of dense piano music take about 3 MB as MIDI."""
+_HEAD = 4096
+"""Bytes at the beginning of a file among which its XML root element is looked for."""
+
+
+class Reader(NamedTuple):
+    """A format of input files.
+
+    Attributes:
+        name: what people call it.
+        suffixes: with which its files' names end.
+        parse: the module of this folder and the function in it that reads a file, which takes its
+            bytes, its name for error messages, and the feel that overrules what it finds.
+        signs: the root element of its files where they are XML, or their first bytes; such a file
+            is known whatever its name.
+        books: whether a file may hold several tunes; ``parse`` then takes the place of one, too.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    parse: str
+    signs: tuple[bytes, ...] = ()
+    books: bool = False
+
+    def knows(self, data: bytes) -> bool:
+        """Whether a file's contents alone say that it is of this format."""
+        return _root(data) in self.signs or data.startswith(self.signs)
+
+    def read(self, data: bytes, name: str, feel: Feel | None, tune: int | None = None) -> Piece:
+        """A piece from a file's bytes; it may have chord symbols and no notes."""
+        module, _, function = self.parse.partition(".")
+        parse = getattr(import_module(f"styletransfer.formats.{module}"), function)
+        piece: Piece = parse(data, name, feel, tune) if self.books else parse(data, name, feel)
+        return piece
+
+
+READERS = (
+    Reader("MIDI", (".mid", ".midi", ".kar", ".rmi"), "midi_in.parse_midi", (b"MThd",)),
+    Reader(
+        "MusicXML",
+        (".musicxml", ".mxl", ".xml"),
+        "musicxml.parse_musicxml",
+        (b"score-partwise", b"score-timewise"),
+    ),
+    Reader("ABC", (".abc",), "abc.parse_abc", books=True),
+    Reader("kern", (".krn", ".kern"), "kern.parse_kern"),
+)
+"""All formats that can be read; the first of them that knows a file, or its suffix, takes it."""
+SCORE_SUFFIXES = frozenset(suffix for reader in READERS for suffix in reader.suffixes)
+FORMATS = f"{', '.join(reader.name for reader in READERS[:-1])} or {READERS[-1].name}"
+"""The names of all formats, for help and messages."""
+ENDINGS = ", ".join(sorted(SCORE_SUFFIXES))
+"""All suffixes, for messages."""
+
+_EXPORT = {
+    **dict.fromkeys((".gp", ".gpx", ".gp3", ".gp4", ".gp5", ".gtp"), "Guitar Pro or MuseScore"),
+    **dict.fromkeys((".ly", ".ily"), "LilyPond (\\midi { } in its \\score)"),
+    **dict.fromkeys((".sib", ".opt"), "Sibelius"),
+    **dict.fromkeys((".mus", ".musx"), "Finale"),
+    **dict.fromkeys((".cap", ".capx"), "capella"),
+    **dict.fromkeys((".nwc", ".nwctxt"), "NoteWorthy Composer"),
+    **dict.fromkeys((".ove", ".ovex", ".enc", ".enf", ".bww", ".dorico"), "the program it is from"),
+}
+"""Formats that are not read, by suffix: the program that exports what is."""
 
 
 def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = None) -> Piece:
-    """Read a file as a :class:`Piece`; ``feel`` overrules what the reader finds.
+    """Read a file as a :class:`Piece`.
 
-    A MIDI file is known by its first bytes, whatever its name. MusicXML, kern and ABC count as
-    scores. ``tune`` is the place of a tune in an ABC book, from 0; without it the first one is
-    read.
+    Args:
+        path: of a file in one of the formats of :data:`READERS`.
+        feel: what to take it for; None leaves it to the reader. All formats but MIDI are scores.
+        tune: the place of a tune in an ABC book, from 0; None reads the first one.
 
     Raises:
         InputError: where the file is missing, unreadable, empty, broken, far too long, or has no
-        notes.
+            notes.
     """
-    piece = _parsed(Path(path), feel, tune)
+    piece = _piece_in(Path(path), feel, tune)
     if not len(piece.notes):
         raise InputError(f"{path}: it holds no notes; give a file with a melody in it.")
     return piece
-
-
-def _parsed(path: Path, feel: Feel | None, tune: int | None = None) -> Piece:
-    """The piece in a file; it may have chord symbols and no notes."""
-    data, suffix = _bytes_of(path), path.suffix.lower()
-    if data[:4] == b"MThd" or suffix in MIDI_SUFFIXES:
-        return parse_midi(data, str(path), feel)
-    if suffix in MUSICXML_SUFFIXES:
-        from styletransfer.formats.musicxml import parse_musicxml
-
-        return parse_musicxml(data, str(path), feel)
-    if suffix in KERN_SUFFIXES:
-        from styletransfer.formats.kern import parse_kern
-
-        return parse_kern(data, str(path), feel)
-    if suffix in ABC_SUFFIXES:
-        return parse_abc(data, str(path), feel, tune)
-    known = ", ".join(sorted(SCORE_SUFFIXES))
-    raise InputError(
-        f"{path}: it is neither MIDI nor MusicXML, kern or ABC; give a file that ends in one of {known}."
-    )
-
-
-def legible(name: str) -> str:
-    """A file's name for a page or a picture: what isn't UTF-8 in it as question marks."""
-    return name.encode(errors="replace").decode()
 
 
 def read_tunes(path: Path) -> tuple[Tune, ...]:
@@ -82,15 +110,23 @@ def read_tunes(path: Path) -> tuple[Tune, ...]:
     Raises:
         InputError: where the book can't be read.
     """
-    if path.suffix.lower() not in ABC_SUFFIXES:
+    if not any(reader.books and path.suffix.lower() in reader.suffixes for reader in READERS):
         return ()
     data = _bytes_of(path)
-    return () if data[:4] == b"MThd" else tunes(data, str(path))
+    if not _reader_of(path, data).books:
+        return ()
+    from styletransfer.formats.abc import tunes
+
+    return tunes(data, str(path))
 
 
 def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: bool = False) -> Piece:
-    """Read a file, or one of the example tunes where no file has that name; where ``silent``, chord
-    symbols over rests, too.
+    """Read a file, or one of the example tunes where no file has that name.
+
+    Args:
+        name_or_path: a file's path, or an example's name.
+        feel: as in :func:`read_score`.
+        silent: whether a song of chord symbols without notes is read, too.
 
     Raises:
         InputError: as :func:`read_score`, or where neither a file nor an example has that name.
@@ -103,9 +139,54 @@ def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: boo
     looks_like_path = Path(text).suffix != "" or os.sep in text or os.path.lexists(text)
     if text and not looks_like_path:
         raise InputError(
-            f"{text}: neither a file nor an example tune; the examples are {', '.join(sorted(EXAMPLES))}."
+            f"{text}: neither a file nor an example tune; "
+            f"the examples are {', '.join(sorted(EXAMPLES))}."
         )
-    return _parsed(Path(text), feel) if silent else read_score(text, feel)
+    return _piece_in(Path(text), feel) if silent else read_score(text, feel)
+
+
+def legible(name: str) -> str:
+    """A file's name for a page or a picture, with question marks for what isn't UTF-8."""
+    return name.encode(errors="replace").decode()
+
+
+def _piece_in(path: Path, feel: Feel | None, tune: int | None = None) -> Piece:
+    """The piece in a file; it may have chord symbols and no notes."""
+    data = _bytes_of(path)
+    return _reader_of(path, data).read(data, str(path), feel, tune)
+
+
+def _reader_of(path: Path, data: bytes) -> Reader:
+    """The reader that takes a file: by what it holds, or else by the suffix of its name."""
+    suffix = path.suffix.lower()
+    for reader in READERS:
+        if reader.knows(data):
+            return reader
+    for reader in READERS:
+        if suffix in reader.suffixes:
+            return reader
+
+    if suffix in _EXPORT:
+        raise InputError(
+            f"{path}: files of this kind aren't read; export it as MusicXML or MIDI from "
+            f"{_EXPORT[suffix]}."
+        )
+    first, *others = (reader.name for reader in READERS)
+    raise InputError(
+        f"{path}: it is neither {first} nor {', '.join(others[:-1])} or {others[-1]}; "
+        f"give a file that ends in one of {ENDINGS}."
+    )
+
+
+def _root(data: bytes) -> bytes:
+    """The local name of an XML file's root element; empty where there is none."""
+    head = data[:_HEAD].replace(b"\0", b"")  # one byte a letter, in UTF-16 too
+    found = re.match(
+        rb"[^<]{0,9}(?>(?:<!--.*?-->|<\?.*?\?>|<![A-Z][^>]*>)\s*)*+<(?:[\w.-]+:)?([A-Za-z][\w.-]*)",
+        head,
+        re.DOTALL,
+    )
+    return found[1] if found else b""
 
 
 def _bytes_of(path: Path) -> bytes:

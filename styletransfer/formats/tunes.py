@@ -43,8 +43,9 @@ EXAMPLES: dict[str, Tune] = {
         (4, 4),
         100,
         (-1, False),
-        """c4 | f4. f8 f4 a | g4. f8 g4 a | f4. f8 a4 c' | d'2. d'4 | c'4. a8 a4 f | g4. f8 g4 a | f4. d8 d4 c | f2. d'4
-        | c'4. a8 a4 f | g4. f8 g4 d' | c'4. a8 a4 c' | d'2. d'4 | c'4. a8 a4 f | g4. f8 g4 a | f4. d8 d4 c | f2.""",
+        """c4 | f4. f8 f4 a | g4. f8 g4 a | f4. f8 a4 c' | d'2. d'4 | c'4. a8 a4 f
+        | g4. f8 g4 a | f4. d8 d4 c | f2. d'4 | c'4. a8 a4 f | g4. f8 g4 d'
+        | c'4. a8 a4 c' | d'2. d'4 | c'4. a8 a4 f | g4. f8 g4 a | f4. d8 d4 c | f2.""",
     ),
     "frere-jacques": Tune(
         "Frère Jacques",
@@ -52,7 +53,8 @@ EXAMPLES: dict[str, Tune] = {
         (4, 4),
         112,
         (-1, False),
-        """f4 g a f | f g a f | a b- c'2 | a4 b- c'2 | c'8 d' c' b- a4 f | c'8 d' c' b- a4 f | f4 c f2 | f4 c f2""",
+        """f4 g a f | f g a f | a b- c'2 | a4 b- c'2
+        | c'8 d' c' b- a4 f | c'8 d' c' b- a4 f | f4 c f2 | f4 c f2""",
     ),
     "greensleeves": Tune(
         "Greensleeves",
@@ -71,7 +73,8 @@ EXAMPLES: dict[str, Tune] = {
         (3, 4),
         108,
         (-1, False),
-        """c8. c16 | d4 c f | e2 c8. c16 | d4 c g | f2 c8. c16 | c'4 a f | e d b-8. b-16 | a4 f g | f2""",
+        """c8. c16 | d4 c f | e2 c8. c16 | d4 c g | f2 c8. c16
+        | c'4 a f | e d b-8. b-16 | a4 f g | f2""",
     ),
     "ode-to-joy": Tune(
         "Ode to Joy",
@@ -79,8 +82,10 @@ EXAMPLES: dict[str, Tune] = {
         (4, 4),
         126,
         (2, False),
-        """f#4 f# g a | a g f# e | d d e f# | f#4. e8 e2 | f#4 f# g a | a g f# e | d d e f# | e4. d8 d2
-        | e4 e f# d | e f#8 g f#4 d | e f#8 g f#4 e | d e A f#~ | f# f# g a | a g f# e | d d e f# | e4. d8 d2""",
+        """f#4 f# g a | a g f# e | d d e f# | f#4. e8 e2
+        | f#4 f# g a | a g f# e | d d e f# | e4. d8 d2 | e4 e f# d
+        | e f#8 g f#4 d | e f#8 g f#4 e | d e A f#~ | f# f# g a | a g f# e
+        | d d e f# | e4. d8 d2""",
     ),
     "twinkle": Tune(
         "Twinkle, Twinkle, Little Star",

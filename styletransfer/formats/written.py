@@ -98,7 +98,8 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     remarks = list(written.remarks)
     if len(written.measures) >= MOST_MEASURES:
         raise InputError(
-            f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; cut it into shorter pieces."
+            f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; "
+            "cut it into shorter pieces."
         )
     rows = _laid_out(written.sounds, written.runs)
     early = sum(row.onset < 0 for row in rows)
@@ -110,11 +111,13 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
     if written.drums:
         remarks.append(
-            f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} were left out"
+            f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} "
+            "were left out"
         )
     for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
         remarks.append(
-            f"the metre {top}/{bottom}, which MIDI can't say, was left out: its bars are of the one before"
+            f"the metre {top}/{bottom}, which MIDI can't say, was left out: "
+            "its bars are of the one before"
         )
     if early:
         remarks.append(
@@ -128,7 +131,8 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     )
     if free:
         remarks.append(
-            f"chord symbols that aren't understood, under which harmony is free: {', '.join(free)[:80]}"
+            "chord symbols that aren't understood, under which harmony is free: "
+            f"{', '.join(free)[:80]}"
         )
 
     tpq = _ticks_per_quarter(rows)
@@ -137,7 +141,8 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     end = float((onset + duration).max() / tpq) if rows else float(_end_of(written))
     if end > MAX_QUARTERS:
         raise InputError(
-            f"{name}: its notes lie at impossible times; export it again from the program that made it."
+            f"{name}: its notes lie at impossible times; "
+            "export it again from the program that made it."
         )
     tempo = _tempo_map(written.tempos, written.runs, tpq)
     if float(tempo.to_seconds(end)) >= MAX_HOURS * 3600:

@@ -23,6 +23,7 @@ from typing import get_args
 from styletransfer import folders
 from styletransfer.errors import InputError
 from styletransfer.folders import COPIES, IDIOM, home, weights_folder
+from styletransfer.formats.read import SCORE_SUFFIXES
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Kind, Style
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
@@ -157,7 +158,6 @@ def is_piece(name: str) -> bool:
     """
     if not Path(name).suffix:
         return False
-    from styletransfer.formats.read import SCORE_SUFFIXES  # brings numpy
 
     there = os.path.isfile(name) or not (os.path.isdir(name) or _holds(home(), name))
     return there and Path(name).suffix.lower() in SCORE_SUFFIXES
