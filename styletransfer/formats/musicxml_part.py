@@ -5,9 +5,7 @@ measure.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
@@ -25,26 +23,14 @@ from styletransfer.formats.musicxml_values import (
     tempo_of,
     text_of,
 )
-from styletransfer.formats.written import DEFAULT_VELOCITY, GRACE_QUARTERS, Metre, Sound
-from styletransfer.music.chord_symbols import SEMITONES, ChordSymbol
+from styletransfer.formats.parts import LEVELS, Content, Part
+from styletransfer.formats.written import GRACE_QUARTERS, Sound
+from styletransfer.music.chord_symbols import SEMITONES
 
 LONGEST_NOTE = 1024
 """Quarters; what says that it lasts longer is a mistake."""
 DRUM_CHANNEL = 10
 
-_LEVELS = {
-    "pppp": 10,
-    "ppp": 16,
-    "pp": 33,
-    "p": 49,
-    "mp": 64,
-    "mf": 80,
-    "f": 96,
-    "ff": 112,
-    "fff": 126,
-    "ffff": 127,
-}
-"""Velocities in steps of 16, as ``<sound dynamics>`` has them in files of MuseScore."""
 _FORTE = 90
 """The velocity of which ``<sound dynamics>`` gives a percentage."""
 _JUMPS = {
@@ -66,53 +52,15 @@ _WORDS = {
 """In the order of belief: "D.C. al Fine" is no fine."""
 
 
-@dataclass
-class Content:
-    """What a part has in a measure.
-
-    The ``part`` of its sounds is their staff. ``end`` is where its notes end, ``reach`` where the
-    cursor came to. ``middle`` are repeat signs within the measure: how often the music is repeated
-    that ends there, 0 where one begins.
-    """
-
-    sounds: list[Sound] = field(default_factory=list)
-    end: Fraction = Fraction(0)
-    reach: Fraction = Fraction(0)
-    metre: Metre | None = None
-    next_metre: Metre | None = None
-    keys: dict[Fraction, tuple[int, bool]] = field(default_factory=dict)
-    tempos: dict[Fraction, float] = field(default_factory=dict)  # by <sound>
-    stated_tempos: dict[Fraction, float] = field(default_factory=dict)  # by metronome marks
-    chords: dict[Fraction, ChordSymbol] = field(default_factory=dict)
-    loudness: list[tuple[Fraction, int, int]] = field(
-        default_factory=list
-    )  # place, staff (0: all), velocity
-    words: list[tuple[Fraction, str, str]] = field(default_factory=list)  # place, as in Signs
-    begins: bool = False
-    ends: int = 0
-    after_jump: bool = False
-    ending: frozenset[int] = frozenset()
-    ending_stops: bool = False
-    middle: dict[Fraction, int] = field(default_factory=dict)
-
-    @property
-    def bar_lines(self) -> int:
-        """How many signs of repeats there are."""
-        return self.begins + (self.ends > 0) + bool(self.ending) + len(self.middle)
-
-
-class Part:
+class PartReader(Part):
     """A part while it is read: what holds at this place, and what was written up to it."""
 
     def __init__(self, described: Element | None, ties: str, name: str) -> None:
+        super().__init__()
         self.name = name
         self.ties = ties  # the elements that state them
-        self.contents: list[Content] = []
         self.divisions: Fraction | None = None
         self.shifts: dict[str, int] = {}  # by staff, "" for all
-        self.most_staves = 1
-        self.sung: Counter[int] = Counter()
-        self.drums = self.cues = self.unread = self.rounded = 0
         instruments = [] if described is None else described.findall("midi-instrument")
         self.drum_kit = {
             e.get("id") or "" for e in instruments if number(e.find("midi-channel")) == DRUM_CHANNEL
@@ -158,35 +106,6 @@ class Part:
                 at -= self._quarters(element) or 0
             end = max(end, at)
         return end
-
-    def staves(self) -> int:
-        """How many staves the part has."""
-        return max(
-            self.most_staves,
-            *(sound.part for content in self.contents for sound in content.sounds),
-            1,
-        )
-
-    def set_loudness(self) -> None:
-        """Give notes that don't state their velocity that of the last dynamics of their staff, or
-        of all.
-        """
-        own = {staff for content in self.contents for _, staff, _ in content.loudness}
-        now: dict[int, int] = {}
-        for content in self.contents:
-            changes = sorted(content.loudness)
-            sounds = []
-            for sound in sorted(content.sounds, key=lambda sound: sound.onset):
-                while changes and changes[0][0] <= sound.onset:
-                    _, staff, velocity = changes.pop(0)
-                    now[staff] = velocity
-                    if len(own) == 1:
-                        now[0] = velocity
-                stated = sound.velocity or now.get(sound.part) or now.get(0) or DEFAULT_VELOCITY
-                sounds.append(sound._replace(velocity=stated))
-            for _, staff, velocity in changes:
-                now[staff if len(own) > 1 else 0] = velocity
-            content.sounds = sounds
 
     def _element(self, element: Element) -> None:
         tag = element.tag
@@ -236,7 +155,7 @@ class Part:
             fifths := number(key.find("fifths"))
         ) is not None:
             self.here.keys[self.at] = (
-                _key_as_sounds(round(fifths), self._shift("1")),
+                key_as_sounds(round(fifths), self._shift("1")),
                 text_of(key.find("mode")) == "minor",
             )
 
@@ -352,10 +271,10 @@ class Part:
                 self.here.stated_tempos.setdefault(place, tempo)
         if sound is None or sound.get("dynamics") is None:
             levels = [
-                _LEVELS[e.tag]
+                LEVELS[e.tag]
                 for mark in direction.iter("dynamics")
                 for e in mark
-                if e.tag in _LEVELS
+                if e.tag in LEVELS
             ]
             self.here.loudness += [(place, where, level) for level in levels[-1:]]
 
@@ -449,7 +368,7 @@ def _divisions(measures: list[Element], name: str) -> Fraction | None:
     return implied
 
 
-def _key_as_sounds(fifths: int, shift: int) -> int:
+def key_as_sounds(fifths: int, shift: int) -> int:
     """The sharps of a key as it sounds, from those that a transposing instrument reads; -99 where
     there is no such key.
     """
