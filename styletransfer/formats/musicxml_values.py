@@ -25,13 +25,14 @@ FINEST = 10_080
 MOST_TURNS = 16
 """A repeat is played so often at most, whatever the file says."""
 
-_TYPES = {
+LENGTHS = {
     name: Fraction(32) / 2**power
     for power, name in enumerate(
         ("maxima", "long", "breve", "whole", "half", "quarter", "eighth")
         + ("16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
     )
 }
+"""Quarters of undotted notes, by their names in MusicXML and MuseScore."""
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 
@@ -64,7 +65,7 @@ def decimal(text: str | None) -> Fraction | None:
 
 def length_by_type(note: Element) -> Fraction | None:
     """Quarters that a note lasts by how it is written: its type, dots and tuplet."""
-    kind = _TYPES.get(text_of(note.find("type")))
+    kind = LENGTHS.get(text_of(note.find("type")))
     if kind is None:
         return None
     length = kind * (2 - Fraction(1, 2 ** min(len(note.findall("dot")), 4)))
@@ -116,7 +117,7 @@ def seconds_of(minute: Fraction | None) -> float | None:
 
 def tempo_of(mark: Element) -> float | None:
     """Seconds a quarter by a metronome mark, which may say "c. 108"."""
-    beat = _TYPES.get(text_of(mark.find("beat-unit")))
+    beat = LENGTHS.get(text_of(mark.find("beat-unit")))
     rate = re.search(r"\d{1,4}(?:[.,]\d{1,3})?", text_of(mark.find("per-minute")))
     if beat is None or rate is None:
         return None

@@ -64,6 +64,7 @@ READERS = (
         "musicxml.parse_musicxml",
         (b"score-partwise", b"score-timewise"),
     ),
+    Reader("MuseScore", (".mscz", ".mscx"), "musescore.parse_musescore", (b"museScore",)),
     Reader("ABC", (".abc",), "abc.parse_abc", books=True),
     Reader("kern", (".krn", ".kern"), "kern.parse_kern"),
 )
