@@ -137,9 +137,8 @@ def _part(part: Element, staves: list[list[Element]], frame: _Frame) -> Part:
         reader = _StaffReader(part, found, min(staff, 9), frame)
         reader.read(measures)
     for content in found.contents:
-        content.end = max(
-            (sound.onset + sound.length for sound in content.sounds), default=content.end
-        )
+        ends = [sound.onset + sound.length for sound in content.sounds if not sound.grace]
+        content.end = max(ends, default=Fraction(0))
     return found
 
 
@@ -172,6 +171,7 @@ class _StaffReader:
         self.ottavas: list[tuple[Fraction, Fraction, int]] = []  # from, to, semitones
         self.open_lines: dict[str, tuple[Fraction, int]] = {}  # octave lines of version 2, by id
         self.tie_ids = set[str]()
+        self.silent_ties = set[int]()  # pitches of tied notes that aren't played
         self.repeated: dict[int, int] = {}  # measures that repeat so many before them
 
     def read(self, measures: list[Element]) -> None:
@@ -336,12 +336,22 @@ class _StaffReader:
                 self.part.drums += 1
             elif pitch is None or not 0 <= pitch <= 127:
                 self.part.unread += 1
-            elif text_of(note.find("play")) == "0":
+            elif self.is_silent(note, round(pitch), tie := self.tie(note)):
                 self.part.cues += 1
             else:
-                tie = self.tie(note)
                 tones.append(Sound(onset, length, round(pitch), 0, staff, tie, 0, str(self.voice)))
         return tones
+
+    def is_silent(self, note: Element, pitch: int, tie: str) -> bool:
+        """Whether a note isn't played; of tied notes the first one says it."""
+        silent = text_of(note.find("play")) == "0"
+        if tie in {"stop", "continue"}:
+            silent = pitch in self.silent_ties
+        if silent and tie in {"start", "continue"}:
+            self.silent_ties.add(pitch)
+        else:
+            self.silent_ties.discard(pitch)
+        return silent
 
     def tie(self, note: Element) -> str:
         """Whether a note is tied, as :class:`Sound` says it."""

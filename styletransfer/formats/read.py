@@ -65,6 +65,7 @@ READERS = (
         (b"score-partwise", b"score-timewise"),
     ),
     Reader("MuseScore", (".mscz", ".mscx"), "musescore.parse_musescore", (b"museScore",)),
+    Reader("MEI", (".mei",), "mei.parse_mei", (b"mei",)),
     Reader("ABC", (".abc",), "abc.parse_abc", books=True),
     Reader("kern", (".krn", ".kern"), "kern.parse_kern"),
 )

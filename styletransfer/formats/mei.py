@@ -1,0 +1,194 @@
+"""MEI to pieces, through verovio (the extra ``score``), which plays it as MIDI.
+
+Verovio knows the whole of the format: ties, tuplets, grace notes, words, transpositions. The order
+of playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
+What verovio's MIDI doesn't have is left out: chord symbols, with a remark, and changes of key after
+the first. It runs in a process of its own, as it may fall over a damaged file.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from styletransfer.errors import InputError
+from styletransfer.formats.midi_in import parse_midi
+from styletransfer.formats.musicxml_values import ending_numbers
+from styletransfer.formats.written import Signs, in_playing_order
+from styletransfer.formats.xml_tree import tree
+from styletransfer.music.notes import Feel, Piece
+
+SECONDS = 60
+"""A file for which verovio needs longer is refused; a symphony's movement takes it a few."""
+_MARKS = {
+    "coda": "coda",
+    "daCapo": "da capo",
+    "dalSegno": "dal segno",
+    "fine": "fine",
+    "segno": "segno",
+}
+"""What marks of repetition are called in MEI, and in :class:`Signs`."""
+_PLAY = """
+import sys, verovio
+verovio.enableLog(verovio.LOG_OFF)
+toolkit = verovio.toolkit(True)
+toolkit.setInputFrom("mei")
+toolkit.setOptions({"expandAlways": True})
+if toolkit.loadData(sys.stdin.buffer.read().decode()):
+    sys.stdout.write(toolkit.renderToMIDI())
+"""
+
+
+def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
+    """Read the bytes of an MEI file as a piece.
+
+    Args:
+        data: the file's bytes.
+        name: what error messages call the file.
+        feel: overrules ``score``.
+
+    Raises:
+        InputError: where the bytes are not MEI, hold no notes, or hold hours of music, or where
+            verovio isn't installed.
+    """
+    root = tree(data, name)
+    if root.tag != "mei":
+        raise InputError(
+            f"{name}: it is XML but not MEI (its root is <{root.tag}>); export it again."
+        )
+    if find_spec("verovio") is None:
+        raise InputError(
+            f"{name}: MEI is read by verovio, which isn't installed; "
+            "pip install 'styletransfer-music[score]', or export it as MusicXML."
+        )
+    movement = next(root.iter("mdiv"), root)
+    if (score := movement.find("score")) is not None:
+        _unfold(score)
+    for staff in movement.iter("staffDef"):  # verovio names a part by the element alone
+        if (label := staff.get("label")) and staff.find("label") is None:
+            SubElement(staff, "label").text = label
+    piece = parse_midi(_midi_of(root, name), name, feel or "score")
+
+    remarks = []
+    if (movements := sum(1 for _ in root.iter("mdiv"))) > 1:
+        remarks.append(f"the file holds {movements} movements; the first one was read")
+    if next(root.iter("harm"), None) is not None:
+        remarks.append("the chord symbols of MEI were left out")
+    return replace(piece, parts=_hands(piece.parts), remarks=tuple(remarks))
+
+
+def _midi_of(root: Element, name: str) -> bytes:
+    """What verovio plays, as the bytes of a MIDI file."""
+    root.set("xmlns", "http://www.music-encoding.org/ns/mei")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PLAY],
+            input=tostring(root),
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{name}: verovio can't read it in {SECONDS} s; cut it up.") from None
+    midi = base64.b64decode(done.stdout)
+    if done.returncode or not midi:
+        raise InputError(f"{name}: verovio can't read this MEI; mend it, or export it as MusicXML.")
+    return midi
+
+
+def _unfold(score: Element) -> None:
+    """Write the order of playing into a score that doesn't state it, for verovio, which leaves most
+    endings out when it finds the order itself.
+
+    Measures that are played one after another become a section, which the order names.
+    """
+    whole = [child for child in score if child.tag in {"section", "ending"}]
+    if not whole or next(score.iter("expansion"), None) is not None:
+        return
+    units, signs = _measures(whole)
+    order = in_playing_order(signs)
+    if order == list(range(len(units))):
+        return
+
+    steps = list(pairwise(order))
+    cuts = {
+        0,
+        len(units),
+        *(b for a, b in steps if b != a + 1),
+        *(a + 1 for a, b in steps if b != a + 1),
+    }
+    cuts.add(order[-1] + 1)
+    section = Element("section")
+    expansion = SubElement(section, "expansion", {"xml:id": "order-of-playing"})
+    for first, last in pairwise(sorted(cuts)):
+        inner = SubElement(section, "section", {"xml:id": f"measures-{first}"})
+        inner.extend(element for unit in units[first:last] for element in unit)
+    goals = [index for index in order if index in cuts]
+    expansion.set("plist", " ".join(f"#measures-{index}" for index in goals))
+    for child in whole:
+        score.remove(child)
+    score.append(section)
+
+
+def _measures(sections: list[Element]) -> tuple[list[list[Element]], list[Signs]]:
+    """The measures of sections and endings, each with what stands before it, and their signs."""
+    units: list[list[Element]] = []
+    signs: list[Signs] = []
+    waiting: list[Element] = []
+
+    def walk(parent: Element, ending: frozenset[int]) -> None:
+        for child in parent:
+            if child.tag in {"section", "ending"}:
+                inner = ending_numbers(child.get("n") or "") if child.tag == "ending" else ending
+                walk(child, inner)
+            elif child.tag == "measure":
+                units.append([*waiting, child])
+                signs.append(_signs_of(child, ending))
+                waiting.clear()
+            else:
+                waiting.append(child)
+
+    for section in sections:
+        walk(
+            section,
+            ending_numbers(section.get("n") or "") if section.tag == "ending" else frozenset(),
+        )
+    if units:
+        units[-1] += waiting
+    for k, (here, following) in enumerate(pairwise(list(signs))):
+        left = units[k + 1][-1].get("left") if k + 2 < len(units) else ""
+        again = following.ending and here.ending and min(following.ending) > max(here.ending)
+        if again or left in {"rptend", "rptboth"}:
+            signs[k] = signs[k]._replace(ends=1)
+    return units, signs
+
+
+def _signs_of(measure: Element, ending: frozenset[int]) -> Signs:
+    """A measure's bar lines and marks."""
+    marks = {mark.get("func") or "" for mark in measure.iter("repeatMark")}
+    return Signs(
+        measure.get("left") in {"rptstart", "rptboth"},
+        int(measure.get("right") in {"rptend", "rptboth"}),
+        ending,
+        frozenset((_MARKS[mark], "") for mark in marks & _MARKS.keys()),
+    )
+
+
+def _hands(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts' names, two parts of one name as the hands that they are."""
+    count = Counter(parts)
+    seen = Counter[str]()
+    names = []
+    for part in parts:
+        seen[part] += 1
+        hand = "right" if seen[part] == 1 else "left"
+        if count[part] == 2:
+            names.append(f"{part}, {hand} hand")
+        else:
+            names.append(part if seen[part] == 1 else f"{part} {seen[part]}")
+    return tuple(names)
