@@ -24,7 +24,7 @@ from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.accompaniment import measures
 from styletransfer.evaluation.measures.passage import Passage, passage, windows, without_doublings
 from styletransfer.evaluation.versions import Row, paired, told_apart
-from styletransfer.files import write_atomically
+from styletransfer.files import json_text, write_atomically
 from styletransfer.formats.read import read_score
 from styletransfer.music.chords import recognise
 from styletransfer.music.notes import NoteTable, Piece
@@ -194,8 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
 
     if arguments.write:
-        data = json.dumps({"command": command} | report, indent=1).replace("NaN", "null")  # JSON
-        write_atomically(arguments.write, f"{data}\n".encode())
+        data = json_text({"command": command} | report, 3).replace("NaN", "null")
+        write_atomically(arguments.write, data.encode())
     if arguments.page:
         write_atomically(arguments.page, text.encode())
     return 0

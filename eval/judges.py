@@ -27,6 +27,7 @@ from styletransfer.evaluation.judges import training as training
 from styletransfer.evaluation.judges.data import Data, measured, scores, train, with_results
 from styletransfer.evaluation.judges.judge import FEATURES_HASH, load_judge, save_judge
 from styletransfer.evaluation.judges.measures import kappa, measure
+from styletransfer.files import json_text
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
@@ -126,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     sizes = {path.name: path.stat().st_size for path in sorted(arguments.out.glob("j*"))}
     report["bytes"] = sum(sizes.values())
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    arguments.results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    arguments.results.write_text(json_text(report, 4), encoding="utf-8")
     write_tables(report, arguments.page, arguments.protocols)
     print(arguments.results)
     return 0

@@ -31,7 +31,7 @@ from eval.harmony import read_version, songs_in
 from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import plain
 from styletransfer.evaluation.intervals import class_mean
-from styletransfer.files import write_atomically
+from styletransfer.files import json_text, write_atomically
 from styletransfer.music.notes import NoteTable, Piece
 
 AXES = ("harmony", "coherence", "texture", "creativity", "musicality")
@@ -217,7 +217,7 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, data: Any) -> None:
     """Write a file of JSON."""
-    write_atomically(path, f"{json.dumps(data, ensure_ascii=False, indent=1)}\n".encode())
+    write_atomically(path, json_text(data, 3).encode())
 
 
 def main(argv: list[str] | None = None) -> int:

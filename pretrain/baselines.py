@@ -12,7 +12,6 @@ own, trained on the training pieces in all keys, which lowers the bits on valida
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     from styletransfer.data.library import Library
     from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
-    from styletransfer.files import write_atomically
+    from styletransfer.files import json_text, write_atomically
     from styletransfer.tokens.codec import Codec
 
     begin = time.monotonic()
@@ -92,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         "results": results,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
+    write_atomically(arguments.out, json_text(report, 4).encode())
     for row in results:
         cells = ", ".join(
             f"{feel} {cell['bits_per_note']:.3f}" for feel, cell in row["feels"].items()

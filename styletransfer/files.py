@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from styletransfer.errors import InputError
 
@@ -70,6 +72,33 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
         raise InputError(
             f"{path}: it cannot be written ({error.strerror or error}); name another file."
         ) from None
+
+
+def json_text(data: Any, depth: int) -> str:
+    """Write data as JSON, one line for each value at a depth.
+
+    Args:
+        data: dictionaries with strings as keys, lists, and what ``json`` takes in them.
+        depth: levels that are broken into lines and indented by a space; 0 for a single line.
+    """
+    return f"{_json_lines(data, depth, 0)}\n"
+
+
+def _json_lines(data: Any, depth: int, level: int) -> str:
+    if level == depth or not data or not isinstance(data, (dict, list, tuple)):
+        return json.dumps(data, ensure_ascii=False)
+
+    if isinstance(data, dict):
+        rows = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_json_lines(value, depth, level + 1)}"
+            for key, value in data.items()
+        ]
+    else:
+        rows = [_json_lines(value, depth, level + 1) for value in data]
+
+    begin, end = "{}" if isinstance(data, dict) else "[]"
+    lines = ",\n".join(" " * (level + 1) + row for row in rows)
+    return f"{begin}\n{lines}\n{' ' * level}{end}"
 
 
 def refuse_overwriting_inputs(paths: Iterable[Path], given: Iterable[str | Path]) -> None:
