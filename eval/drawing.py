@@ -1,18 +1,19 @@
-"""Pictures and sounds for a page that stands alone: piano rolls and plots as SVG, short audio clips
-in base64.
+"""Draw pictures and render sounds for a page that stands alone.
+
+Piano rolls and plots are SVG files and clips WAV files, both in base64.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import struct
 import tempfile
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ from styletransfer.music.notes import Piece, make_notes
 from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND
 from styletransfer.outputs.sound import render_audio
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 RATE = 16_000
 """Samples a second of a clip: piano tones have little above 8 kHz."""
 
@@ -30,6 +35,9 @@ MU = 255.0
 
 QUARTER = 0.5
 """Seconds of a quarter of a piece whose times are seconds."""
+
+LOWEST, MIDDLE_C, HIGHEST = 28, 60, 92
+"""The range of a piano roll, in MIDI numbers, and where the right hand begins."""
 
 
 def to_plain(piece: Piece) -> dict[str, Any]:
@@ -82,69 +90,53 @@ def resampled(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
 
 
 def mu_law_wave(samples: NDArray[np.float64]) -> bytes:
-    """Samples (n,) from -1 to 1 as a WAV file of 8 bits a sample, at full scale."""
+    """Write samples as a WAV file of 8 bits each (mu-law), at full scale.
+
+    Args:
+        samples: shape (samples,), from -1 to 1.
+    """
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-6)
     value = np.clip(samples / peak, -1, 1)
     magnitude = np.minimum(np.abs(value) * 32635 + 132, 32767).astype(np.int64)  # G.711's bias
     exponent = np.floor(np.log2(magnitude)).astype(np.int64) - 7
     mantissa = (magnitude >> (exponent + 3)) & 15
-    code = (
-        (~((np.signbit(value) << 7) | (exponent << 4) | mantissa) & 255).astype(np.uint8).tobytes()
-    )
-    numbers = (
-        (7, 2),
-        (1, 2),
-        (RATE, 4),
-        (RATE, 4),
-        (1, 2),
-        (8, 2),
-        (0, 2),
-    )  # mu-law, mono, rates, block, bits, no more
-    head = b"".join(number.to_bytes(size, "little") for number, size in numbers)
-    pad = b"\0" * (len(code) % 2)
-    chunks = [(b"fmt ", head), (b"fact", len(code).to_bytes(4, "little")), (b"data", code + pad)]
-    body = b"".join(
-        name + (len(code) if name == b"data" else len(data)).to_bytes(4, "little") + data
-        for name, data in chunks
-    )
-    return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WAVE" + body
+    bits = ~((np.signbit(value) << 7) | (exponent << 4) | mantissa) & 255
+    code = bits.astype(np.uint8).tobytes()
+
+    # mu-law, one channel, samples and bytes per second, bytes and bits per sample, nothing more
+    head = struct.pack("<HHIIHHH", 7, 1, RATE, RATE, 1, 8, 0)
+    body = b"WAVEfmt " + struct.pack("<I", len(head)) + head
+    body += b"fact" + struct.pack("<II", 4, len(code))
+    body += b"data" + struct.pack("<I", len(code)) + code + b"\0" * (len(code) % 2)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def embedded(sound: bytes) -> str:
-    """A WAV file as the address of an audio player."""
-    return "data:audio/wav;base64," + base64.b64encode(sound).decode()
+def embedded(file: bytes, kind: str = "audio/wav") -> str:
+    """Write a file as an address that holds all of it."""
+    return f"data:{kind};base64,{base64.b64encode(file).decode()}"
 
 
-def piano_roll(
-    data: dict[str, Any], title: str, seconds: float, width: int = 720, height: int = 150
-) -> str:
-    """The first seconds of a piece as SVG: melody, right hand above and left hand below middle C in
-    colours of their own.
+def piano_roll(data: dict[str, Any], seconds: float) -> str:
+    """Draw the first seconds of a piece of :func:`to_plain`, as an address of an SVG file.
+
+    The melody has a colour of its own; the accompaniment has one from middle C up and one below.
     """
     onset, duration = np.array(data["onset"], float), np.array(data["duration"], float)
     pitch, melody = np.array(data["pitch"], int), np.array(data["melody"], bool)
-    low, high = 28, 92
-    across, down = width / seconds, height / (high - low)
-    lines = [
-        f'<svg class="roll" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
-    ]
-    lines += [
-        f'<path class="bar" d="M{bar * across:.1f} 0V{height}"/>'
-        for bar in data["bars"]
-        if bar < seconds
-    ]
+
+    figure, axes = _figure(7.2, 1.5)
+    axes.set(xlim=(0, seconds), ylim=(LOWEST, HIGHEST))
+    axes.set_axis_off()
+    axes.vlines(data["bars"], LOWEST, HIGHEST, colors="#d8d8e0", linewidth=0.5)
     for colour, chosen in (
-        (LEFT_HAND, ~melody & (pitch < 60)),
-        (RIGHT_HAND, ~melody & (pitch >= 60)),
+        (LEFT_HAND, ~melody & (pitch < MIDDLE_C)),
+        (RIGHT_HAND, ~melody & (pitch >= MIDDLE_C)),
         (MELODY, melody),
     ):
-        boxes = [
-            f"M{x * across:.1f} {(high - p) * down:.1f}h{max(min(d, seconds - x) * across - 0.6, 0.8):.1f}"
-            for x, d, p in zip(onset[chosen], duration[chosen], pitch[chosen], strict=True)
-            if x < seconds
-        ]
-        lines.append(f'<path stroke="{colour}" stroke-width="{down:.1f}" d="{"".join(boxes)}"/>')
-    return "".join([*lines, "</svg>"])
+        axes.bar(
+            onset[chosen], 1, duration[chosen], pitch[chosen] - 0.5, align="edge", color=colour
+        )
+    return _address(figure)
 
 
 @dataclass(frozen=True)
@@ -159,47 +151,44 @@ class Point:
 
 
 def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_title: str) -> str:
-    """Points with error bars, both axes from 0 to 1, as SVG; ``levels`` are lines across (ceiling
-    and floor).
+    """Plot points with error bars, both axes from 0 to 1, as an address of an SVG file.
+
+    Args:
+        points: the systems.
+        levels: what is drawn as a line across: ceiling and floor.
+        x_title: what the x axis shows.
+        y_title: what the y axis shows.
     """
-    size, left, top = 320, 46, 14
-    total = size + left + 150
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return left + x * size, top + (1 - y) * size
-
-    lines = [
-        f'<svg class="plot" viewBox="0 0 {total} {size + top + 44}" role="img" aria-label="{escape(y_title)}">'
-    ]
-    lines.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" class="frame"/>')
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        x, y = at(tick, tick)
-        lines.append(
-            f'<path class="grid" d="M{x:.0f} {top}V{top + size}M{left} {y:.0f}H{left + size}"/>'
-        )
-        lines.append(
-            f'<text x="{x:.0f}" y="{top + size + 16}" text-anchor="middle">{tick:g}</text>'
-        )
-        lines.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{tick:g}</text>')
+    figure, axes = _figure(7.0, 5.2)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_title, ylabel=y_title, aspect="equal")
+    axes.grid(linestyle=":", color="#d8d8e0")
     for level in levels:
-        _, y = at(0, level.y)
-        lines.append(f'<path class="level" d="M{left} {y:.1f}H{left + size}"/>')
-        lines.append(f'<text x="{left + size + 6}" y="{y + 4:.1f}">{escape(level.name)}</text>')
+        axes.axhline(level.y, linestyle="--", color="#777783", linewidth=1)
+        axes.text(1.02, level.y, level.name, va="center")
+
     for number, point in enumerate(points):
-        x, y = at(point.x, point.y)
-        colour = f"hsl({number * 360 // max(len(points), 1)} 60% 42%)"
+        colour = f"C{number}"
         if point.low is not None and point.high is not None:
-            lines.append(
-                f'<path stroke="{colour}" d="M{x:.1f} {at(0, point.low)[1]:.1f}V{at(0, point.high)[1]:.1f}"/>'
-            )
-        lines.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(point.name)}</title></circle>'
-        )
-        lines.append(
-            f'<text x="{x - 8:.1f}" y="{y - 7:.1f}" text-anchor="end" fill="{colour}">{escape(point.name)}</text>'
-        )
-    lines.append(
-        f'<text x="{left + size / 2}" y="{top + size + 36}" text-anchor="middle">{escape(x_title)}</text>'
-    )
-    lines.append(f'<text x="{left}" y="10">{escape(y_title)}</text></svg>')
-    return "".join(lines)
+            axes.vlines(point.x, point.low, point.high, colors=colour)
+        axes.plot(point.x, point.y, "o", color=colour, clip_on=False)
+        place = (point.x - 0.015, point.y + 0.01)
+        axes.text(*place, point.name, ha="right", va="bottom", color=colour)
+    return _address(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Begin a picture of so many inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _address(figure: Figure) -> str:
+    """Write a picture as an address of an SVG file, always of the same bytes."""
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return embedded(buffer.getvalue(), "image/svg+xml")

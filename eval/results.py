@@ -1,8 +1,7 @@
-"""The tables of the transfer report as Markdown, and its part of ``eval/RESULTS.md``: ``python -m
-eval.results``.
+"""Write the transfer report's tables into ``eval/RESULTS.md``: ``python -m eval.results``.
 
-Nothing is typed by hand: all comes from the JSON that ``eval.transfer_report`` wrote. The part
-stands between the markers ``transfer``; other recipes have parts of their own.
+Every number comes from the JSON that ``eval.transfer_report`` wrote. The tables stand between the
+markers ``transfer``; other recipes have parts of their own on the page.
 """
 
 from __future__ import annotations
@@ -11,20 +10,22 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.systems import BOTH, CHORDS, LABELS, MELODY, REAL, SAMPLED
+from eval.systems import BOTH, LABELS, REAL, REAL_SCORES, SHUFFLED, TAG
+from styletransfer.evaluation import markdown
 
 STYLE = {
     "accuracy": "accuracy",
     "top2": "top 2",
     "probability": "p(target)",
-    "gain": "p(target), more than the melody's",
+    "gain": "p(target), gain over the melody alone",
     "relative": "relative accuracy",
 }
+HALVES = {"whole": "whole outputs", "rest": "without the melody's notes"}
 CONTENT = {
     "content.melody_f1": "melody note F1",
     "content.skyline_f1": "skyline F1",
@@ -49,7 +50,7 @@ QUALITY = {
     "quality.structure_medium": "medium",
     "quality.structure_long": "long",
     "size.notes": "notes",
-    "size.density": "notes a quarter",
+    "size.density": "notes per quarter",
 }
 PROFILES = {
     "fit.intervals": "onset by interval",
@@ -65,12 +66,22 @@ COPIED = {
     "originality.exact_longest": "longest run, exact",
     "originality.intervals_longest": "transposed",
 }
-HEAD = "# Results\n\nWritten by the recipes in `eval`; nothing here is typed by hand.\n"
 SHARES = (
     "originality.exact_1",
     "originality.exact_3",
     "originality.intervals_1",
     "originality.intervals_3",
+)
+"""How the names of those measures begin that are written in per cent."""
+
+HEAD = "# Results\n\nWritten by the recipes in `eval`; no number is typed by hand.\n"
+
+SUMMARY = (
+    "Accuracy is the share of outputs that a judge takes for the style asked for, the mean over "
+    "styles. Chance: one style of all, as for an output that has none. Floor: real scores of the "
+    "style whose pitches, durations and distances between onsets are each dealt out in another "
+    "order, so that no music is left but the style's distributions. Ceiling: real held-out scores. "
+    "J1 is the judge that is reported, a logistic regression; J2, a network, checks it."
 )
 
 
@@ -84,67 +95,122 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        lines = [
-            f"**{self.title}** {self.note}".strip(),
-            "",
-            f"| {' | '.join(self.head)} |",
-            "|" + "---|" * len(self.head),
-        ]
-        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows)])
+        """Write the title, the note and the table."""
+        title = f"**{self.title}.** {self.note}".strip()
+        return f"{title}\n\n{markdown.table(self.head, self.rows)}"
 
 
-def number(found: dict[str, Any] | None, *, percent: bool = False) -> str:
-    """A value with its interval."""
-    if found is None or found["value"] is None:
+def number(found: dict[str, Any] | None, form: str = ".3f") -> str:
+    """Write a value with its interval, as :func:`styletransfer.evaluation.markdown.interval`."""
+    if found is None:
         return ""
-    value, low, high = (
-        None
-        if found.get(name) is None
-        else f"{100 * found[name]:.2f} %"
-        if percent
-        else f"{found[name]:.3f}"
-        for name in ("value", "low", "high")
-    )
-    return f"{value}" if low is None else f"{value} ({low} to {high})"
+    return markdown.interval(found["value"], found.get("low"), found.get("high"), form)
+
+
+def summary(report: dict[str, Any]) -> Table:
+    """Set the accuracy of every judge beside chance, floor and ceiling."""
+    head = ("measured on", "judge", "system", "result", "chance")
+    rows = []
+    for kind, part in report["groups"].items():
+        for judge, found in part["judges"].items():
+            systems = found["systems"]
+            own = BOTH if BOTH in systems else TAG
+            for half, title in HALVES.items():
+                cells = [
+                    number(systems[name]["style"][half]["accuracy"]) if name in systems else ""
+                    for name in (own, SHUFFLED, REAL_SCORES)
+                ]
+                chance = f"{1 / len(found['labels']):.3f}"
+                name = f"{len(part['targets'])} {kind}, {title}"
+                rows.append((name, judge, LABELS[own], cells[0], chance, *cells[1:]))
+    return Table("Accuracy", SUMMARY, (*head, LABELS[SHUFFLED], LABELS[REAL_SCORES]), tuple(rows))
 
 
 def tables(part: dict[str, Any]) -> Iterator[Table]:
-    """All tables of one group of styles."""
+    """Give all tables of one group of styles."""
+    yield from _style(part)
+    yield from _differences(part)
+    yield from _by_style(part)
+    yield from _by_seed(part)
+
+    arranging = [name for name in part["systems"] if name not in REAL]
+    yield _means(part, arranging, CONTENT, "Content", "What is left of the melody, from 0 to 1.")
+
+    note = (
+        "Distance from real scores of the style, in their standard deviations: the ceiling's is "
+        "the distance that real pieces have."
+    )
+    yield _means(part, part["systems"], HARMONY, "Harmony", note)
+
+    note = "Cosine with real scores of the style, from 0 to 1."
+    yield _means(part, part["systems"], PROFILES, "Style profiles", note)
+
+    note = (
+        "To be compared with the real scores. A bar of a performance is two seconds, and its notes "
+        "are counted per second."
+    )
+    yield _means(part, part["systems"], QUALITY, "Quality", note)
+    yield _sets(part)
+
+    note = (
+        "The share of an output's n-grams that occur in training pieces, the melody's own left "
+        "out; runs in notes."
+    )
+    yield _means(part, part["systems"], COPIED, "Originality", note)
+
+
+def _style(part: dict[str, Any]) -> Iterator[Table]:
+    """Give accuracy and probabilities, of whole outputs and without the melody."""
     first, *others = part["judges"]
     reported = part["judges"][first]
-    for half, title, note in (
-        ("whole", "Style, whole outputs", ""),
-        (
-            "rest",
-            "Style, without the melody's notes",
-            " What has too few notes then, the melody alone above all, counts as chance.",
-        ),
-    ):
+    count = len(reported["labels"])
+    about = (
+        f"Judge {first}, {count} classes; means over styles. Chance is {1 / count:.3f}, "
+        f"and {2 / count:.3f} for top 2."
+    )
+    notes = {
+        "whole": about,
+        "rest": f"{about} What then has too few notes to be judged, above all the melody alone, "
+        "counts as chance.",
+    }
+    head = ("system", "outputs", *STYLE.values(), *(f"accuracy by {name}" for name in others))
+
+    for half, title in HALVES.items():
         rows = []
         for system in part["systems"]:
-            if system in reported["systems"]:
-                one = reported["systems"][system]
-                cells = [number(one["style"][half].get(name)) for name in STYLE]
-                cells += [
-                    number(part["judges"][name]["systems"][system]["style"][half]["accuracy"])
-                    for name in others
-                ]
-                rows.append((LABELS[system], str(one["outputs"]), *cells))
-        head = ("system", "outputs", *STYLE.values(), *(f"accuracy by {name}" for name in others))
-        about = f"Judge {first}, {len(reported['labels'])} classes; means over styles.{note}"
-        yield Table(title, about, head, tuple(rows))
-    differences = tuple(
+            if system not in reported["systems"]:
+                continue
+            one = reported["systems"][system]
+            cells = [number(one["style"][half].get(name)) for name in STYLE]
+            cells += [
+                number(part["judges"][name]["systems"][system]["style"][half]["accuracy"])
+                for name in others
+            ]
+            rows.append((LABELS[system], str(one["outputs"]), *cells))
+        yield Table(f"Style, {title}", notes[half], head, tuple(rows))
+
+
+def _differences(part: dict[str, Any]) -> Iterator[Table]:
+    """Give the paired differences of systems, if there are any."""
+    reported = next(iter(part["judges"].values()))
+    rows = tuple(
         (
-            f"{LABELS[row['system']]}, than {LABELS[row['than']]}",
-            row["part"],
-            row["measure"],
+            f"{LABELS[row['system']]}, less {LABELS[row['than']]}",
+            HALVES[row["part"]],
+            STYLE[row["measure"]],
             number(row),
         )
         for row in reported["differences"]
     )
-    if differences:
-        yield Table("Paired differences", "", ("more", "of", "measure", "difference"), differences)
-    for half in ("whole", "rest"):
+    if rows:
+        note = "Of the same melodies; 0 where two systems are alike."
+        yield Table("Paired differences", note, ("systems", "of", "measure", "difference"), rows)
+
+
+def _by_style(part: dict[str, Any]) -> Iterator[Table]:
+    """Give the accuracy of each style alone."""
+    first, reported = next(iter(part["judges"].items()))
+    for half, title in HALVES.items():
         rows = [
             (
                 LABELS[name],
@@ -156,114 +222,113 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
             for name in part["systems"]
             if name in reported["systems"]
         ]
-        note = f"Judge {first}, {half}. Where all outputs agree, the bootstrap has no width to show, which is no certainty."
-        yield Table("Accuracy by style", note, ("system", *part["targets"]), tuple(rows))
+        note = (
+            f"Judge {first}; chance is {1 / len(reported['labels']):.3f}. Where all outputs agree "
+            "the bootstrap has no width to show; that is no certainty."
+        )
+        yield Table(f"Accuracy by style, {title}", note, ("system", *part["targets"]), tuple(rows))
+
+
+def _by_seed(part: dict[str, Any]) -> Iterator[Table]:
+    """Give the accuracy of each seed alone, if there are several."""
+    first, reported = next(iter(part["judges"].items()))
     seeds = part["by_seed"][first]
-    if (count := max(map(len, seeds.values()), default=0)) > 1:
-        rows = []
-        for name, found in seeds.items():
-            values = [one["value"] for one in found]
-            rows.append(
-                (
-                    LABELS[name],
-                    *map(number, found),
-                    f"{statistics.mean(values):.3f}",
-                    f"{statistics.stdev(values):.3f}",
-                )
-            )
-        head = ("system", *(f"seed {k + 1}" for k in range(count)), "mean", "standard deviation")
-        yield Table("Accuracy by seed", f"Judge {first}, whole.", head, tuple(rows))
-    arranging = [name for name in part["systems"] if name not in REAL]
-    yield _means(part, arranging, CONTENT, "Content", "What is left of the melody, from 0 to 1.")
-    note = "Distance from real scores of the style, in their standard deviations; the ceiling's is what real pieces have."
-    yield _means(part, part["systems"], HARMONY, "Harmony", note)
-    yield _means(
-        part,
-        part["systems"],
-        PROFILES,
-        "Style profiles",
-        "Cosine with real scores of the style, from 0 to 1.",
-    )
-    yield _means(
-        part,
-        part["systems"],
-        QUALITY,
-        "Quality",
-        "To be read beside the real scores; of performances a bar is two seconds, and notes are counted a second.",
-    )
+    count = max(map(len, seeds.values()), default=0)
+    if count < 2:
+        return
+
+    rows = []
+    for name, found in seeds.items():
+        values = [one["value"] for one in found]
+        mean, deviation = statistics.mean(values), statistics.stdev(values)
+        rows.append((LABELS[name], *map(number, found), f"{mean:.3f}", f"{deviation:.3f}"))
+
+    head = ("system", *(f"seed {k + 1}" for k in range(count)), "mean", "standard deviation")
+    note = f"Judge {first}, whole outputs; chance is {1 / len(reported['labels']):.3f}."
+    yield Table("Accuracy by seed", note, head, tuple(rows))
+
+
+def _sets(part: dict[str, Any]) -> Table:
+    """Compare the distributions of features with real scores'."""
     rows = []
     for name in part["systems"]:
         sets = list(part["measures"][name]["sets"].values())
-        if sets:
-            known = [
-                [one[key] for one in sets if one[key] is not None] for key in ("overlap", "frechet")
-            ]
-            rows.append(
-                (LABELS[name], *(f"{sum(one) / len(one):.3f}" if one else "" for one in known))
-            )
-    note = "Of the features' distributions with real scores; means over styles, no intervals. The ceiling's is the best to expect."
-    yield Table(
-        "Overlapped area and Fréchet distance",
-        note,
-        ("system", "overlapped area", "Fréchet distance"),
-        tuple(rows),
+        if not sets:
+            continue
+        known = [
+            [one[key] for one in sets if one[key] is not None] for key in ("overlap", "frechet")
+        ]
+        cells = [f"{sum(one) / len(one):.3f}" if one else "" for one in known]
+        rows.append((LABELS[name], *cells))
+
+    note = (
+        "Of the features' distributions with those of real scores; means over styles, without "
+        "intervals. The ceiling's is the best to expect."
     )
-    note = "Shares of an output's n-grams that training pieces have, the melody's own left out; runs in notes."
-    yield _means(part, part["systems"], COPIED, "Originality", note)
+    head = ("system", "overlapped area", "Fréchet distance")
+    return Table("Overlapped area and Fréchet distance", note, head, tuple(rows))
 
 
 def _means(
-    part: dict[str, Any], systems: list[str], names: dict[str, str], title: str, note: str
+    part: dict[str, Any], systems: Sequence[str], names: dict[str, str], title: str, note: str
 ) -> Table:
+    """Give the means of some measures of each system that has any."""
     rows = []
     for system in systems:
         found = part["measures"][system]["means"]
-        cells = tuple(number(found.get(name), percent=name.startswith(SHARES)) for name in names)
+        forms = {name: ".2%" if name.startswith(SHARES) else ".3f" for name in names}
+        cells = tuple(number(found.get(name), form) for name, form in forms.items())
         if any(cells):
             rows.append((LABELS[system], *cells))
     return Table(title, note, ("system", *names.values()), tuple(rows))
 
 
 def preamble(report: dict[str, Any]) -> list[str]:
-    """What was run, in sentences."""
+    """Say in sentences what was run."""
     said = report["settings"]
     sampling = said["sampling"]
-    halves = "Each melody is arranged by the adapter of one half of the data and judged by the judge of the other half."
+    halves = (
+        "Each melody is arranged by the adapter trained on one half of the data and judged by the "
+        "judge trained on the other half."
+    )
     if (count := len(said["crossfit"])) > 1:
         halves += f" Seed k has the adapters of the k-th of {count} training runs."
+
     lines = [
         f"{said['melodies']} melodies, strength {sampling['strength']:g}, temperature "
-        f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}, one candidate an output: nothing is selected.",
+        f"{sampling['temperature']:g}, top-p {sampling['top_p']:g}; each output is a single "
+        "candidate, so that nothing is selected.",
         halves
         if said["crossfit"]
         else "Adapters and judges were trained on the same training pieces (no cross-fit).",
-        "Intervals are 95 % bootstrap percentiles of 10,000 draws, clustered by melody (real pieces: by content group).",
+        "Intervals are 95 % bootstrap percentiles of 10,000 draws, clustered by melody (real "
+        "pieces: by content group).",
     ]
     if said["quick"]:
-        lines.append("This is the quick form: a check that all runs, no result to cite.")
+        lines.append("This is the quick form: a check that everything runs, no result to cite.")
     return lines
 
 
-def headline(part: dict[str, Any]) -> str:
-    """The first judge's accuracies in a sentence."""
+def outputs(part: dict[str, Any]) -> str:
+    """Say how many outputs a group of styles has."""
+    said = f"Outputs of each system for a melody and style: {part['seeds']}."
     systems = next(iter(part["judges"].values()))["systems"]
-    order = [name for name in (MELODY, CHORDS, *SAMPLED, *REAL) if name in systems]
-    told = [
-        f"{LABELS[name]} {number(systems[name]['style']['whole']['accuracy'])}" for name in order
-    ]
-    adapted = "" if BOTH in systems else " There are no adapters in this run."
-    return f"Outputs of each system, melody and style: {part['seeds']}. Accuracy: {'; '.join(told)}.{adapted}"
+    return said if BOTH in systems else f"{said} There are no adapters in this run."
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """The report's part of ``eval/RESULTS.md``."""
+def page_part(report: dict[str, Any]) -> str:
+    """Write the report's part of ``eval/RESULTS.md``."""
     said = report["settings"]
     crossfit = "".join(f" runs/{run}" for run in said["crossfit"])
-    more = " --quick" * said["quick"] + (f" --crossfit{crossfit}" if crossfit else "")
-    command = f"`STYLETRANSFER_WEIGHTS=eval/measured python -m eval.transfer_report --data data/prepared{more}`"
+    command = (
+        "`STYLETRANSFER_WEIGHTS=eval/measured python -m eval.transfer_report --data data/prepared"
+        f"{' --quick' * said['quick']}{f' --crossfit{crossfit}' if crossfit else ''}`"
+    )
     lines = ["## Style transfer", "", command, "", " ".join(preamble(report)), ""]
+    lines += [summary(report).markdown(), "", "The judges: [JUDGES.md](JUDGES.md).", ""]
+
     for kind, part in report["groups"].items():
-        lines += [f"### {kind.capitalize()}: {', '.join(part['targets'])}", "", headline(part), ""]
+        lines += [f"### {kind.capitalize()}: {', '.join(part['targets'])}", "", outputs(part), ""]
         lines += [f"- {remark}" for remark in part["remarks"]]
         for table in tables(part):
             lines += ["", table.markdown()]
@@ -272,26 +337,32 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def write_results(report: dict[str, Any], path: Path) -> None:
-    """Fill the part between the markers ``transfer``, which are added at the file's end where it
-    has none.
-    """
-    from styletransfer.evaluation.markdown import fill
+    """Fill the part ``transfer`` of a page; a page without its markers gets them at its end."""
     from styletransfer.files import write_atomically
 
     begin, end = "<!-- begin transfer -->", "<!-- end transfer -->"
     text = path.read_text(encoding="utf-8") if path.exists() else HEAD
     if begin not in text:
         text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, fill(text, {"transfer": markdown(report)}).encode())
+    write_atomically(path, markdown.fill(text, {"transfer": page_part(report)}).encode())
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the tables again from the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--report", type=Path, default=Path("eval/results/transfer.json"))
-    parser.add_argument("--results", type=Path, default=Path("eval/RESULTS.md"))
+    parser.add_argument(
+        "--report",
+        type=Path,
+        default=Path("eval/results/transfer.json"),
+        help="what `eval.transfer_report` wrote",
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("eval/RESULTS.md"), help="the page to write in"
+    )
     arguments = parser.parse_args(argv)
     write_results(json.loads(arguments.report.read_text(encoding="utf-8")), arguments.results)
     return 0

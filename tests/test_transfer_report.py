@@ -193,10 +193,13 @@ def test_the_recipe_and_its_page(
     assert not re.findall(r"https?:|//cdn|<script|<link|@import|url\(", page)
     sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
     assert sources
-    assert all(source.startswith("data:audio/wav;base64,") for source in sources)
+    kinds = ("data:audio/wav;base64,", "data:image/svg+xml;base64,")
+    assert all(source.startswith(kinds) for source in sources)
     for label in LABELS.values():
         assert page.count(label) >= 3, label
-    assert page.count("<svg") >= 2 + 10
+    assert page.count(kinds[1]) >= 2 + 10
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
+    assert all(b"<svg" in base64.b64decode(picture) for picture in pictures)
     assert "Confusion matrices" in page
     assert len(page) < 15e6
     text = (tmp_path / "RESULTS.md").read_text()
@@ -422,5 +425,5 @@ def test_a_clip_is_mu_law() -> None:
 
 def test_numbers_in_tables() -> None:
     assert results.number({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
-    assert results.number({"value": 0.0047, "low": None, "high": None}, percent=True) == "0.47 %"
+    assert results.number({"value": 0.0047, "low": None, "high": None}, ".2%") == "0.47 %"
     assert results.number({"value": None, "low": None, "high": None}) == ""

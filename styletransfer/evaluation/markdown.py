@@ -1,17 +1,43 @@
-"""Generated parts of a Markdown file: what stands between ``<!-- begin NAME -->`` and ``<!-- end
-NAME -->``.
+"""Markdown that commands write: tables, values with their intervals, and marked parts of a page.
+
+A marked part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from styletransfer.errors import InputError
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table; the first cell of each row names it."""
+    first, *others = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([first, "|" + "---|" * len(head), *others])
+
+
+def interval(
+    value: float | None, low: float | None = None, high: float | None = None, form: str = ".3f"
+) -> str:
+    """Write a value with its interval: ``0.443 (0.413 to 0.475)``.
+
+    Args:
+        value: None or NaN for none, which is written as nothing.
+        low: the interval's lower end; None or NaN for a value without an interval.
+        high: its upper end.
+        form: how each number is formatted: ``+.2f`` with a sign, ``.1%`` in per cent.
+    """
+    if _missing(value):
+        return ""
+    if _missing(low) or _missing(high):
+        return _number(value, form)
+    return f"{_number(value, form)} ({_number(low, form)} to {_number(high, form)})"
+
+
 def fill(text: str, parts: Mapping[str, str]) -> str:
-    """The text with the content between each part's markers replaced.
+    """Replace what stands between the markers of each part.
 
     Raises:
         InputError: where a part's markers aren't there exactly once.
@@ -23,3 +49,14 @@ def fill(text: str, parts: Mapping[str, str]) -> str:
             raise InputError(f"the markers {begin} and {end} must stand there once.")
         text = pattern.sub(lambda _, block=f"{begin}\n\n{content}\n\n{end}": block, text)  # type: ignore[misc]
     return text
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _number(value: float | None, form: str) -> str:
+    """Format a number, without a minus before zero and with a space before ``%``."""
+    before_width = 1 if form.startswith("+") else 0
+    form = f"{form[:before_width]}z{form[before_width:]}"
+    return f"{value:{form}}".replace("%", " %")
