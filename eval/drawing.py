@@ -101,7 +101,7 @@ def mu_law_wave(samples: NDArray[np.float64]) -> bytes:
     exponent = np.floor(np.log2(magnitude)).astype(np.int64) - 7
     mantissa = (magnitude >> (exponent + 3)) & 15
     bits = ~((np.signbit(value) << 7) | (exponent << 4) | mantissa) & 255
-    code = bits.astype(np.uint8).tobytes()
+    code: bytes = bits.astype(np.uint8).tobytes()
 
     # mu-law, one channel, samples and bytes per second, bytes and bits per sample, nothing more
     head = struct.pack("<HHIIHHH", 7, 1, RATE, RATE, 1, 8, 0)

@@ -396,10 +396,10 @@ class _Sampler:
                 change |= self.now[:, 2] != bass
         else:
             chance = torch.sigmoid(odds / self.settings.temperature)
-            change = torch.rand(len(self.now), generator=self.rng) < chance
+            change = torch.lt(torch.rand(len(self.now), generator=self.rng), chance)
         both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
         self.rhythm += _log_and_entropy(both, change.long())
-        return change
+        return torch.as_tensor(change)
 
     def _begin(self, frame: int, before: net.History, rows: Tensor) -> None:
         """Draw the chords that begin in some samples."""

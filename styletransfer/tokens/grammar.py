@@ -207,7 +207,8 @@ class Close:
 
     @cached_property
     def _bass(self) -> Mask:
-        return self._triad[0] & (np.arange(PITCHES) <= CLOSE_BASS - LOWEST_PITCH)
+        root: Mask = self._triad[0]
+        return root & (np.arange(PITCHES) <= CLOSE_BASS - LOWEST_PITCH)
 
     @cached_property
     def _third_and_fifth(self) -> tuple[int, int]:
@@ -240,7 +241,8 @@ class Close:
         thirds = np.flatnonzero(pitches & third)
         fifths = pitches & fifth
         fifths[: thirds[-1] if len(thirds) else 0] = False
-        return pitches & ~fifths
+        pitches = pitches & ~fifths
+        return pitches
 
     def missing_third(self, pitches: Mask, heard: Collection[int]) -> Mask | None:
         """Return the thirds among pitches where a fifth sounds without one, else None."""
