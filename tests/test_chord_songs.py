@@ -33,9 +33,9 @@ def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run
     A replay makes the same bytes.
     """
     model = ("--model", str(tiny_package))
-    asked = ("--chords", LINE, "--metre", "3/4", "--tempo", "90", "--json")
-    page = ("--score", "x.musicxml", "--chord-symbols")
-    outcome = run("apply", *COMMON, *model, *asked, *page)
+    song = ("--chords", LINE, "--metre", "3/4", "--tempo", "90")
+    score = ("--score", "x.musicxml", "--chord-symbols")
+    outcome = run("apply", *COMMON, *model, *song, "--json", *score)
     report = json.loads(outcome.out)
     assert (report["input"], report["output"], report["melody_notes"]) == (
         None,

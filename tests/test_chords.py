@@ -213,14 +213,16 @@ Q:1/4=120
 K:C
 |: "C"cdef | "Fine" g2 "G7"f2 :| "^no chord" "N.C."e4 | "Am/C"a2 g "F"f |]
 """
-MUSICXML = """<?xml version="1.0"?><score-partwise version="4.0"><part-list><score-part id="P1"><part-name>Lead</part-name>
-</score-part></part-list><part id="P1"><measure number="1"><attributes><divisions>1</divisions><time><beats>4</beats>
-<beat-type>4</beat-type></time></attributes>
+MUSICXML = """<?xml version="1.0"?><score-partwise version="4.0">
+<part-list><score-part id="P1"><part-name>Lead</part-name></score-part></part-list>
+<part id="P1"><measure number="1">
+<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>
 <harmony><root><root-step>F</root-step></root><kind>major</kind></harmony>
 <note><pitch><step>A</step><octave>4</octave></pitch><duration>2</duration></note>
 <harmony><root><root-step>C</root-step></root><kind>dominant</kind></harmony>
 <note><pitch><step>G</step><octave>4</octave></pitch><duration>2</duration></note></measure>
-<measure number="2"><harmony><root><root-step>C</root-step></root><kind text="N.C.">none</kind></harmony>
+<measure number="2">
+<harmony><root><root-step>C</root-step></root><kind text="N.C.">none</kind></harmony>
 <note><pitch><step>F</step><octave>4</octave></pitch><duration>4</duration></note></measure></part></score-partwise>"""
 
 
@@ -274,10 +276,14 @@ T:Many kinds
 M:4/4
 L:1/4
 K:C
-G|:"C6"c e g e|"Gsus4"d2 "G/B"g2|1 "Bm7b5"f d "E7"e2:|2 "Am/G"a e "N.C."c2|"F9"f a "C5"c2|"Cadd9"c2 "Cadd9"e2|]
+G|:"C6"c e g e|"Gsus4"d2 "G/B"g2|1 "Bm7b5"f d "E7"e2:|2 "Am/G"a e "N.C."c2|
+"F9"f a "C5"c2|"Cadd9"c2 "Cadd9"e2|]
 """
 TUNE = "G3 | C4 E4 G4 E4 | D4:2 G4:2 | F4 D4 E4:2 | A4 E4 C4:2 | F4 A4 C4:2 | C4:2 E4:2"
-NINTH = "<degree><degree-value>9</degree-value><degree-alter>0</degree-alter><degree-type>add</degree-type></degree>"
+NINTH = (
+    "<degree><degree-value>9</degree-value><degree-alter>0</degree-alter>"
+    "<degree-type>add</degree-type></degree>"
+)
 HARMONIES = {  # by bar and note: root, kind, what is printed, bass, degrees
     (1, 0): ("C", "major-sixth", "6", "", ""),
     (2, 0): ("G", "suspended-fourth", "sus4", "", ""),
@@ -291,13 +297,19 @@ HARMONIES = {  # by bar and note: root, kind, what is printed, bass, degrees
     (6, 0): ("C", "major", "add9", "", NINTH),
     (6, 1): ("C", "major", "", "", NINTH),
 }
-TIME = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+TIME = (
+    "<attributes><divisions>1</divisions>"
+    "<time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+)
 START, STOP = '<ending number="{}" type="start"/>', '<ending number="{}" type="stop"/>'
 SIGNS = {
     "left": {1: '<repeat direction="forward"/>', 3: START.format(1), 4: START.format(2)},
     "right": {3: STOP.format(1) + '<repeat direction="backward"/>', 4: STOP.format(2)},
 }
-HEAD = '<?xml version="1.0"?><score-partwise version="4.0"><part-list><score-part id="P1"><part-name>Lead</part-name>'
+HEAD = (
+    '<?xml version="1.0"?><score-partwise version="4.0">'
+    '<part-list><score-part id="P1"><part-name>Lead</part-name>'
+)
 PAGE = HEAD + '</score-part></part-list><part id="P1">{}</part></score-partwise>'
 AS_PLAYED = [
     *((1.0, "C6"), (5.0, "Gsus4"), (7.0, "G/B"), (9.0, "Bm7b5"), (11.0, "E7")),
@@ -309,7 +321,8 @@ AS_PLAYED = [
 def _harmony(root: str, kind: str, text: str, bass: str, degrees: str) -> str:
     low = f"<bass><bass-step>{bass}</bass-step></bass>" if bass else ""
     printed = f' text="{text}"' if text else ""
-    return f"<harmony><root><root-step>{root or 'C'}</root-step></root><kind{printed}>{kind}</kind>{low}{degrees}</harmony>"
+    named = f"<root><root-step>{root or 'C'}</root-step></root><kind{printed}>{kind}</kind>"
+    return f"<harmony>{named}{low}{degrees}</harmony>"
 
 
 def _bar(number: int, tune: str) -> str:
@@ -320,7 +333,8 @@ def _bar(number: int, tune: str) -> str:
     for index, note in enumerate(tune.split()):
         text += _harmony(*HARMONIES[number, index]) if (number, index) in HARMONIES else ""
         length = note.partition(":")[2] or "1"
-        text += f"<note><pitch><step>{note[0]}</step><octave>{note[1]}</octave></pitch><duration>{length}</duration></note>"
+        pitch = f"<pitch><step>{note[0]}</step><octave>{note[1]}</octave></pitch>"
+        text += f"<note>{pitch}<duration>{length}</duration></note>"
     left, right = (
         f'<barline location="{side}">{signs.get(number, "")}</barline>'
         for side, signs in SIGNS.items()
@@ -425,7 +439,7 @@ def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
     """MusicXML's kinds count where the text is none, or another chord; a kind that says nothing
     leaves it to the text.
     """
-    flat = "<degree><degree-value>9</degree-value><degree-alter>-1</degree-alter><degree-type>add</degree-type></degree>"
+    flat = NINTH.replace("<degree-alter>0<", "<degree-alter>-1<")
     rows = [
         *(
             ("C", "dominant", "7", "", flat),

@@ -199,8 +199,7 @@ def test_a_note_on_a_bar_line_between_two_steps_stays_on_it() -> None:
     ] * grid.bars
 
 
-# --- MidiTok
-# ------------------------------------------------------------------------------------------------------
+# --- MidiTok --------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -270,8 +269,7 @@ def test_time_shifts_add_up(steps: int) -> None:
     assert sum(value for _, value in kinds) == steps
 
 
-# --- controls and what is learnt
-# ----------------------------------------------------------------------------------
+# --- controls and what is learnt ------------------------------------------------------------------
 
 
 def test_controls_stand_in_their_fixed_order() -> None:

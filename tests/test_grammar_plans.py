@@ -236,8 +236,7 @@ def test_the_model_is_told_the_figure_and_the_chords() -> None:
     assert names[names.index("CHORD_7:dominant-seventh") + 1] == "BASS_11"
 
 
-# --- windows, given bars, Ctrl-C
-# --------------------------------------------------------------------
+# --- windows, given bars, Ctrl-C ------------------------------------------------------------------
 
 
 def test_a_window_that_slides_under_a_plan_looks_as_in_training() -> None:

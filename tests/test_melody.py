@@ -291,7 +291,8 @@ def test_how_much_of_the_time_the_melody_covers() -> None:
     share, told = coverage(piece, piece.notes[extract_melody(piece)])
     assert share == pytest.approx(36 / 160)
     assert told == [
-        "the melody rests for 62 s from 0:18 on, where other notes are played; --melody-track takes another part"
+        "the melody rests for 62 s from 0:18 on, where other notes are played; "
+        "--melody-track takes another part"
     ]
     alone = parts_of(("Voice", line(TUNE) + line(TUNE, start=100)))
     assert coverage(alone, alone.notes) == (pytest.approx(32 / 116), [])

@@ -8,11 +8,14 @@ import pytest
 
 from styletransfer.music.part_names import decoded, rank
 
-MELODIES = """Melody|MELODY 1|Main melody|Mélodie|Melodie|Melodia|Melodía|Melodi|Melodija|Meloodia|Melodija 2|Мелодия|Мелодія
+MELODIES = """Melody|MELODY 1|Main melody|Mélodie|Melodie|Melodia|Melodía|Melodi
+|Melodija|Meloodia|Melodija 2|Мелодия|Мелодія
 |Μελωδία|メロディ|メロディー|主旋律|멜로디|선율|לחן|لحن|ملودی|ทำนอง|Giai điệu|धुन|Dallam|Ezgi"""
 VOICES = """Vocal
-|Vocals 1|Lead Vocal|Lead|Singer|Gesang|Singstimme|Sång|Sang|Chant|Canto|Voce|Voz|Voix|Stem|Zang|Zangstem|Laulu
-|Laul|Ének|Zpěv|Spev|Śpiew|Głos|Вокал|Голос|Спів|Pjevanje|Petje|Glas|Söngur|Dziesma vokāls|Vokal|ŞARKI|Φωνή
+|Vocals 1|Lead Vocal|Lead|Singer|Gesang|Singstimme|Sång|Sang|Chant|Canto|Voce|Voz
+|Voix|Stem|Zang|Zangstem|Laulu
+|Laul|Ének|Zpěv|Spev|Śpiew|Głos|Вокал|Голос|Спів|Pjevanje
+|Petje|Glas|Söngur|Dziesma vokāls|Vokal|ŞARKI|Φωνή
 |Vocalist|Gesangsstimme|Hlas|Veu|Глас|Giọng|آواز|Sangstemme|Énekhang|Ses|Τραγούδι|ボーカル|歌|人声|보컬|노래
 |שירה|קול|غناء|เสียงร้อง|Suara|Soprano|Sopran I|Сопрано|ソプラノ|Voice|Solo|Stimme"""
 OTHERS = """Piano|Strings|Bass|Lead Guitar

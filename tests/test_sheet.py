@@ -31,8 +31,7 @@ def page_bytes(piece: Piece, title: str = "A title") -> bytes:
     return musicxml_bytes(lay_out(piece), title)
 
 
-# --- round trips
-# ----------------------------------------------------------------------------------------------------------
+# --- round trips ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(11, 22))
@@ -105,8 +104,7 @@ def test_a_beat_that_mixes_sixteenths_and_triplets_is_written_in_triplets() -> N
     assert low["onset"].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 5 / 6], abs=1e-3)
 
 
-# --- values
-# ---------------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
 Q = 3360
 
@@ -233,8 +231,7 @@ def test_a_quintuplet() -> None:
     ]
 
 
-# --- bars, keys, tempo
-# ------------------------------------------------------------------------------------------------------
+# --- bars, keys, tempo ----------------------------------------------------------------------------
 
 
 def test_a_pick_up_is_bar_nought_and_a_change_of_metre_and_key_is_written() -> None:
@@ -299,8 +296,7 @@ def test_music_without_beats_is_refused() -> None:
         lay_out(Piece(notes, "performance"))
 
 
-# --- hands and voices
-# -------------------------------------------------------------------------------------------------------
+# --- hands and voices -----------------------------------------------------------------------------
 
 
 def pitches(page: Page, staff: str, voice: int) -> list[tuple[int, ...]]:
@@ -397,8 +393,7 @@ def test_the_lower_staff_changes_its_clef_for_high_music() -> None:
     assert page.upper.clefs == [0] * 12
 
 
-# --- spelling
-# ---------------------------------------------------------------------------------------------------------------
+# --- spelling -------------------------------------------------------------------------------------
 
 
 def names(notes: NoteTable, fifths: int, minor: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Notes to tokens and back: MidiTok's TSD vocabulary with bars and melody of our own.
+"""Notes to tokens and back: MidiTok's TSD vocabulary with bars and a melody.
 
 A sequence is ``BOS feel [tempo] key era composer [tune] [FIGURE <notes>]`` and then bar after bar.
 With a melody, each bar is
@@ -338,7 +338,10 @@ class Codec:
         return [Event(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def melody_events(self, grid: Grid, bar: int) -> list[Event]:
-        """Return the melody notes of a bar, without velocity; of several at a step the longest."""
+        """Return the melody notes of a bar, without velocity.
+
+        Of several at one step there is the longest.
+        """
         if bar >= grid.bars:
             return []
         low, high = grid.bar_slices[bar], grid.bar_slices[bar + 1]
@@ -372,7 +375,7 @@ class Codec:
         return self.told(self.melody_events(grid, bar), last=bar >= grid.bars - 1)
 
     def told(self, events: Iterable[Event], *, last: bool) -> list[int]:
-        """Return ``MELODY`` and the melody of a bar, and ``FINAL`` where none comes after it."""
+        """Return ``MELODY`` and the melody of a bar, and ``FINAL`` if it is the last."""
         ids = [self.melody, *self.encode_events(events)]
         return [*ids, self.final] if last else ids
 
@@ -551,7 +554,7 @@ def _vocabulary(config: CodecConfig) -> dict[str, int]:
 def miditok_config(
     config: CodecConfig, special: Sequence[str] = SPECIAL_TOKENS, **uses: Any
 ) -> Any:
-    """Return the ``miditok.TokenizerConfig`` of a piano tokenizer with our control tokens.
+    """Return the settings of a piano tokenizer of MidiTok with our control tokens.
 
     It has notes only, as the default tokenizer has (time signatures and tempos are ours), but for
     what ``uses`` turns on or sets, under MidiTok's names: ``use_chords`` and the like.

@@ -207,8 +207,7 @@ class Close:
 
     @cached_property
     def _bass(self) -> Mask:
-        root: Mask = self._triad[0]
-        return root & (np.arange(PITCHES) <= CLOSE_BASS - LOWEST_PITCH)
+        return np.asarray(self._triad[0]) & (np.arange(PITCHES) <= CLOSE_BASS - LOWEST_PITCH)
 
     @cached_property
     def _third_and_fifth(self) -> tuple[int, int]:
@@ -228,7 +227,7 @@ class Close:
             heard: the pitch classes that sound.
             count: the accompaniment notes that begin at this step so far.
         """
-        if self.alone and count < FULL_CHORD - 1:  # an octave of room for each note still to come
+        if self.alone and count < FULL_CHORD - 1:  # leave an octave for each note still to come
             pitches = pitches.copy()
             pitches[PITCHES - 12 * (FULL_CHORD - 1 - count) :] = False
         if bass:
@@ -239,7 +238,7 @@ class Close:
 
         _, third, fifth = self._triad  # a fifth leaves room for a third above it
         thirds = np.flatnonzero(pitches & third)
-        fifths = pitches & fifth
+        fifths: Mask = pitches & fifth
         fifths[: thirds[-1] if len(thirds) else 0] = False
         pitches = pitches & ~fifths
         return pitches
@@ -249,7 +248,7 @@ class Close:
         third, fifth = self._third_and_fifth
         if third in heard or fifth not in heard:
             return None
-        thirds = pitches & self._triad[1]
+        thirds: Mask = pitches & self._triad[1]
         return thirds if thirds.any() else None
 
     def longest(self, now: int, pitch: int) -> int:
@@ -424,7 +423,7 @@ class MelodyGrammar:
         return mask
 
     def _durations(self) -> tuple[int, int]:
-        """Return the indices of the shortest and the longest duration of the note that has begun."""
+        """Return the indices of the shortest and the longest duration that may come."""
         durations, now = self.codec.durations, self.now
         if self._is_melody:
             pending = self._pending

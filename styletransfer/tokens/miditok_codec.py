@@ -47,12 +47,13 @@ SPLIT_CHARACTER = "\u2581"
 
 @dataclass(frozen=True)
 class MidiTokConfig:
-    """MidiTok's settings for TSD, named as in ``miditok.TokenizerConfig`` without ``use_``.
+    """MidiTok's settings for TSD.
 
-    ``beat_res``: steps per beat as ((from, to), steps) pairs. ``velocities``: bins.
-    ``bpe_vocabulary``: tokens after byte pair encoding, 0 for none. ``bpe_notes``: about how many
-    notes of the training pieces it learns from. ``bpe_across_notes``: whether merged tokens may
-    reach beyond one note's pitch, velocity and duration.
+    They are named as in ``miditok.TokenizerConfig`` without ``use_``. ``beat_res``: steps per beat
+    as ((from, to), steps) pairs. ``velocities``: bins. ``bpe_vocabulary``: tokens after byte pair
+    encoding, 0 for none. ``bpe_notes``: about how many notes of the training pieces it learns from.
+    ``bpe_across_notes``: whether merged tokens may reach beyond one note's pitch, velocity and
+    duration.
     """
 
     beat_res: tuple[tuple[tuple[int, int], int], ...] = (((0, 4), 8), ((4, 12), 4))
