@@ -66,7 +66,7 @@ def _typed(name: str, value: Any, wanted: Any) -> Any:
 
 
 def _without_none(wanted: Any) -> Any:
-    """Return the dataclass or plain type of "one of these or None", else the type itself."""
+    """Return the first dataclass or plain type of a union, else the type itself."""
     if typing.get_origin(wanted) not in (typing.Union, types.UnionType):
         return wanted
     for kind in typing.get_args(wanted):

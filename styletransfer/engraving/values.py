@@ -100,7 +100,7 @@ def _value(
     before: frozenset[int] = frozenset(),
     after: frozenset[int] = frozenset(),
 ) -> Value:
-    """Return the note, chord or rest that fills a stretch, with its ties before and after."""
+    """Return the note, chord or rest that fills a stretch, with its ties."""
     start, length, written, tuplet, edge = stretch
     return Value(start, length, written, pitches, before, after & set(pitches), tuplet, edge)
 
@@ -116,7 +116,10 @@ class _Tuplet:
 
 
 def _tuplets(voice: list[Sound], bar: Bar) -> Iterator[_Tuplet]:
-    """Find the tuplets of a bar: the spans with an onset or an end where no plain value has one."""
+    """Find the tuplets of a bar.
+
+    They are the spans in which a note begins or ends where no plain value does.
+    """
     places = sorted(
         {p for s in voice for p in (s.start, s.end) if bar.start <= p <= bar.end}
         | {bar.start, bar.end}
@@ -154,7 +157,10 @@ def _is_large_triplet(places: list[int], position: int, bar: Bar) -> bool:
 
 
 def _small_tuplet(places: list[int], position: int, span: int) -> _Tuplet:
-    """Return the plainest tuplet inside a span that has all places, in ticks from the position."""
+    """Return the plainest tuplet inside a span that has all places.
+
+    Places are in ticks from the position.
+    """
     for parts, notes, normal in TUPLETS:
         if all(place * parts % QUARTER == 0 for place in places):
             return _Tuplet(position, span, notes, normal)

@@ -210,7 +210,10 @@ _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss"
 
 
 def _normal(label: str) -> str:
-    """Strip accents, case and punctuation: "Béla  Bartók" and "bela-bartok" become the same."""
+    """Strip accents, case and punctuation from a label.
+
+    "Béla  Bartók" and "bela-bartok" become the same.
+    """
     plain = unicodedata.normalize("NFKD", label.translate(_LETTERS))
     plain = plain.encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", plain))
@@ -293,5 +296,8 @@ def display_name(composer: str) -> str:
 
 
 def corrected_label(label: str, file: str) -> str:
-    """Return the label of a MAESTRO file (year/name.midi), corrected by :data:`CORRECTIONS`."""
+    """Return the label of a MAESTRO file (year/name.midi), corrected where it is wrong.
+
+    See :data:`CORRECTIONS`.
+    """
     return CORRECTIONS.get(file, label)

@@ -387,7 +387,10 @@ def _candidates(group: Ints, score: Floats) -> Ints:
 
 
 def _strands(order: Ints, group: Ints) -> Ints:
-    """Lay the candidates out by strand, shape (steps, strands, CANDIDATES); -1 is no note."""
+    """Lay the candidates out by strand, shape (steps, strands, CANDIDATES).
+
+    Where there is no note, there is -1.
+    """
     begins = np.append(True, np.diff(group[order]) > 0)
     number = np.cumsum(begins) - 1  # of the chords that have a candidate
     count = int(number[-1]) + 1

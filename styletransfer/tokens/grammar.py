@@ -136,9 +136,10 @@ class LockedMelody:
         return int(around.max()) + 1
 
     def room(self, now: int, pitch: int, above: bool) -> int:
-        """Return the steps from ``now`` to the next melody note that a note would run into.
+        """Return the steps until a note that begins now would run into the melody.
 
-        That is one at its pitch, or also below it unless notes may lie ``above`` the melody.
+        It runs into a melody note at its pitch, or also below it unless notes may lie ``above`` the
+        melody.
         """
         met = self.pitch == pitch if above else self.pitch <= pitch
         later = self.onset[(self.onset > now) & met]
@@ -179,7 +180,7 @@ class Close:
 
     @staticmethod
     def _key_of(plan: Plan, start: int) -> Key | None:
-        """Return the key of a melody's close, None where it doesn't close on a tonic triad.
+        """Return the key of a melody's close, None where it closes on no tonic triad.
 
         Neither the last melody note, nor the chords that are kept, nor the planned chord may
         contradict the triad.
@@ -504,7 +505,7 @@ class MelodyGrammar:
         )
 
     def _accompaniment(self, pitches: Mask) -> Mask:
-        """Narrow accompaniment pitches by the melody, the chords that are kept, and the close."""
+        """Narrow accompaniment pitches by the melody, the kept chords and the close."""
         plan, now = self.plan, self.now
         if plan.above:
             pitches[self._melody.sounding(now) - LOWEST_PITCH] = False
@@ -564,7 +565,10 @@ class MelodyGrammar:
     # --- what is made likelier --------------------------------------------------------------------
 
     def bias(self) -> NDArray[np.float64]:
-        """Return what is added to the logits of the next choice, in nats, shape (vocabulary,)."""
+        """Return what is added to the logits of the next choice, shape (vocabulary,).
+
+        It is in nats.
+        """
         plan = self.plan
         added = np.zeros(self.codec.size)
         if self._state is State.REFERENCE:
@@ -625,7 +629,7 @@ class MelodyGrammar:
         added[codec.first_shift + between] = ORNAMENT_BIAS / 2
 
     def _repetition(self) -> int | None:
-        """Return the token with which a bar without a tune goes on to equal both bars before it.
+        """Return the token with which a bar without a tune repeats both bars before it.
 
         None where it differs from them already.
         """
