@@ -295,25 +295,7 @@ def train(
     """
     keep_memory()
     out.mkdir(parents=True, exist_ok=True)
-    settings = {
-        key: value for key, value in asdict(run).items() if key not in ("log_every", "tokenizer")
-    } | {"steps": None}
-    identity: dict[str, Any] = {
-        "run": settings,
-        "tokenizer_hash": codec.hash,
-        "data_hash": library.hash,
-    }
-
-    torch.manual_seed(run.seed)
-    model = build_model(run.model, codec.vocabulary)
-    before = {"steps": 0, "tokens": 0}
-    all_pieces = not any(piece.split != "train" for piece in library.pieces)
-    if start is not None:
-        before |= _start_from(start, model, codec, run)
-        all_pieces |= bool(before.pop("all_pieces"))
-        identity["start"] = before
-    if all_pieces:
-        identity["all_pieces"] = True
+    model, identity = _begin(library, codec, run, start)
     _same_run(out / "run.json", identity)
 
     optimizer = MuonAdamW(
@@ -323,6 +305,7 @@ def train(
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
 
+    before = identity.get("start", {"steps": 0, "tokens": 0})
     kind = Windows if isinstance(codec, Codec) else PlainWindows
     windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
     if torch.cuda.is_available():
@@ -358,6 +341,31 @@ def train(
         save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
         _drop_decayed(out, schedule)
     return out / "final"
+
+
+def _begin(
+    library: Library, codec: AnyCodec, run: TrainConfig, start: Path | None
+) -> tuple[MelodyLlama, dict[str, Any]]:
+    """Make a run's model as it is at the first step, and what identifies the run."""
+    torch.manual_seed(run.seed)
+    model = build_model(run.model, codec.vocabulary)
+
+    left_out = ("log_every", "tokenizer")
+    settings = {key: value for key, value in asdict(run).items() if key not in left_out}
+    identity: dict[str, Any] = {
+        "run": settings | {"steps": None},
+        "tokenizer_hash": codec.hash,
+        "data_hash": library.hash,
+    }
+
+    all_pieces = not any(piece.split != "train" for piece in library.pieces)
+    if start is not None:
+        before = _start_from(start, model, codec, run)
+        all_pieces |= bool(before.pop("all_pieces"))
+        identity["start"] = before
+    if all_pieces:
+        identity["all_pieces"] = True
+    return model, identity
 
 
 def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
