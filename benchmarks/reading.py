@@ -1,0 +1,247 @@
+"""Compares what the readers of files read with what other programs make of the same files.
+
+    python -m benchmarks.reading FOLDER… [--each 300] [--write benchmarks/reading.md]
+
+Files of every format are taken from the folders, evenly, ``--each`` of a format (of ABC as many
+tunes); ``corpus`` stands for music21's. Every bar is read once, without repeats, where the other
+program has no order of playing of its own. A file is *equal* where the same pitches begin at the
+same places, to a hundredth of a quarter; *graces* where only notes differ that we place before or
+after their main note, which programs do as they like. MuseScore's files are compared with their
+export to MusicXML, where one lies beside them; *silent* are those that differ by notes alone that
+aren't to be played, which the export doesn't say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import importlib.util
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from styletransfer.errors import InputError
+from styletransfer.formats import kern, parts
+from styletransfer.formats.midi_in import parse_midi
+from styletransfer.formats.read import READERS, read_score, read_tunes
+from styletransfer.formats.xml_tree import xml_of
+from styletransfer.music.notes import Piece
+
+Notes = Counter[tuple[float, int]]
+Case = tuple[str, Piece, Notes]
+OTHERS = {
+    "MIDI": "mido",
+    "MusicXML": "verovio",
+    "MuseScore": "its own export",
+    "ABC": "abc2midi",
+    "kern": "verovio",
+}
+"""With what each format is compared."""
+_ORNAMENTS = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])|![^!\s]*!|\{[^}]*\}|[~H-Wh-w]')
+GRACE = 0.126
+"""Quarters: our grace notes are no longer."""
+
+
+def notes_of(piece: Piece) -> Notes:
+    """How often each pitch begins at each place; unisons count once."""
+    rows = np.unique(piece.notes[["onset", "pitch"]])
+    return Counter((round(float(onset), 2), int(pitch)) for onset, pitch in rows)
+
+
+def by_mido(path: Path) -> Notes:
+    """The notes of a MIDI file but for drums, by mido."""
+    import mido
+
+    file = mido.MidiFile(path, clip=True)
+    found = set[tuple[float, int]]()
+    for track in file.tracks:
+        tick, open_notes = 0, dict[tuple[int, int], list[int]]()
+        for message in track:
+            tick += message.time
+            if message.type == "note_on" and message.velocity and message.channel != 9:
+                open_notes.setdefault((message.channel, message.note), []).append(tick)
+            elif message.type in {"note_on", "note_off"} and message.channel != 9:
+                begun = open_notes.get((message.channel, message.note))
+                if begun:
+                    place = begun.pop(0) / file.ticks_per_beat
+                    found.add((round(place, 2), message.note))
+    return Counter(found)
+
+
+def by_verovio(text: str, kind: str) -> Notes:
+    """The notes of kern or MusicXML, each bar once, by verovio."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit(True)
+    toolkit.setOptions({"expandNever": True})
+    toolkit.setInputFrom(kind)
+    if not toolkit.loadData(text):
+        return Counter()
+    return notes_of(parse_midi(base64.b64decode(toolkit.renderToMIDI()), "verovio", "score"))
+
+
+def plain(lines: tuple[str, ...]) -> str:
+    """A tune without what abc2midi plays in its own way: ornaments, fermatas and grace notes; and
+    without the accompaniment that it makes of chord symbols.
+    """
+    key = next(k for k, line in enumerate(lines) if line.startswith("K:"))
+    music = [
+        line
+        if re.match(r"[A-Za-z+]:(?![|:])|%%", line)
+        else _ORNAMENTS.sub(lambda found: found[1] or "", line)
+        for line in lines[key + 1 :]
+    ]
+    return "\n".join((*lines[: key + 1], "%%MIDI gchordoff", *music)) + "\n"
+
+
+def by_abc2midi(path: Path) -> Notes:
+    """The notes of a tune by abc2midi, which symusic has in it."""
+    import symusic
+
+    score = symusic.Score(path)
+    found = {
+        (round(note.time / score.ticks_per_quarter, 2), note.pitch)
+        for track in score.tracks
+        if not track.is_drum
+        for note in track.notes
+    }
+    return Counter(found)
+
+
+def tune_by_both(name: str, lines: tuple[str, ...]) -> Case:
+    """A tune, by us and by abc2midi."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "tune.abc")
+        path.write_text(plain(lines), encoding="utf-8")
+        return name, read_score(path), by_abc2midi(path)
+
+
+def once(path: Path) -> Piece:
+    """A score in which every bar is played once."""
+
+    def in_order(signs: list[object]) -> list[int]:
+        return list(range(len(signs)))
+
+    with (
+        mock.patch.object(parts, "in_playing_order", in_order),
+        mock.patch.object(kern, "in_playing_order", in_order),
+        mock.patch.object(kern, "sections_in_order", return_value=[]),
+    ):
+        return read_score(path)
+
+
+def cases_of(files: list[Path], kind: str, most: int) -> list[Callable[[], Case]]:
+    """The comparisons that files of a format are good for, at most so many, evenly chosen."""
+    if kind == "ABC":
+        tunes = [
+            (f"{path.name} {tune.number}", tune.lines)
+            for path in files
+            for tune in read_tunes(path)
+        ]
+        chosen = tunes[:: max(len(tunes) // most, 1)][:most]
+        return [partial(tune_by_both, *tune) for tune in chosen]
+    if kind == "MuseScore":
+        files = [path for path in files if path.with_suffix(".mxl").is_file()]
+    return [partial(by_both, path, kind) for path in files[:: max(len(files) // most, 1)][:most]]
+
+
+def by_both(path: Path, kind: str) -> Case:
+    """A file, by us and by the other program."""
+    if kind == "MIDI":
+        return path.name, read_score(path, "score"), by_mido(path)
+    if kind == "MuseScore":
+        return path.name, read_score(path), notes_of(read_score(path.with_suffix(".mxl")))
+    if kind == "kern":
+        text = path.read_bytes().decode("utf-8", "replace")
+        return path.name, once(path), by_verovio(text, "humdrum")
+    data = xml_of(path.read_bytes(), path.name, (".xml", ".musicxml"))
+    text = data.decode("utf-16" if data[:1] in {b"\xff", b"\xfe"} else "utf-8", "replace")
+    return path.name, once(path), by_verovio(text, "xml")
+
+
+def verdict(piece: Piece, other: Notes) -> str:
+    """``equal``, ``graces``, ``silent``, or by how many notes they differ."""
+    ours = notes_of(piece)
+    more, less = ours - other, other - ours
+    if not more and not less:
+        return "equal"
+    silent = sum(int(r.split()[0]) for r in piece.remarks if "silent cue" in r)
+    if silent and not more:
+        return "silent"
+    short = {
+        (round(float(note["onset"]), 2), int(note["pitch"]))
+        for note in piece.notes[piece.notes["duration"] < GRACE]
+    }
+    pitches = Counter(pitch for _, pitch in more.elements())
+    pitches.subtract(pitch for _, pitch in less.elements())
+    if set(more) <= short and not any(pitches.values()):
+        return "graces"
+    return f"{sum(more.values())} more, {sum(less.values())} fewer of {sum(other.values())}"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+")
+    parser.add_argument("--each", type=int, default=300)
+    parser.add_argument("--only", help="the name of one format")
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args(argv)
+    corpus = importlib.util.find_spec("music21")
+    folders = [
+        Path(str(corpus and corpus.origin)).parent / "corpus" if name == "corpus" else Path(name)
+        for name in arguments.folders
+    ]
+    rows, different = [], list[str]()
+    for reader in READERS:
+        if reader.name not in OTHERS or arguments.only not in {None, reader.name}:
+            continue
+        files = sorted(
+            path
+            for folder in folders
+            for path in folder.rglob("*")
+            if path.suffix.lower() in reader.suffixes and not path.name.startswith(".")
+        )
+        found = Counter[str]()
+        for case in cases_of(files, reader.name, arguments.each):
+            try:
+                name, piece, other = case()
+            except InputError as error:
+                found["refused"] += 1
+                different.append(f"{reader.name}: {error}")
+                continue
+            word = verdict(piece, other)
+            known = word in {"equal", "graces", "silent"}
+            found[word if known else "different"] += 1
+            if not known:
+                different.append(f"{reader.name}: {name}: {word}")
+        counts = " | ".join(
+            str(found[word]) for word in ("equal", "graces", "silent", "different", "refused")
+        )
+        rows.append(f"| {reader.name} | {OTHERS[reader.name]} | {found.total()} | {counts} |")
+        print(rows[-1], flush=True)
+    print("\n".join(different))
+    if arguments.write:
+        page(arguments.write, rows)
+
+
+def page(path: Path, rows: list[str]) -> None:
+    """Put the table into a page between its marks; what stands around it stays."""
+    begin, end = "<!-- table -->", "<!-- end -->"
+    text = path.read_text(encoding="utf-8") if path.is_file() else f"{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
+    head = "| format | other reader | compared | equal | graces | silent | different | refused |"
+    table = "\n".join((head, "|---|---|---|---|---|---|---|---|", *rows))
+    path.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
