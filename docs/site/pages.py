@@ -18,7 +18,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -69,6 +69,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return text
 
     parts = FENCE.split(markdown)
-    return "".join(
-        part if part.startswith("```") else LINK.sub(turned, part) for part in parts
-    )
+    return "".join(part if part.startswith("```") else LINK.sub(turned, part) for part in parts)
