@@ -1,5 +1,7 @@
 # The short names of what CI does. `just` alone lists them.
 
+export NO_MKDOCS_2_WARNING := "1" # an advertisement
+
 set windows-shell := ["powershell.exe", "-NoLogo", "-Command"]
 
 _default:
