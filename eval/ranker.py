@@ -19,7 +19,7 @@ candidates under the same melody: a conditional logit (D. McFadden, "Conditional
 qualitative choice behavior", 1974), fitted to the melodies of the training pieces. What it is worth
 is measured on those of the validation and the test pieces: how many of the candidates rank behind
 the composer's own, and how near the candidate that it chooses comes to the composer's
-(:func:`agreement`). By the validation pieces what is set by hand was chosen (docs/decisions.md); by
+(:func:`agreement`). By the validation pieces what is set by hand was chosen (docs/decisions/0023); by
 the test pieces nothing was. ``count`` asks the same of the choice among 1, 2, 4 and more of the
 validation pieces' candidates, whichever these are.
 """

@@ -23,7 +23,7 @@ from styletransfer.tokens.plan import Plan
 PITCH_TEMPERATURE = 0.85
 """What the temperature is multiplied by where a score's accompaniment chooses a pitch.
 
-Whether and when it strikes one is drawn at the temperature itself (docs/decisions.md).
+Whether and when it strikes one is drawn at the temperature itself (docs/decisions/0036).
 """
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from styletransfer.errors import InputError
 
 FREE_TEMPERATURE, FREE_TOP_P = 1.05, 0.99
-"""For music without a tune: with sharper values it falls into patterns (docs/decisions.md)."""
+"""For music without a tune: with sharper values it falls into patterns (docs/decisions/0057)."""
 
 
 @dataclass(frozen=True)

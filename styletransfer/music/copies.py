@@ -55,7 +55,7 @@ SHORT = 128
 """Notes of music up to which the limit of a copy is the same."""
 COPY, COPY_DOUBLED = 23, 6
 """The telling notes of a match that make a copy of music of :data:`SHORT` notes or less, and how
-many more are needed for each doubling; see docs/decisions.md, "What counts as a copy"."""
+many more are needed for each doubling; see docs/decisions/0027, "What counts as a copy"."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ SURE_OF_COMPOSER, SURE_OF_ERA = 0.9, 0.6
 """The probabilities from which a judge is believed.
 
 On the validation scores by which they were chosen, the composer is then right in nine of ten, the
-era in six of seven (docs/decisions.md, "A piece is a style").
+era in six of seven (docs/decisions/0052, "A piece is a style").
 """
 
 

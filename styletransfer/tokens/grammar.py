@@ -59,14 +59,14 @@ ORNAMENT_BIAS = 4.0
 it writes no ornaments by itself (see the lab log)."""
 STALE_BIAS = -3.0
 """Nats added to each token with which a bar without a tune would literally repeat, for a third time
-in a row, the two bars before it (docs/decisions.md)."""
+in a row, the two bars before it (docs/decisions/0056)."""
 CLASHES = np.array([-13, -1, 1, 13])
 """Semitones from a sounding note to those that clash with it: minor seconds and ninths."""
 CLASH_BIAS = -1.0
 """Nats added to a clash in a score. Without it the model samples more than twice as many clashes as
-composers write, with it as many (docs/decisions.md)."""
+composers write, with it as many (docs/decisions/0025)."""
 NEW_FIGURE_BIAS = -2.0
-"""Nats added, after the first bar, to following no earlier bar (docs/decisions.md)."""
+"""Nats added, after the first bar, to following no earlier bar (docs/decisions/0058)."""
 CROWD_SECONDS = 2.0
 USUAL_RATE = 6.0
 """Accompaniment notes per second of pianists: the median of twenty-second windows of training
@@ -74,7 +74,7 @@ performances."""
 CROWD_BIAS = -3.0
 """Nats added to a further note of a performance where the last :data:`CROWD_SECONDS` have twice the
 usual number of notes, and in proportion to the excess elsewhere. Dense music makes the model write
-still denser music (docs/decisions.md)."""
+still denser music (docs/decisions/0037)."""
 
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12

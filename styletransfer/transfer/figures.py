@@ -39,7 +39,7 @@ ENOUGH = 24
 MOST_BARS, MOST_FIGURES = 160, 4
 """The most bars of a piece that are looked at, and figures taken from it in one metre."""
 FAITH = 4.0
-"""Nats that make it likelier that a bar follows such a piece's figure (docs/decisions.md)."""
+"""Nats that make it likelier that a bar follows such a piece's figure (docs/decisions/0052)."""
 FAITH_BY_NAME = 2.0
 """The same for a figure of the style's own pieces."""
 RARE = 0.5

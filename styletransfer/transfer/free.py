@@ -73,7 +73,7 @@ def generate(
 def contrast(candidate: Candidate) -> float:
     """Return how much likelier the style makes a candidate than the base, in nats.
 
-    Its likelihood by itself says nothing good (docs/decisions.md).
+    Its likelihood by itself says nothing good (docs/decisions).
     """
     return candidate.style_logprob - candidate.base_logprob
 

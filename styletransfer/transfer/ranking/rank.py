@@ -484,7 +484,7 @@ MEASURES = (
 Fitted weights are by ``eval.readers``, from what blind readers thought of the candidates under 49
 tunes. The others are set by hand: readers see neither hands, style nor copies, and excerpts have no
 ends. ``idiom`` costs 0.05 marks at this weight, and keeps what it said about the style
-(docs/decisions.md). Nothing outweighs a copy.
+(docs/decisions/0053). Nothing outweighs a copy.
 
 How likely the tokens are, under the style or against the base, has no weight: what is likeliest is
 thin and repeats itself, and what is likeliest against the base exaggerates, more than any
