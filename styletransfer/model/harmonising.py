@@ -437,7 +437,8 @@ class _Sampler:
         """Extrapolate the style's prediction from that without a style."""
         if len(logits) == 1:
             return logits[0]
-        return logits[1] + self.settings.strength * (logits[0] - logits[1])
+        mixed: Tensor = logits[1] + self.settings.strength * (logits[0] - logits[1])
+        return mixed
 
 
 def _log_and_entropy(logs: Tensor, chosen: Tensor) -> Tensor:
