@@ -296,7 +296,7 @@ def display_name(composer: str) -> str:
 
 
 def corrected_label(label: str, file: str) -> str:
-    """Return the label of a MAESTRO file (year/name.midi), corrected where it is wrong.
+    """Return the label of a MAESTRO file (year/name.midi), corrected where wrong.
 
     See :data:`CORRECTIONS`.
     """
