@@ -373,6 +373,29 @@ def finetune(
     )
 
 
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Where it listens; 0: anywhere.")] = 8765,
+    host: Annotated[
+        str, typer.Option(help="The address that it listens on: by default for this machine alone.")
+    ] = "127.0.0.1",
+    browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    public: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Behind a proxy: where it is reached, as https://music.example.org. "
+            "Several: repeat it."
+        ),
+    ] = None,
+    model: Model = None,
+) -> None:
+    """Serve the page, and the API that it uses, until Ctrl-C."""
+    from styletransfer.serve.app import serve as run
+    from styletransfer.serve.settings import Settings, origins
+
+    run(Settings(host, port, origins(public or []), model and model.absolute()), browse=browse)
+
+
 @styles_app.callback()
 def styles(context: typer.Context, as_json: opt.AsJson = False) -> None:
     """List the styles, what each was learnt from, and what it gains."""

@@ -32,6 +32,8 @@ music."""
 LONGEST_PAGE = 60_000
 """The highest page that verovio makes, in the same unit: an SVG file is one page as high as the
 music needs."""
+LAYOUTS = {"wide": PAGE, "narrow": {"pageWidth": 1000, "pageHeight": 1600, "unit": 8}}
+"""Sizes of pages for a screen: A4, or one as narrow as a phone."""
 SVG = "http://www.w3.org/2000/svg"
 _FONT = ("font-size", "font-family", "font-style", "font-weight")
 _ACCIDENTALS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯"}
@@ -141,11 +143,25 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
     Raises:
         ValueError: where verovio can't read it.
     """
+    layout = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
+    toolkit = _loaded(musicxml, PAGE | MARGINS | layout)
+    folder = Path(toolkit.getResourcePath())
+    return [
+        _standalone(toolkit.renderToSVG(page), folder)
+        for page in range(1, toolkit.getPageCount() + 1)
+    ]
+
+
+def _loaded(musicxml: bytes, layout: dict[str, Any]) -> Any:
+    """Verovio's toolkit with a score in it.
+
+    Raises:
+        ValueError: where verovio can't read it.
+    """
     import verovio
 
     verovio.enableLog(verovio.LOG_ERROR)
     toolkit = verovio.toolkit()
-    layout = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
     fixed = {
         "breaks": "auto",
         "footer": "none",
@@ -153,14 +169,44 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
         "xmlIdSeed": 1,
         "scale": 100,
     }
-    toolkit.setOptions(PAGE | MARGINS | fixed | layout)
+    toolkit.setOptions(fixed | layout)
     if not toolkit.loadData(musicxml.decode("utf-8")):
         raise ValueError(f"verovio cannot engrave it: {toolkit.getLog()}")
+    return toolkit
+
+
+def pages_with_times(
+    musicxml: bytes, layout: str = "wide"
+) -> tuple[list[bytes], list[dict[str, Any]]]:
+    """MusicXML as pages of SVG for a screen, and when their notes sound.
+
+    Args:
+        musicxml: the score.
+        layout: of :data:`LAYOUTS`.
+
+    Returns:
+        The pages, without style sheets or style attributes, which a strict policy forbids; and by
+        time ``quarter`` (from the score's first note or rest), ``bar`` (its place, from 0), and the
+        ids of the notes that begin (``on``) and end (``off``) there.
+
+    Raises:
+        ValueError: where verovio can't read it.
+    """
+    margins = {f"pageMargin{side}": 50 for side in ("Left", "Right", "Top", "Bottom")}
+    size = {"adjustPageHeight": True, "svgViewBox": True, "svgRemoveXlink": True}
+    toolkit = _loaded(musicxml, LAYOUTS[layout] | margins | size)
     folder = Path(toolkit.getResourcePath())
-    return [
-        _standalone(toolkit.renderToSVG(page), folder)
+    pages = [
+        _standalone(toolkit.renderToSVG(page), folder, styles=False)
         for page in range(1, toolkit.getPageCount() + 1)
     ]
+
+    rows, bar = [], -1
+    for row in toolkit.renderToTimemap({"includeMeasures": True}):
+        bar += "measureOn" in row
+        told = {"quarter": float(row["qstamp"]), "bar": max(bar, 0)}
+        rows.append(told | {side: list(row.get(side, ())) for side in ("on", "off")})
+    return pages, rows
 
 
 def pdf_bytes(pages: list[bytes], title: str) -> bytes:
@@ -183,7 +229,7 @@ def _typst_string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
-def _standalone(svg: str, resources: Path) -> bytes:
+def _standalone(svg: str, resources: Path, *, styles: bool = True) -> bytes:
     """Make a page's texts plain, and draw the music signs inside texts.
 
     Such a sign is a metronome mark's note. Verovio nests positions, anchors and fonts in a way that
@@ -193,6 +239,10 @@ def _standalone(svg: str, resources: Path) -> bytes:
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
+        if not styles:
+            parent.attrib.pop("style", None)
+            for sheet in parent.findall(f"{{{SVG}}}style"):
+                parent.remove(sheet)
         for index, child in enumerate(list(parent)):
             if child.tag == f"{{{SVG}}}text":
                 parent[index] = _plain_text(child, resources)

@@ -1,0 +1,137 @@
+"""The long work: arrangements, some of their bars again, and training, as the server's jobs."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from styletransfer.errors import InputError
+from styletransfer.folders import home
+from styletransfer.outputs.plan import Outputs
+from styletransfer.serve.keeping import ARRANGEMENT, keep
+from styletransfer.transfer.request import request_of
+
+if TYPE_CHECKING:
+    from styletransfer.serve.child import Call
+
+MOST_FILES, MOST_UNPACKED = 5_000, 1 << 30
+"""Files of an archive to learn from, and bytes of all of them."""
+
+
+def prepare(model: Path | None) -> None:
+    """Load what every arrangement needs."""
+    from styletransfer.model.loading import load_model
+    from styletransfer.transfer import pipeline  # noqa: F401  # torch, before it is waited for
+
+    with suppress(InputError):  # said again by the first job
+        load_model(model)
+
+
+def arrange(
+    call: Call,
+    folder: str,
+    about: dict[str, Any],
+    song: dict[str, Any],
+    style: str,
+    options: dict[str, Any],
+) -> dict[str, Any] | None:
+    """Make an arrangement, or some bars of an earlier one again, and keep it in a new folder.
+
+    Args:
+        call: the task.
+        folder: of the new version.
+        about: what the version object says besides: its id, its parent's and the song's, its name.
+        song: what a request names: ``song`` (a file or an example) or ``chords``.
+        style: its name, or a blend.
+        options: others of :func:`styletransfer.transfer.request.options`.
+
+    Returns:
+        The version object of the API; None where it was stopped before there was
+        anything.
+
+    Raises:
+        InputError: as :func:`styletransfer.transfer.pipeline.apply`.
+    """
+    from styletransfer.transfer.pipeline import apply
+
+    chosen = {key: value for key, value in (song | options).items() if key != "song"}
+    request = request_of(song.get("song"), style, call.model, **chosen)
+    place = Path(folder)
+    place.mkdir()
+    try:
+        try:
+            result = apply(request, call.progress, partial=True)
+        except KeyboardInterrupt:
+            shutil.rmtree(place)
+            return None
+        Outputs(place / ARRANGEMENT, with_sidecar=True).write(result)
+        return keep(result, place, about)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[str, Any] | None:
+    """Learn a style from the files in a folder, or an archive.
+
+    Args:
+        call: the task; its progress counts reading, then learning.
+        source: a folder or archive of the server's own, which is removed.
+        name: of the style.
+        era: as a control token has it.
+        minutes: of training, at the most.
+
+    Returns:
+        The style's name; None where it was stopped.
+
+    Raises:
+        InputError: as :func:`styletransfer.training.user_style.finetune_source`.
+    """
+    from styletransfer.model.loading import shipped_model
+    from styletransfer.training.finetune import FinetuneConfig
+    from styletransfer.training.user_style import finetune_source
+
+    @contextmanager
+    def bar(title: str) -> Iterator[Any]:
+        call.say("stage", title=title)
+        yield call.progress
+
+    place = Path(source)
+    try:
+        _check_archive(place)
+        finetune_source(
+            source,
+            name,
+            FinetuneConfig(),
+            call.model or shipped_model(),
+            era=era,
+            minutes=minutes,
+            say=lambda sentence: call.say("remark", text=sentence.replace(f"{source}/", "")),
+            progress=bar,
+        )
+    except KeyboardInterrupt:
+        shutil.rmtree(home() / f".{name}.work", ignore_errors=True)
+        return None
+    except InputError as error:
+        raise InputError(str(error).replace(source, "your pieces")) from None
+    finally:
+        shutil.rmtree(place.parent, ignore_errors=True)
+    return {"style": name}
+
+
+def _check_archive(path: Path) -> None:
+    if path.suffix != ".zip":
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [item.file_size for item in archive.infolist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError("the archive can't be read as .zip; pack it again.") from error
+    if len(sizes) > MOST_FILES or sum(sizes) > MOST_UNPACKED:
+        raise InputError(
+            f"the archive holds more than {MOST_FILES:,} files or a gigabyte; give fewer pieces."
+        )

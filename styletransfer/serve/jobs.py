@@ -1,0 +1,139 @@
+"""Jobs: a bounded queue before one worker, and what is told of each while it waits and runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from styletransfer.errors import InputError
+from styletransfer.serve.workers import Worker, WorkerLostError
+
+LAST = ("done", "failed", "stopped")
+GRACE = 5.0
+"""Seconds that a client of a job that waits may be away: a page is loaded again in less."""
+
+
+class FullError(Exception):
+    """The queue takes no more."""
+
+
+@dataclass
+class Job:
+    """A task for the worker, and all that was told of it.
+
+    ``finish`` makes of the task's result what ``done`` tells; ``cancelled`` is called where the
+    task never began. ``news`` is set by the next event.
+    """
+
+    id: str
+    task: str
+    arguments: dict[str, Any]
+    finish: Callable[[Any], dict[str, Any]]
+    cancelled: Callable[[], None] = lambda: None
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    running: bool = False
+    stopping: bool = False
+    listeners: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def over(self) -> bool:
+        """Whether its last event was told."""
+        return bool(self.events) and self.events[-1][0] in LAST
+
+    def tell(self, event: str, data: dict[str, Any]) -> None:
+        """Add an event."""
+        if self.over:
+            return
+        self.events.append((event, data))
+        self.news.set()
+        self.news = asyncio.Event()
+
+
+@dataclass
+class Jobs:
+    """The queue, and the jobs that were done lately.
+
+    ``worker`` does one at a time; at most ``most`` wait, and ``kept`` that are over are remembered.
+    """
+
+    worker: Worker
+    most: int = 16
+    kept: int = 64
+    all: OrderedDict[str, Job] = field(default_factory=OrderedDict)
+    waiting: list[Job] = field(default_factory=list)
+    current: Job | None = None
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, job: Job) -> None:
+        """Queue a job.
+
+        Raises:
+            FullError: where too many wait.
+        """
+        if len(self.waiting) >= self.most:
+            raise FullError(
+                f"{self.most} jobs are waiting, and no more are taken; try again later."
+            )
+        self.all[job.id] = job
+        over = [name for name, one in self.all.items() if one.over]
+        for name in over[: max(len(over) - self.kept, 0)]:
+            del self.all[name]
+        self.waiting.append(job)
+        job.tell("queued", {"position": self._position(job)})
+        self._arrived.set()
+
+    def _position(self, job: Job) -> int:
+        """How many come before it."""
+        return self.waiting.index(job) + (self.current is not None)
+
+    def stop(self, job: Job) -> None:
+        """Stop a job: one that waits is gone, one that runs leaves what is done."""
+        if job in self.waiting:
+            self.waiting.remove(job)
+            job.cancelled()
+            job.tell("stopped", {"version": None})
+            self._tell_positions()
+        elif job.running and not job.stopping:
+            job.stopping = True
+            self.worker.stop()
+
+    def _tell_positions(self) -> None:
+        for job in self.waiting:
+            job.tell("queued", {"position": self._position(job)})
+
+    async def left(self, job: Job) -> None:
+        """Cancel a job that waits and that nobody follows any more."""
+        await asyncio.sleep(GRACE)
+        if not job.listeners and job in self.waiting:
+            self.stop(job)
+
+    async def run(self) -> None:
+        """Have the jobs done, one after another, for ever."""
+        with suppress(OSError):
+            await self.worker.start()
+        while True:
+            while not self.waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            job = self.current = self.waiting.pop(0)
+            job.running = True
+            self._tell_positions()
+            try:
+                await self._do(job)
+            finally:
+                job.running, self.current = False, None
+
+    async def _do(self, job: Job) -> None:
+        try:
+            result = await self.worker.call(job.task, job.arguments, job.tell)
+        except (InputError, WorkerLostError, OSError) as error:
+            job.tell("failed", {"error": str(error)})
+            return
+        told: dict[str, Any] = {"version": None} if result is None else job.finish(result)
+        stopped = result is None or job.stopping
+        job.tell("stopped" if stopped else "done", told)

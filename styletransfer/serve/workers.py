@@ -1,0 +1,158 @@
+"""Child processes that do the work: lines of JSON to them and from them, a new one where one ends.
+
+The server thus has no torch in it, starts at once, and outlives whatever a file or a job does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from styletransfer.errors import InputError
+
+LONGEST_LINE = 64 << 20
+"""Bytes of one answer: a song's notes are 2 MB."""
+Hear = Callable[[str, dict[str, Any]], None]
+
+
+class WorkerLostError(Exception):
+    """The process that worked ended, or was ended; the message is a sentence for the user."""
+
+
+@dataclass
+class Worker:
+    """A child process, started when it is first needed and after each end.
+
+    ``kind``: what it loads beforehand, ``light`` or ``heavy``. ``folder``: where it works, which
+    holds everything that it may write but styles.
+    """
+
+    kind: str
+    folder: Path
+    model: Path | None = None
+    process: asyncio.subprocess.Process | None = None
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _current: int | None = None
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start the process unless it runs."""
+        if self.process is not None and self.process.returncode is None:
+            return self.process
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "styletransfer.serve.child",
+            self.kind,
+            *([str(self.model)] if self.model else []),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            limit=LONGEST_LINE,
+            start_new_session=True,  # Ctrl-C is the server's, which ends its children in order
+        )
+        return self.process
+
+    async def call(
+        self, task: str, arguments: dict[str, Any], hear: Hear | None = None, limit: float = 1e9
+    ) -> Any:
+        """Have a task done, and give its result.
+
+        Args:
+            task: its name, of those in :data:`styletransfer.serve.child.TASKS`.
+            arguments: plain values.
+            hear: gets what the task says while it runs.
+            limit: seconds after which the process is ended.
+
+        Raises:
+            InputError: what the task raised.
+            WorkerLostError: where the process ended, or did not answer in time, or the task has a
+                fault.
+        """
+        async with self.busy:
+            try:
+                process = await self.start()
+                self._current = next(self._numbers)
+                self._send({"call": self._current, "task": task, "arguments": arguments})
+                async with asyncio.timeout(limit):
+                    return await self._answer(process, hear)
+            except TimeoutError:
+                await self.end()
+                message = f"that took more than {limit:.0f} seconds and was ended."
+                raise WorkerLostError(message) from None
+            except asyncio.CancelledError:
+                await asyncio.shield(self.end())  # whose answer nobody would read
+                raise
+            finally:
+                self._current = None
+
+    async def _answer(self, process: asyncio.subprocess.Process, hear: Hear | None) -> Any:
+        assert process.stdout is not None
+        number = self._current
+        while line := await process.stdout.readline():
+            told = json.loads(line)
+            if told["call"] != number:
+                continue
+            if "event" in told:
+                if hear is not None:
+                    hear(told["event"], told["data"])
+            elif "result" in told:
+                return told["result"]
+            elif told.get("fault"):
+                raise WorkerLostError(told["error"])
+            else:
+                raise InputError(told["error"])
+
+        code = await process.wait()
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        raise WorkerLostError(f"the process that worked on it {how}; another one takes its place.")
+
+    def stop(self) -> None:
+        """Ask the task that runs to stop, and to leave what is done."""
+        if self._current is not None:
+            self._send({"stop": self._current})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with suppress(OSError, RuntimeError):  # it ended: the reader is told
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def end(self) -> None:
+        """End the process."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@dataclass
+class Pool:
+    """Several light workers, of which the first that is free takes a task."""
+
+    workers: list[Worker]
+    _free: asyncio.Queue[Worker] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        for worker in self.workers:
+            self._free.put_nowait(worker)
+
+    async def call(self, task: str, arguments: dict[str, Any], limit: float) -> Any:
+        """As :meth:`Worker.call`."""
+        worker = await self._free.get()
+        try:
+            return await worker.call(task, arguments, limit=limit)
+        finally:
+            self._free.put_nowait(worker)
