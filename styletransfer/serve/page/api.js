@@ -1,0 +1,59 @@
+// The server's API; all addresses are relative, so that a proxy may serve the page under any path.
+
+/** What the server refuses, with its sentence. */
+export class Refused extends Error {
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** Ask for JSON; a body that isn't a form is sent as JSON. */
+export async function ask(path, body) {
+  const form = body instanceof FormData;
+  const request =
+    body === undefined
+      ? {}
+      : {
+          method: "POST",
+          body: form ? body : JSON.stringify(body),
+          headers: form ? {} : { "Content-Type": "application/json" },
+        };
+  const answer = await reach(path, request);
+  return answer.json();
+}
+
+/** Ask for text, as a page of score. */
+export async function text(path) {
+  return (await reach(path, {})).text();
+}
+
+async function reach(path, request) {
+  let answer;
+  try {
+    answer = await fetch(`api/${path}`, request);
+  } catch {
+    throw new Refused("The server does not answer; is it still running?", 0);
+  }
+  if (!answer.ok) {
+    const said = await answer.json().catch(() => ({}));
+    throw new Refused(said.error ?? `${answer.status} ${answer.statusText}`, answer.status);
+  }
+  return answer;
+}
+
+/** Follow a job's events; `heard` has a function for each name. Returned is a function that ends it. */
+export function follow(job, heard) {
+  const source = new EventSource(`api/jobs/${encodeURIComponent(job)}/events`);
+  const last = ["done", "failed", "stopped"];
+  for (const name of ["queued", "progress", "stage", "remark", "melody", "notes", "chosen", ...last]) {
+    source.addEventListener(name, (event) => {
+      if (last.includes(name)) source.close();
+      heard[name]?.(JSON.parse(event.data));
+    });
+  }
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) heard.lost?.();
+  };
+  return () => source.close();
+}

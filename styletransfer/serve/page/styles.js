@@ -1,0 +1,150 @@
+// Styles as cards, blends, and the other settings of an arrangement.
+
+import { $, choice, make } from "./dom.js";
+import { DEFAULTS, changed, nameOf, save, state } from "./store.js";
+import { number, t } from "./words.js";
+import { ask } from "./api.js";
+
+const ERAS = ["baroque", "classical", "romantic", "modern"];
+const FIELDS = ["strength", "candidates", "chords", "keep", "feel", "seed"];
+const NUMBERS = ["strength", "candidates", "seed"];
+let era = "";
+let sample = null;
+
+/** Fill the choices and listen to them. */
+export async function setUpStyles() {
+  $("style-search").oninput = showCards;
+  $("blend-style").onchange = () => set("second", $("blend-style").value);
+  $("blend-slider").oninput = () => set("share", Number($("blend-slider").value));
+  $("chord-line").oninput = () => set("line", $("chord-line").value);
+  for (const name of FIELDS) {
+    const read = () => ($(name).reportValidity() ? $(name).value : DEFAULTS[name]);
+    const event = $(name).type === "range" ? "oninput" : "onchange";
+    $(name)[event] = () => set(name, NUMBERS.includes(name) ? Number(read()) : read());
+  }
+  const { options } = await ask("options");
+  for (const name of NUMBERS) {
+    if ($(name).type === "range") $(name).max = String(Math.min(Number($(name).max), options[name].maximum));
+  }
+  await loadStyles();
+}
+
+export async function loadStyles() {
+  state.styles = await ask("styles");
+  if (!state.styles.some((style) => style.name === state.settings.style)) {
+    state.settings.style = state.styles[0]?.name ?? "";
+  }
+  showStyles();
+}
+
+function set(name, value) {
+  state.settings[name] = value;
+  showSettings();
+  changed("settings");
+}
+
+/** Write everything about styles and settings, as after a change of language. */
+export function showStyles() {
+  const eras = ["", ...ERAS.filter((name) => state.styles.some((style) => style.era === name))];
+  const own = state.styles.some(isOwn) ? ["own"] : [];
+  const chips = [...eras, ...own].map((name) =>
+    make("button", {
+      type: "button",
+      textContent: t(`era.${name || "all"}`),
+      "aria-pressed": String(name === era),
+      onclick: () => {
+        era = name;
+        showStyles();
+        $("eras").querySelector('[aria-pressed="true"]').focus();
+      },
+    }),
+  );
+  $("eras").replaceChildren(...chips);
+  const all = [...state.styles].sort((a, b) => nameOf(a.name).localeCompare(nameOf(b.name)));
+  const options = all.map((style) => choice(style.name, nameOf(style.name)));
+  $("blend-style").replaceChildren(choice("", t("blend.none")), ...options);
+  $("redo-style").replaceChildren(
+    choice("", t("redo.same")),
+    ...options.map((option) => option.cloneNode(true)),
+  );
+  $("train-era").replaceChildren(...[...ERAS, "unknown"].map((name) => choice(name, t(`era.${name}`))));
+  showCards();
+  showSettings();
+}
+
+const isOwn = (style) => style.kind === "own" || style.kind === "yours" || style.kind === "trained";
+
+function showCards() {
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const searched = plain($("style-search").value.trim());
+  const fits = (style) =>
+    (!era || (era === "own" ? isOwn(style) : style.era === era)) &&
+    plain(`${nameOf(style.name)} ${style.name} ${t(`era.${style.era}`)}`).includes(searched);
+  const last = (style) => nameOf(style.name).split(" ").at(-1);
+  const rank = (style) => (style.kind === "era" ? 1 : style.kind === "composer" ? 0 : 2);
+  const found = state.styles.filter(fits).sort((a, b) => rank(a) - rank(b) || last(a).localeCompare(last(b)));
+  $("styles").replaceChildren(...found.map(card));
+  $("style-none").hidden = found.length > 0;
+}
+
+function card(style) {
+  const id = `style-${style.name}`;
+  const radio = make("input", {
+    type: "radio",
+    name: "style",
+    id,
+    value: style.name,
+    checked: style.name === state.settings.style,
+    onchange: () => set("style", style.name),
+  });
+  const lines = [style.kind === "era" ? t("style.kind.era") : t(`era.${style.era}`)];
+  if (style.years) lines.unshift(style.years);
+  if (style.pieces) lines.push(t("style.pieces", { count: style.pieces }));
+  const face = make("label", { className: "card-face", htmlFor: id });
+  face.append(make("b", { textContent: nameOf(style.name) }), make("span", { textContent: lines.join(" · ") }));
+  const parts = [radio, face];
+  if (style.sample) {
+    const label = t("style.sample", { name: nameOf(style.name) });
+    const click = () => playSample(style.sample);
+    parts.push(make("button", { type: "button", className: "sample", textContent: "▸", "aria-label": label, onclick: click }));
+  }
+  return make("div", { className: "card" }, ...parts);
+}
+
+function playSample(address) {
+  const again = sample?.getAttribute("src") === address && !sample.paused;
+  sample?.pause();
+  if (again) return;
+  sample = new Audio(address.replace(/^\//, ""));
+  sample.play();
+}
+
+/** Write the settings into their fields. */
+export function showSettings() {
+  const { settings } = state;
+  for (const name of FIELDS) $(name).value = String(settings[name]);
+  $("strength-value").textContent = number(settings.strength, 1);
+  $("candidates-value").textContent = number(settings.candidates);
+  $("chord-line-box").hidden = settings.chords !== "line";
+  if ($("chord-line").value !== settings.line) $("chord-line").value = settings.line;
+  const radio = document.querySelector(`input[name="style"][value="${CSS.escape(settings.style)}"]`);
+  if (radio) radio.checked = true;
+  const second = settings.second && settings.second !== settings.style ? settings.second : "";
+  $("blend-style").value = second;
+  $("blend-share").hidden = !second;
+  $("blend-slider").value = String(settings.share);
+  $("blend-text").textContent = t("blend.share", {
+    first: nameOf(settings.style),
+    one: 100 - settings.share,
+    second: nameOf(second),
+    two: settings.share,
+  });
+  save();
+}
+
+/** The options of a job, from the settings. */
+export function optionsOf(settings) {
+  const { strength, candidates, keep, feel, seed } = settings;
+  const chords = settings.chords === "line" ? settings.line.trim() || "new" : settings.chords;
+  return { strength, candidates, keep, feel, seed, chords };
+}
