@@ -9,7 +9,7 @@ import { setUpRecording } from "./midi.js";
 import { Player } from "./player.js";
 import { Roll } from "./roll.js";
 import { Score } from "./score.js";
-import { give, keyName, setUpSong, showSong, take } from "./song.js";
+import { give, keyName, setUpSong, showSong, songTitle, take } from "./song.js";
 import { DEFAULTS, changed, keep, on, save, saved, shown, state, styleTitle } from "./store.js";
 import { setUpStyles, showSettings, showStyles } from "./styles.js";
 import { setUpTraining } from "./train.js";
@@ -158,7 +158,7 @@ function stage(time = 0) {
   press($("show-original"), !arranged);
   press($("show-arrangement"), arranged);
   const style = arranged ? styleTitle(state.version.style) : "";
-  $("stage-title").textContent = arranged ? t("title", { song: state.song.name, style }) : state.song.name;
+  $("stage-title").textContent = arranged ? t("title", { song: songTitle(), style }) : songTitle();
   $("part-1").textContent = t(arranged ? "right" : "accompaniment");
   $("part-2").hidden = !arranged;
   const named = arranged ? ["melody", "right", "left.hand"] : ["melody", "accompaniment"];
@@ -180,12 +180,13 @@ function songChanged() {
   forgetCompared();
   showSong();
   showVersions();
-  if (state.song) stage();
+  if (!state.song) return;
+  stage();
+  roll.fit();
 }
 
 async function made(version, parent) {
   if (version) {
-    forgetCompared();
     const time = player.time;
     await add(version, parent);
     if (parent) seek(Math.min(time, player.length));
@@ -246,6 +247,7 @@ function setUpControls() {
     roll.recolour();
   };
   addEventListener("keydown", key);
+  addEventListener("hashchange", fromLink);
 }
 
 /** Shortcuts, except where text is typed or a control has a use for the key. */
@@ -299,10 +301,12 @@ async function fromLink() {
     const read = typeof value === "number" ? Number(given) : given;
     if (!Number.isNaN(read)) state.settings[name] = read;
   }
+  history.replaceState(null, "", location.pathname + location.search);
+  showSettings();
   const kind = ["example", "abc", "chords_alone"].find((name) => asked.has(name));
   if (!kind) return false;
-  const body = { [kind === "chords_alone" ? "chords" : kind]: asked.get(kind) };
-  if (!(await give(body, { [kind]: asked.get(kind) }))) return false;
+  const origin = { [kind === "chords_alone" ? "chords" : kind]: asked.get(kind) };
+  if (!(await give(origin, origin))) return false;
   const reading = {};
   for (const name of ["melody_track", "transpose"]) if (asked.has(name)) reading[name] = Number(asked.get(name));
   if (Object.keys(reading).length) take(await ask(`songs/${state.song.id}`, reading), state.origin, reading);
@@ -335,6 +339,7 @@ async function begin() {
   Object.assign(state.settings, saved().settings);
   on("song", songChanged);
   on("version", () => {
+    forgetCompared();
     showVersions();
     stage();
   });

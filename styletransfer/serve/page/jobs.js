@@ -31,7 +31,7 @@ export async function arrange() {
 export async function redo(bars, { style, seed, chords }) {
   if (!state.version || state.job) return;
   const { strength, candidates } = state.settings;
-  const body = { version: state.version.id, bars: `${bars[0]}-${bars[1]}`, seed, strength, candidates };
+  const body = { version: state.version.id, bars: [...new Set(bars)].join("-"), seed, strength, candidates };
   if (style) body.style = style;
   if (chords) body.chords = chords;
   await send("redo", body, { parent: state.version.id });

@@ -31,8 +31,11 @@ export function showLane(roll) {
     const bar = bars.get(chord.bar);
     if (!bar || !chord.symbol) continue;
     const x = Math.round(secondOf(chord, bar) * roll.scale) + 2;
-    if (x < free) continue;
-    free = x + 14 + 8 * chord.symbol.length;
+    if (x < free) {
+      if (chord.quarter > 0) continue;
+      buttons.pop(); // what stands on a downbeat is more important
+    }
+    free = x + 9 + 8 * chord.symbol.length;
     const button = make("button", {
       type: "button",
       textContent: chord.symbol.replace(/#/g, "♯").replace(/b/g, "♭"),

@@ -110,6 +110,15 @@ export class Roll {
     this.heard.zoomed?.();
   }
 
+  /** Zoom so that a short song, or some ten seconds of a long one, fill the window. */
+  fit() {
+    const seen = Math.min(this.seconds, 9 + this.width / 160);
+    this.scale = Math.min(160, Math.max(24, (this.width - 12) / seen));
+    this.resize();
+    this.scroller.scrollLeft = 0;
+    this.heard.zoomed?.();
+  }
+
   /** Choose bars by number, or none. */
   choose(bars) {
     this.chosen = bars;
@@ -210,7 +219,7 @@ export class Roll {
       if (x >= free) {
         pen.fillStyle = colours.soft;
         pen.fillText(String(this.bars[k].number), x + 4, TOP + NUMBERS / 2);
-        free = x + 26;
+        free = x + 8 + 7 * String(this.bars[k].number).length;
       }
     }
     const end = Math.round((this.bars.at(-1)?.end ?? 0) * scale - left);

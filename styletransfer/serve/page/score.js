@@ -19,6 +19,9 @@ export class Score {
     $("page-back").onclick = () => this.open(this.page - 1);
     $("page-on").onclick = () => this.open(this.page + 1);
     this.listen();
+    new ResizeObserver(() => {
+      if (this.pages.length && this.layout !== layoutFor($("sheet"))) this.load(...this.shown);
+    }).observe($("sheet"));
   }
 
   /** Load the pages of a song or a version; `kind` is songs or versions. */
@@ -30,7 +33,8 @@ export class Score {
     $("sheet-none").hidden = false;
     $("sheet-none").textContent = t("score.wait");
     $("sheet").setAttribute("aria-busy", "true");
-    const layout = $("sheet").clientWidth < NARROW ? "narrow" : "wide";
+    const layout = layoutFor($("sheet"));
+    Object.assign(this, { layout, shown: [kind, id] });
     const place = `${kind}/${id}/pages`;
     try {
       const { pages } = await ask(`${place}?layout=${layout}`);
@@ -194,6 +198,8 @@ export class Score {
     window.addEventListener("pointercancel", () => (begun = null));
   }
 }
+
+const layoutFor = (sheet) => (sheet.clientWidth < NARROW ? "narrow" : "wide");
 
 /** A page from its text: the drawing, and the ids that are in it. */
 function readPage(source) {

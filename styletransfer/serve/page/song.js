@@ -6,6 +6,7 @@ import { changed, state } from "./store.js";
 import { clock, number, t } from "./words.js";
 
 const SEMITONES = 12;
+let titles = new Map(); // of the examples
 
 /** Fill the intake and listen to it. */
 export async function setUpSong() {
@@ -24,6 +25,7 @@ export async function setUpSong() {
   }
   listenToDrops();
   const examples = await ask("examples");
+  titles = new Map(examples.map(({ name, title }) => [name, title]));
   for (const { name, title } of examples) {
     const click = () => give({ example: name }, { example: name });
     $("examples").append(make("button", { type: "button", textContent: title, onclick: click }));
@@ -64,7 +66,7 @@ export async function give(body, origin) {
   $("intake").setAttribute("aria-busy", "true");
   try {
     take(await ask("songs", body), origin, {});
-    announce(t("song.read", { name: state.song.name, key: keyName(state.song.key) }));
+    announce(t("song.read", { name: songTitle(), key: keyName(state.song.key) }));
     return true;
   } catch (error) {
     complain("song-error", error.message);
@@ -96,6 +98,9 @@ export function take(song, origin, reading) {
   changed("song");
 }
 
+/** How the song is called. */
+export const songTitle = () => titles.get(state.origin?.example) ?? state.song.name;
+
 /** A key in the page's language, from "F# minor". */
 export function keyName(key) {
   if (!key) return "–";
@@ -112,7 +117,7 @@ export function showSong() {
   const { song, reading } = state;
   $("song-facts").hidden = !song;
   if (!song) return;
-  $("song-name").textContent = song.name;
+  $("song-name").textContent = songTitle();
   $("fact-key").textContent = keyName(song.key);
   $("fact-metre").textContent = song.metre ?? t("metre.none");
   $("fact-tempo").textContent = song.tempo ? t("tempo.value", { tempo: number(song.tempo) }) : "–";

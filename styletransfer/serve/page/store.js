@@ -87,6 +87,12 @@ export function nameOf(id) {
   return title ?? (own === `style.${id}` ? id : own);
 }
 
+/** A composer's surname, or how else the style is called. */
+export function shortName(id) {
+  const style = state.styles.find((one) => one.name === id);
+  return style?.kind === "composer" ? nameOf(id).split(" ").at(-1) : nameOf(id);
+}
+
 /** How a style is called, or a blend. */
 export function styleTitle(name) {
   return name

@@ -1,7 +1,7 @@
 // Styles as cards, blends, and the other settings of an arrangement.
 
 import { $, choice, make } from "./dom.js";
-import { DEFAULTS, changed, nameOf, save, state } from "./store.js";
+import { DEFAULTS, changed, nameOf, save, shortName, state } from "./store.js";
 import { number, t } from "./words.js";
 import { ask } from "./api.js";
 
@@ -80,7 +80,7 @@ function showCards() {
   const fits = (style) =>
     (!era || (era === "own" ? isOwn(style) : style.era === era)) &&
     plain(`${nameOf(style.name)} ${style.name} ${t(`era.${style.era}`)}`).includes(searched);
-  const last = (style) => nameOf(style.name).split(" ").at(-1);
+  const last = (style) => `${shortName(style.name)} ${nameOf(style.name)}`;
   const rank = (style) => (style.kind === "era" ? 1 : style.kind === "composer" ? 0 : 2);
   const found = state.styles.filter(fits).sort((a, b) => rank(a) - rank(b) || last(a).localeCompare(last(b)));
   $("styles").replaceChildren(...found.map(card));
@@ -97,11 +97,15 @@ function card(style) {
     checked: style.name === state.settings.style,
     onchange: () => set("style", style.name),
   });
+  const short = shortName(style.name);
+  const first = nameOf(style.name).slice(0, -short.length).trim();
   const lines = [style.kind === "era" ? t("style.kind.era") : t(`era.${style.era}`)];
   if (style.years) lines.unshift(style.years);
   if (style.pieces) lines.push(t("style.pieces", { count: style.pieces }));
   const face = make("label", { className: "card-face", htmlFor: id });
-  face.append(make("b", { textContent: nameOf(style.name) }), make("span", { textContent: lines.join(" · ") }));
+  face.append(make("b", { textContent: short }));
+  if (first) face.append(make("span", { textContent: first }));
+  face.append(make("span", { textContent: lines.join(" · ") }));
   const parts = [radio, face];
   if (style.sample) {
     const label = t("style.sample", { name: nameOf(style.name) });

@@ -3,7 +3,7 @@
 import { $, announce, choice, make } from "./dom.js";
 import { ask } from "./api.js";
 import { forgotten } from "./jobs.js";
-import { changed, nameOf, save, state, styleTitle } from "./store.js";
+import { changed, nameOf, save, shortName, state, styleTitle } from "./store.js";
 import { keyName } from "./song.js";
 import { number, t } from "./words.js";
 
@@ -66,7 +66,10 @@ function note(one) {
   const seed = t("version.seed", { seed: one.seed });
   if (!one.bars) return seed;
   const [added, gone] = one.differs ?? [0, 0];
-  return `${t("version.bars", { bars: one.bars })}, ${seed} · ${t("version.differs", { added, gone })}`;
+  const [first, last] = one.bars.split("-");
+  const again =
+    first === last || !last ? t("version.bar", { bar: first }) : t("version.bars", { bars: `${first}–${last}` });
+  return `${again}, ${seed} · ${t("version.differs", { added, gone })}`;
 }
 
 export function showVersions() {
@@ -94,7 +97,7 @@ export function showVersions() {
   $("compare-text").textContent = "";
   showDownloads();
   showReport();
-  $("assess-title").textContent = t("assess.title", { style: nameOf(version.style.split(",")[0].split(":")[0]) });
+  $("assess-title").textContent = t("assess.title", { style: shortName(version.style.split(",")[0].split(":")[0]) });
   $("assess").hidden = false;
   $("verdict").replaceChildren();
 }
@@ -146,6 +149,7 @@ function showDownloads() {
   );
   $("downloads").replaceChildren(...links);
   $("link-state").textContent = "";
+  $("link").hidden = true;
 }
 
 /** The address of this page with everything that is needed to make the version again. */
@@ -161,12 +165,11 @@ export function linkOf() {
 
 async function copyLink() {
   const link = linkOf();
-  history.replaceState(null, "", link);
   try {
     await navigator.clipboard.writeText(link);
     $("link-state").textContent = t(state.origin ? "link.copied" : "link.file");
   } catch {
-    $("link-state").textContent = t("link.address");
+    Object.assign($("link"), { hidden: false, value: link }).select();
   }
 }
 
@@ -192,15 +195,33 @@ function showVerdict(found) {
     });
     return make("div", { className: "bars-list" }, ...cells);
   };
-  const parts = [make("p", { className: "small", textContent: t("assess.composers") }), rows(found.composers)];
-  parts.push(make("p", { className: "small", textContent: t("assess.eras") }), rows(found.eras));
+  const small = (textContent) => make("p", { className: "small", textContent });
+  const parts = [...sentences(found), small(t("assess.composers")), rows(found.composers)];
+  parts.push(small(t("assess.eras")), rows(found.eras));
   for (const [name, evidence] of Object.entries(found.evidence)) {
     const items = Object.entries(evidence).map(([feature, weight]) => {
       const sign = weight > 0 ? "for" : "against";
       return make("li", { textContent: t(`assess.${sign}`, { feature, weight: number(Math.abs(weight), 2) }) });
     });
-    parts.push(make("p", { className: "small", textContent: t("assess.evidence", { name: labelName(name) }) }));
-    parts.push(make("ul", { className: "evidence" }, ...items));
+    const title = make("summary", { textContent: t("assess.evidence", { name: labelName(name) }) });
+    parts.push(make("details", { open: name === found.style }, title, make("ul", { className: "evidence" }, ...items)));
+  }
+  $("verdict").replaceChildren(...parts);
+}
+
+/** What the verdict says in a few words. */
+function sentences(found) {
+  const parts = [];
+  const shares = found.style in found.composers ? found.composers : found.eras;
+  if (found.style in shares) {
+    const share = shares[found.style];
+    const values = {
+      share: number(share * 100),
+      name: labelName(found.style),
+      rank: 1 + Object.values(shares).filter((other) => other > share).length,
+      all: Object.keys(shares).length,
+    };
+    parts.push(make("p", {}, make("b", { textContent: t("assess.rank", values) })));
   }
   if (found.melody_f1 !== null && found.melody_f1 !== undefined) {
     parts.push(make("p", { textContent: t("assess.melody", { share: number(found.melody_f1 * 100) }) }));
@@ -210,7 +231,7 @@ function showVerdict(found) {
     const text = run ? t("assess.match", { count: run, where: found.longest_match_in ?? "" }) : t("assess.original");
     parts.push(make("p", { textContent: text }));
   }
-  $("verdict").replaceChildren(...parts);
+  return parts;
 }
 
 const labelName = (name) => (t(`era.${name}`) === `era.${name}` ? nameOf(name) : t(`era.${name}`));
