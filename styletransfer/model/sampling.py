@@ -20,6 +20,8 @@ from styletransfer.tokens.controls import Controls
 from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import Plan
 
+Heard = Callable[[int, int, list[int]], None]
+"""Called with the number of a sequence, and the index and the tokens of a whole bar of it."""
 PITCH_TEMPERATURE = 0.85
 """What the temperature is multiplied by where a score's accompaniment chooses a pitch.
 
@@ -116,13 +118,15 @@ def sample(
     progress: Callable[[float], None] | None = None,
     *,
     partial: bool = False,
+    heard: Heard | None = None,
 ) -> list[Candidate]:
     """Decode ``config.candidates`` sequences for one song, in one batch.
 
     With ``partial``, Ctrl-C leaves the bars that are whole in all sequences, if there is one; see
     :func:`sample_songs`.
     """
-    return sample_songs([(voices, plan)], codec, config, progress, partial=partial)[0]
+    songs = [(voices, plan)]
+    return sample_songs(songs, codec, config, progress, partial=partial, heard=heard)[0]
 
 
 def sample_songs(
@@ -132,6 +136,7 @@ def sample_songs(
     progress: Callable[[float], None] | None = None,
     *,
     partial: bool = False,
+    heard: Heard | None = None,
 ) -> list[list[Candidate]]:
     """Decode ``config.candidates`` sequences for each song, all in one batch.
 
@@ -145,6 +150,7 @@ def sample_songs(
         config: how to decode.
         progress: called with the share that is done of the sequence farthest behind.
         partial: whether Ctrl-C leaves the bars that are whole in all sequences.
+        heard: called with each bar of each sequence as soon as it is whole.
 
     Returns:
         The candidates of each song.
@@ -182,6 +188,7 @@ def sample_songs(
             with_heads([row.voices for row in rows], codec.vocabulary, keys, recent)
         )
 
+    whole_bars = [len(row.line.plan.given) for row in rows]
     whole: int | None = None  # bars that are whole in all sequences; None: all
     try:
         with torch.inference_mode():
@@ -202,6 +209,8 @@ def sample_songs(
                         row.line.push(ids[0])
                         ids += row.without_choice()
                     tokens.append(ids)
+                if heard:
+                    _pass_on(rows, whole_bars, heard)
                 if progress:
                     progress(min(_share(row.line) for row in rows))
                 if all(row.line.done for row in rows):
@@ -226,6 +235,15 @@ def sample_songs(
         for row, mean in zip(rows, means, strict=True)
     ]
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
+
+
+def _pass_on(rows: Sequence[_Row], counts: list[int], heard: Heard) -> None:
+    """Pass on the bars that have become whole; ``counts``: those of each sequence so far."""
+    for number, row in enumerate(rows):
+        line = row.line
+        while counts[number] < line.first + len(line.bars) - (not line.done):
+            heard(number, counts[number], line.bars[counts[number] - line.first])
+            counts[number] += 1
 
 
 def heads_of(voices: Sequence[Voice], vocabulary: dict[str, int]) -> list[list[int]]:

@@ -6,13 +6,16 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.errors import InputError
 from styletransfer.folders import home
+from styletransfer.music.notes import NoteTable, Piece
 from styletransfer.outputs.plan import Outputs
 from styletransfer.serve.keeping import ARRANGEMENT, keep
+from styletransfer.serve.reading import first_bar, note_rows
 from styletransfer.transfer.request import request_of
 
 if TYPE_CHECKING:
@@ -29,6 +32,27 @@ def prepare(model: Path | None) -> None:
 
     with suppress(InputError):  # said again by the first job
         load_model(model)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Tells the server of the notes of an arrangement while it is made."""
+
+    call: Call
+
+    def tune(self, melody: Piece) -> None:
+        """Tell of the melody."""
+        self.call.say("melody", notes=note_rows(melody))
+
+    def bar(self, phrase: int, candidate: int, bar: int, notes: NoteTable, time: Piece) -> None:
+        """Tell of a bar of a candidate, which is numbered as on the page."""
+        rows = note_rows(replace(time, notes=notes))
+        number = bar + first_bar(time)
+        self.call.say("notes", candidate=candidate, phrase=phrase, bar=number, notes=rows)
+
+    def chosen(self, phrase: int, candidate: int) -> None:
+        """Tell which candidate goes on."""
+        self.call.say("chosen", phrase=phrase, candidate=candidate)
 
 
 def arrange(
@@ -64,7 +88,7 @@ def arrange(
     place.mkdir()
     try:
         try:
-            result = apply(request, call.progress, partial=True)
+            result = apply(request, call.progress, partial=True, live=Telling(call))
         except KeyboardInterrupt:
             shutil.rmtree(place)
             return None

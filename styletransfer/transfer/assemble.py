@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from styletransfer.music.hands import split_hands
 from styletransfer.music.notes import NoteTable, Piece, make_notes
@@ -41,19 +43,7 @@ def assemble(
     """
     bar, step, duration, pitch, loud = decode_notes(codec, candidate.bars, first)
     onset_steps = plan.bar_start[bar] + step
-    melody_events = plan.melody if plan.held is None else plan.held
-    locked = {
-        (int(plan.bar_start[index]) + event.step, event.pitch)
-        for index, events in enumerate(melody_events or ())
-        for event in events
-    }
-    rows = zip(onset_steps.tolist(), pitch.tolist(), strict=True)
-    own = np.array([row in locked for row in rows], bool)
-    ornaments = np.zeros(len(own), bool)
-    if plan.held is not None:
-        ornaments = is_ornament(plan, onset_steps, pitch)
-    own |= ornaments
-
+    own, ornaments = _of_melody(plan, onset_steps, pitch, first)
     onset, length = to_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
     accompaniment["part"] = 1 + split_hands(accompaniment)
@@ -77,6 +67,46 @@ def assemble(
     if plan.feel == "score":
         notes["velocity"] = velocities(notes, melody.bars, touch)
     return melody.with_notes(notes)
+
+
+def _of_melody(
+    plan: Plan, onset_steps: NDArray[np.int64], pitch: NDArray[np.int64], first: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which decoded notes are the melody's, shape (notes,), and which of these are ornaments.
+
+    The notes are those of the bars from ``first`` on.
+    """
+    melody_events = plan.melody if plan.held is None else plan.held
+    locked = {
+        (int(plan.bar_start[index]) + event.step, event.pitch)
+        for index, events in enumerate(melody_events or ())
+        if index >= first
+        for event in events
+    }
+    rows = zip(onset_steps.tolist(), pitch.tolist(), strict=True)
+    own = np.array([row in locked for row in rows], bool)
+    ornaments = np.zeros(len(own), bool)
+    if plan.held is not None:
+        ornaments = is_ornament(plan, onset_steps, pitch)
+    return own | ornaments, ornaments
+
+
+def bar_notes(
+    melody: Piece, codec: Codec, plan: Plan, index: int, ids: Sequence[int], touch: Touch = USUAL
+) -> NoteTable:
+    """Give the accompaniment of one bar as soon as it is decoded, for the eye.
+
+    It is as :func:`assemble` has it, except that its hands are told apart without its neighbours,
+    and a score is of one loudness.
+    """
+    bar, step, duration, pitch, loud = decode_notes(codec, [*[()] * index, ids], index)
+    own, _ = _of_melody(plan, plan.bar_start[bar] + step, pitch, index)
+    onset, length = to_quarters(melody, plan, bar, step, duration)
+    if plan.feel == "score":
+        loud = np.full(len(pitch), round(touch.accompaniment))
+    notes = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
+    notes["part"] = 1 + split_hands(notes)
+    return notes
 
 
 def count_kept_notes(melody: Piece, piece: Piece, *, ends: bool = True) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from styletransfer.formats.midi_out import as_written
+from styletransfer.transfer.live import Live
 from styletransfer.transfer.performance.pianist import perform
 from styletransfer.transfer.phrases import Progress
 from styletransfer.transfer.planning import resolve_chords
@@ -25,6 +26,7 @@ def apply(
     progress: Progress | None = None,
     *,
     watch: Watch | None = None,
+    live: Live | None = None,
     partial: bool = False,
 ) -> Result:
     """Arrange a song in a style: every melody note stays, everything else is new.
@@ -33,6 +35,7 @@ def apply(
         request: what is asked for.
         progress: called with the share that is done.
         watch: called with the music of every candidate while it is made.
+        live: hears each bar of every candidate as soon as it is decoded.
         partial: let Ctrl-C leave an arrangement of the bars that are done, if there is one; the
             report says which.
 
@@ -43,7 +46,7 @@ def apply(
     request = resolve_feel(resolve_chords(request))
     source = open_source(request)
     task = plan_for(request, source)
-    studio = Studio(task, watch, partial=partial)
+    studio = Studio(task, watch, live, partial=partial)
 
     if task.request.bars is not None:
         take = studio.rework(progress)

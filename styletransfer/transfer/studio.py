@@ -24,6 +24,7 @@ from styletransfer.transfer.continuation import (
     chords_after,
     notes_after,
 )
+from styletransfer.transfer.live import Live, hearing
 from styletransfer.transfer.phrases import Progress, by_phrases
 from styletransfer.transfer.provenance import provenance_of
 from styletransfer.transfer.ranking.choice import indexes_for, rank_candidates
@@ -93,8 +94,18 @@ class Studio:
         InputError: where the style's files are damaged, or the model doesn't know it.
     """
 
-    def __init__(self, task: Task, watch: Watch | None = None, *, partial: bool = False) -> None:
-        self.task, self.watch, self.partial = task, watch, partial
+    def __init__(
+        self,
+        task: Task,
+        watch: Watch | None = None,
+        live: Live | None = None,
+        *,
+        partial: bool = False,
+    ) -> None:
+        self.task, self.watch, self.live, self.partial = task, watch, live, partial
+        self._phrase = 0
+        if live is not None:
+            live.tune(task.source.melody)
         request, tune = task.request, ""
         if task.plan.references:
             tune = "texture" if request.on_top else "part"
@@ -151,21 +162,24 @@ class Studio:
 
     def _compose(self, plan: Plan, progress: Progress | None) -> list[Candidate]:
         """Compose the candidates of the task's plan up to its stop, and show them."""
-        candidates, first = self._sample(self.voices, plan, progress), len(plan.given)
+        melody, first = self.task.source.melody, len(plan.given)
+        candidates = self._sample(self.voices, plan, melody, progress)
         if self.watch is not None:
             end = bars_done(candidates)
             self._show([self._stretch(one, first, end) for one in candidates], first)
         return candidates
 
     def _sample(
-        self, voices: list[Voice], plan: Plan, progress: Progress | None
+        self, voices: list[Voice], plan: Plan, tune: Piece, progress: Progress | None
     ) -> list[Candidate]:
-        """Decode the candidates of a plan."""
+        """Decode the candidates of a plan; ``tune`` has the time of its bars."""
         # Imported here, as a song that can't be read is reported before torch is loaded.
         from styletransfer.model.sampling import sample
 
         codec, sampling = self.task.codec, self.task.request.sampling
-        return sample(voices, codec, plan, sampling, progress, partial=self.partial)
+        heard = hearing(self.live, self._phrase, tune, codec, plan, self.touch)
+        partial = self.partial
+        return sample(voices, codec, plan, sampling, progress, partial=partial, heard=heard)
 
     def _show(self, pieces: list[Piece], first: int) -> None:
         """Show what is new in the candidates, from a bar on, to whoever watches."""
@@ -192,6 +206,9 @@ class Studio:
         pieces = [self._stretch(one, first, end) for one in candidates]
         tune = cut(melody, plan, end, first)
         scores, best = self._rank(candidates, tune, pieces, closes=end == plan.bars)
+        if self.live is not None:
+            self.live.chosen(self._phrase, best)
+        self._phrase += 1
         return best, scores[best]["total"]
 
     def _rank(
@@ -228,7 +245,7 @@ class Studio:
             voices = self._voices("part")
         plan = replace(plan, **take.plan.faithful_to(take.candidates[take.best].figure))
 
-        candidates = self._sample(voices, plan, progress)
+        candidates = self._sample(voices, plan, tune, progress)
         done = bars_done(candidates)
         new = [notes_after(codec, plan, tune, one.bars) for one in candidates]
         pieces = [append_notes(tune, notes, seconds, self.touch) for notes in new]
