@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from styletransfer.errors import InputError
-from styletransfer.transfer.request import options
 
 PORT = 8765
 MOST_CANDIDATES, MOST_SECONDS = 16, 600.0
@@ -78,4 +77,6 @@ LIMITS: dict[str, dict[str, Any]] = {
 
 def option_table() -> dict[str, dict[str, Any]]:
     """Every option with its default and its limits."""
+    from styletransfer.transfer.request import options  # brings numpy: not at the start
+
     return {name: {"default": default} | LIMITS[name] for name, default in options().items()}

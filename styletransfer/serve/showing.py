@@ -146,9 +146,8 @@ def assess_version(call: Call, folder: str, song: str | None, style: str) -> dic
     from styletransfer.evaluation.assessment import assess, label_of
 
     path = str(Path(folder) / ARRANGEMENT)
-    label = next(
-        (found for one, _ in parse_style(style) if (found := label_of(one.composer, one.era))), None
-    )
+    labels = [label_of(one.composer, one.era) for one, _ in parse_style(style)]
+    label = next(filter(None, labels), None)
     piece, original = read_song(path), read_song(song) if song else None
     played = original is not None and original.feel == "score" and piece.feel == "performance"
     try:
