@@ -504,6 +504,20 @@ def test_a_worker_that_dies_is_replaced(client: TestClient, version: dict[str, A
     assert arranged(client, song=version["song"], **QUICK)["notes"] == version["notes"]
 
 
+@pytest.mark.slow
+def test_a_job_that_does_not_stop_is_ended(
+    client: TestClient, version: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("styletransfer.serve.jobs.STUBBORN", 0.5)
+    job = long_job(client)
+    jobs = client.app.state.serve.jobs  # type: ignore[attr-defined]
+    until(lambda: any(name == "progress" for name, _ in jobs.all[job].events))
+    os.kill(worker(client).process.pid, signal.SIGSTOP)
+    client.post(f"/api/jobs/{job}/stop")
+    assert events(client, job)[-1][0] == "failed"
+    assert arranged(client, song=version["song"], **QUICK)["notes"] == version["notes"]
+
+
 def test_a_reader_that_dies_is_replaced(client: TestClient) -> None:
     reader = client.app.state.serve.readers.workers[0]  # type: ignore[attr-defined]
     os.kill(reader.process.pid, signal.SIGKILL)

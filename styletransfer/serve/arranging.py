@@ -19,7 +19,7 @@ from styletransfer.serve.reading import first_bar, note_rows
 from styletransfer.transfer.request import request_of
 
 if TYPE_CHECKING:
-    from styletransfer.serve.child import Call
+    from styletransfer.serve.call import Call
 
 MOST_FILES, MOST_UNPACKED = 5_000, 1 << 30
 """Files of an archive to learn from, and bytes of all of them."""

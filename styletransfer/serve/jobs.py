@@ -13,6 +13,8 @@ from styletransfer.errors import InputError
 from styletransfer.serve.workers import Worker, WorkerLostError
 
 LAST = ("done", "failed", "stopped")
+STUBBORN = 120.0
+"""Seconds in which a job that is asked to stop must have stopped; then its process is ended."""
 GRACE = 5.0
 """Seconds that a client of a job that waits may be away: a page is loaded again in less."""
 
@@ -68,6 +70,7 @@ class Jobs:
     waiting: list[Job] = field(default_factory=list)
     current: Job | None = None
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _waits: asyncio.Task[None] | None = None
 
     def add(self, job: Job) -> None:
         """Queue a job.
@@ -101,6 +104,13 @@ class Jobs:
         elif job.running and not job.stopping:
             job.stopping = True
             self.worker.stop()
+            self._waits = asyncio.get_running_loop().create_task(self._enforce(job))
+
+    async def _enforce(self, job: Job) -> None:
+        """End the process of a job that doesn't stop."""
+        await asyncio.sleep(STUBBORN)
+        if self.current is job:
+            await self.worker.end()
 
     def _tell_positions(self) -> None:
         for job in self.waiting:

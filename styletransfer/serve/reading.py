@@ -21,7 +21,7 @@ from styletransfer.transfer.planning import chord_song, chords_alone, harmony_ro
 from styletransfer.transfer.request import Request
 
 if TYPE_CHECKING:
-    from styletransfer.serve.child import Call
+    from styletransfer.serve.call import Call
 
 MOST_NOTES, MOST_SECONDS = 30_000, 1_800
 """Of a song that is arranged here."""

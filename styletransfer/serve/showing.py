@@ -22,7 +22,7 @@ from styletransfer.serve.reading import first_bar, marked_song
 from styletransfer.styles.blend import parse_style
 
 if TYPE_CHECKING:
-    from styletransfer.serve.child import Call
+    from styletransfer.serve.call import Call
 
 TYPES = ("mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png")
 TIMES = "times.json"
@@ -117,7 +117,7 @@ def _write_pages(musicxml: bytes, piece: Piece, place: Path, layout: str) -> Non
     pages, times = pages_with_times(musicxml, layout)
     place.mkdir(exist_ok=True)
     for number, page in enumerate(pages, 1):
-        (place / f"{number}.svg").write_bytes(page)
+        write_bytes(place / f"{number}.svg", page, True)
     start = max(float(piece.bars["start"][0]), 0.0) if len(piece.bars) else 0.0
     rows = [
         {
