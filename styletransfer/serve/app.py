@@ -864,11 +864,13 @@ def serve(settings: Settings, *, browse: bool = False) -> None:
     """
     import uvicorn
 
+    if not 0 <= settings.port <= 65_535:
+        raise InputError(f"--port {settings.port}: give a number from 0 to 65535.")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=256)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or error
         raise InputError(
             f"--port {settings.port}: it can't listen there ({reason}); give another."
         ) from None

@@ -37,11 +37,13 @@ def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties}
 
 
-TEXT, NUMBER, WHOLE, TRUTH = ({"type": kind} for kind in ("string", "number", "integer", "boolean"))
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+WHOLE: Schema = {"type": "integer"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 PART = _array(_object(number=WHOLE, name=TEXT, notes=WHOLE))
 CHORD = _object(bar=WHOLE, beat=NUMBER, quarter=NUMBER, symbol=TEXT)
-SHARED = {
+SHARED: dict[str, Schema] = {
     "id": TEXT,
     "name": TEXT,
     "feel": {"enum": ["score", "performance"]},

@@ -72,7 +72,7 @@ def export(call: Call, folder: str, kind: str) -> str:
 def _ogg(wav: bytes) -> bytes:
     if importlib.util.find_spec("soundfile") is None:
         raise InputError("OGG needs the package soundfile, which isn't installed; take WAV.")
-    import soundfile  # type: ignore[import-not-found]  # optional
+    import soundfile
 
     samples, rate = soundfile.read(io.BytesIO(wav))
     buffer = io.BytesIO()
