@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -12,11 +13,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from styletransfer.serve.app import MEDIA, ROUTES, create_app
+from styletransfer.serve.app import MEDIA, ROUTES, body_of, create_app
 from styletransfer.serve.openapi import document
 from styletransfer.serve.settings import LIMITS, Settings, option_table, origins
 from styletransfer.serve.trust import HEADERS, safe_name, shown_name
@@ -24,6 +27,7 @@ from tests.tiny import random_piece, tune_of
 
 ABC = 'X:1\nT:Air\nM:3/4\nL:1/4\nK:G\n"G"GAB|"D7"dcA|"G"BAG|"G"G3|\n'
 BASE = "http://localhost:8765"
+PATIENCE = 60.0
 QUICK = {"candidates": 1, "strength": 1, "style": "bach"}
 
 
@@ -271,6 +275,13 @@ def test_a_sidecar_makes_the_same_bytes_again(
     assert made == client.get(address, params={"type": "mid"}).content
 
 
+def test_names_in_any_script(client: TestClient) -> None:
+    made = arranged(client, song=song(client, file=("../歌 1.mid", midi()))["id"], **QUICK)
+    for kind in ("mid", "json"):
+        answer = client.get(f"/api/versions/{made['id']}/file?type={kind}")
+        assert unquote(answer.headers["content-disposition"]).endswith(f"歌-1-bach.{kind}")
+
+
 def test_pages(client: TestClient, version: dict[str, Any]) -> None:
     pytest.importorskip("verovio")
     for address in (f"/api/versions/{version['id']}", f"/api/songs/{version['song']}"):
@@ -390,6 +401,18 @@ def test_uploads_have_limits(client: TestClient) -> None:
     refused(client.post("/api/jobs", content=bytes(2 << 20), headers=kind), 413, "larger")
 
 
+def test_a_body_must_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("styletransfer.serve.app.BODY_SECONDS", 0.05)
+
+    async def receive() -> Any:
+        await asyncio.sleep(PATIENCE)
+
+    headers = [(b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(TimeoutError):
+        asyncio.run(body_of(request))
+
+
 def test_other_sites_are_refused(client: TestClient) -> None:
     """A name that was made to point here, and a page of elsewhere that sends something."""
     refused(client.get("/api/styles", headers={"host": "evil.example:8765"}), 403, "name")
@@ -445,7 +468,7 @@ def worker(client: TestClient) -> Any:
     return client.app.state.serve.jobs.worker  # type: ignore[attr-defined]
 
 
-def until(done: Any, seconds: float = 60.0) -> None:
+def until(done: Any, seconds: float = 2 * PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end

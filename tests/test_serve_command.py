@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.command import Run, refused
+from tests.tiny import short_song
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120.0
@@ -111,6 +112,20 @@ def test_a_client_that_goes_away_takes_its_waiting_job_with_it(
             assert "event: stopped" in stream.read().decode()
         asked(f"{address}/api/jobs/{first}/stop", {})
         assert time.monotonic() - begin < PATIENCE
+
+
+@pytest.mark.slow
+def test_the_lines_of_python_in_the_documentation(
+    tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0].replace("httpx", "httpx2")
+    monkeypatch.chdir(tmp_path)
+    short_song(tmp_path / "song.mid")
+    with serving(tmp_path, "--model", str(tiny_package)) as (_, address):
+        code = code.replace("http://127.0.0.1:8765", address) + "\nserver.close()\n"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
+    assert (tmp_path / "song-bach.mid").read_bytes().startswith(b"MThd")
 
 
 def test_a_port_that_is_taken(run: Run) -> None:

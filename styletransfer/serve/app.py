@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import secrets
@@ -30,6 +31,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from styletransfer.errors import InputError
+from styletransfer.files import write_bytes
 from styletransfer.serve.jobs import FullError, Job, Jobs
 from styletransfer.serve.openapi import document
 from styletransfer.serve.settings import LIMITS, MEGABYTE, Settings, option_table
@@ -52,6 +54,8 @@ BODY_SECONDS = 120.0
 """In which the body of a request must have come."""
 HEARTBEAT = 15
 """Seconds of silence after which a stream of events shows that it lives."""
+MOST_CONNECTIONS = 256
+"""At a time; more are answered with 503."""
 PLAYED_NOTES = 30_000
 """Notes that may be played in."""
 
@@ -83,16 +87,30 @@ class Song:
 
 @dataclass
 class Version:
-    """An arrangement that is kept: where it lies, and what it came from."""
+    """An arrangement that is kept: where it lies, and what it came from.
+
+    ``asked``: what the request for its song names; ``source``: what the file that it was made of is
+    called where it is taken away.
+    """
 
     id: str
     folder: Path
     song: str
     name: str
     style: str
-    melody_track: str | None
     asked: dict[str, Any]
-    read: Callable[[], dict[str, Any]]
+    source: str
+
+    def read(self) -> dict[str, Any]:
+        """The version object of the API."""
+        text = (self.folder / "version.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def called(self, kind: str) -> str:
+        """What its file of a kind is called where it is taken away."""
+        style = re.sub("[:,]", "-", self.style)
+        return f"{safe_name(self.name)}-{safe_name(style)}.{kind}"
 
 
 @dataclass
@@ -400,9 +418,8 @@ async def song_pages(request: Request) -> Response:
     song, state = song_of(request, request.path_params["id"]), state_of(request)
     if "song" not in song.asked:
         raise InputError("chords by themselves have no pages; arrange them.")
-    mark, layout = secrets.token_hex(4), _layout(request)
-    track = song.melody_track
-    mark = f"{song.transpose}-{track.encode().hex()[:60] if track else ''}"
+    track, layout = song.melody_track, _layout(request)
+    mark = hashlib.sha256(f"{song.transpose} {track}".encode()).hexdigest()[:16]
     count = await state.ask(
         "song_pages",
         folder=str(song.folder),
@@ -507,13 +524,12 @@ async def _arrangement(
     }
     asked = named if parent is None else parent.asked
 
-    def finish(result: dict[str, Any]) -> dict[str, Any]:
-        def read() -> dict[str, Any]:
-            found: dict[str, Any] = json.loads((folder / "version.json").read_text("utf-8"))
-            return found
+    source = safe_name(name) + Path(named.get("song", "")).suffix
+    if parent is not None:
+        source = parent.called("mid")
 
-        track = options.get("melody_track")
-        state.add_version(Version(number, folder, song, name, style, track, asked, read))
+    def finish(result: dict[str, Any]) -> dict[str, Any]:
+        state.add_version(Version(number, folder, song, name, style, asked, source))
         return {"version": number}
 
     arguments = {
@@ -616,25 +632,22 @@ async def version_sound(request: Request) -> Response:
 async def _file(request: Request, kind: str, *, attached: bool) -> Response:
     version = version_of(request, request.path_params["id"])
     name = await state_of(request).ask("export", folder=str(version.folder), kind=kind)
-    called = f"{safe_name(version.name)}-{safe_name(version.style.replace(',', '-'))}.{kind}"
+    path, called = version.folder / name, version.called(kind)
     if kind == "json":
-        data = await asyncio.to_thread(_sidecar, version, name, called)
-        headers = {"content-disposition": f'attachment; filename="{called}"'}
-        return Response(data, media_type=MEDIA[kind], headers=headers)
-    return FileResponse(
-        version.folder / name, media_type=MEDIA[kind], filename=called if attached else None
-    )
+        path = await asyncio.to_thread(_sidecar, version, path)
+    return FileResponse(path, media_type=MEDIA[kind], filename=called if attached else None)
 
 
-def _sidecar(version: Version, name: str, called: str) -> bytes:
+def _sidecar(version: Version, path: Path) -> Path:
     """A sidecar to take away: the files are beside it, under the names that they are saved by."""
-    data = json.loads((version.folder / name).read_text(encoding="utf-8"))
-    place = Path(data["settings"]["song"])
-    if place.is_absolute():
-        data["settings"]["song"] = safe_name(version.name) + place.suffix
+    target = path.with_name("export.json")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if Path(data["settings"]["song"]).is_absolute():
+        data["settings"]["song"] = version.source
     for output in data["outputs"]:
-        output["file"] = str(Path(called).with_suffix(".mid"))
-    return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
+        output["file"] = version.called("mid")
+    write_bytes(target, json.dumps(data, ensure_ascii=False, indent=1).encode() + b"\n", True)
+    return target
 
 
 async def assessment(request: Request) -> Response:
@@ -753,6 +766,17 @@ def failure(status: int) -> Callable[[Request, Exception], Response]:
     return answer
 
 
+def gone(request: Request, error: Exception) -> Response:
+    """Answer where something was removed while it was asked for."""
+    return JSONResponse({"error": "that isn't kept here any more; make it again."}, 404)
+
+
+def fault(request: Request, error: Exception) -> Response:
+    """Answer where the program is at fault; what happened stands in its log."""
+    kind = type(error).__name__
+    return JSONResponse({"error": f"a fault of this program ({kind}); please report it."}, 500)
+
+
 ROUTES = [
     Route("/api", api),
     Route("/api/options", list_options),
@@ -831,6 +855,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WorkerLostError: failure(500),
             TimeoutError: failure(408),
             ClientDisconnect: failure(400),
+            FileNotFoundError: gone,
+            Exception: fault,
         },
         lifespan=life,
     )
@@ -884,6 +910,7 @@ def serve(settings: Settings, *, browse: bool = False) -> None:
         create_app(settings),
         log_level="warning",
         server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=2,
         proxy_headers=False,
     )
