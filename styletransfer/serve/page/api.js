@@ -1,5 +1,14 @@
 // The server's API; all addresses are relative, so that a proxy may serve the page under any path.
 
+import { t } from "./words.js";
+
+const [SHORT, LONG] = [500, 10_000]; // milliseconds
+let leaving = false; // a page that is left or loaded again loses its connections, too
+addEventListener("beforeunload", () => {
+  leaving = true;
+  setTimeout(() => (leaving = false), LONG);
+});
+
 /** What the server refuses, with its sentence. */
 export class Refused extends Error {
   constructor(sentence, status) {
@@ -33,7 +42,7 @@ async function reach(path, request) {
   try {
     answer = await fetch(`api/${path}`, request);
   } catch {
-    throw new Refused("The server does not answer; is it still running?", 0);
+    throw new Refused(t("server.lost"), 0);
   }
   if (!answer.ok) {
     const said = await answer.json().catch(() => ({}));
@@ -42,7 +51,7 @@ async function reach(path, request) {
   return answer;
 }
 
-/** Follow a job's events; `heard` has a function for each name. Returned is a function that ends it. */
+/** Follow a job's events; `heard` has a function for each name, and `lost`. */
 export function follow(job, heard) {
   const source = new EventSource(`api/jobs/${encodeURIComponent(job)}/events`);
   const last = ["done", "failed", "stopped"];
@@ -53,7 +62,6 @@ export function follow(job, heard) {
     });
   }
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) heard.lost?.();
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => heard.lost?.(), leaving ? LONG : SHORT);
   };
-  return () => source.close();
 }

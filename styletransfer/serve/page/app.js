@@ -153,6 +153,7 @@ function stage(time = 0) {
   const { playing } = player;
   const address = `${arranged ? "versions" : "songs"}/${piece.id}`;
   roll.show(piece, arranged, arranged ? compared() : []);
+  roll.reveal(time);
   player.load(piece, arranged, `api/${address}/sound.wav`, time);
   if (playing) player.play();
   press($("show-original"), !arranged);
@@ -190,7 +191,6 @@ async function made(version, parent) {
     const time = player.time;
     await add(version, parent);
     if (parent) seek(Math.min(time, player.length));
-    if (innerWidth < 1020) $("stage").scrollIntoView({ block: "start" });
   } else stage();
 }
 

@@ -6,6 +6,7 @@ import { changed, save, state, styleOf } from "./store.js";
 import { optionsOf } from "./styles.js";
 import { clock, number, t } from "./words.js";
 
+const COLUMNS = 1020; // pixels from which the settings stand beside the music
 const MINIATURE = 52; // pixels of a candidate's picture
 
 /**
@@ -106,8 +107,12 @@ async function finish(version, key, error = "") {
 }
 
 function working(on) {
+  const narrow = innerWidth < COLUMNS;
+  if (on) (narrow ? document.querySelector(".transport") : document.querySelector(".go")).prepend($("working"));
   $("working").hidden = !on;
   $("arrange").hidden = on;
+  $("other-song").disabled = on;
+  if (on && narrow) $("stage").scrollIntoView({ block: "start" });
   $("stop").disabled = false;
   for (const id of ["redo-button", "undo"]) $(id).disabled = on;
   if (!on) $("candidates-live").hidden = true;

@@ -62,7 +62,8 @@ export function readText(text) {
 
 /** Give a song to the server; `origin` is what a link can say of it. */
 export async function give(body, origin) {
-  complain("song-error", "");
+  complain("song-error", state.job ? t("song.busy") : "");
+  if (state.job) return false;
   $("intake").setAttribute("aria-busy", "true");
   try {
     take(await ask("songs", body), origin, {});
