@@ -35,7 +35,7 @@ export function showLane(roll) {
       if (chord.quarter > 0) continue;
       buttons.pop(); // what stands on a downbeat is more important
     }
-    free = x + 9 + 8 * chord.symbol.length;
+    free = x + 10 + 9.5 * chord.symbol.length;
     const button = make("button", {
       type: "button",
       textContent: chord.symbol.replace(/#/g, "♯").replace(/b/g, "♭"),
