@@ -11,7 +11,7 @@ import { Roll } from "./roll.js";
 import { Score } from "./score.js";
 import { give, keyName, setUpSong, showSong, songTitle, take } from "./song.js";
 import { DEFAULTS, changed, keep, on, save, saved, shown, state, styleTitle } from "./store.js";
-import { setUpStyles, showSettings, showStyles } from "./styles.js";
+import { revealStyle, setUpStyles, showSettings, showStyles } from "./styles.js";
 import { setUpTraining } from "./train.js";
 import { add, compared, forgetCompared, open, setUpVersions, showVersions, undo } from "./versions.js";
 import { clock, preferred, speak, t } from "./words.js";
@@ -182,6 +182,7 @@ function songChanged() {
   showSong();
   showVersions();
   if (!state.song) return;
+  revealStyle();
   stage();
   roll.fit();
 }

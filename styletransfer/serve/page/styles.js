@@ -85,6 +85,14 @@ function showCards() {
   const found = state.styles.filter(fits).sort((a, b) => rank(a) - rank(b) || last(a).localeCompare(last(b)));
   $("styles").replaceChildren(...found.map(card));
   $("style-none").hidden = found.length > 0;
+  revealStyle();
+}
+
+/** Scroll the chosen card into view within its list; the page stays where it is. */
+export function revealStyle() {
+  const one = $("styles").querySelector("input:checked")?.parentElement.getBoundingClientRect();
+  const list = $("styles").getBoundingClientRect();
+  if (one && (one.top < list.top || one.bottom > list.bottom)) $("styles").scrollTop += one.top - list.top - 60;
 }
 
 function card(style) {
@@ -132,7 +140,10 @@ export function showSettings() {
   $("chord-line-box").hidden = settings.chords !== "line";
   if ($("chord-line").value !== settings.line) $("chord-line").value = settings.line;
   const radio = document.querySelector(`input[name="style"][value="${CSS.escape(settings.style)}"]`);
-  if (radio) radio.checked = true;
+  if (radio && !radio.checked) {
+    radio.checked = true;
+    revealStyle();
+  }
   const second = settings.second && settings.second !== settings.style ? settings.second : "";
   $("blend-style").value = second;
   $("blend-share").hidden = !second;
