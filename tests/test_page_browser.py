@@ -524,6 +524,20 @@ def test_it_sounds_and_the_cursor_moves(open_page: Opener) -> None:
     assert page.inner_text("#clock") == clock
 
 
+def test_without_a_synthesiser_the_server_plays(open_page: Opener) -> None:
+    """Where no soundfont comes, the server's sound is played, and the page says so."""
+    page = open_page()
+    page.route("**/api/soundfont", lambda route: route.fulfill(status=404, json={"error": "none."}))
+    example(page)
+    with page.expect_response("**/sound.wav") as answer:
+        page.click("#play")
+    assert answer.value.ok
+    until(page, "document.getElementById('clock').textContent >= '0:01'")
+    assert page.inner_text("#sound-state").startswith("The synthesiser could not start")
+    page.click("#play")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+
+
 def test_a_loop_and_the_tempo(open_page: Opener) -> None:
     page = open_page()
     example(page)
