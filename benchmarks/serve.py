@@ -37,6 +37,10 @@ BUSY = 503
 BOUNDARY = "styletransfer-load"
 
 
+class BusyError(Exception):
+    """The queue was full, which is an answer."""
+
+
 @dataclass
 class Client:
     """One client: where it asks, its own chance, and a version that is there already."""
@@ -103,12 +107,12 @@ def show(client: Client) -> None:
 
 
 def arrange(client: Client) -> None:
-    """A job from the queue to its version; a full queue is an answer, too."""
+    """A job from the queue to its version."""
     asked = {"song": client.song, "style": "bach", "candidates": CANDIDATES}
     asked["seed"] = client.chance.randrange(1000)
     status, data = client.ask("/api/jobs", json.dumps(asked).encode())
     if status == BUSY:
-        return
+        raise BusyError
     told = client.expect(200, f"/api/jobs/{json.loads(data)['job']}/events").decode()
     done = re.search(r'event: done\ndata: {"version": "(\w+)"}', told)
     if done is None:
@@ -240,14 +244,15 @@ def first_version(port: int) -> Client:
 
 def load(
     first: Client, requests: int, clients: int, seed: int
-) -> tuple[dict[str, list[float]], list[str]]:
-    """Seconds of each request by its kind, and what went wrong."""
+) -> tuple[dict[str, list[float]], int, list[str]]:
+    """Seconds of each request by its kind, how many a full queue refused, and what went wrong."""
     chance = random.Random(seed)
     kinds = [kind for kind, count in KINDS.items() for _ in range(count)]
     chance.shuffle(kinds)
     asked = [kinds[k % len(kinds)] for k in range(requests)]
     times: dict[str, list[float]] = {kind.__name__: [] for kind in KINDS}
     lost: list[str] = []
+    busy: list[int] = []
     lock = threading.Lock()
 
     def one(number: int) -> None:
@@ -256,6 +261,9 @@ def load(
         begin = time.perf_counter()
         try:
             kind(client)
+        except BusyError:
+            busy.append(number)
+            return
         except Exception as error:  # whatever it is: it is counted, and told
             with lock:
                 lost.append(f"{kind.__name__}: {type(error).__name__}: {error}")
@@ -265,7 +273,7 @@ def load(
 
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(one, range(requests)))
-    return times, lost
+    return times, len(busy), lost
 
 
 def table(times: dict[str, list[float]]) -> list[str]:
@@ -315,12 +323,13 @@ def main(argv: list[str] | None = None) -> int:
         f"It answered {started:.2f} s after it was started. Memory of the server and its "
         f"processes: {before} at first, {middle} after the first round, {after} after the second.",
     ]
-    for number, (times, lost, busy) in enumerate(rounds, 1):
-        answered = sum(map(len, times.values()))
+    for number, (times, refused, lost, busy) in enumerate(rounds, 1):
+        answered = sum(map(len, times.values())) + refused
         lines += ["", f"## Round {number}", ""]
         lines += [
-            f"{answered} of {arguments.requests} got the answer that they must get. Other work was "
-            f"going on: the load was {busy:.0f} when it began.",
+            f"{answered} of {arguments.requests} got the answer that they must get, among them "
+            f"{refused} jobs that a full queue refused. Other work was going on: the load was "
+            f"{busy:.0f} when it began.",
             "",
             *table(times),
             *([""] if lost else []),
@@ -330,7 +339,7 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.write:
         arguments.write.write_text(text, encoding="utf-8")
-    return 1 if any(lost for _, lost, _ in rounds) else 0
+    return 1 if any(lost for _, _, lost, _ in rounds) else 0
 
 
 if __name__ == "__main__":

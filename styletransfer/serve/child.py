@@ -21,6 +21,9 @@ from typing import Any
 from styletransfer.errors import InputError
 from styletransfer.serve.call import Call
 
+FOLDER = Path.cwd()
+"""In which it works: the server's temporary one."""
+
 
 def tasks() -> dict[str, Callable[..., Any]]:
     """What can be done, by name."""
@@ -43,7 +46,8 @@ def work(task: Callable[..., Any], call: Call, arguments: dict[str, Any]) -> Non
     try:
         call.answer({"result": task(call, **arguments)})
     except InputError as error:
-        call.answer({"error": str(error)})
+        told = str(error).replace(f"{FOLDER}{os.sep}", "")  # where its files lie is its own
+        call.answer({"error": told})
     except KeyboardInterrupt:
         call.answer({"result": None})
     except Exception as error:  # a fault of ours: told as one, and the process goes on
@@ -70,7 +74,7 @@ def main(kind: str, model: Path | None = None) -> None:
             else:
                 waiting.put(message)
         waiting.put(None)
-        shutil.rmtree(Path.cwd(), ignore_errors=True)
+        shutil.rmtree(FOLDER, ignore_errors=True)
         os._exit(0)  # in the middle of a task, too: nobody waits for it
 
     threading.Thread(target=listen, daemon=True).start()

@@ -15,7 +15,7 @@ from styletransfer.serve.workers import Worker, WorkerLostError
 LAST = ("done", "failed", "stopped")
 STUBBORN = 120.0
 """Seconds in which a job that is asked to stop must have stopped; then its process is ended."""
-GRACE = 5.0
+GRACE = 20.0
 """Seconds that a client of a job that waits may be away: a page is loaded again in less."""
 
 

@@ -138,7 +138,7 @@ def _count(place: Path) -> int:
 def assess_version(call: Call, folder: str, song: str | None, style: str) -> dict[str, Any]:
     """The judges' verdict on a version, with its evidence, and what it kept of the song.
 
-    The keys are those of ``evaluate --json``.
+    The keys are those of ``evaluate --json``; of a song that isn't kept any more, nothing is said.
 
     Raises:
         InputError: where it has too few notes to be judged.
@@ -148,7 +148,8 @@ def assess_version(call: Call, folder: str, song: str | None, style: str) -> dic
     path = str(Path(folder) / ARRANGEMENT)
     labels = [label_of(one.composer, one.era) for one, _ in parse_style(style)]
     label = next(filter(None, labels), None)
-    piece, original = read_song(path), read_song(song) if song else None
+    there = song is not None and (Path(song).exists() or not Path(song).is_absolute())
+    piece, original = read_song(path), read_song(str(song)) if there else None
     played = original is not None and original.feel == "score" and piece.feel == "performance"
     try:
         found = assess(
