@@ -592,7 +592,7 @@ def test_a_reload_keeps_the_state(open_page: Opener) -> None:
 
 def test_a_reload_follows_what_runs(open_page: Opener, tmp_path: Path) -> None:
     path = tmp_path / "long.mid"
-    write_midi(random_piece(6, "score", quarters=240), path)
+    write_midi(random_piece(6, "score", quarters=120), path)
     page = open_page()
     page.set_input_files("#file", path)
     page.wait_for_selector("#song-facts:not([hidden])")

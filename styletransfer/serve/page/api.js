@@ -45,23 +45,23 @@ async function reach(path, request) {
     throw new Refused(t("server.lost"), 0);
   }
   if (!answer.ok) {
-    const said = await answer.json().catch(() => ({}));
-    throw new Refused(said.error ?? `${answer.status} ${answer.statusText}`, answer.status);
+    const details = await answer.json().catch(() => ({}));
+    throw new Refused(details.error ?? `${answer.status} ${answer.statusText}`, answer.status);
   }
   return answer;
 }
 
-/** Follow a job's events; `heard` has a function for each name, and `lost`. */
-export function follow(job, heard) {
+/** Follow a job's events; `handlers` has a function for each name, and `lost`. */
+export function follow(job, handlers) {
   const source = new EventSource(`api/jobs/${encodeURIComponent(job)}/events`);
   const last = ["done", "failed", "stopped"];
   for (const name of ["queued", "progress", "stage", "remark", "melody", "notes", "chosen", ...last]) {
     source.addEventListener(name, (event) => {
       if (last.includes(name)) source.close();
-      heard[name]?.(JSON.parse(event.data));
+      handlers[name]?.(JSON.parse(event.data));
     });
   }
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => heard.lost?.(), leaving ? LONG : SHORT);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => handlers.lost?.(), leaving ? LONG : SHORT);
   };
 }

@@ -46,7 +46,7 @@ const player = new Player({
     if (playing) requestAnimationFrame(tick);
     else showTime();
   },
-  said: (key) => ($("sound-state").textContent = key ? t(key) : ""),
+  status: (key) => ($("sound-state").textContent = key ? t(key) : ""),
 });
 
 // --- time ------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ function songChanged() {
   roll.fit();
 }
 
-async function made(version, parent) {
+async function showResult(version, parent) {
   if (version) {
     const time = player.time;
     await add(version, parent);
@@ -239,7 +239,7 @@ function setUpControls() {
   $("language").onchange = async () => {
     localStorage.setItem("styletransfer.language", $("language").value);
     await speak($("language").value);
-    written();
+    rewrite();
   };
   $("theme").value = document.documentElement.dataset.theme;
   $("theme").onchange = () => {
@@ -278,7 +278,7 @@ function key(event) {
 }
 
 /** Everything that the scripts have written, in the language that was just chosen. */
-function written() {
+function rewrite() {
   const rows = KEYS.flatMap(([keys, name]) => {
     const caps = keys.split(" ").map((one) => make("kbd", { textContent: t(`key.${one}`) === `key.${one}` ? one : t(`key.${one}`) }));
     return [make("dt", {}, ...caps), make("dd", { textContent: t(name) })];
@@ -352,10 +352,10 @@ async function begin() {
   setUpControls();
   setUpRecording();
   setUpTraining();
-  setUpJobs({ live: showLive, done: made });
+  setUpJobs({ live: showLive, done: showResult });
   await speak(preferred());
   await Promise.all([setUpSong(), setUpStyles(), setUpVersions()]);
-  written();
+  rewrite();
   await restore();
   keep();
   document.body.dataset.ready = "yes";

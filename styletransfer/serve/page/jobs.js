@@ -13,10 +13,10 @@ const MINIATURE = 52; // pixels of a candidate's picture
  * What has been made so far: notes by phrase and candidate, the tune, and each phrase's choice.
  */
 let live = null;
-let heard = null; // {live(notes, tune), done(version, parent)}
+let handlers = null; // {live(notes, tune), done(version, parent)}
 
 export function setUpJobs(listener) {
-  heard = listener;
+  handlers = listener;
   $("arrange").onclick = arrange;
   $("stop").onclick = stop;
 }
@@ -103,7 +103,7 @@ async function finish(version, key, error = "") {
   complain("job-error", error);
   if (key) announce(t(key));
   save();
-  await heard.done(version, kind === "redo" ? parent : null);
+  await handlers.done(version, kind === "redo" ? parent : null);
 }
 
 function working(on) {
@@ -138,7 +138,7 @@ function drawLive() {
       }
     }
     const tune = live.tune;
-    heard.live([...tune, ...notes.filter((note) => !note[5] || !tune.length)], phrases.length);
+    handlers.live([...tune, ...notes.filter((note) => !note[5] || !tune.length)], phrases.length);
     drawCandidates(live.phrases.get(phrases.at(-1)));
   });
 }

@@ -27,13 +27,13 @@ async function begin() {
     return;
   }
   take = { held: new Map(), notes: [], begun: null, inputs };
-  for (const input of inputs) input.onmidimessage = heard;
+  for (const input of inputs) input.onmidimessage = receive;
   $("record-button").textContent = t("record.stop");
   $("record-state").textContent = t("record.on", { name: inputs.map((input) => input.name).join(", ") });
 }
 
 /** A message of the keyboard; the first note is at 0 seconds. */
-function heard({ data: [status, pitch, velocity], timeStamp }) {
+function receive({ data: [status, pitch, velocity], timeStamp }) {
   const kind = status & 0xf0;
   if (!take || (kind !== 0x90 && kind !== 0x80)) return;
   take.begun ??= timeStamp;

@@ -24,9 +24,9 @@ export function eventsOf(piece, hands) {
 const order = ([, kind, , value]) => (kind === OFF ? 0 : kind === ON ? 3 : value ? 2 : 1);
 
 export class Player {
-  /** `heard` has `state(playing)`, called on starts and stops, and `said(key)` on the sound's state. */
-  constructor(heard) {
-    this.heard = heard;
+  /** `handlers` has `state(playing)`, called on starts and stops, and `status(key)` on the sound's state. */
+  constructor(handlers) {
+    this.handlers = handlers;
     this.piece = null;
     this.playing = false;
     this.at = 0;
@@ -69,7 +69,7 @@ export class Player {
     this.starting ??= this.start();
     await this.starting;
     if (this.audio) {
-      await this.audio.play().catch(() => this.heard.said("sound.none"));
+      await this.audio.play().catch(() => this.handlers.status("sound.none"));
     } else {
       await this.context.resume();
       this.node.port.postMessage({ playing: true });
@@ -111,12 +111,12 @@ export class Player {
     if (this.playing === playing) return;
     this.playing = playing;
     this.stamp = performance.now();
-    this.heard.state(playing);
+    this.handlers.state(playing);
   }
 
   /** Fetch soundfont and synthesiser, once; where that fails, the server's sound is played. */
   async start() {
-    this.heard.said("sound.loading");
+    this.handlers.status("sound.loading");
     try {
       const font = await fetch("api/soundfont");
       if (!font.ok) throw new Error("no soundfont");
@@ -128,19 +128,19 @@ export class Player {
         node.port.onmessage = ({ data }) => (data.ready ? resolve() : reject(new Error(data.failed)));
         node.port.postMessage({ bank }, [bank]);
       });
-      node.port.onmessage = ({ data }) => this.told(data);
+      node.port.onmessage = ({ data }) => this.receive(data);
       node.connect(this.context.destination);
       this.node = node;
       const { rate, loop, sounding } = this;
       node.port.postMessage({ ...this.music(), rate, loop, sounding, time: this.at });
-      this.heard.said("");
+      this.handlers.status("");
     } catch {
       this.useAudio();
-      this.heard.said("sound.server");
+      this.handlers.status("sound.server");
     }
   }
 
-  told({ time, playing }) {
+  receive({ time, playing }) {
     this.at = Math.min(time, this.length);
     this.stamp = performance.now();
     if (this.playing && !playing && time >= this.length) this.turned(false);

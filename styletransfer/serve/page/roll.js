@@ -19,10 +19,10 @@ export const pitchName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12
 
 export class Roll {
   /**
-   * `heard` has `seek(seconds)`, `select([first, last])` of bar numbers, and `scrolled()`.
+   * `handlers` has `seek(seconds)`, `select([first, last])` of bar numbers, and `zoomed()`.
    */
-  constructor(scroller, inner, canvas, heard) {
-    Object.assign(this, { scroller, inner, canvas, heard });
+  constructor(scroller, inner, canvas, handlers) {
+    Object.assign(this, { scroller, inner, canvas, handlers });
     this.context = canvas.getContext("2d");
     this.scale = 80; // pixels a second
     this.notes = [];
@@ -107,7 +107,7 @@ export class Roll {
     this.scale = Math.min(400, Math.max(12, this.scale * factor));
     this.resize();
     this.scroller.scrollLeft = middle * this.scale - this.width / 2;
-    this.heard.zoomed?.();
+    this.handlers.zoomed?.();
   }
 
   /** Zoom so that a short song, or some ten seconds of a long one, fill the window. */
@@ -116,7 +116,7 @@ export class Roll {
     this.scale = Math.min(160, Math.max(24, (this.width - 12) / seen));
     this.resize();
     this.scroller.scrollLeft = 0;
-    this.heard.zoomed?.();
+    this.handlers.zoomed?.();
   }
 
   /** Choose bars by number, or none. */
@@ -280,10 +280,10 @@ export class Roll {
       if (!begun.dragging && Math.abs(event.clientX - begun.x) < 5) return;
       begun.dragging = true;
       const bar = number(event);
-      this.heard.select([Math.min(begun.bar, bar), Math.max(begun.bar, bar)]);
+      this.handlers.select([Math.min(begun.bar, bar), Math.max(begun.bar, bar)]);
     });
     this.canvas.addEventListener("pointerup", (event) => {
-      if (begun && !begun.dragging) this.heard.seek(Math.min(second(event), this.seconds));
+      if (begun && !begun.dragging) this.handlers.seek(Math.min(second(event), this.seconds));
       begun = null;
     });
     this.canvas.addEventListener("pointercancel", () => (begun = null));

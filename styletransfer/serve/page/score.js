@@ -8,9 +8,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const NARROW = 620; // pixels below which pages are laid out for a phone
 
 export class Score {
-  /** `heard` has `seek(bar)` and `select([first, last])`, of bar numbers. */
-  constructor(heard) {
-    this.heard = heard;
+  /** `handlers` has `seek(bar)` and `select([first, last])`, of bar numbers. */
+  constructor(handlers) {
+    this.handlers = handlers;
     this.pages = [];
     this.rows = [];
     this.lit = new Set();
@@ -189,10 +189,10 @@ export class Score {
       if (!begun.dragging && Math.hypot(event.clientX - begun.x, event.clientY - begun.y) < 6) return;
       begun.dragging = true;
       const bar = this.barUnder(event);
-      if (bar !== null) this.heard.select([Math.min(begun.bar, bar), Math.max(begun.bar, bar)]);
+      if (bar !== null) this.handlers.select([Math.min(begun.bar, bar), Math.max(begun.bar, bar)]);
     });
     window.addEventListener("pointerup", () => {
-      if (begun && !begun.dragging) this.heard.seek(begun.bar);
+      if (begun && !begun.dragging) this.handlers.seek(begun.bar);
       begun = null;
     });
     window.addEventListener("pointercancel", () => (begun = null));

@@ -20,10 +20,10 @@ class Piano extends AudioWorkletProcessor {
     this.loop = null;
     this.sounding = [true, true, true];
     this.since = 0;
-    this.port.onmessage = ({ data }) => this.told(data);
+    this.port.onmessage = ({ data }) => this.receive(data);
   }
 
-  told(message) {
+  receive(message) {
     if (message.bank) {
       try {
         this.synth.soundBankManager.addSoundBank(SoundBankLoader.fromArrayBuffer(message.bank), "piano");
