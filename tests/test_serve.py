@@ -248,7 +248,7 @@ MAGIC = {"mid": b"MThd", "pdf": b"%PDF", "wav": b"RIFF", "png": b"\x89PNG", "ogg
 def test_files_to_take_away(client: TestClient, version: dict[str, Any], kind: str) -> None:
     if kind not in client.get("/api/options").json()["files"]:
         answer = client.get(f"/api/versions/{version['id']}/file?type={kind}")
-        refused(answer, 400, "package" if kind == "ogg" else "install")
+        refused(answer, 400, "install")
         return
     answer = client.get(f"/api/versions/{version['id']}/file?type={kind}")
     assert answer.status_code == 200

@@ -387,7 +387,7 @@ def serve(
             "Several: repeat it."
         ),
     ] = None,
-    model: Model = None,
+    model: opt.Model = None,
 ) -> None:
     """Serve the page, and the API that it uses, until Ctrl-C."""
     from styletransfer.serve.app import serve as run

@@ -209,8 +209,7 @@ def sample_songs(
                         row.line.push(ids[0])
                         ids += row.without_choice()
                     tokens.append(ids)
-                if heard:
-                    _pass_on(rows, whole_bars, heard)
+                _pass_on(rows, whole_bars, heard)
                 if progress:
                     progress(min(_share(row.line) for row in rows))
                 if all(row.line.done for row in rows):
@@ -237,9 +236,10 @@ def sample_songs(
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 
-def _pass_on(rows: Sequence[_Row], counts: list[int], heard: Heard) -> None:
+def _pass_on(rows: Sequence[_Row], counts: list[int], heard: Heard | None) -> None:
     """Pass on the bars that have become whole; ``counts``: those of each sequence so far."""
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if heard else ()):
+        assert heard is not None
         line = row.line
         while counts[number] < line.first + len(line.bars) - (not line.done):
             heard(number, counts[number], line.bars[counts[number] - line.first])

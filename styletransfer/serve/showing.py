@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +34,6 @@ def available() -> list[str]:
         for suffix, names in NEEDS.items()
         if any(importlib.util.find_spec(name) is None for name in names)
     }
-    if importlib.util.find_spec("soundfile") is None:
-        missing.add("ogg")
     return [kind for kind in TYPES if kind not in missing]
 
 
@@ -55,29 +52,15 @@ def export(call: Call, folder: str, kind: str) -> str:
     if target.exists():
         return target.name
     try:
-        if kind == "ogg":
-            write_bytes(target, _ogg((place / export(call, folder, "wav")).read_bytes()), True)
-        elif kind == "wav":
-            write_bytes(
-                target, play((place / ARRANGEMENT).read_bytes(), find_soundfont(), ""), True
-            )
+        if kind in ("wav", "ogg"):
+            midi, suffix = (place / ARRANGEMENT).read_bytes(), f".{kind}"
+            write_bytes(target, play(midi, find_soundfont(), "the arrangement", suffix), True)
         else:
             symbols = kind in ("musicxml", "svg", "pdf")
             save(kept(place), target, force=True, symbols=symbols)
     except InputError as error:
         raise InputError(str(error).replace(str(target), f"a .{kind} file")) from None
     return target.name
-
-
-def _ogg(wav: bytes) -> bytes:
-    if importlib.util.find_spec("soundfile") is None:
-        raise InputError("OGG needs the package soundfile, which isn't installed; take WAV.")
-    import soundfile
-
-    samples, rate = soundfile.read(io.BytesIO(wav))
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="OGG", subtype="VORBIS")
-    return buffer.getvalue()
 
 
 def sound(call: Call, path: str, target: str, song: str | None = None) -> str:
