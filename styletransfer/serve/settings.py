@@ -34,7 +34,7 @@ class Settings:
     songs: int = 100
     versions: int = 200
     queue: int = 16
-    light_seconds: float = 60.0
+    light_seconds: float = 120.0
     readers: int = 2
 
 
