@@ -117,7 +117,7 @@ def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[
     """
     from styletransfer.model.loading import shipped_model
     from styletransfer.training.finetune import FinetuneConfig
-    from styletransfer.training.user_style import finetune_source
+    from styletransfer.training.user_style import Reporter, finetune_source
 
     @contextmanager
     def bar(title: str) -> Iterator[Any]:
@@ -134,8 +134,10 @@ def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[
             call.model or shipped_model(),
             era=era,
             minutes=minutes,
-            say=lambda sentence: call.say("remark", text=sentence.replace(f"{source}/", "")),
-            progress=bar,
+            reporter=Reporter(
+                say=lambda sentence: call.say("remark", text=sentence.replace(f"{source}/", "")),
+                bar=bar,
+            ),
         )
     except KeyboardInterrupt:
         shutil.rmtree(home() / f".{name}.work", ignore_errors=True)
