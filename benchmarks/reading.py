@@ -5,8 +5,8 @@
 Files of every format are taken from the folders, evenly, ``--each`` of a format (of ABC as many
 tunes); ``corpus`` stands for music21's. Every bar is read once, without repeats, where the other
 program has no order of playing of its own. A file is *equal* where the same pitches begin at the
-same places, to a hundredth of a quarter; *graces* where only notes differ that we place before or
-after their main note, which programs do as they like. MuseScore's files are compared with their
+same places, to a fiftieth of a quarter; *graces* where only notes within a quarter of a grace note
+differ, whose time every program takes from other notes. MuseScore's files are compared with their
 export to MusicXML, where one lies beside them; *silent* are those that differ by notes alone that
 aren't to be played, which the export doesn't say.
 """
@@ -19,9 +19,11 @@ import importlib.util
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -33,7 +35,9 @@ from styletransfer.formats.read import READERS, read_score, read_tunes
 from styletransfer.formats.xml_tree import xml_of
 from styletransfer.music.notes import Piece
 
-Notes = Counter[tuple[float, int]]
+Notes = set[tuple[float, int]]
+"""Onset in quarters, and pitch; unisons count once."""
+Note = tuple[float, int]
 Case = tuple[str, Piece, Notes]
 OTHERS = {
     "MIDI": "mido",
@@ -44,14 +48,37 @@ OTHERS = {
 }
 """With what each format is compared."""
 _ORNAMENTS = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])|![^!\s]*!|\{[^}]*\}|[~H-Wh-w]')
+LOOSE = 0.02
+"""Quarters by which places may differ: others round them to ticks."""
 GRACE = 0.126
 """Quarters: our grace notes are no longer."""
 
 
 def notes_of(piece: Piece) -> Notes:
-    """How often each pitch begins at each place; unisons count once."""
-    rows = np.unique(piece.notes[["onset", "pitch"]])
-    return Counter((round(float(onset), 2), int(pitch)) for onset, pitch in rows)
+    """Which pitches begin where."""
+    return {(float(onset), int(pitch)) for onset, pitch in piece.notes[["onset", "pitch"]]}
+
+
+def unlike(ours: Notes, theirs: Notes) -> tuple[Notes, Notes]:
+    """The notes that only one of both has, places compared loosely."""
+    left = ours - theirs, theirs - ours
+    near = [
+        (one, other)
+        for pitch in {pitch for _, pitch in left[0]}
+        for one, other in paired(*([n for n in sorted(notes) if n[1] == pitch] for notes in left))
+    ]
+    return left[0] - {one for one, _ in near}, left[1] - {other for _, other in near}
+
+
+def paired(ours: list[Note], theirs: list[Note]) -> Iterator[tuple[Note, Note]]:
+    """Notes of one pitch that begin at almost the same place, both in order."""
+    index = 0
+    for note in ours:
+        while index < len(theirs) and theirs[index][0] < note[0] - LOOSE:
+            index += 1
+        if index < len(theirs) and theirs[index][0] <= note[0] + LOOSE:
+            yield note, theirs[index]
+            index += 1
 
 
 def by_mido(path: Path) -> Notes:
@@ -59,7 +86,7 @@ def by_mido(path: Path) -> Notes:
     import mido
 
     file = mido.MidiFile(path, clip=True)
-    found = set[tuple[float, int]]()
+    found: Notes = set()
     for track in file.tracks:
         tick, open_notes = 0, dict[tuple[int, int], list[int]]()
         for message in track:
@@ -70,8 +97,8 @@ def by_mido(path: Path) -> Notes:
                 begun = open_notes.get((message.channel, message.note))
                 if begun:
                     place = begun.pop(0) / file.ticks_per_beat
-                    found.add((round(place, 2), message.note))
-    return Counter(found)
+                    found.add((place, message.note))
+    return found
 
 
 def by_verovio(text: str, kind: str) -> Notes:
@@ -83,7 +110,7 @@ def by_verovio(text: str, kind: str) -> Notes:
     toolkit.setOptions({"expandNever": True})
     toolkit.setInputFrom(kind)
     if not toolkit.loadData(text):
-        return Counter()
+        return set()
     return notes_of(parse_midi(base64.b64decode(toolkit.renderToMIDI()), "verovio", "score"))
 
 
@@ -92,27 +119,27 @@ def plain(lines: tuple[str, ...]) -> str:
     without the accompaniment that it makes of chord symbols.
     """
     key = next(k for k, line in enumerate(lines) if line.startswith("K:"))
+    head = [line for line in lines[: key + 1] if not line.startswith("R:")]  # hornpipes swing
     music = [
         line
         if re.match(r"[A-Za-z+]:(?![|:])|%%", line)
         else _ORNAMENTS.sub(lambda found: found[1] or "", line)
         for line in lines[key + 1 :]
     ]
-    return "\n".join((*lines[: key + 1], "%%MIDI gchordoff", *music)) + "\n"
+    return "\n".join((*head, "%%MIDI gchordoff", *music)) + "\n"
 
 
 def by_abc2midi(path: Path) -> Notes:
     """The notes of a tune by abc2midi, which symusic has in it."""
     import symusic
 
-    score = symusic.Score(path)
-    found = {
-        (round(note.time / score.ticks_per_quarter, 2), note.pitch)
+    score: Any = symusic.Score(path)
+    return {
+        (note.time / score.ticks_per_quarter, note.pitch)
         for track in score.tracks
         if not track.is_drum
         for note in track.notes
     }
-    return Counter(found)
 
 
 def tune_by_both(name: str, lines: tuple[str, ...]) -> Case:
@@ -168,22 +195,18 @@ def by_both(path: Path, kind: str) -> Case:
 
 def verdict(piece: Piece, other: Notes) -> str:
     """``equal``, ``graces``, ``silent``, or by how many notes they differ."""
-    ours = notes_of(piece)
-    more, less = ours - other, other - ours
+    more, less = unlike(notes_of(piece), other)
     if not more and not less:
         return "equal"
-    silent = sum(int(r.split()[0]) for r in piece.remarks if "silent cue" in r)
+    silent = any("silent cue" in remark for remark in piece.remarks)
     if silent and not more:
         return "silent"
-    short = {
-        (round(float(note["onset"]), 2), int(note["pitch"]))
-        for note in piece.notes[piece.notes["duration"] < GRACE]
-    }
-    pitches = Counter(pitch for _, pitch in more.elements())
-    pitches.subtract(pitch for _, pitch in less.elements())
-    if set(more) <= short and not any(pitches.values()):
+    short = sorted(notes_of(replace(piece, notes=piece.notes[piece.notes["duration"] < GRACE])))
+    places = np.array([place for place, _ in short] or [np.inf])
+    apart = [np.abs(places - place).min() for place, _ in more | less]
+    if max(apart) <= 1 and len(more) == len(less):
         return "graces"
-    return f"{sum(more.values())} more, {sum(less.values())} fewer of {sum(other.values())}"
+    return f"{len(more)} more, {len(less)} fewer of {len(other)}"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -45,14 +45,14 @@ def main(argv: list[str] | None = None) -> None:
         others = [song for song, tracks in found.items() if set(tracks) != {"MELODY"}]
         share = np.median([tracks.count("MELODY") / len(tracks) for tracks in found.values()])
         which = f" (not {', '.join(others)})" if 0 < len(others) <= 10 else ""
-        rows.append(
-            f"| {'seen' if named else 'hidden'} | {len(files) - len(others)} of {len(files)}{which} | {share:.0%} |"
-        )
+        right = f"{len(files) - len(others)} of {len(files)}{which}"
+        rows.append(f"| {'seen' if named else 'hidden'} | {right} | {share:.0%} |")
     text = "\n".join(
         [
             "# The track that is taken as melody",
             "",
-            f"The first {len(files)} files of POP909 with all their tracks. A song counts where the whole melody is of MELODY.",
+            f"The first {len(files)} files of POP909 with all their tracks. "
+            "A song counts where the whole melody is of MELODY.",
             "",
             "Made by `python -m benchmarks.tracks POP909_FOLDER --write benchmarks/tracks.md`.",
             "",

@@ -69,7 +69,8 @@ def test_a_tune(tmp_path: Path) -> None:
     """
     path = tmp_path / "tune.abc"
     path.write_text(
-        'X:1\nT:Test\nM:3/4\nL:1/8\nQ:"Allegro" 1/4=90\nK:Gm\nD2|:"Gm"G2 {f}!trill!B4- % no A in here\nw: one two\n'
+        'X:1\nT:Test\nM:3/4\nL:1/8\nQ:"Allegro" 1/4=90\nK:Gm\n'
+        'D2|:"Gm"G2 {f}!trill!B4- % no A in here\nw: one two\n'
         "|[1B2 [GB]4:|[2 A6|]\nW: the end\n",
         encoding="utf-8",
     )
@@ -121,8 +122,9 @@ def test_accidentals_hold_to_the_end_of_their_bar_and_through_ties() -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("C", [65, 71]), ("G", [66, 71]), ("Dm", [65, 70]), ("D mix", [66, 71]), ("Bb", [65, 70]), ("F#min", [66, 71]),
-        ("Edorian", [66, 71]), ("HP", [66, 71]), ("none", [65, 71]), ("C ^f _b", [66, 70]), ("C clef=treble-8", [53, 59]),
+        ("C", [65, 71]), ("G", [66, 71]), ("Dm", [65, 70]), ("D mix", [66, 71]), ("Bb", [65, 70]),
+        ("F#min", [66, 71]), ("Edorian", [66, 71]), ("HP", [66, 71]), ("none", [65, 71]),
+        ("C ^f _b", [66, 70]), ("C clef=treble-8", [53, 59]),
         ("C octave=1", [77, 83]), ("C bass transpose=-2", [63, 69]),
     ],
 )  # fmt: skip
@@ -371,7 +373,8 @@ def test_random_damage_never_raises_anything_else() -> None:
     rng = random.Random(1)
     text = (
         HEAD
-        + '|:"Am"C>D {ef}(3EFG|[1 [CEG]2- [CEG]2:|[2 ^F/2_B3/4 z|]\n[V:2] C,2 & D,2 [K:Gm] [M:3/4] [Q:1/4=90] +CE+ Z|\n'
+        + '|:"Am"C>D {ef}(3EFG|[1 [CEG]2- [CEG]2:|[2 ^F/2_B3/4 z|]\n'
+        + "[V:2] C,2 & D,2 [K:Gm] [M:3/4] [Q:1/4=90] +CE+ Z|\n"
     )
     marks = "|:[]()0123456789/<>-&{}^_='\",+!~zZxCDEcdeVKMLQ \n%\\"
     read = 0

@@ -30,6 +30,8 @@ from styletransfer.transfer.source import find_melody
 from tests.midi_builder import meta, metre, midi, note, scale, tempo
 from tests.test_abc import BOOK, HEAD
 from tests.test_kern import CHORALE, PIANO
+from tests.test_musescore import METRE, TIE, TIED, VOLTA, chord, chords, measure
+from tests.test_musescore import score as scored
 from tests.test_pipeline import random_song
 from tests.test_read import MUSICXML
 from tests.test_songs import LINE, piano_piece, pop_song
@@ -50,14 +52,14 @@ def corpus(name: str) -> bytes:
     return (Path(package.origin).parent / "corpus" / name).read_bytes()
 
 
-def zipped(xml: bytes) -> bytes:
+def zipped(xml: bytes, name: str = "a.xml") -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(
             "META-INF/container.xml",
-            '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>',
+            f'<container><rootfiles><rootfile full-path="{name}"/></rootfiles></container>',
         )
-        archive.writestr("a.xml", xml)
+        archive.writestr(name, xml)
     return data.getvalue()
 
 
@@ -67,22 +69,55 @@ TUNES = (
     "V:1\nCDEF|\nV:2\nC,4|\n",
     "[M:6/8][K:Am]A3 B3|\n",
 )
+JUMP = "<Jump><jumpTo>start</jumpTo><playUntil>fine</playUntil></Jump>"
+SONG = scored(
+    measure(METRE.format(3, 4) + "<Tempo><tempo>2</tempo></Tempo>" + chord(60), length="1/4")
+    + measure(
+        "<Tuplet><normalNotes>2</normalNotes><actualNotes>3</actualNotes></Tuplet>"
+        + chord(64, "eighth", "<acciaccatura/>") + chords(60, 62, 64, kind="eighth")
+        + "<endTuplet/>" + chord(67, "half", tie=TIE),
+        "<location><fractions>1/4</fractions></location>" + chord(48, "half"),
+        signs="<startRepeat/>",
+    )
+    + measure(VOLTA.format("1") + chord(67, tie=TIED), signs="<endRepeat>2</endRepeat>")
+    + measure(VOLTA.format("2") + chord(69), signs=JUMP)
+    + measure("<RepeatMeasure/>"),
+)  # fmt: skip
+OLD_SONG = scored(
+    "<Measure>" + METRE.format(2, 4) + '<Tuplet id="1"><normalNotes>2</normalNotes>'
+    "<actualNotes>3</actualNotes></Tuplet>" + chord(60, inside="<Tuplet>1</Tuplet>")
+    + chord(65, tie='<Tie id="5"/>') + "<tick>0</tick>" + chord(48, "half", "<track>1</track>")
+    + '</Measure><Measure><Volta id="7"><endings>1</endings></Volta><endRepeat>2</endRepeat>'
+    + chord(65, "half", tie='<endSpanner id="5"/>') + '<endSpanner id="7"/></Measure>',
+    version="2.06",
+)  # fmt: skip
+SYSTEM = b"\x00\x90\x3c\x40\x60\x3c\x00\x00\x3e\x40\x60\x3e\x00\x00\xb0\x40\x7f\x10\xe0\x00\x40"
 FILES: dict[str, list[bytes]] = {
     "mid": [
-        midi(metre(3, 2) + tempo(400_000) + meta(0x59, b"\xff\x01") + scale(6), meta(0x03, b"Melody") + scale(9, 240)),
+        midi(
+            metre(3, 2) + tempo(400_000) + meta(0x59, b"\xff\x01") + scale(6),
+            meta(0x03, b"Melody") + scale(9, 240),
+        ),
         midi(b"".join(note(60 + k, 100 + k, wait=k, channel=k) for k in range(16)), kind=0),
-        midi(b"\x00\x90\x3c\x40\x60\x3c\x00\x00\x3e\x40\x60\x3e\x00\x00\xb0\x40\x7f\x10\xe0\x00\x40" + scale(5), kind=2),
+        midi(SYSTEM + scale(5), kind=2),
         midi(scale(6), division=0xE728),
-        *(midi_bytes(random_piece(seed, feel)) for seed in (0, 1) for feel in ("score", "performance")),
+        *(midi_bytes(random_piece(k, feel)) for k in (0, 1) for feel in ("score", "performance")),
         midi_bytes(random_song(3)),
         pop_song("Vocals", "Strings", "Bass"),
         piano_piece(),
     ],
-    "abc": [corpus("oneills1850/0626-0635.abc"), LINE.encode(), BOOK.encode(), *((HEAD + tune).encode() for tune in TUNES)],
+    "abc": [
+        corpus("oneills1850/0626-0635.abc"),
+        LINE.encode(),
+        BOOK.encode(),
+        *((HEAD + tune).encode() for tune in TUNES),
+    ],
     "krn": [corpus("palestrina/Benedictus_86.krn")[:2500], CHORALE.encode(), PIANO.encode()],
     "musicxml": [MUSICXML.encode()],
     "mxl": [zipped(MUSICXML.encode()), corpus("bach/bwv93.7.mxl")],
-}  # fmt: skip
+    "mscx": [SONG, OLD_SONG],
+    "mscz": [zipped(SONG, "a.mscx"), zipped(OLD_SONG, "b.mscx")],
+}
 WORDS: dict[str, list[bytes]] = {
     "mid": [
         bytes.fromhex(word)
@@ -102,11 +137,14 @@ WORDS: dict[str, list[bytes]] = {
     + [b"\n", b"X:\n"],
     "krn": b"*M0/4 4..... 0 *^ *v *- =:|! [ ] 1%0 **kern *MM0 4cccccccccccc".split()
     + [b"\n", b"\t"],
-    "musicxml": b"<chord/> <rest/> <grace/> <repeat/> <sound/> </measure> <backup> 99999 nan &#0; <!-- ]]>".split(),
+    "musicxml": b"<chord/> <rest/> <grace/> <repeat/> <sound/> </measure> <backup>".split()
+    + b"99999 nan &#0; <!-- ]]>".split(),
     "mxl": [b"PK\x03\x04", b"\x00\x00", b"\xff\xff\xff\xff"],
+    "mscx": b"<Chord/> <voice/> <tick>9</tick> </Measure> <location> 99999 -1/4 ]]>".split(),
+    "mscz": [b"PK\x03\x04", b"\x00\x00", b"\xff\xff\xff\xff"],
 }
-VALUES = ("", "0", "-9", "1.5", "nan", "99999999999", "C", "half", "1/0", " ", "\u266f")
-"""Texts of MusicXML elements."""
+VALUES = ("", "0", "-9", "1.5", "nan", "99999999999", "C", "half", "1/0", "-3/4", " ", "\u266f")
+"""Texts of elements."""
 
 
 @st.composite
@@ -116,8 +154,10 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
     """
     if kind == "mxl" and draw(st.booleans()):
         return zipped(draw(damaged("musicxml")))
-    if kind == "musicxml" and draw(st.integers(0, 3)):
-        return draw(altered())
+    if kind == "mscz" and draw(st.booleans()):
+        return zipped(draw(damaged("mscx")), "a.mscx")
+    if kind in {"musicxml", "mscx"} and draw(st.integers(0, 3)):
+        return draw(altered(draw(st.sampled_from(FILES[kind])).decode()))
     data = bytearray(draw(st.sampled_from(FILES[kind])))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
@@ -143,13 +183,12 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 @st.composite
-def altered(draw: st.DrawFn) -> bytes:
-    """MusicXML that still is XML: elements without children are cut out, doubled, moved, renamed or
+def altered(draw: st.DrawFn, text: str) -> bytes:
+    """XML that still is XML: elements without children are cut out, doubled, moved, renamed or
     given another text.
     """
-    text = MUSICXML
     for _ in range(draw(st.integers(1, 5))):
-        leaves = list(re.finditer(r"<([a-z-]+)([^<>]*)(?:/>|>([^<>]*)</\1>)", text))
+        leaves = list(re.finditer(r"<([A-Za-z-]+)([^<>]*)(?:/>|>([^<>]*)</\1>)", text))
         leaf, other = (leaves[draw(st.integers(0, len(leaves) - 1))] for _ in range(2))
         name, value = draw(st.sampled_from((leaf[1], other[1]))), draw(st.sampled_from(VALUES))
         put = draw(
@@ -176,7 +215,15 @@ def soon() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("kind", "examples"),
-    [("mid", 1200), ("abc", 600), ("krn", 120), ("musicxml", 120), ("mxl", 80)],
+    [
+        ("mid", 1200),
+        ("abc", 600),
+        ("krn", 120),
+        ("musicxml", 120),
+        ("mxl", 80),
+        ("mscx", 200),
+        ("mscz", 80),
+    ],
 )
 def test_damaged_files(kind: str, examples: int, tmp_path: Path) -> None:
     path, written = tmp_path / f"song.{kind}", tmp_path / "written.mid"

@@ -109,7 +109,8 @@ def test_two_hands_and_split_columns(tmp_path: Path) -> None:
 
 def test_columns_without_names_are_numbered_and_horns_sound_as_written() -> None:
     """Kern is at sounding pitch, whatever the instrument; "spine_1" is no name to show anyone."""
-    text = "**kern\t**kern\n*\t*Icor\n*M2/4\t*M2/4\n=1\t=1\n2C\t4c\n.\t4d\n=2\t=2\n2C\t2e\n==\t==\n*-\t*-\n"
+    text = "**kern\t**kern\n*\t*Icor\n*M2/4\t*M2/4\n=1\t=1\n2C\t4c\n.\t4d\n"
+    text += "=2\t=2\n2C\t2e\n==\t==\n*-\t*-\n"
     piece = parse_kern(text.encode(), "a.krn")
     assert piece.parts == ("Horn", "part 2")
     assert [pitch for *_, pitch in rows(piece, 0)] == [60, 62, 64]

@@ -64,7 +64,8 @@ def score(*parts: tuple[str, list[str]], listed: str = "") -> bytes:
         + "</part>"
         for k, (_, bars) in enumerate(parts)
     )
-    return f'<score-partwise version="4.0"><part-list>{players}</part-list>{music}</score-partwise>'.encode()
+    inside = f"<part-list>{players}</part-list>{music}"
+    return f'<score-partwise version="4.0">{inside}</score-partwise>'.encode()
 
 
 def read(*parts: tuple[str, list[str]], listed: str = "") -> Piece:
@@ -186,7 +187,8 @@ def test_offsets_move_no_notes(offset: str) -> None:
     at = f"<offset>{offset}</offset>"
     marks = (
         f"<direction><direction-type><dynamics><f/></dynamics></direction-type>{at}</direction>"
-        f"<direction><direction-type><words>dolce</words></direction-type>{at}<sound tempo='100'/></direction>"
+        f"<direction><direction-type><words>dolce</words></direction-type>{at}"
+        "<sound tempo='100'/></direction>"
         f"<harmony><root><root-step>G</root-step></root><kind>dominant</kind>{at}</harmony>"
     )
     piece = read(("A", [attributes() + marks + notes("C D E F"), notes("G A B C5")]))
@@ -292,6 +294,14 @@ def test_divisions_that_are_missing_or_late(bar: str) -> None:
     assert rows(read(("A", [bar]))) == [(0, 60), (1, 62), (2, 64), (3, 65)]
 
 
+def test_divisions_that_are_too_coarse_for_a_note() -> None:
+    """Sixteenths of 4 of 17 divisions, as a quartet by Schumann has them, made bars too short."""
+    sixteenths = "".join(note(step, 1, "<type>16th</type>") for step in "CDEFGABC" * 2)
+    piece = read(("A", [attributes((4, 4), divisions=17) + sixteenths, notes("C", 17)]))
+    assert piece.notes["onset"].tolist() == [k / 4 for k in range(16)] + [4]
+    assert piece.bars["start"].tolist() == [0, 4]
+
+
 def test_without_divisions_and_types_it_is_refused() -> None:
     with pytest.raises(InputError, match="how long its notes last"):
         read(("A", [notes("C D E F")]))
@@ -363,8 +373,15 @@ def zipped(data: bytes, name: str = "s.xml", container: str = "") -> bytes:
 
 PLAIN = score(("Flöte", [attributes() + notes("C D E F")])).decode()
 TITLED = '<?xml version="1.0" encoding="{}"?>' + PLAIN
-BAD_PLACE = "<display-step>=</display-step>"
-DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" "http://nowhere.invalid/partwise.dtd">'
+PREFIXED = re.sub(r"<(/?)(?=\w)", r"<\1m:", PLAIN)
+CONTAINER = '<container xmlns="urn:c"><rootfile full-path="a/b.musicxml"/></container>'
+BAD_REST = "<note><rest><display-step>=</display-step></rest><duration>0</duration></note>"
+BAD_WORDS = "<type>crotchet</type><stem>sideways</stem><accidental>?</accidental>"
+BAD_KEY = "<key><fifths>many</fifths><mode>odd</mode></key>"
+DOCTYPE = (
+    '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" '
+    '"http://nowhere.invalid/partwise.dtd">'
+)
 
 
 @pytest.mark.parametrize(
@@ -377,17 +394,17 @@ DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partw
         TITLED.format("ISO-8859-1").encode("latin-1"),
         TITLED.format("UTF-8").encode("latin-1"),
         b"\n\n  " + TITLED.format("UTF-8").encode(),
-        PLAIN.replace("<score-partwise", '<score-partwise xmlns="http://www.musicxml.org/xsd/MusicXML"').encode(),
-        re.sub(r"<(/?)(?=\w)", r"<\1m:", PLAIN).replace("<m:score-partwise", '<m:score-partwise xmlns:m="urn:m"').encode(),
+        PLAIN.replace("<score-partwise", '<score-partwise xmlns="urn:m"').encode(),
+        PREFIXED.replace("<m:score-partwise", '<m:score-partwise xmlns:m="urn:m"').encode(),
         DOCTYPE.encode() + PLAIN.encode(),
         DOCTYPE.encode() + PLAIN.replace("</part-name>", "&nbsp;</part-name>").encode(),
         zipped(PLAIN.encode()),
-        zipped(PLAIN.encode(), "a/b.musicxml", '<container xmlns="urn:c"><rootfile full-path="a/b.musicxml"/></container>'),
-        PLAIN.replace("<note>", f"<note><rest>{BAD_PLACE}</rest><duration>0</duration></note><note>", 1).encode(),
-        PLAIN.replace("<voice>", "<type>crotchet</type><stem>sideways</stem><accidental>?</accidental><voice>").encode(),
-        PLAIN.replace("<divisions>", "<key><fifths>many</fifths><mode>odd</mode></key><divisions>").encode(),
+        zipped(PLAIN.encode(), "a/b.musicxml", CONTAINER),
+        PLAIN.replace("<note>", f"{BAD_REST}<note>", 1).encode(),
+        PLAIN.replace("<voice>", f"{BAD_WORDS}<voice>").encode(),
+        PLAIN.replace("<divisions>", f"{BAD_KEY}<divisions>").encode(),
     ],
-)  # fmt: skip
+)
 def test_dialects(data: bytes) -> None:
     """Encodings, namespaces, document types, archives; and what only concerns print may be
     nonsense.
@@ -487,7 +504,8 @@ def test_channel_10_is_drums(listed: str) -> None:
 
 
 def test_only_some_instruments_of_a_part_are_drums() -> None:
-    kit = '<midi-instrument id="D"><midi-channel>10</midi-channel></midi-instrument><midi-instrument id="F"/>'
+    kit = '<midi-instrument id="D"><midi-channel>10</midi-channel></midi-instrument>'
+    kit += '<midi-instrument id="F"/>'
     drum = note("C3", 1, '<instrument id="D"/>') + note("D", 3, '<instrument id="F"/>')
     piece = read(("All", [attributes() + drum]), listed=kit)
     assert rows(piece) == [(1, 62)]

@@ -50,18 +50,38 @@ FIRST_ENDS, SECOND_ENDS = ending("1", "stop", back=True), ending("2", "discontin
         ({"C": ("", repeat("backward", ' times="3"'))}, "CCCDEFGAB"),
         ({"E": (FIRST, FIRST_ENDS), "F": (SECOND, SECOND_ENDS)}, "CDECDFGAB"),
         ({"D": (FORWARD, ""), "E": (FIRST, FIRST_ENDS)}, "CDEDFGAB"),
-        ({"D": (FIRST, FIRST_ENDS), "E": (SECOND, ""), "F": (FORWARD, ""), "G": (FIRST, FIRST_ENDS), "A": (SECOND, "")},
-         "CDCEFGFAB"),
+        (
+            {
+                "D": (FIRST, FIRST_ENDS),
+                "E": (SECOND, ""),
+                "F": (FORWARD, ""),
+                "G": (FIRST, FIRST_ENDS),
+                "A": (SECOND, ""),
+            },
+            "CDCEFGFAB",
+        ),
         ({"D": (FIRST, ""), "E": ("", BACK), "F": (SECOND, SECOND_ENDS)}, "CDECFGAB"),
         ({"D": (FIRST, FIRST_ENDS), "E": (SECOND, SECOND_ENDS), "G": ("", BACK)}, "CDCEFGFGAB"),
         ({"D": (FIRST, ending("1", "stop")), "E": (SECOND, SECOND_ENDS)}, "CDCEFGAB"),
-        ({"D": (ending("1, 2", "start"), ending("1, 2", "stop", back=True)), "E": (ending("3", "start"), "")}, "CDCDCEFGAB"),
-        ({"D": (FIRST, FIRST_ENDS), "E": (SECOND, ending("2", "stop", back=True)), "F": (ending("3", "start"), "")},
-         "CDCECFGAB"),
+        (
+            {
+                "D": (ending("1, 2", "start"), ending("1, 2", "stop", back=True)),
+                "E": (ending("3", "start"), ""),
+            },
+            "CDCDCEFGAB",
+        ),
+        (
+            {
+                "D": (FIRST, FIRST_ENDS),
+                "E": (SECOND, ending("2", "stop", back=True)),
+                "F": (ending("3", "start"), ""),
+            },
+            "CDCECFGAB",
+        ),
         ({"F": (FORWARD, "")}, "CDEFGAB"),
         ({"D": ('<sound forward-repeat="yes"/>', ""), "F": ("", BACK)}, "CDEFDEFGAB"),
     ],
-)  # fmt: skip
+)
 def test_repeats_and_endings(marks: dict[str, tuple[str, str]], played: str) -> None:
     """A repeat without a beginning goes back to where the one before it ended; each ending is
     played at its own turns.
@@ -80,19 +100,71 @@ CAPO, AL_FINE = says("", 'dacapo="yes"'), says("Fine", 'fine="yes"')
         ({"D": ("", AL_FINE), "B": ("", says("Minuetto D. C. senza replica"))}, "CDEFGABCD"),
         ({"D": ("", says("Fine")), "B": ("", says("Gavotte da Capo"))}, "CDEFGABCD"),
         ({"D": ("", says("Ende", 'fine="yes"')), "B": ("", CAPO)}, "CDEFGABCD"),
-        ({"C": (FORWARD, BACK), "D": (FORWARD, AL_FINE + BACK), "E": ("", BACK), "F": ("", BACK + CAPO)}, "CCDDEEFFCD"),
-        ({"D": (FORWARD, AL_FINE), "E": (FIRST, FIRST_ENDS), "F": (SECOND, SECOND_ENDS), "G": ("", CAPO)}, "CDEDFGCD"),
-        ({"C": ("", repeat("backward", ' after-jump="yes"')), "D": ("", AL_FINE), "E": ("", CAPO)}, "CCDECCD"),
+        (
+            {
+                "C": (FORWARD, BACK),
+                "D": (FORWARD, AL_FINE + BACK),
+                "E": ("", BACK),
+                "F": ("", BACK + CAPO),
+            },
+            "CCDDEEFFCD",
+        ),
+        (
+            {
+                "D": (FORWARD, AL_FINE),
+                "E": (FIRST, FIRST_ENDS),
+                "F": (SECOND, SECOND_ENDS),
+                "G": ("", CAPO),
+            },
+            "CDEDFGCD",
+        ),
+        (
+            {
+                "C": ("", repeat("backward", ' after-jump="yes"')),
+                "D": ("", AL_FINE),
+                "E": ("", CAPO),
+            },
+            "CCDECCD",
+        ),
         ({"D": (says(sign="segno"), ""), "F": ("", says("D.S."))}, "CDEFDEFGAB"),
-        ({"D": (SEGNO.format("x"), ""), "E": (SEGNO.format("y"), ""), "F": ("", AL_FINE), "G": ("", says("", 'dalsegno="y"'))},
-         "CDEFGEF"),
-        ({"D": (says(sign="segno") + FORWARD, ""), "E": (FIRST, FIRST_ENDS), "F": (SECOND, SECOND_ENDS + TO_CODA),
-          "G": ("", says("D.S. al Coda", 'dalsegno="s"')), "A": (says("", 'coda="c"', "coda"), "")}, "CDEDFGDFAB"),
-        ({"D": ("", says("", 'tocoda="c"')), "E": ("", CAPO), "F": (says("", 'coda="c"') + FORWARD, BACK)}, "CDECDFFGAB"),
-        ({"D": ("", says(sign="coda")), "E": ("", says("D.C. al Coda")), "F": (says(sign="coda"), "")}, "CDECDFGAB"),
+        (
+            {
+                "D": (SEGNO.format("x"), ""),
+                "E": (SEGNO.format("y"), ""),
+                "F": ("", AL_FINE),
+                "G": ("", says("", 'dalsegno="y"')),
+            },
+            "CDEFGEF",
+        ),
+        (
+            {
+                "D": (says(sign="segno") + FORWARD, ""),
+                "E": (FIRST, FIRST_ENDS),
+                "F": (SECOND, SECOND_ENDS + TO_CODA),
+                "G": ("", says("D.S. al Coda", 'dalsegno="s"')),
+                "A": (says("", 'coda="c"', "coda"), ""),
+            },
+            "CDEDFGDFAB",
+        ),
+        (
+            {
+                "D": ("", says("", 'tocoda="c"')),
+                "E": ("", CAPO),
+                "F": (says("", 'coda="c"') + FORWARD, BACK),
+            },
+            "CDECDFFGAB",
+        ),
+        (
+            {
+                "D": ("", says(sign="coda")),
+                "E": ("", says("D.C. al Coda")),
+                "F": (says(sign="coda"), ""),
+            },
+            "CDECDFGAB",
+        ),
         ({"D": (FIRST, says("D.C.") + ending("1", "stop")), "E": (SECOND, AL_FINE)}, "CDCE"),
     ],
-)  # fmt: skip
+)
 def test_jumps(marks: dict[str, tuple[str, str]], played: str) -> None:
     """What sounds, whatever the words say; after a da capo, no repeat and the last ending, but what
     is new with its repeats.

@@ -317,6 +317,10 @@ def test_the_track_that_carries_the_words_is_sung(tmp_path: Path) -> None:
     assert read_bytes(tmp_path, midi(lyric() + bells, scale(12))).sung == ()  # a title
 
 
+ATTRIBUTES = (
+    "<attributes><divisions>1</divisions>"
+    "<time><beats>{}</beats><beat-type>4</beat-type></time></attributes>"
+)
 MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
 <score-partwise version="3.1">
  <part-list>
@@ -327,21 +331,23 @@ MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
   <measure number="0" implicit="yes">
    <attributes><divisions>12</divisions><key><fifths>-1</fifths><mode>minor</mode></key>
     <time><beats>3</beats><beat-type>4</beat-type></time></attributes>
-   <direction><direction-type><metronome><beat-unit>quarter</beat-unit><per-minute>90</per-minute></metronome>
-    </direction-type></direction>
-   <note><pitch><step>C</step><octave>5</octave></pitch><duration>12</duration><type>quarter</type></note>
+   <direction><direction-type><metronome><beat-unit>quarter</beat-unit>
+    <per-minute>90</per-minute></metronome></direction-type></direction>
+   <note><pitch><step>C</step><octave>5</octave></pitch><duration>12</duration>
+    <type>quarter</type></note>
   </measure>
   <measure number="1">
    <barline location="left"><repeat direction="forward"/></barline>
    <harmony><root><root-step>F</root-step></root><kind>major</kind></harmony>
    <note><grace/><pitch><step>E</step><octave>5</octave></pitch><type>16th</type></note>
-   <note><pitch><step>F</step><octave>5</octave></pitch><duration>36</duration><type>half</type><dot/>
-    <tie type="start"/></note>
+   <note><pitch><step>F</step><octave>5</octave></pitch><duration>36</duration>
+    <type>half</type><dot/><tie type="start"/></note>
   </measure>
   <measure number="2">
    <note><pitch><step>F</step><octave>5</octave></pitch><duration>12</duration><type>quarter</type>
     <tie type="stop"/></note>
-   <note><pitch><step>A</step><octave>5</octave></pitch><duration>24</duration><type>half</type></note>
+   <note><pitch><step>A</step><octave>5</octave></pitch><duration>24</duration>
+    <type>half</type></note>
    <barline location="right"><repeat direction="backward"/></barline>
   </measure>
  </part>
@@ -351,7 +357,8 @@ MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
     <transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>
    <note><rest/><duration>12</duration><type>quarter</type></note>
   </measure>
-  <measure number="1"><note><pitch><step>C</step><octave>4</octave></pitch><duration>36</duration></note></measure>
+  <measure number="1"><note><pitch><step>C</step><octave>4</octave></pitch>
+   <duration>36</duration></note></measure>
   <measure number="2"><note><unpitched/><duration>36</duration></note></measure>
  </part>
 </score-partwise>
@@ -380,7 +387,8 @@ def test_musicxml(tmp_path: Path, kind: str) -> None:
     assert piece.parts == ("Flute", "Clarinet")
     assert piece.ticks_per_quarter == 480
     assert [tuple(n)[:3] for n in flute[["onset", "duration", "pitch"]]] == [
-        (0, 1, 72), (0.875, 0.125, 76), (1, 4, 77), (5, 2, 81), (6.875, 0.125, 76), (7, 4, 77), (11, 2, 81),
+        (0, 1, 72), (0.875, 0.125, 76), (1, 4, 77), (5, 2, 81),
+        (6.875, 0.125, 76), (7, 4, 77), (11, 2, 81),
     ]  # fmt: skip
     assert clarinet["pitch"].tolist() == [58, 58]
     assert clarinet["onset"].tolist() == [1, 7]
@@ -408,8 +416,9 @@ def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:
         for step in "CDEFGAB"
     )
     xml = (
-        '<score-partwise><part-list><score-part id="P1"><part-name>Piano</part-name></score-part></part-list>'
-        '<part id="P1"><measure number="1"><attributes><divisions>7</divisions><time><beats>4</beats>'
+        '<score-partwise><part-list><score-part id="P1"><part-name>Piano</part-name></score-part>'
+        '</part-list><part id="P1"><measure number="1"><attributes><divisions>7</divisions><time>'
+        "<beats>4</beats>"
         f"<beat-type>4</beat-type></time></attributes>{body}</measure></part></score-partwise>"
     )
     piece = read_bytes(tmp_path, xml.encode(), "seven.xml")
@@ -421,8 +430,9 @@ def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:
 def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
     """Programs print "D.C. al Fine" over the top staff only; the other parts once went on alone."""
     pitch = "<pitch><step>{step}</step><octave>4</octave></pitch>"
-    bar = f"<measure number='{{n}}'>{{attributes}}<note>{pitch}<duration>2</duration></note>{{end}}</measure>"
-    attributes = "<attributes><divisions>1</divisions><time><beats>2</beats><beat-type>4</beat-type></time></attributes>"
+    single = f"<note>{pitch}<duration>2</duration></note>"
+    bar = f"<measure number='{{n}}'>{{attributes}}{single}{{end}}</measure>"
+    attributes = ATTRIBUTES.format(2)
     fine = "<direction><direction-type><words>Fine</words></direction-type></direction>"
     da_capo = "<direction><direction-type><words>D.C. al Fine</words></direction-type></direction>"
 
@@ -485,14 +495,16 @@ def jump(words: str = "", **sound: str) -> str:
 def test_jumps_that_only_sound(
     tmp_path: Path, before: dict[int, str], after: dict[int, str], played: str
 ) -> None:
-    attributes = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    attributes = ATTRIBUTES.format(4)
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{before.get(n, '')}"
-        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>4</duration></note>{after.get(n, '')}</measure>"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>4</duration></note>"
+        f"{after.get(n, '')}</measure>"
         for n, step in enumerate("CDEF"[: 4 if "F" in played else 3], 1)
     )
     players = "<score-part id='P1'><part-name>Piano</part-name></score-part>"
-    xml = f"<score-partwise><part-list>{players}</part-list><part id='P1'>{bars}</part></score-partwise>"
+    music = f"<part id='P1'>{bars}</part>"
+    xml = f"<score-partwise><part-list>{players}</part-list>{music}</score-partwise>"
     piece = read_bytes(tmp_path, xml.encode(), "jump.xml")
     assert "".join("C.D.EF"[pitch - 60] for pitch in piece.notes["pitch"].tolist()) == played
     assert not piece.remarks
@@ -504,20 +516,22 @@ def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: 
     """
     barlines = {
         2: '<barline location="left"><ending number="1" type="start"/></barline>'
-        '<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline>',
+        '<barline location="right"><ending number="1" type="stop"/>'
+        '<repeat direction="backward"/></barline>',
         3: '<barline location="left"><ending number="2" type="start"/></barline>'
         '<barline location="right"><ending number="2" type="discontinue"/></barline>',
         4: '<barline location="left"><repeat direction="forward"/></barline>',
     }
-    attributes = "<attributes><divisions>1</divisions><time><beats>1</beats><beat-type>4</beat-type></time></attributes>"
+    attributes = ATTRIBUTES.format(1)
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{barlines.get(n, '')}"
-        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration></note></measure>"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration></note>"
+        "</measure>"
         for n, step in enumerate("CDEFG", 1)
     )
     xml = (
-        "<score-partwise><part-list><score-part id='P1'><part-name>A</part-name></score-part></part-list>"
-        f"<part id='P1'>{bars}</part></score-partwise>"
+        "<score-partwise><part-list><score-part id='P1'><part-name>A</part-name></score-part>"
+        f"</part-list><part id='P1'>{bars}</part></score-partwise>"
     )
     piece = read_bytes(tmp_path, xml.encode(), "open.xml")
     assert piece.notes["pitch"].tolist() == [60, 62, 60, 64, 65, 67]

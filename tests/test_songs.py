@@ -15,6 +15,7 @@ from styletransfer.transfer.inspection import describe
 from tests.command import Run
 from tests.midi_builder import meta, metre, midi, note, tempo, variable
 from tests.test_kern import CHORALE
+from tests.test_read import ATTRIBUTES
 
 TUNE = (67, 69, 71, 72, 74, 72, 71, 69, 67, 71, 74, 79, 76, 74, 72, 71)
 CHORDS = ((55, 59, 62), (52, 55, 60), (54, 57, 60), (55, 59, 62))
@@ -67,7 +68,8 @@ LEAD_SHEET = (
 )
 LINE = (
     "X:1\nT:A line\nM:3/4\nL:1/8\nQ:1/4=100\nK:F\n"
-    "C2|:F2 (3ABc d2-|d2 z2 c2|1 B2 A2 G2:|2 B2 G2 E2|]\n[K:D] d2 f2 a2|!segno!d'4-d'2|c'2 z4!fine!|a6!D.S.!|]\n"
+    "C2|:F2 (3ABc d2-|d2 z2 c2|1 B2 A2 G2:|2 B2 G2 E2|]\n"
+    "[K:D] d2 f2 a2|!segno!d'4-d'2|c'2 z4!fine!|a6!D.S.!|]\n"
 )
 LINE_PLAYED = [
     60,
@@ -153,10 +155,11 @@ def test_a_line_with_all_that_a_line_may_have(tmp_path: Path) -> None:
 
 def bars_of_xml(steps: str, begins: dict[int, str], ends: dict[int, str]) -> str:
     """MusicXML in 1/4: a note a bar, with something before some notes and after others."""
-    attributes = "<attributes><divisions>1</divisions><time><beats>1</beats><beat-type>4</beat-type></time></attributes>"
+    attributes = ATTRIBUTES.format(1)
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{begins.get(n, '')}"
-        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration></note>{ends.get(n, '')}</measure>"
+        f"<note><pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration></note>"
+        f"{ends.get(n, '')}</measure>"
         for n, step in enumerate(steps, 1)
     )
     players = "<part-list><score-part id='P1'><part-name>A</part-name></score-part></part-list>"

@@ -137,6 +137,22 @@ class PartReader(Part):
         length = small(value / self.divisions)
         return length if length <= LONGEST_NOTE else None
 
+    def _exact_quarters(self, note: Element) -> Fraction | None:
+        """A note's duration; where the divisions are too coarse for it, what it was rounded from.
+
+        A sixteenth is 4 of 17 divisions in some files, and a bar of them is too short.
+        """
+        length = self._quarters(note)
+        if not length or self.divisions is None:
+            return length
+        written = length_by_type(note)
+        rounded = (
+            written is not None
+            and (written * self.divisions).denominator > 1
+            and abs(written - length) * self.divisions < 1
+        )
+        return written if rounded else length
+
     def _attributes(self, element: Element) -> None:
         if (divisions := number(element.find("divisions"))) and divisions > 0:
             self.divisions = divisions
@@ -167,7 +183,7 @@ class PartReader(Part):
         in_chord = note.find("chord") is not None
         silent = note.find("cue") is not None
         rest = note.find("rest")
-        length = Fraction(0) if grace else self._quarters(note)
+        length = Fraction(0) if grace else self._exact_quarters(note)
         if length is None:
             length = length_by_type(note)
             if length is None and not (in_chord or silent):
