@@ -214,20 +214,7 @@ class _Reader:
         voices = [voice for voice in voices if voice.sounds] or [
             voice for voice in voices if voice.chords
         ]
-        names: list[str] = []
-        for part, voice in enumerate(voices):
-            voice.sounds = [
-                sound._replace(part=part)
-                for sound in voice.sounds
-                if 0 <= sound.pitch <= 127 and sound.length
-            ]
-            label = (
-                self.labels.get(voice.name)
-                or ("" if voice.name.isdigit() else voice.name)
-                or f"part {part + 1}"
-            )
-            names.append(distinct_label(label, names))
-
+        names = self.name(voices)
         leader = max(
             voices,
             key=lambda v: len(v.words) + sum(m.begins or m.ends > 0 for m in v.measures),
@@ -260,6 +247,21 @@ class _Reader:
             tuple(self.remarks),
             sung,
         )
+
+    def name(self, voices: Sequence[Voice]) -> list[str]:
+        """The names of the parts that voices become, whose notes are theirs from here on."""
+        names: list[str] = []
+        for part, voice in enumerate(voices):
+            voice.sounds = [
+                sound._replace(part=part)
+                for sound in voice.sounds
+                if 0 <= sound.pitch <= 127 and sound.length
+            ]
+            own = "" if voice.name.isdigit() else voice.name
+            names.append(
+                distinct_label(self.labels.get(voice.name) or own or f"part {part + 1}", names)
+            )
+        return names
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
         """The order in which measures are played: by the order of parts where there is one, each

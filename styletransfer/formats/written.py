@@ -95,7 +95,6 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     Raises:
         InputError: where there are no notes, or hours of them.
     """
-    remarks = list(written.remarks)
     if len(written.measures) >= MOST_MEASURES:
         raise InputError(
             f"{name}: with its repeats it has {MOST_MEASURES:,} bars or more; "
@@ -104,36 +103,9 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
     rows = _laid_out(written.sounds, written.runs)
     early = sum(row.onset < 0 for row in rows)
     rows = [row for row in rows if row.onset >= 0]
-    if not rows and not (
-        written.chords and written.measures
-    ):  # chord symbols over rests are a song of chords
+    if not rows and not (written.chords and written.measures):  # else it is a song of chords
         reason = "it holds only drums" if written.drums else "it holds no notes"
         raise InputError(f"{name}: {reason}; give a file with a melody in it.")
-    if written.drums:
-        remarks.append(
-            f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} "
-            "were left out"
-        )
-    for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
-        remarks.append(
-            f"the metre {top}/{bottom}, which MIDI can't say, was left out: "
-            "its bars are of the one before"
-        )
-    if early:
-        remarks.append(
-            f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out"
-        )
-
-    free = dict.fromkeys(
-        one.text
-        for one in written.chords.values()
-        if one.quality == NONE and read_symbol(one.text) is None
-    )
-    if free:
-        remarks.append(
-            "chord symbols that aren't understood, under which harmony is free: "
-            f"{', '.join(free)[:80]}"
-        )
 
     tpq = _ticks_per_quarter(rows)
     onset = np.array([round(row.onset * tpq) for row in rows])
@@ -168,9 +140,39 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
             (round(place * tpq) / tpq, symbol)
             for place, symbol in _in_force(written.chords, written.runs)
         ),
-        remarks=tuple(remarks),
+        remarks=(*written.remarks, *_left_out(written, early)),
         sung=written.sung,
     )
+
+
+def _left_out(written: Written, early: int) -> list[str]:
+    """Remarks on what isn't in the piece; ``early`` notes would begin before it does."""
+    remarks: list[str] = []
+    if written.drums:
+        remarks.append(
+            f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} "
+            "were left out"
+        )
+    for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
+        remarks.append(
+            f"the metre {top}/{bottom}, which MIDI can't say, was left out: "
+            "its bars are of the one before"
+        )
+    if early:
+        remarks.append(
+            f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out"
+        )
+    free = dict.fromkeys(
+        one.text
+        for one in written.chords.values()
+        if one.quality == NONE and read_symbol(one.text) is None
+    )
+    if free:
+        remarks.append(
+            "chord symbols that aren't understood, under which harmony is free: "
+            f"{', '.join(free)[:80]}"
+        )
+    return remarks
 
 
 def in_order(
