@@ -58,6 +58,7 @@ def mark(func: str) -> str:
         (C + measure("dd", BACK) + E, "cdcde"),
         (C + measure("dd", FORTH) + measure("ee", BACK) + F, "cdedef"),
         (C + measure("dd", 'right="rptboth"') + measure("ee", BACK), "cdcdee"),
+        (measure("cc", 'right="rptstart"') + D + measure("ee", 'left="rptend"'), "cdde"),
         (C + ending("1", measure("dd", BACK)) + ending("2", E) + F, "cdcef"),
         (C + ending("1.", D) + ending("2.", E) + F, "cdcef"),
         (f"<section>{C}{ending('1, 2', measure('dd', BACK))}</section>{ending('3', E)}", "cdcdce"),
@@ -86,6 +87,12 @@ def test_parts_and_what_is_left_out(tmp_path: Path) -> None:
     assert piece.notes["pitch"][piece.notes["part"] == 1].tolist() == [64, 65]
     assert any("chord symbols" in remark for remark in piece.remarks)
     assert any("2 movements" in remark for remark in piece.remarks)
+
+
+def test_a_pick_up_shifts_the_bars(tmp_path: Path) -> None:
+    piece = read(tmp_path, mei(measure("c") + measure("de") + measure("fg", BACK)))
+    assert piece.notes["onset"].tolist() == list(range(10))
+    assert piece.bars["start"].tolist() == [-1, 1, 3, 5, 6, 8]
 
 
 @pytest.mark.parametrize(

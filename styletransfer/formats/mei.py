@@ -9,20 +9,24 @@ the first. It runs in a process of its own, as it may fall over a damaged file.
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from importlib.util import find_spec
 from itertools import pairwise
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+import numpy as np
+
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_in import parse_midi
-from styletransfer.formats.musicxml_values import ending_numbers
-from styletransfer.formats.written import Signs, in_playing_order
+from styletransfer.formats.musicxml_values import FINEST, ending_numbers
+from styletransfer.formats.written import Signs, in_playing_order, time_signatures
 from styletransfer.formats.xml_tree import tree
-from styletransfer.music.notes import Feel, Piece
+from styletransfer.music.notes import BarTable, Feel, Piece, bars_of
 
 SECONDS = 60
 """A file for which verovio needs longer is refused; a symphony's movement takes it a few."""
@@ -35,13 +39,15 @@ _MARKS = {
 }
 """What marks of repetition are called in MEI, and in :class:`Signs`."""
 _PLAY = """
-import sys, verovio
+import json, sys, verovio
 verovio.enableLog(verovio.LOG_OFF)
 toolkit = verovio.toolkit(True)
 toolkit.setInputFrom("mei")
 toolkit.setOptions({"expandAlways": True})
 if toolkit.loadData(sys.stdin.buffer.read().decode()):
-    sys.stdout.write(toolkit.renderToMIDI())
+    places = toolkit.renderToTimemap({"includeMeasures": True})
+    measures = [place["qstamp"] for place in places if "measureOn" in place]
+    json.dump({"midi": toolkit.renderToMIDI(), "measures": measures}, sys.stdout)
 """
 
 
@@ -73,32 +79,50 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     for staff in movement.iter("staffDef"):  # verovio names a part by the element alone
         if (label := staff.get("label")) and staff.find("label") is None:
             SubElement(staff, "label").text = label
-    piece = parse_midi(_midi_of(root, name), name, feel or "score")
+    midi, measures = _played(root, name)
+    piece = parse_midi(midi, name, feel or "score")
 
     remarks = []
     if (movements := sum(1 for _ in root.iter("mdiv"))) > 1:
         remarks.append(f"the file holds {movements} movements; the first one was read")
     if next(root.iter("harm"), None) is not None:
         remarks.append("the chord symbols of MEI were left out")
-    return replace(piece, parts=_hands(piece.parts), remarks=tuple(remarks))
+    return replace(
+        piece, bars=_bars(piece, measures), parts=_hands(piece.parts), remarks=tuple(remarks)
+    )
 
 
-def _midi_of(root: Element, name: str) -> bytes:
-    """What verovio plays, as the bytes of a MIDI file."""
+def _played(root: Element, name: str) -> tuple[bytes, list[float]]:
+    """What verovio plays, as the bytes of a MIDI file, and where measures begin, in quarters."""
     root.set("xmlns", "http://www.music-encoding.org/ns/mei")
+    command = [sys.executable, "-c", _PLAY]
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PLAY],
-            input=tostring(root),
-            capture_output=True,
-            timeout=SECONDS,
+            command, input=tostring(root), capture_output=True, timeout=SECONDS, check=True
         )
+        found = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         raise InputError(f"{name}: verovio can't read it in {SECONDS} s; cut it up.") from None
-    midi = base64.b64decode(done.stdout)
-    if done.returncode or not midi:
-        raise InputError(f"{name}: verovio can't read this MEI; mend it, or export it as MusicXML.")
-    return midi
+    except (subprocess.CalledProcessError, ValueError):
+        raise InputError(
+            f"{name}: verovio can't read this MEI; mend it, or export it as MusicXML."
+        ) from None
+    return base64.b64decode(found["midi"]), found["measures"]
+
+
+def _bars(piece: Piece, measures: list[float]) -> BarTable:
+    """The bars of a piece by where its measures begin: MIDI's metres don't say of pick-ups."""
+    known = piece.bars
+    if not len(known) or not measures:
+        return known
+    rows = np.clip(np.searchsorted(known["start"], measures, side="right") - 1, 0, None)
+    metres = zip(known["numerator"][rows], known["denominator"][rows], strict=True)
+    placed = [
+        (Fraction(place).limit_denominator(FINEST), (int(top), int(bottom)))
+        for place, (top, bottom) in zip(measures, metres, strict=True)
+    ]
+    end = float((piece.notes["onset"] + piece.notes["duration"]).max())
+    return bars_of(time_signatures(placed, piece.ticks_per_quarter), end)
 
 
 def _unfold(score: Element) -> None:
@@ -139,32 +163,34 @@ def _measures(sections: list[Element]) -> tuple[list[list[Element]], list[Signs]
     """The measures of sections and endings, each with what stands before it, and their signs."""
     units: list[list[Element]] = []
     signs: list[Signs] = []
+    lines: list[tuple[str, str]] = []
     waiting: list[Element] = []
 
     def walk(parent: Element, ending: frozenset[int]) -> None:
+        if parent.tag == "ending":
+            ending = ending_numbers(parent.get("n") or "")
         for child in parent:
             if child.tag in {"section", "ending"}:
-                inner = ending_numbers(child.get("n") or "") if child.tag == "ending" else ending
-                walk(child, inner)
+                walk(child, ending)
             elif child.tag == "measure":
                 units.append([*waiting, child])
+                lines.append((child.get("left") or "", child.get("right") or ""))
                 signs.append(_signs_of(child, ending))
                 waiting.clear()
             else:
                 waiting.append(child)
 
     for section in sections:
-        walk(
-            section,
-            ending_numbers(section.get("n") or "") if section.tag == "ending" else frozenset(),
-        )
+        walk(section, frozenset())
     if units:
         units[-1] += waiting
-    for k, (here, following) in enumerate(pairwise(list(signs))):
-        left = units[k + 1][-1].get("left") if k + 2 < len(units) else ""
-        again = following.ending and here.ending and min(following.ending) > max(here.ending)
-        if again or left in {"rptend", "rptboth"}:
+    for k, (here, after) in enumerate(pairwise(list(signs))):
+        between = {lines[k][1], lines[k + 1][0]}  # the bar line may stand on either side
+        next_ending = after.ending and here.ending and min(after.ending) > max(here.ending)
+        if next_ending or between & {"rptend", "rptboth"}:
             signs[k] = signs[k]._replace(ends=1)
+        if between & {"rptstart", "rptboth"}:
+            signs[k + 1] = signs[k + 1]._replace(begins=True)
     return units, signs
 
 
@@ -172,10 +198,10 @@ def _signs_of(measure: Element, ending: frozenset[int]) -> Signs:
     """A measure's bar lines and marks."""
     marks = {mark.get("func") or "" for mark in measure.iter("repeatMark")}
     return Signs(
-        measure.get("left") in {"rptstart", "rptboth"},
-        int(measure.get("right") in {"rptend", "rptboth"}),
-        ending,
-        frozenset((_MARKS[mark], "") for mark in marks & _MARKS.keys()),
+        begins=measure.get("left") in {"rptstart", "rptboth"},
+        ends=int(measure.get("right") in {"rptend", "rptboth"}),
+        ending=ending,
+        words=frozenset((_MARKS[mark], "") for mark in marks & _MARKS.keys()),
     )
 
 

@@ -127,7 +127,7 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
         [row.part for row in rows],
     )
     found: Feel = feel or "score"
-    bars = bars_of(_time_signatures(written.measures, tpq), end)
+    bars = bars_of(time_signatures(written.measures, tpq), end)
     return Piece(
         notes=sort_notes(without_doubles(notes)),
         feel=found,
@@ -415,7 +415,7 @@ def _in_midi(metre: Metre) -> bool:
     return metre[0] <= 255 and metre[1] <= 128 and not metre[1] & (metre[1] - 1)
 
 
-def _time_signatures(
+def time_signatures(
     measures: list[tuple[Fraction, Metre]], tpq: int
 ) -> list[tuple[float, int, int]]:
     """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer
