@@ -190,6 +190,7 @@ def by_both(path: Path, kind: str) -> Case:
         return path.name, once(path), by_verovio(text, "humdrum")
     data = xml_of(path.read_bytes(), path.name, (".xml", ".musicxml"))
     text = data.decode("utf-16" if data[:1] in {b"\xff", b"\xfe"} else "utf-8", "replace")
+    text = re.sub(r"<arpeggiate[^>]*>", "", text)  # verovio spreads them
     return path.name, once(path), by_verovio(text, "xml")
 
 
@@ -257,13 +258,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def page(path: Path, rows: list[str]) -> None:
-    """Put the table into a page between its marks; what stands around it stays."""
+    """Put rows into a page's table, for those of the same formats; the rest of the page stays."""
     begin, end = "<!-- table -->", "<!-- end -->"
     text = path.read_text(encoding="utf-8") if path.is_file() else f"{begin}\n{end}\n"
     before, _, rest = text.partition(begin)
+    old, _, after = rest.partition(end)
+    found = {row.split("|")[1].strip(): row for row in [*old.strip().splitlines()[2:], *rows]}
+    ordered = [found[reader.name] for reader in READERS if reader.name in found]
     head = "| format | other reader | compared | equal | graces | silent | different | refused |"
-    table = "\n".join((head, "|---|---|---|---|---|---|---|---|", *rows))
-    path.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+    table = "\n".join((head, "|---|---|---|---|---|---|---|---|", *ordered))
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

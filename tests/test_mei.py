@@ -89,6 +89,15 @@ def test_parts_and_what_is_left_out(tmp_path: Path) -> None:
     assert any("2 movements" in remark for remark in piece.remarks)
 
 
+def test_arpeggios_stay_on_the_beat(tmp_path: Path) -> None:
+    tones = "".join(f'<note xml:id="n{k}" pname="{name}" oct="4"/>' for k, name in enumerate("ceg"))
+    chord = f'<chord xml:id="k" dur="2">{tones}</chord>'
+    staff = f'<staff n="1"><layer n="1">{chord}</layer></staff>'
+    arpeggio = '<arpeg staff="1" tstamp="1" plist="#n0 #n1 #n2"/>'
+    piece = read(tmp_path, mei(f"<measure>{staff}{arpeggio}</measure>"))
+    assert piece.notes[["onset", "pitch"]].tolist() == [(0, 60), (0, 64), (0, 67)]
+
+
 def test_a_pick_up_shifts_the_bars(tmp_path: Path) -> None:
     piece = read(tmp_path, mei(measure("c") + measure("de") + measure("fg", BACK)))
     assert piece.notes["onset"].tolist() == list(range(10))

@@ -43,7 +43,7 @@ import json, sys, verovio
 verovio.enableLog(verovio.LOG_OFF)
 toolkit = verovio.toolkit(True)
 toolkit.setInputFrom("mei")
-toolkit.setOptions({"expandAlways": True})
+toolkit.setOptions({"expandAlways": True, "breaks": "none"})
 if toolkit.loadData(sys.stdin.buffer.read().decode()):
     places = toolkit.renderToTimemap({"includeMeasures": True})
     measures = [place["qstamp"] for place in places if "measureOn" in place]
@@ -79,6 +79,9 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     for staff in movement.iter("staffDef"):  # verovio names a part by the element alone
         if (label := staff.get("label")) and staff.find("label") is None:
             SubElement(staff, "label").text = label
+    for parent in movement.iter("measure"):
+        for arpeggio in parent.findall("arpeg"):  # verovio spreads it, off the beat
+            parent.remove(arpeggio)
     midi, measures = _played(root, name)
     piece = parse_midi(midi, name, feel or "score")
 
