@@ -40,12 +40,14 @@ BAD = {
     "noname": (b"hello", "neither MIDI nor MusicXML"),
     "cut.musicxml": (b"<?xml version='1.0'?><score-partwise><part-list>", "cut short or not XML"),
     "page.xml": (b"<html><body/></html>", "not a MusicXML score"),
-    "coding.xml": (b"<?xml version='1.0' encoding='klingon'?><score-partwise/>", "not readable XML|not XML"),
+    "coding.xml": (
+        b"<?xml version='1.0' encoding='klingon'?><score-partwise/>", "not readable XML|not XML"),
     "nothing.xml": (b"<score-partwise/>", "no notes|cannot be understood"),
     "bomb.mxl": (b"PK\x03\x04 not really a zip", "damaged"),
     "noscore.mxl": (ZIP.getvalue(), "no score in it"),
-    "junk.musicxml": (b"<score-partwise><part id='P1'><measure><note><pitch/></note></measure></part></score-partwise>",
-                      "no notes|cannot be understood"),
+    "junk.musicxml": (
+        b"<score-partwise><part id='P1'><measure><note><pitch/></note></measure></part>"
+        b"</score-partwise>", "no notes|cannot be understood"),
 }  # fmt: skip
 
 

@@ -192,7 +192,8 @@ def test_what_does_not_sound(tmp_path: Path) -> None:
     staff = (
         measure(chord(60) + "<Chord><durationType>quarter</durationType><Note><play>0</play>"
                 "<pitch>61</pitch></Note></Chord>" + chords(62, 64))
-        + measure(REST, signs=whole, length="8/4") + measure(REST) + measure(REST) + measure(chords(65))
+        + measure(REST, signs=whole, length="8/4") + measure(REST) + measure(REST)
+        + measure(chords(65))
     )  # fmt: skip
     other = measure(chords(35, 36, 37, 38)) + measure(REST) * 3
     piece = read(tmp_path, score(staff, other, parts=((PIANO, 1), (drums, 1))))
