@@ -1,6 +1,4 @@
-"""What can be said of one piece: whose music it sounds like and why, whether it kept its tune, how
-much of it is copied.
-"""
+"""Assess one piece: whose music it sounds like and why, its tune, and what is copied."""
 
 from __future__ import annotations
 
@@ -21,13 +19,16 @@ OCTAVES = (0, 12, -12, 24, -24)
 
 
 class Index(Protocol):
-    """What tells copies: an index of training pieces, or the filter that ships
-    (:mod:`styletransfer.music.copies`).
+    """What finds copies: an index of training pieces, or the filter that ships.
+
+    The filter is :mod:`styletransfer.music.copies`.
     """
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
-        """Notes of the longest run that is found, 0 below 12, and the training piece, where that is
-        known.
+        """Find the longest run that training pieces have.
+
+        Returns:
+            Its number of notes, 0 below 12, and the training piece, where that is known.
         """
         ...
 
@@ -36,13 +37,17 @@ class Index(Protocol):
 class Assessment:
     """An assessment of a piece.
 
-    ``composers`` and ``eras``: their probabilities, the likeliest first. ``evidence``: of the
-    likeliest composer and the likeliest era (and of whatever label was asked for), the features
-    that spoke most, with what each added to the score. ``melody_f1``: note F1 against the
-    original's melody (0 to 1), moved by ``semitones``; None without an original.
-    ``longest_match_notes``: notes of the longest run that is found in training pieces, in any
-    transposition, the tune's own left out (0: none of 12 notes or more), and ``longest_match_in``
-    the piece it is found in; None without an index.
+    Attributes:
+        composers: their probabilities, the likeliest first.
+        eras: likewise.
+        evidence: for the likeliest composer and era (and whatever label was asked for), the
+            features that spoke most, with what each added to the score.
+        melody_f1: note F1 against the original's melody (0 to 1); None without an original.
+        semitones: by how much the melody is moved in that.
+        longest_match_notes: notes of the longest run that is found in training pieces, in any
+            transposition, the tune's own left out (0: none of 12 notes or more); None without an
+            index.
+        longest_match_in: the piece it is found in.
     """
 
     composers: dict[str, float]
@@ -70,7 +75,7 @@ def assess(
         on_beats: the same file read as a score: an arrangement that is played from a score keeps
             the tune on its beats, not in its seconds. The reading with the higher F1 counts.
         index: of training pieces.
-        label: a composer or an era whose evidence is wanted beside that of the likeliest.
+        label: a composer or an era whose evidence is wanted in addition to that of the likeliest.
 
     Raises:
         InputError: if the piece has too few notes to be judged.
@@ -87,13 +92,12 @@ def assess(
         for one in dict.fromkeys((values[0][0], label)):
             if one in judge.labels:
                 evidence[one] = judge.evidence(piece, one, count=5)
+
     result = Assessment(found[0], found[1], evidence)
     tune = with_melody(piece)
     if original is not None:
-        song, readings = (
-            with_melody(original),
-            [tune] if on_beats is None else [tune, with_melody(on_beats)],
-        )
+        song = with_melody(original)
+        readings = [tune] if on_beats is None else [tune, with_melody(on_beats)]
         kept = [
             (fidelity(song, reading, move).melody.f1, move)
             for reading in readings
@@ -101,6 +105,7 @@ def assess(
         ]
         best = max(kept, key=lambda row: (row[0], -abs(row[1])))
         result = replace(result, melody_f1=best[0], semitones=best[1])
+
     if index is not None:
         run, where = index.longest(sequence_of(tune, given_melody=original is not None))
         result = replace(result, longest_match_notes=run, longest_match_in=where)
@@ -108,15 +113,18 @@ def assess(
 
 
 def with_melody(piece: Piece) -> Piece:
-    """The piece with its melody marked: as it is where it comes from an arrangement, else as far as
-    it can be found.
+    """Give the piece with its melody marked.
+
+    It stays as it is where it comes from an arrangement; else the melody is searched for.
     """
     return piece if piece.notes["melody"].any() else marked(piece)
 
 
 def label_of(composer: str, era: str) -> str | None:
-    """What the judges should take a style of that composer and era for; None where they know
-    neither.
+    """Find the judges' label for a style of that composer and era.
+
+    Returns:
+        None where they know neither.
     """
     known = (*_judge(COMPOSERS).labels, *_judge(ERAS).labels)
     return next((label for label in (composer, era) if label in known), None)

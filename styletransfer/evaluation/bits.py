@@ -1,4 +1,4 @@
-"""Bits per note of held-out pieces as a report: by feel and by composer, with their intervals."""
+"""Report bits per note of held-out pieces, by feel and by composer, with intervals."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ SEED = 0
 def bits_report(
     library: Library, pieces: Iterable[int], bits: NDArray[np.float64], about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Bits per note of held-out pieces as plain data: by feel, by feel and composer, and of each
-    piece.
+    """Report bits per note of held-out pieces, as plain data.
+
+    They are given by feel, by feel and composer, and for each piece.
 
     Args:
+        library: where the pieces are.
         pieces: indices into the library.
-        bits: (pieces,) the bits of each whole piece.
+        bits: the bits of each whole piece, shape (pieces,).
         about: which model, split and sequences; copied to the head of the report.
     """
     chosen = [library.pieces[index] for index in pieces]

@@ -1,18 +1,18 @@
-"""Systems compared: what a judge says of their outputs, with intervals, and their measures side by
-side.
+"""Compare systems: what a judge makes of their outputs, with intervals, and their measures.
 
 Every statistic is the mean over target styles of its mean over the outputs for that style.
 Intervals are bootstrap percentiles over melodies (real pieces: over content groups), see
 :mod:`styletransfer.evaluation.intervals`. Of systems that arrange the same melodies, differences
 are paired.
 
-- accuracy: the share of outputs that the judge takes for the target (macro, as the mean over styles); top2: that the
-  target is one of the two likeliest; gain: the probability of the target less that of the melody
-  alone.
-- relative accuracy: (accuracy - that of the melody alone) / (that of real excerpts - that of the melody alone): 0 where
-  nothing was transferred, 1 where the judge takes outputs for the target as often as real pieces.
-- ``rest``: the same from the accompaniment alone. The melody alone is nothing there: its accuracy is chance, its
-  probabilities are all alike.
+- accuracy: the share of outputs that the judge takes for the target (macro, as the mean over
+  styles); top2: that the target is one of the two likeliest; gain: the probability of the target
+  less that of the melody alone.
+- relative accuracy: (accuracy - that of the melody alone) / (that of real excerpts - that of the
+  melody alone): 0 where nothing was transferred, 1 where the judge takes outputs for the target as
+  often as real pieces.
+- ``rest``: the same from the accompaniment alone. The melody alone is nothing there: its accuracy
+  is chance, its probabilities are all alike.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 from styletransfer.evaluation.intervals import DRAWS, Interval, Resampled, class_mean
 
 REAL_SEED = 1
-"""Of the draws of real pieces' content groups, which are independent of those of the melodies (seed
-0).
+"""The seed of the draws of real pieces' content groups.
+
+They are independent of those of the melodies (seed 0).
 """
 
 STYLE_MEASURES = ("accuracy", "top2", "probability", "gain", "relative")
@@ -39,10 +40,15 @@ STYLE_MEASURES = ("accuracy", "top2", "probability", "gain", "relative")
 class Judged:
     """One output of a system under a judge.
 
-    ``group``: what is drawn in the bootstrap, the melody or a real piece's content group. ``whole``
-    and ``rest``: (labels,) probabilities of the whole output and without its melody's notes; None
-    where too little is left to judge, which counts as chance. ``before``: those of the melody
-    alone.
+    Attributes:
+        system: which system made it.
+        target: the style asked for.
+        group: what is drawn in the bootstrap, the melody or a real piece's content group.
+        whole: probabilities of the whole output, shape (labels,); None where too little is left to
+            judge, which counts as chance.
+        rest: those without its melody's notes.
+        before: those of the melody alone.
+        real: whether it is real music.
     """
 
     system: str
@@ -62,6 +68,7 @@ class Comparison:
         labels: of the judge; targets are among them.
         melody: the name of the system that is the melody alone.
         ceiling: the name of the system that is real excerpts.
+        draws: of the bootstrap.
     """
 
     def __init__(
@@ -78,8 +85,12 @@ class Comparison:
             self.systems.setdefault(one.system, []).append(one)
 
     def statistic(self, system: str, measure: str, part: str = "whole") -> Resampled:
-        """One of :data:`STYLE_MEASURES` of a system, from the ``whole`` outputs or the ``rest``
-        without the melody.
+        """Compute one of :data:`STYLE_MEASURES` of a system.
+
+        Args:
+            system: its name.
+            measure: the measure's name.
+            part: ``whole`` outputs, or the ``rest`` without the melody.
         """
         if measure == "relative":
             if self.ceiling not in self.systems or self.melody not in self.systems:
@@ -119,8 +130,9 @@ class Comparison:
         return found[place] - (before if measure == "gain" else 0.0)
 
     def taken(self, system: str, target: str, part: str = "whole") -> Resampled:
-        """The share of a system's outputs for one style that the judge takes for it; what it can't
-        judge isn't counted.
+        """Measure the share of a system's outputs for one style that are taken for it.
+
+        Outputs that can't be judged aren't counted.
         """
         rows = [one for one in self.systems.get(system, []) if one.target == target]
         found = [one.whole if part == "whole" else one.rest for one in rows]
@@ -130,8 +142,9 @@ class Comparison:
         )
 
     def confusion(self, system: str, part: str = "whole") -> dict[str, list[int]]:
-        """By target, how many outputs the judge takes for each label, (labels,); what it can't
-        judge isn't counted.
+        """Count, by target, how many outputs the judge takes for each label, (labels,).
+
+        Outputs that can't be judged aren't counted.
         """
         table: dict[str, list[int]] = {}
         for one in self.systems.get(system, []):
@@ -142,8 +155,10 @@ class Comparison:
         return table
 
     def report(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Everything as plain data: each system's measures, confusion and cells, and the paired
-        differences of ``pairs``.
+        """Give everything as plain data.
+
+        That is each system's measures, confusion and cells, and the paired differences of
+        ``pairs``.
         """
         systems: dict[str, Any] = {}
         for name, rows in self.systems.items():
@@ -169,6 +184,7 @@ class Comparison:
                 "confusion": tables,
                 "cells": cells,
             }
+
         differences = [
             {
                 "system": a,
@@ -189,7 +205,7 @@ class Comparison:
 def means(
     rows: Sequence[tuple[str, str, dict[str, float]]], *, real: bool = False, draws: int = DRAWS
 ) -> dict[str, dict[str, Any]]:
-    """Means of all measures of one system, with intervals.
+    """Average all measures of one system, with intervals.
 
     Args:
         rows: target, group and measures of each output.
@@ -214,7 +230,7 @@ def means(
 
 
 def plain(found: Interval) -> dict[str, Any]:
-    """An interval for JSON, NaN as None."""
+    """Give an interval for JSON, NaN as None."""
     numbers = {"value": found.value, "low": found.low, "high": found.high}
     return {
         name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()

@@ -1,10 +1,10 @@
-"""Halves of a composer's training pieces, so that an adapter is never scored by a judge that read
-its training pieces.
+"""Deal a composer's training pieces out to two halves, for adapters and their judges.
 
-An adapter trained on half A is scored by the judge trained on half B, and the other way round.
-Halves are of content *groups*: all performances and scores of one piece fall into one half. Each
-composer's groups are dealt out by their numbers of notes, the largest first, to the half that has
-fewer; nothing is drawn, so that everybody gets the same halves of the same prepared data.
+So an adapter is never rated by a judge that was trained on the same pieces: an adapter trained on
+half A is rated by the judge trained on half B, and the other way round. Halves are of content
+*groups*: all performances and scores of one piece fall into one half. Each composer's groups are
+dealt out by their numbers of notes, the largest first, to the half that has fewer; nothing is
+drawn, so that everybody gets the same halves of the same prepared data.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ HALVES: tuple[Half, Half] = ("A", "B")
 
 
 def halves(pieces: Iterable[PieceInfo]) -> dict[str, Half]:
-    """The half of each content group among the training pieces; other pieces are left aside.
+    """Give the half of each content group among the training pieces.
 
-    A group that has several composers (an arrangement, a wrong label) is dealt out with the one who
-    has most of its notes.
+    Other pieces are left out. A group that has several composers (an arrangement, a wrong label) is
+    dealt out with the one who has most of its notes.
     """
     notes: dict[str, Counter[str]] = {}
     for piece in pieces:
@@ -42,8 +42,11 @@ def halves(pieces: Iterable[PieceInfo]) -> dict[str, Half]:
 
 
 def half_of(group: str, among: Iterable[PieceInfo] | Mapping[str, Half]) -> Half:
-    """The half of one content group, among a library's pieces or in what :func:`halves` made of
-    them.
+    """Find the half of one content group.
+
+    Args:
+        group: its name.
+        among: a library's pieces, or what :func:`halves` made of them.
 
     Raises:
         KeyError: for a group without training pieces, which belongs to neither half.

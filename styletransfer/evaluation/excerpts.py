@@ -1,5 +1,4 @@
-"""Real music to compare with: pieces of a prepared library, excerpts of a given length, and their
-notes shuffled.
+"""Cut real music to compare with: excerpts of a given length, and their notes shuffled.
 
 Conventions: a score's excerpt begins on a bar line, lasts a number of quarters (whole bars), and
 begins at 0; a performance's excerpt has a number of notes and begins with the first. Notes that
@@ -18,7 +17,7 @@ from styletransfer.data.library import Library
 from styletransfer.music.notes import BAR_DTYPE, Piece, TempoMap, make_notes
 
 PERFORMED_QUARTER = 0.5
-"""Seconds that a quarter of a performance lasts, which has none of its own."""
+"""Seconds of a quarter in a performance, which has no quarters of its own."""
 
 FEWEST_NOTES = 24
 """An excerpt of fewer notes says nothing, and is left out."""
@@ -34,7 +33,7 @@ class Excerpt:
 
 
 def library_piece(library: Library, index: int) -> Piece:
-    """A piece of a library as a :class:`Piece`."""
+    """Read a piece of a library as a :class:`Piece`."""
     info, packed = library.pieces[index], library.notes(index)
     unit = PERFORMED_QUARTER if info.feel == "performance" else 1.0
     notes = make_notes(
@@ -53,7 +52,7 @@ def library_piece(library: Library, index: int) -> Piece:
 
 
 def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
-    """Whole bars of a score that last at least ``quarters``, as few as that takes.
+    """Cut the fewest whole bars of a score that last at least ``quarters``.
 
     Args:
         piece: a score.
@@ -85,8 +84,9 @@ def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
 
 
 def performance_excerpt(piece: Piece, notes: int, place: float) -> Piece | None:
-    """A performance's ``notes`` notes in a row, or all where it has fewer; ``place`` as in
-    :func:`score_excerpt`.
+    """Cut ``notes`` successive notes of a performance, or all where it has fewer.
+
+    ``place`` is as in :func:`score_excerpt`.
     """
     count = min(notes, len(piece.notes))
     if count < FEWEST_NOTES:
@@ -100,8 +100,9 @@ def performance_excerpt(piece: Piece, notes: int, place: float) -> Piece | None:
 def excerpts(
     library: Library, indices: Sequence[int], lengths: Sequence[float], most_a_piece: int = 8
 ) -> list[Excerpt | None]:
-    """An excerpt for each length, from as many content groups as there are, and from other places
-    of a piece each time.
+    """Cut an excerpt for each length, from as many content groups as there are.
+
+    Each time a piece is used again, the excerpt is from another place of it.
 
     Args:
         library: where the pieces are.
@@ -110,7 +111,7 @@ def excerpts(
         most_a_piece: how often a piece is used at most.
 
     Returns:
-        (lengths,) excerpts, None where no piece is left that is long enough.
+        The excerpts, (lengths,), None where no piece is left that is long enough.
     """
     groups: dict[str, list[int]] = {}
     for index in indices:
@@ -126,9 +127,8 @@ def excerpts(
             if used[index] >= most_a_piece:
                 continue
             piece = pieces.setdefault(index, library_piece(library, index))
-            place = (
-                0.5 + used[index] * 0.618 + number * 0.01
-            ) % 1.0  # the golden ratio spreads them evenly
+            # the golden ratio spreads them evenly
+            place = (0.5 + used[index] * 0.618 + number * 0.01) % 1.0
             if piece.feel == "score":
                 cut = score_excerpt(piece, length, place)
             else:
@@ -137,12 +137,14 @@ def excerpts(
                 used[index] += 1
                 found[-1] = Excerpt(cut, library.pieces[index].id, library.pieces[index].group)
                 break
+
     return found
 
 
 def shuffled(piece: Piece, rng: np.random.Generator) -> Piece:
-    """The same onsets' distances, durations and pitches, each in another order: what is left is
-    their distribution.
+    """Put distances between onsets, durations and pitches each in another order.
+
+    What is left is their distributions: the floor for measures of music.
     """
     notes = piece.notes.copy()
     gaps = rng.permutation(np.diff(notes["onset"]))

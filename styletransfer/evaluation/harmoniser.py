@@ -1,15 +1,15 @@
-"""A harmoniser by rules: block chords under a melody, the baseline that knows harmony and no style.
+"""Harmonise by rules: block chords under a melody, the baseline with harmony and no style.
 
 Each segment of a bar (:func:`styletransfer.evaluation.measures.harmony.segments`) gets one chord of
-the melody's key. The chords are those of the best path (dynamic programming) over two things: how
+the melody's key. The chords are those of the best path (dynamic programming) by two criteria: how
 long the melody's notes sound as chord tones, and how usual the step from one chord's function to
 the next one's is. This is the textbook's harmonisation by function (H. Riemann, "Harmony
 simplified", 1896) as a hidden Markov model without training; compare C.-H. Chuan and E. Chew, "A
-hybrid system for automatic generation of style-specific accompaniment", 2007, whose style is
-learnt, and ours has none.
+hybrid system for automatic generation of style-specific accompaniment", 2007, which learns a style;
+this has none.
 
 Conventions: the chords are triads and the dominant seventh, in minor with the raised leading tone.
-The bass plays the root, the right hand all tones in close position, as near to the chord before as
+The bass plays the root, the right hand all tones in close position, as close to the chord before as
 can be, below the melody. A pick-up has no chord.
 """
 
@@ -67,8 +67,9 @@ STEPS: dict[tuple[Function, Function], float] = {
     ("dominant", "subdominant"): -0.5,
     ("dominant", "dominant"): 0.0,
 }
-"""How welcome a step between functions is: round the circle, and not back from the dominant to the
-subdominant.
+"""How welcome a step between functions is.
+
+It goes round the circle, and not back from the dominant to the subdominant.
 """
 
 SAME = 0.1
@@ -94,8 +95,14 @@ PARTS = ("Melody", "Chords, right hand", "Bass, left hand")
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord of a key: ``root`` is a pitch class, ``shape`` one of :data:`SHAPES`, ``degree``
-    semitones above the tonic, ``prior`` how welcome it is by itself."""
+    """A chord of a key.
+
+    Attributes:
+        root: a pitch class.
+        shape: one of :data:`SHAPES`.
+        degree: semitones above the tonic.
+        prior: how welcome it is by itself.
+    """
 
     root: int
     shape: str
@@ -110,7 +117,7 @@ class Chord:
 
 
 def chords_of(key: Key) -> tuple[Chord, ...]:
-    """The chords that a key has."""
+    """List the chords of a key."""
     return tuple(
         Chord((key.tonic + degree) % 12, shape, function, degree, prior)
         for degree, shape, function, prior in DEGREES[key.mode]
@@ -118,7 +125,7 @@ def chords_of(key: Key) -> tuple[Chord, ...]:
 
 
 def harmonise(melody: Piece, key: Key | None = None) -> Piece:
-    """The melody with block chords below it, as a piece of the three :data:`PARTS`.
+    """Put block chords below a melody, as a piece of the three :data:`PARTS`.
 
     Args:
         melody: nothing but the melody, at least one note; a score or a performance.
@@ -138,6 +145,7 @@ def harmonise(melody: Piece, key: Key | None = None) -> Piece:
             stop.append(float(until))
             pitch.append(note)
             part.append(2 if note == bass else 1)
+
     begins, ends = np.array(onset), np.array(stop)
     if melody.feel == "performance":
         begins, ends = melody.tempo.to_quarters(begins), melody.tempo.to_quarters(ends)
@@ -157,12 +165,13 @@ def harmonise(melody: Piece, key: Key | None = None) -> Piece:
 
 
 def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]) -> list[Chord]:
-    """The best chord of each segment, by dynamic programming; where the melody rests, the chord
-    stays.
+    """Choose the best chord of each segment, by dynamic programming.
+
+    Where the melody rests, the chord stays.
 
     Args:
         tune: the melody, in the unit of ``edges``.
-        edges: (segments + 1,) borders.
+        edges: borders, shape (segments + 1,).
         chords: those to choose from.
     """
     fit = fits(tune, edges, chords)
@@ -188,9 +197,14 @@ def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chor
 def fits(
     tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chord]
 ) -> NDArray[np.float64]:
-    """How well each chord carries each segment, (segments, chords), from -1 to 1: the time of the
-    melody's notes that are chord tones less that of the others, as a share; what is struck on the
-    segment's beginning counts ``DOWNBEAT``."""
+    """Rate how well each chord carries each segment, from -1 to 1.
+
+    It is the time of the melody's notes that are chord tones less that of the others, as a share;
+    what is struck on the segment's beginning counts ``DOWNBEAT`` times.
+
+    Returns:
+        Shape (segments, chords).
+    """
     result = np.zeros((len(edges) - 1, len(chords)))
     member = np.array(
         [[pitch_class in chord.tones for chord in chords] for pitch_class in range(12)]
@@ -208,9 +222,9 @@ def fits(
 
 
 def right_hand(chord: Chord, below: int, before: Sequence[int] = ()) -> tuple[int, ...]:
-    """Pitches of a chord in close position, ascending, all below ``below``.
+    """Place a chord in close position, ascending, all below ``below``.
 
-    Of the inversions between ``LOW`` and ``HIGH`` the one that is nearest to the chord ``before``,
+    Of the inversions between ``LOW`` and ``HIGH`` it takes the one nearest to the chord ``before``,
     or to the middle of that range at first; where the melody leaves no room there, the highest one
     that fits.
     """
@@ -230,9 +244,7 @@ def right_hand(chord: Chord, below: int, before: Sequence[int] = ()) -> tuple[in
 
 
 def _from_downbeat(melody: Piece, edges: NDArray[np.float64], first: float) -> NDArray[np.float64]:
-    """The borders from the first full bar on, if the melody begins with a pick-up and goes on after
-    it.
-    """
+    """Give the borders from the first full bar on, without a pick-up before the rest."""
     if (
         melody.feel == "performance"
         or not len(melody.bars)
@@ -244,6 +256,6 @@ def _from_downbeat(melody: Piece, edges: NDArray[np.float64], first: float) -> N
 
 
 def _lowest(tune: NoteTable, begin: float, until: float) -> int:
-    """The melody's lowest pitch in a segment, 128 where it rests."""
+    """Find the melody's lowest pitch in a segment, 128 where it rests."""
     here = (tune["onset"] < until - 1e-6) & (tune["onset"] + tune["duration"] > begin + 1e-6)
     return int(tune["pitch"][here].min()) if here.any() else 128

@@ -1,10 +1,10 @@
-"""Bootstrap intervals over groups of pieces, of ratios, of means over classes, and of their
-differences.
+"""Compute bootstrap intervals over groups of pieces.
 
-A mean that weighs every note alike is a ratio of two sums over pieces. Its interval is the
-percentile bootstrap (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter
-13) over *groups* of pieces: performances of one piece by several pianists are no independent
-evidence, so they are drawn together.
+They are of ratios, of means over classes, and of their differences. A mean that weighs every note
+alike is a ratio of two sums over pieces. Its interval is the percentile bootstrap (B. Efron and R.
+Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13) over *groups* of pieces:
+performances of one piece by several pianists are no independent evidence, so they are drawn
+together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A ratio with its interval, NaN where there is one group only."""
+    """A value with its interval, NaN where there is one group only."""
 
     value: float
     low: float
@@ -36,8 +36,15 @@ def ratio_interval(
     draws: int = DRAWS,
     level: float = 0.95,
 ) -> Interval:
-    """The sum of ``numerator`` over that of ``denominator``, both (pieces,), with a bootstrap
-    interval over groups.
+    """Divide two sums over pieces, with a bootstrap interval over groups.
+
+    Args:
+        numerator: shape (pieces,).
+        denominator: shape (pieces,).
+        groups: of each piece, which are drawn together.
+        rng: draws the groups.
+        draws: how many.
+        level: of the interval.
     """
     _, member = np.unique([str(group) for group in groups], return_inverse=True)
     above = np.bincount(member, numerator)
@@ -54,11 +61,10 @@ def ratio_interval(
 
 @dataclass(frozen=True)
 class Resampled:
-    """A statistic with its bootstrap draws (draws,), so that differences and ratios of statistics
-    have intervals too.
+    """A statistic with its bootstrap draws, shape (draws,).
 
-    They are paired where both come from the same groups and the same seed: then draw k of both has
-    the same groups.
+    So differences and ratios of statistics have intervals, too. They are paired where both come
+    from the same groups and the same seed: then draw k of both has the same groups.
     """
 
     value: float
@@ -71,13 +77,13 @@ class Resampled:
         )
 
     def over(self, other: Resampled) -> Resampled:
-        """The ratio; NaN in the draws, and as the value, where the denominator isn't positive."""
+        """Divide by another; NaN in draws, and as the value, where that isn't positive."""
         below = np.where(other.draws > 0, other.draws, np.nan)
         value = self.value / other.value if other.value > 0 else float("nan")
         return Resampled(value, self.draws / below, min(self.groups, other.groups))
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The percentile interval; NaN where there is one group only, or a draw has no value."""
+        """Give the percentile interval; NaN for one group, or where a draw has no value."""
         if self.groups < 2 or np.isnan(self.draws).any():
             return Interval(self.value, float("nan"), float("nan"), self.groups)
         low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
@@ -91,18 +97,17 @@ def class_mean(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Resampled:
-    """The mean over classes of the mean of ``values`` in each class: macro accuracy, where a value
-    is 1 for a hit.
+    """Average over classes the mean of ``values`` in each class.
 
-    Groups are drawn together across classes (the arrangements of one melody in several styles).
-    Where every group lies in one class (real pieces, each by one composer), they are drawn within
-    their class, so that no class is ever empty; a class of a single group has no interval, and
-    neither has the mean.
+    Where a value is 1 for a hit, that is macro accuracy. Groups are drawn together across classes
+    (the arrangements of one melody in several styles). Where every group lies in one class (real
+    pieces, each by one composer), they are drawn within their class, so that no class is ever
+    empty; a class of a single group has no interval, and neither has the mean.
 
     Args:
-        values: (n,); NaN values are left out.
-        classes: of each value, (n,).
-        groups: of each value, (n,).
+        values: shape (n,); NaN values are left out.
+        classes: of each value, shape (n,).
+        groups: of each value, shape (n,).
         seed: of the draws; statistics of the same groups and seed are paired.
         draws: how many.
     """
@@ -126,6 +131,7 @@ def class_mean(
         weights = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=draws)
         above += weights @ total[rows]
         below += weights @ count[rows]
+
     means = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
     present = np.maximum((below > 0).sum(axis=1), 1)  # a draw of few melodies may lack a class
     return Resampled(value, np.nansum(means, axis=1) / present, len(names))
@@ -137,12 +143,14 @@ def confusion_draws(
     rng: np.random.Generator,
     draws: int = DRAWS,
 ) -> NDArray[np.float64]:
-    """Confusion matrices of resampled groups, (draws, labels, labels).
+    """Draw confusion matrices of resampled groups, shape (draws, labels, labels).
 
     Args:
-        counts: (items, labels, labels), each item's own matrix: rows are the truth, columns the
-        prediction.
-        groups: (items,) items that are drawn together.
+        counts: each item's own matrix, shape (items, labels, labels): rows are the truth, columns
+            the prediction.
+        groups: items that are drawn together, shape (items,).
+        rng: draws the groups.
+        draws: how many.
     """
     _, member = np.unique([str(group) for group in groups], return_inverse=True)
     flat = counts.reshape(len(counts), -1)

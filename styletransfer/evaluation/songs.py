@@ -1,11 +1,10 @@
-"""Held-out songs: the opening bars of scores whose tune is a part of its own, to compare
-accompaniments under.
+"""Find held-out songs: the opening bars of scores whose tune is a part of its own.
 
-An excerpt begins with the bar in which the tune begins and has whole bars of one metre; the tune
-has a note a bar at the least, two of them never together, and the accompaniment begins notes in
-three bars of four. What sounds on from before is left out, what sounds on at the end is cut. Of a
-content group (:mod:`styletransfer.data.splits`) one piece is taken, the first by id, and none of a
-group with a performance in it.
+Accompaniments are compared under their tunes. An excerpt begins with the bar in which the tune
+begins and has whole bars of one metre; the tune has at least a note per bar, never two together,
+and the accompaniment begins notes in three bars of four. What sounds on from before is left out,
+what sounds on at the end is cut. One piece of a content group (:mod:`styletransfer.data.splits`) is
+taken, the first by id, and none of a group with a performance in it.
 """
 
 from __future__ import annotations
@@ -31,8 +30,14 @@ LONGEST_NAME = 36  # letters of a title in a song's name
 
 @dataclass(frozen=True)
 class Rule:
-    """Which songs are taken: of ``fewest`` to ``bars`` bars, none of ``avoid`` (ids and names), if
-    there are any only those of ``only`` (id: name)."""
+    """Which songs are taken.
+
+    Attributes:
+        bars: how many bars at most.
+        fewest: how many at least.
+        avoid: ids and names of songs that are left out.
+        only: the names of the songs by their ids, if only those are taken.
+    """
 
     bars: int = 16
     fewest: int = 16
@@ -41,9 +46,7 @@ class Rule:
 
 
 def excerpt(piece: Piece, count: int) -> Piece | str:
-    """Cut the first ``count`` bars with the tune, its part the first one; or say why that can't
-    be.
-    """
+    """Cut the first ``count`` bars with the tune, its part first, or say why that can't be."""
     notes = piece.notes
     parts = np.unique(notes["part"][extract_melody(piece)])
     if len(parts) != 1 or (notes["part"] == parts[0]).all():
@@ -79,8 +82,9 @@ def excerpt(piece: Piece, count: int) -> Piece | str:
 
 
 def between(piece: Piece, start: float, end: float, bars: BarTable) -> Piece:
-    """The notes that begin in a stretch of quarters, ``bars``, from 0, with the tempos and keys
-    that hold there.
+    """Cut the notes that begin in a stretch of quarters, and move them to 0.
+
+    The tempos and keys that hold there come with them.
     """
     notes = piece.notes[
         (piece.notes["onset"] >= start - 1e-3) & (piece.notes["onset"] < end - 1e-3)
@@ -115,7 +119,7 @@ def between(piece: Piece, start: float, end: float, bars: BarTable) -> Piece:
 
 
 def part_first(piece: Piece, part: int) -> Piece:
-    """The same piece with another order of parts: that one first."""
+    """Put one part of a piece first."""
     order = [part, *(k for k in range(len(piece.parts)) if k != part)]
     notes = piece.notes.copy()
     notes["part"] = np.argsort(order)[notes["part"]]
@@ -123,7 +127,7 @@ def part_first(piece: Piece, part: int) -> Piece:
 
 
 def longest_excerpt(piece: Piece, rule: Rule) -> Piece | str:
-    """Cut as many bars as the rule allows, or say why not even the fewest can be had."""
+    """Cut as many bars as the rule allows, or say why there are too few."""
     found: Piece | str = ""
     for count in range(rule.bars, rule.fewest - 1, -1):
         found = excerpt(piece, count)
@@ -135,8 +139,10 @@ def longest_excerpt(piece: Piece, rule: Rule) -> Piece | str:
 def songs_of(
     library: Library, split: Split, files: Mapping[str, Path], rule: Rule
 ) -> Iterator[tuple[PieceInfo, Piece | str]]:
-    """Give each piece of the split that has a tune, by id, with its excerpt or the reason why it
-    has none.
+    """Go through the pieces of a split that have a tune, by id.
+
+    Yields:
+        Each piece, with its excerpt or the reason why it has none.
     """
     played = {piece.group for piece in library.pieces if piece.feel == "performance"}
     avoided = {piece.group for piece in library.pieces if rule.avoid & {piece.id, name_of(piece)}}
@@ -160,8 +166,9 @@ def songs_of(
 
 
 def name_of(piece: PieceInfo) -> str:
-    """Name a song by its composer (else its folder) and the last part of its title, in letters of
-    file names.
+    """Name a song by its composer (else its folder) and the last part of its title.
+
+    The name has letters for file names.
 
     >>> slug("Die schöne Müllerin: 10. Tränenregen".split(": ")[-1]), slug("Żeleński, Władysław")
     ('10-tranenregen', 'zelenski-wladyslaw')
@@ -181,7 +188,7 @@ def slug(text: str) -> str:
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Names, those that occur more than once with a number.
+    """Number the names that occur more than once.
 
     >>> numbered(["a-lied", "b-lied", "a-lied"])
     ['a-lied1', 'b-lied', 'a-lied2']

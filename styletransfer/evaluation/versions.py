@@ -1,4 +1,4 @@
-"""Versions of the same songs compared: paired differences, and a forest that tells them apart.
+"""Compare versions of the same songs: paired differences, and forests that tell them apart.
 
 Two versions share the song, and songs differ more than versions do; so differences are taken song
 by song. Intervals are 95 % percentile bootstraps over songs, as in
@@ -21,10 +21,10 @@ FOLDS, TREES, LEAF = 10, 500, 3
 """Folds of songs, trees of a forest, and windows in a leaf at least. Set once, never tuned."""
 
 FOUND = ("value", "reference", "difference", "low", "high", "t")
-"""What a comparison holds beside the number of songs, see :func:`paired`."""
+"""What a comparison holds besides the number of songs, see :func:`paired`."""
 
 FORESTS = 3
-"""Forests of different seeds whose scores are averaged: one alone moves the AUC by about .01."""
+"""Forests of different seeds whose scores are averaged: one moves the AUC by about 0.01."""
 
 
 def paired(
@@ -32,7 +32,7 @@ def paired(
     reference: Sequence[Row],
     songs: Sequence[str],
 ) -> dict[str, Row]:
-    """Compare a version with a reference, measure by measure, over the songs that have both values.
+    """Compare a version with a reference over the songs that have both values.
 
     Args:
         version: the measures of each song.
@@ -72,13 +72,13 @@ def told_apart(
     reference: Sequence[Sequence[Row]],
     names: Sequence[str],
 ) -> Row:
-    """Train forests to tell a version from a reference, and say how well they do on other songs.
+    """Train forests to tell a version from a reference, and test them on other songs.
 
     A song's windows are in one fold, in both versions, so that no forest judges a song of which it
     has seen anything. A song's score is the mean over its windows.
 
     Args:
-        version: of each song, the measures of its windows.
+        version: for each song, the measures of its windows.
         reference: the same of the other version, songs in the same order.
         names: of the measures that the forests see.
 
@@ -112,9 +112,9 @@ def told_apart(
 
 
 def auc(mine: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> Row:
-    """Give the share of pairs in which a score of ``mine`` is the higher; equal ones count half.
+    """Give the share of pairs in which a score of ``mine`` is higher; ties count half.
 
-    That is the area under the ROC curve: .5 where nothing tells the two apart. Its interval draws
+    That is the area under the ROC curve: 0.5 where nothing tells the two apart. Its interval draws
     songs, and with a song both its scores, each (songs,).
     """
     wins = (mine[:, None] > theirs) + 0.5 * (mine[:, None] == theirs)

@@ -1,5 +1,4 @@
-"""The vocabulary of the judges' features: which blocks there are, what each feature counts, and
-where it stands.
+"""List the blocks of the judges' features: what each counts, and where it stands.
 
 The features themselves are made in :mod:`styletransfer.evaluation.judges.features`.
 """
@@ -11,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 WIDE = 24
-"""Semitones: larger intervals count as this, in histograms."""
+"""Semitones from which an interval counts as this one, in histograms."""
 
 NARROW = 9
 """The same in pairs of intervals."""
 
 LOWEST, PER_BIN, BINS = 21, 6, 16
-"""Register: the piano's lowest note, semitones a bin, and bins."""
+"""Register: the piano's lowest note, semitones of a bin, and the number of bins."""
 
 LAGS = (1, 2, 3, 4, 6, 8, 12, 16)
-"""Onsets after which a figure may come back."""
+"""Onsets after which a figure may return."""
 
 CHORDS = {
     "major": (0, 4, 7),
@@ -35,7 +34,12 @@ CHORDS = {
 
 @dataclass(frozen=True)
 class Block:
-    """Features of one kind: ``name``, and what each of them counts, for people to read."""
+    """Features of one kind.
+
+    Attributes:
+        name: of the block.
+        labels: what each feature counts, for people to read.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -138,15 +142,15 @@ BLOCKS = (
 
 SIZE = sum(block.size for block in BLOCKS)
 NAMES = tuple(f"{block.name}: {label}" for block in BLOCKS for label in block.labels)
-"""The name of each feature, (SIZE,)."""
+"""The names of the features, shape (SIZE,)."""
 
 REGISTER = ("pitch", "pitch of the melody", "pitch of the bass")
-"""Blocks that know absolute pitch."""
+"""Blocks that see absolute pitch."""
 
 _EDGES = np.cumsum([0, *(block.size for block in BLOCKS)]).tolist()
 _COLUMNS = {block.name: slice(_EDGES[k], _EDGES[k + 1]) for k, block in enumerate(BLOCKS)}
 
 
 def block_columns(name: str) -> slice:
-    """The columns of one block."""
+    """Give the columns of one block."""
     return _COLUMNS[name]

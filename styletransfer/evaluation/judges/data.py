@@ -1,5 +1,6 @@
-"""From a prepared data set to a trained and measured judge: what :mod:`eval.judges` does for each
-set of labels.
+"""Train and measure a judge on a prepared data set.
+
+This is what :mod:`eval.judges` does for each set of labels.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from styletransfer.evaluation.judges.judge import Judge
 from styletransfer.evaluation.judges.measures import agreement, feel_pairs, measure
 
 FROM_ONE_PIECE = 3
-"""Excerpts without melody of one piece that a judge learns from."""
+"""Excerpts without melody that a judge is trained on from one piece, at most."""
 
 MOST_PERFORMANCES = 3
 """Performances of one score that are read to see what the feel changes."""
@@ -25,11 +26,16 @@ MOST_PERFORMANCES = 3
 
 @dataclass(frozen=True)
 class Data:
-    """The library, ``split``, ``feel`` and content ``group`` of its pieces (pieces,), and their
-    excerpts.
+    """A library with the features of its excerpts.
 
-    ``whole`` are those of all pieces, ``accompaniment`` those without the melody's notes, ``noise``
-    those of notes that are no music any more.
+    Attributes:
+        library: the pieces.
+        split: of each piece, shape (pieces,).
+        feel: of each piece, shape (pieces,).
+        group: the content group of each piece, shape (pieces,).
+        whole: excerpts of all pieces.
+        accompaniment: excerpts without the melody's notes.
+        noise: excerpts of notes that are no longer music.
     """
 
     library: Library
@@ -42,8 +48,10 @@ class Data:
 
     @cached_property
     def fair(self) -> NDArray[np.bool_]:
-        """Features that are much alike in scores and performances of the same training pieces,
-        (SIZE,); all without pairs.
+        """Mark the features that are alike in scores and performances of a piece.
+
+        Returns:
+            Shape (SIZE,), from the training pieces; all are marked where no piece has both feels.
         """
         pairs, _ = feel_pairs(self.library.pieces, np.flatnonzero(self.split == "train").tolist())
         if not pairs:
@@ -64,8 +72,10 @@ class Data:
         return np.asarray(training.feel_bias(scores, performances) <= training.MOST_BIAS)
 
     def labels(self, labels: tuple[str, ...]) -> NDArray[np.str_]:
-        """The composer or era of each piece that is among the labels, "" of all others,
-        (pieces,).
+        """Give the composer or era of each piece that is among the labels, "" for others.
+
+        Returns:
+            Shape (pieces,).
         """
         known = [{piece.composer, piece.era} & set(labels) for piece in self.library.pieces]
         return np.array([found.pop() if found else "" for found in known])
@@ -79,8 +89,15 @@ def train(
     strength: float,
     network: bool = False,
 ) -> Judge:
-    """A judge of the labels (pieces of the library,) from the training pieces given, calibrated on
-    validation pieces.
+    """Train a judge, and calibrate it on validation pieces.
+
+    Args:
+        data: all pieces.
+        name: of the judge.
+        label: shape (pieces of the library,), the label of each.
+        pieces: the training pieces.
+        strength: the inverse penalty of a linear judge.
+        network: whether to train a network instead.
     """
     whole, bare = (
         data.whole.of(pieces, training.MOST_EXCERPTS),
@@ -122,7 +139,7 @@ def train(
 def scores(
     examples: training.Examples, judge: Judge, pieces: NDArray[np.int64]
 ) -> list[NDArray[np.float64]]:
-    """Log-probabilities (excerpts, labels) of each piece."""
+    """Give the log-probabilities of each piece, shape (excerpts, labels)."""
     return [
         judge.log_probabilities(examples.rows[examples.of([piece])]) for piece in pieces.tolist()
     ]
@@ -131,8 +148,10 @@ def scores(
 def measured(
     data: Data, judge: Judge, label: NDArray[np.str_]
 ) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """What a judge reaches on test pieces and on their excerpts, by feel, and its probabilities
-    (test pieces, labels).
+    """Measure a judge on test pieces and on their excerpts, by feel.
+
+    Returns:
+        The report, and the probabilities of the test pieces, shape (pieces, labels).
     """
     held = np.flatnonzero((data.split == "test") & np.isin(label, judge.labels))
     excerpts = scores(data.whole, judge, held)
@@ -187,6 +206,6 @@ def measured(
 
 
 def with_results(judge: Judge, result: dict[str, Any]) -> Judge:
-    """The judge with its results on test pieces in its card."""
+    """Put a judge's results on test pieces into its card."""
     kept = {"test": result["all"], "score_and_performance": result["score_and_performance"]}
     return replace(judge, card=judge.card | kept)

@@ -1,23 +1,23 @@
-"""What the judges hear: statistics of excerpts that only the notes' order, pitches and relative
-rhythm can change.
+"""Make the features that judges read: statistics of the notes of excerpts.
 
-One path for every input, real or generated, performance or score. Notes that begin together become
-one *onset*, as a chord on the page does: within ``TOLERANCE`` of each other, because pianists
-spread chords. Copies of a pitch on one onset are dropped. Of time, only the distances between
-onsets are kept, in units of their median. Durations aren't read at all: a performance's are those
-of keys and pedal, a score's are notation. Nor are velocities, parts, tempo and the number of notes.
+Only the order of notes, their pitches and their relative rhythm can change them. There is one path
+for every input, real or generated, performance or score. Notes that begin together become one
+*onset*, like a chord on the page: within ``TOLERANCE`` of each other, because pianists spread
+chords. Copies of a pitch on one onset are dropped. Of time, only the distances between onsets are
+kept, in units of their median. Durations aren't read: a performance's are those of keys and pedal,
+a score's are notation. Nor are velocities, parts, tempo and the number of notes.
 
 Notes are divided into two *hands* by the middle of the range around them, so that the melody's line
-and the bass line are followed through the onsets that they rest on. A piece is cut into excerpts of
-about ``SEGMENT`` notes. Each excerpt has one row of features, in blocks (``judge_blocks.BLOCKS``):
+and the bass line can be followed through the onsets that have them. A piece is cut into excerpts of
+about ``SEGMENT`` notes. Each excerpt has one row of features, in blocks (``blocks.BLOCKS``):
 
-- a histogram (most blocks): counts over a closed vocabulary, as square roots of shares. Their Euclidean distance is that of
-  Hellinger, which compares rare and frequent n-grams on one scale;
+- a histogram (most blocks): counts over a closed vocabulary, as square roots of shares. Their
+  Euclidean distance is Hellinger's, which compares rare and frequent n-grams on one scale;
 - rates and moments (the last blocks), all of the order of 1.
 
 Intervals are in semitones and need no key. Degrees count from the tonic of the excerpt's own key,
 found with the profiles of :mod:`styletransfer.music.key` on numbers of notes. Only the blocks in
-``judge_blocks.REGISTER`` know absolute pitch.
+``blocks.REGISTER`` see absolute pitch.
 """
 
 from __future__ import annotations
@@ -47,36 +47,42 @@ from styletransfer.music.key import PROFILES
 from styletransfer.music.notes import Feel, Piece
 
 VERSION = 1
-"""Counted up whenever the same notes get other features."""
+"""Raised by one whenever the same notes get other features."""
 
 SEGMENT = 256
-"""Notes of an excerpt: a piece is cut into the number of equal parts that comes closest to it."""
+"""Notes of an excerpt: a piece is cut into equal parts as close to it as possible."""
 
 FEWEST_NOTES = 8
-"""Below it there is nothing to judge."""
+"""The fewest notes that can be judged."""
 
 TOLERANCE: dict[Feel, float] = {"performance": 0.05, "score": 0.06}
-"""From one note to the next of the same onset: the seconds of ``data/fingerprint.py``, and
-quarters, less than a 64th.
+"""The largest distance from one note to the next of the same onset.
+
+In seconds as in ``data/fingerprint.py``, and in quarters less than a 64th.
 """
 
 HAND_WINDOW = 25
-"""Notes around a note whose range divides the hands."""
+"""How many notes around a note form the range that divides the hands."""
 
 WINDOW = 4.0
-"""Median distances between onsets that have a chord: a beat of sixteenths, a bar of quarters."""
+"""Median distances between onsets that share a chord.
+
+That is a beat of sixteenths, or a bar of quarters.
+"""
 
 RATIO_EDGES = (-1.3, -0.4, 0.4, 1.3)
-"""Borders, in octaves of time, between ratios of distances: 3:2 and 2:1 are one class, 3:1 and 4:1
-the next.
+"""Borders between ratios of distances, in octaves of time.
+
+3:2 and 2:1 are one class, 3:1 and 4:1 the next.
 """
 
 UNIT_EDGES = (-2.3, -1.3, -0.4, 0.4, 1.3, 2.3, 3.3)
-"""Borders, in octaves of time, between distances in medians."""
+"""Borders between distances in medians, in octaves of time."""
 
 OUTSIDE = 0.6
-"""What a note outside a chord counts against one inside: with it a triad beats a seventh that lacks
-a note.
+"""What a note outside a chord counts against one inside.
+
+With it a triad beats a seventh chord that lacks a note.
 """
 
 _TEMPLATES = np.zeros((len(CHORDS) * 12, 12))
@@ -96,8 +102,14 @@ Floats = NDArray[np.float64]
 
 
 def piece_features(piece: Piece, removed: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Features of each excerpt of a piece, (excerpts, SIZE); ``removed`` (notes,) marks notes to
-    leave out.
+    """Make the features of each excerpt of a piece.
+
+    Args:
+        piece: the piece.
+        removed: shape (notes,), the notes to leave out.
+
+    Returns:
+        Shape (excerpts, SIZE).
 
     Raises:
         InputError: if fewer than ``FEWEST_NOTES`` notes are left.
@@ -110,27 +122,32 @@ def piece_features(piece: Piece, removed: NDArray[np.bool_] | None = None) -> ND
 def features(
     onset: NDArray[np.floating], pitch: NDArray[np.integer], feel: Feel, segment: int = SEGMENT
 ) -> NDArray[np.float32]:
-    """Features of each excerpt, (excerpts, SIZE).
+    """Make the features of each excerpt.
 
     Args:
-        onset: (notes,) in any order: seconds in a performance, quarters in a score.
-        pitch: (notes,) MIDI numbers.
-        feel: the unit of the onsets, and with it the tolerance.
+        onset: shape (notes,), in any order: seconds in a performance, quarters in a score.
+        pitch: shape (notes,), MIDI numbers.
+        feel: decides the unit of the onsets and the tolerance.
         segment: notes of an excerpt.
+
+    Returns:
+        Shape (excerpts, SIZE).
 
     Raises:
         InputError: if there are fewer than ``FEWEST_NOTES`` notes.
     """
     if len(onset) < FEWEST_NOTES:
         raise InputError(
-            f"{len(onset)} notes are too few to judge their style; it takes at least {FEWEST_NOTES}."
+            f"{len(onset)} notes are too few to judge their style; "
+            f"it takes at least {FEWEST_NOTES}."
         )
     return _Excerpts(onset, pitch, feel, segment).features()
 
 
 class _Excerpts:
-    """One piece on its way to features: notes by onset, then pitch, with the numbers of their
-    onsets and excerpts.
+    """A piece on its way to features.
+
+    Its notes are sorted by onset, then pitch, with the numbers of their onsets and excerpts.
     """
 
     def __init__(
@@ -241,8 +258,10 @@ class _Excerpts:
         self._put("nearest note next", _clip(nearest, 12), self.note_segment[: len(nearest)])
 
     def _nearest(self) -> Ints:
-        """From each note that has an onset after it, semitones to the nearest note there; of two
-        the lower.
+        """Find the nearest note of the next onset, the lower of two.
+
+        Returns:
+            In semitones, for each note that has an onset after it.
         """
         stop = self.first[-1]
         key = np.append(self.group * 1024 + self.pitch, 1 << 60)
@@ -318,12 +337,14 @@ class _Excerpts:
         )
         span = self.pitch[self.last] - self.pitch[self.first]
         self._put("span of a chord", np.minimum(span[size > 1] // 4, 15), self.segment[size > 1])
+
         for name, hand in (("right", right), ("left", left)):
             chord = hand.last > hand.first
             span = hand.pitch[hand.last[chord]] - hand.pitch[hand.first[chord]]
             self._put(
                 f"span of the {name} hand", np.minimum(span, 24), self.segment[hand.group[chord]]
             )
+
         both = np.intersect1d(right.group, left.group)
         lowest = right.pitch[right.first[np.searchsorted(right.group, both)]]
         highest = left.pitch[left.last[np.searchsorted(left.group, both)]]
@@ -359,12 +380,14 @@ class _Excerpts:
                 np.bincount(segment, (pitch - mean[segment]) ** 2, minlength=self.count) / number
             )
             self.out[:, moments + column] = np.sqrt(spread) / 12
+
         for number_of_part, part in enumerate(_split(self.pitch, self.note_segment, self.count)):
             self.out[number_of_part, moments + 3] = np.ptp(np.quantile(part, (0.02, 0.98))) / 24
 
     def _returns(self) -> None:
-        """How often the top, the bottom, the number of notes and the rhythm of an onset come back
-        after some onsets.
+        """Count how often an onset's features return after some onsets.
+
+        They are its highest note, its lowest note, its number of notes, and its rhythm.
         """
         step = np.diff(np.append(self.start, self.start[-1]))
         length = np.searchsorted(
@@ -383,8 +406,14 @@ class _Excerpts:
 
 @dataclass(frozen=True)
 class _Hand:
-    """The notes of a hand: ``pitch`` and ``segment`` (notes,), its onsets' numbers ``group`` and
-    their rows (onsets,).
+    """The notes of a hand.
+
+    Attributes:
+        pitch: shape (notes,).
+        segment: the excerpt of each note, shape (notes,).
+        group: the numbers of its onsets, shape (onsets,).
+        first: the row of each onset's first note, shape (onsets,).
+        last: the row of its last note, shape (onsets,).
     """
 
     pitch: Ints
@@ -399,21 +428,23 @@ def _clip(step: Ints, reach: int) -> Ints:
 
 
 def _step_class(step: Ints) -> Ints:
-    """Classes of melodic intervals: repeat, second, third, fourth or fifth, more, octave or more;
-    from 0 (an octave down).
+    """Class melodic intervals, from 0 (an octave or more down).
+
+    The classes are repeat, second, third, fourth or fifth, more, octave or more, in both
+    directions.
     """
     size = np.searchsorted((1, 3, 5, 8, 12), np.abs(step), side="right")
     return np.asarray(np.sign(step) * size + 5, np.int64)
 
 
 def _ratios(step: Floats) -> Ints:
-    """Classes of each distance's ratio to the one before, (distances - 1,)."""
+    """Class each distance's ratio to the one before, shape (distances - 1,)."""
     octaves = np.diff(np.log2(np.maximum(step, 1e-6)))
     return np.asarray(np.searchsorted(RATIO_EDGES, octaves), np.int64)
 
 
 def _chain(code: Ints, size: int, count: int) -> Ints:
-    """n-grams of codes below ``size`` as one number each, (codes - count + 1,)."""
+    """Number the n-grams of codes below ``size``, shape (codes - count + 1,)."""
     length = max(len(code) - count + 1, 0)
     return np.asarray(
         sum(code[k : k + length] * size ** (count - 1 - k) for k in range(count)), np.int64
@@ -421,8 +452,9 @@ def _chain(code: Ints, size: int, count: int) -> Ints:
 
 
 def _sets(above: Ints, group: Ints, count: int) -> Ints:
-    """Pitch classes above the bass of each onset as bits, (count,): bit 0 is a semitone. The bass
-    itself has none.
+    """Write the pitch classes above the bass of each onset as bits, shape (count,).
+
+    Bit 0 is a semitone; the bass itself has none.
     """
     tone = above % 12
     code = np.unique(group[tone > 0] * 16 + tone[tone > 0])
@@ -430,5 +462,5 @@ def _sets(above: Ints, group: Ints, count: int) -> Ints:
 
 
 def _split(values: NDArray[Any], segment: Ints, count: int) -> list[NDArray[Any]]:
-    """The values of each excerpt, from those of all, in order."""
+    """Divide values by their excerpts, in order."""
     return np.split(values, np.searchsorted(segment, np.arange(1, count)))

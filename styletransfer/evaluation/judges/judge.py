@@ -1,9 +1,9 @@
-"""Judges: whose music it is, from the notes alone, as probabilities over composers or eras.
+"""Judge whose music it is, from the notes alone: composer or era, as probabilities.
 
 A judge is arrays and JSON: which features of :mod:`styletransfer.evaluation.judges.features` it
 reads, their means, one scale, the weights of one layer (J1, multinomial logistic regression) or two
 (J2, a network with rectified linear units), and its calibration. Training needs scikit-learn
-(:mod:`styletransfer.evaluation.judges.training`), judging numpy alone.
+(:mod:`styletransfer.evaluation.judges.training`), judging only numpy.
 
 Calibration: a piece of n excerpts has the probabilities softmax(sharpness * n ** growth * mean
 log-probability). With growth 0 a long piece would be as doubtful as an excerpt, with growth 1 its
@@ -11,7 +11,7 @@ excerpts would be independent witnesses. Both numbers minimise the negative log-
 validation pieces and their beginnings (temperature scaling: C. Guo et al., "On calibration of
 modern neural networks", ICML 2017, here with the number of excerpts).
 
-A judge is two files, ``NAME.safetensors`` and ``NAME.json``; the second has the first one's
+A judge is two files, ``NAME.safetensors`` and ``NAME.json``; the second holds the first one's
 SHA-256.
 """
 
@@ -51,10 +51,16 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 class Judge:
     """A trained judge.
 
-    ``labels`` are ids of composers or eras. ``columns`` (used,) are the features that it reads,
-    ``mean`` (used,) what is taken off them, and ``scale`` what they are divided by. ``layers`` are
-    (weights (in, out), bias (out,)), one or two. ``card`` says what it was trained on and how it
-    was measured.
+    Attributes:
+        name: of the judge.
+        labels: ids of composers or eras.
+        columns: the features that it reads, shape (used,).
+        mean: what is subtracted from them, shape (used,).
+        scale: what they are divided by.
+        layers: one or two of (weights of shape (in, out), bias of shape (out,)).
+        sharpness: of the calibration.
+        growth: of the calibration.
+        card: what it was trained on and how it was measured.
     """
 
     name: str
@@ -92,10 +98,11 @@ class Judge:
     def probabilities(
         self, piece: Piece, removed: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """The probability of each label, (labels,).
+        """Give the probability of each label, shape (labels,).
 
         Args:
-            removed: (notes,) notes to leave out, such as ``piece.notes["melody"]``.
+            piece: the piece to judge.
+            removed: shape (notes,), notes to leave out, such as ``piece.notes["melody"]``.
 
         Raises:
             InputError: if there are too few notes to judge.
@@ -105,21 +112,21 @@ class Judge:
     def segment_probabilities(
         self, piece: Piece, removed: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """The probability of each label for each excerpt alone, (excerpts, labels); see
-        :meth:`probabilities`.
+        """Give the probabilities for each excerpt alone, shape (excerpts, labels).
+
+        See :meth:`probabilities`.
         """
         return _softmax(self.sharpness * self.log_probabilities(piece_features(piece, removed)))
 
     def evidence(
         self, piece: Piece, label: str, removed: NDArray[np.bool_] | None = None, count: int = 10
     ) -> list[tuple[str, float]]:
-        """The features that spoke most for a label (negative: against it), with what each added to
-        its score.
+        """Find the features that spoke most for a label, with what each added to its score.
 
-        The score is the mean over excerpts of the label's logit above the mean of all labels'. A
-        feature's part is its deviation from the training data's mean times its weight: exact for
-        one layer. Of two layers the weight is that of the units which are on, and the parts, with
-        those of the biases, add up as well.
+        A negative number speaks against the label. The score is the mean over excerpts of the
+        label's logit above the mean of all labels'. A feature's part is its deviation from the
+        training data's mean times its weight: exact for one layer. With two layers the weight is
+        that of the units which are on, and the parts, with those of the biases, add up as well.
 
         Raises:
             InputError: if the judge doesn't know the label, or there are too few notes.
@@ -133,8 +140,14 @@ class Judge:
         return [(NAMES[self.columns[k]], float(parts[k])) for k in order]
 
     def contributions(self, rows: NDArray[np.floating], label: str) -> NDArray[np.float64]:
-        """What each column adds to a label's logit above the mean logit, (excerpts, used), for
-        (excerpts, features).
+        """Give what each column adds to a label's logit above the mean logit.
+
+        Args:
+            rows: features, shape (excerpts, features).
+            label: one of the labels.
+
+        Returns:
+            Shape (excerpts, used).
         """
         inputs = self._inputs(rows)
         weights, _ = self.layers[-1]
@@ -146,8 +159,13 @@ class Judge:
         return np.asarray(inputs * ((active * wanted) @ first.T), np.float64)
 
     def log_probabilities(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Log-probabilities before calibration, (excerpts, labels), of rows of features (excerpts,
-        features).
+        """Give log-probabilities before calibration.
+
+        Args:
+            rows: features, shape (excerpts, features).
+
+        Returns:
+            Shape (excerpts, labels).
         """
         values = self._inputs(rows)
         for weights, bias in self.layers[:-1]:
@@ -158,9 +176,7 @@ class Judge:
         return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), np.float64)
 
     def aggregate(self, log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated probabilities of a piece, (labels,), from those of its excerpts before
-        calibration.
-        """
+        """Calibrate the probabilities of a piece, as :func:`aggregate`."""
         return aggregate(log_probabilities, self.sharpness, self.growth)
 
     def _inputs(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -172,8 +188,15 @@ class Judge:
 def aggregate(
     log_probabilities: NDArray[np.float64], sharpness: float, growth: float
 ) -> NDArray[np.float64]:
-    """Probabilities of a piece, (labels,), from its excerpts' log-probabilities (excerpts,
-    labels).
+    """Give the probabilities of a piece from its excerpts' log-probabilities.
+
+    Args:
+        log_probabilities: shape (excerpts, labels).
+        sharpness: of the calibration.
+        growth: of the calibration.
+
+    Returns:
+        Shape (labels,).
     """
     weight = sharpness * len(log_probabilities) ** growth
     return _softmax(weight * log_probabilities.mean(axis=0))
@@ -185,12 +208,12 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def judges(folder: Path | None = None) -> tuple[str, ...]:
-    """The names of all judges there are, sorted."""
+    """Name all judges there are, sorted."""
     return tuple(sorted(path.stem for path in (folder or FOLDER).glob("*.json")))
 
 
 def load_judge(name: str, folder: Path | None = None) -> Judge:
-    """A judge by name.
+    """Load a judge by name.
 
     Raises:
         InputError: if there is none of that name, or its files are damaged or of another version.
@@ -209,6 +232,7 @@ def load_judge(name: str, folder: Path | None = None) -> Judge:
         layers = tuple(
             (arrays[f"weights.{k}"], arrays[f"bias.{k}"]) for k in range(int(head["layers"]))
         )
+
         return Judge(
             name=name,
             labels=tuple(head["labels"]),
@@ -230,7 +254,8 @@ def load_judge(name: str, folder: Path | None = None) -> Judge:
         SafetensorError,
     ) as error:
         raise InputError(
-            f"{folder / name}: a damaged judge ({error}); install the package again, or train it anew."
+            f"{folder / name}: a damaged judge ({error}); install the package again, "
+            "or train the judge again."
         ) from error
 
 
@@ -242,6 +267,7 @@ def save_judge(judge: Judge, folder: Path) -> None:
             f"weights.{k}": np.ascontiguousarray(weights, np.float32),
             f"bias.{k}": bias.astype(np.float32),
         }
+
     content = save_arrays(arrays)
     head = {
         "kind": KIND,
@@ -255,6 +281,7 @@ def save_judge(judge: Judge, folder: Path) -> None:
         "card": judge.card,
     }
     folder.mkdir(parents=True, exist_ok=True)
+
     for suffix, data in (
         (".safetensors", content),
         (".json", (json.dumps(head, ensure_ascii=False, indent=1) + "\n").encode()),

@@ -1,4 +1,4 @@
-"""How good a judge is: accuracy, F1, calibration, and whether it is fair to both feels.
+"""Measure how good a judge is: accuracy, F1, calibration, and fairness to both feels.
 
 Definitions: the F1 of a label is the harmonic mean of its precision and recall; macro F1 is their
 mean over labels that occur, weighted F1 that mean weighted by the labels' numbers of items
@@ -24,8 +24,9 @@ from styletransfer.evaluation.intervals import DRAWS, confusion_draws
 SEED = 0
 BINS = 10
 SAME_LENGTH = 1.25
-"""A score and a performance are compared if neither has more than this many times the other's
-notes: the same movements.
+"""How many times as many notes one of a pair may have.
+
+A score and a performance beyond that aren't the same movements.
 """
 
 Probabilities = NDArray[np.float64]
@@ -38,13 +39,17 @@ def measure(
     groups: Sequence[str],
     draws: int = DRAWS,
 ) -> dict[str, Any]:
-    """Everything about (items, labels) of probabilities as plain data; values with intervals are
-    [value, low, high].
+    """Take all measures of probabilities, as plain data.
 
     Args:
         labels: names of the columns.
-        truth: (items,) the right label of each.
-        groups: (items,) content groups, which are drawn together.
+        truth: the right label of each item, shape (items,).
+        probabilities: shape (items, labels).
+        groups: content groups, which are drawn together, shape (items,).
+        draws: of the bootstrap.
+
+    Returns:
+        Values with intervals are [value, low, high].
     """
     size = len(labels)
     right = np.array([labels.index(label) for label in truth])
@@ -77,10 +82,11 @@ def measure(
 
 
 def scores_of(tables: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Accuracy, weighted and macro F1 (...,), and F1 (..., labels), of confusion matrices (...,
-    labels, labels).
+    """Compute accuracy and F1 from confusion matrices of shape (..., labels, labels).
 
-    The F1 of a label that doesn't occur is NaN.
+    Returns:
+        Accuracy, weighted and macro F1, shape (...), and F1, shape (..., labels); the F1 of a label
+        that doesn't occur is NaN.
     """
     hit = np.diagonal(tables, axis1=-2, axis2=-1)
     actual, guessed = tables.sum(axis=-1), tables.sum(axis=-2)
@@ -95,7 +101,7 @@ def scores_of(tables: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 
 
 def calibration_error(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
-    """The expected calibration error of (items, labels) of probabilities, from 0."""
+    """Compute the expected calibration error of probabilities (items, labels), from 0."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -106,8 +112,10 @@ def calibration_error(probabilities: Probabilities, truth: NDArray[np.int64]) ->
 def feel_pairs(
     pieces: Sequence[PieceInfo], chosen: Sequence[int]
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs of chosen pieces with the same content and about as many notes: (score, performance),
-    and two performances.
+    """Pair chosen pieces of the same content and about as many notes.
+
+    Returns:
+        Pairs of (score, performance), and pairs of two performances.
     """
     groups: dict[str, list[int]] = {}
     for index in chosen:
@@ -129,8 +137,10 @@ def feel_pairs(
 def agreement(
     pairs: Sequence[tuple[int, int]], probabilities: dict[int, Probabilities]
 ) -> dict[str, Any]:
-    """How alike the two of each pair are judged: share of equal verdicts, and mean total variation
-    distance (0 to 1).
+    """Measure how alike the two pieces of each pair are judged.
+
+    Returns:
+        The share of equal verdicts, and the mean total variation distance (0 to 1).
     """
     if not pairs:
         return {"pairs": 0, "same_verdict": None, "distance": None}
@@ -144,7 +154,7 @@ def agreement(
 
 
 def kappa(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> float:
-    """Cohen's kappa of two judges' verdicts (items,): 1 is agreement, 0 what chance gives."""
+    """Compute Cohen's kappa of two judges' verdicts (items,): 1 is agreement, 0 chance."""
     agree = float((first == second).mean())
     chance = float(
         (np.bincount(first, minlength=size) * np.bincount(second, minlength=size)).sum()
@@ -154,8 +164,9 @@ def kappa(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> flo
 
 
 def majority_by(key: Sequence[str], labels: Sequence[str], fold: NDArray[np.int64]) -> list[str]:
-    """What each item is called by the commonest label among the other folds' items with the same
-    key, else by that of all.
+    """Guess each item by the commonest label of the same key in the other folds.
+
+    Where the key doesn't occur there, the commonest label of all is the guess.
     """
     result = []
     for item, own in zip(key, fold.tolist(), strict=True):

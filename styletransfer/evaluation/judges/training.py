@@ -1,13 +1,14 @@
-"""Training judges: examples from a prepared data set, their weights, the two families, and the
-calibration.
+"""Train judges: their examples, the weights of these, both families, and the calibration.
 
-Both feels are learnt together. Which composers have scores at all differs, so the feel could tell
-the composer: weights make the composers' totals within a feel as even as the data allow (see
+Both feels are learnt together. Not all composers have scores, so the feel could give away the
+composer. Therefore weights make the composers' totals within a feel as even as the data allow (see
 :func:`example_weights`), and features that are higher or lower in a score than in performances of
-the same piece aren't read (see :func:`feel_bias`; mostly rhythm, which rubato blurs, and intervals
-that slips and spread chords bring). Two kinds of made-up examples join the real ones: excerpts
-without their melody, so that an accompaniment alone can be judged, and notes in random order under
-random labels, which teach that noise speaks for nobody.
+the same piece aren't read (see :func:`feel_bias`; they are mostly rhythm, which rubato blurs, and
+intervals that slips and spread chords bring).
+
+Two kinds of made-up examples join the real ones: excerpts without their melody, so that an
+accompaniment alone can be judged, and notes in random order under random labels, which teach that
+noise speaks for no one.
 """
 
 from __future__ import annotations
@@ -27,45 +28,52 @@ from styletransfer.evaluation.judges.features import FEWEST_NOTES, features
 from styletransfer.evaluation.judges.judge import Judge, aggregate
 
 MOST_EXCERPTS = 12
-"""Excerpts of a piece that a judge learns from at most, evenly spread: long pieces would drown the
-others.
+"""Excerpts of a piece that a judge is trained on at most, evenly spread.
+
+More would let long pieces drown the others.
 """
 
 COMMON = 0.05
 """Share of the training excerpts that a feature must occur in to be read."""
 
 EVENNESS = 0.7
-"""0: every example counts the same; 1: every composer in every feel counts the same, however few
+"""How even the weights are.
+
+0: every example counts the same; 1: every composer in every feel counts the same, however few
 pieces there are.
 """
 
 MOST_WEIGHT = 5.0
-"""Of one example, in mean weights: a composer's only score shall not count like a hundred."""
+"""The largest weight of an example, in mean weights.
+
+A composer's only score mustn't count as a hundred.
+"""
 
 MOST_BIAS = 0.6
-"""Mean difference of a feature between score and performance, in standard deviations between
-scores, from which it isn't read. On validation pieces of 13 composers it cost .015 of accuracy, and
-brought the distance of verdicts on score and performance of one piece from .17 to .11, of two
-performances being .06."""
+"""The largest difference of a feature between score and performance to be read.
+
+It is a mean, in standard deviations between scores. On validation pieces of 13 composers it cost
+0.015 of accuracy, and reduced the distance of the verdicts on score and performance of one piece
+from 0.17 to 0.11; that of two performances is 0.06.
+"""
 
 WITHOUT_MELODY = 0.4
-"""Weight of an excerpt without its melody beside the whole one's."""
+"""The weight of an excerpt without its melody, relative to the whole one's."""
 
 NOISE = 0.04
-"""Share of all weight that noise has."""
+"""The share of all weight that noise has."""
 
 SMALL_BLOCK = 150
-"""J2 reads only blocks with at most so many features: statistics, not n-grams, so that it sees
-otherwise than J1.
+"""The largest block that J2 reads, in features.
+
+Those are statistics, not n-grams, so that it sees other things than J1.
 """
 
 HIDDEN, EPOCHS, DECAY = 48, 12, 1.0
 """J2's units, passes over the data, and L2 penalty."""
 
 BEGINNINGS = (1, 2, 4, 8, 16)
-"""Excerpts from the start of each validation piece that calibration reads beside the whole
-piece.
-"""
+"""Excerpts from the start of each validation piece that calibration reads, too."""
 
 Change = Callable[
     [NDArray[np.float64], NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -74,8 +82,9 @@ Rows = NDArray[np.floating]
 
 
 def settings() -> dict[str, float]:
-    """The numbers above that change what a judge learns: a step that was made under others is made
-    again.
+    """Collect the numbers above that change what a judge learns.
+
+    A step that was made under others is made again.
     """
     return {
         "most_excerpts": MOST_EXCERPTS,
@@ -94,8 +103,11 @@ def settings() -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Examples:
-    """Excerpts of pieces: ``rows`` (excerpts, SIZE) of features and ``piece`` (excerpts,), each
-    one's index in the library.
+    """Excerpts of pieces.
+
+    Attributes:
+        rows: features, shape (excerpts, SIZE).
+        piece: the index of each one's piece in the library, shape (excerpts,).
     """
 
     rows: NDArray[np.float16]
@@ -104,7 +116,7 @@ class Examples:
     def of(
         self, pieces: Sequence[int] | NDArray[np.int64], most: int | None = None
     ) -> NDArray[np.int64]:
-        """Positions of the excerpts of some pieces, at most ``most`` of each, evenly spread."""
+        """Find the excerpts of some pieces, at most ``most`` of each, evenly spread."""
         begin, end = (
             np.searchsorted(self.piece, pieces),
             np.searchsorted(self.piece, pieces, side="right"),
@@ -123,11 +135,13 @@ def read_examples(
     longest: int | None = None,
     change: Change | None = None,
 ) -> Examples:
-    """Features of all excerpts of some pieces, ascending by piece.
+    """Make the features of all excerpts of some pieces, ascending by piece.
 
     Args:
-        without_melody: leave the melody's notes out; pieces with nothing else are left out as a
-        whole.
+        library: where the pieces are.
+        pieces: their indices.
+        without_melody: leave out the melody's notes; pieces with nothing else are left out as a
+            whole.
         longest: notes from the start of a piece to read at most.
         change: what to do to (onset, pitch) first.
     """
@@ -148,12 +162,12 @@ def read_examples(
 
 
 def shuffled(rng: np.random.Generator) -> Change:
-    """Notes with their pitches in random order."""
+    """Make a change that puts the pitches in random order."""
     return lambda onset, pitch: (onset, rng.permutation(pitch))
 
 
 def noise(rng: np.random.Generator) -> Change:
-    """As many notes at random times and pitches, as dense as the piece."""
+    """Make a change to as many notes at random times and pitches, as dense as the piece."""
 
     def change(
         onset: NDArray[np.float64], pitch: NDArray[np.int64]
@@ -168,7 +182,7 @@ def noise(rng: np.random.Generator) -> Change:
 def example_weights(
     labels: Sequence[str], feels: Sequence[str], pieces: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Weights (excerpts,) of mean 1.
+    """Weigh examples, with a mean weight of 1: shape (excerpts,).
 
     A piece counts as the square root of its number of excerpts. A label's examples in one feel are
     divided by the total of such examples to the power of ``EVENNESS``.
@@ -185,11 +199,15 @@ def example_weights(
 def feel_bias(
     scores: NDArray[np.floating], performances: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """How far each feature tells the feel, (SIZE,), from (pairs, SIZE) means of the same pieces in
-    both feels.
+    """Measure how much each feature gives away the feel.
 
-    The mean difference in standard deviations of the scores; infinite where no score has a feature
-    that performances have.
+    Args:
+        scores: means of the scores, shape (pairs, SIZE).
+        performances: means of performances of the same pieces, of the same shape.
+
+    Returns:
+        The mean difference in standard deviations of the scores, shape (SIZE,); infinite where no
+        score has a feature that performances have.
     """
     difference = np.abs((scores.astype(float) - performances).mean(axis=0))
     deviation = scores.astype(float).std(axis=0)
@@ -200,8 +218,12 @@ def feel_bias(
 def common_columns(
     rows: Rows, small: bool = False, fair: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """The columns that enough of the rows have anything in; ``small``: of small blocks; ``fair``
-    (SIZE,): among these only.
+    """Choose the columns in which enough of the rows have anything.
+
+    Args:
+        rows: features, shape (excerpts, SIZE).
+        small: whether to choose from small blocks only.
+        fair: shape (SIZE,), the features to choose from.
     """
     common = (rows != 0).mean(axis=0) >= COMMON
     if fair is not None:
@@ -221,12 +243,17 @@ def train_linear(
     strength: float = 1.0,
     fair: NDArray[np.bool_] | None = None,
 ) -> Judge:
-    """J1: multinomial logistic regression on centred features, all divided by one number so that a
-    row's mean square is 1.
+    """Train J1: multinomial logistic regression on centred features.
+
+    All are divided by one number so that a row's mean square is 1.
 
     Args:
+        name: of the judge.
+        rows: features, shape (excerpts, SIZE).
+        labels: shape (excerpts,).
+        weight: shape (excerpts,).
         strength: scikit-learn's C, the inverse of the L2 penalty.
-        fair: (SIZE,) features that may be read; None for all.
+        fair: shape (SIZE,), features that may be read; None for all.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -259,7 +286,10 @@ def train_network(
     fair: NDArray[np.bool_] | None = None,
     seed: int = 0,
 ) -> Judge:
-    """J2: a network of one hidden layer of rectified linear units on the small blocks."""
+    """Train J2: a network of one hidden layer of rectified linear units.
+
+    It reads the small blocks only.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
@@ -285,12 +315,13 @@ def train_network(
 
 
 def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> tuple[float, float]:
-    """Sharpness and growth with the least negative log-likelihood of pieces and their beginnings;
-    each piece counts the same.
+    """Fit sharpness and growth to pieces and their beginnings.
+
+    They have the least negative log-likelihood; each piece counts the same.
 
     Args:
-        scores: log-probabilities (excerpts, labels) of each piece.
-        truth: (pieces,) the numbers of their labels.
+        scores: log-probabilities of each piece, shape (excerpts, labels).
+        truth: the numbers of their labels, shape (pieces,).
     """
     parts: list[tuple[int, NDArray[np.float64], int, float]] = []
     for score, label in zip(scores, truth, strict=True):
@@ -323,12 +354,13 @@ def cross_validate(
     fold: NDArray[np.int64],
     strength: float = 1.0,
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Labels, and log-probabilities (excerpts, labels) of each excerpt under the J1 that was
-    trained without its fold.
+    """Judge each excerpt by the J1 that was trained without its fold.
 
-    All arguments but the last are (excerpts, …). Training reads at most ``MOST_EXCERPTS`` of a
-    piece's excerpts in its folds, and all features: within one feel there is nothing to be unfair
-    to.
+    All arguments but the last have shape (excerpts, …). Training reads at most ``MOST_EXCERPTS`` of
+    a piece's excerpts in its folds, and all features: within one feel none is unfair.
+
+    Returns:
+        The labels, and log-probabilities of shape (excerpts, labels).
     """
     result: NDArray[np.float64] = np.zeros((len(rows), len(np.unique(labels))))
     names: tuple[str, ...] = ()
@@ -350,7 +382,7 @@ def cross_validate(
 
 
 def _runs(values: NDArray[np.int64]) -> list[range]:
-    """Stretches of equal values, as ranges of positions."""
+    """Find stretches of equal values, as ranges of positions."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
     return [range(a, b) for a, b in itertools.pairwise(edges)] if len(values) else []
 
@@ -358,7 +390,7 @@ def _runs(values: NDArray[np.int64]) -> list[range]:
 def calibrated(
     judge: Judge, scores: Sequence[NDArray[np.float64]], truth: Sequence[str], card: dict[str, Any]
 ) -> Judge:
-    """The judge with its calibration on validation pieces, and its card."""
+    """Calibrate a judge on validation pieces, and put a card into it."""
     sharpness, growth = calibration(scores, [judge.labels.index(label) for label in truth])
     return Judge(
         judge.name,
@@ -374,7 +406,10 @@ def calibrated(
 
 
 def judged(judge: Judge, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Calibrated probabilities of pieces, (pieces, labels), from their excerpts'
-    log-probabilities.
+    """Give calibrated probabilities of pieces, shape (pieces, labels).
+
+    Args:
+        judge: the judge.
+        scores: the log-probabilities of each piece's excerpts.
     """
     return np.stack([aggregate(score, judge.sharpness, judge.growth) for score in scores])

@@ -1,13 +1,13 @@
-"""What an accompaniment does under its tune, to compare it with the composer's under that tune.
+"""Measure what an accompaniment does under its tune, to compare it with the composer's.
 
-The measures put into numbers what readers of a blind jury named: does the harmony know where the
-tune goes, is a figure carried through, are rests answered, does a dominant come before a phrase's
-end. They explain differences between versions of one song, and choose nothing: accompaniments that
-were picked by such measures reached composers' values and sounded worse, since pedals and repeated
-chords please them.
+The measures put into numbers what readers of a blind jury named: whether the harmony knows where
+the tune goes, a figure is carried through, rests are answered, and a dominant comes before the end
+of a phrase. They explain differences between versions of one song, and choose nothing:
+accompaniments that were picked by such measures reached composers' values and sounded worse, since
+pedals and repeated chords score well.
 
 Conventions: those of :mod:`styletransfer.evaluation.measures.passage`. Doublings of the tune are
-left out wherever "all notes" isn't said, since composers' right hands often play along. Measures
+left out except where "all notes" is said, since composers' right hands often play along. Measures
 are shares from 0 to 1 if nothing else is said, and NaN where there is nothing to count. Each
 function that takes some of them defines them, by name, in its docstring.
 """
@@ -31,14 +31,17 @@ from styletransfer.music.spelling import letter_and_alter, spell
 Floats = NDArray[np.float64]
 
 FIGURE_STEP = 4
-"""Semitones of a step of a figure's shape. Thirds and fourths above the bass are one step (3 to 6
-semitones), fifths and sixths two, sevenths to ninths three, tenths four, whatever the chord."""
+"""Semitones of a step of a figure's shape.
+
+Thirds and fourths above the bass are one step (3 to 6 semitones), fifths and sixths two, sevenths
+to ninths three, tenths four, whatever the chord.
+"""
 
 LOOK_BACK = 4
-"""Bars before a bar in which its figure is looked for: half a phrase."""
+"""How many bars before a bar its figure is looked for in: half a phrase."""
 
 STEP = 0.25
-"""Quarters of a step in which the tune may rest: a 16th."""
+"""The steps in which the tune may rest, in quarters: a 16th."""
 
 BASS_BELOW = 60
 """A half bar has a bass if an accompaniment note below middle C sounds in it."""
@@ -127,14 +130,14 @@ def concord_measures(one: Passage) -> dict[str, float]:
 
 
 def contradictions(one: Passage) -> tuple[list[bool], list[bool]]:
-    """Say of each altered tune note whether the key's own note of that letter goes with it.
+    """Find altered tune notes that meet the key's own note of that letter.
 
     A note is altered if its name (:mod:`styletransfer.music.spelling`) isn't in the signature of
     the tune's key: F sharp in C major, G sharp in A minor. F natural, or G natural, contradicts it.
 
     Returns:
-        Whether that sounds anywhere in the accompaniment of the note's bar; and, of those notes at
-        whose onset a chord is named, whether the chord has it.
+        For each altered note, whether that sounds anywhere in the accompaniment of its bar; and for
+        those at whose onset a chord is named, whether the chord has it.
     """
     fifths, count = one.key.fifths, len(one.tune)
     names = spell(one.tune, np.full(count, fifths), np.full(count, one.key.mode == "minor"))
@@ -189,7 +192,7 @@ def texture_measures(one: Passage) -> dict[str, float]:
 
 
 def close_measures(one: Passage) -> dict[str, float]:
-    """Measure how phrases end, and the whole.
+    """Measure how phrases end, and how the whole ends.
 
     ``dominant_before``: phrase ends (:func:`styletransfer.evaluation.measures.passage.phrase_ends`)
     under whose last chord's start stands a dominant of that chord. ``ends_on_dominant``: those
@@ -243,18 +246,18 @@ def measures(one: Passage) -> dict[str, float]:
 
 
 def _sounding(notes: NoteTable, time: float) -> NDArray[np.bool_]:
-    """Which notes sound at a time, those that begin with it too, and not those that end with it."""
+    """Mark the notes that sound at a time; a note that ends then does not."""
     begun = notes["onset"] < time + TOGETHER
     return np.asarray(begun & (notes["onset"] + notes["duration"] > time + TOGETHER), bool)
 
 
 def _spans(one: Passage, edges: Floats) -> list[tuple[Floats, Floats]]:
-    """The times that pitch classes sound in tune and accompaniment, between edges."""
+    """Measure how long pitch classes sound in tune and accompaniment, between edges."""
     return list(zip(sounding_time(one.tune, edges), sounding_time(one.rest, edges), strict=True))
 
 
 def _answers(one: Passage) -> list[bool]:
-    """Of each step in which the tune rests throughout, whether the accompaniment begins a note."""
+    """Mark the steps with a new accompaniment note, of those in which the tune rests."""
     begin, end = one.tune["onset"], one.tune["onset"] + one.tune["duration"]
     onset = one.rest["onset"] + TOGETHER / 2
     found = []
@@ -265,7 +268,7 @@ def _answers(one: Passage) -> list[bool]:
 
 
 def _correlations(pairs: list[tuple[Floats, Floats]]) -> list[float]:
-    """Pearson's r of each pair; those of which one is constant are left out."""
+    """Compute Pearson's r of each pair; pairs of which one is constant are left out."""
     return [float(np.corrcoef(a, b)[0, 1]) for a, b in pairs if min(a.std(), b.std()) > 1e-9]
 
 

@@ -1,9 +1,9 @@
-"""Chroma and tonal space: how long each pitch class sounds, and where that lies in tonal space.
+"""Measure chroma, how long each pitch class sounds, and where it lies in tonal space.
 
 Conventions: pitch classes are 0-11 with 0 = C; chroma is *time that a pitch class sounds* in the
 unit of the table (quarters for a score, seconds for what was converted), never weighted by
-velocity: velocity says who plays, and on what. Notes of one pitch class that sound together count
-each, as in pretty_midi's ``get_chroma``.
+velocity: velocity says who plays, and on what. Notes of one pitch class that sound together each
+count, as in pretty_midi's ``get_chroma``.
 
 Tonal centroid: C. Harte, M. Sandler and M. Gasser, "Detecting harmonic change in musical audio",
 ACM workshop on Audio and Music Computing Multimedia 2006: a chroma vector of sum 1 is projected on
@@ -31,11 +31,14 @@ _BASIS = np.concatenate(
 
 
 def sounding_time(notes: NoteTable, edges: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Time that each pitch class sounds in each window, (windows, 12), in the notes' unit of time.
+    """Measure how long each pitch class sounds in each window.
 
     Args:
         notes: with onsets and durations in the unit of ``edges``.
-        edges: (windows + 1,) ascending borders of the windows.
+        edges: ascending borders of the windows, shape (windows + 1,).
+
+    Returns:
+        Shape (windows, 12), in the notes' unit of time.
     """
     total = np.zeros((len(edges), 12))  # time that a class has sounded until each edge
     for pitch_class in range(12):
@@ -49,7 +52,7 @@ def sounding_time(notes: NoteTable, edges: NDArray[np.floating]) -> NDArray[np.f
 
 
 def _elapsed(moments: NDArray[np.float64], edges: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(edges,) the sum over all moments of the time since then, for moments in ascending order."""
+    """Sum the time since each of some ascending moments, at each edge: shape (edges,)."""
     before = np.searchsorted(moments, edges, side="right")
     return np.asarray(
         before * edges - np.concatenate([[0.0], np.cumsum(moments)])[before], np.float64
@@ -57,22 +60,24 @@ def _elapsed(moments: NDArray[np.float64], edges: NDArray[np.floating]) -> NDArr
 
 
 def tonal_centroid(chroma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Points in tonal space, (..., 6), of chroma vectors (..., 12); chroma without any sound is at
-    the origin.
+    """Project chroma vectors (..., 12) to points in tonal space (..., 6).
+
+    Chroma without any sound is at the origin.
     """
     total = chroma.sum(axis=-1, keepdims=True)
     return np.asarray((chroma / np.where(total > 0, total, 1.0)) @ _BASIS.T, np.float64)
 
 
 def tonal_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Euclidean distance in tonal space of chroma (..., 12) and (..., 12); from 0 to 3, twice the
-    norm of the radii.
+    """Measure the Euclidean distance of chroma (..., 12) in tonal space.
+
+    It is from 0 to 3, twice the norm of the radii.
     """
     return np.asarray(np.linalg.norm(tonal_centroid(a) - tonal_centroid(b), axis=-1), np.float64)
 
 
 def mean_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Mean cosine of the rows of (rows, n) and (rows, n), from 0 to 1 for chroma.
+    """Average the cosines of the rows of two arrays (rows, n), from 0 to 1 for chroma.
 
     Rows that are silent in both are left out, rows that are silent in one count 0. NaN where all
     are silent in both.

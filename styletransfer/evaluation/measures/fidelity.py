@@ -1,4 +1,4 @@
-"""How much of a melody is left in an arrangement of it.
+"""Measure how much of a melody is left in an arrangement of it.
 
 Conventions: the *reference* is the song that was given, the *estimate* the arrangement. A declared
 transposition (in semitones, positive is up) is undone: it is added to the reference's pitches. A
@@ -8,22 +8,23 @@ averaged with a measure of style.
 
 Definitions and sources:
 
-- note F1: mir_eval's transcription metric without offsets (C. Raffel et al., "mir_eval: a transparent implementation of
-  common MIR metrics", ISMIR 2014; MIREX "note tracking, onset only"): a note is found where a
-  maximum matching pairs it with one of the same pitch whose onset is at most 50 ms away. mir_eval
-  itself does the matching.
-- subsequence: the longest common subsequence of the two melodies' pitches (D. Hirschberg 1977; as ROUGE-L, C.-Y. Lin
-  2004). Rhythm doesn't count, and ornaments lower the precision but not the recall.
-- skyline: the highest note of each onset (A. Uitdenbogerd and J. Zobel, "Manipulation of music for melody matching", ACM
-  Multimedia 1998): whether what one hears on top is the tune.
-- chroma cosine: W.-T. Lu and L. Su, "Transferring the style of homophonic music using recurrent neural networks and
-  autoregressive models", ISMIR 2018, with the windows of O. Cífka et al., "Groove2Groove", IEEE/ACM
-  TASLP 28, 2020: two beats wide, one beat apart.
+- note F1: mir_eval's transcription metric without offsets (C. Raffel et al., "mir_eval: a
+  transparent implementation of common MIR metrics", ISMIR 2014; MIREX "note tracking, onset only"):
+  a note is found where a maximum matching pairs it with one of the same pitch whose onset is at
+  most 50 ms away. mir_eval itself does the matching.
+- subsequence: the longest common subsequence of the two melodies' pitches (D. Hirschberg 1977; as
+  ROUGE-L, C.-Y. Lin 2004). Rhythm doesn't count, and ornaments lower the precision but not the
+  recall.
+- skyline: the highest note of each onset (A. Uitdenbogerd and J. Zobel, "Manipulation of music for
+  melody matching", ACM Multimedia 1998): whether what one hears on top is the tune.
+- chroma cosine: W.-T. Lu and L. Su, "Transferring the style of homophonic music using recurrent
+  neural networks and autoregressive models", ISMIR 2018, with the windows of O. Cífka et al.,
+  "Groove2Groove", IEEE/ACM TASLP 28, 2020: two beats wide, one beat apart.
 
 Known deviations from the references: mir_eval warns about and refuses what is empty or lies before
-0, here an empty table gives 0 for what can't be found and 1 where both are empty, and times are
-shifted together. Chroma is integrated exactly instead of sampled twelve times a beat, and a beat is
-a quarter (in a performance half a second).
+0; here an empty table gives 0 for what can't be found and 1 where both are empty, and times are
+shifted together. Chroma is integrated exactly instead of sampled twelve times per beat, and a beat
+is a quarter (in a performance half a second).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ ONSET_TOLERANCE = 0.05
 """Seconds: mir_eval's and MIREX's."""
 
 PERFORMED_BEAT = 0.5
-"""Seconds that stand for a beat where there is none: 120 a minute."""
+"""Seconds that stand for a beat where there is none: 120 beats per minute."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Fidelity:
 
 
 def fidelity(reference: Piece, estimate: Piece, transposition: int = 0) -> Fidelity:
-    """All measures of this module.
+    """Take all measures of this module.
 
     Args:
         reference: the song that was given, its melody marked.
@@ -103,7 +104,7 @@ def fidelity(reference: Piece, estimate: Piece, transposition: int = 0) -> Fidel
 
 
 def transposed(notes: NoteTable, semitones: int) -> NoteTable:
-    """The notes, ``semitones`` higher.
+    """Move notes up by ``semitones``.
 
     Raises:
         ValueError: if that leaves the range of MIDI.
@@ -117,8 +118,9 @@ def transposed(notes: NoteTable, semitones: int) -> NoteTable:
 
 
 def timed(piece: Piece, notes: NoteTable, reference: Piece | None = None) -> NoteTable:
-    """Notes of a piece with their onsets and durations in seconds, at the tempo of ``reference`` if
-    both are scores.
+    """Give the notes of a piece with onsets and durations in seconds.
+
+    If both are scores, they are timed at the tempo of ``reference``.
     """
     tempo = (
         reference.tempo if reference and reference.feel == piece.feel == "score" else piece.tempo
@@ -130,13 +132,14 @@ def timed(piece: Piece, notes: NoteTable, reference: Piece | None = None) -> Not
 
 
 def beat_seconds(piece: Piece) -> float:
-    """Seconds of a beat: a quarter at a score's first tempo, half a second in a performance."""
+    """Give the seconds of a beat: a quarter at a score's first tempo, else half a second."""
     return 60.0 / piece.tempo.quarters_per_minute() if piece.feel == "score" else PERFORMED_BEAT
 
 
 def note_f1(reference: NoteTable, estimate: NoteTable, tolerance: float = ONSET_TOLERANCE) -> Found:
-    """Notes of the reference found in the estimate, by onset and pitch; see the module's first
-    definition.
+    """Find the reference's notes in the estimate, by onset and pitch.
+
+    See the module's first definition.
 
     Args:
         reference: with times in seconds, as :func:`timed` gives them.
@@ -158,7 +161,7 @@ def note_f1(reference: NoteTable, estimate: NoteTable, tolerance: float = ONSET_
 
 
 def _intervals(notes: NoteTable, start: float) -> NDArray[np.float64]:
-    """(notes, 2) onsets and ends in seconds after ``start``."""
+    """Give onsets and ends in seconds after ``start``, shape (notes, 2)."""
     onset = notes["onset"].astype(float) - start
     return np.stack([onset, onset + notes["duration"]], axis=1)
 
@@ -172,14 +175,15 @@ def _found(matched: int, reference: int, estimate: int) -> Found:
 
 
 def subsequence(reference: NDArray[np.integer], estimate: NDArray[np.integer]) -> Found:
-    """The longest common subsequence of two sequences of pitches (n,) and (m,), as shares of their
-    lengths.
+    """Find the longest common subsequence of two sequences of pitches.
+
+    It is given as shares of their lengths.
     """
     return _found(common_subsequence(reference, estimate), len(reference), len(estimate))
 
 
 def common_subsequence(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
-    """The length of the longest common subsequence of two sequences of numbers, (n,) and (m,).
+    """Measure the longest common subsequence of two sequences of numbers, (n,) and (m,).
 
     Bit-parallel (H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004): n·m/64
     steps, 10 ms for 3,000 notes each.
@@ -196,17 +200,16 @@ def common_subsequence(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
 
 
 def chroma_cosine(reference: NoteTable, estimate: NoteTable, beat: float) -> float:
-    """Mean cosine of the chroma of two tables, from 0 to 1, over windows of two beats that begin a
-    beat apart.
+    """Average the cosine of the chroma of two tables, from 0 to 1.
+
+    The windows are two beats wide and begin a beat apart; the first begins a beat before the first
+    note, as in the reference's padded convolution. Windows in which neither sounds are left out;
+    one that is silent in one of the two counts 0; NaN where neither has a note.
 
     Args:
         reference: with times in the unit of ``beat``.
-        estimate: the same. A transposition is undone before.
+        estimate: the same; a transposition is undone before.
         beat: the length of a beat.
-
-    Windows in which neither sounds are left out; one that is silent in one of the two counts 0; NaN
-    where neither has a note. The first window begins a beat before the first note, as in the
-    reference's padded convolution.
     """
     both = np.concatenate([reference, estimate])
     if not len(both):

@@ -50,38 +50,41 @@ for _row, (_quality, _root) in enumerate(CHORDS):
     TEMPLATES[_row, [(_root + step) % 12 for step in QUALITIES[_quality]]] = 1.0
 
 HALVED = 3.0
-"""Quarters from which a bar with an even number of beats has two segments: 4/4, 2/2 and 6/8, but
-not 2/4.
+"""Quarters from which a bar with an even number of beats has two segments.
+
+4/4, 2/2 and 6/8 have two, 2/4 has one.
 """
 
 PERFORMED_SEGMENT = 1.0
 """Seconds of a segment in a performance, which has no bars: half a 4/4 bar at 120."""
 
 SILENT = 2e-3
-"""Quarters or seconds of sound up to which a segment has no chord: a note that begins a little
-early.
+"""Quarters or seconds of sound up to which a segment has no chord.
+
+They may be of a note that begins a little early.
 """
 
 CONSONANCE = np.array([1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1])
-"""PCS of an interval above a chord tone, modulo an octave: unison, thirds, fifth and sixths 1, the
-fourth 0, others -1.
+"""The PCS of an interval above a chord tone, modulo an octave.
+
+1 for unison, thirds, fifth and sixths, 0 for the fourth, -1 for the others.
 """
 
 STEP = 2
-"""Semitones within which a non-chord tone has to move on to be a proper one."""
+"""Semitones within which a proper non-chord tone moves on."""
 
 
 @dataclass(frozen=True)
 class Harmony:
-    """The six measures of a piece; NaN where there is nothing to measure (no accompaniment, no
-    melody, one chord).
+    """The six measures of a piece.
 
-    ``chord_entropy`` (CHE): of the histogram of chords, nats, from 0 to ln 48. ``chord_coverage``
-    (CC): different chords, from 0 to 48. ``chord_distance`` (CTD): mean tonal distance from one
-    segment's chord to the next one's, from 0. ``chord_tones`` (CTnCTR): share of the melody's notes
-    that are chord tones, or others that move on by at most two semitones, from 0 to 1.
-    ``consonance`` (PCS): mean over time and chord tones, from -1 to 1. ``melody_distance`` (MCTD):
-    mean tonal distance of the melody's note and the chord over time, from 0.
+    ``chord_entropy`` (CHE): of the histogram of chords, in nats (natural logarithms), from 0 to ln
+    48. ``chord_coverage`` (CC): different chords, from 0 to 48. ``chord_distance`` (CTD): mean
+    tonal distance from one segment's chord to the next one's, from 0. ``chord_tones`` (CTnCTR):
+    share of the melody's notes that are chord tones, or others that move on by at most two
+    semitones, from 0 to 1. ``consonance`` (PCS): mean over time and chord tones, from -1 to 1.
+    ``melody_distance`` (MCTD): mean tonal distance of the melody's note and the chord over time,
+    from 0. All are NaN where there is nothing to measure (no accompaniment, no melody, one chord).
     """
 
     chord_entropy: float
@@ -93,7 +96,7 @@ class Harmony:
 
 
 def harmony(piece: Piece) -> Harmony:
-    """All six measures of a piece whose melody is marked."""
+    """Take all six measures of a piece whose melody is marked."""
     edges = segments(piece)
     accompaniment, melody = (
         in_unit(piece, ~piece.notes["melody"]),
@@ -111,8 +114,9 @@ def harmony(piece: Piece) -> Harmony:
 
 
 def in_unit(piece: Piece, mask: NDArray[np.bool_]) -> NoteTable:
-    """The masked notes of a piece, in quarters for a score and in seconds for a performance: the
-    unit of its segments.
+    """Give the masked notes of a piece in the unit of its segments.
+
+    That is quarters for a score and seconds for a performance.
     """
     notes: NoteTable = piece.notes[mask].copy()
     if piece.feel == "performance":
@@ -121,12 +125,14 @@ def in_unit(piece: Piece, mask: NDArray[np.bool_]) -> NoteTable:
 
 
 def segments(piece: Piece) -> NDArray[np.float64]:
-    """Borders of the segments that have a chord each, (segments + 1,): in quarters, or seconds in a
-    performance.
+    """Find the borders of the segments that have a chord each.
 
     A bar has two segments where its number of beats is even and it lasts at least three quarters
     (4/4, 2/2, 6/8), three in 9/4, 9/8 and 9/16, and else one. Bars after the last note are left
     out.
+
+    Returns:
+        Shape (segments + 1,), in quarters, or seconds in a performance.
     """
     if not len(piece.notes):
         return np.zeros(1)
@@ -139,7 +145,7 @@ def segments(piece: Piece) -> NDArray[np.float64]:
 
 
 def _parts(bar: BarTable) -> NDArray[np.float64]:
-    """Ends of the segments of one bar."""
+    """Find the ends of the segments of one bar."""
     count = (
         3
         if bar["numerator"] == 9
@@ -151,11 +157,14 @@ def _parts(bar: BarTable) -> NDArray[np.float64]:
 
 
 def estimate_chords(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The chord of each segment, (segments,): indices into ``CHORDS``, -1 where nothing sounds.
+    """Estimate the chord of each segment.
 
     Args:
         notes: the accompaniment, in the unit of ``edges``.
-        edges: (segments + 1,) borders.
+        edges: borders, shape (segments + 1,).
+
+    Returns:
+        Indices into ``CHORDS``, shape (segments,), -1 where nothing sounds.
     """
     if len(edges) < 2:
         return np.zeros(0, np.int64)
@@ -172,7 +181,11 @@ def estimate_chords(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.
 
 
 def lowest_class(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The pitch class of the lowest note that sounds in each segment, (segments,); -1 for none."""
+    """Find the pitch class of the lowest note that sounds in each segment.
+
+    Returns:
+        Shape (segments,), -1 for none.
+    """
     first = np.maximum(np.searchsorted(edges, notes["onset"] + 1e-3, side="right") - 1, 0)
     last = np.searchsorted(edges, notes["onset"] + notes["duration"] - 1e-3) - 1
     last = np.minimum(np.maximum(last, first), len(edges) - 2)
@@ -188,13 +201,14 @@ def lowest_class(notes: NoteTable, edges: NDArray[np.float64]) -> NDArray[np.int
 
 
 def chord_name(chord: int) -> str:
-    """Such as "F# minor"; "none" for -1."""
+    """Name a chord, such as "F# minor"; "none" for -1."""
     return "none" if chord < 0 else f"{NAMES[CHORDS[chord][1]]} {CHORDS[chord][0]}"
 
 
 def chord_entropy(chords: NDArray[np.int64]) -> float:
-    """CHE: entropy of the histogram of chords, nats; 0 for one chord, NaN for none. Segments
-    without a chord don't count.
+    """Compute CHE: the entropy of the histogram of chords, in nats.
+
+    It is 0 for one chord, NaN for none. Segments without a chord don't count.
     """
     count = np.bincount(chords[chords >= 0])
     share = count[count > 0] / max(count.sum(), 1)
@@ -202,8 +216,9 @@ def chord_entropy(chords: NDArray[np.int64]) -> float:
 
 
 def chord_distance(chords: NDArray[np.int64]) -> float:
-    """CTD: mean tonal distance of chords in a row, from 0; NaN for fewer than two. Segments without
-    a chord are skipped.
+    """Compute CTD: the mean tonal distance of successive chords, from 0.
+
+    NaN for fewer than two. Segments without a chord are skipped.
     """
     known = TEMPLATES[chords[chords >= 0]]
     return float(tonal_distance(known[1:], known[:-1]).mean()) if len(known) > 1 else float("nan")
@@ -212,12 +227,11 @@ def chord_distance(chords: NDArray[np.int64]) -> float:
 def chord_tone_ratio(
     melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
 ) -> float:
-    """CTnCTR: (chord tones + proper non-chord tones) / melody notes, from 0 to 1; NaN without
-    melody over chords.
+    """Compute CTnCTR: (chord tones + proper non-chord tones) / melody notes.
 
     A note is a chord tone if it belongs to the chord at its onset, and else a proper one if the
     next note of another pitch is at most ``STEP`` semitones away. Notes at whose onset there is no
-    chord don't count.
+    chord don't count. From 0 to 1; NaN without melody over chords.
     """
     chord = _chord_at(melody["onset"], chords, edges)
     pitch = melody["pitch"].astype(int)
@@ -234,8 +248,9 @@ def chord_tone_ratio(
 def pitch_consonance(
     melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
 ) -> float:
-    """PCS: mean ``CONSONANCE`` of the melody above the three chord tones, over time; -1 to 1, NaN
-    without any.
+    """Compute PCS: the mean ``CONSONANCE`` of the melody above chord tones, over time.
+
+    From -1 to 1, NaN without any.
     """
     table = np.array(
         [[CONSONANCE[(note - tones) % 12].mean() for note in range(12)] for tones in _tones()]
@@ -246,8 +261,9 @@ def pitch_consonance(
 def melody_chord_distance(
     melody: NoteTable, chords: NDArray[np.int64], edges: NDArray[np.float64]
 ) -> float:
-    """MCTD: mean tonal distance of the melody's note and the chord, over time; from 0, NaN without
-    any.
+    """Compute MCTD: the mean tonal distance of melody and chord, over time.
+
+    From 0, NaN without any.
     """
     return _mean_over_time(
         tonal_distance(TEMPLATES[:, None], np.eye(12)[None]), melody, chords, edges
@@ -264,8 +280,10 @@ def _mean_over_time(
     chords: NDArray[np.int64],
     edges: NDArray[np.float64],
 ) -> float:
-    """The mean of ``table`` (48, 12), by chord and pitch class of the melody, over the time that
-    both sound.
+    """Average a table over the time that chord and melody both sound.
+
+    Args:
+        table: shape (48, 12), by chord and pitch class of the melody.
     """
     if not (chords >= 0).any():
         return float("nan")
@@ -280,8 +298,9 @@ def _mean_over_time(
 def _chord_at(
     onset: NDArray[np.float64], chords: NDArray[np.int64], edges: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The chord at each onset, -1 where there is none; an onset within a thousandth before a border
-    is after it.
+    """Find the chord at each onset, -1 where there is none.
+
+    An onset within a thousandth before a border is after it.
     """
     index = np.searchsorted(edges, onset + 1e-3, side="right") - 1
     padded = np.append(chords, -1)

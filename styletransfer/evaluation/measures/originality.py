@@ -1,5 +1,6 @@
-"""How much of a piece is copied from the training pieces: shares of shared n-grams, the longest
-run, the nearest piece.
+"""Measure how much of a piece is copied from the training pieces.
+
+There are shares of common n-grams, the longest run, and the nearest piece.
 
 Definitions: a piece is the sequence of its pitches in onset order, chords sorted from the bass up,
 where a chord is what :mod:`styletransfer.data.fingerprint` says it is. Its n-grams are the runs of
@@ -10,11 +11,11 @@ piece, so that a passage that is copied twice counts twice. Transposition-invari
 the intervals between the n notes instead.
 
 The *input melody is excluded*: n-grams of nothing but melody notes, which a locked melody forces on
-every system, are neither counted nor sought. n-grams that mix melody and accompaniment count: music
-that harmonises a known melody as its composer did is copied.
+every system, are neither counted nor searched for. n-grams that mix melody and accompaniment count:
+music that harmonises a known melody as its composer did is copied.
 
 Citations: n-gram containment as in A. Broder, "On the resemblance and containment of documents",
-1997; shares of n-grams that stand in training data as the measure of copying in music: Z. Yin et
+1997; shares of n-grams that occur in training data as the measure of copying in music: Z. Yin et
 al., "Measuring when a music generation algorithm copies too much: the originality report,
 cardinality score, and symbolic fingerprinting by geometric hashing", SN Computer Science 3, 2022,
 and in text: N. Carlini et al., "Quantifying memorization across neural language models", ICLR 2023.
@@ -61,12 +62,15 @@ VERSION = 1
 class Originality:
     """How much of a piece is found in training pieces, in one mode.
 
-    ``shares``: by n, the share of the piece's n-grams that are found, from 0 to 1 (0 where it has
-    none). ``counts``: by n, how many n-grams it has. ``longest``: notes of the longest run that is
-    found, 0 below 12. ``longest_in`` is the training piece of that run and ``longest_at`` where the
-    run begins in the piece's sequence (None, and -1, for none). ``nearest``: the training piece
-    with the most of its 12-grams, None for none, and ``nearest_share`` the share of the piece's
-    12-grams that are found there.
+    Attributes:
+        shares: by n, the share of the piece's n-grams that are found, from 0 to 1 (0 where it has
+            none).
+        counts: by n, how many n-grams it has.
+        longest: notes of the longest run that is found, 0 below 12.
+        longest_in: the training piece of that run, None for none.
+        longest_at: where the run begins in the piece's sequence, -1 for none.
+        nearest: the training piece with the most of its 12-grams, None for none.
+        nearest_share: the share of the piece's 12-grams that are found there.
     """
 
     shares: dict[int, float]
@@ -82,10 +86,15 @@ class Originality:
 class NgramIndex:
     """All seeds of the training pieces, to find runs of notes in.
 
-    ``hashes`` (seeds,) ascending with their ``positions`` (seeds,) in ``pitch`` (notes,), the
-    sequences of all pieces end to end; piece ``ids[i]`` is ``pitch[starts[i]:starts[i + 1]]``.
-    ``about`` says what went in, such as the data's hash. The 5.7 million notes of MAESTRO's
-    training pieces take about 70 MB a mode.
+    The 5.7 million notes of MAESTRO's training pieces take about 70 MB per mode.
+
+    Attributes:
+        hashes: of the seeds, ascending, shape (seeds,).
+        positions: of the seeds in ``pitch``, shape (seeds,).
+        pitch: the sequences of all pieces end to end, shape (notes,).
+        ids: of the pieces; piece ``ids[i]`` is ``pitch[starts[i]:starts[i + 1]]``.
+        starts: where the pieces begin.
+        about: what went in, such as the data's hash.
     """
 
     mode: Mode
@@ -104,7 +113,7 @@ class NgramIndex:
         mode: Mode = "exact",
         about: str = "",
     ) -> NgramIndex:
-        """An index of training pieces, by their ids and sequences."""
+        """Build an index of training pieces from their ids and sequences."""
         pieces = [one.pitch for one in sequences]
         pitch = np.concatenate([np.zeros(0, np.uint8), *pieces])
         starts = np.concatenate(
@@ -138,7 +147,7 @@ class NgramIndex:
 
     @classmethod
     def load(cls, path: str | Path) -> NgramIndex:
-        """The inverse of :meth:`save`.
+        """Read what :meth:`save` wrote.
 
         Raises:
             InputError: if the file is no such index, or of another version.
@@ -160,7 +169,7 @@ class NgramIndex:
         return cls(mode=head["mode"], ids=tuple(head["ids"]), about=head["about"], **arrays)
 
     def originality(self, piece: NoteSequence, *, without: Sequence[str] = ()) -> Originality:
-        """How much of a piece is found in the index.
+        """Measure how much of a piece is found in the index.
 
         Args:
             piece: its sequence; melody notes that are given are excluded as the module says.
@@ -184,9 +193,7 @@ class NgramIndex:
         )
 
     def longest(self, piece: NoteSequence) -> tuple[int, str | None]:
-        """Notes of the longest run that is found, 0 below 12, and the training piece it is found
-        in.
-        """
+        """Find the longest run: its number of notes, 0 below 12, and its training piece."""
         found = self.originality(piece)
         return found.longest, found.longest_in
 
@@ -197,9 +204,7 @@ class NgramIndex:
         owner: NDArray[np.int64],
         windows: NDArray[np.bool_],
     ) -> tuple[str, float]:
-        """The training piece with the most of the piece's 12-grams, and their share; of equals the
-        first.
-        """
+        """Find the training piece with the most of the piece's 12-grams, and their share."""
         best, most = 0, -1
         for candidate in np.unique(owner):
             mine = owner == candidate
@@ -211,8 +216,10 @@ class NgramIndex:
     def _runs(
         self, piece: NoteSequence, without: list[int]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Runs [start, stop) of the piece, and the training piece of each: maximal, of 12 notes or
-        more, with a seed each.
+        """Find the maximal runs of 12 notes or more with a seed each.
+
+        Returns:
+            Runs [start, stop) of the piece, and the training piece of each.
         """
         hashes, seeds = seeds_of(piece, self.mode)
         low, high = (
@@ -252,11 +259,10 @@ class NgramIndex:
         owner: NDArray[np.int64],
         step: int,
     ) -> NDArray[np.int64]:
-        """How many notes more are equal from ``here`` in the piece and ``there`` in the index, to
-        the left or right.
+        """Count how many more notes are equal from two places on, to the left or right.
 
-        Equal means equal intervals to the note at ``here``, which are equal pitches in the exact
-        mode.
+        Equal means equal intervals to the note at ``here`` in the piece and ``there`` in the index,
+        which are equal pitches in the exact mode.
         """
         length = np.zeros(len(here), np.int64)
         alive = np.arange(len(here))
@@ -283,8 +289,9 @@ def training_indexes(
     tell: Callable[[str], None],
     modes: Sequence[Mode] = ("exact", "intervals"),
 ) -> list[NgramIndex]:
-    """The indexes of a library's training pieces, kept in a folder; ``tell`` hears when one has to
-    be built.
+    """Load the indexes of a library's training pieces, which are kept in a folder.
+
+    Where one has to be built first, ``tell`` is called with a sentence that says so.
     """
     found = []
     for mode in modes:
@@ -302,7 +309,7 @@ def training_indexes(
 
 
 def _eligible(piece: NoteSequence) -> dict[int, NDArray[np.bool_]]:
-    """By n, whether each window (windows,) counts: it holds a seed that isn't all melody."""
+    """Mark by n the windows that count: with a seed that isn't all melody."""
     seed = (distinct(piece.pitch, N) >= MIN_DISTINCT) & ~all_melody(piece, N)
     before = np.concatenate([[0], np.cumsum(seed)])
     result = {}
@@ -313,7 +320,7 @@ def _eligible(piece: NoteSequence) -> dict[int, NDArray[np.bool_]]:
 
 
 def _covered(start: NDArray[np.int64], stop: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-    """(length,) whether each index is in any of the ranges [start, stop); empty ranges are none."""
+    """Mark the indices in any of the ranges [start, stop): shape (length,)."""
     change = np.zeros(length + 1, np.int64)
     real = stop > start
     np.add.at(change, start[real], 1)

@@ -1,10 +1,10 @@
-"""All measures of an arrangement that need no judge, as plain numbers with names, and how far they
-are from real pieces.
+"""Take all measures of an arrangement that need no judge; compare it with real pieces.
 
-Names are ``group.measure``: ``content`` (:mod:`.fidelity`), ``harmony`` (:mod:`.harmony`),
-``quality`` (:mod:`.quality`, :mod:`.structure`), ``originality`` (:mod:`.originality`), ``size``;
-and, beside real pieces of the style that was asked for, ``fit`` (:mod:`.profiles`) and
-``distance``. Each module has the definitions. A measure that a piece doesn't have is NaN.
+They are plain numbers with names ``group.measure``: ``content`` (:mod:`.fidelity`), ``harmony``
+(:mod:`.harmony`), ``quality`` (:mod:`.quality`, :mod:`.structure`), ``originality``
+(:mod:`.originality`), ``size``; and, compared with real pieces of the style asked for, ``fit``
+(:mod:`.profiles`) and ``distance``. Each module has the definitions. A measure that a piece doesn't
+have is NaN.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ from styletransfer.music.notes import Piece
 Features = dict[str, NDArray[np.float64]]
 
 FEWEST_FOR_FRECHET = 20
-"""Pieces a side below which a Fréchet distance of 32 numbers is nothing but its bias."""
+"""Pieces on a side below which a Fréchet distance of 32 numbers is only bias."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """``numbers`` by name, ``nearest`` training piece by mode of the index, and the ``features``
-    for sets of pieces.
+    """The measures of a piece.
+
+    Attributes:
+        numbers: by name.
+        nearest: the nearest training piece, by mode of the index.
+        features: for sets of pieces.
     """
 
     numbers: dict[str, float]
@@ -50,7 +54,7 @@ class Measured:
 
 
 def without_melody(piece: Piece) -> Piece:
-    """The accompaniment alone."""
+    """Give the accompaniment alone."""
     return piece.with_notes(piece.notes[~piece.notes["melody"]])
 
 
@@ -61,12 +65,12 @@ def measure(
     transposition: int = 0,
     indexes: Sequence[NgramIndex] = (),
 ) -> Measured:
-    """What a piece is by itself.
+    """Measure a piece by itself.
 
     Args:
         piece: its melody marked, at least one note.
         song: the song that it arranges, its melody marked; None for real pieces, whose melody isn't
-        given.
+            given.
         transposition: semitones that the arrangement is declared to be higher than the song.
         indexes: of the training pieces.
     """
@@ -85,6 +89,7 @@ def measure(
             "content.subsequence": kept.subsequence.f1,
             "content.chroma": kept.chroma,
         }
+
     numbers |= {f"harmony.{name}": float(value) for name, value in asdict(harmony(piece)).items()}
     numbers |= {
         "quality.pitch_class_entropy": pitch_class_entropy(piece.notes),
@@ -101,15 +106,16 @@ def measure(
         numbers |= {f"originality.{index.mode}_{n}": share for n, share in copied.shares.items()}
         numbers[f"originality.{index.mode}_longest"] = float(copied.longest)
         nearest[index.mode] = copied.nearest
+
     return Measured(numbers, nearest, found)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real pieces of a style, cut to the lengths of the arrangements: what these are compared with.
+    """Real pieces of a style, cut to the arrangements' lengths, to compare these with.
 
-    ``numbers``: (pieces,) of each measure. ``profiles``: the two histograms of all notes, and of
-    the accompaniment.
+    ``numbers``: of each measure, shape (pieces,). ``profiles``: the two histograms of all notes,
+    and of the accompaniment.
     """
 
     numbers: dict[str, NDArray[np.float64]]
@@ -139,10 +145,12 @@ def _profiles(pieces: Sequence[Piece]) -> dict[str, NDArray[np.float64]]:
 
 
 def beside(piece: Piece, numbers: dict[str, float], reference: Reference) -> dict[str, float]:
-    """How near a piece is to real ones: ``fit`` (cosine of its profiles and theirs), and
-    ``distance``: how many of their standard deviations its harmony and quality are from their mean,
-    in absolute value, and ``distance.harmony``: the mean of the six of harmony (of those that it
-    has).
+    """Measure how close a piece is to real ones.
+
+    Returns:
+        ``fit``, the cosine of its profiles and theirs; ``distance``, how many of their standard
+        deviations its harmony and quality are from their mean, in absolute value;
+        ``distance.harmony``, the mean of the six of harmony (of those that it has).
     """
     mine = _profiles([piece])
     result = {f"fit.{name}": style_fit(mine[name], reference.profiles[name]) for name in mine}
@@ -166,8 +174,12 @@ def beside(piece: Piece, numbers: dict[str, float], reference: Reference) -> dic
 
 
 def set_measures(found: Sequence[Features], reference: Reference) -> dict[str, float]:
-    """How alike a set of pieces and real ones are: ``overlap`` (mean overlapped area of the
-    features, from 0 to 1) and ``frechet``; NaN for too few pieces."""
+    """Measure how alike a set of pieces and real ones are.
+
+    Returns:
+        ``overlap``, the mean overlapped area of the features, from 0 to 1, and ``frechet``; NaN for
+        too few pieces.
+    """
     if not len(found) or not len(reference.features):
         return {"overlap": float("nan"), "frechet": float("nan")}
     names = [name for name in found[0] if name != "scalars"]

@@ -24,19 +24,19 @@ from styletransfer.music.notes import BarTable, NoteTable, bars_under
 from styletransfer.music.qualities import NONE, QUALITIES
 
 TOGETHER = 0.05
-"""Quarters within which two notes begin together; a 64th note is .0625."""
+"""Quarters within which two notes begin together; a 64th note is 0.0625."""
 
 PLACES = 12
 """Places of a quarter at which a figure's notes begin: triplets and 16ths fall on them exactly."""
 
 REST = 1 / 8
-"""Share of its bar that a rest of the tune needs to end a phrase: an eighth in 4/4."""
+"""The share of its bar that a rest of the tune needs to end a phrase: an eighth in 4/4."""
 
 LONG = 2.0
 """A note this many times as long as the tune's median, up to a bar line, ends a phrase too."""
 
 PHRASE = 4
-"""Tune notes that a phrase has at least."""
+"""The fewest tune notes of a phrase."""
 
 DOMINANTS = ("major", "dominant-seventh", "augmented")
 LEADING = ("diminished", "half-diminished", "diminished-seventh")
@@ -76,12 +76,16 @@ class Chord:
 
 @dataclass(frozen=True)
 class Passage:
-    """A tune with an accompaniment. Make it by :func:`passage`, which cuts all to the same bars.
+    """A tune with an accompaniment; :func:`passage` makes one, cut to the same bars.
 
-    ``tune`` and ``every`` (all accompaniment notes) are note tables, ``bars`` those under the tune,
-    ``spans`` a chord table of the accompaniment. ``key`` is the tune's, the same in all versions,
-    ``home`` that of tune and accompaniment together: a tune alone leaves open whether it is in
-    G major or E minor.
+    Attributes:
+        tune: a note table.
+        every: a note table of all accompaniment notes.
+        bars: those under the tune.
+        spans: a chord table of the accompaniment.
+        key: the tune's, the same in all versions.
+        home: that of tune and accompaniment together: a tune alone leaves open whether it is in G
+            major or E minor.
     """
 
     tune: NoteTable

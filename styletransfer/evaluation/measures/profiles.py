@@ -1,12 +1,14 @@
-"""Style profiles: histograms of how notes follow each other, compared by cosine.
+"""Compare style profiles: histograms of how notes follow each other, by their cosine.
 
 Definition: the style fit of O. Cífka, U. Şimşekli and G. Richard, "Groove2Groove: one-shot music
 style transfer with supervision from synthetic data", IEEE/ACM TASLP 28, 2020. Two histograms over
 the notes of a piece or of many:
 
-- onset by interval: of all pairs of notes whose onsets are less than two beats apart, the difference in time (12 bins)
-  against the interval from the earlier to the later (-20 to 20 semitones);
-- onset by duration: the position of the onset in its bar (by the sixth of a quarter) against the duration.
+- onset by interval: of all pairs of notes whose onsets are less than two beats apart, the
+  difference in time (12 bins) against the interval from the earlier to the later (-20 to 20
+  semitones);
+- onset by duration: the position of the onset in its bar (by the sixth of a quarter) against the
+  duration.
 
 The style fit is the cosine of two histograms, from 0 to 1. Both are invariant to transposition.
 
@@ -29,7 +31,7 @@ from styletransfer.evaluation.measures.fidelity import PERFORMED_BEAT
 from styletransfer.music.notes import Piece
 
 BINS = 6
-"""Bins a beat, in the published code (``bin_size=1/6``)."""
+"""Bins per beat, in the published code (``bin_size=1/6``)."""
 
 REACH = 2
 """Beats within which two notes are a pair, in the published code (``max_time=2``)."""
@@ -38,14 +40,16 @@ WIDEST = 20
 """Semitones of the widest interval, in the published code (``pitch_range=20``)."""
 
 LONGEST_BAR = 6
-"""Quarters of a bar that have positions of their own; what comes later is in the last bin."""
+"""Quarters of a bar with positions of their own; what comes later is in the last bin."""
 
 _SNAP = 1e-3  # beats: an onset that is played a little before a bin's border belongs to it
 
 
 def interval_profile(pieces: Sequence[Piece]) -> NDArray[np.float64]:
-    """The onset by interval histogram of pieces, (12, 41): shares of all pairs of notes, of sum 1
-    (0 without any pair).
+    """Make the onset by interval histogram of pieces.
+
+    Returns:
+        Shape (12, 41): shares of all pairs of notes, of sum 1 (0 without any pair).
     """
     total = np.zeros((REACH * BINS, 2 * WIDEST + 1))
     for piece in pieces:
@@ -65,8 +69,10 @@ def interval_profile(pieces: Sequence[Piece]) -> NDArray[np.float64]:
 
 
 def duration_profile(pieces: Sequence[Piece]) -> NDArray[np.float64]:
-    """The onset by duration histogram of pieces, (36, 12): shares of all notes, of sum 1 (0 without
-    any note).
+    """Make the onset by duration histogram of pieces.
+
+    Returns:
+        Shape (36, 12): shares of all notes, of sum 1 (0 without any note).
     """
     total = np.zeros((LONGEST_BAR * BINS, REACH * BINS))
     for piece in pieces:
@@ -87,8 +93,9 @@ def duration_profile(pieces: Sequence[Piece]) -> NDArray[np.float64]:
 
 
 def style_fit(profile: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """The cosine of two histograms of the same shape, from 0 to 1; NaN where one of them is
-    empty.
+    """Compute the cosine of two histograms of the same shape, from 0 to 1.
+
+    NaN where one of them is empty.
     """
     a, b = profile.ravel(), reference.ravel()
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
@@ -96,8 +103,9 @@ def style_fit(profile: NDArray[np.float64], reference: NDArray[np.float64]) -> f
 
 
 def _beats(piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Onsets and durations in beats, (notes,) each: quarters in a score, half seconds in a
-    performance.
+    """Give onsets and durations in beats, each (notes,).
+
+    Beats are quarters in a score, half seconds in a performance.
     """
     if piece.feel == "score":
         return piece.notes["onset"].astype(float), piece.notes["duration"].astype(float)

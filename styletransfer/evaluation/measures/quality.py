@@ -1,10 +1,9 @@
-"""How music-like a set of pieces is: entropy, groove, features, and how far their distribution is
-from real pieces'.
+"""Measure how music-like pieces are: entropy, groove, and features' distributions.
 
 Conventions: none of the measures sees velocity, pedal or the number of notes of a whole piece.
 Times are quarters in a score and seconds in a performance: the two can't be compared with each
 other. Real pieces against other real pieces of the same composer, cut to the same length, give the
-floor (or ceiling) of each measure of a distribution.
+floor (the least) or the ceiling (the most to expect) of each measure of a distribution.
 
 Sources and known deviations stand with each function. Structureness has a module of its own.
 """
@@ -25,8 +24,9 @@ PERFORMED_BAR = 2.0
 """Seconds of a bar in a performance, which has none: 4/4 at 120."""
 
 DURATIONS = np.array([4, 2, 1, 0.5, 0.25, 3, 1.5, 0.75, 0.375, 4 / 3, 2 / 3, 1 / 3])
-"""Quarters of mgeval's twelve classes of durations: whole to sixteenth, dotted half to sixteenth,
-half to eighth triplet.
+"""Quarters of mgeval's twelve classes of durations.
+
+They are whole to sixteenth, dotted half to sixteenth, and half to eighth triplet.
 """
 
 GRID = 1000
@@ -36,8 +36,9 @@ FRECHET_FEATURES = ("scalars", "pitch_classes", "durations")
 
 
 def pitch_class_entropy(notes: NoteTable) -> float:
-    """Entropy of the histogram of pitch classes, in bits, from 0 (one class) to 3.585 (all alike);
-    NaN for no notes.
+    """Compute the entropy of the histogram of pitch classes, in bits.
+
+    It is from 0 (one class) to 3.585 (all alike); NaN for no notes.
 
     S.-L. Wu and Y.-H. Yang, "The Jazz Transformer on the front line", ISMIR 2020 (H, over a window
     of bars); over a whole piece as in MusPy's ``pitch_class_entropy``. Notes count alike, whatever
@@ -52,8 +53,9 @@ def _entropy(count: NDArray[np.integer]) -> float:
 
 
 def bar_entropy(piece: Piece, bars: int = 1) -> float:
-    """Mean entropy of pitch classes over all windows of ``bars`` bars, in bits, from 0 to 3.585;
-    NaN for no notes.
+    """Average the entropy of pitch classes over windows of ``bars`` bars, in bits.
+
+    It is from 0 to 3.585; NaN for no notes.
 
     Wu and Yang (2020): H with 1 and 4 bars. A piece of fewer bars is one window; windows without
     notes are left out. No known deviations for scores. A performance has windows of 2 seconds for
@@ -72,8 +74,9 @@ def bar_entropy(piece: Piece, bars: int = 1) -> float:
 
 
 def _bar_starts(piece: Piece, early: float = 1e-3) -> tuple[NoteTable, NDArray[np.float64]]:
-    """The notes in the unit of the piece, and the starts of the bars up to the last onset, which
-    may be a little early.
+    """Give the notes in the unit of the piece, and the starts of the bars.
+
+    The bars are those up to the last onset, which may be a little early.
     """
     notes = in_unit(piece, np.ones(len(piece.notes), bool))
     if not len(notes):
@@ -87,21 +90,22 @@ def _bar_starts(piece: Piece, early: float = 1e-3) -> tuple[NoteTable, NDArray[n
 
 
 def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = False) -> float:
-    """Mean share of positions at which two bars agree on whether a note begins there, from 0 to 1.
+    """Average how alike two bars are in the positions at which notes begin.
 
-    Wu and Yang (2020): GS, over all pairs of bars; with ``neighbours`` over each bar and the next
-    one, as MusPy's ``groove_consistency``. NaN for performances, which have no bars, and where no
-    two bars have the same metre.
+    That is the share of positions at which both or neither have an onset, from 0 to 1. Wu and Yang
+    (2020): GS, over all pairs of bars; with ``neighbours`` over each bar and the next one, as
+    MusPy's ``groove_consistency``. NaN for performances, which have no bars, and where no two bars
+    have the same metre.
 
     Known deviations: all pairs count (the published code draws 1,000), exactly, from how many bars
     have an onset at each position; only bars of one metre are compared with each other. MusPy adds
     an empty bar where a piece ends on a bar line. A bar of 64 positions agrees with any other at
-    most of them, so that values lie above .8: compare them with real pieces.
+    most of them, so that values lie above 0.8: compare them with real pieces.
 
     Args:
         piece: a score.
-        resolution: positions a quarter; 16 makes the 64 of the paper in 4/4.
-        neighbours: whether to compare only bars in a row.
+        resolution: positions per quarter; 16 makes the 64 of the paper in 4/4.
+        neighbours: whether to compare only successive bars.
     """
     if piece.feel == "performance" or not len(piece.notes):
         return float("nan")
@@ -132,6 +136,7 @@ def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = 
             both = count * (count - 1) / 2
             agree += both - float((ones * (count - ones)).sum()) / int(size[metre == kind][0])
             pairs += both
+
     return agree / pairs if pairs else float("nan")
 
 
@@ -140,7 +145,7 @@ def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
 
     L.-C. Yang and A. Lerch, "On the evaluation of generative models in music", Neural Computing and
     Applications 32, 2020 (mgeval): different pitches, different pitch classes, range (semitones),
-    mean interval from one note to the next (semitones), mean time between onsets, notes a quarter
+    mean interval from one note to the next (semitones), mean time between onsets, notes per quarter
     (or second), mean duration; the histograms of pitch classes and of durations, (12,), and of what
     follows what in both, (144,).
 
@@ -185,18 +190,18 @@ def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
         result[name] = np.bincount(values, minlength=12) / len(values)
         steps = values[top[:-1]] * 12 + values[top[1:]]
         result[f"{name}_following"] = np.bincount(steps, minlength=144) / max(len(steps), 1)
+
     return result
 
 
 def overlapped_area(real: NDArray[np.float64], generated: NDArray[np.float64]) -> float:
-    """Overlap of the distances among real pieces with those of generated pieces from real ones,
-    from 0 to 1.
+    """Compare the distances among real pieces with those of generated pieces from them.
 
     Yang and Lerch (2020): Euclidean distances of one feature within the real set, and from each
     generated to each real piece, each smoothed by a Gaussian kernel with Scott's bandwidth; the
-    area under the smaller density. 1 says that a generated piece is as far from real pieces as they
-    are from each other; so do copies of one average piece, so that it is read beside the features'
-    own spread. NaN for fewer than 3 real or 2 generated pieces.
+    area under the smaller density, from 0 to 1. 1 says that a generated piece is as far from real
+    pieces as they are from each other; so do copies of one average piece, so that it is to be
+    compared with the features' own spread. NaN for fewer than 3 real or 2 generated pieces.
 
     Known deviations: each pair of real pieces counts once (mgeval: twice, which narrows the
     bandwidth), the area is integrated three bandwidths beyond the data (mgeval cuts the tails), by
@@ -204,8 +209,8 @@ def overlapped_area(real: NDArray[np.float64], generated: NDArray[np.float64]) -
     if both are the same number, else 0.
 
     Args:
-        real: one feature of the real pieces, (pieces, n).
-        generated: the same of the generated ones, (pieces, n).
+        real: one feature of the real pieces, shape (pieces, n).
+        generated: the same of the generated ones, shape (pieces, n).
     """
     if len(real) < 3 or len(generated) < 2:
         return float("nan")
@@ -218,8 +223,9 @@ def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def density_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The area under the smaller of the kernel densities of two samples (n,) and (m,); see
-    :func:`overlapped_area`.
+    """Integrate the smaller of the kernel densities of two samples (n,) and (m,).
+
+    See :func:`overlapped_area`.
     """
     if np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9:
         return float(np.ptp(np.concatenate([a, b])) < 1e-9)
@@ -233,14 +239,16 @@ def frechet_distance(
     real: Sequence[dict[str, NDArray[np.float64]]],
     generated: Sequence[dict[str, NDArray[np.float64]]],
 ) -> float:
-    """Fréchet distance of the fixed features of two sets of pieces, from 0; no unit.
+    """Compute the Fréchet distance of the fixed features of two sets of pieces.
+
+    It is from 0, without a unit.
 
     As in M. Heusel et al. (FID, NeurIPS 2017) and J. Retkowski et al. (FMD, 2025), but on 32 of the
     numbers that :func:`features` gives instead of a network's: the eight scalars, and the square
     roots of the shares of pitch classes and of durations (so that distances are Hellinger's, and a
     rare class weighs little). Each scalar, and each histogram as a whole, is in standard deviations
     of the real set; what never changes there is left out. It is *not* the Frechet Music Distance,
-    which needs CLaMP's embeddings. With few pieces it is biased upwards (with 20 a side and 32
+    which needs CLaMP's embeddings. With few pieces it is biased upwards (with 20 on a side and 32
     numbers by more than it measures): compare it only with real-against-real of the same numbers of
     pieces.
 
@@ -263,8 +271,9 @@ def frechet_distance(
 
 
 def gaussian_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Squared Fréchet distance of normal distributions fitted to two sets of vectors, (n, d) and
-    (m, d), from 0.
+    """Compute the squared Fréchet distance of normal distributions fitted to two sets.
+
+    The sets are vectors, (n, d) and (m, d); the distance is from 0.
 
     D. C. Dowson and B. V. Landau, "The Fréchet distance between multivariate normal distributions",
     Journal of Multivariate Analysis 12, 1982. No known deviations; the trace of the square root
@@ -282,15 +291,14 @@ def gaussian_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def standard_scores(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many standard deviations of the real pieces each value lies above their mean, (n,):
-    "distance from real pieces".
+    """Measure how many standard deviations values lie above the mean of real pieces.
 
-    NaN values stay NaN, and those of real pieces are left out; NaN where real pieces don't differ
-    or are fewer than two.
+    This is "distance from real pieces". NaN values stay NaN, and those of real pieces are left out;
+    NaN where real pieces don't differ or are fewer than two.
 
     Args:
-        values: one measure of generated pieces, (n,).
-        real: the same measure of real pieces of the composer, (m,), cut to the same length.
+        values: one measure of generated pieces, shape (n,).
+        real: the same measure of real pieces of the composer, cut to the same length, shape (m,).
     """
     known = real[~np.isnan(real)]
     spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Structureness: how well the best segment of a piece explains the piece by its repetitions.
+"""Measure structureness: how well the best segment explains a piece by its repetitions.
 
 Definition: the structureness indicator of S.-L. Wu and Y.-H. Yang, "The Jazz Transformer on the
 front line: exploring the shortcomings of AI-composed music through quantitative measures", ISMIR
@@ -7,13 +7,13 @@ Müller, N. Jiang and P. Grosche, "A robust fitness measure for capturing repeti
 recordings with applications to audio thumbnailing", IEEE TASLP 21, 2013: in the self-similarity
 matrix, the best family of paths over a segment is found by dynamic programming; fitness is the
 harmonic mean of its mean score and of the share of the piece that it covers, both without the
-segment's own trivial path. From 0 (nothing comes back) towards 1. Pieces of music have more than
-noise at every range, and most at long ones; a loop has the most of all, so that the values are
+segment's own trivial path. It goes from 0 (nothing returns) towards 1. Pieces of music have more
+than noise at every range, and most at long ones; a loop has the most of all, so that the values are
 compared with real pieces and never maximised.
 
 Conventions: a frame is a quarter in a score and half a second in a performance, the 2 Hz of the
-paper at 120 quarters a minute. The ranges are the paper's: 3 to 8, 8 to 15 and 15 seconds and more,
-in frames.
+paper at 120 quarters per minute. The ranges are the paper's: 3 to 8, 8 to 15 and 15 seconds and
+more, in frames.
 
 Known deviations from the published code: chroma comes from notes, not from audio, over windows of
 ``WINDOW`` frames; repetitions may be transposed but not played faster or slower (notated music
@@ -40,8 +40,9 @@ PERFORMED_FRAME = 0.5
 """Seconds of a frame in a performance."""
 
 WINDOW = 2
-"""Frames that a chroma vector covers: the published code's 2.1 seconds are 4, notes need less
-smoothing than audio.
+"""Frames that a chroma vector covers.
+
+The published code's 2.1 seconds are 4; notes need less smoothing than audio.
 """
 
 SMOOTHING = 8
@@ -62,8 +63,9 @@ STRIDE = 2
 
 @dataclass(frozen=True)
 class Structureness:
-    """The largest fitness of segments of 6-16, 16-30 and 30 frames or more, from 0 to 1; NaN where
-    a piece is shorter.
+    """The largest fitness of segments of 6-16, 16-30 and 30 frames or more.
+
+    From 0 to 1; NaN where a piece is shorter.
     """
 
     short: float
@@ -72,7 +74,7 @@ class Structureness:
 
 
 def structureness(piece: Piece) -> Structureness:
-    """The structureness indicator of the beginning of a piece, for three lengths of segments."""
+    """Measure the beginning of a piece, for three ranges of lengths of segments."""
     matrix = self_similarity(frames(piece))
     best = {}
     for name, (low, high) in RANGES.items():
@@ -87,10 +89,12 @@ def structureness(piece: Piece) -> Structureness:
 
 
 def frames(piece: Piece) -> NDArray[np.float64]:
-    """Chroma of the first ``MOST_FRAMES`` frames from the first note on, (frames, 12), each of
-    length 1.
+    """Give the chroma of the first ``MOST_FRAMES`` frames from the first note on.
 
     A frame in which nothing sounds has twelve equal values, as in the published code.
+
+    Returns:
+        Shape (frames, 12), each row of length 1.
     """
     if not len(piece.notes):
         return np.zeros((0, 12))
@@ -107,12 +111,14 @@ def frames(piece: Piece) -> NDArray[np.float64]:
 
 
 def self_similarity(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The enhanced self-similarity matrix (frames, frames) of chroma (frames, 12): at most 1, and 1
-    on the diagonal.
+    """Make the enhanced self-similarity matrix of chroma (frames, 12).
 
-    The largest cosine of 12 transpositions after smoothing along the diagonals (forwards or
+    It is the largest cosine of 12 transpositions after smoothing along the diagonals (forwards or
     backwards, which is larger); the largest ``KEPT`` of all values are stretched to 0 to 1, the
     others are ``PENALTY``.
+
+    Returns:
+        Shape (frames, frames), at most 1, and 1 on the diagonal.
     """
     matrix = np.zeros((len(chroma), len(chroma)))
     for shift in range(12):
@@ -131,7 +137,7 @@ def self_similarity(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _smooth(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of ``SMOOTHING`` values along each diagonal, forwards; 0 beyond the border."""
+    """Average ``SMOOTHING`` values along each diagonal, forwards; 0 beyond the border."""
     size = len(matrix)
     padded = np.pad(matrix, (0, SMOOTHING))
     parts = (padded[k : k + size, k : k + size] for k in range(SMOOTHING))
@@ -139,17 +145,19 @@ def _smooth(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fitness(matrix: NDArray[np.float64], length: int, stride: int = 1) -> NDArray[np.float64]:
-    """Fitness of all segments of a length that begin at every ``stride``-th frame, (segments,),
-    from 0 to 1.
+    """Measure the fitness of all segments of a length, from 0 to 1.
+
+    Besides the score of the best family of paths to a cell, the number of its cells, and the rows
+    that its finished paths cover less the row in which its last path began, are carried along,
+    instead of tracing the paths back.
 
     Args:
-        matrix: (frames, frames), at most 1 everywhere and 1 on the diagonal.
+        matrix: shape (frames, frames), at most 1 everywhere and 1 on the diagonal.
         length: frames of the segments.
         stride: frames from the beginning of a segment to that of the next.
 
-    Beside the score of the best family of paths to a cell, the number of its cells, and the rows
-    that its finished paths cover less the row in which its last path began, are carried along,
-    instead of tracing the paths back.
+    Returns:
+        Shape (segments,).
     """
     size = len(matrix)
     part = np.lib.stride_tricks.sliding_window_view(matrix, length, axis=1)[
@@ -179,6 +187,7 @@ def fitness(matrix: NDArray[np.float64], length: int, stride: int = 1) -> NDArra
         now[0, :, 2:] += part[row, :, 1:]
         now[1, :, 2:] += 1
         before, last = last, now
+
     score, cells, covered = _finish(rest, last[:, :, -1], size, even_if_equal=True)
     mean_score = np.maximum(score - length, 0.0) / np.maximum(cells, 1.0)
     coverage = np.maximum(covered - length, 0.0) / size
@@ -189,8 +198,10 @@ def fitness(matrix: NDArray[np.float64], length: int, stride: int = 1) -> NDArra
 def _finish(
     rest: NDArray[np.float64], end: NDArray[np.float64], row: int, even_if_equal: bool = False
 ) -> NDArray[np.float64]:
-    """The best families before ``row``, (3, segments), where paths with the values ``end`` have
-    reached the last frame.
+    """Finish paths that have reached the last frame with the values ``end``.
+
+    Returns:
+        The best families before ``row``, shape (3, segments).
     """
     better = end[0] >= rest[0] if even_if_equal else end[0] > rest[0]
     return np.where(better, end + np.array([[0.0], [0.0], [row]]), rest)
