@@ -1,7 +1,8 @@
-"""How long a user waits: ``python -m benchmarks.apply --write benchmarks/apply.md``.
+"""Measure how long a user waits: ``python -m benchmarks.apply --write benchmarks/apply.md``.
 
-Medians of five runs, each in a fresh process, on the machine that is named; imports and weights are
-part of them. The first token is the first that is sampled, of any candidate.
+Medians of five runs, each in a fresh process, on the machine that the page names; they include the
+time to import modules and load weights. The first token is the first one that is sampled, for any
+candidate.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from styletransfer.evaluation.markdown import table
+
 FIRST_TOKEN = """
 import os, sys
 from styletransfer.cli import app as cli
@@ -26,6 +29,7 @@ MelodyGrammar.push = lambda line, index: push(line, index) if line.forced else o
 cli.main()
 """
 """A program that ends where its first token is sampled."""
+
 TARGETS = {
     "styletransfer --help": 0.3,
     "styletransfer inspect happy-birthday": None,
@@ -34,10 +38,11 @@ TARGETS = {
     "styletransfer apply happy-birthday --style bach, to the first token": 3.0,
     "styletransfer generate --style chopin --seconds 60": None,
 }
+"""Command lines, and the seconds they should take at most; None for no target."""
 
 
 def seconds(command: str, folder: Path) -> float:
-    """Wall-clock seconds of one run of a command line of ours."""
+    """Time one run of a command line of :data:`TARGETS`, in wall-clock seconds."""
     line, _, first = command.partition(", ")
     program = ["-c", FIRST_TOKEN] if first else ["-m", "styletransfer"]
     arguments = [sys.executable, *program, *line.split()[1:]]
@@ -49,7 +54,7 @@ def seconds(command: str, folder: Path) -> float:
 
 
 def processor() -> str:
-    """The processor's name where the system tells it."""
+    """Name the processor, as well as the system does."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -58,29 +63,38 @@ def processor() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Time all commands, and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command")
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     lines = [
-        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {arguments.runs} runs",
+        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"median of {arguments.runs} runs",
         "",
     ]
-    lines += ["| command | seconds | slowest | target |", "|---|---|---|---|"]
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for command, target in TARGETS.items():
             times = [seconds(command, Path(folder)) for _ in range(arguments.runs)]
             limit = f"under {target:g}" if target else ""
-            lines.append(
-                f"| `{command}` | {statistics.median(times):.2f} | {max(times):.2f} | {limit} |"
+            row = (
+                f"`{command}`",
+                f"{statistics.median(times):.2f}",
+                f"{max(times):.2f}",
+                limit,
             )
-            print(lines[-1], flush=True)
-    text = "\n".join(lines) + "\n"
+            rows.append(row)
+            print(*row, flush=True)
+
+    text = "\n".join([*lines, table(("command", "seconds", "slowest", "target"), rows)]) + "\n"
     print(text)
     if arguments.write:
         arguments.write.write_text(
             f"# Waiting times\n\n`python -m benchmarks.apply --write benchmarks/apply.md`\n\n{text}"
         )
+
     return 0
 
 

@@ -1,18 +1,21 @@
-"""How often the chords of a score are named as an expert names them.
+"""Measure how often the chords of a score are named as an expert names them.
 
     python -m benchmarks.chords PREPARED LABELS [--write benchmarks/chords.md]
 
-The validation and test pieces of a prepared data set for which the DCML corpora have harmony
-labels; no piece or twin of them was learnt from. Scores: the share of the labelled time in which
-the root, the root and quality, and the bass are the label's (as in mir_eval.chord, weighed by
-time); and for where chords begin, F1 of the starts inside labelled time, each start matched at most
-once and within an eighth of a quarter (mir_eval.segment's with that tolerance, less the pieces' own
-edges). Ratios of sums over movements, with 95 % bootstrap intervals over movements. The templates
-are 0.1.0's: triads and sevenths on beats, how much of what sounds is theirs, and a price on changes
-(Viterbi's algorithm); a chord's bass is the lowest note of most of its beats.
+Measured on the validation and test pieces of a prepared data set for which the DCML corpora have
+harmony labels; the recogniser was trained neither on them nor on other versions of them. Scores:
+the share of the labelled time in which the root, the root and quality, and the bass are the label's
+(as in mir_eval.chord, weighted by time); and for where chords begin, F1 of the starts inside
+labelled time, each start matched at most once and within an eighth of a quarter (as in
+mir_eval.segment with that tolerance, without the pieces' own edges). All are ratios of sums over
+movements, with 95 % bootstrap intervals over movements.
 
-Known limits: labels start between eighths in 4 % of cases, and no frame does there; a movement has
-the labels of one expert, and how far two would agree isn't measured here.
+The templates are those of 0.1.0: triads and sevenths on beats, scored by how much of what sounds
+belongs to them, with a price on changes (Viterbi's algorithm); a chord's bass is the lowest note of
+most of its beats.
+
+Known limits: labels start between eighths in 4 % of cases, where no frame of the recogniser starts;
+a movement has the labels of one expert, and how far two experts would agree isn't measured here.
 """
 
 from __future__ import annotations
@@ -30,25 +33,25 @@ from numpy.typing import NDArray
 from pretrain.chords import Labelled, labelled_pieces
 from styletransfer.data.library import Library
 from styletransfer.evaluation.intervals import Interval, ratio_interval
+from styletransfer.evaluation.markdown import interval, table
 from styletransfer.music.chords import ChordTable, chord_table, recognise, tones_of
 from styletransfer.music.hands import cheapest_path
 from styletransfer.music.notes import BarTable, NoteTable
 from styletransfer.music.qualities import NONE
 
 TOLERANCE = 0.125
-"""Quarters by which a chord's start may be beside the label's."""
+"""How far a chord's start may be from the label's, in quarters."""
 
-CHORDS = [
-    (root, quality) for quality in (0, 1, 2, 3, 4, 6, 5, 7, 8) for root in range(12)
-]  # of equals the first
+CHORDS = [(root, quality) for quality in (0, 1, 2, 3, 4, 6, 5, 7, 8) for root in range(12)]
+"""Roots and qualities of the templates; of equally good ones the first is chosen."""
 TEMPLATES = np.array([[tone in tones_of(*chord) for tone in range(12)] for chord in CHORDS], float)
 ROOTS, QUALITIES = np.array(CHORDS).T
 SEVENTH = 0.15
 """By how much a template of four tones has to fit better."""
 ROOT = 0.1
-"""What a template gains whose root is the lowest note."""
+"""What a template gains if its root is the lowest note."""
 CHANGE = 0.3
-"""The price of another template than the beat before; a fit is 1 where all tones are its own."""
+"""The price of another template than on the beat before; a fit is 1 where all tones belong."""
 
 COLUMNS = ("root", "root and quality", "bass", "starts, F1")
 Method = Callable[[NoteTable, BarTable], ChordTable]
@@ -87,8 +90,14 @@ def templates(notes: NoteTable, bars: BarTable) -> ChordTable:
 
 
 def _fit(sound: Floats, bass: int) -> Floats:
-    """Tell how well each template fits what sounds, (templates,), from how long each pitch class
-    does, (12,).
+    """Rate how well each template fits what sounds.
+
+    Args:
+        sound: shape (12,), how long each pitch class sounds.
+        bass: the pitch class of the lowest note.
+
+    Returns:
+        Shape (templates,), 1 for a perfect fit without the bass.
     """
     total = float(sound.sum())
     if not total:
@@ -108,15 +117,16 @@ def _steady(path: NDArray[np.int64], basses: NDArray[np.int64]) -> NDArray[np.in
 
 
 def accompaniment_alone(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """Recognise chords where the melody isn't heard: what is left of the harmony, against labels of
-    the whole.
-    """
+    """Recognise chords without the melody; the labels are of the whole piece all the same."""
     return recognise(notes[~notes["melody"]], bars)
 
 
 def agreement(table: ChordTable, labels: ChordTable) -> Floats:
-    """Count (right root, right chord, right bass, labelled time, starts met, starts of the table,
-    starts of the labels).
+    """Compare a table of chords with labels.
+
+    Returns:
+        Shape (7,): quarters with the right root, the right chord and the right bass, labelled
+        quarters, starts that match, starts of the table, starts of the labels.
     """
     stops = labels["start"] + labels["length"]
     edges = np.unique(np.concatenate([labels["start"], stops, table["start"]]).astype(float))
@@ -149,8 +159,9 @@ def agreement(table: ChordTable, labels: ChordTable) -> Floats:
 
 
 def _met(found: Floats, starts: Floats) -> int:
-    """Count the pairs of starts that lie within :data:`TOLERANCE`, both ascending: greedy is the
-    best here.
+    """Count the pairs of starts within :data:`TOLERANCE`.
+
+    Both are ascending, so that taking the first match for each start gives the most pairs.
     """
     count = here = 0
     for start in starts.tolist():
@@ -162,7 +173,12 @@ def _met(found: Floats, starts: Floats) -> int:
 
 
 def intervals(counts: Floats, names: list[str]) -> list[Interval]:
-    """Give the four scores of movements, (movements, 7), with their intervals."""
+    """Give the four scores with their intervals.
+
+    Args:
+        counts: shape (movements, 7), as :func:`agreement` gives them.
+        names: the group of each movement.
+    """
     rng = np.random.default_rng(0)
     above = [counts[:, 0], counts[:, 1], counts[:, 2], 2 * counts[:, 4]]
     below = [*[counts[:, 3]] * 3, counts[:, 5] + counts[:, 6]]
@@ -170,7 +186,11 @@ def intervals(counts: Floats, names: list[str]) -> list[Interval]:
 
 
 def measured(library: Library, pieces: list[Labelled], method: Method) -> tuple[Floats, float]:
-    """Measure a method on pieces: the counts of each, and milliseconds a thousand notes."""
+    """Measure a method on pieces.
+
+    Returns:
+        The counts of each, shape (pieces, 7), and milliseconds per thousand notes.
+    """
     counts, seconds, notes = [], 0.0, 0
     for piece in pieces:
         began = time.perf_counter()
@@ -196,38 +216,35 @@ def page(library: Library, folder: Path, command: str) -> str:
         "learnt": recognise,
         "learnt, no melody": accompaniment_alone,
     }
+
     for split in ("validation", "test"):
         pieces = labelled_pieces(library, folder, split)
         names = [library.pieces[piece.index].group for piece in pieces]
         results = {name: measured(library, pieces, method) for name, method in methods.items()}
         lines += [f"## {split}: {len(pieces)} movements", ""]
-        lines += [
-            f"| composer | movements | method | {' | '.join(COLUMNS)} |",
-            "|---|--:|---|" + "---|" * len(COLUMNS),
-        ]
+        rows = []
         composers = sorted({piece.composer for piece in pieces})
         for composer in ("all", *composers):
-            rows = [k for k, piece in enumerate(pieces) if composer in ("all", piece.composer)]
+            own = [k for k, piece in enumerate(pieces) if composer in ("all", piece.composer)]
             for name, (counts, _) in results.items():
-                cells = [_cell(one) for one in intervals(counts[rows], [names[k] for k in rows])]
-                lines.append(f"| {composer} | {len(rows)} | {name} | {' | '.join(cells)} |")
+                found = intervals(counts[own], [names[k] for k in own])
+                cells = [interval(one.value, one.low, one.high) for one in found]
+                rows.append((composer, f"{len(own)}", name, *cells))
+        lines.append(table(("composer", "movements", "method", *COLUMNS), rows))
         speeds = ", ".join(f"{name} {speed:.0f} ms" for name, (_, speed) in results.items())
         lines += ["", f"Time for a thousand notes, on cores shared with other work: {speeds}.", ""]
+
     return "\n".join(lines)
 
 
-def _cell(one: Interval) -> str:
-    return f"{one.value:.3f}" + ("" if np.isnan(one.low) else f" ({one.low:.3f} to {one.high:.3f})")
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Measure and print, or write the page."""
+    """Measure all methods, and print or write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("data", type=Path, help="made by `styletransfer data prepare`")
+    parser.add_argument("labels", type=Path, help="a folder of the DCML corpora's harmony labels")
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
     command = (
         f"python -m benchmarks.chords {arguments.data} {arguments.labels} --write {arguments.write}"

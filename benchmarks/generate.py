@@ -1,12 +1,14 @@
-"""How fast notes come: ``python -m benchmarks.generate --write benchmarks/generate.md``.
+"""Measure decoding speed: ``python -m benchmarks.generate --write benchmarks/generate.md``.
 
-One tune under the locked grammar in one style at strength 1 (one model, one prediction a token), by
-``transformers``' own ``generate`` with the grammar as its logits processor, and by this package's
-decode loop, with the same weights, in the same process. Each is run once to warm up, then as often
-as is asked; the best counts. Beside them the limit that memory sets where every token is decoded by
-itself: all weights are read once for each, at the bandwidth with which this machine sums a tensor
-that no cache holds. Ours isn't held by it, as what follows without a choice is read with the token
-before.
+One tune under the locked grammar in one style at strength 1 (one model, one prediction per token)
+is decoded by ``transformers``' own ``generate``, with the grammar as its logits processor, and by
+this package's decode loop, with the same weights, in the same process. Each is run once to warm up,
+then as often as ``--runs`` says; the best run counts.
+
+They are compared with the limit that memory sets where every token is decoded by itself: all
+weights are read once per token, at the bandwidth at which this machine sums a tensor that no cache
+holds. This package's loop isn't bound by that limit, as tokens that the grammar forces are read
+together with the token before.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import torch
 from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
 
 from benchmarks.apply import processor
+from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import example
 from styletransfer.model.base import MelodyLlama, as_llama
 from styletransfer.model.loading import melody_codec, voices_in
@@ -38,12 +41,22 @@ from styletransfer.tokens.plan import Plan, plan_of
 from styletransfer.transfer.source import find_melody
 
 CANDIDATES = (1, 4, 16)
+COLUMNS = (
+    "candidates",
+    "`generate`: tokens/s",
+    "music/s",
+    "ours: tokens/s",
+    "music/s",
+    "times as fast",
+    "of the limit",
+)
 STREAMED = 256 << 20  # bytes of the tensor that measures the bandwidth
 
 
 class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses
-    """The model with what ``generate`` asks for: a step with a cache gets the newest tokens,
-    followers know the rest.
+    """The model with what ``generate`` asks for.
+
+    A step with a cache gets the newest tokens only; followers keep track of those before.
     """
 
     followers: Sequence[Follower] = ()
@@ -75,7 +88,7 @@ class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers'
 
     @classmethod
     def of(cls, model: MelodyLlama) -> Generating:
-        """The same weights."""
+        """Make such a model of the same weights."""
         found = cls(model.config, model.names)
         found.load_state_dict(model.state_dict())
         found.requires_grad_(False).train(False)
@@ -83,8 +96,9 @@ class Generating(MelodyLlama):  # type: ignore[no-untyped-call]  # transformers'
 
 
 class Grammar(LogitsProcessor):
-    """The locked grammar as a logits processor: a line for each sequence, which takes whatever
-    token came last.
+    """The locked grammar as a logits processor.
+
+    Each sequence has a line of its own, which takes whatever token came last.
     """
 
     def __init__(self, lines: Sequence[MelodyGrammar], pad: int) -> None:
@@ -107,7 +121,7 @@ class Grammar(LogitsProcessor):
 
 @dataclass(frozen=True)
 class Job:
-    """What both decode: a plan under one voice."""
+    """What both loops decode: a plan under one voice."""
 
     codec: Codec
     plan: Plan
@@ -115,7 +129,7 @@ class Job:
 
 
 def job(tune: str, style: str, model: Path | None = None) -> Job:
-    """An example tune in a style at strength 1."""
+    """Plan an example tune in a style at strength 1."""
     melody, _ = find_melody(example(tune))
     codec = melody_codec(model)
     plan = plan_of(codec, codec.grid(melody))
@@ -126,12 +140,13 @@ def job(tune: str, style: str, model: Path | None = None) -> Job:
 def by_transformers(
     job: Job, model: Generating, candidates: int, *, greedy: bool = False
 ) -> list[list[list[int]]]:
-    """The tokens of the bars of each candidate, by ``generate``."""
+    """Decode candidates by ``generate``; for each one, the tokens of each bar."""
     lines = [MelodyGrammar(job.codec, job.plan) for _ in range(candidates)]
     opening = list(lines[0].forced)
     for line in lines:
         for index in opening:
             line.push(index)
+
     controls = [
         job.codec.vocabulary[name]
         for name in replace(job.voice.controls, key=lines[0].melody_key(0)).tokens()
@@ -142,6 +157,7 @@ def by_transformers(
         if greedy
         else {"do_sample": True, "temperature": 1.0, "top_p": 0.98, "top_k": 0}
     )
+
     with torch.inference_mode():
         model.generate(
             ids,
@@ -153,17 +169,18 @@ def by_transformers(
             eos_token_id=job.codec.eos,
             **choose,
         )
+
     return [line.bars for line in lines]
 
 
 def by_us(job: Job, candidates: int, *, greedy: bool = False) -> list[list[list[int]]]:
-    """The same by :func:`styletransfer.model.sampling.sample`."""
+    """Decode candidates by :func:`styletransfer.model.sampling.sample`, likewise."""
     config = SamplingConfig(candidates, 0.0 if greedy else 1.0, 0.98, 1.0)
     return [one.bars for one in sample([job.voice], job.codec, job.plan, config)]
 
 
 def bandwidth() -> float:
-    """Bytes a second at which a tensor is read that no cache holds: the best of five."""
+    """Measure how many bytes per second of an uncached tensor are read, the best of five."""
     tensor = torch.ones(STREAMED // 4)
     times = []
     for _ in range(5):
@@ -174,18 +191,18 @@ def bandwidth() -> float:
 
 
 def tokens(bars: list[list[list[int]]], job: Job) -> int:
-    """All that was decoded, forced tokens among it, of all candidates."""
-    told = sum(
+    """Count all tokens of all candidates, the forced ones among them."""
+    melody = sum(
         len(MelodyGrammar(job.codec, job.plan).melody_segment(bar)) + 1
         for bar in range(job.plan.bars)
     )
-    return sum(len(ids) for one in bars for ids in one) + told * len(bars)
+    return sum(len(ids) for one in bars for ids in one) + melody * len(bars)
 
 
 def fastest(
     decode: Callable[[], list[list[list[int]]]], job: Job, runs: int
 ) -> tuple[float, float]:
-    """Tokens a second, and seconds, of the run with the most of them."""
+    """Give tokens per second, and seconds, of the fastest run."""
     decode()
     found = []
     for _ in range(runs):
@@ -197,6 +214,7 @@ def fastest(
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Time both loops, and print or write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -205,20 +223,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
+
     task = job(arguments.tune, arguments.style)
     melody = example(arguments.tune)
     model = Generating.of(as_llama(task.voice.model))
     weights = sum(value.numel() * value.element_size() for value in task.voice.model.parameters())
     limit = bandwidth() / weights
     lines = [
-        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads; "
-        f"{arguments.tune} in the style of {arguments.style}, best of {arguments.runs}.",
+        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads; {arguments.tune} in the style of {arguments.style}, "
+        f"best of {arguments.runs}.",
         "",
-        f"Weights of {weights / 1e6:.1f} MB read at {bandwidth() / 1e9:.1f} GB/s: at most {limit:,.0f} tokens a second.",
+        f"Weights of {weights / 1e6:.1f} MB read at {bandwidth() / 1e9:.1f} GB/s: at most "
+        f"{limit:,.0f} tokens per second.",
         "",
-        "| candidates | `generate`: tokens/s | music/s | ours: tokens/s | music/s | times as fast | of the limit |",
-        "|---|---|---|---|---|---|---|",
     ]
+    rows = []
     for candidates in CANDIDATES:
         theirs, ours = (
             fastest(decode, task, arguments.runs)
@@ -228,17 +248,26 @@ def main(argv: list[str] | None = None) -> int:
             )
         )
         music = [candidates * melody.length_seconds / seconds for _, seconds in (theirs, ours)]
-        lines.append(
-            f"| {candidates} | {theirs[0]:,.0f} | {music[0]:.1f} | {ours[0]:,.0f} | {music[1]:.1f} "
-            f"| {ours[0] / theirs[0]:.1f} | {ours[0] / candidates / limit:.0%} |"
+        row = (
+            f"{candidates}",
+            f"{theirs[0]:,.0f}",
+            f"{music[0]:.1f}",
+            f"{ours[0]:,.0f}",
+            f"{music[1]:.1f}",
+            f"{ours[0] / theirs[0]:.1f}",
+            f"{ours[0] / candidates / limit:.0%}",
         )
-        print(lines[-1], flush=True)
-    text = "\n".join(lines) + "\n"
+        rows.append(row)
+        print(*row, flush=True)
+
+    text = "\n".join([*lines, table(COLUMNS, rows)]) + "\n"
     print(text)
     if arguments.write:
         arguments.write.write_text(
-            f"# Decoding\n\n`python -m benchmarks.generate --write benchmarks/generate.md`\n\n{text}"
+            "# Decoding\n\n`python -m benchmarks.generate --write benchmarks/generate.md`\n\n"
+            + text
         )
+
     return 0
 
 

@@ -1,9 +1,10 @@
-"""How time and memory grow: ``python -m benchmarks.growth MAESTRO --write benchmarks``.
+"""Measure how time and memory grow: ``python -m benchmarks.growth MAESTRO --write benchmarks``.
 
-An arrangement against the song's length (one candidate) and against candidates (a song of one
-minute), and the preparation of data against the number of files (of MAESTRO, in one process); each
-in a process of its own, whose largest resident size is its memory. The exponent is the slope of a
-straight line through the logarithms of seconds: 1 is linear. Writes ``growth.md``, ``growth.png``.
+An arrangement is timed for songs of several lengths (one candidate) and for several numbers of
+candidates (a song of one minute), and the preparation of data for several numbers of files (of
+MAESTRO, in one process). Each run is a process of its own, whose largest resident size is its
+memory. The exponent is the slope of a straight line through the logarithms of size and seconds: 1
+is linear. Writes ``growth.md`` and ``growth.png``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from benchmarks.apply import processor
 from benchmarks.long_song import song
+from styletransfer.evaluation.markdown import table
 from styletransfer.files import write_bytes
 from styletransfer.formats.midi_out import write_midi
 
@@ -33,7 +35,7 @@ KINDS = {
 
 
 def one(kind: str, size: int, maestro: Path) -> dict[str, float]:
-    """Seconds and megabytes of one run."""
+    """Make one run, and give its seconds and megabytes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if kind == "files to prepare":
@@ -62,12 +64,16 @@ def one(kind: str, size: int, maestro: Path) -> dict[str, float]:
 
 
 def exponent(sizes: list[int], seconds: list[float]) -> float:
-    """The slope of the logarithms."""
+    """Fit the slope of the logarithm of seconds over that of size."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 def picture(found: dict[str, list[dict[str, float]]]) -> bytes:
-    """Seconds (left axis) and megabytes (right axis) against size, a panel each."""
+    """Draw seconds (left axis) and megabytes (right axis) against size, in a panel for each kind.
+
+    Returns:
+        The bytes of a PNG file.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -90,18 +96,19 @@ def picture(found: dict[str, list[dict[str, float]]]) -> bytes:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Make all runs, and write the table and the picture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
-    parser.add_argument("--one", nargs=2, metavar=("KIND", "SIZE"), help="One run, told as JSON.")
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "SIZE"), help="make one run, print JSON")
     parser.add_argument("--write", type=Path, help="the folder to write in")
     arguments = parser.parse_args(argv)
     if arguments.one:
         print(json.dumps(one(arguments.one[0], int(arguments.one[1]), arguments.maestro)))
         return 0
     found: dict[str, list[dict[str, float]]] = {}
-    lines = ["| | size | seconds | megabytes | exponent |", "|---|---|---|---|---|"]
+    rows = []
     for kind, sizes in KINDS.items():
         for size in sizes:
             command = [
@@ -113,27 +120,19 @@ def main(argv: list[str] | None = None) -> int:
                 kind,
                 str(size),
             ]
-            run = json.loads(
-                subprocess.run(
-                    command, check=True, capture_output=True, text=True
-                ).stdout.splitlines()[-1]
-            )
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            run = json.loads(done.stdout.splitlines()[-1])
             found.setdefault(kind, []).append(run)
-            slope = (
-                exponent(list(sizes), [one["seconds"] for one in found[kind]])
-                if size == sizes[-1]
-                else None
-            )
-            told = "" if slope is None else f"{slope:.2f}"
-            lines.append(
-                f"| {kind} | {size} | {run['seconds']:.1f} | {run['megabytes']:.0f} | {told} |"
-            )
-            print(lines[-1], flush=True)
-    text = (
-        f"# Growth\n\n{__doc__}\nOn {processor()}.\n\n"
-        + "\n".join(lines)
-        + "\n\n![growth](growth.png)\n"
-    )
+
+            slope = ""
+            if size == sizes[-1]:
+                slope = f"{exponent(list(sizes), [one['seconds'] for one in found[kind]]):.2f}"
+            row = (kind, f"{size}", f"{run['seconds']:.1f}", f"{run['megabytes']:.0f}", slope)
+            rows.append(row)
+            print(*row, flush=True)
+
+    shown = table(("kind", "size", "seconds", "megabytes", "exponent"), rows)
+    text = f"# Growth\n\n{__doc__}\nOn {processor()}.\n\n{shown}\n\n![growth](growth.png)\n"
     if arguments.write:
         write_bytes(arguments.write / "growth.md", text.encode(), force=True)
         write_bytes(arguments.write / "growth.png", picture(found), force=True)

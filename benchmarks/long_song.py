@@ -1,12 +1,13 @@
-"""Long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
+"""Measure long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
 
-Twinkle and the Ode to Joy in turn, a key further each time, for so many minutes; for the
-performance, every onset is up to :data:`UNEVEN` quarters early or late, so that there is no grid to
-find. One candidate in Chopin's style, each run in a process of its own. The model reads a window;
-where that is full it begins anew with its last bars. A seam would show as a jump: the difference
-between the two bars before such an edge and the two from it on, beside the same at all other bars;
-p is the share of 10,000 random sets of as many of all bars whose mean difference is at least the
-edges'. Memory is the process's largest (resident) size.
+The song is Twinkle and the Ode to Joy in turn, each time in the key a fifth higher, for a number of
+minutes; in the performance, every onset is up to 0.06 quarters early or late, so that there is no
+grid to find. One candidate in Chopin's style is made, each run in a process of its own.
+
+The model reads a window; where that is full, it starts again with its last bars. A seam would show
+as a jump: the difference between the two bars before such an edge and the two bars from it on is
+compared with the same at all other bars. p is the share of 10,000 random sets of as many bars whose
+mean difference is at least that of the edges. Memory is the process's largest (resident) size.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.apply import processor
+from styletransfer.evaluation.markdown import table
 from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.tunes import example
 from styletransfer.model import sampling
@@ -35,14 +37,13 @@ from styletransfer.transfer.request import Request
 
 RUNS = ((1.0, "score"), (4.0, "score"), (10.0, "score"), (10.0, "performance"))
 UNEVEN = 0.06
+"""Quarters by which the onsets of a performance are early or late at most."""
 BAR_QUARTERS, BAR_SECONDS = 4.0, 2.0
 MEASURES = ("notes", "register", "loudness")
 
 
 def song(minutes: float, feel: str = "score") -> Piece:
-    """The tune: so many minutes at 120 quarters a minute, in 4/4; of a performance the time is
-    uneven.
-    """
+    """Write the song, in 4/4, at 120 quarters per minute; a performance's time is uneven."""
     parts, start, turn = [], 0.0, 0
     while start < minutes * 120:
         notes = example(("twinkle", "ode-to-joy")[turn % 2]).notes.copy()
@@ -59,7 +60,7 @@ def song(minutes: float, feel: str = "score") -> Piece:
 
 
 def one(minutes: float, feel: str) -> dict[str, Any]:
-    """Arrange it; what each bar is like, and the bars in which a window began."""
+    """Arrange the song, and describe each bar and where windows began."""
     edges: list[int] = []
     share = 0.0
 
@@ -102,8 +103,13 @@ def one(minutes: float, feel: str) -> dict[str, Any]:
 
 
 def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(bars,) the difference between the mean of a bar and the next, and that of the two before;
-    NaN where there are none.
+    """Measure how much the mean of a bar and the next differs from that of the two bars before.
+
+    Args:
+        values: shape (bars,).
+
+    Returns:
+        Shape (bars,), NaN where there are no such bars.
     """
     found = np.full(len(values), np.nan)
     for bar in range(2, len(values) - 1):
@@ -113,7 +119,7 @@ def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
-    """The mean jump at the edges, that elsewhere, and p."""
+    """Compare the jumps at the edges: their mean, that elsewhere, and p."""
     values = jumps(np.array([np.nan if value is None else value for value in run[measure]], float))
     known = ~np.isnan(values)
     edge = np.isin(np.arange(len(values)), run["edges"]) & known
@@ -124,42 +130,47 @@ def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Make all runs, and print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--one", nargs=2, metavar=("MINUTES", "FEEL"), help="One run, told as JSON."
+        "--one", nargs=2, metavar=("MINUTES", "FEEL"), help="make one run, print JSON"
     )
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     if arguments.one:
         print(json.dumps(one(float(arguments.one[0]), arguments.one[1])))
         return 0
-    lines = [
-        f"On {processor()}, one thread.",
-        "",
-        "| minutes | feel | bars | windows | melody kept | seconds | megabytes |",
-    ]
-    lines += ["|---|---|---|---|---|---|---|"]
-    table = [
-        "",
-        "| minutes | feel | of a bar's accompaniment | jump at edges | elsewhere | p |",
-        "|---|---|---|---|---|---|",
-    ]
+
+    rows, jumping = [], []
     for minutes, feel in RUNS:
         command = [sys.executable, "-m", "benchmarks.long_song", "--one", str(minutes), feel]
         run = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        numbers = f"{run['bars']} | {len(run['edges']) + 1} | {run['kept'][0]}/{run['kept'][1]} | {run['seconds']:.0f}"
-        lines.append(f"| {minutes:g} | {feel} | {numbers} | {run['megabytes']:.0f} |")
-        print(lines[-1], flush=True)
+        cells = (
+            f"{minutes:g}",
+            feel,
+            str(run["bars"]),
+            str(len(run["edges"]) + 1),
+            f"{run['kept'][0]}/{run['kept'][1]}",
+            f"{run['seconds']:.0f}",
+            f"{run['megabytes']:.0f}",
+        )
+        rows.append(cells)
+        print(*cells, flush=True)
         if minutes >= 10:
             for measure in MEASURES:
                 at, elsewhere, p = seams(run, measure)
-                table.append(
-                    f"| {minutes:g} | {feel} | {measure} | {at:.2f} | {elsewhere:.2f} | {p:.2f} |"
-                )
-    text = "\n".join(lines + table) + "\n"
+                found = (f"{at:.2f}", f"{elsewhere:.2f}", f"{p:.2f}")
+                jumping.append((f"{minutes:g}", feel, measure, *found))
+
+    head = ("minutes", "feel", "bars", "windows", "melody kept", "seconds", "megabytes")
+    of_jumps = ("minutes", "feel", "of a bar's accompaniment", "jump at edges", "elsewhere", "p")
+    shown = f"{table(head, rows)}\n\n{table(of_jumps, jumping)}"
+    text = f"On {processor()}, one thread.\n\n{shown}\n"
     print(text)
     if arguments.write:
         arguments.write.write_text(f"# Long songs\n\n{__doc__}\n{text}")
+
     return 0
 
 

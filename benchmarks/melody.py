@@ -1,13 +1,13 @@
-"""How well the melody is found again after all tracks of a piece are merged into one.
+"""Measure how well the melody is found after all tracks of a piece are merged into one.
 
     python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER [--write benchmarks/melody.md]
 
-POP909 (MELODY, BRIDGE and PIANO merged; MELODY is the truth) and keyboard scores (hands merged; the
-`skyline` of the right hand is the truth). Metric: precision, recall and F1 of notes after
-mir_eval.transcription: same pitch, onset within 50 ms, ends ignored (C. Raffel et al., ISMIR 2014);
-the mean over pieces, with a 95 % bootstrap interval. A note that several tracks strike at once
-counts once. Half of the pieces were used to fit and tune; the other half was looked at only when
-the features and the networks' size were chosen. Both are shown.
+Measured on POP909 (MELODY, BRIDGE and PIANO merged; MELODY is the truth) and keyboard scores (hands
+merged; the `skyline` of the right hand is the truth). The metric is the precision, recall and F1 of
+notes after mir_eval.transcription: same pitch, onset within 50 ms, ends ignored (C. Raffel et al.,
+ISMIR 2014); the mean over pieces, with a 95 % bootstrap interval. A note that several tracks strike
+at once counts once. Half of the pieces were used to fit and tune; the other half was looked at only
+when the features and the networks' size were chosen. Both are shown.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 
+from styletransfer.evaluation.markdown import interval, table
 from styletransfer.formats.read import read_score
 from styletransfer.music.melody import distinct, extract_merged, note_seconds, skyline
 from styletransfer.music.notes import Piece
@@ -36,7 +37,7 @@ Method = Callable[[Piece], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Example:
-    """A merged piece and its true melody (seconds and MIDI numbers)."""
+    """A merged piece and its true melody, in seconds and MIDI numbers."""
 
     piece: Piece
     true_onset: Floats
@@ -52,8 +53,9 @@ class Example:
         return note_seconds(self.piece)[1]
 
     def labels(self, tolerance: float = 0.05) -> NDArray[np.bool_]:
-        """Which notes of the merged piece are melody: those with a true note of the same pitch
-        within 50 ms.
+        """Mark the notes of the merged piece that are melody, shape (notes,).
+
+        Those are the notes with a true note of the same pitch within ``tolerance`` seconds.
         """
         true = np.concatenate(
             [[-np.inf], np.sort(self.true_pitch * 1e6 + self.true_onset), [np.inf]]
@@ -64,7 +66,7 @@ class Example:
 
 
 def merge(path: Path) -> Piece:
-    """A MIDI file read as if all its tracks, pedals too, were one; copies of a note count once."""
+    """Read a MIDI file as if all its tracks and pedals were one; copies of a note count once."""
     score: Any = symusic.Score(str(path))
     merged: Any = symusic.Track(name="merged")
     for track in score.tracks:
@@ -80,7 +82,7 @@ def merge(path: Path) -> Piece:
 
 
 def load_pop909(folder: Path, songs: int | None = None) -> list[Example]:
-    """The songs of a folder, or the first ``songs`` of them; every second one is for fitting."""
+    """Read the songs of a folder, or the first ``songs``; every second one is for fitting."""
     examples = []
     for number, path in enumerate(sorted(folder.rglob("*.mid"))[:songs]):
         piece = read_score(path)
@@ -90,7 +92,7 @@ def load_pop909(folder: Path, songs: int | None = None) -> list[Example]:
 
 
 def load_keyboard(folder: Path, movements: int) -> list[Example]:
-    """A random sample of movements, always the same; every second one is for fitting."""
+    """Read a random sample of movements, always the same; every second one is for fitting."""
     paths = sorted(folder.rglob("*.mid"))
     chosen = np.random.default_rng(0).permutation(len(paths))[:movements]
     examples = []
@@ -113,12 +115,12 @@ def _example(path: Path, piece: Piece, melody: NDArray[np.bool_], trained_on: bo
 
 
 def plain_skyline(piece: Piece) -> NDArray[np.bool_]:
-    """The highest note of each onset, and nothing else."""
+    """Mark the highest note of each onset, and nothing else."""
     return np.append(np.diff(piece.notes["onset"]) > 1e-9, True)
 
 
 def note_f1(example: Example, mask: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the masked notes."""
+    """Measure precision, recall and F1 of the masked notes."""
     found = example.piece.notes["pitch"][mask].astype(float)
     if not len(found) or not len(example.true_onset):
         return 0.0, 0.0, 0.0
@@ -146,23 +148,25 @@ METHODS: dict[str, Method] = {
 }
 
 
-def row(name: str, examples: list[Example], method_name: str) -> str:
+def row(name: str, examples: list[Example], method_name: str) -> tuple[str, ...]:
+    """Measure a method on examples, as the cells of a row."""
     scores = np.array(
         [note_f1(example, METHODS[method_name](example.piece)) for example in examples]
     )
     draws = np.random.default_rng(0).integers(0, len(scores), (2000, len(scores)))
     low, high = np.percentile(scores[draws, 2].mean(axis=1), [2.5, 97.5])
     precision, recall, f1 = scores.mean(axis=0)
-    numbers = f"{precision:.3f} | {recall:.3f} | **{f1:.3f}** | {low:.3f}-{high:.3f}"
-    return f"| {name} | {len(scores)} | {method_name} | {numbers} |"
+    cells = (f"{precision:.3f}", f"{recall:.3f}", interval(f1, low, high))
+    return name, f"{len(scores)}", method_name, *cells
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Measure all methods, and print or write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pop909", type=Path)
-    parser.add_argument("scores", type=Path)
+    parser.add_argument("pop909", type=Path, help="the folder of POP909's MIDI files")
+    parser.add_argument("scores", type=Path, help="a folder of keyboard scores as MIDI files")
     parser.add_argument(
         "--movements", type=int, default=220, help="keyboard movements, half of them fitted on"
     )
@@ -173,10 +177,7 @@ def main(argv: list[str] | None = None) -> None:
         load_pop909(arguments.pop909),
         load_keyboard(arguments.scores, arguments.movements),
     )
-    lines = [
-        "| data | pieces | method | precision | recall | F1 | 95 % |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, examples in (("POP909", songs), ("keyboard scores", movements)):
         held_out, fitted = (
             [e for e in examples if e.trained_on == fitted_on] for fitted_on in (False, True)
@@ -186,13 +187,15 @@ def main(argv: list[str] | None = None) -> None:
             ("held-out half", held_out),
             ("half fitted on", fitted),
         ):
-            lines += [row(f"{name}, {part}", chosen, method) for method in METHODS]
+            rows += [row(f"{name}, {part}", chosen, method) for method in METHODS]
+
     pieces = [example.piece for example in movements]
     began = time.perf_counter()
     for piece in pieces:
         extract_merged(piece)
     micros = 1e6 * (time.perf_counter() - began) / sum(len(piece.notes) for piece in pieces)
-    lines += ["", f"`extract_merged` took {micros:.1f} microseconds a note, on one core."]
+    shown = table(("data", "pieces", "method", "precision", "recall", "F1"), rows)
+    lines = [shown, "", f"`extract_merged` took {micros:.1f} microseconds per note, on one core."]
     print("\n".join(lines))
     if arguments.write:
         command = (

@@ -2,13 +2,15 @@
 
     python -m benchmarks.melody_fit POP909_FOLDER SCORES_FOLDER
 
-Training data: every second song of POP909 (the others are for testing; MIT licence), where MELODY
-is the truth, and half of a sample of the keyboard scores, where the top of the right hand is the
-truth (derived from the DCML corpora, CC BY-NC-SA 4.0). All tracks and pedals are merged into one
-first. Each song counts as much as two movements. To fit more than these two kinds of music, pieces
-are also varied: other keys and tempos, flat loudness (songs), and uneven onsets, loudness and pedal
-(scores: a melody that is louder and earlier, after W. Goebl, "Melody lead in piano performance:
-expressive device or artifact?", J. Acoust. Soc. Am. 110, 2001).
+Training data: every second song of POP909 (MIT licence; the others are for testing), where MELODY
+is the truth, and half of a sample of keyboard scores (derived from the DCML corpora, CC BY-NC-SA
+4.0), where the top of the right hand is the truth. All tracks and pedals are merged into one first.
+Each song counts as much as two movements.
+
+To fit more than these two kinds of music, pieces are also varied: other keys and tempos, flatter
+loudness (songs), and uneven onsets, loudness and pedal (scores: their melody becomes louder and
+earlier, after W. Goebl, "Melody lead in piano performance: expressive device or artifact?", J.
+Acoust. Soc. Am. 110, 2001).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ UNITS, DECAY, EPOCHS, ROWS = 16, 0.1, 25, 400_000
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Fit both networks and write them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,8 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     ]
     second = fit(np.concatenate(more), truth, weight, rng)
     stored = {
-        "about": "scores for notes as melody; made by benchmarks/melody_fit.py from POP909 (MIT) and keyboard scores "
-        "derived from the DCML corpora (CC BY-NC-SA 4.0)",
+        "about": "scores for notes as melody; made by benchmarks/melody_fit.py from POP909 (MIT) "
+        "and keyboard scores derived from the DCML corpora (CC BY-NC-SA 4.0)",
         "features": voice.FEATURES,
         "context": voice.CONTEXT,
         "first": as_json(first),
@@ -77,10 +80,11 @@ def main(argv: list[str] | None = None) -> None:
 Version = tuple[
     NoteTable, NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]
 ]
+"""Notes, onsets and ends in seconds, chords, and which notes are melody, each (notes,)."""
 
 
 def as_is(example: Example) -> Version:
-    """Notes, onsets and ends in seconds, chords, and which notes are melody."""
+    """Take an example as it is."""
     return version(
         example.piece.notes,
         example.onset,
@@ -97,6 +101,7 @@ def version(
     truth: NDArray[np.bool_],
     tolerance: float,
 ) -> Version:
+    """Sort notes by their onsets in seconds, and group them into chords."""
     order = np.lexsort((notes["pitch"], onset))
     return (
         notes[order],
@@ -108,7 +113,7 @@ def version(
 
 
 def song_varied(example: Example, rng: np.random.Generator) -> Version:
-    """A song in another key and tempo, with less of its loudness or none."""
+    """Move a song to another key and tempo, and flatten its loudness."""
     notes, tempo = example.piece.notes.copy(), rng.uniform(0.75, 1.3)
     notes["pitch"] = np.clip(notes["pitch"].astype(int) + rng.integers(-5, 8), 0, 127)
     flatten = rng.choice([0.0, 0.5])
@@ -123,9 +128,7 @@ def song_varied(example: Example, rng: np.random.Generator) -> Version:
 
 
 def performed(example: Example, rng: np.random.Generator) -> Version:
-    """A movement as if it were played: uneven onsets and loudness, pedal, in another key and
-    tempo.
-    """
+    """Play a movement: uneven onsets and loudness, pedal, another key and tempo."""
     notes, truth, tempo = example.piece.notes.copy(), example.labels(), rng.uniform(0.6, 1.4)
     notes["pitch"] = np.clip(notes["pitch"].astype(int) + rng.integers(-5, 6), 0, 127)
     loud = rng.normal(0, 8, len(notes)) + truth * rng.uniform(0, 16)
@@ -143,6 +146,14 @@ def fit(
     weight: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> voice.Network:
+    """Fit a network to examples drawn by their weights.
+
+    Args:
+        inputs: shape (notes, features).
+        truth: shape (notes,), whether each is melody.
+        weight: shape (notes,).
+        rng: draws the examples.
+    """
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
     chosen = rng.choice(len(truth), ROWS, p=weight / weight.sum())
     model = MLPClassifier(
@@ -159,13 +170,12 @@ def fit(
 
 
 def as_json(network: voice.Network) -> dict[str, object]:
+    """Write a network as plain lists."""
     return {name: np.round(value, 5).tolist() for name, value in vars(network).items()}
 
 
 if __name__ == "__main__":
     import warnings
 
-    warnings.filterwarnings(
-        "ignore", message="Stochastic Optimizer"
-    )  # a fixed number of epochs is meant
+    warnings.filterwarnings("ignore", message="Stochastic Optimizer")  # the epochs are fixed
     main()

@@ -1,8 +1,11 @@
-"""What becomes of the melody in the modes that don't lock it: ``python -m benchmarks.modes --write
-benchmarks/modes.md``.
+"""Measure what becomes of the melody in each mode.
 
-Six tunes, one candidate each, with the shipped weights. Kept: onset and pitch. Ornaments a quarter
-of melody. Steps: share of the melody line's intervals of at most two semitones.
+    python -m benchmarks.modes --write benchmarks/modes.md
+
+Six tunes, one candidate each, with the shipped weights. Kept: the share of melody notes that keep
+onset and pitch, the mean over tunes; least: that of the worst tune. Ornaments and other notes are
+counted per quarter of melody. Steps: the share of the melody line's intervals that are at most two
+semitones.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import EXAMPLES
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import request_of
@@ -24,10 +28,19 @@ MODES = {
     "reharmonize, ornamented": {"keep": "ornamented"},
     "regenerate": {"mode": "regenerate"},
 }
+COLUMNS = (
+    "mode",
+    "style",
+    "kept",
+    "least",
+    "ornaments per quarter",
+    "steps",
+    "other notes per quarter",
+)
 
 
 def row(results: list[Result]) -> list[str]:
-    """The table's cells for the arrangements of all tunes in one mode and style."""
+    """Measure the arrangements of all tunes in one mode and style, as the cells of a row."""
     shares = [one.report["melody_notes_kept"] / one.report["melody_notes"] for one in results]
     ornaments = sum(one.report["ornaments"] for one in results)
     quarters = sum(float(one.melody.notes["duration"].sum()) for one in results if one.melody)
@@ -39,24 +52,24 @@ def row(results: list[Result]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path)
+    """Make all arrangements, and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
-    lines = [
-        "| mode | style | kept | least | ornaments a quarter | steps | other notes a quarter |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for mode, settings in MODES.items():
         for style in STYLES:
             requests = [
                 request_of(song, style, candidates=1, **settings) for song in sorted(EXAMPLES)
             ]
-            lines.append(
-                f"| {mode} | {style} | {' | '.join(row([apply(request) for request in requests]))} |"
-            )
-            print(lines[-1], flush=True)
+            cells = row([apply(request) for request in requests])
+            rows.append((mode, style, *cells))
+            print(*rows[-1], flush=True)
     if arguments.write:
-        arguments.write.write_text("# Modes\n\n" + (__doc__ or "") + "\n" + "\n".join(lines) + "\n")
+        about = (__doc__ or "").split("\n\n", 1)[1]
+        arguments.write.write_text(f"# Modes\n\n{about}\n{table(COLUMNS, rows)}\n")
     return 0
 
 

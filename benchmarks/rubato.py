@@ -1,13 +1,16 @@
-"""How pianists' tempo moves: ``python -m benchmarks.rubato --data data/prepared --write
-benchmarks/rubato.md``.
+"""Measure how pianists' tempo moves.
+
+    python -m benchmarks.rubato --data data/prepared --write benchmarks/rubato.md
 
 Training performances of MAESTRO are aligned to scores of the same pieces: dynamic time warping of
-pitch classes finds the neighbourhood, a note of the same pitch nearby the moment. The deviation of
-a bar or a quarter is the log of its seconds over the median of its neighbours (eight bars, sixteen
-quarters to either side); of these, the standard deviation. Arch: how bars' deviations correlate
-with the arches of phrases of four or eight bars, wherever in the piece they would begin (the most
-negative: slow at the ends), beside the same of shuffled bars. To the end: how many times longer the
-last quarters before the last onset are than the 32 quarters that end twelve before it.
+pitch classes finds the neighbourhood, and a note of the same pitch nearby the exact moment. The
+deviation of a bar or a quarter is the logarithm of its seconds over the median of its neighbours
+(eight bars or sixteen quarters on either side); the table has the standard deviation of these.
+
+Arch: how bars' deviations correlate with the arches of phrases of four or eight bars, wherever in
+the piece the phrases would begin (the most negative value: slow at the ends). Shuffled: the same
+with the bars in random order. To the end: how many times longer the last quarters before the last
+onset are than the 32 quarters that end twelve before it.
 """
 
 from __future__ import annotations
@@ -22,20 +25,22 @@ from numpy.typing import NDArray
 
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.evaluation.markdown import table
 
 Floats = NDArray[np.float64]
-LENGTHS = (200, 3000)  # notes of a score, at the least and the most
-SAME = (0.8, 1.25)  # of a score's notes, that a performance has: neither leaves repeats out
-STEP = 0.25  # quarters
-NEAR = 0.4  # seconds between a note and where the alignment expects it
-FOUND = 0.85  # of a score's notes, in an alignment that counts
-EACH = 4  # performances of a score
-FEWEST = 16  # bars
-PHRASES = (4, 8)  # bars
-LAST = 4  # quarters
+LENGTHS = (200, 3000)  # notes of a score, at least and at most
+SAME = (0.8, 1.25)  # notes of a performance over those of its score: neither leaves out repeats
+STEP = 0.25  # quarters of a step of the alignment
+NEAR = 0.4  # seconds at most between a note and where the alignment expects it
+FOUND = 0.85  # share of a score's notes that are found, in an alignment that counts
+EACH = 4  # performances of a score at most
+FEWEST = 16  # bars of a performance that are timed
+PHRASES = (4, 8)  # bars of a phrase
+LAST = 4  # quarters before the end that are timed
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure all performances, and print or write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -45,19 +50,22 @@ def main(argv: list[str] | None = None) -> int:
         default=Path("data/prepared"),
         help="made by `styletransfer data prepare`",
     )
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     try:
         library = Library.load(arguments.data)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+
     rows: dict[str, list[Floats]] = defaultdict(list)
     for score, performance in pairs(library):
         quarters, seconds, share = aligned(library, score, performance)
         if share >= FOUND and (row := measures(library, score, quarters, seconds)) is not None:
             rows[library.pieces[performance].composer].append(row)
             print(library.pieces[performance].id, np.round(row, 3), file=sys.stderr, flush=True)
+
     names = [
         "bars",
         "quarters",
@@ -65,26 +73,26 @@ def main(argv: list[str] | None = None) -> int:
         "shuffled",
         *(f"{LAST - k} to the end" for k in range(LAST)),
     ]
-    lines = [f"| | performances | {' | '.join(names)} |", "|" + "---|" * (len(names) + 2)]
+    cells_of = []
     ordered = {name: rows[name] for name in sorted(rows, key=lambda name: -len(rows[name]))}
     ordered["**all**"] = [row for found in rows.values() for row in found]
     for name, found in ordered.items():
         middle = np.nanmedian(np.array(found), axis=0)
         cells = [f"{value:.3f}" for value in middle[:2]] + [f"{value:.2f}" for value in middle[2:]]
-        lines.append(
-            f"| {name} | {len(found)} | {' | '.join('' if cell == 'nan' else cell for cell in cells)} |"
-        )
-    text = "\n".join(lines)
+        known = ["" if cell == "nan" else cell for cell in cells]
+        cells_of.append((name, f"{len(found)}", *known))
+
+    text = table(("composer", "performances", *names), cells_of)
     print(text)
     if arguments.write:
-        arguments.write.write_text(
-            f"# Rubato\n\n{(__doc__ or '').strip()}\n\nMedians over performances.\n\n{text}\n"
-        )
+        about = (__doc__ or "").split("\n\n", 1)[1].strip()
+        arguments.write.write_text(f"# Rubato\n\n{about}\n\nMedians over performances.\n\n{text}\n")
+
     return 0
 
 
 def pairs(library: Library) -> list[tuple[int, int]]:
-    """(score, performance) of the same pieces among the training pieces, as long as each other."""
+    """Find (score, performance) of the same training piece with about as many notes."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index in library.select(split="train", feel="performance"):
         groups[library.pieces[index].group].append(index)
@@ -102,8 +110,11 @@ def pairs(library: Library) -> list[tuple[int, int]]:
 
 
 def aligned(library: Library, score: int, performance: int) -> tuple[Floats, Floats, float]:
-    """(onsets,) quarters of a score's onsets and the seconds at which they are played, and the
-    share of its notes found.
+    """Align a performance to its score.
+
+    Returns:
+        Quarters of the score's onsets, shape (onsets,); the seconds at which they are played, of
+        the same shape; the share of the score's notes that are found.
     """
     written, played = library.notes(score), library.notes(performance)
     onset, moment = written["onset"].astype(float), played["onset"].astype(float)
@@ -124,8 +135,10 @@ def aligned(library: Library, score: int, performance: int) -> tuple[Floats, Flo
 
 
 def struck(onset: Floats, pitch: NDArray[np.uint8], edges: Floats) -> Floats:
-    """(steps, 12) pitch classes that are struck in each step, half as much in its neighbours, of
-    length 1.
+    """Count the pitch classes struck in each step, and half as much in its neighbours.
+
+    Returns:
+        Shape (steps, 12), each row of length 1.
     """
     counts = np.zeros((len(edges) - 1, 12))
     place = np.searchsorted(edges, onset, side="right") - 1
@@ -138,8 +151,14 @@ def struck(onset: Floats, pitch: NDArray[np.uint8], edges: Floats) -> Floats:
 
 
 def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
-    """(path, 2) rows of both along the cheapest path (dynamic time warping, cosine distance), one
-    antidiagonal at a time.
+    """Warp two sequences onto each other (dynamic time warping, cosine distance).
+
+    Args:
+        left: shape (rows, 12).
+        right: shape (columns, 12).
+
+    Returns:
+        Shape (path, 2), the rows of both along the cheapest path, found by antidiagonals.
     """
     cost = np.pad(1 - left @ right.T, ((1, 0), (1, 0)))
     total = np.full(cost.shape, np.inf)
@@ -165,8 +184,10 @@ def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
 
 
 def measures(library: Library, score: int, quarters: Floats, seconds: Floats) -> Floats | None:
-    """(4 + LAST,) what a row of the table says of one performance; None where too few bars can be
-    timed.
+    """Measure one performance.
+
+    Returns:
+        The values of a row of the table, shape (4 + LAST,); None where too few bars can be timed.
     """
     table = library.bars(score)
     whole = table["length"] == np.median(table["length"])
@@ -187,8 +208,10 @@ def measures(library: Library, score: int, quarters: Floats, seconds: Floats) ->
 
 
 def durations(edges: Floats, quarters: Floats, seconds: Floats) -> Floats:
-    """(edges - 1,) log seconds from each edge to the next; nan where nothing is struck at one of
-    them.
+    """Give the logarithm of the seconds from each edge to the next.
+
+    Returns:
+        Shape (edges - 1,), NaN where nothing is struck at one of the two edges.
     """
     at = np.interp(edges, quarters, seconds)
     there = np.array([np.abs(quarters - edge).min() < 0.02 for edge in edges])
@@ -204,8 +227,17 @@ def deviations(
     around: int,
     wanted: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """The same less the median of ``around`` neighbours to either side; nan where it isn't
-    ``wanted`` or by a factor of two.
+    """Give :func:`durations` less the median of their neighbours.
+
+    Args:
+        edges: as in :func:`durations`.
+        quarters: likewise.
+        seconds: likewise.
+        around: neighbours on either side.
+        wanted: shape (edges - 1,), durations that count; all by default.
+
+    Returns:
+        Shape (edges - 1,), NaN where a duration doesn't count or deviates by a factor of two.
     """
     logs = durations(edges, quarters, seconds)
     if wanted is not None:
@@ -219,7 +251,7 @@ def deviations(
 
 
 def arched(bars: Floats) -> float:
-    """The most negative correlation with the arches of phrases."""
+    """Find the most negative correlation of bars' deviations with the arches of phrases."""
     known, number = np.isfinite(bars), np.arange(len(bars))
     found = []
     for length in PHRASES:

@@ -1,12 +1,12 @@
-"""What tokenizers cost and lose: tokens per note, onset error and encoding speed.
+"""Measure what tokenizers cost and lose: tokens per note, onset error and encoding speed.
 
     python -m benchmarks.tokens --data data/prepared [--write benchmarks/tokens.md]
 
-On a fixed sample of pieces, whole pieces without control tokens. The onset error compares each
+Measured on a fixed sample of whole pieces, without control tokens. The onset error compares each
 note's onset with the one that comes back from the tokens (notes of a pitch in their order), in
-milliseconds; a score's quarters are turned into time at its own tempo. The speed is notes encoded a
-second of processor time, the median of three rounds; the machine did other work beside it, so that
-only large ratios count.
+milliseconds; a score's quarters are turned into time at its own tempo. The speed is notes encoded
+per second of processor time, the median of three rounds; the machine did other work at the same
+time, so that only large ratios count.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from styletransfer.configuration import load_config
 from styletransfer.data.batches import MixtureConfig, piece_grid
 from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table, training_tables
+from styletransfer.evaluation.markdown import table
 from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import TokenizerConfig
@@ -32,11 +33,21 @@ from styletransfer.tokens.miditok_codec import MidiTokCodec, MidiTokConfig
 
 Floats = NDArray[np.float64]
 FEELS: tuple[Feel, Feel] = ("performance", "score")
+COLUMNS = (
+    "tokenizer",
+    "vocabulary",
+    "feel",
+    "tokens per note",
+    "mean onset error (ms)",
+    "max (ms)",
+    "notes lost",
+    "notes per second",
+)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Notes that came back from tokens: (notes,) onset in seconds or quarters, and pitch."""
+    """Notes that came back from tokens: onset in seconds or quarters, and pitch, each (notes,)."""
 
     onset: Floats
     pitch: NDArray[np.int64]
@@ -53,37 +64,45 @@ class Candidate:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure all tokenizers, and write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument(
         "--pieces",
         type=int,
         default=25,
         help="pieces of each feel, spread evenly over the training pieces",
     )
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     library = Library.load(arguments.data)
     sample: dict[Feel, list[int]] = {}
     for feel in FEELS:
         pool = library.select(split="train", feel=feel)
         sample[feel] = [pool[k * len(pool) // arguments.pieces] for k in range(arguments.pieces)]
-    rows = []
+
+    rows: list[tuple[str, ...]] = []
     for candidate in candidates(library):
         rows += [measure(candidate, library, feel, pieces) for feel, pieces in sample.items()]
         print(*rows[-2:], sep="\n", flush=True)
+
     text = render(rows, library, sample)
     if arguments.write:
         arguments.write.write_text(text, encoding="utf-8")
+
     return 0
 
 
 def candidates(library: Library) -> list[Candidate]:
-    """The seed's tokenizer without and with merges, plain TSD with three grids, and the default
-    one.
-    """
+    """List the first tokenizer without and with merges, plain TSD with three grids, and ours."""
     seed = load_config(TokenizerConfig, Path("configs/tokenizer/seed.yaml")).miditok
     assert seed is not None
     tables = training_tables(library, seed.bpe_notes, MixtureConfig(score_share=0.0))
@@ -101,7 +120,9 @@ def candidates(library: Library) -> list[Candidate]:
                 f"TSD, {2 * steps} steps a second ({steps} a quarter)", MidiTokCodec.train(config)
             )
         )
+
     codec = Codec()
+
     return [
         *found,
         ours("default, without melody", codec, False),
@@ -110,7 +131,7 @@ def candidates(library: Library) -> list[Candidate]:
 
 
 def plain(name: str, codec: MidiTokCodec) -> Candidate:
-    """A MidiTok tokenizer as a candidate."""
+    """Make a candidate of a MidiTok tokenizer."""
 
     def encode(library: Library, index: int) -> list[int]:
         return codec.music(*piece_table(library, index))
@@ -129,7 +150,7 @@ def plain(name: str, codec: MidiTokCodec) -> Candidate:
 
 
 def ours(name: str, codec: Codec, with_melody: bool) -> Candidate:
-    """The default tokenizer as a candidate."""
+    """Make a candidate of the default tokenizer."""
 
     def encode(library: Library, index: int) -> list[int]:
         return codec.encode(piece_grid(library, codec, index), [], with_melody=with_melody)[0]
@@ -151,14 +172,15 @@ def ours(name: str, codec: Codec, with_melody: bool) -> Candidate:
 
 def measure(
     candidate: Candidate, library: Library, feel: Feel, pieces: list[int], rounds: int = 3
-) -> str:
-    """A row of the table: one tokenizer on the pieces of one feel."""
+) -> tuple[str, ...]:
+    """Measure one tokenizer on the pieces of one feel, as the cells of a row."""
     notes = sum(library.pieces[index].count for index in pieces)
     seconds, sequences = [], []
     for _ in range(rounds):
         begin = time.process_time()
         sequences = [candidate.encode(library, index) for index in pieces]
         seconds.append(time.process_time() - begin)
+
     errors, lost = [], 0
     for index, ids in zip(pieces, sequences, strict=True):
         table, piece = library.notes(index), library.pieces[index]
@@ -172,22 +194,29 @@ def measure(
                 * (60 / piece.quarters_per_minute if feel == "score" else 1)
                 * 1000
             )
+
     error = np.concatenate(errors) if errors else np.full(1, np.nan)
     tokens = sum(map(len, sequences)) / notes
     speed = notes / float(np.median(seconds))
+
     return (
-        f"| {candidate.name} | {candidate.vocabulary} | {feel} | {tokens:.2f} | {error.mean():.1f} | {error.max():.0f} "
-        f"| {lost} | {speed:,.0f} |"
+        candidate.name,
+        f"{candidate.vocabulary}",
+        feel,
+        f"{tokens:.2f}",
+        f"{error.mean():.1f}",
+        f"{error.max():.0f}",
+        f"{lost}",
+        f"{speed:,.0f}",
     )
 
 
-def render(rows: list[str], library: Library, sample: dict[Feel, list[int]]) -> str:
-    """The Markdown file."""
+def render(rows: list[tuple[str, ...]], library: Library, sample: dict[Feel, list[int]]) -> str:
+    """Write the page in Markdown."""
     counts = {
         feel: sum(library.pieces[index].count for index in pieces)
         for feel, pieces in sample.items()
     }
-    head = "| tokenizer | vocabulary | feel | tokens a note | mean onset error (ms) | max (ms) | notes lost | notes a second |"
     about = ", ".join(f"{len(sample[feel])} {feel}s of {counts[feel]:,} notes" for feel in FEELS)
     return "\n".join(
         [
@@ -195,13 +224,11 @@ def render(rows: list[str], library: Library, sample: dict[Feel, list[int]]) -> 
             "",
             *(__doc__ or "").strip().split("\n\n")[-1].splitlines(),
             "",
-            f"Sample: {about}, every so many-th training piece. Machine: {platform.machine()}, one core, "
-            f"Python {platform.python_version()}.",
+            f"Sample: {about}, spread evenly over the training pieces. Machine: "
+            f"{platform.machine()}, one core, Python {platform.python_version()}.",
             "Made by `python -m benchmarks.tokens --write benchmarks/tokens.md`.",
             "",
-            head,
-            "|---|---|---|---|---|---|---|---|",
-            *rows,
+            table(COLUMNS, rows),
             "",
         ]
     )

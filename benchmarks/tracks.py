@@ -1,10 +1,11 @@
-"""In how many pop songs the melody that is taken lies in the track that is the melody.
+"""Count the pop songs whose melody is taken from the right track.
 
     python -m benchmarks.tracks POP909_FOLDER [--write benchmarks/tracks.md]
 
 POP909 (Wang et al., ISMIR 2020) names its tracks MELODY, BRIDGE and PIANO. The first 100 files by
-name are read with all their tracks; a song counts where every note of the melody that is taken is
-of MELODY. Once with the names of the tracks, and once without them, where only the notes can tell.
+name are read with all their tracks; a song counts where every note of the melody that is taken
+comes from MELODY. This is done with the names of the tracks, and again without them, where only the
+notes can decide.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from styletransfer.evaluation.markdown import table
 from styletransfer.formats.read import read_score
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Piece
@@ -23,8 +25,11 @@ SONGS = 100
 
 
 def taken(piece: Piece, named: bool = True) -> list[str]:
-    """For each note of the melody that is taken the name of its track; ``named``: whether these
-    names may be seen.
+    """Name the track of each note of the melody that is taken.
+
+    Args:
+        piece: a song with its tracks.
+        named: whether the names of the tracks may be seen.
     """
     nameless = tuple(f"track {number}" for number in range(1, len(piece.parts) + 1))
     mask = extract_melody(piece if named else replace(piece, parts=nameless))
@@ -32,12 +37,14 @@ def taken(piece: Piece, named: bool = True) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Read the songs, and print or write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("folder", type=Path, help="the folder of POP909's MIDI files")
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     files = sorted(arguments.folder.glob("[0-9][0-9][0-9].mid"))[:SONGS]
     rows = []
     for named in (True, False):
@@ -45,20 +52,19 @@ def main(argv: list[str] | None = None) -> None:
         others = [song for song, tracks in found.items() if set(tracks) != {"MELODY"}]
         share = np.median([tracks.count("MELODY") / len(tracks) for tracks in found.values()])
         which = f" (not {', '.join(others)})" if 0 < len(others) <= 10 else ""
-        right = f"{len(files) - len(others)} of {len(files)}{which}"
-        rows.append(f"| {'seen' if named else 'hidden'} | {right} | {share:.0%} |")
+        count = f"{len(files) - len(others)} of {len(files)}{which}"
+        rows.append(("seen" if named else "hidden", count, f"{share:.0%}"))
+
     text = "\n".join(
         [
             "# The track that is taken as melody",
             "",
-            f"The first {len(files)} files of POP909 with all their tracks. "
-            "A song counts where the whole melody is of MELODY.",
+            f"The first {len(files)} files of POP909 with all their tracks. A song counts where "
+            "the whole melody comes from MELODY.",
             "",
             "Made by `python -m benchmarks.tracks POP909_FOLDER --write benchmarks/tracks.md`.",
             "",
-            "| names of the tracks | all of MELODY | notes of MELODY, median |",
-            "|---|---|---|",
-            *rows,
+            table(("names of the tracks", "all of MELODY", "notes of MELODY, median"), rows),
             "",
         ]
     )

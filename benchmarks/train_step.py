@@ -1,15 +1,19 @@
-"""How fast the base trains: ``python -m benchmarks.train_step --data data/prepared --write
-benchmarks/train_step.md``.
+"""Measure how fast the base trains.
 
-The same windows, batch and sizes, one after the other: this package's run (``pretrain.train``:
-Trainer, our optimizer, loader, log) and a plain loop in PyTorch, a GPT with learnt positions,
-LayerNorm and a GELU of as many parameters, AdamW, windows made beforehand; both compiled where the
-settings say so. Steps are timed after the first ones, which compile; what is told is the mean of
-the middle half of their times, as other work on the machine makes single ones longer. The model's
-floating point operations (6 a parameter and token, and attention's 12 x layers x width x context)
-are held against what this device reaches in a product of square matrices in the type that the run
-multiplies in. The loader's share is the time that making a batch takes, of a step: on a CPU it is
-the same cores'. What the optimizers take is timed by itself, on gradients of noise.
+    python -m benchmarks.train_step --data data/prepared --write benchmarks/train_step.md
+
+Two loops run one after the other on the same windows, batch and sizes: this package's (as in
+``pretrain.train``: Trainer, its optimizer, loader and log), and a plain one in PyTorch (a GPT of as
+many parameters with learnt positions, LayerNorm and a GELU, AdamW, windows made in advance). Both
+are compiled where the settings say so. The first steps, which compile, aren't timed; the result is
+the mean of the middle half of the other steps' times, as other work on the machine delays single
+steps.
+
+The model's floating point operations (6 per parameter and token, and 12 x layers x width x context
+per token for attention) are compared with what this device reaches in a product of square matrices
+of the type that the run multiplies in. The loader's share is the time to make a batch over the time
+of a step: on a CPU both use the same cores. The optimizers are also timed alone, on gradients of
+noise.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from benchmarks.apply import processor
 from styletransfer.configuration import load_config
 from styletransfer.data.batches import IGNORE, Windows
 from styletransfer.data.library import Library
+from styletransfer.evaluation.markdown import table
 from styletransfer.model.base import build_model
 from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
@@ -41,7 +46,9 @@ from styletransfer.training.optimizer import MuonAdamW
 from styletransfer.training.trainer import TrainConfig, keep_memory, train
 
 FIRST = 10  # steps that aren't timed
-MATRIX = 2048
+MATRIX = 2048  # rows and columns of the matrices that are multiplied
+COLUMNS = ("loop", "ms per step", "tokens/s", "of the plain loop", "of the matrix product")
+COMMAND = "python -m benchmarks.train_step --data data/prepared --write benchmarks/train_step.md"
 
 
 class Block(nn.Module):
@@ -74,8 +81,9 @@ class Block(nn.Module):
 
 
 class PlainGpt(nn.Module):
-    """A GPT with as many parameters as the base of these sizes: two matrices of 1.5 x the width
-    that its three have.
+    """A GPT with as many parameters as the base of these sizes.
+
+    Where the base has three matrices in its network, this has two that are 1.5 times as wide.
     """
 
     def __init__(self, sizes: ModelConfig, vocabulary: int) -> None:
@@ -102,7 +110,7 @@ class PlainGpt(nn.Module):
 
 
 def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
-    """Seconds a step of a run, from the times in its log, and the type that it multiplies in."""
+    """Train by this package; give the seconds of a step, and the type it multiplies in."""
     with tempfile.TemporaryDirectory() as folder:
         train(library, Codec(), replace(run, log_every=1), Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
@@ -113,7 +121,7 @@ def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
 
 
 def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -> tuple[float, int]:
-    """Seconds a step of the plain loop, and its parameters."""
+    """Train by the plain loop; give the seconds of a step, and the number of parameters."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     model = PlainGpt(run.model, vocabulary).to(device)
@@ -135,17 +143,18 @@ def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -
         _wait()
         if k + 1 >= FIRST:
             ends.append(time.perf_counter())
+
     return middle(ends), count
 
 
 def middle(ends: list[float]) -> float:
-    """The mean of the middle half of the times between moments."""
+    """Average the middle half of the times between moments."""
     times = np.sort(np.diff(ends))
     return float(times[len(times) // 4 : len(times) - len(times) // 4].mean())
 
 
 def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10) -> float:
-    """Seconds of an optimizer's step, after three untimed ones."""
+    """Time an optimizer's step in seconds, after three untimed ones."""
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
     ends = []
@@ -158,8 +167,10 @@ def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10
 
 
 def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, float, int]:
-    """Seconds a step of this package's optimizer and of the plain loop's, and the parameters of
-    this package's model.
+    """Time the steps of both optimizers, and count the parameters of this package's model.
+
+    Returns:
+        Seconds of this package's, seconds of the plain loop's, and the number of parameters.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.device(device):
@@ -169,12 +180,14 @@ def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, f
 
 
 def adamw(model: nn.Module) -> torch.optim.AdamW:
+    """Make the plain loop's optimizer."""
     return torch.optim.AdamW(model.parameters(), 1e-3, (0.9, 0.95), weight_decay=0.1, fused=True)
 
 
 def batch_of(
     windows: Windows, run: TrainConfig, number: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Make a batch of windows: ids and labels, each (batch, context)."""
     rows = [windows[number * run.batch + k] for k in range(run.batch)]
     return tuple(
         torch.from_numpy(np.stack([row[name] for row in rows])).to(device)
@@ -183,7 +196,7 @@ def batch_of(
 
 
 def peak(precision: str) -> float:
-    """Floating point operations a second of a product of square matrices, the best of ten."""
+    """Measure floating point operations per second of a matrix product, the best of ten."""
     device, dtype = "cuda" if torch.cuda.is_available() else "cpu", getattr(torch, precision)
     left, right = (torch.ones(MATRIX, MATRIX, device=device, dtype=dtype) for _ in range(2))
     times = []
@@ -201,20 +214,27 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
-    parser.add_argument(
+    made.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
+    made.add_argument(
         "--data",
         type=Path,
         default=Path("data/prepared"),
         help="made by `styletransfer data prepare`",
     )
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--write", type=Path)
-    arguments = parser.parse_args(argv)
+    made.add_argument("--steps", type=int, default=60, help="steps of each loop")
+    made.add_argument("--write", type=Path, help="the page to write")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Time both loops, and print or write the table."""
+    arguments = parser().parse_args(argv)
+
     keep_memory()
     settings = load_config(TrainConfig, arguments.config)
     run = replace(
@@ -223,15 +243,18 @@ def main(argv: list[str] | None = None) -> int:
         evaluate_every=10 * arguments.steps,
         save_every=10 * arguments.steps,
     )
+
     library, codec = Library.load(arguments.data), Codec()
     windows = Windows(library, codec, run.mixture, run.model.context, run.seed)
     begin = time.perf_counter()
     for k in range(8):
         batch_of(windows, run, 100 + k, torch.device("cpu"))
     loading = (time.perf_counter() - begin) / 8
+
     seconds, precision = ours(library, run)
     theirs, parameters = plain(windows, run, codec.size, precision)
     *stepped, own = optimizers(run, codec, precision)
+
     sizes, tokens = run.model, run.batch * run.model.context
     operations = tokens * (6 * parameters + 12 * sizes.layers * sizes.width * sizes.context)
     best = peak(precision)
@@ -240,31 +263,30 @@ def main(argv: list[str] | None = None) -> int:
         if torch.cuda.is_available()
         else f"{processor()}, {os.cpu_count()} cores"
     )
-    rows = (("this package's run", seconds), ("plain loop", theirs))
+
+    def row(name: str, took: float) -> list[str]:
+        cells = [f"{1000 * took:,.0f}", f"{tokens / took:,.0f}", f"{theirs / took:.2f}"]
+        return [name, *cells, f"{operations / took / best:.0%}"]
+
+    share = (theirs - stepped[1]) / (seconds - stepped[0])
     lines = [
-        f"{device}, torch {torch.__version__}, {torch.get_num_threads()} threads, {precision}; `{arguments.config}`: "
-        f"{own / 1e6:.1f} M parameters (the plain loop's GPT {parameters / 1e6:.1f} M), "
-        f"{tokens:,} tokens a step, {arguments.steps} steps, the first {FIRST} untimed. "
-        f"Product of {MATRIX} x {MATRIX} matrices: {best / 1e9:,.0f} GFLOP/s.",
+        f"{device}, torch {torch.__version__}, {torch.get_num_threads()} threads, {precision}; "
+        f"`{arguments.config}`: {own / 1e6:.1f} M parameters (the plain loop's GPT "
+        f"{parameters / 1e6:.1f} M), {tokens:,} tokens per step, {arguments.steps} steps, the "
+        f"first {FIRST} untimed. Product of {MATRIX} x {MATRIX} matrices: "
+        f"{best / 1e9:,.0f} GFLOP/s.",
         "",
-        "| | ms a step | tokens/s | of the plain loop | of the matrix product |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {name} | {1000 * took:,.0f} | {tokens / took:,.0f} | {theirs / took:.2f} | {operations / took / best:.0%} |"
-            for name, took in rows
-        ),
+        table(COLUMNS, [row("this package's run", seconds), row("plain loop", theirs)]),
         "",
-        f"Making a batch takes {1000 * loading:.0f} ms, {loading / seconds:.1%} of a step. The optimizers take "
-        f"{1000 * stepped[0]:.0f} ms (Muon) and {1000 * stepped[1]:.0f} ms (AdamW); without them the run has "
-        f"{(theirs - stepped[1]) / (seconds - stepped[0]):.2f} of the plain loop's speed.",
+        f"Making a batch takes {1000 * loading:.0f} ms, {loading / seconds:.1%} of a step. The "
+        f"optimizers take {1000 * stepped[0]:.0f} ms (Muon) and {1000 * stepped[1]:.0f} ms "
+        f"(AdamW); without them the run has {share:.2f} of the plain loop's speed.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.write:
-        command = (
-            "python -m benchmarks.train_step --data data/prepared --write benchmarks/train_step.md"
-        )
-        arguments.write.write_text(f"# Training\n\n`{command}`\n\n{text}")
+        arguments.write.write_text(f"# Training\n\n`{COMMAND}`\n\n{text}")
+
     return 0
 
 
