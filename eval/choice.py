@@ -1,20 +1,25 @@
-"""What the choice among candidates does to the style, and to the music.
+"""Measure what the choice among candidates does to the style, and to the music.
 
     export STYLETRANSFER_WEIGHTS=eval/measured
     python -m eval.choice make runs/choice.jsonl
     python -m eval.choice compose runs/phrases.jsonl --data data/prepared
-    python -m eval.choice tell runs/choice.jsonl runs/phrases.jsonl --data data/prepared --write eval/results/choice.json
+    python -m eval.choice tell runs/choice.jsonl runs/phrases.jsonl --data data/prepared \\
+        --write eval/results/choice.json
+    python -m eval.choice table eval/results/choice.json
 
-``make`` keeps all candidates, as whole arrangements, of the melodies of ``eval/melodies`` in the
-styles of the transfer report's composers; ``compose`` what is chosen phrase by phrase, as ``apply``
-does it, of melodies with several. Both go on where they were interrupted. ``tell`` asks the judges
-of all of them, and compares one at random with what the ranker chooses among whole ones, with and
-without its measure of the style (``idiom``; copies aren't looked for), and with what it chooses
-phrase by phrase. J1 and the ranker never know a composer by the same pieces: what a ranker with the
-composers' pieces of one half chooses (half A for even melodies, B for odd ones) is heard by the
-judge of the other half. J2 has no halves, and the adapters have learnt from both; all systems have
-the same. The example tunes, by which the measure was tried, are left out. Writes the part
-``choice`` of ``eval/RESULTS.md``, too.
+``make`` keeps all candidates, as whole arrangements, for the melodies of ``eval/melodies`` in the
+styles of the transfer report's composers. ``compose`` keeps what is chosen phrase by phrase, as
+``apply`` does it, for melodies of several phrases. Both continue where they were interrupted.
+``tell`` has the judges rate all of them. It compares a candidate at random with what the ranker
+chooses among whole ones, with and without its measure of the style (``idiom``; copies aren't looked
+for), and with what it chooses phrase by phrase, and writes the part ``choice`` of
+``eval/RESULTS.md``; ``table`` writes that part again from the report.
+
+There are two judges of the style: J1, a logistic regression, is reported; J2, a network, checks it.
+J1 and the ranker never know a composer by the same pieces: what a ranker with one half of the
+composers' pieces chooses (half A for even melodies, B for odd ones) is rated by the judge trained
+on the other half. J2 has no halves, and the adapters were trained on both; that is the same for all
+systems. The example tunes are left out, as the measure was developed on them.
 """
 
 from __future__ import annotations
@@ -29,15 +34,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.levels import levels_of_5
 from eval.ranker import arrangement, candidates_for, table_of
 from eval.remedies import heard, music_of, plain
 from eval.results import number
 from eval.systems import Song, songs_in
 from eval.transfer_report import COMPOSERS, JUDGES
-from eval.weights import MELODIES, RESULTS, publish, rows_of
+from eval.weights import MELODIES, RESULTS, fill_page, publish, rows_of
 from finetune.idioms import idioms_in
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
+from styletransfer.evaluation import markdown
 from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.evaluation.intervals import class_mean
 from styletransfer.evaluation.judges.judge import Judge, load_judge
@@ -61,13 +68,18 @@ RANDOM, WITHOUT, WITH, ALONE = (
     "the idiom alone",
 )
 IDIOM, PHRASES = "with the idiom, than without", "by phrases, than among whole ones"
+LABELS = {
+    IDIOM: "with the idiom, less without it",
+    PHRASES: "by phrases, less among whole ones",
+}
+"""Differences in the words of the table; their own names are those in the report."""
 PHRASED = "chosen by phrases, as it ships"
 SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
     WITHOUT: lambda total, idiom: total - rank.WEIGHTS["idiom"] * idiom,
     WITH: lambda total, idiom: total,
     ALONE: lambda total, idiom: idiom,
 }
-"""What is highest in the candidate that is chosen."""
+"""By system, the score by which it chooses: the candidate with the highest."""
 STYLE = {
     "accuracy": "J1",
     "probability": "J1, p(target)",
@@ -75,7 +87,7 @@ STYLE = {
     "second": "J2",
 }
 MUSIC = {
-    name: rank.LABELS.get(name, "notes a quarter")
+    name: rank.LABELS.get(name, "notes per quarter")
     for name in (
         "progression",
         "clarity",
@@ -88,8 +100,17 @@ MUSIC = {
     )
 }
 
+LEVELS = ("chance", "shuffled notes of real scores (floor)", "real scores (the judges' ceiling)")
+NOTE = (
+    "Floor and ceiling: for J1 and J2, excerpts of real held-out scores as long as the style "
+    "transfer's 40 melodies, of the same five composers, with the notes' order shuffled and as "
+    "they are; for the music, the composers' own accompaniments of the test pieces' melodies "
+    "(`eval/results/ranker.json`). Nats are units of natural logarithms, 1.44 bits each."
+)
+
 
 def make(path: Path, melodies: int | None) -> None:
+    """Keep all candidates of the melodies, or of so many of them, as whole arrangements."""
     codec = melody_codec()
 
     def made(song: Song, style: str) -> list[dict[str, Any]]:
@@ -102,6 +123,7 @@ def make(path: Path, melodies: int | None) -> None:
 
 
 def compose(path: Path, library: Library, melodies: int | None) -> None:
+    """Keep what is chosen phrase by phrase for the melodies that have several phrases."""
     codec, known, asked = melody_codec(), idioms_of(library), songs()[:melodies]
     plans = {song.slug: plan_of(codec, codec.grid(song.melody)) for song in asked}
 
@@ -114,9 +136,7 @@ def compose(path: Path, library: Library, melodies: int | None) -> None:
 def keep(
     path: Path, melodies: list[Song], made: Callable[[Song, str], list[dict[str, Any]]]
 ) -> None:
-    """Append what is made of the melodies in the styles of :data:`COMPOSERS`, but for what is
-    there.
-    """
+    """Append what is made of the melodies in the styles of :data:`COMPOSERS` and isn't there."""
     measured_model()
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,9 +150,7 @@ def keep(
 
 
 def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> dict[str, Any]:
-    """What is chosen phrase by phrase, as ``apply`` does it, with composers as ``idioms`` has
-    them.
-    """
+    """Choose phrase by phrase, as ``apply`` does it, with the composers as ``idioms`` has them."""
     tempo, own = melody.tempo.quarters_per_minute(), idioms.known(style)
     assert own is not None
     voices = voices_in(style, "score", tempo, SamplingConfig.strength, None)
@@ -157,7 +175,7 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
 
 
 def idioms_of(library: Library) -> dict[str, Idioms]:
-    """By half, composers by their pieces of it."""
+    """Read composers' idioms from their pieces of each half."""
     dealt = halves(library.pieces)
     return {
         half: idioms_in(library, {group for group, where in dealt.items() if where == half})
@@ -168,8 +186,10 @@ def idioms_of(library: Library) -> dict[str, Idioms]:
 def measured(
     piece: Piece, kept: dict[str, Any], style: str, idioms: Idioms, judges: tuple[Judge, Judge]
 ) -> dict[str, float]:
-    """A candidate's measures, by their names in :data:`STYLE` and :data:`MUSIC`, and the ranker's
-    ``total``.
+    """Measure a candidate.
+
+    Returns:
+        Its measures, by their names in :data:`STYLE` and :data:`MUSIC`, and the ranker's ``total``.
     """
     tune = piece.notes["melody"]
     own = idioms.known(style)
@@ -188,15 +208,27 @@ def measured(
 
 
 def songs() -> list[Song]:
-    """The melodies, without those that the measure was tried by."""
+    """Read the melodies, without those that the measure was developed on."""
     return [song for song in songs_in(MELODIES) if song.slug not in EXAMPLES]
 
 
 def tell(
     rows: list[dict[str, Any]], chosen: list[dict[str, Any]], melodies: list[Song], library: Library
 ) -> dict[str, Any]:
-    """The report on the arrangements of some melodies, as plain data: whole ones, and of some of
-    them those that were chosen by phrases."""
+    """Compare the systems on the arrangements of some melodies.
+
+    Args:
+        rows: whole arrangements, as :func:`make` keeps them.
+        chosen: what was chosen by phrases, for some of the melodies.
+        melodies: those that count.
+        library: where the composers' pieces are.
+
+    Returns:
+        The report, as plain data.
+
+    Raises:
+        InputError: where a melody of several phrases wasn't composed by phrases.
+    """
     known = {song.slug: song for song in melodies}
     rows = [row for row in rows if row["melody"] in known]
     first, second = JUDGES["composers"]
@@ -217,26 +249,64 @@ def tell(
         return np.array([[one[name] for name in names] for one in found])
 
     values = np.array([values_of(row) for row in rows])
+    several = {
+        (row["melody"], row["style"]): values_of(row)[0] for row in chosen if row["melody"] in known
+    }
+
     total, idiom = (values[..., names.index(name)] for name in ("total", "idiom"))
     systems = {RANDOM: values.mean(1)}
     for name, of in SYSTEMS.items():
         systems[name] = values[np.arange(len(rows)), of(total, idiom).argmax(1)]
-    several = {
-        (row["melody"], row["style"]): values_of(row)[0] for row in chosen if row["melody"] in known
+    systems[PHRASED] = _phrased(rows, systems[WITH], several, known)
+
+    about = {
+        "made_by": "eval.choice tell",
+        "data": library.hash,
+        "melodies": len({row["melody"] for row in rows}),
+        "styles": sorted({row["style"] for row in rows}),
+        "candidates": values.shape[1],
     }
+    return about | _compared(systems, rows, names, len(several))
+
+
+def _phrased(
+    rows: list[dict[str, Any]],
+    whole: NDArray[np.float64],
+    several: dict[tuple[str, str], NDArray[np.float64]],
+    known: dict[str, Song],
+) -> NDArray[np.float64]:
+    """Give the values of what is chosen by phrases; of a single phrase, it is the whole's."""
     codec = melody_codec()
     long = {
         slug
         for slug, song in known.items()
         if len(ends_of(plan_of(codec, codec.grid(song.melody)))) > 1
     }
-    systems[PHRASED] = systems[WITH].copy()  # where there is but one phrase
+    found = whole.copy()
     for k, row in enumerate(rows):
         if row["melody"] in long and (row["melody"], row["style"]) not in several:
             raise InputError(
-                f"{row['melody']} after {row['style']} was not composed by phrases: run `compose` to its end."
+                f"{row['melody']} after {row['style']} was not composed by phrases: "
+                "run `compose` to its end."
             )
-        systems[PHRASED][k] = several.get((row["melody"], row["style"]), systems[PHRASED][k])
+        found[k] = several.get((row["melody"], row["style"]), found[k])
+    return found
+
+
+def _compared(
+    systems: dict[str, NDArray[np.float64]],
+    rows: list[dict[str, Any]],
+    names: tuple[str, ...],
+    several: int,
+) -> dict[str, Any]:
+    """Give the means of each system, their differences, and some means by style.
+
+    Args:
+        systems: by name, values of shape (rows, names).
+        rows: the melody and style of each.
+        names: of the measures.
+        several: how many arrangements have several phrases.
+    """
     classes, groups = [row["style"] for row in rows], [row["melody"] for row in rows]
     means = {
         name: {
@@ -244,18 +314,17 @@ def tell(
         }
         for name, one in systems.items()
     }
+
+    def less(system: str, other: str) -> dict[str, Any]:
+        return {key: plain(means[system][key] - means[other][key]) for key in (*STYLE, *MUSIC)}
+
     return {
-        "made_by": "eval.choice tell",
-        "data": library.hash,
-        "melodies": len(set(groups)),
-        "styles": sorted(set(classes)),
-        "candidates": values.shape[1],
         "systems": {
             name: {key: plain(mean) for key, mean in one.items()} for name, one in means.items()
         },
-        "arrangements of several phrases": len(several),
-        IDIOM: {key: plain(means[WITH][key] - means[WITHOUT][key]) for key in (*STYLE, *MUSIC)},
-        PHRASES: {key: plain(means[PHRASED][key] - means[WITH][key]) for key in (*STYLE, *MUSIC)},
+        "arrangements of several phrases": several,
+        IDIOM: less(WITH, WITHOUT),
+        PHRASES: less(PHRASED, WITH),
         "by style": {
             name: {
                 style: {
@@ -270,76 +339,84 @@ def tell(
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report as Markdown."""
-    styles = report["styles"]
-    columns = [*STYLE.values(), *MUSIC.values()]
-    several = (
-        f"{report['arrangements of several phrases'] / len(styles):g} of them of several phrases"
+    """Write the report as Markdown."""
+    styles, measures = report["styles"], (*STYLE, *MUSIC)
+    several = report["arrangements of several phrases"] / len(styles)
+    about = (
+        f"{report['melodies']} melodies, {several:g} of them of several phrases, {len(styles)} "
+        f"styles, {report['candidates']} candidates each. {NOTE}"
     )
-    lines = [
-        f"{report['melodies']} melodies, {several}, {len(styles)} styles, {report['candidates']} candidates each.",
-        "",
-    ]
-    lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+
+    rows = []
     for name, one in report["systems"].items():
-        cells = [
-            number(one[key]) if key in STYLE else f"{one[key]['value']:.3f}"
-            for key in (*STYLE, *MUSIC)
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    for name in (IDIOM, PHRASES):
-        lines.append(
-            f"| {name} | {' | '.join(number(report[name][key]) for key in (*STYLE, *MUSIC))} |"
-        )
-    lines += [
-        "",
-        f"| J1's accuracy by style | {' | '.join(styles)} |",
-        "|---" * (len(styles) + 1) + "|",
+        cells = [number(one[key]) for key in STYLE]
+        rows.append([name, *cells, *(markdown.interval(one[key]["value"]) for key in MUSIC)])
+    levels = levels_of_5()
+    for place, name in enumerate(LEVELS):
+        cells = [levels[key][place] if key in levels else "" for key in measures]
+        rows.append([name, *cells])
+    for name, label in LABELS.items():
+        rows.append([label, *(number(report[name][key]) for key in measures)])
+
+    by_style = [
+        [name, *(f"{found[style]['accuracy']:.2f}" for style in styles)]
+        for name, found in report["by style"].items()
     ]
-    for name, rows in report["by style"].items():
-        shares = [f"{rows[style]['accuracy']:.2f}" for style in styles]
-        lines.append(f"| {name} | {' | '.join(shares)} |")
-    return "\n".join(lines)
+    by_style.append(["chance", *[f"{1 / len(styles):.2f}"] * len(styles)])
+    return "\n\n".join(
+        [
+            about,
+            markdown.table(["system", *STYLE.values(), *MUSIC.values()], rows),
+            markdown.table(["J1's accuracy by style", *styles], by_style),
+        ]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Make, compose or compare arrangements, or write the table again."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("make", "compose", "tell"))
+    parser.add_argument("step", choices=("make", "compose", "tell", "table"))
     parser.add_argument(
         "rows",
         type=Path,
         nargs="+",
-        help="where the candidates are kept; for tell, what both others kept",
+        help="where the candidates are kept; for tell, what both others kept; for table, what "
+        "tell wrote",
     )
-    parser.add_argument("--melodies", type=int, help="only so many, the first by name")
+    parser.add_argument("--melodies", type=int, help="only this many, the first by name")
     parser.add_argument(
         "--data",
         type=Path,
         default=Path("data/prepared"),
         help="made by `styletransfer data prepare`",
     )
-    parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
-    parser.add_argument("--page", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--write", type=Path, help="the JSON file to write; the page gets its table"
+    )
+    parser.add_argument("--page", type=Path, default=RESULTS, help="the page of the table")
     arguments = parser.parse_args(argv)
-    if len(arguments.rows) != (1 + (arguments.step == "tell")):
-        parser.error(
-            f"{arguments.step} takes {'two files' if arguments.step == 'tell' else 'one file'}"
-        )
+
+    first, *others = arguments.rows
+    if len(others) != (arguments.step == "tell"):
+        wanted = "two files" if arguments.step == "tell" else "one file"
+        parser.error(f"{arguments.step} takes {wanted}")
     try:
         if arguments.step == "make":
-            make(arguments.rows[0], arguments.melodies)
-            return 0
-        library = Library.load(arguments.data)
-        if arguments.step == "compose":
-            compose(arguments.rows[0], library, arguments.melodies)
-            return 0
-        report = tell(rows_of(arguments.rows[0]), rows_of(arguments.rows[1]), songs(), library)
+            make(first, arguments.melodies)
+        elif arguments.step == "compose":
+            compose(first, Library.load(arguments.data), arguments.melodies)
+        elif arguments.step == "table":
+            report = json.loads(first.read_text(encoding="utf-8"))
+            fill_page(table(report), "choice", arguments.page)
+        else:
+            library = Library.load(arguments.data)
+            report = tell(rows_of(first), rows_of(others[0]), songs(), library)
+            publish(report, table(report), "choice", arguments.write, arguments.page)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    publish(report, table(report), "choice", arguments.write, arguments.page)
     return 0
 
 

@@ -190,5 +190,5 @@ def _address(figure: Figure) -> str:
 
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     return embedded(buffer.getvalue(), "image/svg+xml")

@@ -1,13 +1,14 @@
-"""Accompaniments and the composer's own under the same tunes: harmony, figures, rests, closes.
+"""Compare accompaniments with the composer's own under the same tunes.
 
     python -m eval.harmony TUNES composer=DIR before=DIR after=DIR \\
         --write eval/results/harmony.json --page eval/harmony.md
 
-TUNES holds a MIDI a song, the tune alone; each DIR one of the same name (a suffix after a hyphen is
-allowed) whose first track is that tune. The first version is the one that the others are compared
-with, song by song. ``--lists FILE --part NAME`` takes the songs that a JSON file lists under NAME.
-The measures are those of :mod:`styletransfer.evaluation.measures.accompaniment`. A forest trained
-for this alone says how well they tell a version from the first. They explain, and choose nothing.
+TUNES holds a MIDI file for each song, with the tune alone; each DIR one of the same name (a suffix
+after a hyphen is allowed) whose first track is that tune. The other versions are compared with the
+first one, song by song. ``--lists FILE --part NAME`` takes the songs that a JSON file lists under
+NAME. The measures, of harmony, figures, rests and closes, are those of
+:mod:`styletransfer.evaluation.measures.accompaniment`. Random forests trained for this alone show
+how well the measures tell a version from the first. They explain, and choose nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from styletransfer.errors import InputError
+from styletransfer.evaluation.markdown import interval, table
 from styletransfer.evaluation.measures.accompaniment import measures
 from styletransfer.evaluation.measures.passage import Passage, passage, windows, without_doublings
 from styletransfer.evaluation.versions import Row, paired, told_apart
@@ -63,34 +65,49 @@ LABELS = {
 WINDOW = 8  # bars that the forest judges at a time
 
 SAME = 0.05
-"""Quarters by which the tune of a version may be off: its ticks may be rounded."""
+"""How far the tune of a version may be off, in quarters: its ticks may be rounded."""
 
 SHOWN = [name for name in LABELS if not name.startswith(("cadence_", "note_"))]
-"""What the forest is shown. A window's end is no final cadence; 0.1.0's grammar forbids notes above
-the tune and in unison, so that these alone would tell it."""
+"""What the forests see.
+
+A window's end is no final cadence. The grammar of 0.1.0 forbids notes above the tune and in unison
+with it, so that these alone would give it away.
+"""
 
 WARNING = (
     "These measures explain how versions differ. They choose nothing, and nothing is tuned to "
-    "them: candidates picked by such measures reached the composers' values and were liked less "
-    "by a blind jury, since pedals and repeated chords please them."
+    "them: candidates picked by such measures reached the composers' values, and a blind jury "
+    "liked them less, since pedals and repeated chords score well."
 )
 
 CONVENTIONS = (
-    "Only bars under the tune count. Accompaniment notes that double the tune (beginning with one "
-    "of its notes, in unison or an octave away, but for an octave in the bass) are left out, "
-    "except in the last two rows. Chords are recognised in the accompaniment alone. Definitions: "
-    "`styletransfer/evaluation/measures/accompaniment.py`. Differences are paired by song, with 95 % "
-    "bootstrap intervals over songs; t is the mean difference over its standard error. Nothing is "
-    "corrected for the number of measures: of 27, about one has |t| > 2 by chance."
+    "Only bars under the tune count. Accompaniment notes that double the tune (those that begin "
+    "with one of its notes, in unison or an octave away, except for an octave in the bass) are "
+    "left out, except in the last two rows. Chords are recognised in the accompaniment alone. "
+    "Definitions: `styletransfer/evaluation/measures/accompaniment.py`. Differences are paired by "
+    "song, with 95 % bootstrap intervals over songs; t is the mean difference over its standard "
+    "error. Nothing is corrected for the number of measures: of 27, about one has |t| > 2 by "
+    "chance."
+)
+
+FORESTS = (
+    "How well random forests that see {measures} of these measures, in windows of {bars} bars, "
+    "tell each version from {reference}. They are cross-fitted by song, so that no forest judges a "
+    "song that it was trained on. AUC is the share of pairs of songs in which the version is the "
+    "one recognised as such."
 )
 
 
 def file_of(folder: Path, song: str) -> Path:
-    """Find a song's file in a version's folder."""
+    """Find a song's file in a version's folder.
+
+    Raises:
+        InputError: where the folder has none.
+    """
     own = [path for path in folder.glob("*.mid") if f"{path.stem}-".startswith(f"{song}-")]
     if own:
         return min(own, key=lambda path: (len(path.stem), path.stem))  # not that of a longer name
-    raise InputError(f"{folder}: it has no {song}.mid; arrange that tune for it, too.")
+    raise InputError(f"{folder}: it has no {song}.mid; arrange that tune for this version, too.")
 
 
 def read_version(tunes: Path, folder: Path, song: str) -> tuple[Piece, NoteTable]:
@@ -118,7 +135,11 @@ def passage_of(tune: Piece, accompaniment: NoteTable) -> Passage:
 
 
 def songs_in(tunes: Path, lists: Path | None, part: str | None) -> list[str]:
-    """Name the songs of a folder, or those of one of the lists."""
+    """Name the songs of a folder, or those of one of the lists.
+
+    Raises:
+        InputError: where the file has no such list.
+    """
     if lists is None:
         return sorted(path.stem for path in tunes.glob("*.mid"))
     try:
@@ -148,42 +169,57 @@ def compare(tunes: Path, folders: dict[str, Path], songs: list[str]) -> dict[str
 
 
 def page(report: dict[str, Any], command: str) -> str:
-    """Write the tables in Markdown."""
+    """Write the tables in Markdown.
+
+    Args:
+        report: what :func:`compare` gives; None counts as NaN, as in a report read from a file.
+        command: the command line that made it.
+    """
     first, compared = report["reference"], report["compared"]
     lines = ["# Accompaniments under the same tunes", "", f"`{command}`", "", WARNING, ""]
-    lines += [f"{len(report['songs'])} songs. {CONVENTIONS}", ""]
+    lines += [f"{len(report['songs'])} songs. {CONVENTIONS}", "", "## Versions told apart", ""]
+
+    rows = [
+        [
+            f"{name}, told from {first}",
+            interval(found["auc"], found["low"], found["high"], ".2f"),
+            "0.50",
+            f"{found['songs']:.0f}",
+            f"{found['windows']:.0f}",
+        ]
+        for name, found in report["told_apart"].items()
+    ]
+    lines += [FORESTS.format(measures=len(SHOWN), bars=WINDOW, reference=first), ""]
+    lines += [table(["versions", "AUC", "chance", "songs", "windows"], rows), ""]
 
     for name, found in compared.items():
-        apart = report["told_apart"][name]
-        lines += [
-            f"## {name}, compared with {first}",
-            "",
-            f"Forests cross-fitted by song on {len(SHOWN)} of these measures, in windows of "
-            f"{WINDOW} bars ({apart['windows']:.0f} of {apart['songs']:.0f} songs), tell {name} "
-            f"from {first} with AUC {apart['auc']:.2f} "
-            f"({apart['low']:.2f} to {apart['high']:.2f}); .5 is chance.",
-            "",
-            f"| measure | {first} | {name} | difference | t | songs |",
-            "|---|---|---|---|---|---|",
-        ]
-        for measure, label in LABELS.items():
-            row = found[measure]
-            interval = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
-            cells = f"{row['reference']:.3f} | {row['value']:.3f} | {interval} | {row['t']:+.1f}"
-            lines.append(f"| {label} | {cells} | {row['songs']:.0f} |".replace("+nan", ""))
-        lines.append("")
+        rows = [[label, *_cells(found[measure])] for measure, label in LABELS.items()]
+        lines += [f"## {name}, compared with {first}", ""]
+        lines += [table(["measure", first, name, "difference", "t", "songs"], rows), ""]
     return "\n".join(lines)
 
 
+def _cells(row: Row) -> list[str]:
+    """Write a comparison: both means, their difference with its interval, t, and the songs."""
+    return [
+        interval(row["reference"]),
+        interval(row["value"]),
+        interval(row["difference"], row["low"], row["high"], "+.3f"),
+        interval(row["t"], form="+.1f"),
+        f"{row['songs']:.0f}",
+    ]
+
+
 def main(argv: list[str] | None = None) -> int:
+    """Compare versions, and write the report and its page."""
     parser = argparse.ArgumentParser(prog="python -m eval.harmony", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("tunes", type=Path)
+    parser.add_argument("tunes", type=Path, help="a folder of MIDI files of tunes")
     parser.add_argument("versions", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--lists", type=Path, help="a JSON file of lists of songs")
     parser.add_argument("--part", help="the list to take")
-    parser.add_argument("--write", type=Path)
-    parser.add_argument("--page", type=Path)
+    parser.add_argument("--write", type=Path, help="the JSON file to write")
+    parser.add_argument("--page", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
 
     folders = {v.partition("=")[0]: Path(v.partition("=")[2]) for v in arguments.versions}

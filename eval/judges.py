@@ -1,11 +1,13 @@
 """Train and measure all judges: ``python -m eval.judges --data data/prepared``.
 
-For each set of labels J1 and J2, and J1 of each half of the five target composers, into
-``styletransfer/assets/judges``; what they reach on test pieces, three protocols of splitting beside
-each other, and sanity checks into ``eval/results/judges.json`` and, through
-:mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``. Features and finished
-steps are kept in ``runs/judges``, so that the same command goes on. Test pieces choose nothing: the
-penalty is chosen on validation pieces, and so is calibration.
+Two judges are trained for each set of labels: J1, a logistic regression, which is reported, and J2,
+a network, which checks it; and a J1 for each half of the five target composers. They are written
+into ``styletransfer/assets/judges``. Their scores on test pieces, a comparison of three ways of
+splitting, and sanity checks go into ``eval/results/judges.json`` and, through
+:mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``.
+
+Features and finished steps are kept in ``runs/judges``, so that the same command continues after a
+stop. Test pieces choose nothing: penalty and calibration are chosen on validation pieces.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 
 from styletransfer.data.library import spread
 from styletransfer.evaluation.crossfit import HALVES, halves
-from styletransfer.evaluation.judges import training as training
+from styletransfer.evaluation.judges import training
 from styletransfer.evaluation.judges.data import Data, measured, scores, train, with_results
 from styletransfer.evaluation.judges.judge import FEATURES_HASH, load_judge, save_judge
 from styletransfer.evaluation.judges.measures import kappa, measure
@@ -37,47 +39,71 @@ SETS = {
     "composers-4": ("bach", "beethoven", "chopin", "mozart"),
     "composers-5": ("bach", "beethoven", "chopin", "liszt", "schubert"),
     "composers-13": (
-        "bach", "beethoven", "chopin", "debussy", "haydn", "liszt", "mendelssohn", "mozart", "rachmaninoff", "scarlatti",
-        "schubert", "schumann", "scriabin",
+        "bach", "beethoven", "chopin", "debussy", "haydn", "liszt", "mendelssohn", "mozart",
+        "rachmaninoff", "scarlatti", "schubert", "schumann", "scriabin",
     ),
     "eras": ("baroque", "classical", "modern", "romantic"),
 }  # fmt: skip
-"""The 13 are those with most performances in MAESTRO, from Chopin's 199 to Mendelssohn's 28;
+"""The composers or eras of each set.
+
+The 13 are those with the most performances in MAESTRO, from Chopin's 199 to Mendelssohn's 28;
 Brahms's 26 come next.
 """
 
 CROSSFIT, MOST = "composers-5", "composers-13"
 """The set that has judges of halves, and the set of the protocols, the penalty and the checks."""
+
 STRENGTHS = (5.0, 20.0, 80.0)
-"""Candidates for the inverse penalty of J1, chosen with the 13 composers' validation pieces for all
-sets.
-"""
+"""Candidates for the inverse penalty of J1, chosen for all sets on the 13 composers' pieces."""
+
 LONGEST = 2000
-"""Notes of a piece that are read without the melody, and under changes of tempo and key."""
+"""How many notes of a piece are read without the melody, and under changes of tempo and key."""
+
 NOISY = 150
-"""Training pieces whose first notes are shuffled, and as many replaced by noise."""
+"""How many training pieces have their first notes shuffled, and as many replaced by noise."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
+    made.add_argument(
         "--data",
         type=Path,
         default=Path("data/prepared"),
         help="made by `styletransfer data prepare`",
     )
-    parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/judges"))
-    parser.add_argument("--results", type=Path, default=Path("eval/results/judges.json"))
-    parser.add_argument("--page", type=Path, default=Path("eval/JUDGES.md"))
-    parser.add_argument(
+    made.add_argument(
+        "--out",
+        type=Path,
+        default=Path("styletransfer/assets/judges"),
+        help="the folder of the judges",
+    )
+    made.add_argument(
+        "--results",
+        type=Path,
+        default=Path("eval/results/judges.json"),
+        help="the JSON file to write",
+    )
+    made.add_argument(
+        "--page", type=Path, default=Path("eval/JUDGES.md"), help="the page of the judges"
+    )
+    made.add_argument(
         "--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols"
     )
-    parser.add_argument(
-        "--cache", type=Path, default=Path("runs/judges"), help="where features and steps are kept"
+    made.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("runs/judges"),
+        help="the folder of features and finished steps",
     )
-    arguments = parser.parse_args(argv)
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, measure and write all judges, and fill the pages."""
+    arguments = parser().parse_args(argv)
 
     from eval.judges_checks import protocols, sanity
     from eval.judges_tables import write_tables
@@ -134,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read(library: Library, cache: Path) -> Data:
-    """The data with all features, from the cache where they are there."""
+    """Read the data with all features, which are kept in the cache."""
     key = f"{library.hash[:8]}-{FEATURES_HASH[:8]}"
 
     def kept(name: str, make: Callable[[], training.Examples]) -> training.Examples:
@@ -174,7 +200,7 @@ def read(library: Library, cache: Path) -> Data:
 
 
 def choose_strength(data: Data) -> dict[str, Any]:
-    """The penalty with the least log loss on the 13 composers' validation pieces."""
+    """Choose the penalty with the least log loss on the 13 composers' validation pieces."""
     label = data.labels(SETS[MOST])
     pieces, held = (
         np.flatnonzero((label != "") & (data.split == split)) for split in ("train", "validation")
@@ -191,7 +217,7 @@ def choose_strength(data: Data) -> dict[str, Any]:
 
 
 def make_judges(data: Data, name: str, strength: float, out: Path) -> dict[str, Any]:
-    """J1 and J2 of one set: trained, measured on test pieces, and written."""
+    """Train J1 and J2 of one set, measure them on test pieces, and write them."""
     label = data.labels(SETS[name])
     pieces = np.flatnonzero((label != "") & (data.split == "train"))
     result: dict[str, Any] = {}
@@ -209,7 +235,7 @@ def make_judges(data: Data, name: str, strength: float, out: Path) -> dict[str, 
 
 
 def make_halves(data: Data, strength: float, out: Path) -> dict[str, Any]:
-    """J1 of each half of the five target composers' training groups."""
+    """Train J1 on each half of the five target composers' training groups."""
     label, half = data.labels(SETS[CROSSFIT]), halves(data.library.pieces)
     result: dict[str, Any] = {}
     for one in HALVES:

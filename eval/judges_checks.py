@@ -1,6 +1,4 @@
-"""What :mod:`eval.judges` checks of its judges: leaky splits beside the clean one, and whether they
-hear what they should.
-"""
+"""Check the judges of :mod:`eval.judges`: leaky splits, changes that must or mustn't matter."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.evaluation.judges import training as training
+from styletransfer.evaluation.judges import training
 from styletransfer.evaluation.judges.data import Data, scores, train
 from styletransfer.evaluation.judges.judge import Judge
 from styletransfer.evaluation.judges.measures import majority_by, measure
@@ -17,22 +15,25 @@ from styletransfer.evaluation.judges.measures import majority_by, measure
 FOLDS = 5
 SLOWER, FASTER = 1.25, 1 / 1.2
 """Factors of time at 80 % and 120 % of the speed."""
+
 SHIFT = 5
-"""Semitones."""
+"""Semitones by which pieces are moved up and down."""
+
 LONGEST = 2000
-"""Notes of a piece that are read under each change."""
+"""How many notes of a piece are read under each change."""
 
 
 def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """J1 on MAESTRO's performances alone, cross-validated by content group, exact title, and
-    excerpt.
+    """Cross-validate J1 on MAESTRO's performances by content group, exact title, and excerpt.
 
-    ``label`` (pieces,) is the composer, "" where a piece is left aside. "Exact title" keeps a title
-    in one fold, nothing else.
+    Of the three only the first keeps every recording of a piece in one fold; "exact title" keeps a
+    title in one fold, nothing else. Values for performances come from the mean of their excerpts'
+    log-probabilities; with folds of excerpts these are from five different judges.
 
-    Of the three only the first keeps every recording of a piece in one fold. Values for
-    performances come from the mean of their excerpts' log-probabilities; with folds of excerpts
-    these are from five different judges.
+    Args:
+        data: all pieces.
+        label: shape (pieces,), the composer, "" where a piece is left out.
+        strength: the inverse penalty.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -81,7 +82,7 @@ def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str,
 
 
 def folds(splits: Any) -> NDArray[np.int64]:
-    """The fold of each item, from scikit-learn's pairs of (training, held-out) positions."""
+    """Give the fold of each item, from scikit-learn's pairs of (training, held-out) positions."""
     parts = [held for _, held in splits]
     fold = np.zeros(sum(len(part) for part in parts), np.int64)
     for number, part in enumerate(parts):
@@ -90,10 +91,14 @@ def folds(splits: Any) -> NDArray[np.int64]:
 
 
 def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """Changes that must not matter, labels that mean nothing, and notes that are no music.
+    """Try changes that must not matter, labels that mean nothing, and notes that are no music.
 
-    ``judge`` hears test pieces that were changed; another one learns ``five`` (pieces,) labels
-    dealt out anew among groups.
+    Args:
+        data: all pieces.
+        judge: rates changed test pieces.
+        five: shape (pieces,), labels that are dealt out at random among groups and that another
+            judge is trained on.
+        strength: the inverse penalty of that judge.
     """
     label = data.labels(judge.labels)
     held = np.flatnonzero((label != "") & (data.split == "test"))
@@ -122,6 +127,7 @@ def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) ->
             "same_verdict": round(float((found.argmax(axis=1) == plain.argmax(axis=1)).mean()), 4),
             "confidence": round(float(found.max(axis=1).mean()), 4),
         }
+
     pieces, test = (
         np.flatnonzero((five != "") & (data.split == split)) for split in ("train", "test")
     )

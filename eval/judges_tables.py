@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         "--protocols", type=Path, default=Path("eval/RESULTS.md"), help="the page of the protocols"
     )
     arguments = parser.parse_args(argv)
+
     try:
         write_tables(
             json.loads(arguments.results.read_text(encoding="utf-8")),
@@ -52,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, InputError) as error:
         print(error, file=sys.stderr)
         return 2
+
     return 0
 
 

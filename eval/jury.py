@@ -1,17 +1,18 @@
-"""A blind jury: pages on which readers compare versions of songs, and the table of their marks.
+"""Hold a blind jury: write pages on which readers compare versions, and tabulate their marks.
 
-    python -m eval.jury pages runs/jury songs/tunes composer=songs/composer before=songs/0.1.0 after=songs/0.2
+    python -m eval.jury pages runs/jury songs/tunes \\
+        composer=songs/composer before=songs/0.1.0 after=songs/0.2
     python -m eval.jury table runs/jury --write eval/results/jury.json
 
-``pages`` writes ``pages/1.txt`` and so on, a song each: the tune and every version's accompaniment,
-bar by bar, versions in an order of chance under letters, songs in another key. Notes that double
-the tune are left out, so that nothing but the music tells the versions apart. ``key.json`` says
-which letter is whose; keep it from the readers. Their brief, and the form of what they answer
-(``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
+``pages`` writes ``pages/1.txt`` and so on, one for each song: the tune and every version's
+accompaniment, bar by bar, the versions in random order under letters, the song in another key.
+Notes that double the tune are left out, so that nothing but the music distinguishes the versions.
+``key.json`` says which letter is which version; keep it from the readers. Their brief, and the form
+of their answers (``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
 
 ``table`` prints means of marks and ranks, and each version's difference from the first, paired by
-song, with a 95 % bootstrap interval over songs: songs differ more than versions do, so compare
-within one jury only.
+song, with a 95 % bootstrap interval over songs. Songs differ more than versions do, so compare
+versions within one jury only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from eval.harmony import read_version, songs_in
 from styletransfer.errors import InputError
+from styletransfer.evaluation import markdown
 from styletransfer.evaluation.comparison import plain
 from styletransfer.evaluation.intervals import class_mean
 from styletransfer.files import json_text, write_atomically
@@ -42,13 +44,13 @@ GRID = 48  # positions in a quarter
 MIDDLE_C = 60
 
 Key = dict[str, dict[str, str]]
-"""By page: the song, and by letter the version."""
+"""By page, the song, and the version of each letter."""
 
 
 def write_pages(
     out: Path, tunes: Path, folders: dict[str, Path], songs: list[str], bars: int, seed: int
 ) -> Key:
-    """Write a page a song, and the key."""
+    """Write a page for each song, and the key."""
     rng = random.Random(seed)
     (out / "pages").mkdir(parents=True, exist_ok=True)
     key: Key = {}
@@ -67,18 +69,19 @@ def write_pages(
 
 
 def heading(tune: Piece) -> str:
-    """Metre, tempo, and what the columns are."""
+    """State metre, tempo, and what the columns are."""
     bar = tune.bars[0]
     return (
-        f"{bar['numerator']}/{bar['denominator']}, {tune.tempo.quarters_per_minute():.0f} quarters a minute.\n"
-        "Columns: quarters from the bar's beginning | tune | accompaniment from middle C (C4) up | below. "
-        "After the colon: length in quarters."
+        f"{bar['numerator']}/{bar['denominator']}, {tune.tempo.quarters_per_minute():.0f} quarters "
+        "per minute.\nColumns: quarters from the bar's beginning | tune | accompaniment from "
+        "middle C (C4) up | below. After the colon: length in quarters."
     )
 
 
 def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
-    """Write a version as text, a line an onset; notes that begin with the tune at its pitch are
-    left out.
+    """Write a version as text, with a line for each onset.
+
+    Notes that begin with a note of the tune at its pitch are left out.
     """
     lines = []
     for number, bar in enumerate(tune.bars[:bars], start=1):
@@ -104,9 +107,7 @@ def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
 
 
 def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tuple[int, float]]]:
-    """(Pitch, duration) of the notes of a bar, by their position from its beginning, lowest
-    first.
-    """
+    """Give (pitch, duration) of the notes of a bar by their position in it, the lowest first."""
     found: dict[int, list[tuple[int, float]]] = {}
     position = np.round((notes["onset"] - start) * GRID).astype(int)
     for row in np.flatnonzero((position >= 0) & (position < round((stop - start) * GRID))):
@@ -117,7 +118,7 @@ def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tupl
 
 
 def spoken(pitch: int, duration: float, shift: int) -> str:
-    """A note as ``F#4:1.5``."""
+    """Write a note as ``F#4:1.5``."""
     return f"{NAMES[(pitch + shift) % 12]}{(pitch + shift) // 12 - 1}:{duration:.3g}"
 
 
@@ -153,16 +154,17 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
                 page["ranking"]
             ) != len(letters):
                 raise InputError(
-                    f"{path}: page {number} has marks outside of 1 to 5, or ranks of other versions."
+                    f"{path}: page {number} has marks outside 1 to 5, or ranks of other versions."
                 )
             songs.append(names["song"])
             marks.append(own)
             ranks.append(rank)
+
     return versions, songs, np.array(marks), np.array(ranks, float)
 
 
 def report_of(folder: Path) -> dict[str, Any]:
-    """Means by version and axis, mean ranks, and differences from the first version."""
+    """Give means by version and axis, mean ranks, and differences from the first version."""
     versions, songs, marks, ranks = readings(folder)
     whole = [
         class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs)
@@ -182,6 +184,7 @@ def report_of(folder: Path) -> dict[str, Any]:
         for place, version in enumerate(versions)
         if place
     }
+
     return {
         "songs": sorted(set(songs)),
         "readings": len(songs),
@@ -191,24 +194,28 @@ def report_of(folder: Path) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
-    """The table in Markdown, then a line a difference."""
+    """Write the table in Markdown, then a line for each difference."""
     columns = (*AXES, "mean", "rank")
-    yield "| version | " + " | ".join(columns) + " |"
-    yield "|---" * (len(columns) + 1) + "|"
-    for version, row in report["versions"].items():
-        yield f"| {version} | " + " | ".join(f"{row[column]:.2f}" for column in columns) + " |"
-    yield ""
+    rows = [
+        [version, *(f"{row[column]:.2f}" for column in columns)]
+        for version, row in report["versions"].items()
+    ]
+    yield f"{markdown.table(['version', *columns], rows)}\n"
     first = next(iter(report["versions"]))
     for version, found in report["less_first"].items():
-        interval = "" if found["low"] is None else f" ({found['low']:+.2f} to {found['high']:+.2f})"
+        less = markdown.interval(found["value"], found["low"], found["high"], "+.2f")
         preferred = (
             f"{report['versions'][version]['preferred_to_first']} of {report['readings']} readings"
         )
-        yield f"{version} less {first}: {found['value']:+.2f}{interval}; preferred in {preferred}"
+        yield f"{version} less {first}: {less}; preferred in {preferred}"
 
 
 def read_json(path: Path) -> Any:
-    """Read a file of JSON."""
+    """Read a file of JSON.
+
+    Raises:
+        InputError: where it can't be read.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -216,28 +223,33 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a file of JSON."""
+    """Write a file of JSON, with a row on a line."""
     write_atomically(path, json_text(data, 3).encode())
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Write the pages of a jury, or the table of its marks."""
     parser = argparse.ArgumentParser(prog="python -m eval.jury", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     pages = commands.add_parser("pages", help="write pages and their key")
-    pages.add_argument("out", type=Path)
-    pages.add_argument("tunes", type=Path)
+    pages.add_argument("out", type=Path, help="the folder to write")
+    pages.add_argument("tunes", type=Path, help="a folder of MIDI files of tunes")
     pages.add_argument(
-        "versions", nargs="+", metavar="NAME=FOLDER", help="the first is the one to compare with"
+        "versions",
+        nargs="+",
+        metavar="NAME=FOLDER",
+        help="the first one is compared with the others",
     )
     pages.add_argument("--lists", type=Path, help="a JSON file of lists of songs")
     pages.add_argument("--part", help="the list to take")
-    pages.add_argument("--bars", type=int, default=12)
-    pages.add_argument("--seed", type=int, default=0)
+    pages.add_argument("--bars", type=int, default=12, help="bars of each song")
+    pages.add_argument("--seed", type=int, default=0, help="of the order and the keys")
     marks = commands.add_parser("table", help="print the table of the marks")
-    marks.add_argument("out", type=Path)
-    marks.add_argument("--write", type=Path)
+    marks.add_argument("out", type=Path, help="the folder of the key and the answers")
+    marks.add_argument("--write", type=Path, help="the JSON file to write")
     arguments = parser.parse_args(argv)
+
     try:
         if arguments.command == "pages":
             folders = {v.partition("=")[0]: Path(v.partition("=")[2]) for v in arguments.versions}
@@ -256,6 +268,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+
     return 0
 
 

@@ -1,11 +1,10 @@
-"""Numbers to listen by: six tunes in the style of every composer with an adapter, beside real
-pieces of theirs.
+"""Measure six tunes in the style of every composer that ships, and real pieces of theirs.
 
     python -m eval.listen --data data/prepared --write eval/listen.md
 
-Accompaniment measures leave the melody's notes out, in real pieces too (where the melody is what
-the extraction found). How much louder the melody is: velocity steps between the medians; real
-scores have no loudness.
+The numbers help to listen. Measures of the accompaniment leave the melody's notes out, in real
+pieces too, where the melody is what the extraction found. "Melody louder by" is the difference of
+the median velocities; real scores have no loudness.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.data.library import Library
+from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import EXAMPLES
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.key import estimate_key, out_of_key_share
@@ -27,10 +27,24 @@ from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.ranking.rank import covered, dissonance
 from styletransfer.transfer.request import Request
 
+HEAD = (
+    "style and tune",
+    "accompaniment notes per quarter",
+    "notes sounding at once",
+    "lowest",
+    "highest",
+    "onsets on a beat or half",
+    "outside the key",
+    "silence",
+    "dissonant under the melody",
+    "notes below C3",
+    "melody louder by",
+)
+
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a row of the table says; see the table's head."""
+    """The values of a row; :data:`HEAD` names them in this order."""
 
     notes_a_quarter: float
     polyphony: float
@@ -43,22 +57,24 @@ class Numbers:
     low_bass: float
     singing: float
 
-    HEAD = (
-        "accompaniment notes a quarter | notes sounding at once | lowest | highest | onsets on a beat or half | "
-        "outside the key | silence | dissonant under the melody | notes below C3 | melody louder by"
-    )
-
-    def row(self) -> str:
+    def row(self) -> tuple[str, ...]:
+        """Write the values as the cells of a row."""
         return (
-            f"{self.notes_a_quarter:.2f} | {self.polyphony:.1f} | {self.lowest:.0f} | {self.highest:.0f} | "
-            f"{self.on_half_beats:.0%} | "
-            f"{self.out_of_key:.1%} | {self.silence:.0%} | {self.dissonance:.0%} | {self.low_bass:.0%} | "
-            + (f"{self.singing:.0f}" if self.singing else "")
+            f"{self.notes_a_quarter:.2f}",
+            f"{self.polyphony:.1f}",
+            f"{self.lowest:.0f}",
+            f"{self.highest:.0f}",
+            f"{self.on_half_beats:.0%}",
+            f"{self.out_of_key:.1%}",
+            f"{self.silence:.0%}",
+            f"{self.dissonance:.0%}",
+            f"{self.low_bass:.0%}",
+            f"{self.singing:.0f}" if self.singing else "",
         )
 
 
 def numbers(notes: NoteTable) -> Numbers:
-    """The measures of one piece in quarters."""
+    """Measure a piece in quarters."""
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
     start, end = float(notes["onset"].min()), float((notes["onset"] + notes["duration"]).max())
     probes = np.linspace(start, end, max(int((end - start) * 16), 2), endpoint=False)
@@ -80,6 +96,7 @@ def numbers(notes: NoteTable) -> Numbers:
 
 
 def mean(rows: list[Numbers]) -> Numbers:
+    """Average each value over some pieces."""
     fields = Numbers.__dataclass_fields__
     return Numbers(*(float(np.mean([getattr(row, name) for row in rows])) for name in fields))
 
@@ -87,7 +104,7 @@ def mean(rows: list[Numbers]) -> Numbers:
 def excerpts(
     library: Library, composer: str, quarters: float = 32.0, most: int = 40
 ) -> list[Numbers]:
-    """Excerpts of real scores of a composer, one a piece, from a third of the way in."""
+    """Measure an excerpt of each of a composer's scores, from a third of the way in."""
     rows = []
     for index in library.select(feel="score", composer=composer)[:most]:
         packed = library.notes(index)
@@ -100,39 +117,55 @@ def excerpts(
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Arrange and measure all tunes, and print or write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument(
         "--model", type=Path, help="a folder of weights, instead of the shipped ones"
     )
-    parser.add_argument("--strength", type=float, default=SamplingConfig.strength)
-    parser.add_argument("--candidates", type=int, default=SamplingConfig.candidates)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument(
+        "--strength", type=float, default=SamplingConfig.strength, help="how much style"
+    )
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        default=SamplingConfig.candidates,
+        help="how many are made of each arrangement",
+    )
+    parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
+
     library = Library.load(arguments.data)
     sampling = SamplingConfig(candidates=arguments.candidates, strength=arguments.strength)
-    lines = ["| | " + Numbers.HEAD + " |", "|" + "---|" * (Numbers.HEAD.count("|") + 2)]
+    rows = []
     styles = [style.name for style in all_styles() if style.kind == "composer" and style.ships]
     for style in styles:
         made = []
         for tune in sorted(EXAMPLES):
             result = apply(Request(tune, style, sampling, model=arguments.model))
             made.append(numbers(result.piece.notes))
-            print(style, tune, made[-1].row(), flush=True)
-            lines.append(f"| {tune}, {style} | {made[-1].row()} |")
+            print(style, tune, *made[-1].row(), flush=True)
+            rows.append((f"{tune}, {style}", *made[-1].row()))
         real = excerpts(library, style)
-        lines.append(f"| **{style}: mean of the six** | {mean(made).row()} |")
+        rows.append((f"**{style}: mean of the six**", *mean(made).row()))
         if real:
-            lines.append(f"| **{style}: {len(real)} real excerpts** | {mean(real).row()} |")
-    text = "\n".join(lines) + "\n"
+            rows.append((f"**{style}: {len(real)} real excerpts**", *mean(real).row()))
+
+    text = f"{table(HEAD, rows)}\n"
     print(text)
     if arguments.write:
         command = "python -m eval.listen --data data/prepared --write eval/listen.md"
         arguments.write.write_text(
-            f"# Six tunes in the styles of composers, beside real scores\n\n`{command}`\n\n{text}"
+            f"# Six tunes in the styles of composers, and real scores\n\n`{command}`\n\n{text}"
         )
+
     return 0
 
 

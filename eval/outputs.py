@@ -1,5 +1,6 @@
-"""The outputs of all systems for all songs and styles: what is to be sampled, and, once it is, the
-pieces to measure.
+"""List the outputs of all systems for all songs and styles.
+
+First the jobs that have to be sampled; once they are, the pieces to measure.
 """
 
 from __future__ import annotations
@@ -37,17 +38,20 @@ from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Piece
 
 EXAMPLE_MELODIES, EXAMPLE_STYLES = ("happy-birthday", "god-rest-ye"), 2
-"""What the page lets one see and hear."""
+"""The melodies that the page shows and plays, and in how many styles."""
 
 REFERENCES, MOST_A_PIECE = 60, 8
-"""Real training excerpts that a style's measures are compared with, and how many a piece gives at
-most.
-"""
+"""Real training excerpts that a style's measures are compared with, and how many from a piece."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a system: ``id`` names the piece, ``group`` what is drawn in the bootstrap."""
+    """One output of a system.
+
+    Attributes:
+        id: the name of the piece; outputs that share a piece share it.
+        group: what is drawn in the bootstrap.
+    """
 
     system: str
     target: str
@@ -59,15 +63,14 @@ class Output:
 
     @property
     def is_real(self) -> bool:
+        """Whether it is an excerpt of real music, shuffled or not."""
         return self.system in REAL
 
 
 def jobs_of(
     systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int
 ) -> list[Job]:
-    """All that has to be sampled, melody by melody; what several ask for (the base without a style)
-    once.
-    """
+    """List all that has to be sampled, melody by melody; the base without a style only once."""
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [
         (system, song, None if system == BASE else target, seed)
@@ -86,7 +89,7 @@ def outputs_of(
     library: Library,
     seeds: int,
 ) -> list[Output]:
-    """The outputs of all systems for all songs and styles; sampled ones were made before."""
+    """List the outputs of all systems for all songs and styles; sampled ones are there already."""
     found = []
     for system in systems:
         if system in REAL:
@@ -119,7 +122,7 @@ def _output(
 
 
 def pieces_of(library: Library, target: Target, split: str, feel: str) -> list[int]:
-    """A style's real pieces."""
+    """Select a style's real pieces."""
     if target.style.kind == "era":
         return library.select(split=split, feel=feel, era=target.style.era)
     return library.select(split=split, feel=feel, composer=target.style.composer)
@@ -128,8 +131,9 @@ def pieces_of(library: Library, target: Target, split: str, feel: str) -> list[i
 def _real(
     target: Target, songs: Sequence[Song], notes: Sequence[int], library: Library
 ) -> list[Output]:
-    """Held-out excerpts for each song: of scores as many quarters, of performances as many notes as
-    arrangements have.
+    """Cut held-out excerpts for each song.
+
+    Scores have as many quarters, performances as many notes as the arrangements.
     """
     found = []
     for system, feel in ((REAL_SCORES, "score"), (REAL_PERFORMANCES, "performance")):
@@ -155,11 +159,12 @@ def _real(
                         noise,
                     )
                 )
+
     return found
 
 
 def reference_of(target: Target, songs: Sequence[Song], library: Library) -> Reference:
-    """Training scores of a style, cut to the songs' lengths."""
+    """Cut training scores of a style to the songs' lengths."""
     lengths = [songs[number % len(songs)].quarters for number in range(REFERENCES)]
     found = excerpts(library, pieces_of(library, target, "train", "score"), lengths, MOST_A_PIECE)
     return Reference.of([one.piece for one in found if one is not None])
@@ -168,7 +173,7 @@ def reference_of(target: Target, songs: Sequence[Song], library: Library) -> Ref
 def examples_of(
     outputs: Sequence[Output], targets: Sequence[str], songs: Sequence[Song]
 ) -> list[dict[str, Any]]:
-    """All systems' first outputs for two melodies and styles, notes and all."""
+    """Give all systems' first outputs for two melodies and styles, with their notes."""
     slugs = [slug for slug in EXAMPLE_MELODIES if slug in {song.slug for song in songs}] or [
         songs[0].slug
     ]
@@ -187,7 +192,7 @@ def examples_of(
 
 
 def about(song: Song) -> dict[str, Any]:
-    """What the report says of a melody."""
+    """Describe a melody for the report."""
     bar = song.melody.bars[-1] if len(song.melody.bars) else None
     return {
         "slug": song.slug,

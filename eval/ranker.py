@@ -1,27 +1,32 @@
-"""Where the ranker's weights come from: its candidates for real melodies beside what the composers
-wrote under them.
+"""Weigh the ranker's measures: compare its candidates with what composers wrote under a melody.
 
     python -m eval.ranker chords --data data/prepared
     for split in train validation test; do
-        python -m eval.ranker make --data data/prepared --split $split --arrangements runs/ranker/$split.jsonl
+        python -m eval.ranker make --data data/prepared --split $split \\
+            --arrangements runs/ranker/$split.jsonl
     done
     python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
-    python -m eval.ranker make --data data/prepared --split validation --candidates 32 --arrangements runs/pool/validation.jsonl
+    python -m eval.ranker make --data data/prepared --split validation --candidates 32 \\
+        --arrangements runs/pool/validation.jsonl
     python -m eval.ranker count --arrangements runs/pool --write eval/results/candidates.json
 
 ``chords`` counts which chord follows which in the training scores, quarter by quarter, in the key
 of the melody of each stretch of 32 quarters, and writes ``styletransfer/assets/chords.json``.
-``make`` takes an excerpt of 32 quarters of a score of each content group, at most twenty of a
-composer (none of the 40 melodies of the transfer report is among them), arranges its melody in its
-composer's style, and keeps all the candidates and the composer's own accompaniment. It goes on
-where it was interrupted. ``fit`` asks which measures tell the composer's accompaniment from the
-candidates under the same melody: a conditional logit (D. McFadden, "Conditional logit analysis of
-qualitative choice behavior", 1974), fitted to the melodies of the training pieces. What it is worth
-is measured on those of the validation and the test pieces: how many of the candidates rank behind
-the composer's own, and how near the candidate that it chooses comes to the composer's
-(:func:`agreement`). By the validation pieces what is set by hand was chosen (docs/decisions/0023); by
-the test pieces nothing was. ``count`` asks the same of the choice among 1, 2, 4 and more of the
-validation pieces' candidates, whichever these are.
+
+``make`` takes an excerpt of 32 quarters from a score of each content group, at most twenty of a
+composer (none of the transfer report's 40 melodies is among them), arranges its melody in its
+composer's style, and keeps all candidates and the composer's own accompaniment. It continues where
+it was interrupted.
+
+``fit`` finds which measures tell the composer's accompaniment from the candidates under the same
+melody, by a conditional logit (D. McFadden, "Conditional logit analysis of qualitative choice
+behavior", 1974) fitted to the melodies of the training pieces. Its worth is measured on those of
+the validation and test pieces: how many of the candidates rank behind the composer's own, and how
+close the chosen candidate comes to the composer's (:func:`agreement`). What is set by hand was
+chosen on the validation pieces (docs/decisions/0023); nothing was chosen on the test pieces.
+
+``count`` measures the same for a choice among 1, 2, 4 and more of the validation pieces'
+candidates, as a mean over all subsets of that size.
 """
 
 from __future__ import annotations
@@ -59,29 +64,37 @@ from styletransfer.transfer.assemble import assemble
 from styletransfer.transfer.ranking import rank
 
 QUARTERS = 32.0
+"""The length of an excerpt."""
+
 MOST = 20
-"""Melodies of a composer, at the most."""
+"""Melodies of a composer at most."""
+
 FEWEST = 8
-"""Notes of a melody, at the least."""
+"""Notes of a melody at least."""
+
 CHORDS = Path("styletransfer/assets/chords.json")
 FITTED = ("progression", "clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
 MEASURES = (*FITTED, "idiom", "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
-"""Those that the ranker weighs and an excerpt shows, and some that it doesn't."""
+"""Measures that the ranker weighs and an excerpt shows, and some that it doesn't weigh."""
+
 HIGHER = tuple(one.name for one in rank.MEASURES if one.more_is_better)
-"""The measures that choose what has most of them, where they choose alone."""
+"""Measures that are better the higher they are, where one chooses alone."""
+
 COUNTS, USUAL = (1, 2, 4, 8, 12, 16, 24, 32), 8
-"""Of how many candidates the best is taken, by ``count``, and the number that the others are held
-against.
-"""
+"""How many candidates ``count`` chooses from, and the number the others are compared with."""
+
 RIDGE = 2.0
-"""Half the precision of a weight's prior, for a measure divided by its deviation within a
-melody.
-"""
+"""Half the precision of a weight's prior, for a measure divided by its deviation in a melody."""
 
 
 def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str, str, Piece]]:
-    """Name, composer and excerpt of a split's scores by composers with a style that ships: one of
-    each content group, at most :data:`MOST` of a composer."""
+    """Cut excerpts from a split's scores by composers whose style ships.
+
+    There is one of each content group, and at most :data:`MOST` of a composer.
+
+    Yields:
+        The name, the composer and the excerpt.
+    """
     names = {path.name for path in folders.shipped().iterdir()}
     chosen: dict[str, dict[str, int]] = {name: {} for name in names}
     for index in library.select(split=split, feel="score"):
@@ -95,7 +108,11 @@ def melodies(library: Library, split: str = "validation") -> Iterator[tuple[str,
 
 
 def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
-    """By mode, (36, 36) how often each chord (columns) follows another in the training scores."""
+    """Count how often a chord follows another in the training scores.
+
+    Returns:
+        By mode, shape (36, 36): rows are the first chord, columns the second.
+    """
     counts = {mode: np.zeros((len(rank.CHORDS), len(rank.CHORDS)), np.int64) for mode in SCALES}
     for index in library.select(split="train", feel="score"):
         notes = library.notes(index)
@@ -112,8 +129,11 @@ def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
 
 
 def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float, float]:
-    """Mean log-probability a token (nats) of a piece that exists, under the style and without it,
-    as :class:`styletransfer.model.sampling.Candidate` has them of one that was sampled."""
+    """Measure the mean log-probability per token of a piece, in nats (natural logarithms).
+
+    Returns:
+        Under the style and without it, as in :class:`styletransfer.model.sampling.Candidate`.
+    """
     grid = codec.grid(piece)
     ids, scored = codec.encode(grid, (), with_melody=True)
     rows = with_heads([voices], codec.vocabulary, [codec.melody_key(grid, 0)], [ids])
@@ -130,7 +150,13 @@ def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float,
 
 
 def arrangement(piece: Piece, style: float, plain: float) -> dict[str, Any]:
-    """What is kept of an arrangement."""
+    """Give what is kept of an arrangement.
+
+    Args:
+        piece: with its melody marked.
+        style: the mean log-probability per token under the style.
+        plain: the same without it.
+    """
     notes = piece.notes
     columns = {
         name: np.round(notes[name].astype(float), 4).tolist()
@@ -145,14 +171,14 @@ def arrangement(piece: Piece, style: float, plain: float) -> dict[str, Any]:
 
 
 def table_of(kept: dict[str, Any]) -> NoteTable:
-    """The notes of what :func:`arrangement` kept."""
+    """Read the notes of what :func:`arrangement` kept."""
     return make_notes(
         kept["onset"], kept["duration"], kept["pitch"], melody=np.array(kept["melody"], bool)
     )
 
 
 def basses(notes: NoteTable, quarters: int) -> NDArray[np.int64]:
-    """(quarters,) the pitch class of the lowest note that sounds on each, -1 for none."""
+    """Find the pitch class of the lowest note on each quarter, -1 for none: shape (quarters,)."""
     found = np.full(quarters, -1)
     for beat in range(quarters):
         sounding = (notes["onset"] < beat + 0.01) & (
@@ -164,10 +190,13 @@ def basses(notes: NoteTable, quarters: int) -> NDArray[np.int64]:
 
 
 def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
-    """How near an accompaniment comes to the composer's, each from 0 to 1: ``harmony``, the cosine
-    of the chroma of each two quarters; ``bass``, the share of quarters with its pitch class in the
-    bass; ``notes`` and ``sounding``, the smaller over the larger number of notes, and of their
-    durations' sum; and the mean of the four, ``all``."""
+    """Measure how close an accompaniment comes to the composer's, from 0 to 1.
+
+    Returns:
+        ``harmony``, the cosine of the chroma of each two quarters; ``bass``, the share of quarters
+        with the same pitch class in the bass; ``notes`` and ``sounding``, the smaller over the
+        larger number of notes, and sum of durations; ``all``, the mean of the four.
+    """
     quarters = int(np.ceil(float((real["onset"] + real["duration"]).max())))
     mine, theirs = (sounding_time(notes, np.arange(0, quarters + 2, 2.0)) for notes in (made, real))
     sounds = theirs.sum(1) > 1e-6
@@ -186,8 +215,10 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
 
 
 def fit(folder: Path) -> dict[str, Any]:
-    """Weights of the training melodies, and what they and those that ship are worth on others, as
-    plain data.
+    """Fit weights to the training melodies; measure them, and those that ship, on others.
+
+    Returns:
+        The report, as plain data.
     """
     learnt, _ = arrangements(folder / "train.jsonl")
     weights = weights_of(learnt[..., : len(FITTED)])
@@ -206,6 +237,7 @@ def fit(folder: Path) -> dict[str, Any]:
         )
     }
     del means["train"]["idiom"]  # which has seen these pieces
+
     return {
         "made_by": "eval.ranker fit",
         "melodies": {
@@ -224,10 +256,13 @@ def fit(folder: Path) -> dict[str, Any]:
 def worth(
     values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> dict[str, dict[str, float]]:
-    """What choices by fitted weights, by those that ship and by each measure alone are worth: the
-    agreement with the composer's own, what it has more than one at random (``gain``), and how many
-    candidates rank behind the composer's own; of the weights that ship, also what they gain by the
-    style's measure."""
+    """Measure what choices are worth: by fitted weights, by those that ship, by single measures.
+
+    Returns:
+        By choice, ``agreement`` with the composer's own; ``gain``, its excess over a candidate at
+        random; ``behind``, the share of candidates that rank behind the composer's own; for the
+        weights that ship, ``by the idiom``, what they gain by the measure of the style.
+    """
     totals, idiom = totals_of(values), rank.WEIGHTS["idiom"] * values[..., MEASURES.index("idiom")]
     systems = {
         "the fitted weights": values[..., : len(FITTED)] @ weights,
@@ -247,6 +282,7 @@ def worth(
         name: near[np.arange(len(near)), scores[:, 1:].argmax(1)]
         for name, scores in systems.items()
     }
+
     for name, scores in systems.items():
         behind = (scores[:, :1] > scores[:, 1:]).mean(1) + (scores[:, :1] == scores[:, 1:]).mean(
             1
@@ -256,8 +292,10 @@ def worth(
             **interval("gain", chosen[name] - chance),
             **interval("behind", behind),
         }
+
     added = chosen["the weights that ship"] - chosen["these, without the idiom"]
     table["the weights that ship"] |= interval("by the idiom", added)
+
     return {
         name: {key: round(float(value), 4) for key, value in row.items()}
         for name, row in table.items()
@@ -265,27 +303,28 @@ def worth(
 
 
 def count(path: Path) -> dict[str, Any]:
-    """The ranker's choice among so many of a song's candidates, the mean over all choices of so
-    many, as plain data: its agreement with the composer's own, what it has more than among
-    :data:`USUAL`, and :data:`FITTED` beside the composers'."""
+    """Measure the ranker's choice among some of a song's candidates, as plain data.
+
+    Every number is a mean over all subsets of that size: the agreement with the composer's own, its
+    excess over a choice among :data:`USUAL`, and :data:`FITTED`, with the composers' own values.
+    """
     values, near = arrangements(path)
     totals = totals_of(values)
     order = np.argsort(-totals[:, 1:], 1, kind="stable")
     near, totals = (np.take_along_axis(every, order, 1) for every in (near, totals[:, 1:]))
     made = np.take_along_axis(values[:, 1:], order[..., None], 1)
     most = near.shape[1]
-    below = (
-        most - 1 - np.arange(most)
-    )  # of each, how many rank behind it: all others of a draw that it is chosen from
+    below = most - 1 - np.arange(most)  # how many rank behind each: a draw it wins has only these
     shares = {size: comb(below, size - 1) / comb(most, size) for size in COUNTS if size <= most}
     usual = near @ shares[min(USUAL, most)]
-    told = len(FITTED)
+    fitted = len(FITTED)
+
     return {
         "made_by": "eval.ranker count",
         "melodies": len(near),
         "candidates": most,
         "composers": dict(
-            zip(FITTED, np.round(values[:, 0, :told].mean(0), 4).tolist(), strict=True)
+            zip(FITTED, np.round(values[:, 0, :fitted].mean(0), 4).tolist(), strict=True)
         ),
         "counts": {
             str(size): {
@@ -298,7 +337,9 @@ def count(path: Path) -> dict[str, Any]:
                 **dict(
                     zip(
                         FITTED,
-                        np.round(np.einsum("scm,c->m", made, share)[:told] / len(near), 4).tolist(),
+                        np.round(
+                            np.einsum("scm,c->m", made, share)[:fitted] / len(near), 4
+                        ).tolist(),
                         strict=True,
                     )
                 ),
@@ -309,8 +350,12 @@ def count(path: Path) -> dict[str, Any]:
 
 
 def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """:data:`MEASURES` of each song's arrangements, (songs, 1 + candidates, measures), the
-    composer's own first; and the candidates' agreement with it, (songs, candidates)."""
+    """Measure the arrangements of a file.
+
+    Returns:
+        :data:`MEASURES` of each song's arrangements, shape (songs, 1 + candidates, measures), the
+        composer's own first; and the candidates' agreement with it, shape (songs, candidates).
+    """
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     every = [
         [
@@ -324,14 +369,14 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ranker's sums of arrangements' :data:`MEASURES`, by the weights that ship."""
+    """Sum arrangements' :data:`MEASURES` by the weights that ship."""
     return np.asarray(
         measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64
     )
 
 
 def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float]:
-    """:data:`MEASURES` of an arrangement in a composer's style."""
+    """Take :data:`MEASURES` of an arrangement in a composer's style."""
     notes = table_of(kept)
     melody, rest = notes[notes["melody"]], notes[~notes["melody"]]
     idioms = shipped_idioms()
@@ -344,13 +389,13 @@ def measures_of(kept: dict[str, Any], composer: str, tempo: float) -> list[float
 
 
 def nearness(kept: dict[str, Any], real: dict[str, Any]) -> float:
-    """The agreement of two arrangements' accompaniments."""
+    """Measure the agreement of two arrangements' accompaniments."""
     made, own = table_of(kept), table_of(real)
     return agreement(made[~made["melody"]], own[~own["melody"]])["all"]
 
 
 def interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
-    """A mean over melodies with its interval."""
+    """Average over melodies, with an interval."""
     found = ratio_interval(
         values, np.ones(len(values)), range(len(values)), np.random.default_rng(0)
     )
@@ -358,6 +403,7 @@ def interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def notes_a_quarter(notes: NoteTable) -> float:
+    """Count the accompaniment's notes per quarter of the melody."""
     melody = notes[notes["melody"]]
     return float(
         (~notes["melody"]).sum()
@@ -366,8 +412,14 @@ def notes_a_quarter(notes: NoteTable) -> float:
 
 
 def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(measures,) the weights under which the softmax is the likeliest to choose the first of each
-    song's arrangements, (songs, arrangements, measures)."""
+    """Find the weights under which a softmax most likely chooses the first arrangement.
+
+    Args:
+        measures: shape (songs, arrangements, measures).
+
+    Returns:
+        Shape (measures,).
+    """
     centred = measures - measures.mean(1, keepdims=True)
     scale = centred.reshape(-1, measures.shape[-1]).std(0)
     x = centred / scale
@@ -383,7 +435,7 @@ def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
 def candidates_for(
     tune: Piece, voices: list[Voice], codec: Codec, count: int
 ) -> list[dict[str, Any]]:
-    """So many arrangements of a melody, as :func:`arrangement` keeps them."""
+    """Make some arrangements of a melody, as :func:`arrangement` keeps them."""
     plan = plan_of(codec, codec.grid(tune))
     made = sample(voices, codec, plan, replace(SamplingConfig(), candidates=count))
     return [
@@ -393,6 +445,7 @@ def candidates_for(
 
 
 def make(data: Path, path: Path, split: str, candidates: int) -> None:
+    """Append the arrangements of a split's melodies that the file lacks."""
     done = (
         {json.loads(line)["id"] for line in path.read_text().splitlines()}
         if path.exists()
@@ -420,11 +473,17 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Count chords, make arrangements, fit weights, or count candidates."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("chords", "make", "fit", "count"))
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/prepared"),
+        help="made by `styletransfer data prepare`",
+    )
     parser.add_argument(
         "--arrangements",
         type=Path,
@@ -435,20 +494,23 @@ def main(argv: list[str] | None = None) -> int:
         "--split",
         choices=("train", "validation", "test"),
         default="validation",
-        help="of the melodies to arrange",
+        help="the split of the melodies",
     )
-    parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--candidates", type=int, default=8, help="of each melody")
+    parser.add_argument("--write", type=Path, help="the JSON file to write")
     arguments = parser.parse_args(argv)
+
     if arguments.step == "chords":
         library = Library.load(arguments.data)
         found = {mode: counts.tolist() for mode, counts in chord_counts(library).items()}
         report = {"made_by": "eval.ranker chords", "data": library.hash, "counts": found}
         write_atomically(CHORDS, (json.dumps(report, separators=(",", ":")) + "\n").encode())
         return 0
+
     if arguments.step == "make":
         make(arguments.data, arguments.arrangements, arguments.split, arguments.candidates)
         return 0
+
     report = (
         fit(arguments.arrangements)
         if arguments.step == "fit"
@@ -458,6 +520,7 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     if arguments.write:
         arguments.write.write_text(text + "\n")
+
     return 0
 
 

@@ -1,21 +1,22 @@
-"""Where the ranker's weights come from: what blind readers think of its candidates.
+"""Fit the ranker's weights to what blind readers think of its candidates.
 
     python -m eval.readers make songs/tunes --styles songs/styles.json --out runs/readers
-    python -m eval.jury pages runs/readers-jury songs/tunes 0=runs/readers/0 1=runs/readers/1 ... 7=runs/readers/7 --bars 8
+    python -m eval.jury pages runs/readers-jury songs/tunes --bars 8 \\
+        0=runs/readers/0 1=runs/readers/1 ... 7=runs/readers/7
     python -m eval.readers take runs/readers runs/readers-jury
     python -m eval.readers fit
 
-``make`` arranges tunes of eight bars or so, whole, in the styles that a JSON file names by song,
-and keeps every candidate and its measures. Readers mark blind pages of them (``eval/jury.md``), and
-``take`` adds measures and marks to ``eval/results/readers.json``. ``fit`` asks which measures go
-with the marks, among candidates under the same tune: a ridge regression of the mean mark on the
-measures, both less their tune's mean. What that is worth is the mark of what it chooses under tunes
-that it hasn't seen, beside the mark of a candidate by chance, of what the ranker chose when they
-were made, and of the best.
+``make`` arranges tunes of about eight bars, each as a whole, in the styles that a JSON file names
+for the songs, and keeps every candidate and its measures. Readers mark blind pages of them
+(``eval/jury.md``), and ``take`` adds measures and marks to ``eval/results/readers.json``. ``fit``
+finds which measures go with the marks among candidates under the same tune: a ridge regression of
+the mean mark on the measures, both less their tune's mean. Its worth is the mark of what it chooses
+under tunes that it hasn't seen; that is compared with the mark of a candidate by chance, of what
+the ranker chose when they were made, and of the best candidate.
 
-The weights are in marks, of 1 to 5. Some no reader can give, who doesn't know the style, the
-training pieces or the hands: :data:`styletransfer.transfer.ranking.rank.WEIGHTS` has them set by
-hand.
+The weights are in marks, from 1 to 5. For some measures readers can't give one, as they know
+neither the style nor the training pieces nor the hands: those weights are set by hand in
+:data:`styletransfer.transfer.ranking.rank.WEIGHTS`.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ from styletransfer.transfer.ranking import rank
 
 READ = Path("eval/results/readers.json")
 RIDGE = 30.0
-"""Candidates of no preference that each measure, divided by its deviation under one tune, has to
-outweigh.
+"""The ridge penalty, for a measure divided by its deviation under one tune.
+
+It is as if that many candidates showed that the measure makes no difference.
 """
+
 CHOICES = ("by chance", "the ranker of the time", "weights of the other tunes", "the best")
 DECIMALS = 2
-"""Of a weight."""
+"""Decimals of a weight."""
 
 
 def make(tunes: Path, styles: dict[str, str], out: Path, seed: int) -> None:
@@ -62,7 +65,7 @@ def make(tunes: Path, styles: dict[str, str], out: Path, seed: int) -> None:
 
 
 def write(piece: Any, path: Path) -> None:
-    """Write a MIDI file, and the folder that it is in."""
+    """Write a MIDI file, and make its folder."""
     from styletransfer.formats.midi_out import write_midi
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +73,12 @@ def write(piece: Any, path: Path) -> None:
 
 
 def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the songs of a jury, each with the measures of its candidates and the readers' mean
-    marks, to those read before.
+    """Add the songs of a jury, with measures and the readers' mean marks, to those read before.
+
+    Args:
+        candidates: the folder that ``make`` wrote.
+        jury: the folder of the key and the answers.
+        read: the songs read before.
 
     Raises:
         InputError: where a reader has left out a candidate, or no reader has answered.
@@ -86,12 +93,12 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
         marks = []
         for answer in answers:
             if page in answer:
-                told = [
+                given = [
                     answer[page].get(by_number[str(k)]) for k in range(len(measured["candidates"]))
                 ]
-                if None in told:
+                if None in given:
                     raise InputError(f"{jury}: a reader has left out a version of piece {page}.")
-                marks.append([float(np.mean(list(one.values()))) for one in told])
+                marks.append([float(np.mean(list(one.values()))) for one in given])
         if not marks:
             raise InputError(f"{jury}: no reader has answered on piece {page}.")
         found[song] = {"song": song, "marks": marks} | measured
@@ -99,11 +106,11 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
 
 
 def table(read: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """Measures and marks, less the mean of their song.
+    """Collect the measures, less their song's means, and the marks.
 
     Returns:
-        (candidates, fitted measures) of all songs, and by song (candidates,) the mean of the
-        readers' marks.
+        The measures of all songs, shape (candidates, fitted measures), and for each song the mean
+        of the readers' marks, shape (candidates,).
     """
     marks = [np.mean(song["marks"], axis=0) for song in read]
     rows = [
@@ -114,7 +121,11 @@ def table(read: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[NDArray
 
 
 def fitted(values: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(measures,) the weights that tell the marks best; both without their songs' means."""
+    """Fit the weights that predict the marks best; both are without their songs' means.
+
+    Returns:
+        Shape (measures,).
+    """
     deviation = values.std(0) + 1e-9
     scaled = values / deviation
     weights = np.linalg.solve(scaled.T @ scaled + RIDGE * np.eye(len(deviation)), scaled.T @ marks)
@@ -123,7 +134,7 @@ def fitted(values: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[n
 
 
 def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
-    """The weights, and what a choice by them is worth under tunes that they haven't seen."""
+    """Give the weights, and what a choice by them is worth under tunes they haven't seen."""
     values, marks = table(read)
     edges = np.cumsum([0, *map(len, marks)])
     centred = np.concatenate([one - one.mean() for one in marks])
@@ -136,11 +147,13 @@ def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
             CHOICES, (own.mean(), own[before], own[guess.argmax()], own.max()), strict=True
         ):
             chosen[name].append(float(mark))
+
     means = {
         name: class_mean(np.array(one), ["all"] * len(read), range(len(read)))
         for name, one in chosen.items()
     }
     gain = means["weights of the other tunes"] - means["the ranker of the time"]
+
     return {
         "made_by": "eval.readers fit",
         "tunes": len(read),
@@ -159,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="arrange tunes, and keep all candidates")
     making.add_argument(
-        "tunes", type=Path, help="a folder of MIDI files, each a tune of eight bars or so"
+        "tunes", type=Path, help="a folder of MIDI files, each a tune of about eight bars"
     )
     making.add_argument("--styles", type=Path, required=True, help="JSON: the style of each song")
     making.add_argument("--out", type=Path, required=True)
@@ -171,6 +184,7 @@ def main(argv: list[str] | None = None) -> int:
     fitting = commands.add_parser("fit", help="print the weights, and what they are worth")
     fitting.add_argument("--read", type=Path, default=READ)
     arguments = parser.parse_args(argv)
+
     try:
         if arguments.command == "make":
             make(arguments.tunes, read_json(arguments.styles), arguments.out, arguments.seed)
@@ -184,6 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     except (InputError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+
     return 0
 
 

@@ -1,18 +1,21 @@
-"""What could bring arrangements nearer to the style that is asked for, tried on melodies that the
-transfer report doesn't use.
+"""Try what could bring arrangements closer to the style asked for.
 
     python -m eval.remedies --data data/prepared
     python -m eval.remedies --data data/prepared --adapters melody-pairs=runs/melody-pairs
 
-``--tunes folk``: folk songs of music21's Essen collection, none with a phrase of the report's
-melodies in it; ``scores``: the melodies of ``eval.ranker``, excerpts of validation scores. They are
-arranged in the styles of the report's composers, once with each remedy: other settings of the
-sampler, a choice among candidates by the ranker, other adapters. Style by the judge of the report,
-beside what the music could lose: notes outside the melody's key, dissonance under its notes,
-clashes, silence, notes a quarter, notes that were struck just before, and onsets apart from the
-melody's. The ranker and the judge know composers by the same pieces: what its choice is worth is
-told by ``eval.choice``. Outputs are kept in ``--work``, so that the same command goes on. Writes a
-JSON and its table, which goes into the lab log.
+The melodies are none of the transfer report's. ``--tunes folk``: folk songs of music21's Essen
+collection that share no phrase with the report's melodies; ``scores``: the melodies of
+``eval.ranker``, excerpts of validation scores. They are arranged in the styles of the report's
+composers, once with each remedy: other settings of the sampler, a choice among candidates by the
+ranker, other adapters.
+
+The style is rated by the report's judges. Beside it stands what the music could lose: notes outside
+the melody's key, dissonance under its notes, clashes, silence, notes per quarter, notes that were
+struck just before, and onsets apart from the melody's. The ranker and the judge know composers by
+the same pieces; what the ranker's choice is worth is measured by ``eval.choice``.
+
+Outputs are kept in ``--work``, so that the same command continues after a stop. It writes a JSON
+file and prints its table, which goes into the lab log.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from eval.transfer_report import COMPOSERS, JUDGES, tracked
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
 from styletransfer.errors import InputError
+from styletransfer.evaluation import markdown
 from styletransfer.evaluation.crossfit import HALVES
 from styletransfer.evaluation.intervals import Resampled, class_mean
 from styletransfer.evaluation.judges.judge import Judge, load_judge
@@ -56,8 +60,14 @@ SHIPPED = "tag + adapter, as shipped, one candidate"
 
 @dataclass(frozen=True)
 class Remedy:
-    """``seeds``: candidates, of which the ranker chooses; ``adapters``: a folder
-    of styles instead of those that ship."""
+    """What is changed.
+
+    Attributes:
+        system: how the style is asked for.
+        sampling: settings of the sampler.
+        seeds: how many candidates the ranker chooses from.
+        adapters: a folder of styles, instead of those that ship.
+    """
 
     system: str = BOTH
     sampling: SamplingConfig = ONE
@@ -79,6 +89,7 @@ REMEDIES = {
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Try the remedies, and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -90,11 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--tunes", choices=("folk", "scores"), default="folk")
     parser.add_argument(
-        "--melodies", type=int, default=20, help="how many, spread over all that there are"
+        "--melodies", type=int, default=20, help="how many, spread over all there are"
     )
-    parser.add_argument(
-        "--only", nargs="+", help="these remedies beside what ships, instead of all"
-    )
+    parser.add_argument("--only", nargs="+", help="try these remedies only, and what ships")
     parser.add_argument(
         "--adapters",
         nargs="*",
@@ -105,10 +114,11 @@ def main(argv: list[str] | None = None) -> int:
         "--model", type=Path, help="a folder of weights, instead of the shipped ones"
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("runs/remedies"), help="where outputs are kept"
+        "--work", type=Path, default=Path("runs/remedies"), help="the folder where outputs are kept"
     )
     parser.add_argument("--out", type=Path, default=Path("eval/results/remedies.json"))
     arguments = parser.parse_args(argv)
+
     remedies = {
         name: one
         for name, one in REMEDIES.items()
@@ -117,6 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     for pair in arguments.adapters:
         name, _, folder = pair.partition("=")
         remedies[name] = Remedy(adapters=Path(folder))
+
     try:
         folk = arguments.tunes == "folk"
         songs = (
@@ -128,6 +139,7 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(table(report))
@@ -135,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def songs_of(library: Library, count: int) -> list[Song]:
-    """Validation melodies, spread evenly over all that there are."""
+    """Take validation melodies, spread evenly over all there are."""
     found = []
     every = list(melodies(library))
     for number_, place in enumerate(
@@ -149,8 +161,11 @@ def songs_of(library: Library, count: int) -> list[Song]:
 
 
 def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]:
-    """Songs of the Essen collection of 16 to 36 quarters, spread evenly over it, without those that
-    share a run of :data:`PHRASE` notes, in any key, with a melody of the report."""
+    """Take songs of 16 to 36 quarters from the Essen collection, spread evenly over it.
+
+    Songs that share a run of :data:`PHRASE` notes, in any key, with a melody of the report are left
+    out.
+    """
     taken = {phrase for song in songs_in(reported) for phrase in phrases(song.melody)}
     places = [
         (path, k)
@@ -175,7 +190,7 @@ def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]
 
 
 def phrases(tune: Piece) -> set[tuple[int, ...]]:
-    """The runs of :data:`PHRASE` notes of a melody, as intervals in semitones."""
+    """Collect the runs of :data:`PHRASE` notes of a melody, as intervals in semitones."""
     steps = np.diff(tune.notes["pitch"].astype(int)).tolist()
     return {tuple(steps[k : k + PHRASE - 1]) for k in range(len(steps) - PHRASE + 2)}
 
@@ -187,7 +202,7 @@ def tried(
     work: Path,
     model: Path | None = None,
 ) -> dict[str, Any]:
-    """All remedies for all songs and styles, judged and measured, as plain data."""
+    """Try all remedies on all songs and styles, and give the report as plain data."""
     judges = {name: load_judge(name) for name in JUDGES["composers"]}
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     targets: list[Target] = []
@@ -199,6 +214,7 @@ def tried(
                 Target(one.style, dict.fromkeys(HALVES, (style_at(folder / one.name),)))
                 for one in targets
             ]
+
         asked = [
             [(remedy.system, song, target, seed) for seed in range(remedy.seeds)]
             for target in targets
@@ -216,7 +232,9 @@ def tried(
                     rows[-1] |= {
                         f"{judge_name} {part} {key}": value for key, value in found.items()
                     }
+
         values[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
     classes, groups = (
         [target.name for target in targets for _ in songs],
         [song.slug for _ in targets for song in songs],
@@ -225,6 +243,7 @@ def tried(
         name: {key: class_mean(v, classes, groups) for key, v in one.items()}
         for name, one in values.items()
     }
+
     return {
         "made_by": "eval.remedies",
         "melodies": len(songs),
@@ -240,7 +259,7 @@ def tried(
 
 
 def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
-    """The arrangement that the ranker chooses among those of all seeds."""
+    """Choose among the arrangements of all seeds, by the ranker."""
     made = []
     for job in jobs:
         piece = sampler.read(job)[1]
@@ -257,8 +276,16 @@ def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:
 def heard(
     judge: Judge, piece: Piece, target: str, removed: NDArray[np.bool_] | None
 ) -> dict[str, float]:
-    """Whether a piece is taken for the style, and its probability; NaN where there are too few
-    notes to judge.
+    """Rate a piece: whether it is taken for the style, and the style's probability.
+
+    Args:
+        judge: who rates it.
+        piece: the piece.
+        target: the style asked for.
+        removed: shape (notes,), the notes that the judge doesn't see.
+
+    Returns:
+        ``accuracy`` and ``probability``, NaN where too few notes are left.
     """
     try:
         found = judge.probabilities(piece, removed)
@@ -269,7 +296,7 @@ def heard(
 
 
 def music_of(piece: Piece) -> dict[str, float]:
-    """What an accompaniment could lose while its style is heard better."""
+    """Measure what an accompaniment could lose while its style becomes clearer."""
     melody, rest = piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
     return {
         "outside": out_of_key_share(rest, estimate_key(melody)),
@@ -283,8 +310,10 @@ def music_of(piece: Piece) -> dict[str, float]:
 
 
 def apart(melody: NoteTable, accompaniment: NoteTable) -> float:
-    """Share of the accompaniment's onsets at which no note of the melody begins; NaN without
-    any.
+    """Measure the share of the accompaniment's onsets at which no melody note begins.
+
+    Returns:
+        NaN without any onsets.
     """
     onsets, tune = (
         np.unique(np.round(one["onset"] / rank.TOGETHER)) for one in (accompaniment, melody)
@@ -293,14 +322,14 @@ def apart(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def plain(found: Resampled) -> dict[str, float | None]:
-    """A mean with its interval."""
+    """Give a mean with its interval, for JSON; None for NaN."""
     interval = found.interval()
     numbers = {name: getattr(interval, name) for name in ("value", "low", "high")}
     return {name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()}
 
 
 def table(report: dict[str, Any]) -> str:
-    """Markdown: style and music of each remedy, and what it adds to the accuracy of what ships."""
+    """Write as Markdown the style and music of each remedy, and what it adds to what ships."""
     judge, other = JUDGES["composers"]
     columns = {
         "accuracy": f"{judge} whole accuracy",
@@ -313,18 +342,21 @@ def table(report: dict[str, Any]) -> str:
         "dissonant": "dissonance",
         "clashing": "clash",
         "silent": "emptiness",
-        "notes a quarter": "notes",
+        "notes per quarter": "notes",
     }
     music |= {"repeated": "repeated", "apart": "apart"}
     head = ["remedy", *columns, "accuracy added", "p(target) added", *music]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    rows = []
     for name, means in report["systems"].items():
         added = [report["differences"][name][columns[key]] for key in ("accuracy", "p(target)")]
         cells = [f"{means[key]['value']:.3f}" for key in columns.values()]
         cells += ["", ""] if name == SHIPPED else [number(one) for one in added]
         cells += [f"{means[key]['value']:.2f}" for key in music.values()]
-        lines.append(f"| {' | '.join([name, *cells])} |")
-    return "\n".join(lines)
+        rows.append([name, *cells])
+
+    chance = 1 / len(report["styles"])
+    rows.append(["chance", *[f"{chance:.3f}"] * 4, *[""] * (2 + len(music))])
+    return markdown.table(head, rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the model writes, kept: one file an output, under a hash of all that decides it.
+"""Keep what the model writes: a file for each output, under a hash of all that decides it.
 
-A run that was stopped goes on, and systems that ask for the same thing (the wrong tag and adapter
-of one style are the right ones of another) share it.
+A run that was stopped continues, and systems that ask for the same output share it (the wrong tag
+and adapter of one style are the right ones of another).
 """
 
 from __future__ import annotations
@@ -27,19 +27,17 @@ if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate, Voice
 
 DECIDING = (
-    "model.decoder", "model.features", "model.sampling", "model.weights", "tokens.codec", "tokens.controls", "tokens.grammar",
-    "tokens.plan",
+    "model.decoder", "model.features", "model.sampling", "model.weights",
+    "tokens.codec", "tokens.controls", "tokens.grammar", "tokens.plan",
 )  # fmt: skip
-"""Modules whose code decides what is sampled. Their comments and docstrings don't."""
+"""Modules whose code decides what is sampled; their comments and docstrings don't."""
 
 MOST_ROWS = 8
-"""Sequences of a batch. More of them read so much of their own past at every step that nothing is
-gained.
-"""
+"""Sequences of a batch; with more, reading their past at every step takes all that is gained."""
 
 
 def digest(*parts: Any) -> str:
-    """A short hash of plain values, and of pieces."""
+    """Hash plain values and pieces, in 24 hexadecimal digits."""
     hashed = hashlib.sha256()
     for part in parts:
         if isinstance(part, Piece):
@@ -57,7 +55,7 @@ def digest(*parts: Any) -> str:
 
 
 def code_hash(modules: Sequence[str]) -> str:
-    """A hash of what modules of the package do: of their syntax trees without docstrings."""
+    """Hash what modules of the package do: their syntax trees without docstrings."""
     trees = []
     for module in modules:
         spec = find_spec(f"styletransfer.{module}")
@@ -77,7 +75,13 @@ def code_hash(modules: Sequence[str]) -> str:
 
 
 class Sampler:
-    """Outputs of the model, from ``folder`` where they were made before."""
+    """Outputs of the model, kept in a folder.
+
+    Args:
+        folder: where outputs are, and where new ones are put.
+        sampling: the settings; candidates don't count, as each output is a single one.
+        model: a folder of weights, instead of those that ship.
+    """
 
     def __init__(self, folder: Path, sampling: SamplingConfig, model: Path | None = None) -> None:
         self.folder, self.sampling, self.model_folder = (
@@ -88,6 +92,7 @@ class Sampler:
 
     @cached_property
     def base(self) -> Base:
+        """The base model."""
         from styletransfer.model.loading import measured_model
 
         return measured_model(self.model_folder)
@@ -97,7 +102,7 @@ class Sampler:
         return code_hash(DECIDING)
 
     def key(self, job: Job) -> dict[str, Any]:
-        """All that decides an output but the songs beside it."""
+        """Collect all that decides an output, except the songs in the same batch."""
         system, song, target, seed = job
         adapter = self._adapter(job)
         tags = target if system in (TAG, BOTH) else None
@@ -112,14 +117,14 @@ class Sampler:
         }
 
     def path(self, job: Job) -> Path:
+        """Name the file of an output."""
         return self.folder / f"{digest(self.key(job))}.json"
 
     def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
-        """The jobs by what they ask of the model, songs of like length together: of each batch,
-        something is missing.
+        """Group the jobs by what they ask of the model, songs of similar length together.
 
-        What is there already doesn't change a batch, as the end of a song moves the windows of the
-        others.
+        Outputs that are there don't change a batch, as the end of a song moves the windows of the
+        others; a batch of which nothing is missing is left out.
         """
         alike: dict[Any, list[Job]] = {}
         for job in jobs:
@@ -149,14 +154,14 @@ class Sampler:
             write_atomically(self.path(job), (json.dumps(kept) + "\n").encode())
 
     def candidate(self, job: Job) -> Candidate:
-        """What was sampled."""
+        """Read what was sampled."""
         from styletransfer.model.sampling import Candidate
 
         kept = json.loads(self.path(job).read_text(encoding="utf-8"))
         return Candidate(kept["bars"], kept["style_logprob"], kept["base_logprob"])
 
     def read(self, job: Job) -> tuple[str, Piece]:
-        """An output that was made: its id, and the arrangement."""
+        """Read an output that was made: its id, and the arrangement."""
         from styletransfer.model.loading import melody_codec
         from styletransfer.tokens.plan import plan_of
         from styletransfer.transfer.assemble import assemble
@@ -171,8 +176,10 @@ class Sampler:
 
     @staticmethod
     def _adapter(job: Job) -> Style | None:
-        """The style whose adapter arranges the song, if the system has one: seed k has that of
-        training run k.
+        """Find the style whose adapter arranges the song; seed k has that of training run k.
+
+        Returns:
+            None for a system without adapters.
         """
         system, song, target, seed = job
         if not target or system not in (ADAPTER, BOTH):
@@ -181,8 +188,9 @@ class Sampler:
         return runs[seed % len(runs)]
 
     def _voices(self, job: Job) -> list[Voice]:
-        """The predictions that are mixed: an adapter without a tag reads the controls of no
-        style.
+        """Give the predictions that are mixed.
+
+        An adapter without a tag reads the controls of no style.
         """
         from styletransfer.model.sampling import voices_of
         from styletransfer.tokens.controls import Controls
@@ -203,4 +211,5 @@ class Sampler:
 
 
 def file_hash(path: Path) -> str:
+    """Hash a file's bytes (SHA-256)."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,7 +1,7 @@
-"""Outputs judged and measured, and what follows from that for the systems, as plain data.
+"""Judge and measure outputs, and compare the systems, as plain data.
 
-Measures of a piece are kept, one file a piece, under a hash of the piece and of the code that
-measures it.
+Measures are kept in a file for each piece, under a hash of the piece and of the code that measures
+it.
 """
 
 from __future__ import annotations
@@ -66,27 +66,31 @@ class Judge(Protocol):
     def probabilities(
         self, piece: Piece, removed: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """(labels,) for a piece without the notes that are marked; an InputError where too few are
-        left.
+        """Rate a piece without the notes that are marked as removed.
+
+        Returns:
+            Shape (labels,).
+
+        Raises:
+            InputError: where too few notes are left.
         """
         ...
 
 
 class Measurer:
-    """Measures of outputs, from ``folder`` where they were taken before."""
+    """Measures of outputs, kept in a folder."""
 
     def __init__(self, folder: Path, indexes: Sequence[NgramIndex]) -> None:
         self.folder, self.indexes = folder, indexes
         self._code = [code_hash(MEASURING), *(index.about + index.mode for index in indexes)]
 
     def measure(self, one: Output) -> Measured:
+        """Measure an output, or read what was measured before."""
         from styletransfer.files import write_atomically
 
         song = None if one.is_real else one.song
-        path = (
-            self.folder
-            / f"{digest(self._code, one.piece, one.piece.notes['melody'].tolist(), song.slug if song else None)}.json"
-        )
+        melody, name = one.piece.notes["melody"].tolist(), song.slug if song else None
+        path = self.folder / f"{digest(self._code, one.piece, melody, name)}.json"
         if not path.exists():
             transposition = 12 * one.song.octaves
             found = measure(
@@ -105,9 +109,11 @@ class Measurer:
 
 
 class Bench:
-    """A judge, or two for cross-fit adapters: the judge trained on half B hears what half A's
-    adapter arranged. Every system's output for a song, real excerpts included, is heard by the same
-    judge."""
+    """A judge, or two for cross-fit adapters.
+
+    The judge trained on half B rates what half A's adapter arranged. All systems' outputs for a
+    song, real excerpts included, are rated by the same judge.
+    """
 
     def __init__(self, judges: dict[str, Judge]) -> None:
         self.judges = judges
@@ -117,7 +123,7 @@ class Bench:
         self._heard: dict[tuple[str, str, bool], tuple[float, ...] | None] = {}
 
     def hear(self, one: Output) -> Judged:
-        """An output as its judge hears it."""
+        """Have an output rated by its judge."""
         alone = Output(
             MELODY, one.target, one.song, 0, f"{MELODY}/{one.song.slug}", one.group, one.song.melody
         )
@@ -129,7 +135,7 @@ class Bench:
         return Judged(one.system, one.target, one.group, whole, rest, before, one.is_real)
 
     def _probabilities(self, one: Output, remove: bool) -> tuple[float, ...] | None:
-        """None where too few notes are left to judge."""
+        """Give the probabilities of the labels; None where too few notes are left to judge."""
         half = one.song.half
         key = (one.id, half, remove)
         if key not in self._heard:
@@ -147,8 +153,10 @@ class Bench:
 def by_seed(
     judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Of each system that samples, the accuracy of the whole outputs of each seed alone. With
-    several training runs, seed k is that of run k."""
+    """Give the accuracy of the whole outputs of each seed, for each system that samples.
+
+    With several training runs, seed k is that of run k.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for seed in sorted({one.seed for one in outputs if one.system in SAMPLED}):
         alone = [
@@ -167,7 +175,7 @@ def by_seed(
 def row_of(
     one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]
 ) -> dict[str, Any]:
-    """An output as a row of the report's JSON."""
+    """Give an output as a row of the report's JSON."""
     numbers = {name: _short(value) for name, value in (measured.numbers | near).items()}
     heard = {
         name: {
@@ -191,9 +199,7 @@ def row_of(
 
 
 def near_of(one: Output, measured: Measured, reference: Reference) -> dict[str, float]:
-    """Distances from real pieces; a performance's have other units than the reference's scores, so
-    that it has none.
-    """
+    """Measure distances from real scores; a performance has other units, and so none."""
     return {} if one.piece.feel == "performance" else beside(one.piece, measured.numbers, reference)
 
 
@@ -213,7 +219,7 @@ def compared(
     benches: dict[str, Bench],
     tracked: Callable[[Sequence[Output]], Any],
 ) -> dict[str, Any]:
-    """One group of styles as plain data: every output's row, and the systems side by side.
+    """Compare the systems on one group of styles, as plain data with a row for each output.
 
     Args:
         outputs: of all systems.
@@ -221,7 +227,7 @@ def compared(
         references: real pieces by style.
         measurer: takes the measures.
         benches: the judges by name.
-        tracked: passes the outputs on, and shows how far it is.
+        tracked: passes the outputs on, and shows the progress.
     """
     rows: list[dict[str, Any]] = []
     judged: dict[str, list[Judged]] = {name: [] for name in benches}
@@ -233,6 +239,37 @@ def compared(
             judged[name].append(ear)
         measured.append((one, found))
         rows.append(row_of(one, heard, found, near_of(one, found, references[one.target])))
+
+    numbers = _measures(systems, references, rows, measured)
+    return {
+        "systems": list(systems),
+        "references": {name: len(reference.features) for name, reference in references.items()},
+        "judges": {
+            name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS)
+            for name, bench in benches.items()
+        },
+        "by_seed": {
+            name: by_seed(judged[name], outputs, bench.labels) for name, bench in benches.items()
+        },
+        "measures": numbers,
+        "rows": rows,
+    }
+
+
+def _measures(
+    systems: Sequence[str],
+    references: dict[str, Reference],
+    rows: Sequence[dict[str, Any]],
+    measured: Sequence[tuple[Output, Measured]],
+) -> dict[str, Any]:
+    """Give the means of each system's measures, and how its sets of pieces compare with real ones.
+
+    Args:
+        systems: their names.
+        references: real pieces by style.
+        rows: of all outputs, as :func:`row_of` gives them.
+        measured: the outputs with their measures.
+    """
     numbers = {}
     for system in systems:
         mine = [row for row in rows if row["system"] == system]
@@ -255,17 +292,6 @@ def compared(
                 sets[target] = {
                     name: _short(value) for name, value in set_measures(every, reference).items()
                 }
+
         numbers[system] = {"means": means(known, real=system in REAL), "sets": sets}
-    return {
-        "systems": list(systems),
-        "references": {name: len(reference.features) for name, reference in references.items()},
-        "judges": {
-            name: Comparison(judged[name], bench.labels, MELODY, REAL_SCORES).report(PAIRS)
-            for name, bench in benches.items()
-        },
-        "by_seed": {
-            name: by_seed(judged[name], outputs, bench.labels) for name, bench in benches.items()
-        },
-        "measures": numbers,
-        "rows": rows,
-    }
+    return numbers

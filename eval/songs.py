@@ -1,16 +1,17 @@
-"""Songs under whose tunes versions are compared: excerpts of held-out songs, the tune alone and
-with the composer's own.
+"""Cut songs to compare versions on: held-out tunes, alone and with the composer's accompaniment.
 
-    python -m eval.songs --data data/prepared --sources data/lieder-scores data/polish-songs data/mutopia \\
-        --split test --out songs
+    python -m eval.songs --data data/prepared \\
+        --sources data/lieder-scores data/polish-songs data/mutopia --split test --out songs
 
-What a song is says :mod:`styletransfer.evaluation.songs`; its excerpt has ``--bars`` bars, or with
-``--fewest`` as many as there are. Written are ``tunes/NAME.mid``, ``composer/NAME.mid`` (its first
-track is the tune) and ``songs.json``: what each song is, which of two lists it is in (every third
-song of a style is *final*, for a last look; the others are for *decisions*), and why other pieces
-were left out. ``--avoid FILE`` leaves out songs that were used before, and their content groups:
-FILE is a ``songs.json``, or any other JSON or lines of text with ids of pieces or names of songs.
-``--only FILE``, a ``songs.json``, makes its songs again, under its names.
+:mod:`styletransfer.evaluation.songs` defines what a song is. Its excerpt has ``--bars`` bars, or
+with ``--fewest`` as many as there are from that number on. The command writes ``tunes/NAME.mid``,
+``composer/NAME.mid`` (its first track is the tune) and ``songs.json``: what each song is, which of
+two lists it is in (every third song of a style is *final*, for a last look; the others are for
+*decisions*), and why other pieces were left out.
+
+``--avoid FILE`` leaves out songs that were used before, and their content groups: FILE is a
+``songs.json``, or any other JSON or lines of text with ids of pieces or names of songs. ``--only
+FILE``, a ``songs.json``, makes its songs again, under its names.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from styletransfer.music.composers import UNKNOWN
 from styletransfer.music.notes import Piece
 
 FINAL = 3  # every third song is a final one
-STYLE = "romantic"  # of a song of whose composer neither name nor era is known
+STYLE = "romantic"  # where neither the composer nor the era of a song is known
 
 
 def about(piece: PieceInfo, found: Piece) -> dict[str, Any]:
-    """What ``songs.json`` tells of a song."""
+    """Describe a song, as ``songs.json`` has it."""
     tune, bar = int((found.notes["part"] == 0).sum()), found.bars[0]
     style = next((one for one in (piece.composer, piece.era) if one != UNKNOWN), STYLE)
     return {
@@ -57,9 +58,7 @@ def about(piece: PieceInfo, found: Piece) -> dict[str, Any]:
 
 
 def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """Deal songs out to two lists: by style, then by the hash of their names, every third to
-    ``final``.
-    """
+    """Deal songs out to two lists, by style and then by the hash of their names."""
     by_style: dict[str, list[str]] = defaultdict(list)
     for name in sorted(songs, key=lambda one: hashlib.sha256(one.encode()).digest()):
         by_style[songs[name]["style"]].append(name)
@@ -71,7 +70,7 @@ def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 def write_songs(
     out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str], head: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the folder, in place of an older one, and give what ``songs.json`` holds."""
+    """Write the folder, replacing an older one, and give the contents of ``songs.json``."""
     songs = {
         name: about(*one)
         for name, one in sorted(zip(names, found, strict=True), key=lambda pair: pair[0])
@@ -95,7 +94,11 @@ def write_songs(
 
 
 def words_of(path: Path) -> frozenset[str]:
-    """All strings of a JSON file, its keys among them, or the lines of a text."""
+    """Read all strings of a JSON file, its keys among them, or the lines of a text.
+
+    Raises:
+        InputError: where the file can't be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -117,15 +120,20 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def songs_in(path: Path) -> dict[str, str]:
-    """The songs of a ``songs.json``, id: name."""
+    """Read the songs of a ``songs.json``: their names by the ids of their pieces.
+
+    Raises:
+        InputError: where the file isn't one.
+    """
     try:
         songs = json.loads(path.read_text(encoding="utf-8"))["songs"]
         return {song["piece"]: name for name, song in songs.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: it is no songs.json ({error}).") from None
+        raise InputError(f"{path}: it isn't a songs.json ({error}).") from None
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Cut songs and write their folder."""
     parser = argparse.ArgumentParser(prog="python -m eval.songs", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -138,13 +146,18 @@ def main(argv: list[str] | None = None) -> int:
         required=True,
         help="folders or archives that it was made of",
     )
-    parser.add_argument("--split", choices=SPLITS, default="test")
-    parser.add_argument("--bars", type=int, default=16)
-    parser.add_argument("--fewest", type=int, help="bars that will do (by default no fewer)")
-    parser.add_argument("--avoid", type=Path, nargs="+", default=[], metavar="FILE")
-    parser.add_argument("--only", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split", choices=SPLITS, default="test", help="where songs come from")
+    parser.add_argument("--bars", type=int, default=16, help="of each song")
+    parser.add_argument(
+        "--fewest", type=int, help="the fewest bars that will do (--bars by default)"
+    )
+    parser.add_argument(
+        "--avoid", type=Path, nargs="+", default=[], metavar="FILE", help="used before"
+    )
+    parser.add_argument("--only", type=Path, metavar="FILE", help="make these again")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     arguments = parser.parse_args(argv)
+
     try:
         return make(arguments)
     except InputError as error:
@@ -153,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make(arguments: argparse.Namespace) -> int:
-    """Look for songs, write them, and say how many there are."""
+    """Find songs, write them, and print how many there are."""
     fewest = arguments.fewest or arguments.bars
     avoid = frozenset().union(*map(words_of, arguments.avoid))
     rule = Rule(arguments.bars, fewest, avoid, songs_in(arguments.only) if arguments.only else {})
@@ -183,7 +196,8 @@ def make(arguments: argparse.Namespace) -> int:
     }
     report = write_songs(arguments.out, songs, names, head)
     print(
-        f"{arguments.out}: {len(songs)} songs, {len(report['final'])} of them final; left out: {head['left_out']}"
+        f"{arguments.out}: {len(songs)} songs, {len(report['final'])} of them final; "
+        f"left out: {head['left_out']}"
     )
     return 0
 

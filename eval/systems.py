@@ -1,4 +1,4 @@
-"""The systems of the transfer report, and the songs and styles that they are asked for."""
+"""Define the systems of the transfer report, and the songs and styles they are asked for."""
 
 from __future__ import annotations
 
@@ -41,9 +41,15 @@ SAMPLED, REAL = (BASE, TAG, ADAPTER, BOTH, WRONG), (REAL_SCORES, REAL_PERFORMANC
 
 @dataclass(frozen=True)
 class Song:
-    """A melody to arrange: ``source`` as it was read, its melody marked; ``melody`` as it is
-    arranged, ``octaves`` higher. ``number``: its place among all songs, which tells its half of
-    cross-fit adapters and judges."""
+    """A melody to arrange.
+
+    Attributes:
+        slug: its name.
+        number: its place among all songs, which decides its half of cross-fit adapters and judges.
+        source: as it was read, with its melody marked.
+        melody: as it is arranged.
+        octaves: by how much ``melody`` is higher than in ``source``.
+    """
 
     slug: str
     number: int
@@ -65,25 +71,29 @@ class Song:
 
 @dataclass(frozen=True)
 class Target:
-    """A style that is asked for. ``adapters``: by half of the songs, the style whose adapter is
-    used, of each training run; empty for none."""
+    """A style that is asked for.
+
+    Attributes:
+        style: the style.
+        adapters: by half of the songs, the style whose adapter is used, for each training run;
+            empty for none.
+    """
 
     style: Style
     adapters: dict[str, tuple[Style, ...]]
 
     @property
     def name(self) -> str:
+        """The style's name."""
         return self.style.name
 
 
 Job = tuple[str, Song, Target | None, int]
-"""An output that is asked for: the system, the melody, the style (None for the base), and the
-number of its seed, from 0.
-"""
+"""An output that is asked for: system, melody, style (None for the base), and seed from 0."""
 
 
 def songs_in(folder: Path) -> list[Song]:
-    """The songs of a folder of ABC files, by name.
+    """Read the songs of a folder of ABC files, by name.
 
     Raises:
         InputError: where there is none.
@@ -103,11 +113,16 @@ def songs_in(folder: Path) -> list[Song]:
 def targets_of(
     names: Sequence[str], base: str, crossfit: Sequence[Path] = ()
 ) -> tuple[list[Target], list[str]]:
-    """The styles by name, with their adapters on the base of that hash, and sentences on what is
-    missing.
+    """Find styles with their adapters.
 
-    ``crossfit``: of each training run, a folder with the adapters NAME-A and NAME-B; a style that
-    has none there has its own for both halves.
+    Args:
+        names: of the styles.
+        base: the hash of the base that the adapters must fit.
+        crossfit: for each training run, a folder with the adapters NAME-A and NAME-B; a style that
+            has none there uses its own for both halves.
+
+    Returns:
+        The styles, and sentences on what is missing.
     """
     found, remarks = [], []
     for name in names:
@@ -119,12 +134,14 @@ def targets_of(
         if lacking:
             places = ", ".join(dict.fromkeys(lacking))
             remarks.append(
-                f"{name} has no adapters of two halves in {places}: its own is used for all melodies."
+                f"{name} has no adapters of two halves in {places}: "
+                "its own is used for all melodies."
             )
         elif crossfit:
             halves = {
                 half: tuple(style_at(run / f"{name}-{half}") for run in crossfit) for half in HALVES
             }
+
         fitting = {
             half: runs
             for half, runs in halves.items()
@@ -134,20 +151,24 @@ def targets_of(
             why = "has no adapter" if style.card is None else "has an adapter of another base"
             remarks.append(f"{name} {why}: it is known by its tag alone.")
             fitting = {}
+
         found.append(Target(style, fitting))
+
     return found, remarks
 
 
 def wrong_target(targets: Sequence[Target], target: Target) -> Target | None:
-    """The style that is asked for instead: half the list further on, so that nobody keeps his own.
-    None for one style.
+    """Choose the style asked for instead: half the list further on, so that none keeps its own.
+
+    Returns:
+        None where there is one style only.
     """
     place = (list(targets).index(target) + max(len(targets) // 2, 1)) % len(targets)
     return targets[place] if targets[place] != target else None
 
 
 def systems_for(targets: Sequence[Target]) -> tuple[list[str], list[str]]:
-    """Systems that can be run for all of these styles, and sentences on those that are left out."""
+    """List the systems that run for all of these styles, and sentences on those left out."""
     bare = [target.name for target in targets if not target.adapters]
     out = []
     if bare:

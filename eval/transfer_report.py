@@ -1,10 +1,13 @@
-"""Style transfer, measured: every system over all melodies and styles: ``python -m
-eval.transfer_report --data data/prepared``.
+"""Measure style transfer: every system on all melodies and styles.
 
-The melodies of ``eval/melodies`` in the styles of five composers and of four eras, by ten systems;
-one candidate an output, so that nothing is selected. ``--quick`` takes the eight shortest melodies
-and three composers. Stopped, the same command goes on. Writes the JSON with everything (``--out``),
-a page that stands alone (``--page``), and the report's part of ``eval/RESULTS.md`` (``--results``).
+    python -m eval.transfer_report --data data/prepared
+
+Ten systems arrange the melodies of ``eval/melodies`` in the styles of five composers and of four
+eras; each output is a single candidate, so that nothing is selected. ``--quick`` takes the eight
+shortest melodies and three composers. After a stop the same command continues.
+
+It writes the JSON with everything (``--out``), a page that stands alone (``--page``), and the
+report's part of ``eval/RESULTS.md`` (``--results``).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from eval.sampler import Sampler
     from eval.scoring import Bench
-    from eval.systems import Song
+    from eval.systems import Song, Target
     from styletransfer.data.library import Library
 
 COMPOSERS = ("bach", "beethoven", "chopin", "schubert", "liszt")
@@ -30,6 +33,7 @@ T = TypeVar("T")
 
 
 def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,32 +50,33 @@ def parser() -> argparse.ArgumentParser:
         "--composers",
         nargs="*",
         default=list(COMPOSERS),
-        help="styles of composers; none: leave them out",
+        help="styles of composers, or none",
     )
-    made.add_argument(
-        "--eras", nargs="*", default=list(ERAS), help="styles of eras; none: leave them out"
-    )
+    made.add_argument("--eras", nargs="*", default=list(ERAS), help="styles of eras, or none")
     made.add_argument(
         "--seeds",
         type=int,
-        help="outputs of each system, melody and style; by default one a training run",
+        help="outputs of each system, melody and style; by default one for each training run",
     )
-    made.add_argument("--strength", type=float, default=1.5)
+    made.add_argument("--strength", type=float, default=1.5, help="how much style")
     made.add_argument("--model", type=Path, help="a folder of weights, instead of the shipped ones")
     made.add_argument(
         "--crossfit",
         type=Path,
         nargs="+",
         default=[],
-        help="of each training run, a folder with the adapters NAME-A and NAME-B of two halves of the data",
+        help="for each training run, a folder with the adapters NAME-A and NAME-B of two halves of "
+        "the data",
     )
+
     for kind, judges in JUDGES.items():
         made.add_argument(
             f"--{kind}-judges",
             nargs="+",
             default=list(judges),
-            help="the first is the one that is reported",
+            help="the first is reported, the second checks it",
         )
+
     made.add_argument(
         "--quick", action="store_true", help="eight melodies, three composers, no eras"
     )
@@ -79,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "--work",
         type=Path,
         default=Path("runs/transfer"),
-        help="where outputs and measures are kept",
+        help="the folder where outputs and measures are kept",
     )
     made.add_argument(
         "--out", type=Path, help="by default eval/results/transfer.json; with --quick, in --work"
@@ -92,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Make the report, and write it with its pages."""
     arguments = parser().parse_args(argv)
     if arguments.quick:
         arguments.composers, arguments.eras = list(QUICK_STYLES), []
@@ -116,18 +122,18 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here.", file=sys.stderr)
+        print("\nstopped; the same command continues from here.", file=sys.stderr)
         return 130
     print(f"{out}\n{page}\n{results}")
     return 0
 
 
 def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Sample, judge and measure everything; the report as plain data."""
+    """Sample, judge and measure everything, and give the report as plain data."""
     from eval.outputs import about, examples_of, jobs_of, outputs_of, reference_of
     from eval.sampler import Sampler
     from eval.scoring import Measurer, compared
-    from eval.systems import songs_in, systems_for, targets_of
+    from eval.systems import songs_in
     from styletransfer.evaluation.measures.originality import training_indexes
     from styletransfer.model.settings import SamplingConfig
 
@@ -135,31 +141,24 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.quick:
         shortest = sorted(songs, key=lambda song: (song.quarters, song.slug))[:QUICK_MELODIES]
         songs = sorted(shortest, key=lambda song: song.number)
+
     sampling = SamplingConfig(candidates=1, strength=arguments.strength)
     sampler = Sampler(arguments.work / "outputs", sampling, arguments.model)
-    groups: dict[str, Any] = {}
-    plans, benches = [], {}
-    for kind, names in (("composers", arguments.composers), ("eras", arguments.eras)):
-        if names:
-            targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
-            systems, left_out = systems_for(targets)
-            seeds = arguments.seeds or max(
-                (len(runs) for target in targets for runs in target.adapters.values()), default=1
-            )
-            benches[kind], deaf = benches_of(judges_for(arguments, kind), bool(arguments.crossfit))
-            plans.append((kind, targets, systems, seeds, [*remarks, *left_out, *deaf]))
+    plans = list(_plans(arguments, sampler))
     jobs = [
         job
-        for _, targets, systems, seeds, _ in plans
+        for _, targets, systems, seeds, _, _ in plans
         for job in jobs_of(systems, songs, targets, seeds)
     ]
     for batch in tracked(sampler.batches(jobs), "arranging"):
         sampler.make(batch)
+
     measurer = Measurer(
         arguments.work / "measures", training_indexes(library, arguments.work, print)
     )
+    groups: dict[str, Any] = {}
     examples: list[dict[str, Any]] = []
-    for kind, targets, systems, seeds, remarks in plans:
+    for kind, targets, systems, seeds, benches, remarks in plans:
         references = {
             target.name: reference_of(target, songs, library)
             for target in tracked(targets, "real pieces")
@@ -175,11 +174,12 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
             systems,
             references,
             measurer,
-            benches[kind],
+            benches,
             lambda every: tracked(every, "measuring"),
         )
         if kind == "composers":
             examples = examples_of(outputs, list(asked), songs)
+
     return {
         "made_by": "eval.transfer_report",
         "settings": settings_of(arguments, sampler, songs),
@@ -190,14 +190,43 @@ def run(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _plans(
+    arguments: argparse.Namespace, sampler: Sampler
+) -> Iterator[tuple[str, list[Target], list[str], int, dict[str, Bench], list[str]]]:
+    """Plan each group of styles.
+
+    Yields:
+        The group, its styles, systems and number of seeds, the judges by name, and remarks.
+    """
+    from eval.systems import systems_for, targets_of
+
+    for kind, names in (("composers", arguments.composers), ("eras", arguments.eras)):
+        if not names:
+            continue
+        targets, remarks = targets_of(names, sampler.base.weights_hash, arguments.crossfit)
+        systems, left_out = systems_for(targets)
+        seeds = arguments.seeds or max(
+            (len(runs) for target in targets for runs in target.adapters.values()), default=1
+        )
+        benches, deaf = benches_of(judges_for(arguments, kind), bool(arguments.crossfit))
+        yield kind, targets, systems, seeds, benches, [*remarks, *left_out, *deaf]
+
+
 def judges_for(arguments: argparse.Namespace, kind: str) -> list[str]:
-    """The names of the judges of a group of styles, the reported one first."""
+    """Name the judges of a group of styles, the reported one first."""
     return list(getattr(arguments, f"{kind}_judges"))
 
 
 def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], list[str]]:
-    """The judges by name, and remarks. Of cross-fit adapters, half A is heard by the judge NAME-b,
-    trained on half B.
+    """Load the judges by name.
+
+    Args:
+        names: of the judges.
+        halved: whether adapters are cross-fitted: half A is then rated by the judge NAME-b, which
+            was trained on half B.
+
+    Returns:
+        The judges, and remarks on those that have no halves.
     """
     from eval.scoring import Bench
     from styletransfer.evaluation.judges.judge import judges, load_judge
@@ -217,7 +246,7 @@ def benches_of(names: Sequence[str], halved: bool) -> tuple[dict[str, Bench], li
 def settings_of(
     arguments: argparse.Namespace, sampler: Sampler, songs: Sequence[Song]
 ) -> dict[str, Any]:
-    """What decided the numbers."""
+    """Collect the settings that decided the numbers."""
     from dataclasses import asdict
 
     return {
@@ -231,7 +260,7 @@ def settings_of(
 
 
 def tracked(items: Iterable[T], what: str) -> Iterator[T]:
-    """The items, with a progress bar, a rate and the time left on standard error."""
+    """Pass the items on, with a progress bar and the time left on standard error."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

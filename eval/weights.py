@@ -1,17 +1,20 @@
-"""Sets of weights beside each other: what ``apply`` makes of the same tunes with each.
+"""Compare sets of weights: what ``apply`` makes of the same tunes with each.
 
-    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make runs/weights/measured.jsonl
-    --melodies 14
+    STYLETRANSFER_WEIGHTS=eval/measured python -m eval.weights make \\
+        runs/weights/measured.jsonl --melodies 14
     python -m eval.weights make runs/weights/shipped.jsonl --melodies 14
-    python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl --write eval/results/weights.json
+    python -m eval.weights compare runs/weights/measured.jsonl runs/weights/shipped.jsonl \\
+        --write eval/results/weights.json
+    python -m eval.weights table eval/results/weights.json
 
-``make`` arranges the 40 melodies of ``eval/melodies``, which no model has learnt from, in the
-styles of the five composers of the transfer report, by the defaults, and keeps the ranker's
-measures of the chosen candidate and what J1 says of it; it goes on where it was interrupted.
-``compare`` writes the means of each file, and each one's less the first's with an interval: a
-bootstrap over melodies, into the part ``weights`` of ``eval/RESULTS.md`` (or another page), too. J1
-and the ranker have learnt from the same train pieces, for all: what the ranker's choice adds to
-J1's opinion is told by ``eval.choice``.
+``make`` arranges the 40 melodies of ``eval/melodies``, which no model was trained on, in the styles
+of the transfer report's five composers, with the default settings. It keeps the ranker's measures
+of the chosen candidate and the verdict of J1, the reported judge of the composer; the same command
+continues where it was interrupted. ``compare`` writes the means of each file and their differences
+from the first file's, with a bootstrap interval over melodies, and puts the table into the part
+``weights`` of ``eval/RESULTS.md`` (or of another page). ``table`` writes that table again from the
+report. J1 and the ranker were trained on the same training pieces, with all weights: what the
+ranker's choice adds to J1's verdict is measured by ``eval.choice``.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from typing import Any
 
 import numpy as np
 
+from eval.levels import Levels, levels_of_13
 from eval.ranker import notes_a_quarter
 from eval.transfer_report import COMPOSERS
 from styletransfer.errors import InputError
+from styletransfer.evaluation import markdown
 from styletransfer.evaluation.assessment import assess
 from styletransfer.evaluation.intervals import ratio_interval
-from styletransfer.evaluation.markdown import fill
 from styletransfer.files import write_atomically
 from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
@@ -43,8 +47,8 @@ RESULTS = Path("eval/RESULTS.md")
 TOLD = {
     "probability": "J1 of 13 composers: probability of the composer",
     "taken": "taken for the composer, of 13",
-    "total": "ranker, chosen",
-    "notes": "accompaniment notes a quarter",
+    "total": "ranker's score of the chosen candidate",
+    "notes": "accompaniment notes per quarter",
     "outside": "outside the key",
 } | {
     name: LABELS[name]
@@ -62,9 +66,17 @@ TOLD = {
 }
 """What is compared, in the words of the table."""
 
+NOTE = (
+    "Chance, floor and real music are those of J1's test pieces: the floor is the accuracy on "
+    "their first 2,000 notes with the pitches shuffled, real music that on excerpts of about 256 "
+    "notes. Of the other measures, real music is the composers' own accompaniments of the test "
+    "pieces' melodies (`eval/results/ranker.json`). Nats are units of natural "
+    "logarithms, 1.44 bits each; progressions are log-probabilities, so that 0 would be certain."
+)
+
 
 def arranged(melody: Path, style: str) -> dict[str, Any]:
-    """What is kept of a melody in a style."""
+    """Arrange a melody in a style, and give the row that is kept of it."""
     result = apply(Request(str(melody), style, SamplingConfig()))
     chosen, notes = result.report["candidates"][result.report["candidate"]], result.notes
     rest, tune = notes[~notes["melody"]], notes[notes["melody"]]
@@ -82,9 +94,15 @@ def arranged(melody: Path, style: str) -> dict[str, Any]:
 
 
 def make(path: Path, melodies: int | None) -> None:
+    """Append a row for each melody and style that the file lacks.
+
+    Raises:
+        InputError: where the file's rows were made with other weights.
+    """
     before = rows_of(path) if path.exists() else []
     if any(row["base"] != load_model().weights_hash for row in before):
-        raise InputError(f"{path}: has arrangements by other weights; name another file.")
+        raise InputError(f"{path}: it has arrangements by other weights; name another file.")
+
     done = {(row["melody"], row["style"]) for row in before}
     path.parent.mkdir(parents=True, exist_ok=True)
     for melody in sorted(MELODIES.glob("*.abc"))[:melodies]:
@@ -98,13 +116,12 @@ def make(path: Path, melodies: int | None) -> None:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of a file, one on each line."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Means of what all have arranged, by name of the weights, and how each differs from the
-    first.
-    """
+    """Compare what all have arranged: means by name of the weights, differences from the first."""
     by_key = {
         name: {(row["melody"], row["style"]): row for row in rows} for name, rows in made.items()
     }
@@ -125,6 +142,7 @@ def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
                     found - first, np.ones(len(common)), melodies, np.random.default_rng(0)
                 )
                 row["difference"] = [less.value, less.low, less.high]
+
     return {
         "made_by": "eval.weights compare",
         "arrangements": len(common),
@@ -135,68 +153,91 @@ def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The comparison as Markdown: means, by what they differ from the first's, and in brackets the
-    interval of that.
-    """
-    names = list(report["bases"])
-    lines = [
-        f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from *{names[0]}*.",
-        "",
+    """Write the comparison as Markdown: means, differences from the first's, their intervals."""
+    names, levels = list(report["bases"]), levels_of_13()
+    rows = [
+        [
+            label,
+            *(_cell(report["measures"][measure][name]) for name in names),
+            *levels.get(measure, Levels()),
+        ]
+        for measure, label in TOLD.items()
     ]
-    lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for measure, told in TOLD.items():
-        cells = [_cell(report["measures"][measure][name]) for name in names]
-        lines.append(f"| {told} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    about = (
+        f"{report['arrangements']} arrangements of {report['melodies']} melodies; differences from "
+        f"*{names[0]}*, with 95 % intervals."
+    )
+    head = ["measure", *names, "chance", "shuffled notes (floor)", "real music"]
+    return f"{about} {NOTE}\n\n{markdown.table(head, rows)}"
 
 
 def _cell(one: dict[str, Any]) -> str:
+    mean = markdown.interval(one["mean"])
     if "difference" not in one:
-        return f"{one['mean']:.3f}"
-    value, low, high = one["difference"]
-    return f"{one['mean']:.3f}, {value:+.3f} ({low:+.3f} to {high:+.3f})"
+        return mean
+    return f"{mean}, {markdown.interval(*one['difference'], '+.3f')}"
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
-    """Print a report's table; with a file to write, write the report there and its table into a
-    part of the page.
+    """Print a report's table; with a file to write, write the report, and the table into a page.
+
+    Args:
+        report: plain data.
+        shown: its table.
+        part: the page's part that is filled.
+        write: the JSON file to write.
+        page: the page.
     """
     print(shown)
     if write:
         write_atomically(write, (json.dumps(report, indent=1) + "\n").encode())
-        write_atomically(page, fill(page.read_text(encoding="utf-8"), {part: shown}).encode())
+        fill_page(shown, part, page)
+
+
+def fill_page(shown: str, part: str, page: Path) -> None:
+    """Write a table into a part of a page."""
+    text = markdown.fill(page.read_text(encoding="utf-8"), {part: shown})
+    write_atomically(page, text.encode())
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Make arrangements, compare them, or write the table again."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("make", "compare"))
+    parser.add_argument("step", choices=("make", "compare", "table"))
     parser.add_argument(
         "rows",
         type=Path,
         nargs="+",
-        help="a file for make; for compare two or more, told by their names",
+        help="for make, a file; for compare, two or more with different names; for table, what "
+        "compare wrote",
     )
-    parser.add_argument("--melodies", type=int, help="only so many, the first by name")
-    parser.add_argument("--write", type=Path, help="JSON; the page gets its table, too")
-    parser.add_argument("--page", type=Path, default=RESULTS)
+    parser.add_argument("--melodies", type=int, help="only this many, the first by name")
+    parser.add_argument(
+        "--write", type=Path, help="the JSON file to write; the page gets its table"
+    )
+    parser.add_argument("--page", type=Path, default=RESULTS, help="the page of the table")
     arguments = parser.parse_args(argv)
-    if (len(arguments.rows) == 1) != (arguments.step == "make"):
-        parser.error(
-            f"{arguments.step} takes {'one file' if arguments.step == 'make' else 'two files or more'}"
-        )
-    if arguments.step == "make":
-        try:
-            make(arguments.rows[0], arguments.melodies)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            return 2
-        return 0
+    first, *others = arguments.rows
+    if bool(others) != (arguments.step == "compare"):
+        wanted = "two files or more" if arguments.step == "compare" else "one file"
+        parser.error(f"{arguments.step} takes {wanted}")
     if len({path.stem for path in arguments.rows}) < len(arguments.rows):
-        parser.error("two files have one name, by which the table tells them")
-    report = compare({path.stem: rows_of(path) for path in arguments.rows})
-    publish(report, table(report), "weights", arguments.write, arguments.page)
+        parser.error("two files have the same name, by which the table calls them")
+
+    try:
+        if arguments.step == "make":
+            make(first, arguments.melodies)
+        elif arguments.step == "table":
+            report = json.loads(first.read_text(encoding="utf-8"))
+            fill_page(table(report), "weights", arguments.page)
+        else:
+            report = compare({path.stem: rows_of(path) for path in arguments.rows})
+            publish(report, table(report), "weights", arguments.write, arguments.page)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

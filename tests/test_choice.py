@@ -53,6 +53,12 @@ def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
     return made
 
 
+def lines_of(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows as lines of JSON."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
 def test_the_chosen_and_their_judges(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,10 +151,8 @@ def test_the_chosen_and_their_judges(
     page = tmp_path / "page.md"
     page.write_text("<!-- begin choice -->\n<!-- end choice -->\n")
     monkeypatch.setattr(choice, "MELODIES", folder)
-    kept = tmp_path / "rows.jsonl"
-    kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    by_phrases = tmp_path / "phrases.jsonl"
-    by_phrases.write_text("".join(json.dumps(row) + "\n" for row in phrased))
+    kept = lines_of(tmp_path / "rows.jsonl", rows)
+    by_phrases = lines_of(tmp_path / "phrases.jsonl", phrased)
     out = tmp_path / "choice.json"
     call = [
         "tell",

@@ -416,7 +416,8 @@ def test_draws_keep_groups_together() -> None:
 
 def info(number: int, **values: object) -> PieceInfo:
     fields = {
-        "id": f"p{number}", "file": f"{number}.mid", "source": "s", "title": "", "composer": "bach", "era": "baroque",
+        "id": f"p{number}", "file": f"{number}.mid", "source": "s", "title": "",
+        "composer": "bach", "era": "baroque",
         "feel": "score", "split": "train", "group": f"g{number}", "notes": (0, 100), "bars": (0, 0),
         "quarters_per_minute": 120.0, "seconds": 60.0,
     }  # fmt: skip
@@ -455,7 +456,8 @@ def test_pairs_of_feels() -> None:
     """
     pieces = [
         info(0, group="g"), info(1, group="g", feel="performance", notes=(0, 110)),
-        info(2, group="g", feel="performance", notes=(0, 115)), info(3, group="g", feel="performance", notes=(0, 400)), info(4),
+        info(2, group="g", feel="performance", notes=(0, 115)),
+        info(3, group="g", feel="performance", notes=(0, 400)), info(4),
     ]  # fmt: skip
     across, within = feel_pairs(pieces, range(5))
     assert (across, within) == ([(0, 1), (0, 2)], [(1, 2)])

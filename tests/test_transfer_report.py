@@ -276,7 +276,7 @@ def test_remedies_beside_what_ships(
         f"{name} {part} accuracy" for name in (first, second) for part in ("whole", "rest")
     } <= set(told)
     rows = remedies.table(report).splitlines()
-    assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == list(tried)
+    assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == [*tried, "chance"]
 
     sampler = Sampler(tmp_path / "work" / "outputs", remedies.ONE, tiny_package)
     target = targets_of(("bach",), sampler.base.weights_hash)[0][0]

@@ -52,7 +52,7 @@ def test_what_all_have_arranged_is_compared(
         in page.read_text()
     )
     assert "old" not in page.read_text()
-    assert "2 arrangements of 2 melodies; differences from *before*." in capsys.readouterr().out
+    assert "2 arrangements of 2 melodies; differences from *before*" in capsys.readouterr().out
     for files in ([before], [before, before]):
         with pytest.raises(SystemExit, match="2"):
             weights.main(["compare", *map(str, files)])
