@@ -175,7 +175,7 @@ def _cell(one: dict[str, Any]) -> str:
     mean = markdown.interval(one["mean"])
     if "difference" not in one:
         return mean
-    return f"{mean}, {markdown.interval(*one['difference'], '+.3f')}"
+    return f"{mean}, {markdown.interval(*one['difference'], form='+.3f')}"
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
