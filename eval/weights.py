@@ -175,7 +175,8 @@ def _cell(one: dict[str, Any]) -> str:
     mean = markdown.interval(one["mean"])
     if "difference" not in one:
         return mean
-    return f"{mean}, {markdown.interval(*one['difference'], form='+.3f')}"
+    value, low, high = one["difference"]
+    return f"{mean}, {markdown.interval(value, low, high, form='+.3f')}"
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:

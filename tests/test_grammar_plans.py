@@ -19,10 +19,20 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.model.weights import Weights
 from styletransfer.music.chord_names import chords_of_line
 from styletransfer.music.chords import CHORD_DTYPE
-from styletransfer.tokens.codec import FROM_FIGURE, STEPS_PER_QUARTER, Event, Grid, chords_by_bar
+from styletransfer.music.qualities import NONE, QUALITIES
+from styletransfer.tokens.codec import (
+    FROM_FIGURE,
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    STEPS_PER_QUARTER,
+    Chord,
+    Event,
+    Grid,
+    chords_by_bar,
+)
 from styletransfer.tokens.controls import FARTHEST, Controls
 from styletransfer.tokens.figures import figures_of, references_of
-from styletransfer.tokens.grammar import MelodyGrammar
+from styletransfer.tokens.grammar import BASS_BIAS, THIRD_BIAS, MelodyGrammar, State
 from styletransfer.tokens.plan import Plan, plan_of
 from tests.tiny import codec, random_piece, tiny_model, tune_of
 
@@ -386,3 +396,56 @@ def test_ctrl_c_leaves_whole_bars(share: float) -> None:
         check(locked, one.bars)
     with pytest.raises(KeyboardInterrupt):
         sample(voices, codec(), locked, config, progress)
+
+
+def _walk(line: MelodyGrammar) -> MelodyGrammar:
+    """Take all forced tokens, and the choice of no bar to follow."""
+    while line.forced or line._state is State.REFERENCE:
+        line.push(line.forced[0] if line.forced else codec().reference_ids[0])
+    return line
+
+
+def _strike(line: MelodyGrammar, pitch: int) -> None:
+    """Begin and end an accompaniment note of a quarter."""
+    line.push(codec().first_pitch + pitch - LOWEST_PITCH)
+    line.push(codec().first_duration + int(np.searchsorted(codec().durations, STEPS_PER_QUARTER)))
+
+
+def _biased(line: MelodyGrammar, nats: float) -> set[int]:
+    """The pitches with so many nats more."""
+    pitches = line.bias()[codec().first_pitch :][: HIGHEST_PITCH - LOWEST_PITCH + 1]
+    return {int(place) + LOWEST_PITCH for place in np.flatnonzero(pitches == nats)}
+
+
+def _under(chord: Chord, *tune: Event) -> MelodyGrammar:
+    """A bar of 3/4 under a chord, before its first note."""
+    made = replace(plan(bars=1, upbeat=0, silent=()), chords=((chord,),), melody=(tune,))
+    return _walk(MelodyGrammar(codec(), made))
+
+
+def test_a_planned_chord_gets_its_bass_and_its_third() -> None:
+    """First the bass, in every octave of its range; then, above it, the third, once."""
+    line = _under(Chord(0, 7, QUALITIES.index("dominant-seventh"), 7))
+    assert _biased(line, BASS_BIAS) == {31, 43, 55}
+    assert not _biased(line, THIRD_BIAS)
+
+    _strike(line, 43)
+    assert not _biased(line, BASS_BIAS)
+    assert {pitch % 12 for pitch in _biased(line, THIRD_BIAS)} == {11}
+    assert min(_biased(line, THIRD_BIAS)) == 59
+
+    _strike(line, 59)
+    assert not _biased(line, THIRD_BIAS)
+
+
+def test_a_third_in_the_tune_is_enough() -> None:
+    line = _under(Chord(0, 7, QUALITIES.index("major"), 7), Event(24, 24, 83, -1))
+    _strike(line, 43)
+    assert not _biased(line, THIRD_BIAS)
+
+
+def test_without_a_chord_nothing_is_missing() -> None:
+    line = _under(Chord(0, -1, NONE, -1))
+    assert not _biased(line, BASS_BIAS)
+    _strike(line, 43)
+    assert not _biased(line, THIRD_BIAS)

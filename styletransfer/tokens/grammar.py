@@ -27,7 +27,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.music.chords import INTERVALS
 from styletransfer.music.key import Key
+from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import (
     FROM_FIGURE,
     HIGHEST_PITCH,
@@ -35,6 +37,7 @@ from styletransfer.tokens.codec import (
     LOWEST_PITCH,
     STEPS_PER_QUARTER,
     STEPS_PER_SECOND,
+    Chord,
     Codec,
     Event,
     key_of_events,
@@ -65,6 +68,11 @@ CLASHES = np.array([-13, -1, 1, 13])
 CLASH_BIAS = -1.0
 """Nats added to a clash in a score. Without it the model samples more than twice as many clashes as
 composers write, with it as many (docs/decisions/0025)."""
+THIRD_BIAS, BASS_BIAS = 4.0, 3.0
+"""Nats added to the third of a planned chord while neither tune nor accompaniment has it, and to
+its bass while it has none (docs/decisions/0065)."""
+LOWEST_BASS, HIGHEST_BASS, LOWEST_THIRD = 28, 57, 48
+"""The range of the biased bass, and the lowest biased third, unless it is the chord's bass."""
 NEW_FIGURE_BIAS = -2.0
 """Nats added, after the first bar, to following no earlier bar (docs/decisions/0058)."""
 CROWD_SECONDS = 2.0
@@ -285,6 +293,7 @@ class MelodyGrammar:
         self._close = Close.of(plan)
         self._figures: list[Figure] = []  # of the bars that are done
         self._sounding: list[tuple[int, int]] = []  # pitch and end of each note that still sounds
+        self._begun: list[tuple[int, int]] = []  # step and pitch of each note of this bar
         self._struck: deque[int] = deque()  # onsets of the latest accompaniment notes
 
         self._state = State.BAR
@@ -336,6 +345,7 @@ class MelodyGrammar:
         """
         self.bar = bar
         self.bars.append([])
+        self._begun.clear()
         if self.plan.melody is not None:
             segment = self.melody_segment(bar + 1)
             self.forced.extend(segment[1:] if ended else segment)
@@ -582,6 +592,7 @@ class MelodyGrammar:
         if plan.feel == "score":
             if choosing:
                 self._add_clashes(added)
+                self._add_chord_tones(added)
             elif not self._is_melody:
                 self._add_later_clashes(added)
         elif plan.melody is not None and choosing:
@@ -602,6 +613,46 @@ class MelodyGrammar:
         near = np.add.outer(np.array(heard, np.int64), CLASHES)
         near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
         added[self.codec.first_pitch + near] = CLASH_BIAS
+
+    def _add_chord_tones(self, added: NDArray[np.float64]) -> None:
+        """Bias the bass and the third of the planned chord while they are missing."""
+        plan, bar = self.plan, self.bar
+        if bar >= len(plan.chords) or self._step >= plan.bar_length[bar]:
+            return
+        chord = plan.chord_at(self.now)
+        if chord.quality == NONE or chord.step > self._step or self.now >= self._close.start:
+            return
+
+        pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
+        begun = [pitch for step, pitch in self._begun if step >= chord.step]
+        if self._last < 0 and min(begun, default=HIGHEST_PITCH) > HIGHEST_BASS:
+            bass = np.equal(PITCH_CLASSES, chord.bass)
+            bass &= (pitches >= LOWEST_BASS) & (pitches <= HIGHEST_BASS)
+            added[self.codec.first_pitch + np.flatnonzero(bass)] += BASS_BIAS
+
+        third = (chord.root + INTERVALS[chord.quality][1]) % 12
+        tune = self._melody.sounding(self.now).tolist()
+        sounding = [pitch for pitch, _ in self._sounding]
+        if third in {pitch % 12 for pitch in (*begun, *sounding, *self._tune_over(chord))}:
+            return
+        below = [pitch for pitch in sounding if pitch not in tune]
+        below += [self._last] if self._last >= 0 else []
+        if below or chord.bass == third:
+            lowest = 0 if chord.bass == third else LOWEST_THIRD
+            fits = np.equal(PITCH_CLASSES, third) & (pitches >= lowest)
+            fits &= pitches > min(below, default=0)
+            added[self.codec.first_pitch + np.flatnonzero(fits)] += THIRD_BIAS
+
+    def _tune_over(self, chord: Chord) -> list[int]:
+        """Return the pitches of the locked melody that sound with a chord of this bar."""
+        start, chords = int(self.plan.bar_start[self.bar]), self.plan.chords[self.bar]
+        later = [one.step for one in chords if one.step > chord.step]
+        end = start + min(later, default=int(self.plan.bar_length[self.bar]))
+        melody = self._melody
+        over: list[int] = melody.pitch[
+            (melody.onset < end) & (melody.end > start + chord.step)
+        ].tolist()
+        return over
 
     def _add_later_clashes(self, added: NDArray[np.float64]) -> None:
         """Bias the durations with which the note would clash with a later melody note."""
@@ -736,6 +787,7 @@ class MelodyGrammar:
         now = self.now
         self._state = State.NOTE
         self._sounding.append((self._pitch, now + duration))
+        self._begun.append((self._step, self._pitch))
         if not self._is_melody and not self._is_ornament:
             self._struck.append(now)
         self._count += 1
