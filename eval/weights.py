@@ -176,7 +176,7 @@ def _cell(one: dict[str, Any]) -> str:
     if "difference" not in one:
         return mean
     value, low, high = one["difference"]
-    return f"{mean}, {markdown.interval(value, low, high, form='+.3f')}"
+    return f"{mean}, {markdown.interval(value, low, high, '+.3f')}"
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
