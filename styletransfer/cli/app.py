@@ -66,7 +66,7 @@ def options(
 ) -> None:
     """Arrange a melody for piano in the style of a composer or an era.
 
-    A language model of music does it, trained on MAESTRO and on piano scores.
+    The work is done by a language model of music, trained on MAESTRO and on piano scores.
     """
 
 
@@ -104,8 +104,8 @@ def apply(
 ) -> None:
     """Arrange songs for piano in a style: the melody stays, everything else is new.
 
-    The melody stays note for note. Beside each MIDI file a sidecar (.json) is written, for
-    `replay`. With several songs or styles, or a folder, -o, --audio, --plot and --score name
+    The melody stays note for note. A sidecar (.json) for `replay` is written beside each MIDI
+    file. With several songs or styles, or a folder, -o, --audio, --plot and --score name
     folders.
     """
     from styletransfer.cli.apply import apply_all
@@ -156,7 +156,7 @@ def replay(
     ] = False,
     anyway: Annotated[
         bool,
-        typer.Option("--anyway", help="Go on where a song, style, version or machine differs."),
+        typer.Option("--anyway", help="Go on even if a song, style, version or machine differs."),
     ] = False,
     force: opt.Force = False,
 ) -> None:
@@ -216,7 +216,7 @@ def inspect(
     force: opt.Force = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show a song's melody as it would be taken, its key, metre, tempo and chords."""
+    """Show which melody would be taken from a song, and its key, metre, tempo and chords."""
     from styletransfer.formats.read import legible, read_song
     from styletransfer.transfer.inspection import describe
 
@@ -273,7 +273,7 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Prepared training data, to see whether something is copied from it."),
+        typer.Option(help="Prepared training data, to see whether anything is copied from it."),
     ] = None,
     melodies: Annotated[
         Path | None, typer.Option(help="A folder of melodies to try --style on, instead of files.")
@@ -307,19 +307,20 @@ def finetune(
     source: Annotated[
         str,
         typer.Argument(
-            help=f"A folder or archive of {FORMATS} files, or corpus:NAME, of "
-            "those that come with music21."
+            help=f"A folder or archive of {FORMATS} files, or corpus:NAME, "
+            "which comes with music21."
         ),
     ],
     name: Annotated[
-        str, typer.Option(help="Name of the style: small letters, digits, '.', '_' and '-'.")
+        str, typer.Option(help="Name of the style: lower-case letters, digits, '.', '_' and '-'.")
     ],
     era: Annotated[
         str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")
     ] = "unknown",
-    minutes: Annotated[float, typer.Option(help="The most minutes to train for.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="Longest time to train, in minutes.")] = 10.0,
     config: Annotated[
-        Path | None, typer.Option(help="A YAML file of settings, as configs/finetune/default.yaml.")
+        Path | None,
+        typer.Option(help="A YAML settings file, like configs/finetune/default.yaml."),
     ] = None,
     model: opt.Model = None,
     force: Annotated[
@@ -375,16 +376,16 @@ def finetune(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Where it listens; 0: anywhere.")] = 8765,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0: any free one.")] = 8765,
     host: Annotated[
-        str, typer.Option(help="The address that it listens on: by default for this machine alone.")
+        str, typer.Option(help="The address to listen on. Default: this machine alone.")
     ] = "127.0.0.1",
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     public: Annotated[
         list[str] | None,
         typer.Option(
-            help="Behind a proxy: where it is reached, as https://music.example.org. "
-            "Several: repeat it."
+            help="Its address behind a proxy, such as https://music.example.org. "
+            "Repeat it for several."
         ),
     ] = None,
     model: opt.Model = None,

@@ -55,20 +55,20 @@ TopP = Annotated[
     float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")
 ]
 Strength = Annotated[
-    float, typer.Option(help="How much style: 0 none, 1 as it was learnt, more exaggerates it.")
+    float, typer.Option(help="How much style: 0 is none, 1 as it was learnt, more exaggerates it.")
 ]
 Candidates = Annotated[
     int, typer.Option(help="Versions to make at once; the ranker's favourite is written.")
 ]
 FreeCandidates = Annotated[
-    int, typer.Option(help="Versions to make at once; the one with most of the style is written.")
+    int, typer.Option(help="Versions to make at once; the one with the most style is written.")
 ]
 Choose = Annotated[
     Literal["phrases", "whole"],
     _choice(
         "phrases",
         "whole",
-        help="Choose the best of every eight bars and continue from it, or the best whole "
+        help="Choose the best version every eight bars and go on from it, or the best whole "
         "arrangement (always with --all).",
     ),
 ]
@@ -83,7 +83,7 @@ Mode = Annotated[
         "reharmonize",
         "regenerate",
         "continue",
-        help="Keep the melody, only tell it to the model, or keep it and continue after it.",
+        help="Keep the melody, only show it to the model, or keep it and continue after it.",
     ),
 ]
 Seconds = Annotated[
@@ -104,7 +104,7 @@ Chords = Annotated[
     str,
     typer.Option(
         metavar="new|keep|CHORDS",
-        help="New harmony, the song's own, or chords bar by bar ('F C7 | F') or a file of them.",
+        help="New harmony, the song's own, chords bar by bar ('F C7 | F'), or a file of chords.",
     ),
 ]
 Metre = Annotated[str | None, typer.Option(help="Metre of chords without a song. Default: 4/4.")]
@@ -115,12 +115,12 @@ OnTop = Annotated[
     bool | None,
     typer.Option(
         "--on-top/--not-on-top",
-        help="Keep the accompaniment below the tune, or let it go above. Default: as in the style.",
+        help="Keep the accompaniment below the tune, or let it rise above. Default: by the style.",
     ),
 ]
 Bars = Annotated[
     str | None,
-    typer.Option(help="Make only these bars (5-8) again; SONG is then an earlier output."),
+    typer.Option(help="Rewrite only these bars (5-8); SONG is then an earlier output."),
 ]
 Feel = Annotated[
     Literal["auto", "score", "performance"],
@@ -155,12 +155,12 @@ Audio = Annotated[
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
 Score = Annotated[
     Path | None,
-    typer.Option(help="Also write a score for piano, as a .musicxml, .svg or .pdf file."),
+    typer.Option(help="Also write a piano score, as a .musicxml, .svg or .pdf file."),
 ]
 ChordSymbols = Annotated[
-    bool, typer.Option("--chord-symbols", help="Write chord symbols above the --score.")
+    bool, typer.Option("--chord-symbols", help="Add chord symbols to the --score.")
 ]
-SoundFont = Annotated[Path | None, typer.Option(help="The .sf2 file that --audio plays with.")]
+SoundFont = Annotated[Path | None, typer.Option(help="The .sf2 soundfont for --audio.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON report and nothing else.")]
 Model = Annotated[
