@@ -32,10 +32,10 @@ from starlette.staticfiles import StaticFiles
 
 from styletransfer.errors import InputError
 from styletransfer.files import write_bytes
-from styletransfer.serve.jobs import FullError, Job, Jobs
+from styletransfer.serve.jobs import FullError, Job, Jobs, sentence
 from styletransfer.serve.openapi import document
 from styletransfer.serve.settings import LIMITS, MEGABYTE, Settings, option_table
-from styletransfer.serve.trust import LOCAL, TooLargeError, Trusted, safe_name, shown_name
+from styletransfer.serve.trust import HEADERS, LOCAL, TooLargeError, Trusted, safe_name, shown_name
 from styletransfer.serve.workers import Pool, Worker, WorkerLostError
 
 PAGE = Path(__file__).parent / "page"
@@ -192,6 +192,10 @@ async def body_of(request: Request) -> dict[str, Any]:
         raise InputError("that isn't JSON.") from None
     if not isinstance(found, dict):
         raise InputError("send a JSON object.")
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError("there is half a character in it (a lone surrogate).") from None
     return found
 
 
@@ -264,7 +268,7 @@ async def style_sample(request: Request) -> Response:
     if path is None:
         raise HTTPException(404, "there is no sample of that style.")
     state = state_of(request)
-    target = state.folder / f"sample-{list(styles).index(name)}.wav"
+    target = state.folder / f"sample-{name}-{path.stat().st_mtime_ns}.wav"
     await state.ask("sound", path=str(path), target=str(target))
     return FileResponse(target, media_type="audio/wav")
 
@@ -354,6 +358,9 @@ def _line(chords: str) -> str:
     """Chords from outside, which are never a file's name."""
     from styletransfer.music.chord_names import is_bar
 
+    most = LIMITS["chords"]["maxLength"]
+    if len(chords) > most:
+        raise InputError(f"the chords have {len(chords):,} characters; give {most:,} at most.")
     if chords in ("new", "keep") or "|" in chords or "\n" in chords or is_bar(chords):
         return chords
     raise InputError("those aren't chords; write them bar by bar, as 'F C7 | F'.")
@@ -481,7 +488,8 @@ async def _new(request: Request, state: State, asked: dict[str, Any]) -> Job:
         asked["chords"] = song.asked["kept"]
     if song.melody_track is not None:
         asked.setdefault("melody_track", song.melody_track)
-    asked.pop("bars", None)
+    if asked.pop("bars", None) is not None:
+        raise InputError("`bars` are those of a version; give `version` in place of `song`.")
     return await _arrangement(state, song.id, song.name, None, named, style, asked)
 
 
@@ -569,7 +577,7 @@ def _check(named: dict[str, Any], style: str, options: dict[str, Any]) -> None:
 async def job_events(request: Request) -> Response:
     """Answer with what happens to a job, as it happens."""
     job, last = job_of(request), request.headers.get("last-event-id", "")
-    first = int(last) + 1 if last.isdigit() and len(last) < 9 else 0
+    first = int(last) + 1 if last.isascii() and last.isdigit() and len(last) < 9 else 0
     return StreamingResponse(
         _stream(request, job, first),
         media_type="text/event-stream",
@@ -749,11 +757,6 @@ def _copy(upload: UploadFile, target: Path) -> None:
         shutil.copyfileobj(upload.file, file)
 
 
-def sentence(text: str) -> str:
-    """An error as the page shows it: options by their names, without the dashes of a command."""
-    return re.sub(r"(?<![\w-])--([a-z]+)(?:-([a-z]+))?", r"\1 \2", text).replace(" :", ":")
-
-
 def failure(status: int) -> Callable[[Request, Exception], Response]:
     """What answers an error: one sentence."""
 
@@ -774,7 +777,8 @@ def gone(request: Request, error: Exception) -> Response:
 def fault(request: Request, error: Exception) -> Response:
     """Answer where the program is at fault; what happened stands in its log."""
     kind = type(error).__name__
-    return JSONResponse({"error": f"a fault of this program ({kind}); please report it."}, 500)
+    told = f"a fault of this program ({kind}); please report it."
+    return JSONResponse({"error": told}, 500, HEADERS)
 
 
 ROUTES = [

@@ -62,12 +62,14 @@ def main(kind: str, model: Path | None = None) -> None:
     """Do tasks until the server ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    asked = os.fdopen(os.dup(0), encoding="utf-8")  # forked workers close `sys.stdin`, and would
+    sys.stdin = open(os.devnull, encoding="utf-8")  # wait for whoever reads it # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stops: set[int] = set()
     waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in sys.stdin:
+        for line in asked:
             message = json.loads(line)
             if "stop" in message:
                 stops.add(message["stop"])

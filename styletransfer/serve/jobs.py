@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,11 @@ STUBBORN = 120.0
 """Seconds in which a job that is asked to stop must have stopped; then its process is ended."""
 GRACE = 20.0
 """Seconds that a client of a job that waits may be away: a page is loaded again in less."""
+
+
+def sentence(text: str) -> str:
+    """An error as the page shows it: options by their names, without the dashes of a command."""
+    return re.sub(r"(?<![\w-])--([a-z]+)(?:-([a-z]+))?", r"\1 \2", text).replace(" :", ":")
 
 
 class FullError(Exception):
@@ -142,7 +149,13 @@ class Jobs:
         try:
             result = await self.worker.call(job.task, job.arguments, job.tell)
         except (InputError, WorkerLostError, OSError) as error:
-            job.tell("failed", {"error": str(error)})
+            job.tell("failed", {"error": sentence(str(error))})
+            return
+        except Exception as error:  # one job must not cost the others
+            traceback.print_exc()
+            kind = type(error).__name__
+            fault = f"a fault of this program ({kind}); please report it."
+            job.tell("failed", {"error": fault})
             return
         told: dict[str, Any] = {"version": None} if result is None else job.finish(result)
         stopped = result is None or job.stopping

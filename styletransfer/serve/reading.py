@@ -126,6 +126,13 @@ def _of_chords(asked: dict[str, Any]) -> dict[str, Any]:
     """The song object of chords by themselves."""
     request = Request("", "baroque", **asked)
     source = chord_song(request)
+    last = source.bars[-1]
+    seconds = (last["start"] + last["length"]) * 60 / source.tempo.quarters_per_minute()
+    if seconds > MOST_SECONDS:
+        raise InputError(
+            f"the chords last {seconds / 60:.0f} minutes, and at most {MOST_SECONDS // 60} are "
+            "arranged here; give fewer."
+        )
     table = chords_alone(request, source)
     rows = harmony_rows(table, source.bars, key_of(source, table), 1)
     found = song_object(source, None, key=key_of(source, table).name)

@@ -77,7 +77,8 @@ class Trusted:
             await response(scope, receive, with_headers)
             return
         limit = max(
-            (len(begin), size) for begin, size in self.largest if scope["path"].startswith(begin)
+            ((len(begin), size) for begin, size in self.largest if scope["path"].startswith(begin)),
+            default=(0, 0),  # a target without a path, as in `OPTIONS *`
         )[1]
         told = headers.get("content-length", "0")
         if told.isdigit() and int(told) > limit:

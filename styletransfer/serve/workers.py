@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -99,8 +100,23 @@ class Worker:
     async def _answer(self, process: asyncio.subprocess.Process, hear: Hear | None) -> Any:
         assert process.stdout is not None
         number = self._current
-        while line := await process.stdout.readline():
-            told = json.loads(line)
+        ended = asyncio.ensure_future(process.wait())  # its own children may keep the pipe open
+        try:
+            return await self._answer_of(process.stdout, ended, number, hear)
+        finally:
+            ended.cancel()
+
+    async def _answer_of(
+        self,
+        lines: asyncio.StreamReader,
+        ended: asyncio.Future[int],
+        number: int | None,
+        hear: Hear | None,
+    ) -> Any:
+        while line := await _line_before(lines, ended):
+            told = _message(line)
+            if told is None:  # half a line: it was ended while it wrote
+                break
             if told["call"] != number:
                 continue
             if "event" in told:
@@ -113,7 +129,8 @@ class Worker:
             else:
                 raise InputError(told["error"])
 
-        code = await process.wait()
+        await self.end()
+        code = await asyncio.shield(ended)
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         raise WorkerLostError(f"the process that worked on it {how}; another one takes its place.")
 
@@ -131,11 +148,35 @@ class Worker:
     async def end(self) -> None:
         """End the process."""
         process = self.process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a session: its children end, too
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def _line_before(lines: asyncio.StreamReader, ended: asyncio.Future[int]) -> bytes:
+    """Read a line; nothing where the process has ended and no more lines come."""
+    line = asyncio.ensure_future(lines.readline())
+    both: set[asyncio.Future[Any]] = {line, ended}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if not line.done():
+        await asyncio.wait({line}, timeout=1)  # what it wrote last
+    if line.done():
+        return line.result()
+    line.cancel()
+    return b""
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    """Read a line of JSON; None where it isn't whole."""
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return found
 
 
 @dataclass

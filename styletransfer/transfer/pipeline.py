@@ -17,7 +17,7 @@ from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
 from styletransfer.transfer.rework import resolve_feel
 from styletransfer.transfer.source import open_source
-from styletransfer.transfer.studio import Studio, Watch
+from styletransfer.transfer.studio import Studio
 from styletransfer.transfer.task import plan_for
 
 
@@ -25,7 +25,6 @@ def apply(
     request: Request,
     progress: Progress | None = None,
     *,
-    watch: Watch | None = None,
     live: Live | None = None,
     partial: bool = False,
 ) -> Result:
@@ -34,7 +33,6 @@ def apply(
     Args:
         request: what is asked for.
         progress: called with the share that is done.
-        watch: called with the music of every candidate while it is made.
         live: hears each bar of every candidate as soon as it is decoded.
         partial: let Ctrl-C leave an arrangement of the bars that are done, if there is one; the
             report says which.
@@ -46,7 +44,7 @@ def apply(
     request = resolve_feel(resolve_chords(request))
     source = open_source(request)
     task = plan_for(request, source)
-    studio = Studio(task, watch, live, partial=partial)
+    studio = Studio(task, live, partial=partial)
 
     if task.request.bars is not None:
         take = studio.rework(progress)

@@ -6,14 +6,14 @@ are made again, and music is added after the tune; each gives a :class:`Take`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.model.loading import load_model, voices_in
 from styletransfer.music.chords import ChordTable
 from styletransfer.music.key import estimate_key
-from styletransfer.music.notes import BarTable, NoteTable, Piece
+from styletransfer.music.notes import BarTable, Piece
 from styletransfer.styles.touch import touch_of
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.assemble import assemble
@@ -35,14 +35,6 @@ from styletransfer.transfer.timing import cut, edge_of
 
 if TYPE_CHECKING:
     from styletransfer.model.sampling import Candidate, Voice
-
-Watch = Callable[[int, int, NoteTable], None]
-"""Called with a candidate's number, the index of a bar, and its notes from that bar on.
-
-The notes are melody and accompaniment, in quarters, as they are before a pianist plays them. It is
-called for every candidate of each phrase once that phrase is composed, and of what comes after the
-tune.
-"""
 
 
 @dataclass(frozen=True)
@@ -94,15 +86,8 @@ class Studio:
         InputError: where the style's files are damaged, or the model doesn't know it.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        watch: Watch | None = None,
-        live: Live | None = None,
-        *,
-        partial: bool = False,
-    ) -> None:
-        self.task, self.watch, self.live, self.partial = task, watch, live, partial
+    def __init__(self, task: Task, live: Live | None = None, *, partial: bool = False) -> None:
+        self.task, self.live, self.partial = task, live, partial
         self._phrase = 0
         if live is not None:
             live.tune(task.source.melody)
@@ -161,13 +146,8 @@ class Studio:
         return by_phrases(plan, self._compose, self._choose, progress, partial=self.partial)
 
     def _compose(self, plan: Plan, progress: Progress | None) -> list[Candidate]:
-        """Compose the candidates of the task's plan up to its stop, and show them."""
-        melody, first = self.task.source.melody, len(plan.given)
-        candidates = self._sample(self.voices, plan, melody, progress)
-        if self.watch is not None:
-            end = bars_done(candidates)
-            self._show([self._stretch(one, first, end) for one in candidates], first)
-        return candidates
+        """Compose the candidates of the task's plan up to its stop."""
+        return self._sample(self.voices, plan, self.task.source.melody, progress)
 
     def _sample(
         self, voices: list[Voice], plan: Plan, tune: Piece, progress: Progress | None
@@ -180,12 +160,6 @@ class Studio:
         heard = hearing(self.live, self._phrase, tune, codec, plan, self.touch)
         partial = self.partial
         return sample(voices, codec, plan, sampling, progress, partial=partial, heard=heard)
-
-    def _show(self, pieces: list[Piece], first: int) -> None:
-        """Show what is new in the candidates, from a bar on, to whoever watches."""
-        if self.watch is not None:
-            for number, piece in enumerate(pieces):
-                self.watch(number, first, piece.notes)
 
     def _assemble(self, candidate: Candidate, first: int = 0) -> Piece:
         """Put melody and accompaniment together, the latter from bar ``first`` on."""
@@ -206,10 +180,14 @@ class Studio:
         pieces = [self._stretch(one, first, end) for one in candidates]
         tune = cut(melody, plan, end, first)
         scores, best = self._rank(candidates, tune, pieces, closes=end == plan.bars)
+        self._tell_choice(best)
+        return best, scores[best]["total"]
+
+    def _tell_choice(self, best: int) -> None:
+        """Report which candidate of the phrase continues, and begin the next phrase."""
         if self.live is not None:
             self.live.chosen(self._phrase, best)
         self._phrase += 1
-        return best, scores[best]["total"]
 
     def _rank(
         self, candidates: list[Candidate], tune: Piece, pieces: list[Piece], *, closes: bool = True
@@ -225,6 +203,8 @@ class Studio:
         scores, best = self._rank(candidates, task.source.melody, pieces)
         if phrases and phrases[-1]["bars"][1] == last_bar(task.plan):
             best = int(phrases[-1]["candidate"])
+        else:
+            self._tell_choice(best)
         bars = task.source.melody.bars
         return Take(task.plan, candidates, pieces, scores, best, bars, task.chords, phrases)
 
@@ -253,12 +233,12 @@ class Studio:
             pieces = [cut(piece, plan, done) for piece in pieces]
 
         scores, best = self._rank(candidates, melody, pieces)
-        after = [cut(piece, plan, done, first) for piece in pieces]
-        self._show(after, first)
         if chords is not None:
             # With the tune, silence after it would count for nothing: what is new is chosen alone.
+            after = [cut(piece, plan, done, first) for piece in pieces]
             silent, closes = melody.with_notes(melody.notes[:0]), done == plan.bars
             best = self._rank(candidates, silent, after, closes=closes)[1]
+        self._tell_choice(best)
         return Take(plan, candidates, pieces, scores, best, bars, chords, take.phrases)
 
 

@@ -113,13 +113,23 @@ function showSelection() {
   if (selection) announce(t("selected", { bars: selection.join("–") }));
 }
 
-function readSelection() {
-  const [from, to] = [$("bar-from").valueAsNumber, $("bar-to").valueAsNumber];
+function readSelection(event) {
+  const fields = [$("bar-from"), $("bar-to")];
+  let [from, to] = fields.map((field) => field.valueAsNumber);
+  for (const field of fields) field.setCustomValidity("");
   if (Number.isNaN(from) && Number.isNaN(to)) return select(null);
-  const numbers = roll.bars.map((bar) => bar.number);
-  const clamp = (value) => Math.min(numbers.at(-1), Math.max(numbers[0], value));
-  const first = clamp(Number.isNaN(from) ? to : from);
-  return select([first, Math.max(first, clamp(Number.isNaN(to) ? first : to))]);
+
+  if (Number.isNaN(from)) from = to;
+  if (Number.isNaN(to) || (event.target === fields[0] && to < from)) to = from;
+  const [first, last] = [roll.bars[0].number, roll.bars.at(-1).number];
+  const whole = Number.isInteger(from) && Number.isInteger(to);
+  if (whole && first <= from && from <= to && to <= last) return select([from, to]);
+
+  const problem = t("bars.wrong", { first, last });
+  $("redo-button").disabled = true;
+  announce(problem);
+  event.target.setCustomValidity(problem);
+  return event.target.reportValidity();
 }
 
 function redoSelected() {
@@ -232,7 +242,10 @@ function setUpControls() {
   $("show-arrangement").onclick = () => show("arrangement");
   $("zoom-in").onclick = () => roll.zoom(1.4);
   $("zoom-out").onclick = () => roll.zoom(1 / 1.4);
-  $("bar-from").onchange = $("bar-to").onchange = readSelection;
+  for (const field of [$("bar-from"), $("bar-to")]) {
+    field.onchange = readSelection;
+    field.onfocus = () => field.select();
+  }
   $("redo-button").onclick = redoSelected;
   $("select-none").onclick = () => select(null);
   $("help-button").onclick = () => $("help").showModal();
