@@ -594,3 +594,28 @@ def test_only_so_much_is_kept_and_nothing_remains(tiny_package: Path) -> None:
         refused(client.get(f"/api/songs/{found[0]}"), 404, "song")
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_what_is_too_much_or_no_text_is_refused_at_once(client: TestClient) -> None:
+    refused(client.post("/api/songs", json={"chords": "C " * 11_000}), 400, "characters")
+    long = {"chords": "C | " * 4_000, "tempo": 100}
+    refused(client.post("/api/songs", json=long), 400, "minutes")
+    surrogate = b'{"abc": "\\ud800"}'
+    answer = client.post(
+        "/api/songs", content=surrogate, headers={"content-type": "application/json"}
+    )
+    refused(answer, 400, "half a character")
+
+
+def test_bars_of_a_song_are_refused(client: TestClient) -> None:
+    song = client.post("/api/songs", json={"example": "twinkle"}).json()["id"]
+    wanted = {"song": song, "style": "bach", "bars": "2-3"}
+    refused(client.post("/api/jobs", json=wanted), 400, "`version`")
+
+
+def test_half_a_line_is_no_message() -> None:
+    """What a process that was killed leaves of its last words."""
+    from styletransfer.serve.workers import _message
+
+    assert _message(b'{"call": 1, "event": "pro') is None
+    assert _message(b'{"call": 1}\n') == {"call": 1}
