@@ -414,7 +414,7 @@ def test_bars_are_redone_and_nothing_else(open_page: Opener) -> None:
     assert after["parent"] == before["id"]
     assert outside(after, 2, 4) == outside(before, 2, 4)
     assert len(outside(before, 2, 4)) > 30
-    assert "bars 2\u20134 again, seed 7" in page.inner_text("#history [aria-current]")
+    assert "bars 2\u20134 redone, seed 7" in page.inner_text("#history [aria-current]")
 
     page.select_option("#compare", before["id"])
     until(page, "document.getElementById('compare-text').textContent !== ''")
