@@ -151,9 +151,10 @@ class Worker:
         if process is None:
             return
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # it leads a session: its children end, too
-        with suppress(ProcessLookupError):
-            process.kill()
+            if hasattr(os, "killpg"):  # it leads a session: its children end, too
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
         await process.wait()
 
 
