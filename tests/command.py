@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 ONE = ("--candidates", "1", "--strength", "1")
+SONG_AFTER_BACH = ("apply", "song.mid", "-s", "bach", "--candidates", "2", "--strength", "1")
 
 
 class Outcome(NamedTuple):

@@ -22,7 +22,7 @@ from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.ranking import rank
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
-from tests.command import Run, refused
+from tests.command import SONG_AFTER_BACH, Run, refused
 from tests.tiny import codec, random_piece, save_tiny_package, tiny_model, tune_of
 
 THREE = SamplingConfig(candidates=3, strength=1.0)
@@ -228,18 +228,7 @@ def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_command(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     """``--all`` is of whole arrangements, which differ from the beginning."""
     write_midi(tune_of(12), tmp_path / "song.mid")
-    common = (
-        "apply",
-        "song.mid",
-        "-s",
-        "bach",
-        "--model",
-        tiny_package,
-        "--candidates",
-        "2",
-        "--strength",
-        "1",
-    )
+    common = (*SONG_AFTER_BACH, "--model", tiny_package)
     refused(run(*common, "--choose", "bars"), "--choose bars", "phrases or whole")
     assert run(*common, "--all", "-o", "every.mid").code == 0
     assert run(*common, "--choose", "whole", "-o", "whole.mid").code == 0

@@ -18,7 +18,7 @@ from styletransfer.cli import app as cli
 from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.read import read_score
 from styletransfer.music.notes import NoteTable
-from tests.command import ONE, Run, refused
+from tests.command import ONE, SONG_AFTER_BACH, Run, refused
 from tests.tiny import random_piece
 
 Interrupt = Callable[[float], None]
@@ -49,18 +49,7 @@ def test_what_is_done_stays(
     """Four of eight bars: as they are without the signal, and not a note after them."""
     song = random_piece(7, "score", 24)
     write_midi(song, tmp_path / "song.mid")
-    common = (
-        "apply",
-        "song.mid",
-        "-s",
-        "bach",
-        "--model",
-        tiny_package,
-        "--candidates",
-        "2",
-        "--strength",
-        "1",
-    )
+    common = (*SONG_AFTER_BACH, "--model", tiny_package)
     assert run(*common, "-o", "whole.mid", "--all").code == 0
     interrupt(0.5)
     outcome = run(*common, "-o", "part.mid", "--all", "--json")
@@ -93,18 +82,7 @@ def test_what_is_done_of_a_later_phrase_stays(
     """Eighteen of 24 bars: the phrases that were chosen, and two bars of the third."""
     song = random_piece(7, "score", 72)
     write_midi(song, tmp_path / "song.mid")
-    common = (
-        "apply",
-        "song.mid",
-        "-s",
-        "bach",
-        "--model",
-        tiny_package,
-        "--candidates",
-        "2",
-        "--strength",
-        "1",
-    )
+    common = (*SONG_AFTER_BACH, "--model", tiny_package)
     assert run(*common, "-o", "whole.mid").code == 0
     interrupt(0.75)
     outcome = run(*common, "-o", "part.mid", "--json")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.errors import InputError
-from styletransfer.evaluation.assessment import Assessment, assess, label_of
+from styletransfer.evaluation.assessment import assess, label_of
 
 if TYPE_CHECKING:
     from styletransfer.evaluation.measures.originality import NgramIndex
@@ -39,7 +39,7 @@ def print_assessments(
             found = assess(piece, original=song, on_beats=on_beats, index=index, label=label)
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
-        report = _report(file, found, label)
+        report = {"input": file} | found.report(label)
         reports.append(report)
         if not as_json:
             _print(report)
@@ -68,19 +68,6 @@ def print_trial(report: dict[str, Any], as_json: bool) -> None:
             line += f"   its probability {_interval(one['probability'])}"
         print(line)
         print(f"{'':<18} {_likeliest(one['composers'])};  {_likeliest(one['eras'])}")
-
-
-def _report(file: str, found: Assessment, label: str | None) -> dict[str, Any]:
-    report: dict[str, Any] = {"input": file, "composers": found.composers, "eras": found.eras}
-    if label is not None:
-        report |= {"style": label, "style_probability": (found.composers | found.eras)[label]}
-    return report | {
-        "evidence": {name: dict(parts) for name, parts in found.evidence.items()},
-        "melody_f1": found.melody_f1,
-        "melody_moved_semitones": found.semitones,
-        "longest_match_notes": found.longest_match_notes,
-        "longest_match_in": found.longest_match_in,
-    }
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from styletransfer.evaluation.judges.judge import Judge, load_judge
 from styletransfer.evaluation.measures.fidelity import fidelity
@@ -57,6 +57,22 @@ class Assessment:
     semitones: int | None = None
     longest_match_notes: int | None = None
     longest_match_in: str | None = None
+
+    def report(self, label: str | None = None) -> dict[str, Any]:
+        """Return it as plain values, as ``evaluate --json`` prints it.
+
+        With a ``label``, a composer or an era, its probability stands there by itself, too.
+        """
+        found: dict[str, Any] = {"composers": self.composers, "eras": self.eras}
+        if label is not None:
+            found |= {"style": label, "style_probability": (self.composers | self.eras)[label]}
+        return found | {
+            "evidence": {name: dict(parts) for name, parts in self.evidence.items()},
+            "melody_f1": self.melody_f1,
+            "melody_moved_semitones": self.semitones,
+            "longest_match_notes": self.longest_match_notes,
+            "longest_match_in": self.longest_match_in,
+        }
 
 
 def assess(

@@ -34,7 +34,15 @@ from styletransfer.errors import InputError
 from styletransfer.files import write_bytes
 from styletransfer.serve.jobs import FullError, Job, Jobs, sentence
 from styletransfer.serve.openapi import document
-from styletransfer.serve.settings import LIMITS, MEGABYTE, Settings, option_table
+from styletransfer.serve.settings import (
+    ARRANGEMENT,
+    LIMITS,
+    MEGABYTE,
+    TIMES,
+    VERSION,
+    Settings,
+    option_table,
+)
 from styletransfer.serve.trust import HEADERS, LOCAL, TooLargeError, Trusted, safe_name, shown_name
 from styletransfer.serve.workers import Pool, Worker, WorkerLostError
 
@@ -103,7 +111,7 @@ class Version:
 
     def read(self) -> dict[str, Any]:
         """The version object of the API."""
-        text = (self.folder / "version.json").read_text(encoding="utf-8")
+        text = (self.folder / VERSION).read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -460,7 +468,7 @@ def _page(request: Request, folder: Path, count: int) -> Response:
             raise HTTPException(404, f"there are {count} pages.")
         return FileResponse(folder / f"{number}.svg", media_type="image/svg+xml")
     if request.url.path.endswith("/timemap"):
-        return FileResponse(folder / "times.json", media_type="application/json")
+        return FileResponse(folder / TIMES, media_type="application/json")
     return JSONResponse({"pages": count})
 
 
@@ -498,7 +506,7 @@ async def _again(request: Request, state: State, asked: dict[str, Any]) -> Job:
     version = version_of(request, _text(asked, "version"))
     _text(asked, "bars", keep=True)
     style = _text(asked, "style") if "style" in asked else version.style
-    named = {"song": str(version.folder / "arrangement.mid")}
+    named = {"song": str(version.folder / ARRANGEMENT)}
     return await _arrangement(state, version.song, version.name, version, named, style, asked)
 
 

@@ -14,8 +14,9 @@ from styletransfer.errors import InputError
 from styletransfer.folders import home
 from styletransfer.music.notes import NoteTable, Piece
 from styletransfer.outputs.plan import Outputs
-from styletransfer.serve.keeping import ARRANGEMENT, keep
+from styletransfer.serve.keeping import keep
 from styletransfer.serve.reading import first_bar, note_rows
+from styletransfer.serve.settings import ARRANGEMENT
 from styletransfer.transfer.request import request_of
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ import numpy as np
 
 from styletransfer.music.notes import Piece, TempoMap
 from styletransfer.serve.reading import bar_rows, first_bar, note_rows, pedal_rows
+from styletransfer.serve.settings import ARRANGEMENT, VERSION
 from styletransfer.styles.blend import shown
 from styletransfer.transfer.result import Result
 from styletransfer.transfer.sidecar import read_sidecar
 
-ARRANGEMENT, PIECE, MELODY, VERSION = "arrangement.mid", "piece.npz", "melody.npz", "version.json"
+PIECE, MELODY = "piece.npz", "melody.npz"
 SIDECAR = str(Path(ARRANGEMENT).with_suffix(".json"))
 
 

@@ -93,10 +93,14 @@ def _check_size(piece: Piece) -> None:
             f"it has {len(piece.notes):,} notes, and at most {MOST_NOTES:,} are arranged here; "
             "cut it into shorter pieces."
         )
-    if piece.length_seconds > MOST_SECONDS:
+    _check_length(piece.length_seconds, "it lasts", "cut it into shorter pieces")
+
+
+def _check_length(seconds: float, what: str, remedy: str) -> None:
+    if seconds > MOST_SECONDS:
         raise InputError(
-            f"it lasts {piece.length_seconds / 60:.0f} minutes, and at most {MOST_SECONDS // 60} "
-            "are arranged here; cut it into shorter pieces."
+            f"{what} {seconds / 60:.0f} minutes, and at most {MOST_SECONDS // 60} are arranged "
+            f"here; {remedy}."
         )
 
 
@@ -128,11 +132,7 @@ def _of_chords(asked: dict[str, Any]) -> dict[str, Any]:
     source = chord_song(request)
     last = source.bars[-1]
     seconds = (last["start"] + last["length"]) * 60 / source.tempo.quarters_per_minute()
-    if seconds > MOST_SECONDS:
-        raise InputError(
-            f"the chords last {seconds / 60:.0f} minutes, and at most {MOST_SECONDS // 60} are "
-            "arranged here; give fewer."
-        )
+    _check_length(seconds, "the chords last", "give fewer")
     table = chords_alone(request, source)
     rows = harmony_rows(table, source.bars, key_of(source, table), 1)
     found = song_object(source, None, key=key_of(source, table).name)

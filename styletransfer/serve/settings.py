@@ -14,6 +14,8 @@ PORT = 8765
 MOST_CANDIDATES, MOST_SECONDS = 16, 600.0
 """Of an arrangement that is made here; the command line takes more."""
 MEGABYTE = 1 << 20
+ARRANGEMENT, VERSION, TIMES = "arrangement.mid", "version.json", "times.json"
+"""Files in a version's folder: its music, its description, and the times of its pages' notes."""
 
 
 @dataclass(frozen=True)

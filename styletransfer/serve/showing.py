@@ -16,15 +16,15 @@ from styletransfer.music.copies import shipped_copies
 from styletransfer.music.notes import Piece
 from styletransfer.outputs.save import save
 from styletransfer.outputs.sound import find_soundfont, play
-from styletransfer.serve.keeping import ARRANGEMENT, SIDECAR, kept
+from styletransfer.serve.keeping import SIDECAR, kept
 from styletransfer.serve.reading import first_bar, marked_song
+from styletransfer.serve.settings import ARRANGEMENT, TIMES
 from styletransfer.styles.blend import parse_style
 
 if TYPE_CHECKING:
     from styletransfer.serve.call import Call
 
 TYPES = ("mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png")
-TIMES = "times.json"
 
 
 def available() -> list[str]:
@@ -144,13 +144,4 @@ def assess_version(call: Call, folder: str, song: str | None, style: str) -> dic
         )
     except InputError as error:
         raise InputError(str(error).replace(path, "the arrangement")) from None
-    report: dict[str, Any] = {"composers": found.composers, "eras": found.eras}
-    if label is not None:
-        report |= {"style": label, "style_probability": (found.composers | found.eras)[label]}
-    return report | {
-        "evidence": {name: dict(parts) for name, parts in found.evidence.items()},
-        "melody_f1": found.melody_f1,
-        "melody_moved_semitones": found.semitones,
-        "longest_match_notes": found.longest_match_notes,
-        "longest_match_in": found.longest_match_in,
-    }
+    return found.report(label)

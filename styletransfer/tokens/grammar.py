@@ -623,12 +623,9 @@ class MelodyGrammar:
         if chord.quality == NONE or chord.step > self._step or self.now >= self._close.start:
             return
 
-        pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
         begun = [pitch for step, pitch in self._begun if step >= chord.step]
         if self._last < 0 and min(begun, default=HIGHEST_PITCH) > HIGHEST_BASS:
-            bass = np.equal(PITCH_CLASSES, chord.bass)
-            bass &= (pitches >= LOWEST_BASS) & (pitches <= HIGHEST_BASS)
-            added[self.codec.first_pitch + np.flatnonzero(bass)] += BASS_BIAS
+            added[self._octaves_of(chord.bass, LOWEST_BASS, HIGHEST_BASS)] += BASS_BIAS
 
         third = (chord.root + INTERVALS[chord.quality][1]) % 12
         tune = self._melody.sounding(self.now).tolist()
@@ -639,9 +636,14 @@ class MelodyGrammar:
         below += [self._last] if self._last >= 0 else []
         if below or chord.bass == third:
             lowest = 0 if chord.bass == third else LOWEST_THIRD
-            fits = np.equal(PITCH_CLASSES, third) & (pitches >= lowest)
-            fits &= pitches > min(below, default=0)
-            added[self.codec.first_pitch + np.flatnonzero(fits)] += THIRD_BIAS
+            lowest = max(lowest, min(below, default=0) + 1)
+            added[self._octaves_of(third, lowest, HIGHEST_PITCH)] += THIRD_BIAS
+
+    def _octaves_of(self, tone: int, lowest: int, highest: int) -> NDArray[np.int64]:
+        """Return the tokens of a pitch class's pitches in a range, the lowest first."""
+        first = max(lowest, LOWEST_PITCH)
+        first += (tone - first) % 12
+        return self.codec.first_pitch - LOWEST_PITCH + np.arange(first, highest + 1, 12)
 
     def _tune_over(self, chord: Chord) -> list[int]:
         """Return the pitches of the locked melody that sound with a chord of this bar."""
