@@ -45,6 +45,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
         return damaged_archive(data, rng)
     if data.lstrip()[:1] == b"<" and rng.random() < 0.8:
         return damaged_xml(data, rng)
+
     changed = bytearray(data)
     for _ in range(rng.randint(1, 6)):
         at, span = rng.randrange(len(changed) + 1), rng.randint(1, 12)
@@ -66,6 +67,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
                 ]
                 if digits:
                     changed[rng.choice(digits)] = rng.randrange(48, 58)
+
     return bytes(changed)
 
 
@@ -97,6 +99,7 @@ def damaged_xml(data: bytes, rng: random.Random) -> bytes:
                 swapped.text = child.text
                 swapped.extend(list(child))
                 parent[list(parent).index(child)] = swapped
+
     return tostring(root)
 
 

@@ -252,6 +252,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         rows.append(f"| {reader.name} | {OTHERS[reader.name]} | {found.total()} | {counts} |")
         print(rows[-1], flush=True)
+
     print("\n".join(different))
     if arguments.write:
         page(arguments.write, rows)

@@ -173,6 +173,7 @@ def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
         )
         came[i, j] = ways.argmin(0)
         total[i, j] = ways.min(0)
+
     row, column = len(left), len(right)
     path = []
     while row and column:
@@ -180,6 +181,7 @@ def warped(left: Floats, right: Floats) -> NDArray[np.int64]:
         row, column = ((row - 1, column - 1), (row - 1, column), (row, column - 1))[
             came[row, column]
         ]
+
     return np.array(path[::-1])
 
 
@@ -242,6 +244,7 @@ def deviations(
     logs = durations(edges, quarters, seconds)
     if wanted is not None:
         logs = np.where(wanted, logs, np.nan)
+
     usual = [
         np.nanmedian(logs[max(0, i - around) : i + around + 1]) if np.isfinite(one) else one
         for i, one in enumerate(logs)

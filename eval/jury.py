@@ -103,6 +103,7 @@ def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
                     " ".join(spoken(*note, shift) for note in column) for column in columns
                 )
                 lines.append(f"  {onset / GRID:.3g} | {said}")
+
     return "\n".join(lines)
 
 

@@ -99,6 +99,7 @@ def outputs_of(
                 for seed in range(seeds if system in SAMPLED else 1):
                     name, piece = _output(system, song, target, targets, sampler, seed)
                     found.append(Output(system, target.name, song, seed, name, song.slug, piece))
+
     sampled = [one for one in found if one.system in SAMPLED]
     counts = [
         int(np.median([len(one.piece.notes) for one in sampled if one.song is song]))
@@ -106,6 +107,7 @@ def outputs_of(
     ]
     for target in targets:
         found += _real(target, songs, counts, library)
+
     return found
 
 

@@ -102,6 +102,7 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
         if not marks:
             raise InputError(f"{jury}: no reader has answered on piece {page}.")
         found[song] = {"song": song, "marks": marks} | measured
+
     return list(found.values())
 
 

@@ -186,6 +186,7 @@ def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]
                     Song(f"{path.stem}-{k + 1}", len(found), marked(source), melody, octaves)
                 )
                 break
+
     return found
 
 

@@ -153,6 +153,7 @@ def recognition(
                 "own": _mean(log_probabilities[own, k]),
                 "others": _mean(log_probabilities[~own, k]),
             }
+
     means = {
         key: float(np.mean([row[key] for row in rows.values()]))
         for key in ("taken", "own", "others")

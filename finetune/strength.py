@@ -246,6 +246,7 @@ def summary(report: dict[str, Any]) -> str:
     for key, row in report["rows"].items():
         kind, first, second, amount, *_ = key.split(" ")
         groups.setdefault((kind, first, second, float(amount)), []).append(row)
+
     lines = []
     for kind, title in (
         ("strength", "strength"),
@@ -275,6 +276,7 @@ def summary(report: dict[str, Any]) -> str:
                 real = report["real"][name]
                 cells = [f"{real[one]:.2f}" for one in names[:2]]
                 lines.append(f"| real {name} | {' | '.join(cells)} |{' |' * 3}")
+
     return "\n".join(lines).strip()
 
 

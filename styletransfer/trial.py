@@ -85,6 +85,7 @@ def trial(
             )
         if progress:
             progress((number + 1) / len(files))
+
     if not used:
         reason = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise InputError(f"{folder}: has no melody that can be arranged{reason}.")

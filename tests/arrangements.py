@@ -57,12 +57,14 @@ def random_arrangement(seed: int) -> Piece:
         for length in lengths:
             melody.append((place, min(length, end - place), int(rng.integers(74, 90))))
             place = round((place + length) * 96) / 96
+
     places = np.flatnonzero(rng.random(int(end * 4)) < 0.4) / 4
     chords: list[list[Row]] = [[], []]
     for start in places.tolist():
         for pitch in set(rng.integers(40, 72, int(rng.integers(1, 4))).tolist()):
             length = float(rng.choice([0.25, 0.5, 1.0, 3.0]))
             chords[int(pitch < 58)].append((start, min(length, end - start), pitch))
+
     metres = [(0.0, *_metre(pick_up)), (pick_up, top, bottom)] if pick_up else [(0.0, top, bottom)]
     return arrangement(
         melody, *chords, metres, ((0.0, int(rng.integers(-5, 6)), bool(rng.random() < 0.5)),)

@@ -289,6 +289,7 @@ def test_the_order_of_measures_always_ends() -> None:
         order = in_playing_order(signs)
         assert set(order) <= set(range(len(signs)))
         assert len(order) <= 4 * len(signs)
+
     assert in_playing_order([Signs(), Signs(True, 1), Signs(ends=2), Signs()]) == [
         0,
         1,

@@ -173,6 +173,7 @@ def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) ->
     for name, one in cases.items():
         with pytest.raises(InputError, match="don't fit the base model"):
             loaded(changed_copy(written, tmp_path / name, WEIGHTS, save(one)))
+
     with pytest.raises(InputError, match="can't be read"):
         loaded(
             changed_copy(written, tmp_path / "cut", WEIGHTS, (written / WEIGHTS).read_bytes()[:100])
@@ -182,6 +183,7 @@ def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) ->
     torch.save(state, pickled / "adapter_model.bin")
     for name in (CARD, "adapter_config.json"):
         (pickled / name).write_bytes((written / name).read_bytes())
+
     with pytest.raises(InputError, match=WEIGHTS):
         style_at(pickled)
 

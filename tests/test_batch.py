@@ -98,6 +98,7 @@ def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path
     ]
     outcome = run("apply", *given, "-s", "bach", "-o", "out", "--model", tiny_package, *ONE)
     assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "4 done, 0 failed")
+
     sidecars = {
         path.name: json.loads(path.read_text())["settings"]["song"]
         for path in (tmp_path / "out").glob("*.json")

@@ -135,6 +135,7 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
         ("3", 1.0, "Bbmaj7"),
         ("3", 2.0, "Cm7b5"),
     ]
+
     flats, sharps = (
         arrangement([(0.0, 4.0, 78)], keys=((0.0, fifths, False),)) for fifths in (-6, 6)
     )

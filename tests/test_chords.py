@@ -78,10 +78,12 @@ def test_the_chords_of_a_song() -> None:
     )
     names = ("C", "F", "G7", "Am", "N.C.")
     assert told == [(2.0 * k, *chord_of_symbol(name)) for k, name in enumerate(names)]
+
     np.testing.assert_array_equal(
         harmony_of(Request("song.mid", "bach", chords="keep"), melody, chords), chords
     )
     assert harmony.start.tolist() == [STEPS_PER_QUARTER * k for k in range(10)]
+
     found = [set(np.flatnonzero(row).tolist()) for row in harmony.tones]
     wanted = [{pitch % 12 for pitch in chord} for chord in PROGRESSION for _ in range(2)]
     assert found == [*wanted, *[set(range(12))] * 2]
@@ -108,6 +110,7 @@ def test_the_accompaniment_is_held_to_them(
     result = apply(request)
     assert result.report["feel"] == feel
     assert bool(result.report["harmony"]) == (plans and feel == "score")
+
     around = result.piece.notes[~result.piece.notes["melody"]]
     chords = [*PROGRESSION, tuple(range(12))]
     struck = 0
@@ -126,6 +129,7 @@ def test_the_accompaniment_is_held_to_them(
         on_beat = abs(begin - round(begin)) < 1e-6
         struck += on_beat and begin < 8
         assert fits or (passing and not on_beat), (begin, end, tone, touched)
+
     assert struck > 3
     free = apply(Request(str(path), "bach", sampling, model=tiny_package))
     assert free.report["chords"] == "new"

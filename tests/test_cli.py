@@ -81,6 +81,7 @@ def test_json_is_the_report_and_nothing_else(run: Run, tiny_package: Path, tmp_p
         "--json",
     )
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (0, "", 1)
+
     report = json.loads(outcome.out)
     source, written = read_score(song), read_score(tmp_path / "out.mid")
     assert (report["input"], report["output"], report["style"], report["seed"]) == (
@@ -226,14 +227,17 @@ def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
         "--json",
     )
     assert (outcome.code, outcome.err) == (0, "")
+
     report = json.loads(outcome.out)
     assert report["output"] == "generated-debussy.mid"
+
     written = read_score(tmp_path / "generated-debussy.mid", "performance")
     assert report["notes"] == len(written.notes) > 0
     assert written.onset_seconds.max() < 6
     assert (
         read_score(tmp_path / "generated-debussy.mid").feel == "performance"
     )  # not on beats, which it hasn't
+
     refused(
         run("generate", "-s", "debussy", "--seconds", "0", "-o", "x.mid", "--model", tiny_package),
         "--seconds",

@@ -93,6 +93,7 @@ def test_a_comparison_by_hand() -> None:
     assert comparison.statistic("tag", "gain", "rest").value == pytest.approx(
         (0.2 + 0.5 + 0.5 + 0.5) / 4 - 0.5
     )
+
     report = comparison.report([("tag", "melody"), ("tag", "absent")])
     cells = report["systems"]["tag"]["cells"]["whole"]
     assert cells["a"] == {
@@ -105,4 +106,5 @@ def test_a_comparison_by_hand() -> None:
     assert comparison.taken("melody", "a", "rest").groups == 0  # nothing is left of it to judge
     assert [row["value"] for row in report["differences"][:2]] == [0.25, 0.225]
     assert "gain" not in report["systems"]["real"]["style"]["whole"]
+
     json.dumps(report, allow_nan=False)

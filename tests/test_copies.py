@@ -161,12 +161,14 @@ def test_a_copy_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
     index, out = tmp_path / "copies.safetensors", tmp_path / "copies.json"
     assert recipe.main(["build", "--data", str(tiny_data), "--index", str(index)]) == 0
+
     library = Library.load(tiny_data)
     for i in range(len(library)):
         row = packed_sequence(library.notes(i), library.pieces[i].feel)
         assert (Copies.load(index).longest(row)[0] == len(row.pitch)) == (
             library.pieces[i].split == "train"
         )
+
     assert (
         recipe.main(
             ["measure", "--data", str(tiny_data), "--index", str(index), "--write", str(out)]
@@ -177,6 +179,7 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path) -> None:
     assert report["held-out pieces"]["arrangement, 32 notes"]["excerpts"] > 0
     assert report["held-out pieces"]["arrangement, 32 notes"]["copies"] == 0
     assert report["copies among training excerpts"]["32 notes"] > 0.9
+
     rows = [
         whole
         for whole, _ in recipe.excerpts(

@@ -55,9 +55,11 @@ def test_books_kern_and_subfolders(tmp_path: Path) -> None:
         ("mine/book.abc#2", "Other", "score"),
     ]
     assert dict(manifest.left_out)["mine/deeper/walk.krn"] == "duplicate: of mine/book.abc#1"
+
     reasons = {file: reason for file, reason in manifest.left_out if "duplicate" not in reason}
     assert set(reasons) == {"mine/book.abc#3", "mine/broken.abc", "mine/broken.krn"}
     assert all(reason.startswith("unusable: it ") for reason in reasons.values())
+
     library = Library.load(tmp_path / "out")
     assert library.notes(0)["melody"].all()
     assert library.notes(1)["pitch"].tolist() == [67, 69, 71, 72, 74, 71, 72, 69, 67]
@@ -83,6 +85,7 @@ def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """
     corpus = sources.corpus_folder("bach")
     assert sum(path.suffix == ".mxl" for path in corpus.iterdir()) > 400
+
     few = tmp_path / "few"
     few.mkdir()
     for name in (
@@ -94,11 +97,13 @@ def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "bwv37.6.mxl",
     ):
         shutil.copy(corpus / name, few / name)
+
     asked = []
     monkeypatch.setattr(sources, "corpus_folder", lambda name: asked.append(name) or few)
     manifest = prepare([Path("corpus:bach")], tmp_path / "out", workers=1)
     assert asked == ["bach"]
     assert manifest.sources == ("corpus:bach",)
+
     found = {piece.id.removeprefix("corpus:bach/"): piece for piece in manifest.pieces}
     assert list(found) == [
         "bwv102.7.mxl",
@@ -116,6 +121,7 @@ def test_chorales_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("unknown", "unknown", "score")
     }
     assert {piece.split for piece in manifest.pieces} == {"train", "validation"}
+
     library = Library.load(tmp_path / "out")
     for index in range(len(library)):
         notes = library.notes(index)

@@ -153,6 +153,7 @@ def test_a_style_is_tried_on_melodies(run: Run, tmp_path: Path, tiny_package: Pa
     for number, name in enumerate(("a/tune.mid", "b/tune.mid")):  # two melodies, though of one name
         (folder / name).parent.mkdir()
         write_midi(random_piece(number, "score", 9), folder / name)
+
     (folder / "broken.mid").write_bytes(b"MThd")
     code, out, err = run(
         "--style",
@@ -166,12 +167,14 @@ def test_a_style_is_tried_on_melodies(run: Run, tmp_path: Path, tiny_package: Pa
         "--json",
     )
     assert code == 0, err
+
     report = json.loads(out)
     assert report["target"] == "chopin"
     assert report["melodies"] == ["a/tune.mid", "b/tune.mid"]
     assert report["left_out"][0][0] == "broken.mid"
     assert set(report["systems"]) == {"the melody alone", "no style", "the style"}
     assert report["systems"]["the style"]["melody_f1"][0] == 1
+
     low, value, high = (report["systems"]["the style"]["probability"][k] for k in (1, 0, 2))
     assert 0 <= low <= value <= high <= 1
 

@@ -348,12 +348,14 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
         ).code
         == 0
     )
+
     card = run("styles", "show", "sonata.mid")
     assert (card.code, "example" in card.out, str(here / "sonata.mid") in card.out) == (
         0,
         True,
         True,
     )
+
     refused(run("generate", "-s", "sonata.mid", *model[:2]), "only `apply` can follow a piece")
     music = StyleTransfer.from_pretrained(tiny_package).apply(
         here / "song.mid", here / "sonata.mid", candidates=1
@@ -420,6 +422,7 @@ def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here
     assert outcome.code == 2
     assert "given to work with" in outcome.err
     assert piece.read_bytes() == before
+
     (here / "chords.txt").write_text("F | C")
     refused(
         run("apply", "--chords", "chords.txt", "-s", "bach", "-o", "chords.txt", "-f"), "chords.txt"

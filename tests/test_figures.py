@@ -125,6 +125,7 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
     write_midi(tune_of(8), tmp_path / "song.mid")
     model = ("--model", str(tiny_package), "--candidates", "2")
     assert run("apply", "song.mid", "--style", "bach", "-o", "one.mid", *model).code == 0
+
     sidecar = tmp_path / "one.json"
     data = json.loads(sidecar.read_text())
     data["report"]["harmony"][4]["chords"] = [{"quarter": 0.0, "symbol": "Abdim7", "roman": ""}]
@@ -132,8 +133,10 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
     assert (
         run("apply", "one.mid", "--style", "bach", "--bars", "5", "-o", "two.mid", *model).code == 0
     )
+
     harmony = json.loads((tmp_path / "two.json").read_text())["report"]["harmony"]
     assert harmony[4]["chords"][0]["symbol"] in ("Abdim7", "G#dim7")
+
     refused(
         run("apply", "one.mid", "--style", "bach", "--bars", "7", "-o", "three.mid", *model),
         "bar 5, which --bars 7",
@@ -154,9 +157,11 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
         ).code
         == 0
     )
+
     third = json.loads((tmp_path / "three.json").read_text())["report"]["harmony"]
     assert [chord["symbol"] for chord in third[6]["chords"]] == ["Dm7"]
     assert third[:4] == harmony[:4]
+
     (tmp_path / "two.json").unlink()
     assert run("replay", "three.json", "--check").code == 0
     assert [row["chords"] for row in harmony[:4]] == [

@@ -117,6 +117,7 @@ def test_a_folder_becomes_a_style_that_plays(
     assert "7 pieces to learn from" in result.output
     assert "less than 30 minutes" in result.output
     assert "styletransfer apply happy-birthday --style mine" in result.output
+
     style = find_style("mine")
     assert style.card is not None
     assert (style.kind, style.composer, style.card.pieces, style.card.held_out) == (
@@ -131,22 +132,27 @@ def test_a_folder_becomes_a_style_that_plays(
     assert {path.name for path in own_home.iterdir()} == {"mine"}
     assert (own_home / "mine" / "sample.mid").stat().st_size > 100
     assert len(indexes_for("mine,bach")) == 2
+
     own = own_of(style)
     assert own is not None
     assert np.shape(own.who) == (SIZE,)
+
     known = [
         match_of(read_song(path), indexes_for("mine")).notes >= 20
         for path in sorted(songs.glob("*/?.mid"))
     ]
     assert known.count(True) == 7  # what it learnt from, of eight; none is in the index that ships
+
     listed = json.loads(
         CliRunner().invoke(app, ["styles", "--json"], catch_exceptions=False).output
     )
     assert [row["path"] for row in listed if row["kind"] == "user"] == [str(own_home / "mine")]
+
     told = result.output.splitlines()[-1].split()
     assert told[:2] == ["styletransfer", "apply"]
     assert CliRunner().invoke(app, told[1:], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "happy-birthday-mine.mid").is_file()
+
     call = [
         "apply",
         str(songs / "a" / "2.mid"),
@@ -159,6 +165,7 @@ def test_a_folder_becomes_a_style_that_plays(
     report = json.loads(CliRunner().invoke(app, call, catch_exceptions=False).output)
     assert report["melody_notes_kept"] == report["melody_notes"]
     assert Path(report["output"]).is_file()
+
     again = CliRunner().invoke(
         app, ["finetune", str(songs), "--name", "mine", "--config", str(config)]
     )
@@ -300,10 +307,13 @@ def test_killed_it_goes_on_to_the_same_style(
         while process.poll() is None and last_checkpoint(work) is None:
             time.sleep(0.01)
         process.kill()
+
     assert process.returncode == -signal.SIGKILL
     assert not (killed / "styles" / "mine").exists()
+
     result = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     assert b"styletransfer apply" in result.stdout
+
     files = [root / "styles" / "mine" / "adapter_model.safetensors" for root in (whole, killed)]
     assert files[0].read_bytes() == files[1].read_bytes()
 

@@ -168,8 +168,10 @@ def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
     table = report.Table({"split": "test", "windows_a_piece": 3, "pieces": pieces, "bits": bits})
     assert table.cell("a", "a") == 2.5
     assert table.cell("b", "base") == 5
+
     saved = table.paired("a", "a", "base")
     assert (saved.value, saved.low, saved.high) == (1, 1, 1)
+
     text = table.text()
     assert "best of its row for 1 of 2 composers" in text
     assert "| b | 5.00 | 4.80 | **4.50** | 4.60 |" in text
@@ -279,6 +281,7 @@ def test_a_style_of_all_pieces_tells_what_its_twin_gained(
     twin, every = tmp_path / "twin", tmp_path / "every"
     assert train.main([*call, "--out", str(twin)]) == 0
     assert train.main([*call, "--out", str(every), "--measured", str(twin)]) == 0
+
     known, card = style_at(twin / "chopin").card, style_at(every / "chopin").card
     assert known is not None
     assert card is not None

@@ -158,6 +158,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
         return zipped(draw(damaged("mscx")), "a.mscx")
     if kind in {"musicxml", "mscx"} and draw(st.integers(0, 3)):
         return draw(altered(draw(st.sampled_from(FILES[kind])).decode()))
+
     data = bytearray(draw(st.sampled_from(FILES[kind])))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
@@ -179,6 +180,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
             del data[max(at, 1) :]
         else:
             data[at:] = draw(st.sampled_from(FILES[kind]))[at:]
+
     return bytes(data)
 
 

@@ -277,6 +277,7 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
         for e in codec().decode_events(ids)
     ]
     assert plan.melody is not None
+
     tune = [
         (int(plan.bar_start[bar]) + e.step, e) for bar, row in enumerate(plan.melody) for e in row
     ]
@@ -285,8 +286,10 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
     classes = {pitch % 12 for pitch in sounding}
     assert classes <= set(tonic.triad)
     assert tonic.triad[1] in classes or tonic.triad[2] not in classes
+
     struck = [e.pitch for now, e in events if now == close]
     assert min(struck) % 12 == tonic.tonic or struck == [tune[-1][1].pitch]
+
     end = close + tune[-1][1].duration
     assert all(
         0 <= end - now - e.duration < e.duration / 2 for now, e in events if now >= close

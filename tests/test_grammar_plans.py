@@ -288,6 +288,7 @@ def test_the_window_slides(seed: int) -> None:
     locked = plan(12, silent=(2, 3), figures=(FIGURE,))
     candidates = run(locked, 300, seed=seed)
     assert len(Counted.starts) > 2
+
     head = [codec().figure, *codec().encode_events(FIGURE)]
     streams = []
     for one, line in zip(candidates, Walked.made, strict=True):
@@ -296,6 +297,7 @@ def test_the_window_slides(seed: int) -> None:
         streams.append(
             [codec().encode(grid, (), bar, with_melody=True)[0] for bar in range(grid.bars)]
         )
+
     whole = 0
     for rows in Counted.starts:
         for ids, windows in zip(rows, streams, strict=True):
@@ -305,6 +307,7 @@ def test_the_window_slides(seed: int) -> None:
             recent = told[len(head) :]
             if recent[0] == codec().melody:  # else a bar that is longer than the window
                 whole += any(window[: len(recent)] == recent for window in windows)
+
     assert whole > len(Counted.starts)
 
 
@@ -345,6 +348,7 @@ def test_given_bars_follow_the_nearest_that_is_like_them() -> None:
         moved = [event._replace(pitch=event.pitch + 2 * number) for event in figure]
         assert locked.melody is not None
         given.append(tuple(codec().encode_events(sorted([*locked.melody[number], *moved]))))
+
     assert MelodyGrammar(codec(), replace(locked, given=tuple(given), figures=())).references == [
         0,
         0,

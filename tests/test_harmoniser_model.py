@@ -234,11 +234,13 @@ def test_rules() -> None:
         "accidental": 0,
         "standstill": 0,
     }
+
     held = rules(piece, key, (0, 8, 7, 0, 7), (8, 4, 9, 1, 9), (12, 4, 0, 0, 0), (16, 4, 7, 0, 7))
     assert held["contradiction"] == 8 / 20
     assert held["accidental"] == 1
     assert held["cadence"] == pytest.approx(0.7)
     assert held["foreign"] > 0
+
     still = rules(piece, key, (0, 20, 7, 0, 7))
     assert still["standstill"] == 3 / 5
     assert still["cadence"] == 1

@@ -131,6 +131,7 @@ def test_the_discriminant_is_that_of_normal_distributions() -> None:
         StyleProfile((1, 2), -2.0),
         None,
     )
+
     np.testing.assert_allclose(
         one.probability(found, StyleProfile((1, 2), -2.0)),
         np.log(np.exp(expected[:, 1:]).sum(1)),
@@ -260,20 +261,26 @@ def test_a_style_is_a_composer_an_era_or_its_own_mean(tmp_path: Path) -> None:
     assert own_of(find_style("baroque")) == StyleProfile(
         tuple(map(one.labels.index, ("bach", "scarlatti"))), one.usual["baroque"]
     )
+
     mine = Style("mine", "user", "baroque", "reserved-0", tmp_path)
     assert own_of(mine) is None
+
     mean = np.arange(SIZE) / SIZE
     save_profile(tmp_path / IDIOM, StyleProfile(mean, -1.25))
     found = own_of(mine)
     assert found is not None
+
     np.testing.assert_allclose(found.who, mean, atol=1e-6)
     assert found.usual == -1.25
+
     chorales = own_of(find_style("chorales"))
     assert chorales is not None
     assert np.shape(chorales.who) == (SIZE,)
+
     (tmp_path / IDIOM).write_bytes(b"no such thing")
     with pytest.raises(InputError, match="not the means of a style's figures"):
         load_profile(tmp_path / IDIOM)
+
     save_profile(tmp_path / IDIOM, StyleProfile(mean[1:], -1.25))
     with pytest.raises(InputError, match="version"):
         load_profile(tmp_path / IDIOM)

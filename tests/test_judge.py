@@ -251,6 +251,7 @@ def test_a_damaged_judge_is_refused(linear: Judge, tmp_path: Path) -> None:
     content, text = arrays.read_bytes(), head.read_text()
     with pytest.raises(InputError, match="no such judge"):
         load_judge("j9", tmp_path)
+
     for bad_arrays, bad_text, why in (
         (content[:-1], text, "SHA-256"),
         (content[:-4] + b"\x00\x00\xc0\x7f", text, "SHA-256"),

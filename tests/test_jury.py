@@ -233,6 +233,7 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert jury.main(["pages", str(out), *versions(tmp_path)]) == 0
     assert jury.main(["table", str(out)]) == 2
     assert "no jury-*.json" in capsys.readouterr().err
+
     pages = json.loads((out / "key.json").read_text())["pages"]
     answer: dict[str, Any] = {}
     for number, names in pages.items():
@@ -246,6 +247,7 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         }  # high, low
     for reader in (1, 2):
         (out / f"jury-{reader}.json").write_text(json.dumps(answer))
+
     assert jury.main(["table", str(out), "--write", str(tmp_path / "jury.json")]) == 0
     report = json.loads((tmp_path / "jury.json").read_text())
     assert report["less_first"] == {"high": {"value": 1.0, "low": 1.0, "high": 1.0, "groups": 2}}
@@ -257,6 +259,7 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "high less low: +1.00 (+1.00 to +1.00); preferred in 4 of 4 readings"
         in capsys.readouterr().out
     )
+
     del answer["1"]["A"]["texture"]
     (out / "jury-2.json").write_text(json.dumps(answer))
     assert jury.main(["table", str(out)]) == 2

@@ -69,6 +69,7 @@ def test_a_chorale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(CHORALE, encoding="latin-1")
     piece = read_score(path)
     assert piece.parts == ("Soprano", "Second", "Tenore", "Basso")
+
     first = [
         (0, 1, 69),
         (1, 0.5, 74),

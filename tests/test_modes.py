@@ -45,16 +45,20 @@ def test_ornaments_leave_the_structural_notes(
         Request(str(song), "bach", SAMPLING, feel, model=tiny_package, keep="ornamented")
     )
     assert result.melody is not None
+
     told, piece, report = result.melody, result.piece, result.report
     held = structural_notes(told)
     assert held.mean() >= 1 - FREED
     assert notes_at(told.with_notes(told.notes[held])) <= notes_at(piece)
     assert report["melody_notes_kept"] >= 0.9 * report["melody_notes"]
+
     line = piece.notes[piece.notes["melody"]]
     assert report["ornaments"] == len(line) - held.sum() > 0
+
     ends = (line["onset"] + line["duration"])[:-1]
     assert (ends <= line["onset"][1:] + 1e-6).all()
     assert (line["part"] == 0).all()
+
     last = told.notes[-1]
     assert line[-1]["onset"] == last["onset"]
     assert line[-1]["duration"] == last["duration"]
@@ -129,14 +133,17 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
         "3",
     )
     assert run("apply", *common, "-o", "tune.mid").code == 0
+
     outcome = run("apply", *common, "--mode", "continue", "--seconds", "5", "-o", "more.mid")
     assert (outcome.code, outcome.err) == (0, "")
+
     tune, more = (read_score(tmp_path / name, feel) for name in ("tune.mid", "more.mid"))
     melody = tune.notes["part"] == tune.parts.index("Melody")
     end = float((tune.onset_seconds + tune.duration_seconds)[melody].max())
     columns = ["onset", "pitch", "velocity"]
     made = set(tune.notes[columns].tolist())
     assert made <= set(more.notes[columns].tolist())
+
     new = np.array([row not in made for row in more.notes[columns].tolist()])
     assert new.sum() > 3
     assert more.notes["onset"][new].min() >= tune.notes["onset"].max()

@@ -76,6 +76,7 @@ def test_a_song(tmp_path: Path) -> None:
     piece = read(tmp_path, score(staff))
     assert piece.parts == ("Piano",)
     assert piece.feel == "score"
+
     np.testing.assert_allclose(
         np.array(rows(piece)),
         [(0, 1, 60), (1, 2, 65), (3, 2, 67), (5, 2, 48)]

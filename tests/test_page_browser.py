@@ -448,11 +448,14 @@ def test_bars_are_chosen_on_the_score_and_by_keys(open_page: Opener) -> None:
     assert ends == ["3", "5"]  # of a tune with a pick-up, which is bar 0
     assert page.locator("#sheet rect.band").count() == 3
     assert page.is_disabled("#redo-button")  # there is no arrangement yet
+
     page.keyboard.press("Escape")
     assert page.input_value("#bar-from") == ""
+
     page.locator("#roll").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     assert [page.input_value(f"#bar-{end}") for end in ("from", "to")] == ["3", "4"]
@@ -733,6 +736,7 @@ def test_only_what_is_visible_is_drawn(open_page: Opener, tmp_path: Path) -> Non
     page.set_input_files("#file", path)
     page.wait_for_selector("#song-facts:not([hidden])")
     assert page.inner_text("#fact-length") == "5:00"
+
     page.wait_for_timeout(300)
     drawn = page.evaluate(
         """async () => {
@@ -756,6 +760,7 @@ def test_a_style_is_asked_for_and_cancelled(open_page: Opener, tmp_path: Path) -
     for number in range(3):
         files.append(tmp_path / f"{number}.mid")
         write_midi(random_piece(number, "score"), files[-1])
+
     page = open_page()
     example(page)
     page.click("#train-button")
@@ -763,6 +768,7 @@ def test_a_style_is_asked_for_and_cancelled(open_page: Opener, tmp_path: Path) -
     page.set_input_files("#train-files", files)
     page.click("#train-go")
     assert page.evaluate("document.getElementById('train-name').validity.patternMismatch")
+
     page.fill("#train-name", "mine")
     page.click("#train-go")
     until(

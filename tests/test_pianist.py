@@ -154,30 +154,37 @@ def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     """
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "happy-birthday", *common, "-o", "score.mid").code == 0
+
     outcome = run(
         "apply", "happy-birthday", *common, "--feel", "performance", "-o", "played.mid", "--json"
     )
     assert (outcome.code, outcome.err) == (0, "")
+
     report: dict[str, Any] = json.loads(outcome.out)
     assert (report["feel"], report["on_beats"], report["melody_notes_kept"]) == (
         "performance",
         True,
         25,
     )
+
     score, played = (read_score(tmp_path / name, "score") for name in ("score.mid", "played.mid"))
     assert len(played.tempo.quarters) > 10
     assert steps(score) == steps(played)
     assert run("replay", "played.json", "--check").code == 0
+
     outcome = run("evaluate", "played.mid", "--original", "happy-birthday", "--json")
     assert json.loads(outcome.out)["melody_f1"] == 1
+
     outcome = run("apply", "played.mid", *common, "--bars", "3-4", "--seed", "5", "-o", "new.mid")
     assert (outcome.code, outcome.err) == (0, "")
+
     new = read_score(tmp_path / "new.mid", "score")
     changed = rows(played) ^ rows(new)
     assert changed
     assert all(7 <= row[1] / new.ticks_per_quarter < 13 and row[0] != "Melody" for row in changed)
     assert new.tempo.seconds_per_quarter.tolist() == played.tempo.seconds_per_quarter.tolist()
     assert run("replay", "new.json", "--check").code == 0
+
     (tmp_path / "played.json").unlink()
     assert run("replay", "new.json", "--check").code == 0
 

@@ -61,6 +61,7 @@ def check(source: Piece, result: Result, written: Piece) -> None:
     assert rows(written.notes[written.notes["part"] == 0], written.ticks_per_quarter) == rows(
         tune, source.ticks_per_quarter
     )
+
     np.testing.assert_array_equal(written.tempo.quarters, source.tempo.quarters)
     np.testing.assert_allclose(
         written.tempo.seconds_per_quarter, source.tempo.seconds_per_quarter, atol=1e-6
@@ -69,6 +70,7 @@ def check(source: Piece, result: Result, written: Piece) -> None:
     assert report["melody_notes_kept"] == report["melody_notes"] == len(tune)
     assert report["notes"] == len(result.piece.notes) == len(written.notes)
     assert report["notes"] > len(tune)
+
     if source.feel == "score":
         end = float((tune["onset"] + tune["duration"]).max())
         bars = source.bars[source.bars["start"] < end - 1e-6]

@@ -52,6 +52,7 @@ def test_scores_go_where_their_performances_are(
     manifest = prepare([maestro, scores], tmp_path / "out")
     library = Library.load(tmp_path / "out")
     assert library.manifest == manifest
+
     found = by_id(library)
     assert {name: found[f"keyboard-scores/chopin/{name}.mid"].split for name in "012"} == {
         "0": "validation",
@@ -66,6 +67,7 @@ def test_scores_go_where_their_performances_are(
     assert found["keyboard-scores/chopin/2.mid"].group == "maestro/2004/2.midi"
     assert not manifest.left_out
     assert not manifest.moved
+
     arranged = found["maestro/2004/4.midi"]
     assert (arranged.composer, arranged.era, arranged.feel) == (
         "unknown",
@@ -157,6 +159,7 @@ def test_a_users_table(tmp_path: Path) -> None:
     folder, labels = tmp_path / "mine", tmp_path / "labels.csv"
     for seed in range(3):
         write(folder / f"{seed}.mid", tune(seed), performed=seed)
+
     rows: list[dict[str, object]] = [
         {"file": "0.mid", "composer": "Nobody", "title": "Gymnopédie", "split": "test"},
         {"file": "1.mid", "composer": "grieg", "title": "", "split": ""},
@@ -170,6 +173,7 @@ def test_a_users_table(tmp_path: Path) -> None:
     ]
     assert manifest.left_out[0][0] == "mine/gone.mid"
     assert manifest.left_out[0][1].startswith("missing")
+
     for bad in (
         {"file": "0.mid"},
         {"file": "../x.mid", "composer": ""},
@@ -292,18 +296,22 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
     (precious / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="isn't a prepared data set"):
         prepare([maestro], precious)
+
     assert (precious / "thesis.txt").exists()
     for source in ("nowhere", "precious/thesis.txt"):
         with pytest.raises(InputError):
             prepare([tmp_path / source], tmp_path / "out")
+
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no piece could be read"):
         prepare([tmp_path / "empty"], tmp_path / "out")
+
     (tmp_path / "bad.zip").write_bytes(b"not a zip")
     with pytest.raises(InputError, match="can't be unpacked"):
         prepare([tmp_path / "bad.zip"], tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.mid", bytes(1000))
+
     data = (tmp_path / "whole.zip").read_bytes()
     entry, contents = data.index(b"PK\1\2"), 30 + len("a.mid")
     for value, places in (
@@ -316,6 +324,7 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
         )
         with pytest.raises(InputError, match="can't be unpacked"):
             prepare([tmp_path / "damaged.zip"], tmp_path / "out")
+
     with tarfile.open(tmp_path / "damaged.tar.xz", "w:xz") as packed:
         packed.add(maestro, "a")
     data = (tmp_path / "damaged.tar.xz").read_bytes()
@@ -324,15 +333,18 @@ def test_what_is_refused(maestro: Path, tmp_path: Path) -> None:
         prepare([tmp_path / "damaged.tar.xz"], tmp_path / "out")
     with tarfile.open(tmp_path / "cut.tar", "w", format=tarfile.USTAR_FORMAT) as packed:
         packed.add(maestro, "a")
+
     data = bytearray((tmp_path / "cut.tar").read_bytes())
     header = data.rindex(b"ustar")
     data[header - 100 : header] = bytes(range(100))
     (tmp_path / "cut.tar").write_bytes(data)
     with pytest.raises(InputError, match="breaks off"):
         prepare([tmp_path / "cut.tar"], tmp_path / "out")
+
     table(tmp_path / "empty" / "maestro-v3.0.0.csv", [{"composer": "x"}])
     with pytest.raises(InputError, match="lacks the column"):
         prepare([tmp_path / "empty"], tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
 
 
@@ -352,18 +364,22 @@ def test_the_library_refuses_what_does_not_match(scores: Path, tmp_path: Path) -
     manifest = json.loads((out / "manifest.json").read_text())
     with pytest.raises(InputError, match="not a prepared data set"):
         Library.load(tmp_path)
+
     (out / "manifest.json").write_text(json.dumps(manifest | {"version": 99}))
     with pytest.raises(InputError, match="version 99"):
         Library.load(out)
+
     relabelled = [{**row, "composer": "liszt"} for row in manifest["pieces"]]
     (out / "manifest.json").write_text(json.dumps(manifest | {"pieces": relabelled}))
     with pytest.raises(InputError, match="don't match"):
         Library.load(out)
+
     (out / "manifest.json").write_text(
         json.dumps({key: manifest[key] for key in ("kind", "version", "hash")})
     )
     with pytest.raises(InputError, match="damaged"):
         Library.load(out)
+
     (out / "manifest.json").write_text(json.dumps(manifest))
     Library.load(out)
     data = bytearray((out / "notes.npy").read_bytes())
@@ -371,6 +387,7 @@ def test_the_library_refuses_what_does_not_match(scores: Path, tmp_path: Path) -
     (out / "notes.npy").write_bytes(bytes(data))
     with pytest.raises(InputError, match="don't match"):
         Library.load(out)
+
     (out / "notes.npy").unlink()
     with pytest.raises(InputError, match="damaged"):
         Library.load(out, verify=False)

@@ -130,6 +130,7 @@ def test_a_transcription_stays_with_its_song(tmp_path: Path) -> None:
             score.tracks[0].name = "Voice"
             score.dump_midi(path)
         rows.append({"file": path.name, "composer": label})
+
     table(folder / "metadata.csv", rows)
     manifest = prepare([folder], tmp_path / "out", feel="score", workers=1)
     groups = {piece.file: piece.group for piece in manifest.pieces}
@@ -228,6 +229,7 @@ def test_an_experts_labels_are_chords_without_gaps_or_overlaps(tmp_path: Path) -
     ]
     chords = read_labels(label_table(tmp_path / "a.csv", rows), four_bars())
     assert chords.dtype == CHORD_DTYPE
+
     major, minor, seventh = (
         QUALITIES.index(name) for name in ("major", "minor", "dominant-seventh")
     )
@@ -249,8 +251,10 @@ def test_an_experts_labels_are_chords_without_gaps_or_overlaps(tmp_path: Path) -
         (11, 1, *silent),
     ]
     assert set(QUALITY_OF.values()) == set(range(len(QUALITIES)))
+
     empty = read_labels(label_table(tmp_path / "b.csv", []), four_bars())
     assert empty.tolist() == [(0.0, 12.0, *silent)]
+
     with pytest.raises(InputError, match="can't be read"):
         read_labels(label_table(tmp_path / "c.csv", ["x,1,0,M,0,0,major,I,,"]), four_bars())
 
@@ -291,6 +295,7 @@ def test_labels_that_do_not_fit_are_not_used(scores: Path, tmp_path: Path) -> No
     piece = preparing.read_piece(scores / "chopin/0.mid", "score")
     assert fit(read_labels(right, piece.bars), piece.notes) > FITS
     assert np.array_equal(library.chords(found["chopin/0.mid"]), read_labels(right, piece.bars))
+
     for other in ("chopin/1.mid", "chopin/2.mid"):
         index = found[other]
         assert np.array_equal(
@@ -298,5 +303,6 @@ def test_labels_that_do_not_fit_are_not_used(scores: Path, tmp_path: Path) -> No
         )
     assert "of 1 pieces are the experts'" in manifest.remarks[0]
     assert "chopin/1.mid" in manifest.remarks[1]
+
     with pytest.raises(InputError, match="no such folder of chord labels"):
         prepare([scores], tmp_path / "out", labels=tmp_path / "nowhere")

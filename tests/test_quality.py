@@ -272,6 +272,7 @@ def test_frechet_distance_by_hand() -> None:
     assert frechet_distance(
         real, [still | {"scalars": one + [math.sqrt(8), 7.0]} for one in scalars]
     ) == pytest.approx(4.0)
+
     swapped = [
         {"scalars": scalars[0], "durations": halves, "pitch_classes": one}
         for one in (ones, ones[::-1])
@@ -280,6 +281,7 @@ def test_frechet_distance_by_hand() -> None:
     # Roots (1, 0) and (0, 1): variance 1/2 each, together 1. The means are half a step apart in
     # both; the variance is gone.
     assert frechet_distance(swapped, one_sided) == pytest.approx(0.5 + 1.0)
+
     between = [
         {"scalars": scalars[0], "durations": halves, "pitch_classes": np.array([0.36, 0.64])}
     ] * 2  # roots .6 and .8

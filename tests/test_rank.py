@@ -222,6 +222,7 @@ def test_progressions_are_likelier_as_composers_have_them() -> None:
         ]["major"]
     )
     assert counts.shape == (36, 36)
+
     usual = (counts.sum(0) + 0.5) / (counts.sum(0) + 0.5).sum()
     fifth, second, flat = 24 + 7, 12 + 2, 1
     expected = [
@@ -243,6 +244,7 @@ def test_progressions_are_likelier_as_composers_have_them() -> None:
         == progression(piano_roll(NOTHING), C)
         == pytest.approx(-np.log(36))
     )
+
     for table in progressions().values():
         np.testing.assert_allclose(np.exp(table).sum(1), 1)
 
@@ -303,6 +305,7 @@ def test_the_choice_among_so_many_is_the_mean_over_all_choices(
     found = ranker.count(tmp_path)
     totals = values @ np.array([WEIGHTS.get(name, 0.0) for name in ranker.MEASURES])
     assert list(found["counts"]) == ["1", "2", "4"]
+
     for size, row in found["counts"].items():
         drawn = [list(one) for one in combinations(range(5), int(size))]
         best = [[one[totals[song, 1:][one].argmax()] for one in drawn] for song in range(3)]
@@ -411,6 +414,7 @@ def test_chords_are_counted_in_the_key_of_their_stretch() -> None:
     )
     counts = chord_counts(library)  # type: ignore[arg-type]
     assert counts["minor"].sum() == 0
+
     found = {
         (int(a), int(b)): int(counts["major"][a, b])
         for a, b in zip(*np.nonzero(counts["major"]), strict=True)

@@ -381,6 +381,7 @@ def test_musicxml(tmp_path: Path, kind: str) -> None:
             )
             archive.writestr("a/s.xml", data)
         data = buffer.getvalue()
+
     piece = read_bytes(tmp_path, data, "song.mxl" if kind == "mxl" else "song.musicxml")
     flute, clarinet = (piece.notes[piece.notes["part"] == part] for part in (0, 1))
     assert piece.feel == "score"

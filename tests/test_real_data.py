@@ -45,6 +45,7 @@ def real() -> Real:
         pytest.skip(
             "the archives of MAESTRO, keyboard and ASAP scores are missing; set STYLETRANSFER_DATA"
         )
+
     files: list[SourceFile] = []
     prints: list[Fingerprint] = []
     rows: list[dict[str, str]] = []
@@ -60,6 +61,7 @@ def real() -> Real:
                     rows += [
                         row for row in csv.DictReader(text) if row.get("maestro_midi_performance")
                     ]
+
     index = {file.id: number for number, file in enumerate(files)}
     truth = {
         (

@@ -48,11 +48,13 @@ def test_only_these_bars_change(
     write_midi(random_piece(3, feel, 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common, "--feel", feel).code == 0
+
     before = read_score(tmp_path / "song-bach.mid", feel)
     outcome = run(
         "apply", "song-bach.mid", *common, "--bars", bars, "--seed", "5", "-o", "new.mid", "--json"
     )
     assert outcome.err == ""
+
     report = json.loads(outcome.out)
     after = read_score(tmp_path / "new.mid", feel)
     first, last = int(bars[0]), int(bars[-1])
@@ -62,8 +64,10 @@ def test_only_these_bars_change(
     assert report["melody_notes_kept"] == report["melody_notes"]
     assert report["bars"] == bars
     assert run("replay", "new.json", "--check").code == 0
+
     (tmp_path / "song-bach.json").unlink()  # what it told is in the new sidecar
     assert run("replay", "new.json", "--check").code == 0
+
     write_midi(before, tmp_path / "song-bach.mid", force=True)
     (tmp_path / "song-bach.mid").write_bytes((tmp_path / "song-bach.mid").read_bytes() + b"x")
     refused(run("replay", "new.json", "--check"), "the song (")
@@ -79,6 +83,7 @@ def test_what_was_played_on_beats_stays_on_them(
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common, "--feel", "performance").code == 0
+
     for number, more in enumerate(
         ((), ("--feel", "performance"), ("--feel", "score"), ("--score", "x.musicxml"))
     ):
@@ -98,6 +103,7 @@ def test_what_was_played_on_beats_stays_on_them(
     first, *others = ((tmp_path / f"{number}.mid").read_bytes() for number in range(4))
     assert all(other == first for other in others)
     assert (tmp_path / "x.musicxml").stat().st_size > 1000
+
     before = (tmp_path / "song-bach.json").read_bytes()
     refused(
         run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "song-bach.midi", "--force"),
@@ -140,10 +146,12 @@ def test_what_goes_on_after_the_tune_stays_on_the_page(
         ).code
         == 0
     )
+
     pages = [
         (tmp_path / name).read_text().count("<measure ") for name in ("a.musicxml", "b.musicxml")
     ]
     assert pages[0] == pages[1] > 4
+
     refused(
         run("apply", "song-bach.mid", *common, "--bars", "5", "-o", "x.mid"),
         "the tune has the bars 1 to 4",

@@ -79,6 +79,7 @@ def test_replay_makes_the_same_bytes_from_anywhere(
     assert run("replay", "../song-bach.json", "-o", "new.mid").code == 0
     assert (elsewhere / "new.mid").read_bytes() == original
     assert sorted(path.name for path in elsewhere.iterdir()) == ["new.mid", "song-bach-replay.mid"]
+
     refused(run("replay", "../song-bach.json"), "song-bach-replay.mid", "exists already")
     refused(
         run("replay", "../song-bach.json", "-o", "../song.mid"), "song.mid", "given to work with"
@@ -148,10 +149,12 @@ def test_new_settings_are_carried_by_construction(
     assert isinstance(first.request, Wider)
     assert first.request.chosen == (5, 8)
     assert first.request.harmony == tmp_path / "chords.txt"
+
     plain = json.loads(
         json.dumps(vars(first.request) | {"sampling": vars(request.sampling)}, default=str)
     )
     assert from_dict(Wider, plain) == first.request
+
     Path("chords.txt").write_text("C F")
     again = provenance_of(request, load_model(tiny_package))
     assert [phrase.split(" (")[0] for phrase in first.differences(again)] == [
@@ -278,8 +281,10 @@ def test_a_style_in_a_folder_is_found_from_elsewhere(
         ).code
         == 0
     )
+
     monkeypatch.chdir(tmp_path / "runs")
     assert run("replay", "../out.json", "--check").code == 0
+
     weights = tmp_path / "runs/mine" / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     refused(run("replay", "../out.json", "--check"), "the adapter of mine (")

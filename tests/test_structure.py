@@ -48,6 +48,7 @@ def traced(matrix: NDArray[np.float64], start: int, length: int) -> float:
             ]
             origin[n, m] = max(steps, key=lambda cell: score[cell])
             score[n, m] = score[origin[n, m]] + matrix[n, start + m - 1]
+
     cell = (size - 1, 0) if score[size - 1, length] < score[size - 1, 0] else (size - 1, length)
     best, rows, paths = score[cell], [], []
     while True:
@@ -59,6 +60,7 @@ def traced(matrix: NDArray[np.float64], start: int, length: int) -> float:
         if cell not in origin:
             break
         cell = origin[cell]
+
     mean = max(best - length, 0) / max(sum(map(len, paths)), 1)
     coverage = max(sum(max(path) - min(path) + 1 for path in paths) - length, 0) / size
     return 2 * mean * coverage / (mean + coverage) if mean + coverage else 0.0

@@ -50,6 +50,7 @@ def test_the_list(run: Run, tmp_path: Path) -> None:
     )
     outcome = run()
     assert (outcome.code, outcome.err) == (0, "")
+
     header, *rows = rows_of(outcome.out)
     assert header == [
         "style",

@@ -116,16 +116,21 @@ def test_a_killed_run_resumes_to_the_same_losses(
         while process.poll() is None and last_checkpoint(out) is None:
             time.sleep(0.01)
         process.kill()  # SIGKILL; an end of its own shows in the return code
+
     assert process.returncode == -signal.SIGKILL
     assert not (out / "final").exists()
+
     before = losses(log(out))
     resumed_from = last_checkpoint(out)
     assert resumed_from is not None
     assert main(call) == 0
+
     rows = losses(log(out))
     assert rows[len(before)][0] == int(resumed_from.name.split("-")[1]) + 1 > 1
+
     expected = {row[0]: row for row in losses(log(whole))}
     assert {row[0] for row in rows} == set(expected)
+
     for row in rows:
         assert row == pytest.approx(expected[row[0]], abs=1e-6)
     ours, theirs = (path / "final" / "manifest.json" for path in (out, whole))
@@ -168,9 +173,11 @@ def test_weights_of_fewer_tokens_are_taken_over_by_name(
     )
     call = arguments(config, tiny_data, tmp_path / "new", "--from", str(old), "--steps", "1")
     assert main(call) == 0
+
     _, found, manifest = load_package(tmp_path / "new" / "final")
     assert found == codec().vocabulary
     assert (manifest["steps"], manifest["tokens"]) == (8, 70 + 2 * 96)
+
     fresh = build_model(sizes, codec().vocabulary)
     run = TrainConfig(model=sizes)
     trainer._start_from(old, fresh, codec(), run)
@@ -181,6 +188,7 @@ def test_weights_of_fewer_tokens_are_taken_over_by_name(
     ]
     with torch.inference_mode():
         before, after = model(input_ids=ids[0]).logits, fresh(input_ids=ids[1]).logits
+
     order = [found[name] for name in names]
     torch.testing.assert_close(
         after[..., order], before, atol=1e-3, rtol=1e-3
@@ -291,6 +299,7 @@ def test_sizes_learn_for_the_same_compute(
     ]
     call += ["--out", str(out), "--plot", str(plot)]
     assert scaling.main(call) == 0
+
     report = json.loads(out.read_text())
     narrow, wide = report["studies"]["sizes"]
     short, long = report["studies"]["context"]
@@ -310,16 +319,20 @@ def test_sizes_learn_for_the_same_compute(
         len(row["curve"]) >= scaling.VALIDATIONS
         for row in (narrow, wide, short, long, bars, merged)
     )
+
     every = [one for rows in report["studies"].values() for row in rows for one in row["curve"]]
     assert all(one["score"] > 0 and one["performance"] > 0 for one in every)
     assert scaling.tables(report).count("\n") == 13
+
     times = [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
     assert scaling.main(call) == 0
     assert times == [path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("log.jsonl")]
     assert plot.stat().st_size > 1000
+
     out.write_text(json.dumps(report | {"studies": {"sizes": report["studies"]["sizes"]}}))
     assert scaling.main([*call, "--only", "context"]) == 0
     assert list(json.loads(out.read_text())["studies"]) == ["sizes", "context"]
+
     out.unlink()
     assert scaling.main([*call, "--only", "context"]) == 0  # there is nothing to draw
 
@@ -374,6 +387,7 @@ def test_two_processes_train_to_the_losses_of_one(
     for folder in (out, single):
         folder.mkdir()
         (folder / "precision").write_text("float32")
+
     assert main(arguments(config, tiny_data, single, "--steps", str(STEPS))) == 0
     halved.write_text(CONFIG.replace("batch: 2", "batch: 1"))
     launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"

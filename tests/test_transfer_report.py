@@ -236,11 +236,13 @@ def test_each_seed_has_the_adapters_of_a_training_run(
             weights = load_file(run / f"bach-{half}" / styles.WEIGHTS)
             weights = {name: array + number + (half == "B") / 2 for name, array in weights.items()}
             save_file(weights, run / f"bach-{half}" / styles.WEIGHTS)
+
     sampler = Sampler(tmp_path / "outputs", remedies.ONE, tiny_package)
     target = targets_of(["bach"], sampler.base.weights_hash, runs)[0][0]
     songs = songs_in(tmp_path / "songs")
     jobs = [(BOTH, song, target, seed) for song in songs for seed in range(2)]
     assert sorted(len(batch) for batch in sampler.batches(jobs)) == [1] * 4
+
     told = [sampler.key(job) for job in jobs]
     wanted = [
         file_hash(runs[seed] / f"bach-{song.half}" / styles.WEIGHTS) for _, song, _, seed in jobs
@@ -335,11 +337,13 @@ def test_halves_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }  # type: ignore[attr-defined]
     assert names == {"j1": {"A": "j1-b", "B": "j1-a"}, "j2": {"A": "j2", "B": "j2"}}
     assert remarks == ["j2 has no halves: it was trained on the pieces of both adapters."]
+
     card = styles.Card("bach", "composer", "baroque", "bach", "base", "tokens", 1, 1.0, 100)
     runs = [tmp_path / "first", tmp_path / "second"]
     for half in "AB":
         for run in runs:
             adapter(run / f"bach-{half}", card)
+
     targets, said = targets_of(["bach", "chopin"], "base", runs)
     bach = targets[0].adapters
     assert {half: [one.path for one in ones] for half, ones in bach.items()} == {

@@ -39,9 +39,11 @@ def test_what_all_have_arranged_is_compared(
         )
         == 0
     )
+
     report = json.loads(out.read_text())
     assert (report["arrangements"], report["melodies"]) == (2, 2)
     assert report["bases"] == {"before": "old", "after": "new", "third": "newest"}
+
     found = report["measures"]["probability"]
     assert [one["mean"] for one in found.values()] == pytest.approx([0.3, 0.55, 0.25])
     assert "difference" not in found["before"]
@@ -53,6 +55,7 @@ def test_what_all_have_arranged_is_compared(
     )
     assert "old" not in page.read_text()
     assert "2 arrangements of 2 melodies; differences from *before*" in capsys.readouterr().out
+
     for files in ([before], [before, before]):
         with pytest.raises(SystemExit, match="2"):
             weights.main(["compare", *map(str, files)])

@@ -51,6 +51,7 @@ def pieces(draw: st.DrawFn) -> Piece:
             st.tuples(st.integers(0, 80), st.integers(0, 127), st.integers(0, parts - 1))
         )
         rows[(cell, pitch, part)] = (draw(st.integers(1, step * 3)), draw(st.integers(1, 127)))
+
     keys = [(cell * step * 3, pitch, part) for cell, pitch, part in rows]
     used = sorted({part for _, _, part in keys})
     notes = make_notes(
@@ -66,6 +67,7 @@ def pieces(draw: st.DrawFn) -> Piece:
         micros.append(
             draw(st.integers(100_000, 2_000_000).filter(lambda m: not micros or m != micros[-1]))
         )
+
     end = float((notes["onset"] + notes["duration"]).max())
     return Piece(
         notes,
@@ -91,13 +93,16 @@ def test_round_trip(piece: Piece) -> None:
         np.testing.assert_allclose(
             piece.notes[name][order], back.notes[name][back_order], atol=1e-9
         )
+
     assert back.ticks_per_quarter == piece.ticks_per_quarter
     assert back.parts == piece.parts
     assert back.key_signatures == piece.key_signatures
+
     count = len(back.bars)
     assert (
         piece.bars["start"][count:] > back.notes["onset"].max()
     ).all()  # empty bars at the end may go
+
     for name in ("start", "length"):
         np.testing.assert_allclose(piece.bars[name][:count], back.bars[name], atol=1e-9)
     assert (
@@ -107,6 +112,7 @@ def test_round_trip(piece: Piece) -> None:
     assert float(back.bars["start"][-1] + back.bars["length"][-1]) >= float(
         back.notes["onset"].max()
     )
+
     np.testing.assert_array_equal(piece.tempo.quarters, back.tempo.quarters)
     np.testing.assert_array_equal(piece.tempo.seconds_per_quarter, back.tempo.seconds_per_quarter)
     assert midi_bytes(parse_midi(midi_bytes(back), "song", "score")) == midi_bytes(back)

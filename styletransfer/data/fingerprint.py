@@ -111,6 +111,7 @@ def fingerprint(
         windows = windows[kinds >= distinct]
         if len(windows):
             return np.unique(_hash(_steps(windows) if intervals else windows))
+
     whole = sequence[None]
     return _hash(_steps(whole) if intervals else whole)
 

@@ -97,6 +97,7 @@ def opened(source: Path) -> Iterator[Path]:
         raise InputError(
             f"{source}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})."
         )
+
     with TemporaryDirectory(prefix="styletransfer-") as folder:
         try:
             _extract(source, Path(folder))
@@ -134,6 +135,7 @@ def corpus_folder(name: str) -> Path:
             f"{CORPUS}{name}: music21's corpus has no such folder; it has"
             f" {', '.join(sorted(folders))}."
         )
+
     return folders[name.lower()]
 
 
@@ -232,6 +234,7 @@ def _listed(
             if exact:
                 return _from_table(table, table.parent, "keyboard-scores", feel or "score")
             return _from_table(table, table.parent, name, feel)
+
     return [
         SourceFile(path, name, path.relative_to(folder).as_posix(), "", path.stem, None, feel)
         for path in paths

@@ -38,6 +38,7 @@ def loudness(library: Library) -> dict[str, float]:
                         velocity[~melody].std(),
                     )
                 )
+
     if not rows:
         return {}
     names = ("accompaniment", "melody", "spread")

@@ -66,6 +66,7 @@ def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> 
             f"{song}: its notes lie on no beats, so it cannot become a score; "
             "leave --score out or say --feel score."
         )
+
     return source
 
 
@@ -283,6 +284,7 @@ def _plain_text(text: Any, resources: Path) -> Any:
         ElementTree.SubElement(
             line, f"{{{SVG}}}tspan", {k: style[k] for k in _FONT if k in style}
         ).text = words
+
     return group
 
 

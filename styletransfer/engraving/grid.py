@@ -149,6 +149,7 @@ def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = AP
     for note in notes:
         onsets[_span(bars, note.start)].add(note.start)
         ends[_span(bars, note.end)].add(note.end)
+
     grids = {
         span: _grid(span, sorted(onsets[span]), ends[span], exact, apart)
         for span in onsets.keys() | ends.keys()
@@ -162,6 +163,7 @@ def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = AP
         step_there = grids[span][0]
         end = span[0] + round((note.end - span[0]) / step_there) * step_there
         tones.append(Tone(start, min(max(end, start + step), last), note.pitch))
+
     return tones
 
 

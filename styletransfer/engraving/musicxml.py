@@ -99,6 +99,7 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
         _fill(measure, values, bar, spelling, VOICES[number], page.has_melody and not number)
         _beam(measure, signature)
         part.append(measure)
+
     if page.has_melody and not number:
         first = next(
             i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end
@@ -226,6 +227,7 @@ class _Spelling:
                     current[sign] = alter
                     told.add(sign)
                 chord[pitch] = (*sign, alter, shown)
+
         self.before = {
             sign: alter
             for sign, alter in current.items()
@@ -252,6 +254,7 @@ def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, in
         if tie:
             written.tie = music21.tie.Tie(tie)
         notes.append(written)
+
     element = (
         music21.note.Rest()
         if not notes
@@ -264,6 +267,7 @@ def _element(value: Value, stem: str | None, signs: dict[int, tuple[str, int, in
         element.fullMeasure = True
     if notes and stem:
         element.stemDirection = stem
+
     return element
 
 

@@ -125,9 +125,11 @@ def sounds(
     struck: dict[int, list[int]] = defaultdict(list)
     for tone in sorted(others):
         struck[tone.pitch].append(tone.start)
+
     groups: dict[int, dict[int, int]] = defaultdict(dict)
     for tone in tones:
         groups[tone.start][tone.pitch] = max(tone.end, groups[tone.start].get(tone.pitch, 0))
+
     starts = sorted(groups)
     voice: list[Sound] = []
     held: dict[int, int] = {}
@@ -155,6 +157,7 @@ def sounds(
                 tied,
             )
         )
+
     return voice
 
 
@@ -191,6 +194,7 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
     groups: dict[int, list[Tone]] = defaultdict(list)
     for tone in sorted(tones, key=lambda tone: (tone.start, tone.pitch)):
         groups[tone.start].append(tone)
+
     states = [_State(0.0, (), (), ())]
     for start in sorted(groups):
         chord, bar = groups[start], bar_at(bars, start)
@@ -204,14 +208,17 @@ def two_voices(tones: list[Tone], bars: list[Bar]) -> tuple[list[Tone], list[Ton
                 if key not in best or new.cost < best[key].cost:
                     best[key] = new
         states = sorted(best.values(), key=lambda state: state.cost)[:BEAM]
+
     past, splits = states[0].past, list[int]()
     while past:
         splits.append(past[0])
         past = past[1]  # type: ignore[assignment]  # a linked list has no finite type
+
     upper, lower = list[Tone](), list[Tone]()
     for start, split in zip(sorted(groups), reversed(splits), strict=True):
         lower += groups[start][:split]
         upper += groups[start][split:]
+
     return upper, lower
 
 
@@ -229,6 +236,7 @@ def _next(state: _State, chord: list[Tone], start: int, split: int, entry: float
             cost += CUT_COST * sum(min(e - start, 2 * QUARTER) for _, e in before) / QUARTER
             added = max(n.end for n in notes) - min(n.end for n in notes)
             cost += LENGTHEN_COST * min(added, 2 * QUARTER) / QUARTER
+
     if low:
         cost += SECOND_COST
         if high and max(n.end for n in high) == max(n.end for n in low):

@@ -226,6 +226,7 @@ def means(
             draws,
         )
         result[name] = plain(found.interval())
+
     return result
 
 

@@ -67,6 +67,7 @@ def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
     latest = int(np.searchsorted(-(ends[-1] - bars["start"]), -(quarters - 1e-6), side="right")) - 1
     if latest < 0:
         return None
+
     first = round(place * latest)
     start = float(bars["start"][first])
     last = int(np.searchsorted(ends, start + quarters - 1e-6))
@@ -76,6 +77,7 @@ def score_excerpt(piece: Piece, quarters: float, place: float) -> Piece | None:
     ].copy()
     if len(notes) < FEWEST_NOTES:
         return None
+
     notes["onset"] = np.maximum(notes["onset"] - start, 0.0)
     notes["duration"] = np.minimum(notes["duration"], end - start - notes["onset"])
     rows = bars[first : last + 1].copy()

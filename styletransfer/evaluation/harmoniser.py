@@ -188,9 +188,11 @@ def best_path(tune: NoteTable, edges: NDArray[np.float64], chords: Sequence[Chor
         reached = total[:, None] + (step if sounds else stay)
         back.append(reached.argmax(axis=0))
         total = reached.max(axis=0) + row
+
     index = [int(total.argmax())]
     for pointers in reversed(back):
         index.append(int(pointers[index[-1]]))
+
     return [chords[k] for k in reversed(index)]
 
 
@@ -218,6 +220,7 @@ def fits(
         )
         if weight.sum() > 1e-6:
             result[row] = weight @ np.where(member[tune["pitch"] % 12], 1.0, -1.0) / weight.sum()
+
     return result
 
 

@@ -53,6 +53,7 @@ def ratio_interval(
     count = len(above)
     if count < 2:
         return Interval(value, float("nan"), float("nan"), count)
+
     weights = rng.multinomial(count, np.full(count, 1 / count), size=draws)
     ratios = (weights @ above) / (weights @ below)
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])

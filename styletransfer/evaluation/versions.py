@@ -64,6 +64,7 @@ def paired(
             "high": interval.high,
             "t": interval.value / error if error > 1e-12 else float("nan"),
         }
+
     return found
 
 

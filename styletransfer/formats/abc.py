@@ -135,6 +135,7 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
             book[-1].append(line)
         elif "|" in line and not _FIELD.match(line) and book[-1][-1] != LEFT_OUT:
             book[-1].append(LEFT_OUT)
+
     defaults = [line for line in head if line.startswith(("L:", "M:", "Q:"))] if book else []
     result = []
     for lines in book or [head]:
@@ -145,6 +146,7 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
                 if (match := _FIELD.match(line))
             }
             result.append(Tune(fields.get("X", ""), fields.get("T", ""), (*defaults, *lines)))
+
     if "\0" in text or not result:
         raise InputError(
             f"{name}: it is not ABC (no tune in it has a K: line); "
@@ -378,6 +380,7 @@ class _Reader:
             if self.old_tempo and (tempo := _tempo(self.old_tempo, unit)) is not None:
                 self.tempos.setdefault(Fraction(0), tempo)
             self.old_tempo = ""
+
         self.current = self.voices[name]
         self.current.shift = self.shifts.get(name, 0)
 
@@ -391,10 +394,12 @@ class _Reader:
                 self.clef_shift = shift
             else:
                 voice.clef_shift = shift
+
         stated = _KEY.match(value)
         pipes = value.startswith(("HP", "Hp"))  # F and C sharp, G natural
         if not (stated or pipes or value.startswith("none")):
             return
+
         fifths = 2 if pipes else 0
         if stated:
             explicit = re.search(r"(?i)\bexp\b", value) is not None
@@ -406,11 +411,13 @@ class _Reader:
                 + {"#": 7, "b": -7, "": 0}[stated[2]]
                 + _MODES[stated[3].lower()]
             )
+
         key = dict.fromkeys(_SHARPS[: max(fifths, 0)], 1) | dict.fromkeys(
             _SHARPS[::-1][: max(-fifths, 0)], -1
         )
         for accidental, letter in re.findall(r"(?<!\S)(\^\^|\^|=|__|_)([A-Ga-g])(?!\S)", value):
             key[letter.upper()] = ACCIDENTALS[accidental]
+
         first = voice is None or voice is next(iter(self.voices.values()))
         if first:
             minor = stated is not None and stated[3].lower() in {"m", "min", "aeo"}

@@ -124,6 +124,7 @@ class Voice:
             self.sounds.append(
                 Sound(self.place, GRACE_QUARTERS, pitch, DEFAULT_VELOCITY, 0, "", before)
             )
+
         self.graces, self.open_ties = [], ties
         self.last = (len(self.sounds), self.place)
         self.sounds += rows

@@ -256,6 +256,7 @@ class _Reader:
         if "R" in token:
             self.drums.add(column.root)
             return None
+
         octave = len(found[1]) - 1 if found[1].islower() else -len(found[1])
         alter = (found[3] or "").count("#") - (found[3] or "").count("-")
         pitch = 60 + 12 * octave + SEMITONES[found[1][0].upper()] + alter
@@ -296,6 +297,7 @@ class _Reader:
         for cell, column in zip(cells, self.columns, strict=True):
             if cell.startswith("**"):
                 column.kind = cell
+
         if not {"*^", "*v", "*x", "*-", "*+"} & set(cells):
             return
         columns: list[_Column] = []
@@ -303,6 +305,7 @@ class _Reader:
         if len(moved) == 2:
             first, second = moved
             self.columns[first], self.columns[second] = self.columns[second], self.columns[first]
+
         joining: _Column | None = None
         for cell, column in zip(cells, self.columns, strict=True):
             if cell == "*v" and joining is not None and joining.root == column.root:
@@ -320,6 +323,7 @@ class _Reader:
             elif cell == "*+":
                 self.roots.append("")
                 columns.append(_Column("", len(self.roots) - 1, self.now()))
+
         if len(columns) > MOST_COLUMNS:
             raise InputError(
                 f"{self.name}: the kern has more than {MOST_COLUMNS} columns; "
@@ -443,6 +447,7 @@ def _names(text: str) -> dict[int, str]:
                 classes[column] = cell
             elif cell.startswith("*part"):
                 staves[column] = cell
+
     columns = [column for column, kind in enumerate(kinds) if kind == "**kern"]
     if len(columns) == 2:
         left, right = columns  # kern begins with the lowest part
@@ -450,4 +455,5 @@ def _names(text: str) -> dict[int, str]:
         if one_player or all(column in classes for column in columns):
             whole = stated.get(right) or stated.get(left) or "Piano"
             return {left: f"{whole}, left hand", right: f"{whole}, right hand"}
+
     return {column: stated[column] for column in columns if stated.get(column)}

@@ -143,6 +143,7 @@ def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
         share = float(counts[on_grid].sum() / len(onset))
         if chance < 1 and (share - chance) / (1 - chance) >= GRID_LIFT:
             return True
+
     return chance == 1  # too coarse a file to hold anything but a grid
 
 
@@ -213,9 +214,11 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
         raise InputError(
             f"{name}: it is not a MIDI file, whatever its name says; export it as MIDI or MusicXML."
         )
+
     header = int.from_bytes(data[4:8], "big")
     if header < 6 or len(data) < 8 + header:
         raise cut
+
     kind, stated, division = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
     tracks: list[bytes] = []
     at = 8 + header
@@ -228,6 +231,7 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
         if data[at : at + 4] == b"MTrk":
             tracks.append(data[at + 8 : at + 8 + size])
         at += 8 + size
+
     if len(tracks) < min(stated, 1) or len(tracks) > MOST_TRACKS or kind > 2:
         raise cut
     return kind, stated, division, tracks
@@ -317,6 +321,7 @@ def _sung(
     ]
     if own:
         return tuple(own)
+
     places = max(
         (track.lyrics or track.texts for track in tracks if not track.channels or track.lyrics),
         key=len,
@@ -325,10 +330,12 @@ def _sung(
     syllables = np.unique(np.round(np.array(places) / tpq * 8))
     if len(syllables) < 2 * FEWEST_SYLLABLES:
         return ()
+
     agreement = []
     for table in tables:
         onsets = np.unique(np.round(table["onset"] * 8))
         agreement.append(2 * np.isin(syllables, onsets).sum() / (len(syllables) + len(onsets)))
+
     best = int(np.argmax(agreement))
     others = [value for part, value in enumerate(agreement) if part != best]
     return (

@@ -42,11 +42,13 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
     tpq = piece.ticks_per_quarter
     if not 1 <= tpq <= 0x7FFF:
         raise ValueError(f"ticks per quarter must lie in 1..32767, not {tpq}")
+
     piece = as_written(piece)
     tracks = [_track(_conductor(piece))]
     used = [part for part in range(len(piece.parts)) if (piece.notes["part"] == part).any()]
     if len(piece.notes) and not np.isin(piece.notes["part"], used).all():
         raise ValueError("a note belongs to a part that the piece does not name")
+
     for number, part in enumerate(used):
         program = programs[part] if programs is not None else 0
         rows = piece.notes[piece.notes["part"] == part]

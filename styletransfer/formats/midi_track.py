@@ -66,6 +66,7 @@ def track_of(data: bytes) -> Track:
         data = copy.whole()
     except (IndexError, KeyError, ValueError):
         pass
+
     lyrics, texts = (tuple(ticks) for ticks in syllables.values())
     return Track(data, decoded(names[0]) if names else "", lyrics, texts, frozenset(channels))
 
@@ -122,6 +123,7 @@ def _events(data: bytes) -> Iterator[tuple[int, int, int, int, int, bytes]]:
             content = data[at : at + _SIZES[status & 0xF0]]
             at += len(content)
         yield begin, event, at, wait, status, content
+
     if at > size:
         raise ValueError("cut short")
 

@@ -189,6 +189,7 @@ class PartReader(Part):
             if length is None and not (in_chord or silent):
                 self.unread += rest is None
                 return
+
         length = length or Fraction(0)
         if not grace and not in_chord:
             self.last, self.at = self.at, small(self.at + length)
@@ -197,6 +198,7 @@ class PartReader(Part):
                 self.here.end = max(self.here.end, self.at)
         elif grace and not in_chord:
             self.last = self.at
+
         tones = [] if silent or rest is not None else self._tone(note, self.last, length)
         self.cues += silent and rest is None
         if grace or (length == 0 and tones):
@@ -207,6 +209,7 @@ class PartReader(Part):
             return
         if not in_chord:
             self._flush(self.last)
+
         self.here.sounds += tones
         self.here.end = max([self.here.end, *(tone.onset + tone.length for tone in tones)])
 
@@ -222,11 +225,13 @@ class PartReader(Part):
         ):
             self.drums += 1
             return []
+
         staff = text_of(note.find("staff")) or "1"
         pitch = self._pitch(note.find("pitch"), staff)
         if pitch is None:
             self.unread += 1
             return []
+
         place = min(int(staff), 9) if staff.isdecimal() and int(staff) else 1
         self.sung[place] += any(text_of(lyric.find("text")) for lyric in note.findall("lyric"))
         kinds = {e.get("type") for e in note.iter(self.ties)}
@@ -377,6 +382,7 @@ def _divisions(measures: list[Element], name: str) -> Fraction | None:
                 needed = True
                 length = length_by_type(element)
                 implied = value / length if length and value > 0 else None
+
     if needed and implied is None:
         raise InputError(
             f"{name}: it doesn't say how long its notes last (<divisions>); export it again."

@@ -142,9 +142,11 @@ def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
     )
     if value == "none":
         return ChordSymbol(printed if read_symbol(printed) else NO_CHORD)
+
     root, bass = (_named(harmony, name, shift) for name in ("root", "bass"))
     if root is None:
         return ChordSymbol(printed or value or text_of(harmony) or "?")
+
     degrees = harmony.findall("degree")
     changes = "".join(_change_of(degree) for degree in degrees)
     slash = f"/{bass[0]}" if bass and bass[1] != root[1] else ""
@@ -159,6 +161,7 @@ def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
         read = read_symbol(root[0] + suffix + slash)
         if read is not None and read.tones and (read.tones == tones or len(tones) < 2):
             return read
+
     text = f"{root[0]}{printed or usual_suffix(value)}{changes if not printed else ''}{slash}"
     return (
         ChordSymbol(text, root[1], quality_of(above), low, tones)

@@ -214,6 +214,7 @@ class Score:
             metres.append((fitting or stated or [_implied(length)])[0])
             starts.append(small(starts[-1] + length))
             now |= {number: c.next_metre for number, c in contents.items() if c.next_metre}
+
         return metres, starts
 
     def _placed(
@@ -261,6 +262,7 @@ class Score:
                 if part.sung[staff]:
                     sung.append(len(names))
                 names.append(distinct_label(label, names))
+
         return sounds, tuple(names), tuple(sung)
 
     def _signs(self) -> tuple[list[tuple[int, Fraction]], list[Signs]]:
@@ -299,6 +301,7 @@ class Score:
             signs[-1] = signs[-1]._replace(
                 ends=line.ends, words=signs[-1].words | (words[k] - early)
             )
+
         return cuts, signs
 
 
@@ -368,6 +371,7 @@ def _endings(lines: list[Content]) -> list[frozenset[int]]:
         )
         if goes_on and not lines[stop].ends and not jumps:
             lines[stop] = replace(lines[stop], ends=1)
+
     return found
 
 
@@ -399,4 +403,5 @@ def _words(contents: list[list[Content]]) -> list[frozenset[tuple[str, str]]]:
                 and k + 1 < len(contents)
             )
             found[k + late].add(word)
+
     return [frozenset(words) for words in found]

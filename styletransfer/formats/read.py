@@ -215,4 +215,5 @@ def _bytes_of(path: Path) -> bytes:
         raise InputError(f"{path}: it cannot be read ({reason}); check the name.") from None
     if not data:
         raise InputError(f"{path}: the file is empty; download or export it again.")
+
     return data

@@ -128,6 +128,7 @@ def parse_notation(text: str) -> list[tuple[Fraction, Fraction, int]]:
             else:
                 notes.append((position, value, pitch))
         position, tied = position + value, bool(tie)
+
     return notes
 
 
@@ -148,6 +149,7 @@ def example(name: str, feel: Feel = "score") -> Piece:
     signatures = [(0.0, *tune.metre)]
     if pickup < Fraction(4 * tune.metre[0], tune.metre[1]):
         signatures.append((float(pickup), *tune.metre))
+
     bars = bars_of(signatures, float((onset + duration).max()))
     return Piece(
         notes=notes,

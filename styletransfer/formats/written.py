@@ -153,6 +153,7 @@ def _left_out(written: Written, early: int) -> list[str]:
             f"the unpitched notes of {written.drums} part{'s' if written.drums > 1 else ''} "
             "were left out"
         )
+
     for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
         remarks.append(
             f"the metre {top}/{bottom}, which MIDI can't say, was left out: "
@@ -162,6 +163,7 @@ def _left_out(written: Written, early: int) -> list[str]:
         remarks.append(
             f"{early} grace note{'s' if early > 1 else ''} before the first beat were left out"
         )
+
     free = dict.fromkeys(
         one.text
         for one in written.chords.values()
@@ -172,6 +174,7 @@ def _left_out(written: Written, early: int) -> list[str]:
             "chord symbols that aren't understood, under which harmony is free: "
             f"{', '.join(free)[:80]}"
         )
+
     return remarks
 
 
@@ -284,6 +287,7 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
             turn = 1
             continue
         index += 1
+
     return order
 
 
@@ -359,6 +363,7 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
                 tied[key] = [
                     r for r in open_rows if rows[r].onset + rows[r].length > onset - LOOSE
                 ] + [row]
+
     return rows
 
 

@@ -78,6 +78,7 @@ def tree(data: bytes, name: str, skipped: frozenset[str] = frozenset()) -> Eleme
     ):
         if data.startswith(mark):
             data, encoding = data.decode(codec, errors="replace").encode(), "utf-8"
+
     data = data.lstrip()
     try:
         return _parsed(data, encoding, name, skipped)

@@ -126,6 +126,7 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
         raise InputError(
             f"{style.path}: its rank, scale or targets are others; begin with another style."
         )
+
     state = {
         key.replace(".weight", ".default.weight"): tensor
         for key, tensor in _read_weights(style.path).items()
@@ -135,6 +136,7 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
     shapes = {name: parameter.shape for name, parameter in updates.items()}
     if {name: tensor.shape for name, tensor in state.items()} != shapes:
         raise InputError(f"{style.path / WEIGHTS}: its matrices are not those of this adapter.")
+
     with torch.no_grad():
         for name, parameter in updates.items():
             parameter.copy_(state[name])

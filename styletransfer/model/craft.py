@@ -140,18 +140,21 @@ def _cadence(chords: NDArray[np.int64], frames: Frames, key: Key, last: int) -> 
     other = np.flatnonzero(chords[:, 0] != 0)
     if not len(other):
         return 1.0
+
     early = np.roll(frames.sound[other[-1] + 1 : last].mean(1), -key.tonic, axis=1)
     foreign = early[:, ~TONES[chords[-1, 1]]].sum() if len(early) else 0.0
     least = 0.5 if foreign >= EARLY else 0.0
     root, quality, bass = chords[other[-1]].tolist()
     if root == 7 and quality in (MAJOR, DOMINANT_SEVENTH):
         return max(0.0 if bass == 7 else 0.4, least)
+
     leading = quality in (DIMINISHED, HALF_DIMINISHED) and root == 11
     if leading or (quality == FULL_DIMINISHED and root in (11, 2, 5, 8)):
         return max(0.2 if bass in (11, 2) else 0.5, least)
     if key.mode == "minor" and root == 10 and quality == MAJOR:
         # The subtonic is the modes' dominant; a leading tone would deny the tune's natural seventh.
         return max(0.4, least)
+
     return 0.7 if root in (5, 2) else 1.0
 
 

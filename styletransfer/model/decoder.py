@@ -163,6 +163,7 @@ class Decoder:
             x = torch.baddbmm(x, seen.view(x.shape).to(x.dtype), out)
             gate, up = (_norm(x) @ gate_up).chunk(2, -1)
             x = torch.baddbmm(x, functional.silu(gate) * up, down)
+
         return x
 
     def _entries(self, tokens: Sequence[Sequence[int]]) -> Tensor:
@@ -246,6 +247,7 @@ class _Attention:
             if self.all_single:
                 return seen.contiguous()
             found[self.single_at] = seen[self.single_rows]
+
         for row, at, length, bias in self.several:
             keys, values = past[:, row :: self.rows, :, :length]
             asked = query[at].transpose(1, 2)

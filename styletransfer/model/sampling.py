@@ -311,12 +311,14 @@ def draw(
         return int(choices[0])
     if config.temperature <= 0:
         return int(choices[logits[choices].argmax()])
+
     values = logits[choices] / config.temperature
     weights = np.exp(values - values.max())
     weights /= weights.sum()
     if pitches is not None and (cool := pitches[choices]).any():
         sharper = weights[cool] ** (1 / PITCH_TEMPERATURE)
         weights[cool] = sharper * (weights[cool].sum() / sharper.sum())
+
     order = np.argsort(-weights, kind="stable")
     total = np.cumsum(weights[order])
     kept = int(np.searchsorted(total, config.top_p * total[-1])) + 1

@@ -195,6 +195,7 @@ def _solo(
     )
     if not accompanied or not lines or len(others) > 1:
         return []
+
     top = max(lines, key=lambda part: float(piece.notes["pitch"][parts[part]].mean()))
     return _handed_on(piece, parts, top, onset, end)
 
@@ -389,9 +390,11 @@ def is_line(
         return False
     if len(start) == 1:
         return True
+
     step = np.diff(start)
     if (step > 1e-9).mean() < share:
         return False
+
     overlap = stop[:-1] - start[1:]
     clean = overlap <= 0.5 * np.minimum(stop[:-1] - start[:-1], stop[1:] - start[1:]) + 1e-9
     return bool(clean[step > 1e-9].mean() >= min(share, 0.98))

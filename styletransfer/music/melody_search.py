@@ -337,6 +337,7 @@ def best_line(
         if longest_rest is not None:
             score += lift(score, onset, longest_rest)
         mask[search(group, score, notes["pitch"].astype(np.int64))] = True
+
     return mask
 
 

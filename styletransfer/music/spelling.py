@@ -62,6 +62,7 @@ def spell(
                 for p, c, lead in zip(pitch.tolist(), centre.tolist(), leads.tolist(), strict=True)
             ]
         )
+
     return names
 
 

@@ -119,6 +119,7 @@ def save(
         writer = partial(_score, symbols=True)
     if result.request is not None:
         refuse_overwriting_inputs([path], [result.request.song])
+
     check_writable(path, force)
     write_bytes(path, writer(result, path, soundfont), force)
     return path

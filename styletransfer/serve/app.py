@@ -714,6 +714,7 @@ async def add_style(request: Request) -> Response:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
     return JSONResponse({"job": job.id}, 202)
 
 

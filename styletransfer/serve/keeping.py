@@ -43,6 +43,7 @@ def keep(result: Result, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
     write_piece(result.piece, folder / PIECE)
     if result.melody is not None:
         write_piece(result.melody, folder / MELODY)
+
     piece, report = result.piece, result.report
     version = about | {
         "title": f"{about['name']} in the style of {shown(report['style'])}",

@@ -149,6 +149,7 @@ def song_object(source: Piece, track: str | None, key: str | None = None) -> dic
             table, source.bars, key_of(source, table), first_bar(source)
         )
         key = key_of(source, table).name
+
     melody = piece.melody
     parts = np.bincount(source.notes["part"], minlength=len(source.parts)).tolist()
     most = int(np.bincount(melody["part"]).argmax()) + 1 if len(melody) else None

@@ -34,12 +34,14 @@ def parse_style(text: str) -> list[tuple[Style, float]]:
                 " bach:0.7,chopin:0.3."
             )
         found.append((find_style(name), amount))
+
     if not found:
         raise InputError(
             "--style: give the name of a style, or several with weights, as in bach:0.7,chopin:0.3."
         )
     if len({(style.name, style.path, style.piece) for style, _ in found}) < len(found):
         raise InputError(f"--style {text}: a style is named twice.")
+
     total = sum(amount for _, amount in found)
     return [(style, amount / total) for style, amount in found]
 

@@ -117,6 +117,7 @@ def style_at(folder: Path) -> Style:
         card = Card(**{item.name: data[item.name] for item in fields(Card) if item.name in data})
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder / CARD}: the card can't be read ({error}).") from error
+
     kind: Kind = "user" if folder.parent == home() else card.kind
     return Style(folder.name, kind, card.era, card.composer, folder, card)
 

@@ -266,6 +266,7 @@ class Codec:
             start = np.arange(0, last + 1, FREE_BAR_STEPS)
             end = int(start[-1]) + FREE_BAR_STEPS
             metre = ("BAR_free",) * len(start)
+
         length = np.diff(np.append(start, end))
         onset = np.clip(onset, start[0], end - 1)
         order = np.lexsort((duration, pitch, onset))
@@ -456,6 +457,7 @@ class Codec:
             scored += counts + [ends] + [True] * (len(notes) - 1)
             if limit is not None and len(ids) >= limit:
                 return ids, scored
+
         return [*ids, self.eos], [*scored, True]
 
     # --- tokens to notes --------------------------------------------------------------------------
@@ -540,6 +542,7 @@ def chords_by_bar(
             elif not plan or plan[-1][1:] != chord[1:]:
                 plan.append(chord)
         found.append(tuple(plan) or (Chord(0, NONE, NONE, NONE),))
+
     return tuple(found)
 
 

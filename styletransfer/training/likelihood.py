@@ -194,4 +194,5 @@ def bits_per_note(
             windows = plain_windows(codec, head, codec.music(*piece_table(library, index)), context)
         bits.append(float(window_bits(model, codec, windows).sum()))
         notes.append(piece.count)
+
     return Bits(np.array(bits), np.array(notes))

@@ -248,6 +248,7 @@ def harmony_rows(chords: ChordTable, bars: BarTable, key: Key, first: int) -> li
         ]
         cadence = {"cadence": found[index]} if index in found else {}
         rows.append({"bar": index + first, "chords": named} | cadence)
+
     return rows
 
 

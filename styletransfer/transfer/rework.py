@@ -51,6 +51,7 @@ def feel_of(
         )
     if report["feel"] == "score":
         return "score"
+
     return "played" if report.get("on_beats") else "performance"
 
 

@@ -292,6 +292,7 @@ class _Excerpts:
         }
         for name, (pitch, segment) in lines.items():
             self._put(name, minor[segment] * 12 + (pitch - tonic[segment]) % 12, segment)
+
         begin = self.start[np.searchsorted(self.segment, np.arange(self.count))]
         passed = (self.start - begin[self.segment]) / (WINDOW * self.unit[self.segment])
         window = np.floor(passed + 1e-4).astype(

@@ -157,6 +157,7 @@ def read_examples(
         if len(onset) >= FEWEST_NOTES:
             rows.append(features(onset, pitch, library.pieces[index].feel).astype(np.float16))
             owner += [index] * len(rows[-1])
+
     table = np.concatenate(rows) if rows else np.zeros((0, SIZE), np.float16)
     return Examples(table, np.array(owner, np.int64))
 
@@ -329,6 +330,7 @@ def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> 
         parts += [
             (length, score[:length].mean(axis=0), label, 1 / len(lengths)) for length in lengths
         ]
+
     count = np.array([part[0] for part in parts], float)
     mean = np.stack([part[1] for part in parts])
     right, weight = np.array([part[2] for part in parts]), np.array([part[3] for part in parts])
@@ -343,6 +345,7 @@ def calibration(scores: Sequence[NDArray[np.float64]], truth: Sequence[int]) -> 
                 - logits[np.arange(len(right)), right]
             )
             best = min(best, (float(weight @ loss), float(sharpness), float(growth)))
+
     return best[1], best[2]
 
 
@@ -378,6 +381,7 @@ def cross_validate(
         known = np.array([names.index(label) for label in judge.labels])
         result[np.ix_(inside, np.setdiff1d(np.arange(len(names)), known))] = -np.inf
         result[np.ix_(inside, known)] = judge.log_probabilities(rows[inside])
+
     return names, result
 
 

@@ -280,6 +280,7 @@ class NgramIndex:
             equal = pitch[a].astype(int) - self.pitch[b] == shift[alive]
             alive = alive[equal]
             length[alive] += 1
+
         return length
 
 

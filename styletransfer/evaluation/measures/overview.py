@@ -163,6 +163,7 @@ def beside(piece: Piece, numbers: dict[str, float], reference: Reference) -> dic
         ):
             score = standard_scores(np.array([value]), reference.numbers[name])[0]
             apart[name] = float(abs(score))
+
     result |= {f"distance.{name.split('.')[1]}": value for name, value in apart.items()}
     known = [
         value

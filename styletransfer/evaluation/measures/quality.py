@@ -267,6 +267,7 @@ def frechet_distance(
         used = spread > 1e-9
         ours.append(a[:, used] / spread[used])
         theirs.append(b[:, used] / spread[used])
+
     return gaussian_distance(np.hstack(ours), np.hstack(theirs))
 
 
