@@ -32,7 +32,15 @@ from styletransfer.tokens.codec import (
 )
 from styletransfer.tokens.controls import FARTHEST, Controls
 from styletransfer.tokens.figures import figures_of, references_of
-from styletransfer.tokens.grammar import BASS_BIAS, THIRD_BIAS, MelodyGrammar, State
+from styletransfer.tokens.grammar import (
+    BASS_BIAS,
+    HELD_BIAS,
+    LOW_BIAS,
+    SEVENTH_BIAS,
+    THIRD_BIAS,
+    MelodyGrammar,
+    State,
+)
 from styletransfer.tokens.plan import Plan, plan_of
 from tests.tiny import codec, random_piece, tiny_model, tune_of
 
@@ -421,29 +429,56 @@ def _biased(line: MelodyGrammar, nats: float) -> set[int]:
     return {int(place) + LOWEST_PITCH for place in np.flatnonzero(pitches == nats)}
 
 
-def _under(chord: Chord, *tune: Event) -> MelodyGrammar:
-    """A bar of 3/4 under a chord, before its first note."""
-    made = replace(plan(bars=1, upbeat=0, silent=()), chords=((chord,),), melody=(tune,))
+def _under(*chords: Chord, tune: tuple[Event, ...] = ()) -> MelodyGrammar:
+    """A bar of 3/4 under chords, before its first note."""
+    made = replace(plan(bars=1, upbeat=0, silent=()), chords=(chords,), melody=(tune,))
     return _walk(MelodyGrammar(codec(), made))
 
 
-def test_a_planned_chord_gets_its_bass_and_its_third() -> None:
-    """First the bass, in every octave of its range; then, above it, the third, once."""
+def test_a_planned_chord_gets_its_bass_its_third_and_its_seventh() -> None:
+    """First the bass, in every octave of its range; then, above it, the others, once."""
     line = _under(Chord(0, 7, QUALITIES.index("dominant-seventh"), 7))
     assert _biased(line, BASS_BIAS) == {31, 43, 55}
     assert not _biased(line, THIRD_BIAS)
 
     _strike(line, 43)
-    assert not _biased(line, BASS_BIAS)
-    assert {pitch % 12 for pitch in _biased(line, THIRD_BIAS)} == {11}
-    assert min(_biased(line, THIRD_BIAS)) == 59
+    assert not _biased(line, BASS_BIAS) & {31, 43, 55}
+    thirds, sevenths = _biased(line, THIRD_BIAS), _biased(line, SEVENTH_BIAS)
+    assert {pitch % 12 for pitch in thirds} == {11}
+    assert {pitch % 12 for pitch in sevenths} == {5}
+    assert (min(thirds), min(sevenths)) == (59, 53)
 
     _strike(line, 59)
     assert not _biased(line, THIRD_BIAS)
+    assert {pitch % 12 for pitch in _biased(line, SEVENTH_BIAS)} == {5}
+    _strike(line, 65)
+    assert not _biased(line, SEVENTH_BIAS)
+
+
+@pytest.mark.parametrize(("pitch", "foreign"), [(59, True), (55, False), (60, False)])
+def test_a_note_seldom_lasts_into_a_chord_that_it_is_not_in(pitch: int, foreign: bool) -> None:
+    """A quarter of G major, then C major: B ends with the first, G and C may go on."""
+    major = QUALITIES.index("major")
+    line = _under(Chord(0, 7, major, 7), Chord(STEPS_PER_QUARTER, 0, major, 0))
+    line.push(codec().first_pitch + pitch - LOWEST_PITCH)
+    durations = codec().durations
+    added = line.bias()[codec().first_duration :][: len(durations)]
+    assert (added == np.where(foreign & (durations > STEPS_PER_QUARTER), HELD_BIAS, 0)).all()
+
+
+def test_seconds_and_thirds_low_down_are_made_less_likely() -> None:
+    """Both by as much, whatever else is said of a clash; from C3 on they are free."""
+    for low, near in ((36, {*range(32, 41)} - {36}), (48, {*range(44, 48)}), (55, set())):
+        line = _under(Chord(0, -1, NONE, -1))
+        before = line.bias()
+        _strike(line, low)
+        added = (line.bias() - before)[codec().first_pitch :][: HIGHEST_PITCH - LOWEST_PITCH + 1]
+        found = {int(place) + LOWEST_PITCH for place in np.flatnonzero(added <= LOW_BIAS)}
+        assert found == near
 
 
 def test_a_third_in_the_tune_is_enough() -> None:
-    line = _under(Chord(0, 7, QUALITIES.index("major"), 7), Event(24, 24, 83, -1))
+    line = _under(Chord(0, 7, QUALITIES.index("major"), 7), tune=(Event(24, 24, 83, -1),))
     _strike(line, 43)
     assert not _biased(line, THIRD_BIAS)
 

@@ -43,13 +43,12 @@ from styletransfer.model.chord_frames import (
 )
 from styletransfer.model.craft import opening_chords, penalties, settles
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
-from styletransfer.music.key import Key, estimate_key, key_scores
+from styletransfer.music.key import Key
 from styletransfer.music.notes import Piece, bars_of, bars_under
+from styletransfer.music.tune_key import key_of_tune
 
 FREE = -2
 """The mark of a frame, or a bass, that isn't fixed."""
-SIGNATURE = 0.15
-"""How much better than the key signature's keys another has to fit, as a correlation."""
 NAMES, CLEAN = 0.2, 0.6
 """The likelihood of chords in the ranking: its weight, and the most that counts, in nats per chord.
 
@@ -152,7 +151,7 @@ def propose(
     )
     frames = frames_of(melody.notes, bars, melody.tempo.quarters_per_minute())
 
-    key = key or key_of(melody)
+    key = key or key_of_tune(melody)
     parts = [part for part in (prefix, constraints) if part is not None and len(part)]
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
     fixed = _fixed(given, frames, key.tonic)
@@ -184,25 +183,6 @@ def _typical(sampled: Sampled, index: int) -> float:
     The best is as lively as is to be expected, and has likelier chords than that.
     """
     return min(float(sampled.names[index]), CLEAN) * NAMES - abs(float(sampled.rhythm[index]))
-
-
-def key_of(melody: Piece) -> Key:
-    """Estimate the key of a tune.
-
-    It is the likelier one of its key signature's, unless another fits much better.
-    """
-    best = estimate_key(melody.notes)
-    if not melody.key_signatures:
-        return best
-    scores = key_scores(melody.notes)
-    fifths = melody.key_signatures[0][1]
-    major, minor = fifths * 7 % 12, (fifths * 7 + 9) % 12
-    written = max((Key(major, "major"), Key(minor, "minor")), key=lambda one: _score(scores, one))
-    return best if _score(scores, best) > _score(scores, written) + SIGNATURE else written
-
-
-def _score(scores: NDArray[np.float64], key: Key) -> float:
-    return float(scores[int(key.mode == "minor"), key.tonic])
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.chords import INTERVALS
+from styletransfer.music.chords import tones_of
 from styletransfer.music.key import Key
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import (
@@ -68,11 +68,16 @@ CLASHES = np.array([-13, -1, 1, 13])
 CLASH_BIAS = -1.0
 """Nats added to a clash in a score. Without it the model samples more than twice as many clashes as
 composers write, with it as many (docs/decisions/0025)."""
-THIRD_BIAS, BASS_BIAS = 4.0, 3.0
-"""Nats added to the third of a planned chord while neither tune nor accompaniment has it, and to
-its bass while it has none (docs/decisions/0065)."""
+BASS_BIAS, THIRD_BIAS, SEVENTH_BIAS = 3.0, 4.0, 3.0
+"""Nats added to the bass of a planned chord while it has none, and to its third and its seventh
+while neither tune nor accompaniment has them (docs/decisions/0065, 0066)."""
 LOWEST_BASS, HIGHEST_BASS, LOWEST_THIRD = 28, 57, 48
-"""The range of the biased bass, and the lowest biased third, unless it is the chord's bass."""
+"""The range of the biased bass, and the lowest biased third or seventh, unless it is the bass."""
+HELD_BIAS = -2.0
+"""Nats added to the durations with which a note would last into a planned chord that it isn't a
+tone of (docs/decisions/0066)."""
+LOW_BIAS, LOW = -2.0, 48
+"""Nats added to a second or a third on a note below a pitch, C3 (docs/decisions/0066)."""
 NEW_FIGURE_BIAS = -2.0
 """Nats added, after the first bar, to following no earlier bar (docs/decisions/0058)."""
 CROWD_SECONDS = 2.0
@@ -592,9 +597,11 @@ class MelodyGrammar:
         if plan.feel == "score":
             if choosing:
                 self._add_clashes(added)
+                self._add_low_intervals(added)
                 self._add_chord_tones(added)
             elif not self._is_melody:
                 self._add_later_clashes(added)
+                self._add_later_chords(added)
         elif plan.melody is not None and choosing:
             self._add_crowd(added)
 
@@ -614,8 +621,18 @@ class MelodyGrammar:
         near = near[(near >= LOWEST_PITCH) & (near <= HIGHEST_PITCH)] - LOWEST_PITCH
         added[self.codec.first_pitch + near] = CLASH_BIAS
 
+    def _add_low_intervals(self, added: NDArray[np.float64]) -> None:
+        """Bias the pitches that would make a second or a third low down."""
+        tune = set(self._melody.sounding(self.now).tolist())
+        near: set[int] = set()
+        for pitch in {pitch for pitch, _ in self._sounding} - tune:
+            near.update(range(max(pitch - 4, LOWEST_PITCH), min(pitch, LOW)))
+            if pitch < LOW:
+                near.update(range(pitch + 1, pitch + 5))
+        added[self.codec.first_pitch - LOWEST_PITCH + np.array(sorted(near), int)] += LOW_BIAS
+
     def _add_chord_tones(self, added: NDArray[np.float64]) -> None:
-        """Bias the bass and the third of the planned chord while they are missing."""
+        """Bias the bass, the third and the seventh of the planned chord while they are missing."""
         plan, bar = self.plan, self.bar
         if bar >= len(plan.chords) or self._step >= plan.bar_length[bar]:
             return
@@ -627,17 +644,17 @@ class MelodyGrammar:
         if self._last < 0 and min(begun, default=HIGHEST_PITCH) > HIGHEST_BASS:
             added[self._octaves_of(chord.bass, LOWEST_BASS, HIGHEST_BASS)] += BASS_BIAS
 
-        third = (chord.root + INTERVALS[chord.quality][1]) % 12
         tune = self._melody.sounding(self.now).tolist()
         sounding = [pitch for pitch, _ in self._sounding]
-        if third in {pitch % 12 for pitch in (*begun, *sounding, *self._tune_over(chord))}:
-            return
+        heard = {pitch % 12 for pitch in (*begun, *sounding, *self._tune_over(chord))}
         below = [pitch for pitch in sounding if pitch not in tune]
         below += [self._last] if self._last >= 0 else []
-        if below or chord.bass == third:
-            lowest = 0 if chord.bass == third else LOWEST_THIRD
-            lowest = max(lowest, min(below, default=0) + 1)
-            added[self._octaves_of(third, lowest, HIGHEST_PITCH)] += THIRD_BIAS
+        tones = tones_of(chord.root, chord.quality)
+        for tone, bias in zip(tones[1::2], (THIRD_BIAS, SEVENTH_BIAS), strict=False):
+            if tone not in heard and (below or chord.bass == tone):
+                lowest = 0 if chord.bass == tone else LOWEST_THIRD
+                lowest = max(lowest, min(below, default=0) + 1)
+                added[self._octaves_of(tone, lowest, HIGHEST_PITCH)] += bias
 
     def _octaves_of(self, tone: int, lowest: int, highest: int) -> NDArray[np.int64]:
         """Return the tokens of a pitch class's pitches in a range, the lowest first."""
@@ -663,6 +680,22 @@ class MelodyGrammar:
         if len(met):
             longer = np.flatnonzero(codec.durations > met[0] - now)
             added[codec.first_duration + longer] = CLASH_BIAS
+
+    def _add_later_chords(self, added: NDArray[np.float64]) -> None:
+        """Bias the durations with which the note would last into a chord that it isn't in."""
+        plan, durations = self.plan, self.codec.durations
+        end = self.now + int(durations[-1])
+        for bar in range(self.bar, len(plan.chords)):
+            for chord in plan.chords[bar]:
+                begin = int(plan.bar_start[bar]) + chord.step
+                if begin >= end:
+                    return
+                if begin > self.now and chord.quality != NONE:
+                    tones = {chord.bass, *tones_of(chord.root, chord.quality)}
+                    if self._pitch % 12 not in tones:
+                        longer = np.flatnonzero(durations > begin - self.now)
+                        added[self.codec.first_duration + longer] += HELD_BIAS
+                        return
 
     def _add_crowd(self, added: NDArray[np.float64]) -> None:
         """Bias further notes where the last seconds have more than usual."""

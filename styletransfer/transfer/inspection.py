@@ -10,6 +10,7 @@ from styletransfer.music.chords import recognise
 from styletransfer.music.key import Key, estimate_key
 from styletransfer.music.melody import coverage, marked
 from styletransfer.music.notes import Piece
+from styletransfer.music.tune_key import key_of_tune
 from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -31,7 +32,8 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     metres: dict[str, None] = dict.fromkeys(
         f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars
     )
-    key = estimate_key(source.notes)
+    alone = len(melody.notes) == len(source.notes)
+    key = key_of_tune(melody) if alone else estimate_key(source.notes)
     chords, harmony = (
         written_chords(piece, key)
         if len(piece.bars) and piece.chords

@@ -23,6 +23,7 @@ from styletransfer.music.chords import CHORD_DTYPE, ChordTable, chord_table, ton
 from styletransfer.music.key import Key, estimate_key
 from styletransfer.music.notes import BarTable, Piece, TempoMap, bars_of, beat_of, make_notes
 from styletransfer.music.qualities import NONE
+from styletransfer.music.tune_key import key_of_tune
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.figures import main_style
@@ -173,9 +174,9 @@ def key_of_chords(chords: ChordTable) -> Key:
 
 def key_of(melody: Piece, chords: ChordTable | None) -> Key:
     """Estimate the key of a tune, or of the chords where there is none."""
-    return (
-        estimate_key(melody.notes) if len(melody.notes) or chords is None else key_of_chords(chords)
-    )
+    if len(melody.notes) or chords is None:
+        return key_of_tune(melody)
+    return key_of_chords(chords)
 
 
 def add_chords(plan: Plan, chords: ChordTable, *, above: bool) -> Plan:
