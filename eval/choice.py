@@ -1,4 +1,4 @@
-"""Measure what the choice among candidates does to the style, and to the music.
+"""Measure how choosing among candidates affects the style and the music.
 
     export STYLETRANSFER_WEIGHTS=eval/measured
     python -m eval.choice make runs/choice.jsonl
@@ -10,16 +10,16 @@
 ``make`` keeps all candidates, as whole arrangements, for the melodies of ``eval/melodies`` in the
 styles of the transfer report's composers. ``compose`` keeps what is chosen phrase by phrase, as
 ``apply`` does it, for melodies of several phrases. Both continue where they were interrupted.
-``tell`` has the judges rate all of them. It compares a candidate at random with what the ranker
-chooses among whole ones, with and without its measure of the style (``idiom``; copies aren't looked
-for), and with what it chooses phrase by phrase, and writes the part ``choice`` of
-``eval/RESULTS.md``; ``table`` writes that part again from the report.
+``tell`` has the judges rate all of them. It compares a candidate at random with the ranker's choice
+among whole ones, with and without its measure of the style (``idiom``; no search for copies), and
+with its choice phrase by phrase, and writes the part ``choice`` of ``eval/RESULTS.md``; ``table``
+writes that part again from the report.
 
-There are two judges of the style: J1, a logistic regression, is reported; J2, a network, checks it.
-J1 and the ranker never know a composer by the same pieces: what a ranker with one half of the
-composers' pieces chooses (half A for even melodies, B for odd ones) is rated by the judge trained
-on the other half. J2 has no halves, and the adapters were trained on both; that is the same for all
-systems. The example tunes are left out, as the measure was developed on them.
+There are two judges of the style: J1, a logistic regression, is reported; J2, a network, is a
+check. J1 and the ranker never know a composer from the same pieces: the choice of a ranker with one
+half of the composers' pieces (half A for even melodies, B for odd ones) is rated by the judge
+trained on the other half. J2 has no halves, and the adapters were trained on both; that is the same
+for all systems. The example tunes are left out, because the measure was developed on them.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ MUSIC = {
 LEVELS = ("chance", "shuffled notes of real scores (floor)", "real scores (the judges' ceiling)")
 NOTE = (
     "Floor and ceiling: for J1 and J2, excerpts of real held-out scores as long as the style "
-    "transfer's 40 melodies, of the same five composers, with the notes' order shuffled and as "
-    "they are; for the music, the composers' own accompaniments of the test pieces' melodies "
+    "transfer's 40 melodies, of the same five composers, with the order of the notes shuffled "
+    "and unchanged; for the music, the composers' own accompaniments of the test pieces' melodies "
     "(`eval/results/ranker.json`). Nats are units of natural logarithms, 1.44 bits each."
 )
 
@@ -123,7 +123,7 @@ def make(path: Path, melodies: int | None) -> None:
 
 
 def compose(path: Path, library: Library, melodies: int | None) -> None:
-    """Keep what is chosen phrase by phrase for the melodies that have several phrases."""
+    """Keep the choice phrase by phrase, for melodies with several phrases."""
     codec, known, asked = melody_codec(), idioms_of(library), songs()[:melodies]
     plans = {song.slug: plan_of(codec, codec.grid(song.melody)) for song in asked}
 

@@ -1,6 +1,6 @@
 """Write the judges' tables from ``eval/results/judges.json``: ``python -m eval.judges_tables``.
 
-They stand between markers of ``eval/JUDGES.md`` and, the protocols, of ``eval/RESULTS.md``. No
+They are between markers of ``eval/JUDGES.md`` and, for the protocols, of ``eval/RESULTS.md``. No
 number in them is typed by hand.
 """
 
@@ -173,10 +173,9 @@ def sanity_tables(report: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"`{sanity['judge']}`, test pieces, the first {sanity['notes']:,} notes of each. The "
-            "floor is what the judge makes of shuffled pitches:",
+            "floor is the judge's accuracy on shuffled pitches:",
             table(["notes", "accuracy", "verdict as before", "mean confidence"], changes),
-            "Five composers, trained with labels that were dealt out at random among content "
-            "groups:",
+            "Five composers, trained with labels that were assigned to content groups at random:",
             table(["accuracy", "macro F1", "chance", "always the commonest"], [blind]),
             "Verdicts on a score and a performance of one piece, and on two performances of one "
             "piece, with their distance (total variation, 0 to 1); validation and test pieces, J1:",

@@ -1,7 +1,7 @@
 """Write the transfer report's tables into ``eval/RESULTS.md``: ``python -m eval.results``.
 
-Every number comes from the JSON that ``eval.transfer_report`` wrote. The tables stand between the
-markers ``transfer``; other recipes have parts of their own on the page.
+Every number comes from the JSON that ``eval.transfer_report`` wrote. The tables are between the
+markers ``transfer``; other recipes write other parts of the page.
 """
 
 from __future__ import annotations
@@ -72,16 +72,16 @@ SHARES = (
     "originality.intervals_1",
     "originality.intervals_3",
 )
-"""How the names of those measures begin that are written in per cent."""
+"""Prefixes of the measures that are written in per cent."""
 
 HEAD = "# Results\n\nWritten by the recipes in `eval`; no number is typed by hand.\n"
 
 SUMMARY = (
-    "Accuracy is the share of outputs that a judge takes for the style asked for, the mean over "
-    "styles. Chance: one style of all, as for an output that has none. Floor: real scores of the "
-    "style whose pitches, durations and distances between onsets are each dealt out in another "
-    "order, so that no music is left but the style's distributions. Ceiling: real held-out scores. "
-    "J1 is the judge that is reported, a logistic regression; J2, a network, checks it."
+    "Accuracy is the share of outputs that a judge attributes to the requested style, averaged "
+    "over styles. Chance: a guess among all styles, as for an output without style. Floor: real "
+    "scores of the style whose pitches, durations and distances between onsets are each shuffled, "
+    "so that only the style's distributions are left. Ceiling: real held-out scores. J1, a "
+    "logistic regression, is the judge whose results are reported; J2, a network, is a check."
 )
 
 
@@ -108,7 +108,7 @@ def number(found: dict[str, Any] | None, form: str = ".3f") -> str:
 
 
 def summary(report: dict[str, Any]) -> Table:
-    """Set the accuracy of every judge beside chance, floor and ceiling."""
+    """Compare the accuracy of every judge with chance, floor and ceiling."""
     head = ("measured on", "judge", "system", "result", "chance")
     rows = []
     for kind, part in report["groups"].items():
@@ -127,18 +127,18 @@ def summary(report: dict[str, Any]) -> Table:
 
 
 def tables(part: dict[str, Any]) -> Iterator[Table]:
-    """Give all tables of one group of styles."""
+    """Yield all tables of one group of styles."""
     yield from _style(part)
     yield from _differences(part)
     yield from _by_style(part)
     yield from _by_seed(part)
 
     arranging = [name for name in part["systems"] if name not in REAL]
-    yield _means(part, arranging, CONTENT, "Content", "What is left of the melody, from 0 to 1.")
+    yield _means(part, arranging, CONTENT, "Content", "How much of the melody is left, 0 to 1.")
 
     note = (
-        "Distance from real scores of the style, in their standard deviations: the ceiling's is "
-        "the distance that real pieces have."
+        "Distance from real scores of the style, in their standard deviations. The ceiling is the "
+        "distance of real pieces."
     )
     yield _means(part, part["systems"], HARMONY, "Harmony", note)
 
@@ -146,21 +146,21 @@ def tables(part: dict[str, Any]) -> Iterator[Table]:
     yield _means(part, part["systems"], PROFILES, "Style profiles", note)
 
     note = (
-        "To be compared with the real scores. A bar of a performance is two seconds, and its notes "
+        "Compare these with the real scores. A bar of a performance is two seconds, and its notes "
         "are counted per second."
     )
     yield _means(part, part["systems"], QUALITY, "Quality", note)
     yield _sets(part)
 
     note = (
-        "The share of an output's n-grams that occur in training pieces, the melody's own left "
-        "out; runs in notes."
+        "The share of an output's n-grams that occur in training pieces, without those of the "
+        "melody; runs are in notes."
     )
     yield _means(part, part["systems"], COPIED, "Originality", note)
 
 
 def _style(part: dict[str, Any]) -> Iterator[Table]:
-    """Give accuracy and probabilities, of whole outputs and without the melody."""
+    """Tabulate accuracy and probabilities, with and without the melody."""
     first, *others = part["judges"]
     reported = part["judges"][first]
     count = len(reported["labels"])
@@ -170,8 +170,8 @@ def _style(part: dict[str, Any]) -> Iterator[Table]:
     )
     notes = {
         "whole": about,
-        "rest": f"{about} What then has too few notes to be judged, above all the melody alone, "
-        "counts as chance.",
+        "rest": f"{about} An output left with too few notes to be judged, above all the melody "
+        "alone, counts as chance.",
     }
     head = ("system", "outputs", *STYLE.values(), *(f"accuracy by {name}" for name in others))
 
@@ -191,7 +191,7 @@ def _style(part: dict[str, Any]) -> Iterator[Table]:
 
 
 def _differences(part: dict[str, Any]) -> Iterator[Table]:
-    """Give the paired differences of systems, if there are any."""
+    """Tabulate the paired differences of systems, if there are any."""
     reported = next(iter(part["judges"].values()))
     rows = tuple(
         (
@@ -203,12 +203,12 @@ def _differences(part: dict[str, Any]) -> Iterator[Table]:
         for row in reported["differences"]
     )
     if rows:
-        note = "Of the same melodies; 0 where two systems are alike."
+        note = "On the same melodies; 0 where two systems have the same outputs."
         yield Table("Paired differences", note, ("systems", "of", "measure", "difference"), rows)
 
 
 def _by_style(part: dict[str, Any]) -> Iterator[Table]:
-    """Give the accuracy of each style alone."""
+    """Tabulate the accuracy of each style."""
     first, reported = next(iter(part["judges"].items()))
     for half, title in HALVES.items():
         rows = [
@@ -223,14 +223,14 @@ def _by_style(part: dict[str, Any]) -> Iterator[Table]:
             if name in reported["systems"]
         ]
         note = (
-            f"Judge {first}; chance is {1 / len(reported['labels']):.3f}. Where all outputs agree "
-            "the bootstrap has no width to show; that is no certainty."
+            f"Judge {first}; chance is {1 / len(reported['labels']):.3f}. Where all outputs agree, "
+            "the bootstrap interval has no width; that does not make the value certain."
         )
         yield Table(f"Accuracy by style, {title}", note, ("system", *part["targets"]), tuple(rows))
 
 
 def _by_seed(part: dict[str, Any]) -> Iterator[Table]:
-    """Give the accuracy of each seed alone, if there are several."""
+    """Tabulate the accuracy of each seed, if there are several."""
     first, reported = next(iter(part["judges"].items()))
     seeds = part["by_seed"][first]
     count = max(map(len, seeds.values()), default=0)
@@ -262,8 +262,8 @@ def _sets(part: dict[str, Any]) -> Table:
         rows.append((LABELS[name], *cells))
 
     note = (
-        "Of the features' distributions with those of real scores; means over styles, without "
-        "intervals. The ceiling's is the best to expect."
+        "Between the features' distributions and those of real scores; means over styles, without "
+        "intervals. The ceiling is the best that can be expected."
     )
     head = ("system", "overlapped area", "Fréchet distance")
     return Table("Overlapped area and Fréchet distance", note, head, tuple(rows))
@@ -272,7 +272,7 @@ def _sets(part: dict[str, Any]) -> Table:
 def _means(
     part: dict[str, Any], systems: Sequence[str], names: dict[str, str], title: str, note: str
 ) -> Table:
-    """Give the means of some measures of each system that has any."""
+    """Tabulate the means of some measures, for systems that have any."""
     rows = []
     for system in systems:
         found = part["measures"][system]["means"]
@@ -284,7 +284,7 @@ def _means(
 
 
 def preamble(report: dict[str, Any]) -> list[str]:
-    """Say in sentences what was run."""
+    """Describe in sentences what was run."""
     said = report["settings"]
     sampling = said["sampling"]
     halves = (
@@ -292,7 +292,7 @@ def preamble(report: dict[str, Any]) -> list[str]:
         "judge trained on the other half."
     )
     if (count := len(said["crossfit"])) > 1:
-        halves += f" Seed k has the adapters of the k-th of {count} training runs."
+        halves += f" Seed k uses the adapters of the k-th of {count} training runs."
 
     lines = [
         f"{said['melodies']} melodies, strength {sampling['strength']:g}, temperature "
@@ -305,13 +305,13 @@ def preamble(report: dict[str, Any]) -> list[str]:
         "pieces: by content group).",
     ]
     if said["quick"]:
-        lines.append("This is the quick form: a check that everything runs, no result to cite.")
+        lines.append("This is the quick form: a check that everything runs, not a result to cite.")
     return lines
 
 
 def outputs(part: dict[str, Any]) -> str:
-    """Say how many outputs a group of styles has."""
-    said = f"Outputs of each system for a melody and style: {part['seeds']}."
+    """State how many outputs a group of styles has."""
+    said = f"Outputs of each system per melody and style: {part['seeds']}."
     systems = next(iter(part["judges"].values()))["systems"]
     return said if BOTH in systems else f"{said} There are no adapters in this run."
 

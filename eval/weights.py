@@ -9,8 +9,8 @@
 
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model was trained on, in the styles
 of the transfer report's five composers, with the default settings. It keeps the ranker's measures
-of the chosen candidate and the verdict of J1, the reported judge of the composer; the same command
-continues where it was interrupted. ``compare`` writes the means of each file and their differences
+of the chosen candidate and the verdict of J1, the judge of composers that is reported; after an
+interruption the same command continues. ``compare`` writes the means of each file and their differences
 from the first file's, with a bootstrap interval over melodies, and puts the table into the part
 ``weights`` of ``eval/RESULTS.md`` (or of another page). ``table`` writes that table again from the
 report. J1 and the ranker were trained on the same training pieces, with all weights: what the
@@ -46,7 +46,7 @@ MELODIES = Path("eval/melodies")
 RESULTS = Path("eval/RESULTS.md")
 TOLD = {
     "probability": "J1 of 13 composers: probability of the composer",
-    "taken": "taken for the composer, of 13",
+    "taken": "attributed to the composer, of 13",
     "total": "ranker's score of the chosen candidate",
     "notes": "accompaniment notes per quarter",
     "outside": "outside the key",
@@ -64,19 +64,19 @@ TOLD = {
         "copied",
     )
 }
-"""What is compared, in the words of the table."""
+"""What is compared, and its label in the table."""
 
 NOTE = (
     "Chance, floor and real music are those of J1's test pieces: the floor is the accuracy on "
-    "their first 2,000 notes with the pitches shuffled, real music that on excerpts of about 256 "
-    "notes. Of the other measures, real music is the composers' own accompaniments of the test "
-    "pieces' melodies (`eval/results/ranker.json`). Nats are units of natural "
+    "their first 2,000 notes with the pitches shuffled, real music the accuracy on excerpts of "
+    "about 256 notes. For the other measures, real music is the composers' own accompaniments of "
+    "the test pieces' melodies (`eval/results/ranker.json`). Nats are units of natural "
     "logarithms, 1.44 bits each; progressions are log-probabilities, so that 0 would be certain."
 )
 
 
 def arranged(melody: Path, style: str) -> dict[str, Any]:
-    """Arrange a melody in a style, and give the row that is kept of it."""
+    """Arrange a melody in a style, and return the row to keep."""
     result = apply(Request(str(melody), style, SamplingConfig()))
     chosen, notes = result.report["candidates"][result.report["candidate"]], result.notes
     rest, tune = notes[~notes["melody"]], notes[notes["melody"]]
@@ -225,7 +225,7 @@ def main(argv: list[str] | None = None) -> int:
         wanted = "two files or more" if arguments.step == "compare" else "one file"
         parser.error(f"{arguments.step} takes {wanted}")
     if len({path.stem for path in arguments.rows}) < len(arguments.rows):
-        parser.error("two files have the same name, by which the table calls them")
+        parser.error("two files have the same name, which the table would use for both")
 
     try:
         if arguments.step == "make":
