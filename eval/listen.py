@@ -1,10 +1,8 @@
-"""Measure six tunes in the style of every composer that ships, and real pieces of theirs.
+"""Measure six tunes in the style of every composer that ships, and real pieces.
 
     python -m eval.listen --data data/prepared --write eval/listen.md
 
-The numbers help to listen. Measures of the accompaniment leave the melody's notes out, in real
-pieces too, where the melody is what the extraction found. "Melody louder by" is the difference of
-the median velocities; real scores have no loudness.
+The numbers are a guide for listening; :data:`ABOUT` explains them.
 """
 
 from __future__ import annotations
@@ -27,13 +25,21 @@ from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.ranking.rank import covered, dissonance
 from styletransfer.transfer.request import Request
 
+ABOUT = (
+    "What ships, on six tunes in the style of each composer, compared with excerpts of the "
+    "composer's real scores: a guide for listening. Measures of the accompaniment leave out the "
+    "melody's notes, in real pieces too; there, the melody is the one that was extracted. "
+    '"Melody louder by" is the difference of the median velocities; real scores have no loudness.'
+)
+"""What the page gives its reader."""
+
 HEAD = (
     "style and tune",
     "accompaniment notes per quarter",
     "notes sounding at once",
     "lowest",
     "highest",
-    "onsets on a beat or half",
+    "onsets on a beat or half-beat",
     "outside the key",
     "silence",
     "dissonant under the melody",
@@ -137,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         "--candidates",
         type=int,
         default=SamplingConfig.candidates,
-        help="how many are made of each arrangement",
+        help="candidates for each arrangement",
     )
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
@@ -163,7 +169,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.write:
         command = "python -m eval.listen --data data/prepared --write eval/listen.md"
         arguments.write.write_text(
-            f"# Six tunes in the styles of composers, and real scores\n\n`{command}`\n\n{text}"
+            "# Six tunes in the styles of composers, and real scores\n\n"
+            f"{ABOUT}\n\n`{command}`\n\n{text}"
         )
 
     return 0
