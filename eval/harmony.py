@@ -8,7 +8,7 @@ after a hyphen is allowed) whose first track is that tune. The other versions ar
 first one, song by song. ``--lists FILE --part NAME`` takes the songs that a JSON file lists under
 NAME. The measures, of harmony, figures, rests and closes, are those of
 :mod:`styletransfer.evaluation.measures.accompaniment`. Random forests trained for this alone show
-how well the measures tell a version from the first. They explain, and choose nothing.
+how well the measures tell a version from the first. They explain; nothing is chosen by them.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ with it, so that these alone would give it away.
 """
 
 WARNING = (
-    "These measures explain how versions differ. They choose nothing, and nothing is tuned to "
-    "them: candidates picked by such measures reached the composers' values, and a blind jury "
-    "liked them less, since pedals and repeated chords score well."
+    "These measures explain how versions differ. Nothing is chosen by them or tuned to them: "
+    "candidates picked by such measures reached the composers' values, but a jury that marked "
+    "blind liked them less, since pedals and repeated chords score well."
 )
 
 CONVENTIONS = (
