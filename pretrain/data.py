@@ -18,7 +18,7 @@ from styletransfer.data.library import SPLITS, Library
 from styletransfer.music.composers import ERAS, UNKNOWN, Era, display_name
 
 OWN_ROW = 20
-"""How many pieces give a composer a row; the other composers share one for each era."""
+"""The number of pieces from which a composer has a row; the others share one for each era."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,16 +52,16 @@ def main(argv: list[str] | None = None) -> int:
 def data_table(library: Library) -> str:
     """Tabulate pieces by composer, era, feel, tune and split, and their notes.
 
-    Notes of melodies and of accompaniments are counted apart. A *song* is a score whose melody is a
-    part of its own.
+    Notes of melodies and of accompaniments are counted separately. A *song* is a score whose melody
+    is a part of its own.
     """
     columns = [
         "performances",
         "scores",
-        "of them songs",
+        "songs among these",
         *SPLITS,
-        "notes of melody",
-        "of accompaniment",
+        "melody notes",
+        "accompaniment notes",
     ]
     lines = [f"| composer | era | {' | '.join(columns)} |", f"|---|---|{'---:|' * len(columns)}"]
 

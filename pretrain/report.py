@@ -98,7 +98,7 @@ def composer_table(rows: list[dict[str, Any]]) -> str:
     networks = [row for row in rows if row["with_melody"] and row.get("parameters")]
     networks = [row for row in networks if row["split"] == "test"] or networks
     if not networks:
-        return "No network was evaluated yet."
+        return "No network has been evaluated yet."
     lines = []
     for row in networks:
         lines += [f"`{row['model']}`, {row['split']}:", ""]
@@ -132,7 +132,7 @@ def memorised_table(rows: list[dict[str, Any]], samples: dict[str, Any] | None) 
         "",
         "count",
         "notes",
-        "called copies",
+        "flagged as copies",
         *(f"{name.removeprefix('longest, ')}: median, 90 %, longest" for name in columns),
     ]
     lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -175,7 +175,7 @@ def plot_curve(log: list[dict[str, Any]], rows: list[dict[str, Any]], path: Path
     left, right = figure.subplots(1, 2)
     losses = [(row["tokens"] / 1e6, row["loss"]) for row in log if "loss" in row]
     left.plot(*zip(*losses, strict=True), linewidth=0.8)
-    left.set(xlabel="tokens (millions)", ylabel="training loss (nats a token)")
+    left.set(xlabel="tokens (millions)", ylabel="training loss (nats per token)")
     for feel, colour in zip(FEELS, ("tab:blue", "tab:orange"), strict=True):
         key = f"eval_bits_per_note_{feel}"
         points = [(row["tokens"] / 1e6, row[key]) for row in log if key in row]

@@ -1,13 +1,13 @@
-"""Compare sizes, contexts, mixtures, plans and tokens by small training runs.
+"""Compare sizes, contexts, mixtures, plans and tokens in small training runs.
 
     python -m pretrain.scaling --data data/prepared
 
 Writes ``pretrain/results/scaling.json`` and a plot of the sizes' curves over compute. Each study
-trains models by one recipe (``--config``) that differ in one thing, for the same compute: 6
-floating-point operations for each parameter and token; a model took six to fifteen minutes of two
+trains models by one recipe (``--config``) that differ in one setting, with the same compute: 6
+floating-point operations for each parameter and token; a model took six to fifteen minutes on two
 cores. Validation, also during a run, is in bits per note, given the melody; only the study of
-tokenizers gives none, as all but one of them can't follow a melody. The same command resumes what
-was stopped.
+tokenizers gives none, as only one of these can follow a melody. After an interruption, the same
+command continues.
 """
 
 from __future__ import annotations
