@@ -169,19 +169,19 @@ class Table:
             for best, rows in [self.own_best(feel)]
         ]
         sentence = (
-            f"The own adapter is the best of its row for {own_best} of {len(self.rows)} composers"
-            f" ({'; '.join(alone)})."
+            f"For {own_best} of {len(self.rows)} composers, their own adapter is the best of the"
+            f" row ({'; '.join(alone)})."
         )
         lines += ["", sentence, ""]
         if self.elsewhere:
             note = (
-                f"\\* too few {self.split} pieces: with the validation pieces, which also told when"
-                " to stop."
+                f"\\* too few {self.split} pieces, so the validation pieces, which also determined"
+                " when to stop, are included."
             )
             lines += [note, ""]
 
         lines += [
-            "| pieces of | pieces (works) | own adapter saves against base | base + tag"
+            "| pieces of | pieces (works) | own adapter saves compared with base | base + tag"
             " | best other adapter |",
             "|---|---|---|---|---|",
         ]
@@ -204,7 +204,7 @@ class Table:
         return "\n".join(lines)
 
     def plot(self, path: Path) -> None:
-        """Draw each row's difference from its own adapter in colours."""
+        """Draw each row's difference from the composer's own adapter."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -222,7 +222,7 @@ class Table:
         axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
         axes.set_yticks(range(len(self.rows)), self.rows)
         axes.set(xlabel="read by", ylabel="pieces of")
-        figure.colorbar(image, label="bits per note more than the own adapter")
+        figure.colorbar(image, label="bits per note more than under the composer's own adapter")
         figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

@@ -256,7 +256,8 @@ def summary(report: dict[str, Any]) -> str:
         for first, second in sorted({(a, b) for found, a, b, _ in groups if found == kind}):
             sides = (first, second) if kind != "strength" else (first, BASE)
             names = ["notes a quarter", "sounding", *(f"bits under {name}" for name in sides)]
-            head = f"| | {' | '.join(names)} | more under {sides[0]} than {sides[1]} |"
+            heads = ["notes per quarter", *names[1:]]
+            head = f"| | {' | '.join(heads)} | more under {sides[0]} than {sides[1]} |"
             styles = list(dict.fromkeys((first, second)))
             lines += [
                 "",

@@ -173,7 +173,7 @@ def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
     assert (saved.value, saved.low, saved.high) == (1, 1, 1)
 
     text = table.text()
-    assert "best of its row for 1 of 2 composers" in text
+    assert "For 1 of 2 composers, their own adapter is the best of the row" in text
     assert "| b | 5.00 | 4.80 | **4.50** | 4.60 |" in text
     assert "| 1 (1) | 0.400 | 0.200 | -0.100 a |" in text  # one piece: no interval
 
