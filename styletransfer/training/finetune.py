@@ -304,17 +304,17 @@ def readme_of(card: Card, *, measured: bool = False) -> str:
             without the held-out pieces.
     """
     if card.gain is None:
-        result = "No piece was held out: how much was learnt is not known."
+        result = "No piece was held out, so it is not known how much was learnt."
     else:
         result = (
-            f"On {card.held_out} held-out pieces, the same that told when to stop, given their"
+            f"On {card.held_out} held-out pieces, which also determined when to stop, given their"
             f" melody: {card.base_bits:.2f} bits per note under the base without a style,"
             f" {card.style_bits:.2f} under this one, a gain of {card.gain:.2f}."
         )
         if measured:
             result += (
-                " That was measured with the same recipe without these pieces; this adapter has"
-                " learnt from them, too."
+                " This was measured on an adapter made by the same recipe without these pieces;"
+                " this adapter has learnt from them, too."
             )
     source = card.data or "the user's own"
     learnt = f"{card.pieces} pieces, {card.minutes:.0f} minutes, {card.notes:,} notes: {source}"
