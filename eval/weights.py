@@ -10,11 +10,11 @@
 ``make`` arranges the 40 melodies of ``eval/melodies``, which no model was trained on, in the styles
 of the transfer report's five composers, with the default settings. It keeps the ranker's measures
 of the chosen candidate and the verdict of J1, the judge of composers that is reported; after an
-interruption the same command continues. ``compare`` writes the means of each file and their differences
-from the first file's, with a bootstrap interval over melodies, and puts the table into the part
-``weights`` of ``eval/RESULTS.md`` (or of another page). ``table`` writes that table again from the
-report. J1 and the ranker were trained on the same training pieces, with all weights: what the
-ranker's choice adds to J1's verdict is measured by ``eval.choice``.
+interruption the same command continues. ``compare`` writes the means of each file and their
+differences from the first file's, with a bootstrap interval over melodies, and puts the table into
+the part ``weights`` of ``eval/RESULTS.md`` (or of another page). ``table`` writes that table again
+from the report. J1 and the ranker were trained on the same training pieces, with all weights: what
+the ranker's choice adds to J1's verdict is measured by ``eval.choice``.
 """
 
 from __future__ import annotations
