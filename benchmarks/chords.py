@@ -2,20 +2,21 @@
 
     python -m benchmarks.chords PREPARED LABELS [--write benchmarks/chords.md]
 
+How often chords are named as an expert names them, by the recogniser ("learnt") and by templates.
 Measured on the validation and test pieces of a prepared data set for which the DCML corpora have
-harmony labels; the recogniser was trained neither on them nor on other versions of them. Scores:
-the share of the labelled time in which the root, the root and quality, and the bass are the label's
-(as in mir_eval.chord, weighted by time); and for where chords begin, F1 of the starts inside
+harmony labels; the recogniser was trained neither on them nor on other versions of them. The
+columns are the share of the labelled time in which the root, the root and quality, and the bass
+agree with the label (as in mir_eval.chord, weighted by time), and the F1 of chord starts within the
 labelled time, each start matched at most once and within an eighth of a quarter (as in
-mir_eval.segment with that tolerance, without the pieces' own edges). All are ratios of sums over
+mir_eval.segment with that tolerance, without the edges of the pieces). All are ratios of sums over
 movements, with 95 % bootstrap intervals over movements.
 
-The templates are those of 0.1.0: triads and sevenths on beats, scored by how much of what sounds
-belongs to them, with a price on changes (Viterbi's algorithm); a chord's bass is the lowest note of
-most of its beats.
+The templates, the floor here, are those of 0.1.0: triads and sevenths on beats, scored by the share
+of the sounding notes that belong to them, with a price on changes (Viterbi's algorithm); a chord's
+bass is the lowest note of most of its beats.
 
-Known limits: labels start between eighths in 4 % of cases, where no frame of the recogniser starts;
-a movement has the labels of one expert, and how far two experts would agree isn't measured here.
+Known limits: 4 % of labels start between eighths, where no frame of the recogniser starts; each
+movement has the labels of one expert, and the agreement of two experts isn't measured here.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Measure how time and memory grow: ``python -m benchmarks.growth MAESTRO --write benchmarks``.
 
-An arrangement is timed for songs of several lengths (one candidate) and for several numbers of
-candidates (a song of one minute), and the preparation of data for several numbers of files (of
-MAESTRO, in one process). Each run is a process of its own, whose largest resident size is its
-memory. The exponent is the slope of a straight line through the logarithms of size and seconds: 1
-is linear. Writes ``growth.md`` and ``growth.png``.
+Arrangements are timed for songs of several lengths (one candidate) and for several numbers of
+candidates (a song of one minute), and the preparation of data for several numbers of files (from
+MAESTRO, in one process). Each run is a process of its own; its memory is its largest resident size.
+The exponent is the slope of a straight line through the logarithms of size and seconds: 1 means
+linear growth. Writes ``growth.md`` and ``growth.png``.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Measure long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
 
-The song is Twinkle and the Ode to Joy in turn, each time in the key a fifth higher, for a number of
+The song alternates Twinkle and the Ode to Joy, each time in the key a fifth higher, for a number of
 minutes; in the performance, every onset is up to 0.06 quarters early or late, so that there is no
-grid to find. One candidate in Chopin's style is made, each run in a process of its own.
+grid to find. One candidate is made in Chopin's style, each run in a process of its own.
 
-The model reads a window; where that is full, it starts again with its last bars. A seam would show
-as a jump: the difference between the two bars before such an edge and the two bars from it on is
-compared with the same at all other bars. p is the share of 10,000 random sets of as many bars whose
-mean difference is at least that of the edges. Memory is the process's largest (resident) size.
+The model reads a window; when it is full, the model starts again with its last bars. A seam would
+show as a jump: the difference between the two bars before such an edge and the two bars after it is
+compared with the difference at all other bars. p is the share of 10,000 random sets of as many bars
+whose mean difference is at least that at the edges. Memory is the process's largest resident size.
 """
 
 from __future__ import annotations

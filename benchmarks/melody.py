@@ -2,12 +2,13 @@
 
     python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER [--write benchmarks/melody.md]
 
-Measured on POP909 (MELODY, BRIDGE and PIANO merged; MELODY is the truth) and keyboard scores (hands
-merged; the `skyline` of the right hand is the truth). The metric is the precision, recall and F1 of
-notes after mir_eval.transcription: same pitch, onset within 50 ms, ends ignored (C. Raffel et al.,
-ISMIR 2014); the mean over pieces, with a 95 % bootstrap interval. A note that several tracks strike
-at once counts once. Half of the pieces were used to fit and tune; the other half was looked at only
-when the features and the networks' size were chosen. Both are shown.
+How often the melody is found when all tracks are merged. Measured on POP909 (MELODY, BRIDGE and
+PIANO merged; the reference is MELODY) and keyboard scores (hands merged; the reference is the
+`skyline` of the right hand). The metric is the precision, recall and F1 of notes as in
+mir_eval.transcription: same pitch, onset within 50 ms, ends ignored (C. Raffel et al., ISMIR 2014);
+the mean over pieces, with a 95 % bootstrap interval. A note struck by several tracks at once counts
+once. Half of the pieces were used to fit and tune; the other half was used only to choose the
+features and the networks' size. Both are shown. The plain skyline is the floor.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def main(argv: list[str] | None = None) -> None:
         for part, chosen in (
             ("all", examples),
             ("held-out half", held_out),
-            ("half fitted on", fitted),
+            ("half used for fitting", fitted),
         ):
             rows += [row(f"{name}, {part}", chosen, method) for method in METHODS]
 

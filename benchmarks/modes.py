@@ -2,10 +2,10 @@
 
     python -m benchmarks.modes --write benchmarks/modes.md
 
-Six tunes, one candidate each, with the shipped weights. Kept: the share of melody notes that keep
-onset and pitch, the mean over tunes; least: that of the worst tune. Ornaments and other notes are
-counted per quarter of melody. Steps: the share of the melody line's intervals that are at most two
-semitones.
+What becomes of the melody in each mode: six tunes, one candidate each, with the shipped weights.
+Kept: the share of melody notes that keep onset and pitch, the mean over tunes; least: the share in
+the worst tune. Ornaments and other notes are counted per quarter of melody. Steps: the share of the
+melody line's intervals that are at most two semitones.
 """
 
 from __future__ import annotations

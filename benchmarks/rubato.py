@@ -1,16 +1,17 @@
-"""Measure how pianists' tempo moves.
+"""Measure how pianists vary the tempo.
 
     python -m benchmarks.rubato --data data/prepared --write benchmarks/rubato.md
 
-Training performances of MAESTRO are aligned to scores of the same pieces: dynamic time warping of
-pitch classes finds the neighbourhood, and a note of the same pitch nearby the exact moment. The
-deviation of a bar or a quarter is the logarithm of its seconds over the median of its neighbours
-(eight bars or sixteen quarters on either side); the table has the standard deviation of these.
+How much pianists vary the tempo, and how they slow down at the end. Training performances of
+MAESTRO are aligned to scores of the same pieces: dynamic time warping of pitch classes finds the
+approximate place, and a nearby note of the same pitch the exact time. The deviation of a bar or a
+quarter is the logarithm of its length in seconds over the median of its neighbours (eight bars or
+sixteen quarters on either side); the table has the standard deviation of these.
 
-Arch: how bars' deviations correlate with the arches of phrases of four or eight bars, wherever in
-the piece the phrases would begin (the most negative value: slow at the ends). Shuffled: the same
-with the bars in random order. To the end: how many times longer the last quarters before the last
-onset are than the 32 quarters that end twelve before it.
+Arch: the correlation of the bars' deviations with arches over phrases of four or eight bars,
+wherever in the piece the phrases would begin (the most negative value: slow at the ends). Shuffled:
+the same with the bars in random order, as a floor. To the end: how many times longer the last
+quarters before the last onset are than the 32 quarters that end twelve before it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The server under load: ``python -m benchmarks.serve --write benchmarks/serve.md``.
+"""Test the server under load: ``python -m benchmarks.serve --write benchmarks/serve.md``.
 
-Clients of several kinds ask at once, on the real weights: good ones, bad ones, slow ones, and some
-that go away in the middle. Each knows the answer that it must get. Memory is that of the server and
-its processes together, counted once where they share it.
+Clients of several kinds send requests at the same time, on the real weights: well-formed ones,
+malformed ones, slow ones, and some that disconnect. Each client knows the right answer. Memory is
+that of the server and its processes together; memory they share is counted once.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ BOUNDARY = "styletransfer-load"
 
 
 class BusyError(Exception):
-    """The queue was full, which is an answer."""
+    """Raised when the queue is full, which is a right answer."""
 
 
 @dataclass
 class Client:
-    """One client: where it asks, its own chance, and a version that is there already."""
+    """A client: the server's port, its own random numbers, and an existing version."""
 
     port: int
     song: str
@@ -57,7 +57,7 @@ class Client:
         kind: str = "application/json",
         headers: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """The status and the whole answer."""
+        """Return the status and the whole answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             more = {"Content-Type": kind} if body is not None else {}
@@ -70,27 +70,27 @@ class Client:
             connection.close()
 
     def expect(self, status: int, *asked: Any, **named: Any) -> bytes:
-        """The answer, which must have a status."""
+        """Return the answer, which must have a given status."""
         found, data = self.ask(*asked, **named)
         if found != status:
             raise ValueError(f"{asked[0]}: {found} instead of {status}: {data[:200]!r}")
         return data
 
     def upload(self, data: bytes, name: str) -> tuple[bytes, str]:
-        """A body of one file, and its type."""
+        """Return a body with one file, and its type."""
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"'
         body = f"{head}\r\n\r\n".encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode()
         return body, f"multipart/form-data; boundary={BOUNDARY}"
 
 
 def page(client: Client) -> None:
-    """The page's first file, and a list."""
+    """Fetch the page's first file and a list."""
     client.expect(200, "/")
     client.expect(200, "/api/styles")
 
 
 def read(client: Client) -> None:
-    """A song that is sent and read."""
+    """Send a song and have it read."""
     name = client.chance.choice(sorted(EXAMPLES))
     body, kind = client.upload(midi_bytes(example(name)), f"{name}.mid")
     found = json.loads(client.expect(201, "/api/songs", body, kind))
@@ -99,7 +99,7 @@ def read(client: Client) -> None:
 
 
 def show(client: Client) -> None:
-    """A version, its file, its first page."""
+    """Fetch a version, its file and its first page."""
     address = f"/api/versions/{client.version}"
     client.expect(200, address)
     client.expect(200, f"{address}/file?type=mid")
@@ -107,7 +107,7 @@ def show(client: Client) -> None:
 
 
 def arrange(client: Client) -> None:
-    """A job from the queue to its version."""
+    """Follow a job from the queue to its version."""
     asked = {"song": client.song, "style": "bach", "candidates": CANDIDATES}
     asked["seed"] = client.chance.randrange(1000)
     status, data = client.ask("/api/jobs", json.dumps(asked).encode())
@@ -121,7 +121,7 @@ def arrange(client: Client) -> None:
 
 
 def bad(client: Client) -> None:
-    """Files that are none, options that there aren't, other sites."""
+    """Send malformed files, unknown options, and requests from other sites."""
     body, kind = client.upload(b"MThd" + client.chance.randbytes(400), "../../etc/passwd.mid")
     client.expect(400, "/api/songs", body, kind)
     asked = {"song": client.song, "style": "nobody"}
@@ -131,7 +131,7 @@ def bad(client: Client) -> None:
 
 
 def large(client: Client) -> None:
-    """A body that is larger than it may be: refused by its length, before it is read."""
+    """Send a body above the limit: refused by its length, before it is read."""
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=PATIENCE)
     try:
         connection.putrequest("POST", "/api/songs")
@@ -145,7 +145,7 @@ def large(client: Client) -> None:
 
 
 def slow(client: Client) -> None:
-    """A song that trickles in."""
+    """Send a song slowly, piece by piece."""
     body, kind = client.upload(midi_bytes(example("twinkle")), "twinkle.mid")
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=PATIENCE)
     try:
@@ -164,7 +164,7 @@ def slow(client: Client) -> None:
 
 
 def leave(client: Client) -> None:
-    """Goes away: in the middle of a body, and while its job waits."""
+    """Disconnect: in the middle of a body, and while a job waits."""
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=PATIENCE)
     connection.putrequest("POST", "/api/songs")
     connection.putheader("Content-Type", "application/json")
@@ -193,12 +193,12 @@ KINDS: dict[Callable[[Client], None], int] = {
     leave: 15,
     arrange: 10,
 }
-"""Of 200, how many are of each kind."""
+"""How many of 200 requests are of each kind."""
 
 
 @contextmanager
 def serving(port: int) -> Iterator[tuple[subprocess.Popen[str], float]]:
-    """A server, and after how many seconds it answered."""
+    """Start a server, and measure the seconds until it answers."""
     begin = time.perf_counter()
     command = [sys.executable, "-m", "styletransfer", "serve", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -213,7 +213,7 @@ def serving(port: int) -> Iterator[tuple[subprocess.Popen[str], float]]:
 
 
 def memory(process: int) -> float:
-    """MB of a process and its children."""
+    """Return the memory of a process and its children, in MB."""
     found = 0.0
     for number in (process, *children(process)):
         text = Path(f"/proc/{number}/smaps_rollup").read_text()
@@ -223,13 +223,13 @@ def memory(process: int) -> float:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process started."""
+    """Return the processes that a process started."""
     text = Path(f"/proc/{process}/task/{process}/children").read_text()
     return [int(one) for one in text.split()]
 
 
 def first_version(port: int) -> Client:
-    """A client with a song and a version to ask for."""
+    """Make a client with a song and a version to ask for."""
     client = Client(port, "", "")
     body = json.dumps({"example": "happy-birthday"}).encode()
     client.song = json.loads(client.expect(201, "/api/songs", body))["id"]
@@ -245,7 +245,7 @@ def first_version(port: int) -> Client:
 def load(
     first: Client, requests: int, clients: int, seed: int
 ) -> tuple[dict[str, list[float]], int, list[str]]:
-    """Seconds of each request by its kind, how many a full queue refused, and what went wrong."""
+    """Return each kind's seconds per request, the jobs refused, and what went wrong."""
     chance = random.Random(seed)
     kinds = [kind for kind, count in KINDS.items() for _ in range(count)]
     chance.shuffle(kinds)
@@ -277,7 +277,7 @@ def load(
 
 
 def table(times: dict[str, list[float]]) -> list[str]:
-    """A row for each kind."""
+    """Tabulate the waiting times, a row for each kind."""
     lines = ["| request | number | median, s | p95, s | slowest, s |", "|---|---|---|---|---|"]
     told = {kind.__name__: str(kind.__doc__).split(":")[0].rstrip(".") for kind in KINDS}
     for name, found in times.items():
@@ -320,16 +320,16 @@ def main(argv: list[str] | None = None) -> int:
         f"happy-birthday with {CANDIDATES} candidates, one at a time, so that one waits for those "
         "before it.",
         "",
-        f"It answered {started:.2f} s after it was started. Memory of the server and its "
+        f"The server answered {started:.2f} s after it was started. Memory of the server and its "
         f"processes: {before} at first, {middle} after the first round, {after} after the second.",
     ]
     for number, (times, refused, lost, busy) in enumerate(rounds, 1):
         answered = sum(map(len, times.values())) + refused
         lines += ["", f"## Round {number}", ""]
         lines += [
-            f"{answered} of {arguments.requests} got the answer that they must get, among them "
-            f"{refused} jobs that a full queue refused. Other work was going on: the load was "
-            f"{busy:.0f} when it began.",
+            f"{answered} of {arguments.requests} requests got the right answer, among them "
+            f"{refused} jobs that a full queue refused. The machine did other work: the load was "
+            f"{busy:.0f} at the beginning.",
             "",
             *table(times),
             *([""] if lost else []),

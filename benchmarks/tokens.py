@@ -2,11 +2,11 @@
 
     python -m benchmarks.tokens --data data/prepared [--write benchmarks/tokens.md]
 
-Measured on a fixed sample of whole pieces, without control tokens. The onset error compares each
-note's onset with the one that comes back from the tokens (notes of a pitch in their order), in
-milliseconds; a score's quarters are turned into time at its own tempo. The speed is notes encoded
-per second of processor time, the median of three rounds; the machine did other work at the same
-time, so that only large ratios count.
+How many tokens each tokenizer needs, and how much timing it loses. Measured on a fixed sample of
+whole pieces, without control tokens. The onset error compares each note's onset with the decoded
+one (notes of the same pitch in order), in milliseconds; a score's quarters are converted at its own
+tempo. The speed is notes encoded per second of processor time, the median of three rounds; the
+machine did other work at the same time, so that only large ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def render(rows: list[tuple[str, ...]], library: Library, sample: dict[Feel, lis
     about = ", ".join(f"{len(sample[feel])} {feel}s of {counts[feel]:,} notes" for feel in FEELS)
     return "\n".join(
         [
-            "# What tokenizers cost and lose",
+            "# Tokenizers: cost and losses",
             "",
             *(__doc__ or "").strip().split("\n\n")[-1].splitlines(),
             "",

@@ -3,9 +3,9 @@
     python -m benchmarks.tracks POP909_FOLDER [--write benchmarks/tracks.md]
 
 POP909 (Wang et al., ISMIR 2020) names its tracks MELODY, BRIDGE and PIANO. The first 100 files by
-name are read with all their tracks; a song counts where every note of the melody that is taken
-comes from MELODY. This is done with the names of the tracks, and again without them, where only the
-notes can decide.
+name are read with all their tracks; a song counts if every note of the chosen melody comes from
+MELODY. This is done with the names of the tracks, and again without them, where only the notes can
+decide.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SONGS = 100
 
 
 def taken(piece: Piece, named: bool = True) -> list[str]:
-    """Name the track of each note of the melody that is taken.
+    """Name the track of each note of the chosen melody.
 
     Args:
         piece: a song with its tracks.
@@ -57,14 +57,15 @@ def main(argv: list[str] | None = None) -> None:
 
     text = "\n".join(
         [
-            "# The track that is taken as melody",
+            "# The track chosen as the melody",
             "",
-            f"The first {len(files)} files of POP909 with all their tracks. A song counts where "
-            "the whole melody comes from MELODY.",
+            "How often the melody of a pop song is taken from the right track. Measured on the "
+            f"first {len(files)} files of POP909, with all their tracks. A song counts as right if "
+            "the whole melody comes from the track MELODY.",
             "",
             "Made by `python -m benchmarks.tracks POP909_FOLDER --write benchmarks/tracks.md`.",
             "",
-            table(("names of the tracks", "all of MELODY", "notes of MELODY, median"), rows),
+            table(("names of the tracks", "songs right", "notes from MELODY, median"), rows),
             "",
         ]
     )
