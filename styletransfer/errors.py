@@ -2,7 +2,7 @@
 
 
 class InputError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
     The message is one sentence; the command line prints it and exits with code 2.
     """

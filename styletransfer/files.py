@@ -53,7 +53,7 @@ def check_writable(path: str | Path, force: bool = False) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: it cannot be written ({error}); name another file.") from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: you may not write in the folder {folder}; name another.")
+        raise InputError(f"{path}: no permission to write in the folder {folder}; name another.")
 
 
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
@@ -110,9 +110,7 @@ def refuse_overwriting_inputs(paths: Iterable[Path], given: Iterable[str | Path]
     inputs = {_place(Path(one)) for one in given} - {None}
     for path in paths:
         if _place(path) in inputs:
-            raise InputError(
-                f"{path}: that is what was given to work with; name another file to write."
-            )
+            raise InputError(f"{path}: it is one of the inputs; name another file to write.")
 
 
 def check_suffix(path: Path, *suffixes: str) -> None:
@@ -124,7 +122,7 @@ def check_suffix(path: Path, *suffixes: str) -> None:
     if path.suffix.lower() not in suffixes:
         *others, last = suffixes
         words = f"{', '.join(others)} or {last}" if others else last
-        raise InputError(f"{path}: it is written as {words}; name such a file.")
+        raise InputError(f"{path}: the name must end in {words}.")
 
 
 def _place(path: Path) -> tuple[int, int] | None:

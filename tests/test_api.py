@@ -125,7 +125,7 @@ def test_values_of_wrong_types_are_sentences(tiny_package: Path) -> None:
 
 def test_the_song_is_not_saved_over(music: Result) -> None:
     assert music.request is not None
-    with pytest.raises(InputError, match="given to work with"):
+    with pytest.raises(InputError, match="one of the inputs"):
         music.save(music.request.song, force=True)
 
 

@@ -184,7 +184,7 @@ def test_a_fault_of_the_program_costs_one_song_and_is_not_hidden(
     assert outcome.code == 1
     assert outcome.out.splitlines()[-1] == "1 done, 1 failed"
     assert "ZeroDivisionError: planted" in outcome.err
-    assert "a.mid: a fault of this program" in outcome.err.splitlines()[-1]
+    assert "a.mid: a bug in this program" in outcome.err.splitlines()[-1]
 
 
 def every(run: Run, song: Path, package: Path, *more: str) -> Outcome:
@@ -250,14 +250,14 @@ def test_the_song_itself_is_never_written_over(
         outcome = run(
             "apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, "-o", out, "--force"
         )
-        refused(outcome, "given to work with")
+        refused(outcome, "one of the inputs")
     for command in (
         ("inspect", "song.mid", "--plot", "song.mid"),
         ("apply", "song.mid", "-s", "bach", "--plot", "song.mid"),
     ):
-        refused(run(*command, "--force"), "given to work with")
+        refused(run(*command, "--force"), "one of the inputs")
     assert run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
-    refused(run("replay", "song-bach.json", "-o", "song.mid", "--force"), "given to work with")
+    refused(run("replay", "song-bach.json", "-o", "song.mid", "--force"), "one of the inputs")
     refused(
         run("replay", "song-bach.json", "-o", "song-bach.json", "--force"), "-o names the MIDI file"
     )
@@ -273,7 +273,7 @@ def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_pa
         "apply", "songs", "-s", "bach", "--model", tiny_package, *ONE, "-o", "songs", "--force"
     )
     assert outcome.code == 2
-    assert "given to work with" in outcome.err
+    assert "one of the inputs" in outcome.err
     assert (tmp_path / "songs" / "a-bach.mid").read_bytes() == before
 
 
@@ -286,16 +286,16 @@ def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: 
     (tmp_path / "text.sf2").write_text("no sound")
     for more, message in (
         (("--plot", tmp_path / "song-bach.mid"), "two outputs"),
-        (("--audio", "song.mp3"), "written as .wav"),
+        (("--audio", "song.mp3"), "must end in .wav"),
         (("-o", "song.wav"), "-o names the MIDI file"),
-        (("--plot", "song.jpg"), "written as .png"),
+        (("--plot", "song.jpg"), "must end in .png"),
         (("--audio", "song.wav", "--soundfont", "text.sf2"), "not a soundfont"),
     ):
         refused(
             run("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE, *more), message
         )
     assert not list(tmp_path.glob("song-bach*"))
-    refused(run("inspect", "song.mid", "--plot", "song.jpg"), "written as .png")
+    refused(run("inspect", "song.mid", "--plot", "song.jpg"), "must end in .png")
 
 
 def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_what_is_refused(run: Run, tmp_path: Path) -> None:
         (["--chords", "C | F", "--tempo", "0"], "--tempo 0"),
         (["--chords", "C | F", "--mode", "continue", "--seconds", "9"], "have no tune"),
         (["--chords", "C | F", "--bars", "1"], "have no tune"),
-        (["c.txt", "--chords", "G | C"], "has the chords already"),
+        (["c.txt", "--chords", "G | C"], "already has the chords"),
         (["empty.txt"], "no chords in it"),
         (["nothing.txt"], "no such file"),
         (["twinkle", "--tempo", "90"], "without a song"),

@@ -139,7 +139,7 @@ def test_the_accompaniment_is_held_to_them(
 def test_a_tune_alone_has_none(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     short_song(tmp_path / "song.mid")
     common = ("apply", "song.mid", "-s", "bach", "--model", tiny_package, *ONE)
-    refused(run(*common, "--chords", "keep"), "melody alone", "--chords keep")
+    refused(run(*common, "--chords", "keep"), "only a melody", "--chords keep")
     refused(run(*common, "--chords", "some"), "--chords some")
     assert run(*common).code == 0
     common = ("apply", "song-bach.mid", "-s", "bach", "--model", tiny_package, *ONE)

@@ -154,7 +154,7 @@ def test_a_copy_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     print_copied({"copied": True, "longest_match_notes": 40}, "out.mid  ")
     print_copied({"copied": False, "longest_match_notes": 19})
     told = capsys.readouterr().out
-    assert told.startswith("out.mid  40 notes in a row stand in a training piece too")
+    assert told.startswith("out.mid  40 notes in a row also occur in a training piece")
     assert told.count("\n") == 1
 
 

@@ -132,7 +132,7 @@ def test_another_file_of_that_name_is_kept(server: Server, tmp_path: Path) -> No
 
 def test_errors_are_one_sentence(server: Server, tmp_path: Path) -> None:
     server.status = 503
-    with pytest.raises(InputError, match="the server answers 503"):
+    with pytest.raises(InputError, match="the server answered 503"):
         fetch(server, tmp_path)
     with pytest.raises(InputError, match="can't be reached"):
         download_maestro(tmp_path, url="http://127.0.0.1:1/maestro.zip", console=QUIET)

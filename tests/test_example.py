@@ -256,8 +256,8 @@ def test_pieces_that_cannot_be_followed(here: Path) -> None:
         ("text.mid", "text.mid"),
         ("empty.abc", "empty.abc"),
         ("notes.txt", "no such style"),
-        ("tune.mid", "a melody alone"),
-        ("played.mid", "lies on no beats"),
+        ("tune.mid", "only a melody"),
+        ("played.mid", "has no beats"),
     ):
         with pytest.raises(InputError, match=words) as error:
             find_style(name)
@@ -304,9 +304,9 @@ def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
     assert run("replay", "song-sonata.json", "--check").code == 0
     refused(
         run("apply", "song.mid", "-s", "sonata.mid", "-o", "sonata.mid", "-f", *model),
-        "given to work with",
+        "one of the inputs",
     )
-    refused(run("replay", "song-sonata.json", "-o", "sonata.mid", "-f"), "given to work with")
+    refused(run("replay", "song-sonata.json", "-o", "sonata.mid", "-f"), "one of the inputs")
 
     content = piece.read_bytes()
     sonata(piece, bars=6)
@@ -372,7 +372,7 @@ def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> N
         "apply", "played.mid", "-s", "sonata.mid", "--model", tiny_package, "--candidates", "1"
     )
     assert outcome.code == 0
-    said = "no figures (the song lies on no beats), only its texture and composer"
+    said = "no figures (the song has no beats), only its texture and composer"
     assert f"sonata.mid: {said}; heard as" in outcome.out
 
     notes = make_notes([0.0, 1.5, 3.0, 4.5], [1.5] * 4, [72, 74, 76, 72])
@@ -420,7 +420,7 @@ def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here
         tiny_package,
     )
     assert outcome.code == 2
-    assert "given to work with" in outcome.err
+    assert "one of the inputs" in outcome.err
     assert piece.read_bytes() == before
 
     (here / "chords.txt").write_text("F | C")

@@ -325,13 +325,13 @@ def test_what_cannot_be_is_refused_before_any_work(
     empty.mkdir()
     (tmp_path / "home").mkdir()
     for source, name, more, message in (
-        (songs, "../../x", {}, "small letters"),
+        (songs, "../../x", {}, "lower-case letters"),
         (songs, "bach", {}, "comes with the package"),
         (songs, "mine", {"era": "stone age"}, "--era"),
         (empty, "mine", {}, "no piece could be read"),
         (tmp_path / "none", "mine", {}, "no such folder"),
         ("", "mine", {}, "give a folder"),
-        (songs, "aux.1", {}, "small letters"),
+        (songs, "aux.1", {}, "lower-case letters"),
     ):
         with pytest.raises(InputError, match=message):
             finetune_source(str(source), name, settings(), tiny_package, **more)  # type: ignore[arg-type]
@@ -413,7 +413,7 @@ def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_hom
     (own_home / "mine" / "style.json").write_text("{}")
     checkpoint = own_home / ".mine.work" / "run" / "checkpoint"
     checkpoint.mkdir(parents=True)
-    with pytest.raises(InputError, match="there is a style of that name"):
+    with pytest.raises(InputError, match="a style of that name exists"):
         finetune_source(str(songs), "mine", settings(), tiny_package)
     assert checkpoint.exists()
     reading = own_home / ".new.work"

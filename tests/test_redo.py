@@ -107,7 +107,7 @@ def test_what_was_played_on_beats_stays_on_them(
     before = (tmp_path / "song-bach.json").read_bytes()
     refused(
         run("apply", "song-bach.mid", *common, "--bars", "2", "-o", "song-bach.midi", "--force"),
-        "given to work with",
+        "one of the inputs",
     )
     assert (tmp_path / "song-bach.json").read_bytes() == before
 

@@ -53,7 +53,7 @@ def test_audio_is_compressed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sound[".flac"], sound[".wav"])
     assert len(sound[".ogg"]) == len(sound[".wav"]) > 60 * 48_000
     assert np.corrcoef(sound[".ogg"].ravel(), sound[".wav"].ravel())[0, 1] > 0.99
-    with pytest.raises(InputError, match=r"a\.mp3: it is written as \.wav, \.flac or \.ogg"):
+    with pytest.raises(InputError, match=r"a\.mp3: the name must end in \.wav, \.flac or \.ogg"):
         render_audio(song, tmp_path / "a.mp3")
 
 

@@ -229,7 +229,7 @@ def test_names_for_new_styles(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_names_that_new_styles_may_not_have(name: str) -> None:
-    with pytest.raises(InputError, match=r"(?s)--name .*small letters"):
+    with pytest.raises(InputError, match=r"(?s)--name .*lower-case letters"):
         check_name(name)
 
 

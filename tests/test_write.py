@@ -223,7 +223,7 @@ def test_unwritable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(InputError, match="cannot be written"):
         write_bytes(tmp_path / ("x" * 300), b"")
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(InputError, match="may not write"):
+    with pytest.raises(InputError, match="no permission to write"):
         check_writable(tmp_path / "out.mid")
 
 

@@ -151,16 +151,14 @@ def replay(
         Path, typer.Argument(help="The JSON file that `apply` wrote beside a MIDI file.")
     ],
     out: opt.ReplayOut = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only compare, and write nothing.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; write nothing.")] = False,
     anyway: Annotated[
         bool,
-        typer.Option("--anyway", help="Go on even if a song, style, version or machine differs."),
+        typer.Option("--anyway", help="Continue if a song, style, version or machine differs."),
     ] = False,
     force: opt.Force = False,
 ) -> None:
-    """Make an arrangement again, to the byte, or report what differs."""
+    """Reproduce an arrangement byte for byte, or report what differs."""
     from styletransfer.cli.replay import print_replay
 
     print_replay(sidecar, out, check, anyway, force, partial(progress_bar, quiet=False))
@@ -216,7 +214,7 @@ def inspect(
     force: opt.Force = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show which melody would be taken from a song, and its key, metre, tempo and chords."""
+    """Show the melody that would be used, and a song's key, metre, tempo and chords."""
     from styletransfer.formats.read import legible, read_song
     from styletransfer.transfer.inspection import describe
 
@@ -269,11 +267,11 @@ def evaluate(
     ] = None,
     original: Annotated[
         str | None,
-        typer.Option(help="The song that the files arrange, to see whether its melody was kept."),
+        typer.Option(help="The song that the files arrange, to check whether its melody was kept."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Prepared training data, to see whether anything is copied from it."),
+        typer.Option(help="Prepared training data, to check whether anything is copied from it."),
     ] = None,
     melodies: Annotated[
         Path | None, typer.Option(help="A folder of melodies to try --style on, instead of files.")
@@ -308,7 +306,7 @@ def finetune(
         str,
         typer.Argument(
             help=f"A folder or archive of {FORMATS} files, or corpus:NAME, "
-            "which comes with music21."
+            "pieces that come with music21."
         ),
     ],
     name: Annotated[
@@ -317,7 +315,7 @@ def finetune(
     era: Annotated[
         str, typer.Option(help="baroque, classical, romantic, modern, or unknown.")
     ] = "unknown",
-    minutes: Annotated[float, typer.Option(help="Longest time to train, in minutes.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="The most minutes to train.")] = 10.0,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML settings file, like configs/finetune/default.yaml."),
@@ -378,13 +376,13 @@ def finetune(
 def serve(
     port: Annotated[int, typer.Option(help="The port to listen on; 0: any free one.")] = 8765,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Default: this machine alone.")
+        str, typer.Option(help="The address to listen on. Default: this machine only.")
     ] = "127.0.0.1",
-    browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     public: Annotated[
         list[str] | None,
         typer.Option(
-            help="Its address behind a proxy, such as https://music.example.org. "
+            help="The server's address behind a proxy, such as https://music.example.org. "
             "Repeat it for several."
         ),
     ] = None,
@@ -449,7 +447,7 @@ def prepare(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The folder to write; prepared data in it is replaced."),
+        typer.Option("--out", "-o", help="The folder to fill; prepared data in it is replaced."),
     ] = Path("data/prepared"),
     composers: Annotated[
         Path | None, typer.Option(help="A CSV with columns file, composer[, title, split].")

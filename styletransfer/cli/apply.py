@@ -164,7 +164,7 @@ def _followed(row: dict[str, Any]) -> str:
 def print_copied(report: dict[str, Any], what: str = "") -> None:
     """Print a warning where an output is a copy."""
     if report["copied"]:
-        run = f"{report['longest_match_notes']} notes in a row stand in a training piece too"
+        run = f"{report['longest_match_notes']} notes in a row also occur in a training piece"
         print(f"{what}{run}: parts of it are copied; try another --seed or more --candidates")
 
 
@@ -213,7 +213,7 @@ def _several(
                 failures.add(
                     song,
                     style,
-                    f"{song}: a fault of this program ({type(error).__name__}); please report it.",
+                    f"{song}: a bug in this program ({type(error).__name__}); please report it.",
                 )
             else:
                 reports.append(report)
@@ -289,7 +289,7 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
             failures.add(
                 given,
                 "",
-                f"{given}: it is a folder without songs to arrange; they end in one of {ENDINGS}.",
+                f"{given}: the folder has no songs to arrange; songs end in one of {ENDINGS}.",
             )
     return songs, failures
 

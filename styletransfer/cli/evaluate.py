@@ -60,7 +60,7 @@ def print_trial(report: dict[str, Any], as_json: bool) -> None:
         f"{len(report['melodies'])} melodies, strength {report['strength']:g}, one version of each"
     )
     if target is None:
-        print("the judges know no label for this style: what it is taken for instead")
+        print("the judges have no label for this style; here is what they take it for")
     for name, one in report["systems"].items():
         line = f"{name:<18} melody F1 {_interval(one['melody_f1'])}"
         if target is not None:

@@ -41,34 +41,36 @@ Songs = Annotated[
 Song = Annotated[str, typer.Argument(help=f"A {FORMATS} file, or an example's name.")]
 MelodyTrack = Annotated[
     str | None,
-    typer.Option(help="The name or number of the part with the melody. Default: find it."),
+    typer.Option(help="The name or number of the part with the melody. Default: automatic."),
 ]
 
 # How to decode
-Seed = Annotated[
-    int, typer.Option(help="The same song, settings and seed give the same bytes again.")
-]
+Seed = Annotated[int, typer.Option(help="The same song, settings and seed give the same bytes.")]
 Temperature = Annotated[
     float, typer.Option(help="How adventurous the music is; 0 always takes the likeliest note.")
 ]
 TopP = Annotated[
-    float, typer.Option("--top-p", help="Draw from the likeliest notes that make up this share.")
+    float,
+    typer.Option(
+        "--top-p",
+        help="Sample from the likeliest notes that make up this share of the probability.",
+    ),
 ]
 Strength = Annotated[
-    float, typer.Option(help="How much style: 0 is none, 1 as it was learnt, more exaggerates it.")
+    float, typer.Option(help="How much style: 0 is none, 1 is as learnt, above 1 exaggerates it.")
 ]
 Candidates = Annotated[
-    int, typer.Option(help="Versions to make at once; the ranker's favourite is written.")
+    int, typer.Option(help="Versions to make at once; the ranker chooses the best.")
 ]
 FreeCandidates = Annotated[
-    int, typer.Option(help="Versions to make at once; the one with the most style is written.")
+    int, typer.Option(help="Versions to make at once; the one closest to the style is written.")
 ]
 Choose = Annotated[
     Literal["phrases", "whole"],
     _choice(
         "phrases",
         "whole",
-        help="Choose the best version every eight bars and go on from it, or the best whole "
+        help="Choose the best version every eight bars and continue from it, or the best whole "
         "arrangement (always with --all).",
     ),
 ]
@@ -115,7 +117,8 @@ OnTop = Annotated[
     bool | None,
     typer.Option(
         "--on-top/--not-on-top",
-        help="Keep the accompaniment below the tune, or let it rise above. Default: by the style.",
+        help="Keep the accompaniment below the tune, or let it rise above. Default: depends on the "
+        "style.",
     ),
 ]
 Bars = Annotated[
@@ -128,7 +131,7 @@ Feel = Annotated[
         "auto",
         "score",
         "performance",
-        help="As the song is, on the beats, or with a pianist's timing and pedal.",
+        help="Like the song, on the beats, or with a pianist's timing and pedal.",
     ),
 ]
 Length = Annotated[float, typer.Option(help="Seconds of music.")]

@@ -56,7 +56,7 @@ def replay(sidecar: Sidecar, progress: Callable[[float], None] | None = None) ->
 
     result = apply(sidecar.provenance.request, progress)
     if max(output.candidate for output in sidecar.outputs) >= len(result.candidates):
-        raise InputError(f"{sidecar.path}: it names a candidate that isn't made.")
+        raise InputError(f"{sidecar.path}: it names a candidate that doesn't exist.")
     files = [midi_bytes(result.candidates[output.candidate]) for output in sidecar.outputs]
     pairs = zip(sidecar.outputs, files, strict=True)
     differing = [output.file for output, data in pairs if digest(data) != output.sha256]
@@ -95,8 +95,8 @@ def print_replay(
     different = differences(sidecar)
     if different and not anyway:
         raise InputError(
-            f"{path}: other bytes are to be expected from {' and '.join(different)};"
-            " --anyway makes them."
+            f"{path}: the bytes may differ because of {' and '.join(different)};"
+            " add --anyway to continue."
         )
     for phrase in different:
         print(f"differs: {phrase}")
@@ -110,16 +110,16 @@ def print_replay(
 
     if replayed.differing:
         cause = (
-            "as what it is made of does" if different else "though nothing that is recorded does"
+            "as its ingredients differ" if different else "though no recorded ingredient differs"
         )
         melody = "the same melody" if replayed.same_melody else "another melody"
         raise InputError(
-            f"{path}: {', '.join(replayed.differing)} came out with other bytes, {cause};"
-            f" {melody} was taken."
+            f"{path}: {', '.join(replayed.differing)} came out with different bytes, {cause};"
+            f" {melody} was used."
         )
 
     for output in sidecar.outputs:
         there = path.parent / output.file
         changed = there.is_file() and digest(there.read_bytes()) != output.sha256
-        since = " had; that file was changed since" if changed else ""
+        since = " had; that file has changed since" if changed else ""
         print(f"the same bytes as {output.file}{since}")

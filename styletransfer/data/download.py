@@ -74,16 +74,16 @@ def download_maestro(
         part.rename(target)
     except urllib.error.HTTPError as error:
         raise InputError(
-            f"{url}: the server answers {error.code} ({error.reason}); try again later."
+            f"{url}: the server answered {error.code} ({error.reason}); try again later."
         ) from error
     except urllib.error.URLError as error:
         raise InputError(
-            f"{url}: it can't be reached ({error.reason}); check the connection, try again."
+            f"{url}: it can't be reached ({error.reason}); check the connection and try again."
         ) from error
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
         kept = f"{part.stat().st_size / 1e6:.1f} MB are kept, " if part.exists() else ""
         raise InputError(
-            f"{url}: the connection broke; {kept}run the same command again to go on."
+            f"{url}: the connection broke; {kept}run the same command again to continue."
         ) from error
     except OSError as error:
         raise InputError(f"{target}: it can't be written ({error.strerror or error}).") from error

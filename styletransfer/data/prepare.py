@@ -127,7 +127,7 @@ def prepare(
     paths = [Path(source) for source in sources]
     if composers_csv is not None and len(paths) != 1:
         raise InputError(
-            f"{composers_csv}: a table of composers goes with a single source, not {len(paths)}."
+            f"{composers_csv}: a table of composers needs a single source, not {len(paths)}."
         )
     if labels is not None and not labels.is_dir():
         raise InputError(f"{labels}: no such folder of chord labels.")

@@ -296,7 +296,7 @@ def _from_table(table: Path, folder: Path, name: str, feel: Feel | None) -> list
     for row in _rows(table, "file", "composer"):
         path = folder / row["file"]
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{table}: {row['file']} lies outside of {folder}.")
+            raise InputError(f"{table}: {row['file']} is outside {folder}.")
         split = _split(row.get("split") or "", table)
         title = row.get("title") or path.stem
         era = era_of_years(row.get("era") or "", row.get("born") or "", row.get("died") or "")
@@ -311,4 +311,4 @@ def _split(value: str, table: Path) -> Split | None:
     for split in SPLITS:
         if value == split:
             return split
-    raise InputError(f"{table}: the split {value!r} is none of {', '.join(SPLITS)}.")
+    raise InputError(f"{table}: the split {value!r} is not one of {', '.join(SPLITS)}.")

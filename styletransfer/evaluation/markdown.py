@@ -46,7 +46,7 @@ def fill(text: str, parts: Mapping[str, str]) -> str:
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if len(pattern.findall(text)) != 1:
-            raise InputError(f"the markers {begin} and {end} must stand there once.")
+            raise InputError(f"the markers {begin} and {end} must occur exactly once.")
         text = pattern.sub(lambda _, block=f"{begin}\n\n{content}\n\n{end}": block, text)  # type: ignore[misc]
     return text
 

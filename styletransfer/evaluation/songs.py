@@ -178,7 +178,7 @@ def name_of(piece: PieceInfo) -> str:
 
 
 def slug(text: str) -> str:
-    """Write a text with small letters and hyphens alone."""
+    """Write a text with lower-case letters and hyphens alone."""
     plain = (
         unicodedata.normalize("NFKD", text.translate(str.maketrans("łŁ", "lL")))
         .encode("ascii", "ignore")

@@ -121,10 +121,10 @@ def begin_as(model: PeftModel, settings: LoraSettings, style: Style) -> None:
         InputError: where the style has no adapter of these settings, or it can't be read.
     """
     if style.path is None:
-        raise InputError(f"{style.name}: this style has no adapter to begin with.")
+        raise InputError(f"{style.name}: this style has no adapter to start from.")
     if not _has(style.path, settings):
         raise InputError(
-            f"{style.path}: its rank, scale or targets are others; begin with another style."
+            f"{style.path}: its rank, scale or targets are different; start from another style."
         )
 
     state = {
@@ -179,7 +179,7 @@ def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Sty
         return base
     if style.card.tokenizer_hash != tokenizer_hash:
         raise InputError(
-            f"{style.path}: this style was trained with other tokens; train it again with this"
+            f"{style.path}: this style was trained with different tokens; train it again with this"
             " version."
         )
     if style.card.base != base_hash:

@@ -34,7 +34,7 @@ FINEST = 16
 _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED = range(4)
 _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(4, len(QUALITIES))
 _SMALL = (_MINOR, _DIMINISHED, _MINOR7, _HALF, _DIMINISHED7)
-"""Qualities whose numerals are in small letters: those with a minor third."""
+"""Qualities whose numerals are in lower-case letters: those with a minor third."""
 _LEADING = (_DIMINISHED, _HALF, _DIMINISHED7)
 """Qualities of chords on a leading tone."""
 

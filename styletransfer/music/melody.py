@@ -304,8 +304,8 @@ def part_called(piece: Piece, track: str) -> int:
         found = [i for i, name in enumerate(names) if wanted and wanted in name]
     if len(found) != 1:
         listed = ", ".join(f"{i + 1} {name}" for i, name in enumerate(piece.parts))
-        called = "several tracks are" if found else "no track is"
-        raise InputError(f"--melody-track {track}: {called} called so; there are {listed}.")
+        called = "several tracks have" if found else "no track has"
+        raise InputError(f"--melody-track {track}: {called} this name; there are {listed}.")
     if not _part(piece, found[0]).any():
         raise InputError(f"--melody-track {track}: that track has no notes.")
     return found[0]

@@ -17,7 +17,7 @@ _UNDIVIDED = str.maketrans("łøđ\u0131", "lodi")
 
 
 def plain(name: str) -> str:
-    """Return a name in small letters and without accents."""
+    """Return a name in lower-case letters and without accents."""
     spread = unicodedata.normalize("NFKD", name.casefold().translate(_UNDIVIDED))
     return unicodedata.normalize(
         "NFC", "".join(c for c in spread if unicodedata.category(c) != "Mn" or c > "\u0e00")

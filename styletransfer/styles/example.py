@@ -82,15 +82,14 @@ def _load(path: Path, changed: int, size: int) -> Example:
     piece = read_score(path)
     if piece.feel != "score":
         raise InputError(
-            f"--style {path}: it lies on no beats, so that it has no bars to follow; name a score"
-            " of it."
+            f"--style {path}: it has no beats, and so no bars to follow; give a score of it."
         )
 
     notes = piece.notes.copy()
     notes["melody"] = extract_melody(piece)
     if notes["melody"].all():
         raise InputError(
-            f"--style {path}: it is a melody alone; name a piece with an accompaniment to follow."
+            f"--style {path}: it is only a melody; give a piece with an accompaniment to follow."
         )
     piece = replace(piece, notes=notes)
     return Example(piece, *recognise(piece))

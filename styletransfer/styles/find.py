@@ -180,7 +180,7 @@ def check_name(name: str) -> None:
     """
     if not NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0] in DEVICES:
         raise InputError(
-            f"--name {name}: give small letters, digits, '.', '_' and '-', a letter or digit"
+            f"--name {name}: use lower-case letters, digits, '.', '_' and '-', a letter or digit"
             " first, at most 64."
         )
     if name in _package_styles() or _holds(folders.shipped(), name):
@@ -211,5 +211,5 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # the client raises others, too: of connections, disks and ids
         reason = re.split(r"\.?\n|\. |\.$", str(error) or type(error).__name__)[0]
         raise InputError(
-            f"{name}: there is no such style here, and the Hub gave none of that name ({reason})."
+            f"{name}: there is no such style here, and none on the Hub ({reason})."
         ) from error

@@ -192,7 +192,7 @@ def _claim_work(run: StyleRun, base: _Base) -> None:
 
     work, used = run.work, run.work.exists() and any(run.work.iterdir())
     if used and not (work / "run.json").exists():
-        raise InputError(f"{work}: holds something else than a run; name another folder.")
+        raise InputError(f"{work}: holds something other than a run; name another folder.")
     if used and (work / "run.json").read_text() != text:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
@@ -394,4 +394,4 @@ def check_replaceable(out: Path) -> None:
         InputError: where ``out`` holds something else.
     """
     if out.exists() and not (out / CARD).exists():
-        raise InputError(f"{out}: holds something else than a style; choose another name.")
+        raise InputError(f"{out}: holds something other than a style; choose another name.")

@@ -41,7 +41,7 @@ def plain_tokenizer(
         codec = MidiTokCodec.load(saved)
         if not codec.has(settings):
             raise InputError(
-                f"{saved}: is a tokenizer of other settings; give another --out folder"
+                f"{saved}: holds a tokenizer with other settings; give another --out folder"
             )
         return codec
     codec = MidiTokCodec.train(settings, training_tables(library, settings.bpe_notes, mixture))

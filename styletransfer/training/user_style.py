@@ -93,7 +93,7 @@ def finetune_source(
     check_replaceable(out)
     if out.exists() and not force:
         raise InputError(
-            f"{out}: there is a style of that name; choose another, or write over it with --force."
+            f"{out}: a style of that name exists; choose another name, or replace it with --force."
         )
 
     with _locked(work):
@@ -134,7 +134,7 @@ def _locked(work: Path) -> Iterator[None]:
             shutil.rmtree(work, ignore_errors=True)
     except Timeout as error:
         raise InputError(
-            f"{work}: another process is learning a style of that name; wait for it, or name"
+            f"{work}: another process is training a style of that name; wait for it, or choose"
             " another."
         ) from error
     except OSError as error:

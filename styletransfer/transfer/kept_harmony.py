@@ -70,7 +70,7 @@ def own_chords(
     notes = without_melody(source, melody, octaves)
     if not len(notes):
         raise InputError(
-            "--chords keep: this song is a melody alone, it has no harmony to keep;"
+            "--chords keep: this song is only a melody and has no harmony to keep;"
             " leave the option out."
         )
     bars = melody.bars if plan.feel == "score" else _bars_of(plan)

@@ -54,7 +54,9 @@ def read_chords(chords: str) -> str:
     except (OSError, ValueError) as error:
         raise InputError(f"--chords {chords}: can't be read as text ({error}).") from error
     if len(chords.split()) == 1:
-        raise InputError(f"--chords {chords}: neither a chord symbol, as Am7 or G/B, nor a file.")
+        raise InputError(
+            f"--chords {chords}: neither a chord symbol, such as Am7 or G/B, nor a file."
+        )
     return chords
 
 
@@ -99,7 +101,7 @@ def chord_song(request: Request) -> Piece:
     length = 4.0 * top / bottom
     quarters = chord_names.count_bars(request.chords) * length
     if not quarters:
-        raise InputError("--chords: there are no chords in it; write them as 'F C7 | F'.")
+        raise InputError("--chords: it contains no chords; write them as 'F C7 | F'.")
     if quarters / rate >= MAX_HOURS * 60:
         raise InputError(f"--chords: they last {MAX_HOURS} hours or more; give fewer bars.")
 
@@ -135,8 +137,8 @@ def chords_alone(request: Request, source: Piece) -> ChordTable:
         if len(free := np.flatnonzero(starts > ends + NEAR)):
             bar = int(np.searchsorted(bars["start"], ends[free[0]] + NEAR, side="right"))
             raise InputError(
-                f"--chords: bar {bar} has no chord throughout, and no tune to find one for;"
-                " - is more of one."
+                f"--chords: part of bar {bar} has no chord, and there is no tune to find one for;"
+                " - continues the chord before."
             )
 
     chords = np.stack([fixed[name] for name in ("root", "quality", "bass")], 1).astype(np.int64)

@@ -76,7 +76,7 @@ class Request:
             self._check_chords()
         elif self.metre is not None or self.tempo is not None:
             raise InputError(
-                "--metre and --tempo are for chords without a song, which has its own;"
+                "--metre and --tempo are for chords without a song; a song has its own;"
                 " leave them out."
             )
         if self.bars is not None:
@@ -102,7 +102,7 @@ class Request:
         if self.mode == "regenerate" and self.keep != "exact":
             raise InputError("--mode regenerate keeps no notes; leave out --keep.")
         if not self.chords.strip():
-            raise InputError("--chords: give new, keep, or chords, as 'F C7 | F'.")
+            raise InputError("--chords: give new, keep, or chords, such as 'F C7 | F'.")
         _check_choice("choose", self.choose, "phrases", "whole")
 
     def _check_time(self) -> None:
@@ -110,17 +110,17 @@ class Request:
         if self.metre is not None:
             metre_of(self.metre)
         if self.tempo is not None and not 10 <= self.tempo <= 400:
-            raise InputError(f"--tempo {self.tempo:g}: give beats a minute, from 10 to 400.")
+            raise InputError(f"--tempo {self.tempo:g}: give beats per minute, from 10 to 400.")
 
     def _check_chords(self) -> None:
         """Refuse what needs a song."""
         if not self.song and self.chords in ("new", "keep"):
             raise InputError(
-                "give a song to arrange, or --chords to be played by themselves, as 'F C7 | F'."
+                "give a song to arrange, or --chords to play by themselves, such as 'F C7 | F'."
             )
         if self.song and self.chords != "new":
             raise InputError(
-                f"--chords: {self.song} has the chords already; leave the option out, or the file."
+                f"--chords: {self.song} already has the chords; leave out the option or the file."
             )
         default = (self.mode, self.keep) == ("reharmonize", "exact")
         if not default or self.melody_track is not None or self.bars is not None:
@@ -159,7 +159,7 @@ def metre_of(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"([0-9]{1,2})/(1|2|4|8|16)", text)
     if not found or not 1 <= int(found[1]) <= 24:
-        raise InputError(f"--metre {text}: give a metre, as 3/4 or 6/8.")
+        raise InputError(f"--metre {text}: give a metre, such as 3/4 or 6/8.")
     return int(found[1]), int(found[2])
 
 
@@ -171,7 +171,7 @@ def bar_range(bars: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", bars) if isinstance(bars, str) else None
     if not found or int(found[2] or found[1]) < int(found[1]):
-        raise InputError(f"--bars {bars}: give one bar, as 5, or a range of bars, as 5-8.")
+        raise InputError(f"--bars {bars}: give one bar, such as 5, or a range, such as 5-8.")
     return int(found[1]), int(found[2] or found[1])
 
 

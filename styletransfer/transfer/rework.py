@@ -46,8 +46,8 @@ def feel_of(
         if asked != "auto":
             return asked
         raise InputError(
-            f"{midi}: --bars takes a MIDI file that `apply` wrote,"
-            " and no sidecar beside it lists this one."
+            f"{midi}: --bars needs a MIDI file written by `apply`,"
+            " and no sidecar next to it lists this one."
         )
     if report["feel"] == "score":
         return "score"
@@ -113,8 +113,8 @@ def rework_plan(plan: Plan, codec: Codec, earlier: Piece, bars: str) -> Plan:
     lowest = first_number(plan)
     if not lowest <= first <= last < plan.bars + lowest:
         raise InputError(
-            f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1},"
-            " which can be made again."
+            f"--bars {bars}: the tune has the bars {lowest} to {plan.bars + lowest - 1};"
+            " name some of these."
         )
     grid = codec.grid(earlier)
     given = tuple(
@@ -194,8 +194,8 @@ def keep_settings(
         if others:
             raise InputError(
                 f"the sidecar's harmony was changed in bar {others[0]},"
-                f" which --bars {request.bars} doesn't make again;"
-                " name it too, or change it back."
+                f" which --bars {request.bars} doesn't rewrite;"
+                " include that bar, or undo the change."
             )
     if request.chords != "new":
         some = bars[begin - first : end - first + 1]

@@ -111,7 +111,7 @@ def read_sidecar(path: Path) -> Sidecar:
     except UnicodeDecodeError:
         raise InputError(
             f"{path}: not the sidecar of an arrangement;"
-            " name the .json file beside the arrangement."
+            " name the .json file next to the arrangement."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
@@ -126,7 +126,7 @@ def read_sidecar(path: Path) -> Sidecar:
         ) from None
 
     if not all(0 <= output.candidate < request.sampling.candidates for output in outputs):
-        raise InputError(f"{path}: it is damaged, it names a candidate that was never made.")
+        raise InputError(f"{path}: it is damaged: it names a candidate that was never made.")
     return Sidecar(path, Provenance(request, ingredients), outputs, melody, report)
 
 
@@ -175,7 +175,5 @@ def _find_song(song: str, wanted: str, sidecar: Path) -> str:
         place for place in (song, str(sidecar.parent / Path(song).name)) if os.path.isfile(place)
     ]
     if not there:
-        raise InputError(
-            f"{song}: the song isn't there any more; put it back, or beside {sidecar}."
-        )
+        raise InputError(f"{song}: the song is no longer there; put it back, or next to {sidecar}.")
     return next((place for place in there if song_hash(place) == wanted), there[0])

@@ -60,12 +60,12 @@ def plan_for(request: Request, source: Source) -> Task:
         return _plan_harmony(Task(request, source, codec, plan), kept)
     if not source.has_tune:
         raise InputError(
-            "chords by themselves lie on beats, and this model knows no plans;"
+            "chords by themselves need a model that knows plans, and this one doesn't;"
             " give another, or a song."
         )
     if request.chords not in ("new", "keep"):
         raise InputError(
-            "--chords: this song lies on no beats, or the model knows no plans: give new or keep."
+            "--chords: this song has no beats, or the model knows no plans; give new or keep."
         )
     return Task(request, source, codec, plan)
 
