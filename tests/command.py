@@ -27,7 +27,7 @@ Run = Callable[..., Outcome]
 def console(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str
 ) -> Run:
-    """The console script, in this process; ``before`` stands before the arguments of each call."""
+    """The console script, in this process; ``before`` is put before the arguments of each call."""
     from styletransfer.cli import app as cli
 
     def call(*arguments: str | Path) -> Outcome:

@@ -1,5 +1,5 @@
-"""Fixtures that are dear to make: a prepared data set and a package of weights, once for all
-tests.
+"""Fixtures that are expensive to make: a prepared data set and a package of weights, made once for
+all tests.
 """
 
 from __future__ import annotations

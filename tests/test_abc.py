@@ -112,7 +112,7 @@ def test_notes_and_lengths(text: str, expected: list[tuple[float, float, int]]) 
 
 
 def test_accidentals_hold_to_the_end_of_their_bar_and_through_ties() -> None:
-    """Music21 lets them lapse at once."""
+    """Music21 drops them at once."""
     assert pitches("^C D C c|C =C ^F-|F F|") == [61, 62, 61, 73, 60, 60, 66, 65]
     assert rows(music("G ^F3-|F4-|F4"))[1] == (1, 11, 66)
     assert pitches("^F4-|z F F2|") == [66, 65, 65]
@@ -321,7 +321,7 @@ def test_second_lines_of_a_voice_are_left_out_with_a_remark() -> None:
 
 
 def test_a_book(tmp_path: Path) -> None:
-    """Each tune by its place, the book's defaults, free text, music after the empty line that ends
+    """Each tune by its number, the book's defaults, free text, music after the empty line that ends
     a tune.
     """
     path = tmp_path / "book.abc"
@@ -498,7 +498,7 @@ def test_directives(directive: str, expected: list[int]) -> None:
     ],
 )
 def test_every_main_note_of_a_tune_is_melody(tune: str, main: int) -> None:
-    """Whatever grace notes and double stops there are."""
+    """Whatever grace notes and double stops accompany it."""
     piece = music(tune)
     melody = piece.notes[extract_melody(piece)]
     onsets = {float(n["onset"]) for n in piece.notes if n["duration"] > 0.125}

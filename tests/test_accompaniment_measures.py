@@ -55,7 +55,7 @@ def made(
     bars: int = 2,
     metre: tuple[int, int] = (4, 4),
 ) -> Passage:
-    """A passage, in C major whatever is in it."""
+    """A passage, in C major whatever its notes."""
     table = bars_of([(0.0, *metre)], bars * 4.0 * metre[0] / metre[1])
     one = passage(notes(tune), notes(rest), table, spans(chords))
     return replace(one, key=C_MAJOR, home=C_MAJOR)
@@ -66,7 +66,9 @@ def block(start: float, *pitches: int, length: float = 4.0) -> Rows:
 
 
 def test_doublings() -> None:
-    """Unisons go, octaves too unless they are the bass; what begins at another time stays."""
+    """Unisons are left out, and octaves unless they are the bass; notes that begin at another time
+    stay.
+    """
     tune = notes([(0.0, 1.0, 72), (1.0, 1.0, 74), (2.0, 1.0, 76)])
     rest = notes(
         [
@@ -209,7 +211,7 @@ def test_figures() -> None:
 def test_figures_are_looked_for_four_bars_back(again: int, likeness: list[float]) -> None:
     """Bar 1's figure comes again in bar 5, where it counts, or in bar 6, where it doesn't.
 
-    Between them stands a chord of two notes, of which the figure has the lowest: 1 of 5 in common.
+    Between them is a chord of two notes, of which the figure has the lowest: 1 of 5 in common.
     """
     tune = [(float(k), 1.0, 84) for k in range(4 * again + 4)]
     bars = [ARPEGGIO if k in (0, again) else block(0.0, 41, 48) for k in range(again + 1)]
@@ -287,7 +289,7 @@ def test_dominants_before_phrase_ends() -> None:
 
 
 def test_only_bars_under_the_tune_count() -> None:
-    """A postlude changes nothing, and neither does what it is called."""
+    """A postlude changes nothing, and neither does its name."""
     tune: Rows = [(0, 4, C5), (4, 3, E5)]
     rest, chords = block(0, 48, 64), [(0, 8, 0, "major", 0)]
     short = made(tune, rest, chords)

@@ -1,4 +1,4 @@
-"""Adapters on a model of two layers: PEFT and the decoder agree, and what doesn't fit is
+"""Adapters on a model of two layers: PEFT and the decoder agree, and adapters that don't fit are
 refused.
 """
 

@@ -147,7 +147,7 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
 
 
 def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
-    """However late it is saved: file and current folder may have changed since."""
+    """However late it is saved: the file and the current folder may have changed since then."""
     song = short_song(tmp_path / "song.mid")
     music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)
     first = json.loads(music.save(tmp_path / "first.json").read_text())
@@ -200,13 +200,13 @@ def test_a_notebook_without_a_soundfont_shows_the_rest(
 
 
 def test_a_display_never_raises() -> None:
-    """Not even of a result with nothing in it."""
+    """Not even for an empty result."""
     assert "<div>" in Music(None, {})._repr_html_()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("channels", "left", "right"), [(2, 1000, 3000), (1, 2000, 2000)])
 def test_small_wave(channels: int, left: int, right: int) -> None:
-    """The mean of the channels, at half the rate, cut; its length is still told."""
+    """The mean of the channels, at half the rate, cut short; the full length is still stated."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as sound:
         sound.setparams((channels, 2, 48_000, 0, "NONE", "not compressed"))

@@ -1,5 +1,5 @@
-"""Rooms and the arrows between them: who may use whom, no circles, nothing heavy where it isn't
-needed.
+"""Rooms and the imports between them: which may use which, no cycles, no heavy imports where they
+aren't needed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def imports(path: Path) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    """The room of a module of the package, or its own name where it stands in none."""
+    """The room of a module of the package, or its own name if it is in none."""
     return [*module.split("."), "__init__"][1]
 
 
@@ -104,7 +104,7 @@ def test_rooms_stand_on_those_before_them() -> None:
 
 
 def test_no_circles() -> None:
-    """Between files, wherever in them they import each other."""
+    """Between files, wherever in a file the imports are."""
     graph = {
         name: imports(path) & MODULES.keys() - {name, "styletransfer"}
         for name, path in MODULES.items()
@@ -126,8 +126,8 @@ def test_every_room_has_a_nameplate() -> None:
 
 
 def test_threads_sleep_while_they_wait() -> None:
-    """Beside one other busy process, an arrangement of 8 seconds took 109; whoever asks for another
-    policy gets it.
+    """Next to one other busy process, an arrangement that takes 8 seconds took 109; a policy that
+    is set explicitly is respected.
     """
     for asked, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
         environment = {

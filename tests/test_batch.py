@@ -1,6 +1,6 @@
 """Run ``apply`` with several songs, folders and styles, and with every candidate.
 
-What is written where, and what failed.
+They check which files are written where, and what is reported as failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ABC = "X:1\nM:3/4\nL:1/4\nK:C\nceg|c'3|]\n"
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """Make a folder of three songs, one of them below it, and files that are no songs.
+    """Make a folder of three songs, one of them in a sub-folder, and files that aren't songs.
 
     One of the files is broken.
     """
@@ -47,7 +47,7 @@ def written(folder: Path) -> list[str]:
 def test_a_folder_in_several_styles(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """The broken one fails, in both styles, and the others are done; sub-folders stay."""
+    """The broken song fails in both styles, the others are arranged, and sub-folders are kept."""
     styles = ("-s", "bach", "-s", "chopin:3,bach")
     outcome = run(
         "apply", "songs", *styles, "-o", "out/new", "--model", tiny_package, *ONE, "--plot", "rolls"
@@ -73,7 +73,7 @@ def test_a_folder_in_several_styles(
 def test_several_are_as_each_alone(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """In the current folder by default; exit code 0 where all were done."""
+    """In the current folder by default; exit code 0 if all were arranged."""
     command = ("--model", tiny_package, *ONE, "--seed", "3")
     outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", *command)
     assert (outcome.code, outcome.err, outcome.out.splitlines()[-1]) == (0, "", "2 done, 0 failed")
@@ -83,9 +83,9 @@ def test_several_are_as_each_alone(
 
 
 def test_names_never_collide(songs: Path, run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Songs of one name get different outputs.
+    """Songs with the same name get different outputs.
 
-    Also where they differ in capitals alone, which many file systems don't tell apart.
+    Also if the names differ only in capitals, which many file systems don't distinguish.
     """
     short_song(songs / "A.MID")
     (songs / "a.abc").write_text(ABC)
@@ -278,9 +278,9 @@ def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_pa
 
 
 def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """A picture over the MIDI file by another of its names, MP3, and no soundfont.
+    """A picture written over the MIDI file under another name, MP3, a file that isn't a soundfont.
 
-    All are reported before the work.
+    All are reported before any work is done.
     """
     short_song(tmp_path / "song.mid")
     (tmp_path / "text.sf2").write_text("no sound")
@@ -317,9 +317,9 @@ def test_a_name_that_is_not_utf8(run: Run, tiny_package: Path, tmp_path: Path) -
 def test_scores_of_several_songs_lie_in_a_folder(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """The folder wasn't made, as those of ``--audio`` and ``--plot`` are.
+    """The folder wasn't made, although those of ``--audio`` and ``--plot`` were.
 
-    A file's name became a folder's.
+    The name of a file was used for a folder.
     """
     command = (
         "apply",

@@ -58,9 +58,7 @@ def test_every_id_has_a_name_and_an_era_and_is_its_own_label() -> None:
 
 
 def test_the_catalogue_is_the_one_of_the_control_tokens() -> None:
-    """A composer whom the tokens don't know would stop training, hours after the data were
-    prepared.
-    """
+    """A composer without a token would stop training hours after the data were prepared."""
     assert (
         tuple(sorted(controls.COMPOSERS)) == COMPOSERS
     )  # those that came later are the last tokens

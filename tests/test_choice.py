@@ -1,5 +1,5 @@
-"""What the choice does to the style: chosen by hand, and judged by the judge that didn't learn from
-the ranker's pieces.
+"""The effect of the choice on the style: choices made by hand, rated by the judge that didn't learn
+from the ranker's pieces.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def test_phrases_are_chosen_as_apply_does(tmp_path: Path, monkeypatch: pytest.Mo
 def test_compose_keeps_rows_that_tell_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
 ) -> None:
-    """Of the songs with several phrases alone; what is there already isn't made again."""
+    """Only songs with several phrases are composed, and existing rows are kept."""
     folder = tmp_path / "songs"
     folder.mkdir()
     (folder / "short.abc").write_text(SONGS["even"])

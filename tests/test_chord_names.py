@@ -1,5 +1,6 @@
-"""Names of chords: each symbol is read as what it was written for, numerals agree with music21's,
-cadences stand where phrases end, and a user's line is the chords of the song's bars."""
+"""Names of chords: each symbol is read as the chord it was written for, numerals agree with
+music21's, cadences are where phrases end, and a user's line gives the chords of the song's bars.
+"""
 
 from __future__ import annotations
 
@@ -314,7 +315,7 @@ def test_a_line_is_the_chords_of_the_bars(
 
 
 def test_a_pick_up_has_a_bar_where_the_line_has_one_more() -> None:
-    """What is on its page is shared; without a bar of its own it is free."""
+    """Chords in its bar share it; without a bar of its own in the line, it is free."""
     bars = four_four(2, upbeat=2)
     assert spans(chords_of_line("C | G", bars)) == [(2, 6, "C"), (6, 10, "G")]
     assert spans(chords_of_line("F | C | G", bars)) == [(-2, 2, "F"), (2, 6, "C"), (6, 10, "G")]

@@ -28,7 +28,7 @@ def symbols(report: dict[str, object]) -> list[list[str]]:
 
 
 def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """Metre, tempo and key are written; the report and the page have the chords.
+    """Metre, tempo and key are written; the report and the score have the chords.
 
     A replay makes the same bytes.
     """
@@ -77,7 +77,7 @@ def test_they_close_on_their_tonic(tiny_package: Path, run: Run, tmp_path: Path)
 
 
 def test_a_text_file_is_a_song(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """A file of chords and a line are the same; of several, each is called after its own."""
+    """A file of chords gives the same as a line; each output is named after its file."""
     (tmp_path / "blues.txt").write_text("C7 |\nF7 C7 |\n")
     assert run("apply", "blues.txt", *COMMON, "--model", tiny_package).code == 0
     assert run("apply", *COMMON, "--model", tiny_package, "--chords", "C7 | F7 C7").code == 0
@@ -87,7 +87,7 @@ def test_a_text_file_is_a_song(tiny_package: Path, tmp_path: Path, run: Run) -> 
 
 
 def test_some_bars_anew(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """Other bars stay, and the harmony of the report is taken."""
+    """The other bars stay the same, and the report's harmony is used."""
     model = ("--model", tiny_package)
     assert run("apply", *COMMON, *model, "--chords", LINE).code == 0
     outcome = run(
@@ -164,7 +164,7 @@ def test_what_is_refused(run: Run, tmp_path: Path) -> None:
     ("metre", "tempo", "rate"), [("6/8", 60.0, 90.0), ("2/2", 60.0, 120.0), ("6/8", None, 100.0)]
 )
 def test_the_beat_of_a_tempo(metre: str, tempo: float | None, rate: float) -> None:
-    """A beat of 6/8 is a dotted quarter; without a tempo there are 100 quarters a minute."""
+    """A beat of 6/8 is a dotted quarter; without a tempo there are 100 quarters per minute."""
     song = chord_song(Request("", "bach", chords="C | G7 | C", metre=metre, tempo=tempo))
     assert song.tempo.quarters_per_minute() == pytest.approx(rate)
     assert len(song.bars) == 3

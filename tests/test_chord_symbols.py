@@ -32,8 +32,8 @@ Told = list[tuple[float, tuple[int, int, int]]]
 
 
 def as_read(chords: ChordTable) -> Told:
-    """What a reader makes of a chord table: where chords come, and their roots, qualities and
-    basses; at 0 what holds there.
+    """A chord table as a reader understands it: where chords begin, and their roots, qualities and
+    basses; at 0 the chord that holds there.
     """
     found = {
         max(float(row["start"]), 0.0): (int(row["root"]), int(row["quality"]), int(row["bass"]))
@@ -151,7 +151,7 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
 
 
 def test_what_holds_is_not_told_again() -> None:
-    """Nor what comes before the page or after it."""
+    """Nor are chords before the page or after it."""
     piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
     rows = [
         (-3.0, (0, 0, 0)),
@@ -190,7 +190,7 @@ def test_engraved_symbols_are_whole_words_above_the_staff() -> None:
 
 
 def told(page: Path, report: dict[str, Any]) -> None:
-    """The symbols on a page are the harmony of the report."""
+    """Check that the symbols on a page are the report's harmony."""
     rows = report["harmony"]
     piece = read_score(page)
     table = table_of(rows, piece.bars, rows[0]["bar"])
@@ -205,7 +205,7 @@ def told(page: Path, report: dict[str, Any]) -> None:
 def test_the_harmony_of_the_report_is_above_the_score(
     more: tuple[str, ...], run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """After a pick-up, and where it is played: the page lies on the beats. Off by default."""
+    """After a pick-up, and in a performance, whose page is on the beats. Off by default."""
     common = (
         "apply",
         "happy-birthday",
@@ -239,7 +239,7 @@ def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Pat
 
 
 def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Also of what goes on after the tune."""
+    """Also for the music after the tune."""
     music = StyleTransfer(tiny_package).apply(
         "twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8
     )
@@ -264,7 +264,7 @@ def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
 
 
 def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> None:
-    """It would have been printed over bars that weren't made by it."""
+    """It would have been printed over bars that weren't made from it."""
     more = ("-s", "bach", "--candidates", "1", "--strength", "1")
     assert run("apply", "twinkle", *more).code == 0
     sidecar = tmp_path / "twinkle-bach.json"

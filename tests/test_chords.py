@@ -65,9 +65,7 @@ def own(source: Piece) -> tuple[Piece, Plan, ChordTable, KeptChords]:
 
 
 def test_the_chords_of_a_song() -> None:
-    """What is recognised is told, and held to; where nothing but the melody sounds there is no
-    chord.
-    """
+    """Recognised chords are planned and enforced; where only the melody sounds there is no chord."""
     melody, _, chords, harmony = own(song())
     told = list(
         zip(
@@ -99,8 +97,9 @@ def test_the_chords_of_a_song() -> None:
 def test_the_accompaniment_is_held_to_them(
     feel: Feel, plans: bool, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every beat only tones of its chord begin, and none lasts into a chord that it isn't of;
-    also where a model knows no plans."""
+    """On every beat only tones of its chord begin, and none lasts into a chord it doesn't belong
+    to; also if the model knows no plans.
+    """
     monkeypatch.setattr(load_model(tiny_package).codec, "plans", plans)
     monkeypatch.setattr("styletransfer.formats.midi_in.on_beats", lambda *_: feel == "score")
     path = tmp_path / "song.mid"
@@ -199,7 +198,7 @@ def test_words_are_no_chords(text: str) -> None:
 
 
 def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_told(tmp_path: Path) -> None:
-    """The chord before it held on, without a word."""
+    """The previous chord was continued without a remark."""
     (tmp_path / "odd.abc").write_text('X:1\nM:4/4\nL:1/4\nK:C\n"C"cege|"Fm7/11"fagf|"Coda"c4|]\n')
     piece = read_score(tmp_path / "odd.abc")
     assert [(place, symbol.text, symbol.tones) for place, symbol in piece.chords] == [
@@ -231,7 +230,7 @@ MUSICXML = """<?xml version="1.0"?><score-partwise version="4.0">
 
 
 def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> None:
-    """Repeats are played out; other words over the staff are no chords."""
+    """Repeats are written out; other words above the staff aren't chords."""
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET)
     piece = read_score(tmp_path / "sheet.abc")
     major, dominant = (0, 4, 7), (2, 5, 7, 11)
@@ -330,7 +329,7 @@ def _harmony(root: str, kind: str, text: str, bass: str, degrees: str) -> str:
 
 
 def _bar(number: int, tune: str) -> str:
-    """A bar of MusicXML: notes as letter, octave and quarters, and what stands above and beside
+    """A bar of MusicXML: notes as letter, octave and quarters, and the elements above and next to
     them.
     """
     text = "" if number else TIME
@@ -358,8 +357,8 @@ def sheet(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["abc", "musicxml"])
 def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_path: Path) -> None:
-    """Gsus4 was told as C, C6 as Am7, and G/B without its bass; a pick-up got a chord that nobody
-    wrote.
+    """Gsus4 was planned as C, C6 as Am7, and G/B without its bass; a pick-up got a chord that
+    wasn't written.
     """
     source = read_score(sheet(kind, tmp_path))
     assert [(place, symbol.text) for place, symbol in source.chords] == AS_PLAYED

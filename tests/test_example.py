@@ -365,7 +365,7 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
 
 
 def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> None:
-    """Without beats, or with another beat, it can't take figures, which the report tells."""
+    """Without beats, or with another beat, it can't take figures; the report says so."""
     write_midi(random_piece(2, "performance", 12), here / "played.mid")
     sonata(here / "sonata.mid")
     outcome = run(
@@ -400,8 +400,8 @@ def test_a_piece_in_a_metre_without_a_token(run: Run, tiny_package: Path, here: 
 
 
 def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here: Path) -> None:
-    """The second style of a command is an earlier output: made anew by the first, it would be
-    followed as it isn't.
+    """The second style of a command is an earlier output: if the first style overwrote it, the
+    wrong piece would be followed.
     """
     short_song(here / "song.mid")
     piece = sonata(here / "song-bach.mid")

@@ -1,4 +1,4 @@
-"""What every token knows from the tokens before it, and that a model without plans knows less."""
+"""The features of each token, from the tokens before it; a model without plans has fewer."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_bar_that_is_followed_is_known_note_by_note() -> None:
 
 
 def test_a_figure_at_the_head_can_be_followed() -> None:
-    """Its notes are known to a bar that follows it; without references nothing is told."""
+    """A bar that follows it knows its notes; without references there are no such features."""
     figure = (Event(0, 12, 40, -1), Event(0, 12, 52, -1), Event(36, 12, 47, -1))
     ids, scored = codec().encode(
         replace(song(), references=(FROM_FIGURE, 1), figure=figure), HEAD, with_melody=True
@@ -158,7 +158,7 @@ def test_plan_and_reference_are_learnt_and_the_melody_is_not() -> None:
 
 
 def test_likeness_of_figures() -> None:
-    """The same figure a fifth lower is followed, another rhythm isn't; of equals the nearest."""
+    """The same figure a fifth lower is followed, another rhythm isn't; among equals the nearest is."""
     grid = song()
     assert references_of(figures_of(codec(), grid)) == (0, 1)
     other = replace(grid, onset=np.where(grid.onset == 120, 114, grid.onset))

@@ -61,8 +61,8 @@ def test_an_arrangement_that_keeps_its_melody() -> None:
 
 
 def test_notes_by_hand() -> None:
-    """Of eight notes one is left out, one is a semitone off, one is 60 ms late; one is 40 ms late,
-    which is still found.
+    """Of eight notes, one is missing, one is a semitone off and one is 60 ms late; another is 40 ms
+    late and still found.
     """
     onset = [0.0, 1.0, 2.0, 3.0, 4.0, 5.12, 6.08]
     found = note_f1(
@@ -79,7 +79,7 @@ def test_a_note_is_found_once() -> None:
 
 
 def test_the_skyline_is_what_lies_on_top() -> None:
-    """Under a descant the marked melody is all there, but nobody hears it on top."""
+    """Under a descant the marked melody is complete, but not the top line."""
     descant = line([84] * 4, melody=False)
     result = fidelity(score(line(TUNE)), score(line(TUNE), descant))
     assert result.melody.f1 == result.anywhere == 1.0

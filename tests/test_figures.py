@@ -46,7 +46,7 @@ def pitches(found: tuple[tuple[Event, ...], ...]) -> set[int]:
 
 
 def test_a_composers_own_figures_come_first() -> None:
-    """Then those of the era; another metre's never."""
+    """Then come those of the era; figures in another metre are never used."""
     own = library(
         *[("wolf", "romantic", "part", "BAR_3/4", 80.0, 0)] * 24,
         ("liszt", "romantic", "part", "BAR_3/4", 80.0, 0),
@@ -60,7 +60,7 @@ def test_a_composers_own_figures_come_first() -> None:
 
 
 def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
-    """By the nearest way; of twice the tempo one in sixteen is drawn."""
+    """Figures move the shortest way; at twice the tempo one in sixteen is drawn."""
     own = library(
         ("a", "modern", "part", "BAR_2/4", 60.0, 0), ("a", "modern", "part", "BAR_2/4", 60.0, 11)
     )
@@ -89,7 +89,7 @@ def test_the_shipped_library_knows_who_writes_songs() -> None:
 
 
 def test_the_chosen_candidates_figure_goes_on() -> None:
-    """Each candidate has its own; the next phrase has the one of the best."""
+    """Each candidate has its own; in the next phrase, all have the best candidate's."""
     bar = (Event(0, 12, 40, -1),), (Event(0, 12, 41, -1),)
     plan = Plan(**{**vars(free_plan("score", 16, 96, "BAR_4/4")), "figures": ((), *bar)})
     assert [plan.of_candidate(k).figure for k in range(4)] == [(), *bar, ()]
@@ -107,9 +107,9 @@ def test_the_chosen_candidates_figure_goes_on() -> None:
 
 
 def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
-    """Bars that others are like, with what is known of their pieces.
+    """Bars that others resemble, with their pieces' composers, eras and metres.
 
-    Of training scores alone.
+    Only from training scores.
     """
     data = Data.load(tiny_data)
     for row, events in figures(data, codec()):
@@ -121,7 +121,7 @@ def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
 def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
     tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
-    """The bars that are made again have it, and the run that makes them says so."""
+    """The rewritten bars have it, and the run that rewrites them reports it."""
     write_midi(tune_of(8), tmp_path / "song.mid")
     model = ("--model", str(tiny_package), "--candidates", "2")
     assert run("apply", "song.mid", "--style", "bach", "-o", "one.mid", *model).code == 0

@@ -70,7 +70,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight pieces in two sub-folders, one of them twice under two names, and a file that is no
+    """Eight pieces in two sub-folders, one of them twice under two names, and a file that isn't
     music.
     """
     folder = tmp_path_factory.mktemp("songs")
@@ -192,9 +192,7 @@ def keep_log(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_it_learns(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was learnt by heart is likelier than before, and the best of the checkpoints is the one
-    that stays.
-    """
+    """The memorised pieces are likelier than before, and the best checkpoint is kept."""
     library = Library.load(tiny_data)
     learnt = [
         i for i, one in enumerate(library.pieces) if one.split == "train" and one.feel == "score"
@@ -221,7 +219,7 @@ def test_it_learns(
 def test_it_stops_when_the_held_out_pieces_get_no_better(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a rate that ruins the model; what is kept is not the ruin."""
+    """At a learning rate that ruins the model; the ruined weights aren't kept."""
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
@@ -237,7 +235,7 @@ def test_the_minutes_end_it_and_the_last_step_is_heard(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The steps after the last validation were thrown away, and a run whose steps became slower
-    went on beyond its minutes.
+    exceeded its minutes.
     """
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=100_000, evaluate_every=7000, patience=20)
@@ -341,7 +339,7 @@ def test_what_cannot_be_is_refused_before_any_work(
 def test_a_failure_while_writing_leaves_no_half_style(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the older style of that name stays."""
+    """The older style of that name is kept."""
     out = tmp_path / "mine"
     out.mkdir()
     (out / "style.json").write_text("old")
@@ -406,8 +404,8 @@ def test_two_at_once_and_a_home_that_cannot_be(
 
 
 def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_home: Path) -> None:
-    """Neither what an interrupted run with --force has, nor what a process that reads has, nor a
-    folder of something else.
+    """Neither the state of an interrupted run with --force, nor the files that another process is
+    reading, nor a folder with other contents.
     """
     (own_home / "mine").mkdir(parents=True)
     (own_home / "mine" / "style.json").write_text("{}")

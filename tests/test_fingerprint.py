@@ -1,4 +1,4 @@
-"""Fingerprints: what makes two files the same piece, and what doesn't."""
+"""Fingerprints: which differences leave two files the same piece, and which don't."""
 
 import numpy as np
 import pytest

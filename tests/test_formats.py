@@ -56,6 +56,6 @@ def test_what_is_not_read_says_how_to_export_it(tmp_path: Path, name: str, progr
 
 
 def test_the_table_is_light() -> None:
-    """Help names the formats, and must not wait for numpy."""
+    """Help names the formats, and must not have to import numpy."""
     code = "import sys, styletransfer.formats.read; sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,5 @@
-"""Damaged files of every format: what comes is a piece that can be arranged, or one sentence;
-nothing else, and soon.
+"""Damaged files of every format: the outcome is a piece that can be arranged, or one sentence, and
+nothing else, within seconds.
 
 The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
 many, and new ones.
@@ -186,7 +186,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 @st.composite
 def altered(draw: st.DrawFn, text: str) -> bytes:
-    """XML that still is XML: elements without children are cut out, doubled, moved, renamed or
+    """XML that is still XML: elements without children are cut out, doubled, moved, renamed or
     given another text.
     """
     for _ in range(draw(st.integers(1, 5))):
@@ -204,7 +204,7 @@ def altered(draw: st.DrawFn, text: str) -> bytes:
 
 @pytest.fixture(autouse=True)
 def soon() -> Iterator[None]:
-    """A hang ends in a failure: the alarm is set anew for each file."""
+    """Turn a hang into a failure: the alarm is reset for each file."""
 
     def ring(signal_number: int, frame: FrameType | None) -> None:
         raise AssertionError(f"a file took more than {SECONDS} seconds")

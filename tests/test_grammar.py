@@ -1,4 +1,4 @@
-"""Locked decoding: whatever is sampled, the melody is whole, nothing lies above it, and the
+"""Locked decoding: whatever is sampled, the melody is complete, nothing lies above it, and the
 sequence ends.
 """
 
@@ -32,8 +32,8 @@ MOST_TOKENS = 20_000
 
 
 def random_line(plan: Plan, seed: int) -> tuple[MelodyGrammar, list[int]]:
-    """A line of tokens drawn uniformly from what is allowed, and the whole sequence; some token
-    always is.
+    """A line of tokens drawn uniformly from those allowed, of which there is always one, and the
+    whole sequence.
     """
     line, rng, ids = MelodyGrammar(codec(), plan), np.random.default_rng(seed), []
     while not line.done:
@@ -50,7 +50,7 @@ def random_line(plan: Plan, seed: int) -> tuple[MelodyGrammar, list[int]]:
 
 
 def check(plan: Plan, line: MelodyGrammar, ids: list[int]) -> None:
-    """All that the grammar promises of a locked line."""
+    """Check everything that the grammar guarantees for a locked line."""
     assert plan.melody is not None
     tune = [
         (int(plan.bar_start[b]) + e.step, e) for b, events in enumerate(plan.melody) for e in events
@@ -160,8 +160,9 @@ def test_a_bar_of_no_steps_holds_no_note() -> None:
 
 
 def test_a_long_note_under_a_short_one_is_still_the_ceiling() -> None:
-    """The melody's first note sounds on after its second one is over: nothing may be above it then.
-    The grammar looked at the latest note only."""
+    """The melody's first note outlasts its second: nothing may be above it then. The grammar looked
+    only at the latest note.
+    """
     notes = make_notes([0.0, 0.5], [3.0, 0.25], [60, 84], melody=True)
     plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0))))
     for seed in range(10):
@@ -178,7 +179,7 @@ def test_finer_notes_come_only_where_the_melody_has_them() -> None:
 
 
 def test_unlocked_lines_may_leave_the_melody_out() -> None:
-    """``locked=False`` tells the melody without forcing it: the line still ends and decodes."""
+    """``locked=False`` gives the melody without forcing it: the line still ends and decodes."""
     plan = plan_of(codec(), codec().grid(example("happy-birthday")), locked=False)
     line, ids = random_line(plan, 3)
     assert codec().decode(ids) == [codec().decode_events(bar) for bar in line.bars]
@@ -242,9 +243,7 @@ def test_a_forced_token_is_not_up_to_the_sampler() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
-    """The accompaniment ran on under Happy Birthday's last note, into a chord that belongs to no
-    close.
-    """
+    """The accompaniment continued under Happy Birthday's last note, into a chord that is no close."""
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 4.0], [72, 74, 72], melody=True)
     melody = Piece(notes, "score", bars_of([(0.0, 3, 4)], 6.0))
     line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(melody)))
@@ -298,8 +297,8 @@ def test_a_tune_closes_on_its_tonic_triad(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_what_is_given_sounds_on(feel: Feel) -> None:
-    """A line that goes on after given bars hears what one hears that has chosen them itself: held
-    notes, dense ones.
+    """A line that continues after given bars has the same state as one that has chosen them itself:
+    held notes, density.
     """
     heard = 0
     for seed in range(8):
@@ -357,8 +356,9 @@ def strike(line: MelodyGrammar, pitch: int) -> None:
 
 
 def test_a_close_has_a_low_bass() -> None:
-    """Happy Birthday closed on F4 and C5 under F5, the left hand silent. Above the bass all of its
-    triad may come, a fifth where a third fits between it and the tune."""
+    """Happy Birthday closed on F4 and C5 under F5, with the left hand silent. Above the bass any
+    tone of the triad may follow, but a fifth only if a third fits between it and the tune.
+    """
     line = line_at_close()
     assert pitches_allowed(line) == {24, 36, 48, 84}
     strike(line, 48)
@@ -370,8 +370,8 @@ def test_a_close_has_a_low_bass() -> None:
     [([55], {64, 76}), ([55, 64], {67, 72, 76, 79, 84}), ([52, 55], {60, 64, 67, 72, 76, 79, 84})],
 )
 def test_a_close_has_no_bare_fifth(struck: list[int], then: set[int]) -> None:
-    """One in seven closed so, of composers' scores one in twenty-six: after a fifth the third has
-    to come.
+    """One in seven arrangements closed like this, but only one in twenty-six of composers' scores:
+    after a fifth, the third must follow.
     """
     line = line_at_close()
     for pitch in (48, *struck):
@@ -408,8 +408,9 @@ def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
 
 
 def test_what_is_dense_gets_no_denser() -> None:
-    """In a performance a further note costs in proportion to what the last seconds have above the
-    usual; a due melody note costs nothing, and time makes up for it."""
+    """In a performance another note costs in proportion to the excess of notes in the last seconds;
+    a due melody note costs nothing, and the cost fades with time.
+    """
     melody = Piece(make_notes([0.0, 20.0], [20.0, 1.0], [100, 60], melody=True), "performance")
     line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(melody)))
     pitches = slice(codec().first_pitch, codec().first_pitch + 88)
@@ -444,7 +445,7 @@ def test_what_is_dense_gets_no_denser() -> None:
 
 
 def test_a_close_is_not_piled_up() -> None:
-    """Where nothing may begin later, songs that are cut short closed on ten notes up to C8."""
+    """Where nothing may begin later, excerpts of songs closed on ten notes up to C8."""
     line = line_at_close()
     for pitch in (48, 64, 84):
         strike(line, pitch)
@@ -467,8 +468,8 @@ def test_a_close_is_not_piled_up() -> None:
 
 @pytest.mark.parametrize("told", [False, True])
 def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
-    """Token by token, its end included, as long as it is the same as both bars before; another bar
-    is free.
+    """Token by token, up to its end, as long as it is the same as both bars before; a different bar
+    costs nothing.
     """
     plan = replace(
         free_plan("performance", 4, FREE_BAR_STEPS, "BAR_free"), melody=((),) * 4 if told else None

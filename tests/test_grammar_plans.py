@@ -1,5 +1,6 @@
 """Decoding under plans with chords, references, a figure and notes above the tune: whatever a model
-of random weights likes, the tune is whole, and the sequence is one of those that training has."""
+with random weights prefers, the tune is complete, and training has sequences of the same form.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +123,7 @@ def placed(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]
 
 
 def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
-    """All that is promised of the bars of a locked line; returns the accompaniment."""
+    """Check everything guaranteed for the bars of a locked line, and return the accompaniment."""
     assert plan.melody is not None
     starts = plan.bar_start.tolist()
     tune = [
@@ -151,7 +152,7 @@ def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
 
 
 def grid_of(plan: Plan, bars: Sequence[Sequence[int]], references: Sequence[int]) -> Grid:
-    """What was decoded, as training has it."""
+    """The decoded bars in the form that training has."""
     onset, _, pitch = plan.locked_notes
     tune = set(zip(onset.tolist(), pitch.tolist(), strict=True))
     notes = placed(plan, bars)
@@ -178,7 +179,7 @@ def grid_of(plan: Plan, bars: Sequence[Sequence[int]], references: Sequence[int]
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_tune_is_whole_and_nothing_strikes_it(seed: int) -> None:
-    """With a pick-up and an empty bar; and with notes above it, which there are."""
+    """With a pick-up and an empty bar; and with notes above it, some of which occur."""
     locked = plan()
     candidates = run(locked, seed=seed)
     assert len(candidates) == 2
@@ -217,7 +218,7 @@ def test_what_is_decoded_is_what_training_has(seed: int) -> None:
 
 
 def test_references_are_of_bars_that_there_are() -> None:
-    """At most four back, and of the figure only where the candidate has one."""
+    """At most four bars back, and to the figure only if the candidate has one."""
     chosen = []
     for seed in range(3):
         Walked.made.clear()
@@ -234,8 +235,8 @@ def test_references_are_of_bars_that_there_are() -> None:
 
 
 def test_the_model_is_told_the_figure_and_the_chords() -> None:
-    """The figure before everything, the first two bars' chords before the first bar, no chord as
-    itself.
+    """The figure comes first, then the chords of the first two bars before the first bar; "no
+    chord" has a token of its own.
     """
     locked = plan(figures=(FIGURE, ()))
     run(locked)
@@ -290,8 +291,8 @@ def test_a_window_that_slides_under_a_plan_looks_as_in_training() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_window_slides(seed: int) -> None:
-    """Every start has the figure and the last whole bars, as the training sequence from the first
-    of these has them.
+    """Each new window begins with the figure and the last whole bars, like the training sequence
+    from the first of these bars.
     """
     locked = plan(12, silent=(2, 3), figures=(FIGURE,))
     candidates = run(locked, 300, seed=seed)
@@ -321,8 +322,8 @@ def test_the_window_slides(seed: int) -> None:
 
 @pytest.mark.parametrize("context", [1024, 150])
 def test_bars_that_are_given_stand(context: int) -> None:
-    """And the line goes on as one that has decoded them: same references, same tune; up to the bar
-    to stop at.
+    """The line continues as if it had decoded them, with the same references and the same tune, up
+    to the last bar to decode.
     """
     locked = plan(10, figures=(FIGURE,))
     first = run(replace(locked, stop=6), context, candidates=1)[0]
@@ -342,8 +343,8 @@ def test_bars_that_are_given_stand(context: int) -> None:
 
 
 def test_given_bars_follow_the_nearest_that_is_like_them() -> None:
-    """Two figures in turn, each moved with the harmony, are followed two bars back, the figure at
-    the head else.
+    """Two alternating figures, each moved with the harmony, follow the bar two bars back, and
+    otherwise the figure at the head.
     """
     waltz = (Event(0, 24, 45, -1), Event(24, 24, 52, -1), Event(48, 24, 52, -1))
     broken = tuple(

@@ -1,6 +1,4 @@
-"""The harmoniser by rules: chords that anyone would choose, in a register where a pianist would
-play them.
-"""
+"""The rule-based harmoniser: obvious chords, in a register where a pianist would play them."""
 
 from __future__ import annotations
 

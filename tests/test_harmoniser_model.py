@@ -1,4 +1,4 @@
-"""The harmoniser that is learnt: frames, the network, sampling, rules of craft, what a user has
+"""The learnt harmoniser: frames, the network, sampling, rules of craft, chords that a user has
 fixed, and the recipe.
 """
 
@@ -56,8 +56,8 @@ def moved(piece: Piece, semitones: int) -> Piece:
 
 
 def test_frames_are_beats_within_bars() -> None:
-    """A pick-up of a beat takes the last place of its bar; a rest is one; halves of a beat are told
-    apart.
+    """A pick-up of a beat takes the last place of its bar; a rest is marked; halves of a beat
+    differ.
     """
     notes = make_notes([0.0, 1.0, 1.5, 3.0], [1.0, 0.5, 0.5, 1.0], [67, 60, 62, 64], melody=True)
     bars = bars_of([(0.0, 1, 4), (1.0, 3, 4)], 4.0)
@@ -89,8 +89,8 @@ def test_chords_go_to_frames_and_back() -> None:
 
 
 def test_sampled_chances_are_those_of_training(tiny: Shipped) -> None:
-    """The decoder goes frame by frame in sampling and over all frames at once in training: the same
-    nats.
+    """The decoder works frame by frame in sampling and on all frames at once in training, with the
+    same log-probabilities.
     """
     piece = moved(example("greensleeves"), 2)
     frames, key = (
@@ -186,8 +186,8 @@ def test_the_genre_is_the_styles(tiny: Shipped) -> None:
 
 
 def test_the_key_is_of_the_signature() -> None:
-    """A tune of few notes fits several keys: the signature tells which, but not one that the tune
-    contradicts.
+    """A tune of few notes fits several keys: the signature decides among them, unless the tune
+    contradicts it.
     """
     notes = make_notes([0.0, 1.0, 2.0, 3.0], [1.0] * 4, [64, 67, 69, 67], melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), key_signatures=((0.0, 0, False),))
@@ -308,9 +308,7 @@ def test_a_folder_is_checked(tiny: Shipped, tmp_path: Path) -> None:
 
 
 def test_the_recipe(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second of training writes a folder that proposes chords, and names in it what it was made
-    of.
-    """
+    """A second of training writes a folder that proposes chords and records what it was made from."""
     assert (
         main(["--data", str(tiny_data), "--out", str(tmp_path / "made"), "--minutes", "0.02"]) == 0
     )
@@ -324,7 +322,7 @@ def test_the_recipe(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_shipped_one_leads_home() -> None:
-    """Its proposals for a plain tune change chords, and end with a dominant before the tonic."""
+    """Its proposals for a plain tune change chords, and end with a dominant and the tonic."""
     shipped = shipped_harmoniser()
     assert {"bach", "schubert"} <= set(shipped.model.config.composers)
     table = propose(

@@ -1,5 +1,5 @@
-"""Whose accompaniment it is: figures by hand, the discriminant by its definition, and what the
-ranker is told of styles.
+"""Idioms: measures computed by hand, the discriminant by its definition, and what the ranker gets
+to know about styles.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def test_what_comes_after_the_tune_says_nothing() -> None:
 
 @pytest.mark.parametrize("shift", [-5, 2, 7])
 def test_figures_are_the_same_in_every_key(shift: int) -> None:
-    """But for the register."""
+    """Except for the register."""
     moved = []
     for table in (TUNE, WALTZ):
         copy = table.copy()
@@ -156,7 +156,7 @@ def test_likeness_has_a_floor_and_a_ceiling() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_silence_is_nobodys_manner(seed: int) -> None:
-    """The discriminant took nothing at all for Bartók, and two notes for more of him than a whole
+    """The discriminant attributed silence to Bartók, and two notes more strongly than a whole
     accompaniment.
     """
     one, (tune, rest) = shipped_idioms(), arranged(seed)
@@ -182,7 +182,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 
 
 def test_performances_tell_nothing_of_beats() -> None:
-    """A mean of performances speaks by its other figures alone, whatever those on beats say."""
+    """A mean of performances counts only by its other measures, whatever those about beats are."""
     one, rng = shipped_idioms(), np.random.default_rng(0)
     played = one.played + rng.normal(size=SIZE) * 0.1
     other = np.where(ON_BEATS, 9.0, played)
@@ -193,8 +193,8 @@ def test_performances_tell_nothing_of_beats() -> None:
 
 
 def test_composers_are_known_by_scores_or_by_performances() -> None:
-    """Two with scores and performances, one with performances alone, who differ by steps of one
-    figure.
+    """Two composers with scores and performances and one with performances alone, who differ in one
+    measure.
     """
     rng, names = np.random.default_rng(0), ["bach", "chopin", "debussy"]
     centres = {name: 2.0 * np.eye(SIZE)[k] for k, name in enumerate(names)}
@@ -296,7 +296,7 @@ def test_a_blend_is_like_its_parts_by_their_weights() -> None:
 
 
 def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
-    """Of a score, by style; of a performance nothing is known."""
+    """For a score, by style; for a performance nothing is known."""
     told = {}
     for style in ("bach", "chopin"):
         result = apply(Request("twinkle", style, SamplingConfig(candidates=3), model=tiny_package))
@@ -325,7 +325,7 @@ def test_the_ranker_weighs_it() -> None:
 
 
 def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
-    """Of the training pieces alone; drawn to the composers' by as much as these count."""
+    """Only from the training pieces, and shrunk towards the composers' mean by its weight."""
     library = Library.load(tiny_data)
     bach = library.view(library.select(composer="bach", feel="score"))
     found, pieces = excerpt_figures(bach, bach.select(split="train"))
@@ -359,7 +359,7 @@ def test_what_is_usual_is_of_other_pieces(tiny_data: Path) -> None:
 def test_the_recipe_reads_a_library(
     tiny_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Chopin is known by four scores, Bach by two performances."""
+    """Chopin is known from four scores, Bach from two performances."""
     monkeypatch.setattr(recipe, "ENOUGH", 2)
     monkeypatch.setattr(recipe, "EXCERPTS", 2)
     monkeypatch.setattr(recipe, "FOLDS", 2)

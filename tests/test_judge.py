@@ -1,6 +1,4 @@
-"""Judges: trained on made-up styles, stored and read again, and sceptical about what is no
-music.
-"""
+"""Judges: trained on made-up styles, saved and loaded, and unsure about noise."""
 
 from __future__ import annotations
 
@@ -157,8 +155,8 @@ def test_permuted_labels_give_chance(made: Made) -> None:
 
 
 def test_inference_is_that_of_scikit_learn(made: Made, linear: Judge) -> None:
-    """J1 trained again by hand; J2's arrays in a network that learnt something else, on which the
-    judge is then built.
+    """J1 is trained again by hand; J2's arrays are put into a network that learnt something else,
+    from which the judge is then built.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
@@ -292,7 +290,7 @@ def test_shipped_judges_are_small_and_sound() -> None:
 
 
 def test_calibration_finds_the_right_sharpness() -> None:
-    """Log-probabilities that are four times too sure, of pieces of one excerpt."""
+    """Log-probabilities that are four times too confident, of pieces with one excerpt."""
     rng = np.random.default_rng(0)
     true = rng.dirichlet(np.ones(4) * 0.7, 4000)
     truth = [int(rng.choice(4, p=row)) for row in true]
@@ -351,8 +349,8 @@ def test_examples_of_the_tiny_data(tiny_data: Path) -> None:
 
 
 def test_cross_validation_never_hears_its_own_fold() -> None:
-    """Labels that only single pieces tell: whoever hears the piece is right, whoever doesn't is at
-    chance.
+    """Labels that can only be known piece by piece: a judge that has seen the piece is right,
+    another is at chance.
     """
     rng = np.random.default_rng(0)
     own = rng.random((12, SIZE)).astype(np.float16)

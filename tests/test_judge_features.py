@@ -1,4 +1,4 @@
-"""The judges' features: counted by hand, and deaf to all that they must not hear."""
+"""The judges' features: counted by hand, and independent of what they must not use."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_a_spread_chord_of_a_performance_is_one_onset() -> None:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), speed=st.floats(0.8, 1.2), shift=st.integers(-5, 5))
 def test_order_tempo_and_key_do_not_matter(seed: int, speed: float, shift: int) -> None:
-    """Only the blocks of register move with a transposition, and only a little; a change of speed
-    moves nothing.
+    """Only the register features change with a transposition, and only a little; a change of speed
+    changes nothing.
 
     Onsets are multiples of 0.4, so that no change of speed brings two of them within the tolerance.
     """

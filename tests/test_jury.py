@@ -1,4 +1,4 @@
-"""Songs to compare versions under, the pages of a blind jury, and the table of its marks."""
+"""Songs for comparing versions, the pages for a jury that marks blind, and the table of its marks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.source_folders import table
 
 
 def song(seed: int, bars: int = 12, rest: int = 2) -> Piece:
-    """A song in 3/4: two bars of the piano alone, then a tune of its own; chords are held over bar
-    lines.
+    """A song in 3/4: two bars of the piano alone, then a tune in a separate part; chords are held
+    over bar lines.
     """
     rng = np.random.default_rng(seed)
     count = 3 * bars
@@ -88,8 +88,8 @@ def made(archive: tuple[Path, Path], out: Path, *more: str) -> dict[str, Any]:
 
 
 def test_songs(archive: tuple[Path, Path], tmp_path: Path) -> None:
-    """Eight bars from the voice's first, named and dealt out; what is too short is told; the same
-    bytes twice.
+    """Eight bars from the voice's first, named and assigned to lists; songs that are too short are
+    reported; two runs write the same bytes.
     """
     report = made(archive, tmp_path / "out")
     first, second = "folder1-2-nahe-lodz", "schubert-1-nahe-lodz"
@@ -127,7 +127,7 @@ def test_songs(archive: tuple[Path, Path], tmp_path: Path) -> None:
 def test_songs_of_lists(
     archive: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fewer bars where they will do; songs used before are avoided by name or id; listed ones keep
+    """Fewer bars if they are enough; songs used before are avoided by name or id; listed songs keep
     their names.
     """
     assert (
@@ -166,8 +166,8 @@ def test_songs_of_lists(
 
 
 def test_what_is_no_song() -> None:
-    """A tune that isn't alone, a metre that changes, an accompaniment that rests, a tune of too few
-    notes.
+    """The tune isn't in a part of its own, the metre changes, the accompaniment rests, or the tune
+    has too few notes.
     """
     piece = song(0)
     assert not isinstance(excerpt(piece, 8), str)
@@ -204,8 +204,8 @@ def versions(tmp_path: Path) -> list[str]:
 
 
 def test_pages(tmp_path: Path) -> None:
-    """Pages tell the notes in another key and not whose they are; what doubles the tune isn't
-    there; the key does.
+    """Pages show the notes in another key and don't name the version, which the key file does;
+    notes that double the tune are left out.
     """
     out = tmp_path / "jury"
     assert jury.main(["pages", str(out), *versions(tmp_path)]) == 0
@@ -226,8 +226,8 @@ def test_pages(tmp_path: Path) -> None:
 
 
 def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """High is marked one better on each axis by both readers of two songs: +1 without doubt; what
-    lacks is told.
+    """Both readers of two songs mark the high version one better on each axis: +1, with no width;
+    missing marks are reported.
     """
     out = tmp_path / "jury"
     assert jury.main(["pages", str(out), *versions(tmp_path)]) == 0

@@ -62,8 +62,8 @@ def rows(piece: Piece, part: int) -> list[tuple[float, float, int]]:
 
 
 def test_a_chorale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Four singers, top first; pick-up, repeat, tie, key and tempo; the words are left out, and
-    music21 is silent.
+    """Four singers, top first; pick-up, repeat, tie, key and tempo; the lyrics are left out, and
+    music21 prints nothing.
     """
     path = tmp_path / "chorale.krn"
     path.write_text(CHORALE, encoding="latin-1")
@@ -118,7 +118,7 @@ def test_columns_without_names_are_numbered_and_horns_sound_as_written() -> None
 
 
 def test_a_repeat_that_never_ends_does_not_spoil_the_others() -> None:
-    """Music21 gave all repeats up; many scores of dances open one more than they close."""
+    """Music21 ignored all repeats; many scores of dances open one more than they close."""
     text = "**kern\n*M1/4\n=1\n4c\n=:|!\n4d\n=3!|:\n4e\n=4\n4f\n==\n*-\n"
     piece = parse_kern(text.encode(), "a.krn")
     assert [pitch for *_, pitch in rows(piece, 0)] == [60, 60, 62, 64, 65]
@@ -283,7 +283,7 @@ def test_other_columns_are_left_out_whatever_they_hold() -> None:
 
 
 def test_a_metre_holds_from_where_it_stands() -> None:
-    """Before its bar line, after it, or in the middle of nowhere."""
+    """Before its bar line, after it, or within a bar."""
     for lines in (["*M3/4", "=2"], ["=2", "*M3/4"], ["=2", "*clefG2", "*M3/4", "*MM60"]):
         piece = kern("**kern", "*M4/4", "=1", "1c", *lines, "2.d", *ENDS)
         assert piece.bars.tolist() == [(0, 4, 4, 4), (4, 3, 3, 4)]

@@ -1,4 +1,4 @@
-"""What is told of an arrangement while it is made."""
+"""What is reported about an arrangement while it is made."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Listener:
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_bars_are_heard_as_they_come_out(tiny_package: Path, feel: str) -> None:
-    """Each bar of each candidate once, as it then is in the arrangement, whose bytes are the same
-    as where nobody listens.
+    """Each bar of each candidate is reported once, as it is in the arrangement, whose bytes are the
+    same as without a listener.
     """
     request = request_of("greensleeves", "bach", tiny_package, candidates=2, feel=feel)
     live = Listener()

@@ -1,6 +1,4 @@
-"""The melody: what is believed, in which order, and that a mask never holds two notes on one
-onset.
-"""
+"""The melody: which evidence counts, in which order; and a mask never has two notes on one onset."""
 
 from __future__ import annotations
 
@@ -112,7 +110,7 @@ def test_chords_called_melody_are_not_believed() -> None:
 def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(
     names: tuple[str, str],
 ) -> None:
-    """A choir without names, a quartet: the search among all notes went over to the alto at a
+    """A choir without part names, a quartet: the search among all notes switched to the alto at a
     crossing or a rest.
     """
     upper = [72, 74, 67, 65, 76, 72, 71, 72]
@@ -139,7 +137,7 @@ def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
 
 
 def test_parts_with_chords_are_searched() -> None:
-    """Where the melody is mostly of a part that is no line."""
+    """If most of the melody is in a part that isn't a single line."""
     upper, lower = [72, 74, 60, 59, 58, 60, 57, 55] * 2, [60, 62, 71, 72, 74, 72, 71, 69] * 2
     onset = [float(i) for i in range(16)] * 3
     piece = score(
@@ -158,9 +156,7 @@ def test_parts_with_chords_are_searched() -> None:
 
 
 def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> None:
-    """A singer who is silent in the pianist's interlude, where the search goes on with the
-    piano.
-    """
+    """A singer is silent in the pianist's interlude, where the search continues in the piano."""
     sung = [float(i) for i in [*range(32), *range(64, 96)]]
     played = [float(i) for i in range(96)]
     notes = make_notes(
@@ -283,9 +279,7 @@ def test_the_part_with_words_is_sung() -> None:
 
 
 def test_how_much_of_the_time_the_melody_covers() -> None:
-    """Breaths count as melody; a long rest while others play is told, one in which nothing sounds
-    is none of its own.
-    """
+    """Breaths count as melody; a long rest is mentioned if others play, but not if nothing sounds."""
     low = ("Bass", line([36] * 160))
     piece = parts_of(("Voice", line(TUNE) + line(TUNE, start=20)), low)
     share, told = coverage(piece, piece.notes[extract_melody(piece)])

@@ -81,7 +81,7 @@ def test_which_notes_are_structural() -> None:
 def test_regenerated_music_is_only_told_the_melody(
     tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
-    """What came of the melody is in its part, and counted; the same for the same seed."""
+    """The remaining melody is in its own part, and counted; the same seed gives the same music."""
     write_midi(random_piece(5, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     outcome = run("apply", "song.mid", *common, "--mode", "regenerate", "--json")
@@ -115,9 +115,9 @@ def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The arrangement is the one that is made without it.
+    """The arrangement is the same as without it.
 
-    The seconds asked for follow, without the part of the tune.
+    The requested seconds follow, without the part of the tune.
     """
     write_midi(random_piece(5, feel, 9), tmp_path / "song.mid")
     common = (
@@ -160,9 +160,9 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
 def test_what_goes_on_closes_in_the_tunes_key(
     feel: Feel, tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
-    """A full chord, its root lowest, on the last bar, until the end.
+    """The last bar has a full chord with the root lowest, until the end.
 
-    Nothing dissonant is held into it.
+    No dissonant note is held into it.
     """
     pitch = [72, 76, 79, 76, 72, 76, 79, 72]  # C major
     notes = make_notes([k / 2 for k in range(8)], [0.5] * 8, pitch, melody=True)

@@ -1,4 +1,6 @@
-"""MuseScore's files: what versions 2, 3 and 4 save, in the smallest scores that show it."""
+"""MuseScore's files, as versions 2, 3 and 4 save them, in the smallest scores that show each
+feature.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,7 @@ def test_a_song(tmp_path: Path) -> None:
 
 
 def test_grace_notes(tmp_path: Path) -> None:
-    """Those after a note stand before it in the file, from the last one on."""
+    """Grace notes after a note come before it in the file, in reverse order."""
     before = "".join(chord(pitch, "eighth", "<acciaccatura/>") for pitch in (70, 71))
     after = "".join(chord(pitch, "16th", "<grace16after/>") for pitch in (75, 74))
     piece = read(tmp_path, score(measure(chord(60) + before + after + chord(72) + chords(60, 62))))
@@ -187,7 +189,9 @@ def test_bars_that_repeat_others(tmp_path: Path, signs: list[str], bars: str) ->
 
 
 def test_what_does_not_sound(tmp_path: Path) -> None:
-    """Drum sets and notes that aren't played; a rest of several bars stands beside those bars."""
+    """Drum sets and notes that aren't played; a rest of several bars is saved in addition to those
+    bars.
+    """
     drums = "<Instrument><useDrumset>1</useDrumset></Instrument>"
     whole = "<multiMeasureRest>2</multiMeasureRest>"
     staff = (
@@ -210,7 +214,9 @@ def test_what_does_not_sound(tmp_path: Path) -> None:
 def test_transposing_instruments_sound_as_written(
     tmp_path: Path, version: str, key: str, fifths: int
 ) -> None:
-    """Pitches are those that sound; keys are, in version 4; chord symbols are what is printed."""
+    """Pitches are saved as they sound; so are keys in version 4; chord symbols are saved as
+    printed.
+    """
     clarinet = "<Instrument><transposeChromatic>-2</transposeChromatic></Instrument>"
     head = f"<KeySig>{key}</KeySig><Harmony><root>16</root></Harmony>"
     data = score(measure(head + chord(60, "whole")), parts=((clarinet, 1),), version=version)

@@ -117,7 +117,7 @@ def says(words: str = "", sound: str = "", sign: str = "") -> str:
 def test_parts_of_unequal_length(
     upper: list[str], lower: list[str], last: tuple[float, int], bars: int
 ) -> None:
-    """Every part begins each measure together, and the score ends with the last of them."""
+    """All parts begin each measure together, and the score ends with the longest part."""
     for order in (1, -1):
         parts = [
             ("A", [attributes() + upper[0], *upper[1:]]),
@@ -183,7 +183,7 @@ def test_silence_beyond_the_metre_makes_no_measure_longer() -> None:
 
 @pytest.mark.parametrize("offset", ["90", "-90", "3", "-1", "x"])
 def test_offsets_move_no_notes(offset: str) -> None:
-    """Neither of directions nor of chord symbols; these stay in their measure."""
+    """Neither those of directions nor those of chord symbols, which stay in their measure."""
     at = f"<offset>{offset}</offset>"
     marks = (
         f"<direction><direction-type><dynamics><f/></dynamics></direction-type>{at}</direction>"
@@ -406,8 +406,8 @@ DOCTYPE = (
     ],
 )
 def test_dialects(data: bytes) -> None:
-    """Encodings, namespaces, document types, archives; and what only concerns print may be
-    nonsense.
+    """Encodings, namespaces, document types, archives; and nonsense that affects only the printed
+    page.
     """
     piece = parse_musicxml(data, "a")
     assert rows(piece) == [(0, 60), (1, 62), (2, 64), (3, 65)]
@@ -535,8 +535,8 @@ def test_grace_notes() -> None:
 
 
 def test_loudness() -> None:
-    """A note's own, then what sounds, then the printed sign; of a piano's staff, or of both where
-    only one has signs.
+    """A note's own loudness comes first, then that of ``<sound>``, then the printed sign; a sign is
+    for its staff of a piano, or for both staves if only one has signs.
     """
     loud = "<direction><direction-type><dynamics><p/></dynamics></direction-type>{}</direction>"
     bar = loud.format("") + note("C") + loud.format('<sound dynamics="100"/>') + note("D")

@@ -166,8 +166,8 @@ CAPO, AL_FINE = says("", 'dacapo="yes"'), says("Fine", 'fine="yes"')
     ],
 )
 def test_jumps(marks: dict[str, tuple[str, str]], played: str) -> None:
-    """What sounds, whatever the words say; after a da capo, no repeat and the last ending, but what
-    is new with its repeats.
+    """``<sound>`` decides, whatever the words say; after a da capo there are no repeats and only
+    the last ending, but music not yet played has its repeats.
     """
     assert steps_of(marks, max(played, key="CDEFGAB".index)) == played
 
@@ -179,7 +179,7 @@ def test_endless_repeats_are_refused() -> None:
 
 
 def test_signs_of_any_part_hold_for_all() -> None:
-    """Bar lines of the part that has the most, jumps of each."""
+    """Bar lines are those of the part with the most, jumps those of every part."""
     upper = [attributes() + note("C", 4), note("D", 4), note("E", 4) + CAPO]
     lower = [attributes() + note("C3", 4), note("D3", 4) + BACK, note("E3", 4)]
     piece = read(("A", upper), ("B", lower))

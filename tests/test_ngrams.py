@@ -32,7 +32,7 @@ def model(ids: list[int], order: int, vocabulary: int) -> KneserNey:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_probabilities_add_up_to_one(order: int) -> None:
-    """In contexts that were seen, and in ones that weren't."""
+    """In contexts that occurred, and in others."""
     rng = np.random.default_rng(order)
     trained = model(rng.integers(0, 9, 600).tolist(), order, 12)
     for _ in range(20):
@@ -57,8 +57,8 @@ def test_unigrams_by_hand() -> None:
 
 
 def test_lower_orders_count_neighbours() -> None:
-    """Kneser and Ney's point: 9 comes often, but after 8 only, so that after a token never seen it
-    is less likely than 1.
+    """Kneser and Ney's point: 9 is frequent, but only after 8, so that after an unknown token it is
+    less likely than 1.
     """
     trained = model([1, 2, 1, 3, 1, 4, 1, 5] + [8, 9] * 20, 2, 20)
     unseen = 15 << BITS

@@ -1,4 +1,4 @@
-"""What the note table says of itself: ends of notes, the accompaniment, beats of a metre."""
+"""The note table: ends of notes, the accompaniment, beats of a metre."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Originality: shares and runs by hand, against sets of n-grams and a search note by note, and what
-must not count.
+"""Originality: shares and runs computed by hand, compared with sets of n-grams and with a search
+note by note, and notes that must not count.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def test_trills_dont_count_but_runs_go_through_them() -> None:
 
 
 def test_the_input_melody_is_excluded() -> None:
-    """A melody that training pieces know: alone it doesn't count, but with their accompaniment it
-    does.
+    """A melody that occurs in training pieces: alone it doesn't count, but with their accompaniment
+    it does.
     """
     melody = music(1, 60)
     locked = np.ones(60, bool)
@@ -260,8 +260,8 @@ def test_saved_and_loaded(tmp_path: Path, mode: Mode) -> None:
 
 
 def test_hashes_stay_what_they_are() -> None:
-    """Else an index that somebody saved finds nothing, in silence. The first value is splitmix64's
-    for the seed 0.
+    """Otherwise a saved index would silently find nothing. The first value is splitmix64's for the
+    seed 0.
     """
     from styletransfer.music import ngrams
 

@@ -358,8 +358,8 @@ def key_of(ids: Sequence[int]) -> str:
 def test_the_controls_tell_the_key_of_the_bars_to_come(
     checked: type[Checked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While decoding, anew whenever the window slides; and in the windows that bits are counted
-    in.
+    """While decoding, updated whenever the window slides; and in the windows used for counting
+    bits.
     """
     told: list[set[str]] = []
     start = Checked.start
@@ -384,14 +384,14 @@ def test_the_controls_tell_the_key_of_the_bars_to_come(
 
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and values aren't rounded, so that tokens don't depend on how a sum is made up."""
+    """Keys and values aren't rounded, so that tokens don't depend on the order of a sum."""
     monkeypatch.setattr(decoder, "halves_pay", lambda _: False)
 
 
 @pytest.mark.usefixtures("float32")
 def test_songs_of_a_batch_are_what_each_is_alone(model: Any, plan: Plan) -> None:
-    """Other melodies, other controls, the same models: what is sampled of one doesn't depend on its
-    neighbours.
+    """With different melodies and controls and the same models, the samples of one don't depend on
+    its neighbours.
     """
     config = SamplingConfig(candidates=2, strength=1.5, seed=3)
     asked = [

@@ -1,5 +1,5 @@
-"""The starting project's tokenizer, plain MidiTok with byte pair encoding: coding, training and
-free composition with it.
+"""Plain MidiTok with byte pair encoding, the tokenizer this project started from: coding, training
+and free composition.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def test_no_note_is_lost(feel: Feel, vocabulary: int) -> None:
 
 
 def test_hard_notes_stay() -> None:
-    """Beyond the keyboard, at one time with the same pitch, very short, very long, and after a long
-    silence.
+    """Notes off the keyboard, two of the same pitch at once, very short or long ones, and one after
+    a long silence.
     """
     notes = make_notes([0, 0, 0, 0.01, 90], [0.001, 500, 1, 1, 1], [3, 60, 60, 127, 60])
     again = codec().decode(codec().encode(Piece(notes, "performance")))

@@ -1,4 +1,4 @@
-"""Scores: what is written is what sounds, and it is written as musicians write it."""
+"""Scores: the notation matches the sound, and follows musicians' conventions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_page_without_a_melody_keeps_all_notes() -> None:
 
 
 def test_an_uneven_melody_is_put_on_the_beats() -> None:
-    """A few hundredths of a quarter early or late are no 64th rests."""
+    """Being a few hundredths of a quarter early or late doesn't make 64th rests."""
     rng = np.random.default_rng(0)
     exact = [(float(k) / 2, 0.5, 72 + k % 5) for k in range(32)]
     played = [(max(0.0, o + float(rng.uniform(-0.03, 0.03))), 0.43, p) for o, _, p in exact]
@@ -93,7 +93,7 @@ def test_an_uneven_melody_is_put_on_the_beats() -> None:
 
 
 def test_a_beat_that_mixes_sixteenths_and_triplets_is_written_in_triplets() -> None:
-    """Its notes stay apart and move by a twelfth of a quarter at most; it was written with 32nds
+    """Its notes stay distinct and move by at most a twelfth of a quarter; it was written with 32nds
     inside triplets.
     """
     rows = [(0.0, 0.25, 48), (8 / 24, 0.25, 50), (16 / 24, 0.08, 52), (18 / 24, 0.25, 53)]
@@ -361,8 +361,8 @@ def test_a_note_that_is_struck_again_ends_there() -> None:
 
 
 def test_a_chord_that_is_tied_in_part_is_read_so() -> None:
-    """Of a chord in which one note was tied, the reader took all for tied, and lost the others'
-    second onset.
+    """If one note of a chord was tied, the reader treated all as tied, and lost the others' second
+    onset.
     """
     right = [(0.0, 2.0, 69), (0.0, 1.0, 65), (1.0, 1.0, 65)]
     piece = arrangement([(0.0, 4.0, 76)], right)
@@ -429,8 +429,8 @@ def test_names_follow_the_key_and_the_line(
 
 
 def test_accidentals_are_printed_where_they_are_needed() -> None:
-    """Once in a bar, again after it, as a reminder when they are gone, and not where a tie brings
-    them.
+    """Once per bar, again in the next bar, as a reminder when they are cancelled, and not on tied
+    notes.
     """
     melody = [
         (0.0, 1.0, 66),

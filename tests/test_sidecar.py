@@ -1,4 +1,4 @@
-"""Replay sidecars: the same bytes, or what differs, before any music is made."""
+"""Replay sidecars: the same bytes, or a report of the differences before any music is made."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_what_a_sidecar_says(run: Run, tiny_package: Path, tmp_path: Path) -> No
 def test_the_melody_is_told_as_it_stands_in_the_song(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Not as it was moved to make room below it."""
+    """Not as moved to make room below it."""
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [40, 43, 47])
     write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), tmp_path / "low.mid")
     assert run("apply", "low.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
@@ -125,7 +125,7 @@ def test_the_melody_is_told_as_it_stands_in_the_song(
 
 @dataclass(frozen=True)
 class Wider(Request):
-    """A request with settings that the sidecar has never heard of."""
+    """A request with settings that the sidecar doesn't know."""
 
     chosen: tuple[int, int] | None = None
     harmony: Path | None = None
@@ -176,7 +176,7 @@ def test_a_changed_song_is_told_before_the_work(
 def test_a_song_that_moved_with_its_sidecar_is_found(
     arranged: Path, run: Run, tmp_path: Path
 ) -> None:
-    """Also where another file has taken its old place."""
+    """Also if another file is now in its old place."""
     moved = tmp_path / "moved"
     moved.mkdir()
     arranged.rename(moved / arranged.name)
@@ -231,13 +231,13 @@ def test_another_model_is_told(arranged: Path, run: Run, no_music: None, tmp_pat
 def test_bytes_that_differ_without_a_cause_are_told_too(
     arranged: Path, run: Run, tmp_path: Path
 ) -> None:
-    """And nothing is written, as it isn't what was asked for."""
+    """Nothing is written, since it isn't what was asked for."""
     other = edited(arranged, lambda data: data["outputs"][0].update(sha256="0" * 64))
     refused(
         run("replay", other),
         "song-bach.mid",
-        "other bytes",
-        "nothing that is recorded",
+        "different bytes",
+        "no recorded ingredient",
         "the same melody",
     )
     assert not (tmp_path / "edited-replay.mid").exists()
@@ -329,7 +329,7 @@ def test_what_is_no_sidecar_is_refused(run: Run, tmp_path: Path) -> None:
 def test_apply_checks_the_sidecar_too(
     arranged: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """It is an output like the others: never written over, with a name of its own."""
+    """It is an output like the others: never overwritten, and with a name of its own."""
     (tmp_path / "song-bach.mid").unlink()
     before = arranged.read_bytes()
     refused(

@@ -1,6 +1,4 @@
-"""Whatever a person drags in: the kinds of song there are, as MIDI, MusicXML, ABC and kern, and the
-melody that is taken.
-"""
+"""Songs of every kind, as MIDI, MusicXML, ABC and kern, and the melody found in each."""
 
 from __future__ import annotations
 
@@ -87,7 +85,7 @@ def read(folder: Path, name: str, data: bytes | str) -> Piece:
 
 @pytest.mark.parametrize("name", ["Vocals", "Lead Vocal", "MELODY", "Soprano", "Voice"])
 def test_a_pop_song(tmp_path: Path, name: str) -> None:
-    """The melody isn't on top, as a man's voice under strings isn't; its name tells."""
+    """The melody isn't on top, like a man's voice under strings; its name identifies it."""
     piece = read(tmp_path, "pop.mid", pop_song(name, "Strings", "Bass"))
     report, marked = describe(piece)
     assert report["melody_tracks"] == [name]
@@ -118,7 +116,7 @@ def test_a_piano_piece_with_both_hands_on_one_track(tmp_path: Path) -> None:
 
 
 def test_a_lead_sheet(tmp_path: Path) -> None:
-    """Its chord symbols and words are no notes."""
+    """Its chord symbols and lyrics don't become notes."""
     report, marked = describe(read(tmp_path, "lead.abc", LEAD_SHEET))
     assert report["notes"] == report["melody_notes"]
     played = "".join("C.D.EF.G.A.B"[pitch % 12] for pitch in marked.melody["pitch"])

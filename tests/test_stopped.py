@@ -1,6 +1,6 @@
-"""Stop with Ctrl-C: the bars that are done stay, and the report names them.
+"""Stop with Ctrl-C: complete bars are kept, and the report names them.
 
-Where there are none, nothing is written.
+If there are none, nothing is written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Interrupt = Callable[[float], None]
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
     """Send the signal of Ctrl-C when a share is done.
 
-    What runs in the background is started deaf to it.
+    Background processes are started so that they ignore it.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,5 @@
-"""Styles: which there are, where they lie, how they are named and blended, and what a broken one
-does.
+"""Styles: which there are, where they are stored, how they are named and blended, and what happens
+with a broken one.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def test_a_folder_is_a_name_too(tmp_path: Path, here: Path) -> None:
 
 
 def test_names_do_not_lead_out_of_the_styles(tmp_path: Path) -> None:
-    """A path is one from the current folder, as anywhere in a shell, never one from the folder of
+    """A path is relative to the current folder, as elsewhere in a shell, never to the folder of
     styles.
     """
     adapter(tmp_path / "outside")

@@ -1,4 +1,4 @@
-"""How results are written: JSON with a row on a line, and tables in Markdown."""
+"""How results are written: JSON with one row per line, and tables in Markdown."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_json_breaks_lines_down_to_a_depth() -> None:
 
 @pytest.mark.parametrize("name", DEPTHS)
 def test_long_results_are_compact(name: str) -> None:
-    """They were once of ten thousand lines each, a number on a line."""
+    """They once had ten thousand lines each, with one number per line."""
     text = (ROOT / name).read_text(encoding="utf-8")
     assert text.count("\n") < 2000
     assert json_text(json.loads(text), DEPTHS[name]) == text

@@ -51,7 +51,7 @@ def windows_from(library: Library, seed: int = 1, split: str = "train", **mixtur
 
 
 def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
-    """In whatever order they are asked for, and from whatever object."""
+    """In whatever order windows are requested, and from whichever object."""
     numbers = [*range(12), 10**9]
     forward = [windows_from(library)[number] for number in numbers]
     other = windows_from(library)
@@ -67,7 +67,7 @@ def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
 
 
 def test_windows_are_well_formed(library: Library) -> None:
-    """Each begins with its controls, and labels are the ids, but for what isn't learnt."""
+    """Each begins with its controls; labels are the ids, except for tokens that aren't learnt."""
     windows = windows_from(library)
     for number in range(40):
         row = windows[number]
@@ -127,7 +127,7 @@ def test_the_mixture_is_kept_to(library: Library) -> None:
 def test_augmentation_stays_on_the_keyboard(
     pitches: list[int], semitones: int, loudness: int
 ) -> None:
-    """It moves by as much as it may, and by the same for every note."""
+    """It moves as far as it can, and every note by the same interval."""
     table = make_notes(np.arange(len(pitches)), np.ones(len(pitches)), pitches, velocity=64)
     grid = codec().grid_of("performance", table, random_piece(0, "performance").bars)
     moved = transposed(grid, semitones, loudness)
@@ -155,7 +155,7 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 
 def test_the_schedule_is_saved_with_the_scheduler() -> None:
-    """A run resumed within its decay goes on with it."""
+    """A run resumed during its decay continues it."""
 
     def scheduler() -> torch.optim.lr_scheduler.LambdaLR:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 1.0)
@@ -330,7 +330,7 @@ PLAIN = [
 
 
 def test_a_plainer_melody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every note stays in the music, and what stays in the melody lasts over what went."""
+    """Every note stays in the music, and the remaining melody notes last over those left out."""
     monkeypatch.setattr(batches, "PLAINER", 1.0)
     step, duration, pitch, melody, plain = zip(*PLAIN, strict=True)
     notes = make_notes(

@@ -140,8 +140,9 @@ def test_a_killed_run_resumes_to_the_same_losses(
 def test_a_finished_run_goes_on_from_before_its_decay(
     whole: Path, config: Path, tiny_data: Path
 ) -> None:
-    """At the full rate. The checkpoint it needs was rotated away in a decay of more than two
-    checkpoints, and where it was left it decayed again and stopped."""
+    """At the full learning rate. The checkpoint needed for this was deleted in a decay of more than
+    two checkpoints; when it existed, the run decayed again and stopped.
+    """
     kept = last_checkpoint(whole)
     assert kept is not None
     assert kept.name == f"checkpoint-{DECAY}"
@@ -156,8 +157,8 @@ def test_a_finished_run_goes_on_from_before_its_decay(
 def test_weights_of_fewer_tokens_are_taken_over_by_name(
     config: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    """A vocabulary that has grown since: the first loss of the run that begins with them is that of
-    the old model.
+    """The vocabulary has grown since: the first loss of the run that starts from them is the old
+    model's.
     """
     old = tmp_path / "old"
     names = [name for name in codec().vocabulary if not name.startswith("KEY_")]
@@ -351,8 +352,8 @@ def test_what_is_missing_is_said(
 
 
 def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
-    """The state is the last file of a checkpoint: whoever is killed while it is written leaves half
-    of it.
+    """The state is the last file of a checkpoint: a process killed while writing it leaves half of
+    it.
     """
     for number, text in ((5, '{"step": 5}'), (10, '{"step"'), (15, None)):
         (tmp_path / f"checkpoint-{number}").mkdir()
@@ -362,8 +363,9 @@ def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which type is faster was measured anew whenever a run went on: on a busy machine, a resumed
-    run took the other type and came to other losses."""
+    """The faster type used to be measured again whenever a run was resumed: on a busy machine, a
+    resumed run chose the other type and arrived at other losses.
+    """
     for answer, word in ((True, "bfloat16"), (False, "float32")):
         folder = tmp_path / word
         folder.mkdir()

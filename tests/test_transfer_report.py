@@ -255,8 +255,8 @@ def test_each_seed_has_the_adapters_of_a_training_run(
 def test_remedies_beside_what_ships(
     place: list[str], tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is measured on the same songs and styles; what is the same as what ships adds nothing;
-    the ranker has its choice.
+    """Each is measured on the same songs and styles; a remedy equal to what ships adds nothing; the
+    ranker chooses.
     """
     monkeypatch.setattr(remedies, "load_judge", StandIn)
     tried = {
@@ -325,8 +325,8 @@ def test_nobody_keeps_his_own_style_when_it_is_wrong() -> None:
 
 
 def test_halves_cross(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What half A's adapter arranges is heard by the judge of half B; a judge without halves hears
-    both, which is said.
+    """The arrangements of half A's adapter are rated by the judge of half B; a judge without halves
+    rates both, with a remark.
     """
     monkeypatch.setattr(judge_module, "load_judge", StandIn)
     monkeypatch.setattr(judge_module, "judges", lambda: ("j1", "j1-a", "j1-b", "j2"))

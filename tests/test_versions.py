@@ -48,7 +48,9 @@ def test_auc() -> None:
 
 
 def test_forests_tell_what_differs_and_nothing_else(few_trees: None) -> None:
-    """One of two measures differs by three deviations: sure. None does: no better than chance."""
+    """If one of two measures differs by three deviations, the forest is certain; if none does, it
+    is at chance.
+    """
     rng = np.random.default_rng(3)
 
     def version(shift: float) -> list[list[dict[str, float]]]:
@@ -112,6 +114,6 @@ def test_recipe(tmp_path: Path, few_trees: None) -> None:
 
 
 def test_the_forest_sees_no_forbidden_notes() -> None:
-    """0.1.0 never plays above the tune or in unison: a forest that knows needs nothing else."""
+    """0.1.0 never plays above the tune or in unison: that alone would give it away."""
     assert not set(SHOWN) & {"note_above", "note_in_unison"}
     assert len(SHOWN) == 21

@@ -1,4 +1,4 @@
-"""Sets of weights beside each other: what is kept of an arrangement, and the table."""
+"""Comparing sets of weights: the row kept for each arrangement, and the table."""
 
 from __future__ import annotations
 

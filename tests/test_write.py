@@ -1,4 +1,4 @@
-"""Writing MIDI: what is read back is what was written, and no file is lost."""
+"""Writing MIDI: reading gives back what was written, and no file is lost."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def tiny_sizes(context: int = 512, width: int = 32, groups: int = 0) -> Any:
 def save_tiny_package(folder: Path, seed: int = 0, context: int = 512) -> Path:
     """An untrained package in the form of the shipped one, which writes few notes.
 
-    All embeddings have their first coordinate in common, and so have the hidden states; the pitches
-    have none of it, and what ends a bar has more. What the layers add is small.
+    All embeddings share their first coordinate, and so do the hidden states; it is 0 for pitches,
+    and larger for tokens that end a bar. The layers add little.
     """
     import torch
 
