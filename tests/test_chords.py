@@ -65,7 +65,9 @@ def own(source: Piece) -> tuple[Piece, Plan, ChordTable, KeptChords]:
 
 
 def test_the_chords_of_a_song() -> None:
-    """Recognised chords are planned and enforced; where only the melody sounds there is no chord."""
+    """Recognised chords are planned and enforced; where only the
+    melody sounds there is no chord.
+    """
     melody, _, chords, harmony = own(song())
     told = list(
         zip(
@@ -224,9 +226,10 @@ MUSICXML = """<?xml version="1.0"?><score-partwise version="4.0">
 <note><pitch><step>A</step><octave>4</octave></pitch><duration>2</duration></note>
 <harmony><root><root-step>C</root-step></root><kind>dominant</kind></harmony>
 <note><pitch><step>G</step><octave>4</octave></pitch><duration>2</duration></note></measure>
-<measure number="2">
-<harmony><root><root-step>C</root-step></root><kind text="N.C.">none</kind></harmony>
-<note><pitch><step>F</step><octave>4</octave></pitch><duration>4</duration></note></measure></part></score-partwise>"""
+<measure number="2"> <harmony><root><root-step>C</root-step></root><kind
+text="N.C.">none</kind></harmony>
+<note><pitch><step>F</step><octave>4</octave></pitch><duration>4</duration></note></measure></part></score-partwise>
+"""
 
 
 def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> None:
@@ -252,7 +255,7 @@ def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> No
 def test_an_accompaniment_is_held_to_chord_symbols(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Also where a chord changes within a beat; under "no chord" all is allowed."""
+    """Also if a chord changes within a beat; under "no chord" everything is allowed."""
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET.replace('"F"f', '"F"f/2 "G"e/2'))
     *_, harmony = own(read_score(tmp_path / "sheet.abc"))
     quarters = (harmony.start / STEPS_PER_QUARTER).tolist()
@@ -400,7 +403,7 @@ def test_accompaniment_is_held_to_what_a_symbol_names(tmp_path: Path) -> None:
 
 
 def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
-    """And one that comes late leaves the bars before it to the harmoniser."""
+    """A symbol that comes late leaves the bars before it to the harmoniser."""
     (tmp_path / "sheet.abc").write_text('X:1\nM:3/4\nL:1/4\nK:G\n"D7"d|"G"g2 b|"Em"e3|]\n')
     melody, plan, chords, harmony = own(read_score(tmp_path / "sheet.abc"))
     request = Request("song.abc", "bach", chords="keep")
@@ -420,9 +423,7 @@ def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["abc", "musicxml"])
 def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Path) -> None:
-    """Of a tune alone, too; as the file spells them, at their places, as a line that --chords
-    takes.
-    """
+    """Also for a tune alone; as the file spells them, in their places, as a line for --chords."""
     line = ". | C6 | Gsus4 G/B | Bm7b5 E7 | C6 | Gsus4 G/B | Am/G N.C. | F9 C5 | Cadd9 Cadd9"
     sheet(kind, tmp_path)
     assert f"chords        {line}"[:70] in run("inspect", f"sheet.{kind}").out
@@ -439,8 +440,8 @@ def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Pa
 
 
 def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
-    """MusicXML's kinds count where the text is none, or another chord; a kind that says nothing
-    leaves it to the text.
+    """MusicXML's kind counts if the text is no symbol or another chord; an empty kind leaves it to
+    the text.
     """
     flat = NINTH.replace("<degree-alter>0<", "<degree-alter>-1<")
     rows = [

@@ -1,6 +1,6 @@
 """Run the command line: what it prints, and what it writes.
 
-Every mistake of the user's is one sentence with exit code 2.
+Every user's mistake is reported in one sentence, with exit code 2.
 """
 
 from __future__ import annotations

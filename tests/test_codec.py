@@ -1,4 +1,4 @@
-"""Tokens: nothing is lost on the way to them, and a second way there and back changes nothing."""
+"""Tokens: encoding loses no note, and a second round trip changes nothing."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ CONTROLS = Controls("score").tokens()
 
 @st.composite
 def note_tables(draw: st.DrawFn, end: float) -> NoteTable:
-    """Up to 40 notes before ``end``: off the keyboard too, many at one onset, of next to no or of
-    long duration.
+    """Up to 40 notes before ``end``: off the keyboard too, many at one onset, very short or very
+    long.
     """
     common = draw(st.lists(st.floats(0, end, exclude_max=True), min_size=1, max_size=6))
     onset = st.one_of(st.sampled_from(common), st.floats(0, end, exclude_max=True))
@@ -190,7 +190,8 @@ def test_transposing_commutes_with_encoding(piece: Piece, semitones: int) -> Non
 
 def test_a_note_on_a_bar_line_between_two_steps_stays_on_it() -> None:
     """Bars of 1/64 begin between steps. They were rounded half to even and onsets half up, so that
-    every other note lay a step into its bar."""
+    every other note was a step late in its bar.
+    """
     bars = bars_of([(0.0, 1, 64)], 1.0)
     notes = make_notes(bars["start"], np.full(len(bars), 0.05), np.full(len(bars), 60))
     grid = codec().grid(Piece(notes, "score", bars))

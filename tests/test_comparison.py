@@ -26,8 +26,8 @@ def test_class_means_by_hand() -> None:
 
 
 def test_groups_within_classes_are_drawn_there() -> None:
-    """Real pieces belong to one composer each: every draw has as many of each as there are, and
-    none is without.
+    """Real pieces belong to one composer each: every draw has as many pieces by each as there are,
+    so that no composer is missing.
     """
     found = class_mean(np.array([1.0, 1, 0, 0]), list("aabb"), list("wxyz"))
     assert set(found.draws) == {0.5}  # class a is 1 and class b is 0 whatever is drawn

@@ -1,4 +1,4 @@
-"""The index that ships: it finds what was copied, in any key, and is silent about what was not."""
+"""The index that ships: it finds copies, in any key, and reports nothing else."""
 
 from __future__ import annotations
 
@@ -83,9 +83,7 @@ def test_an_index_is_written_and_read(tmp_path: Path) -> None:
 
 
 def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
-    """Bach's C major prelude is a training piece of every one who learns from MAESTRO; noise
-    isn't.
-    """
+    """Bach's C major prelude is a training piece of every model trained on MAESTRO; noise isn't."""
     broken = (
         (60, 64, 67, 72, 76),
         (60, 62, 69, 74, 77),
@@ -100,9 +98,7 @@ def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
 
 
 def test_a_scale_in_octaves_is_no_copy() -> None:
-    """The longest matches of real pieces with each other were such scales, of up to a hundred
-    notes.
-    """
+    """The longest matches between real pieces were such scales, of up to a hundred notes."""
     scale = np.repeat(np.arange(36, 85), 2) + 12 * np.tile([0, 1], 49)
     row = sequence(np.arange(98, dtype=float), scale, "score")
     found = Copies.build([row]).match(row)
@@ -210,8 +206,8 @@ def test_an_index_of_all_pieces_measures_no_held_out_ones(
 def test_free_samples_beside_held_out_pieces(
     tiny_data: Path, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """The recipe's report and table; what is a training piece's beginning, note by note, is told to
-    be that.
+    """The recipe's report and table; a copy of the beginning of a training piece is reported as
+    one.
     """
     index, out = tmp_path / "copies.safetensors", tmp_path / "samples.json"
     call = [

@@ -35,7 +35,7 @@ z4|
 
 
 def test_books_kern_and_subfolders(tmp_path: Path) -> None:
-    """Each tune of a book is a piece; the same music in another format is a copy; what is broken is
+    """Each tune of a book is a piece; the same music in another format is a copy; broken files are
     named.
     """
     folder = tmp_path / "mine"

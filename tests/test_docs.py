@@ -1,4 +1,4 @@
-"""The pages stay true: links lead somewhere, options and rooms and assets are described."""
+"""The pages stay true: links have targets; options, rooms and assets are described."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ QUIET = Console(file=io.StringIO())
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``CONTENT``; ``breaks_after`` bytes it hangs up, ``ranges`` says whether it knows
+    """Serve ``CONTENT``; hang up after ``breaks_after`` bytes; ``ranges``: whether it supports
     them.
     """
 

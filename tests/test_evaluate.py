@@ -1,5 +1,5 @@
-"""``styletransfer evaluate``: what it says of files and of styles, with made-up judges that hear
-register alone.
+"""``styletransfer evaluate``: its reports on files and styles, with made-up judges that use only
+the register.
 """
 
 from __future__ import annotations

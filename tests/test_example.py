@@ -1,5 +1,5 @@
-"""A piece as a style: the figures that are taken from it, whom it is heard as, and every place that
-takes a style.
+"""A piece as a style: the figures taken from it, the composer it is attributed to, and every place
+that takes a style.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
 
 
 def test_bars_that_others_are_like_are_taken(here: Path) -> None:
-    """The broken chord, whose bar is the first of seven; the bar with a chord alone is no
-    figure.
+    """The broken chord, whose bar is the first of seven similar ones; the bar with only a chord
+    isn't a figure.
     """
     found = load_example(sonata(here / "sonata.mid"))
     library = example_library(found, codec())
@@ -114,7 +114,7 @@ def test_the_commonest_figure_is_first() -> None:
 
 
 def test_figures_are_fitted_to_another_metre(here: Path) -> None:
-    """Of the same beat: cut, or filled up; of another beat there are none."""
+    """With the same beat they are cut or filled up; with another beat there are none."""
     found = load_example(sonata(here / "sonata.mid"))
     waltz = figures_in_metre(found, "BAR_3/4", 72, codec())
     assert [(row["from"], row["metre"], row["length"]) for row in waltz.rows] == [
@@ -132,8 +132,8 @@ def test_figures_are_fitted_to_another_metre(here: Path) -> None:
 
 
 def test_a_bar_in_a_longer_bar() -> None:
-    """Half as long it stands twice; a waltz in common time has its last beat again; what is held
-    ends with the bar.
+    """A bar half as long is repeated; a waltz in common time repeats its last beat; held notes end
+    with the bar.
     """
     march = [Event(0, 24, 48, -1), Event(24, 24, 55, -1)]
     assert steps(refill_bar(march, 48, 96, 24, codec())) == [0, 24, 48, 72]
@@ -150,8 +150,8 @@ def test_a_bar_in_a_longer_bar() -> None:
 
 
 def test_candidates_that_follow(here: Path) -> None:
-    """All of them, in a blend as many as it weighs; without a figure in the metre, those of the
-    composer.
+    """All of them, or in a blend as many as its weight; without a figure in the metre, those of the
+    composer are used.
     """
     sonata(here / "sonata.mid")
     tune = tune_of(4)
@@ -202,7 +202,7 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
 
 
 def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A composer of whom the judge is sure, and that composer's era; else the era alone, else
+    """A composer if the judge is confident, and that composer's era; otherwise the era alone, or
     nothing.
     """
     sure = {
@@ -226,7 +226,9 @@ def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_pieces(here: Path) -> None:
-    """By their suffix; in blends; a name with commas and colons by itself."""
+    """Pieces are recognised by their suffix, in blends too; a name with commas and colons only by
+    itself.
+    """
     for name in ("sonata.mid", "a,b:1.mid"):
         sonata(here / name)
     blend = parse_style("bach:3,sonata.mid:1")
@@ -245,7 +247,7 @@ def test_names_of_pieces(here: Path) -> None:
 
 
 def test_pieces_that_cannot_be_followed(here: Path) -> None:
-    """One sentence each, that names the file."""
+    """Each gives one sentence that names the file."""
     (here / "text.mid").write_text("no music")
     (here / "notes.txt").write_text("no music")
     write_midi(tune_of(4), here / "tune.mid")
@@ -265,8 +267,8 @@ def test_pieces_that_cannot_be_followed(here: Path) -> None:
 
 
 def test_copies_of_the_piece_are_found(here: Path) -> None:
-    """Its accompaniment in another key under another tune is a copy of it, and of nothing that
-    ships.
+    """Its accompaniment in another key under another tune is a copy of it, but not of a training
+    piece.
     """
     write_midi(random_piece(3, "score", 60), here / "piece.mid")
     indexes = indexes_for("bach,piece.mid")
@@ -279,7 +281,9 @@ def test_copies_of_the_piece_are_found(here: Path) -> None:
 
 
 def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The touch is that of whom it is heard as; the ranker compares with the piece itself."""
+    """The touch is that of the composer it is attributed to; the ranker compares with the piece
+    itself.
+    """
     monkeypatch.setattr(example, "recognise", lambda piece: ("chopin", "romantic"))
     sonata(here / "sonata.mid", bars=17)
     assert touch_of("sonata.mid") == touch_of("chopin")
@@ -289,8 +293,8 @@ def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.Monke
 
 
 def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
-    """The report and the sidecar tell the piece; one that was changed or is gone is told before any
-    music is made.
+    """The report and the sidecar name the piece; if it has changed or is gone, that is reported
+    before any music is made.
     """
     write_midi(tune_of(4), here / "song.mid")
     piece = sonata(here / "sonata.mid")
@@ -321,7 +325,7 @@ def test_apply_and_replay(run: Run, tiny_package: Path, here: Path) -> None:
 
 
 def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
-    """Several styles, all candidates, bars made again, a card; composing freely follows no
+    """Several styles, all candidates, rewritten bars, a card; free composition can't follow a
     piece.
     """
     short_song(here / "song.mid")
@@ -384,7 +388,7 @@ def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> N
 
 
 def test_a_piece_in_a_metre_without_a_token(run: Run, tiny_package: Path, here: Path) -> None:
-    """Bars of 7/8 amid others, and chords in 7/8: a traceback."""
+    """Bars of 7/8 among others, and chords in 7/8, led to a traceback."""
     short_song(here / "song.mid")
     tune = make_notes(np.arange(0, 11.0), [1.0] * 11, [72, 76, 79, 76] * 2 + [74, 71, 72])
     low = make_notes(np.arange(0, 11, 0.5), [0.5] * 22, [48, 55, 52, 55] * 5 + [43, 48])

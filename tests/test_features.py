@@ -158,7 +158,9 @@ def test_plan_and_reference_are_learnt_and_the_melody_is_not() -> None:
 
 
 def test_likeness_of_figures() -> None:
-    """The same figure a fifth lower is followed, another rhythm isn't; among equals the nearest is."""
+    """The same figure a fifth lower is followed, another rhythm isn't;
+    among equals the nearest is.
+    """
     grid = song()
     assert references_of(figures_of(codec(), grid)) == (0, 1)
     other = replace(grid, onset=np.where(grid.onset == 120, 114, grid.onset))

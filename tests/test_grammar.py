@@ -243,7 +243,9 @@ def test_a_forced_token_is_not_up_to_the_sampler() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_begins_in_the_second_half_of_the_last_note(seed: int) -> None:
-    """The accompaniment continued under Happy Birthday's last note, into a chord that is no close."""
+    """The accompaniment continued under Happy Birthday's last note,
+    into a chord that is no close.
+    """
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 4.0], [72, 74, 72], melody=True)
     melody = Piece(notes, "score", bars_of([(0.0, 3, 4)], 6.0))
     line = MelodyGrammar(codec(), plan_of(codec(), codec().grid(melody)))

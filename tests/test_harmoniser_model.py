@@ -308,7 +308,9 @@ def test_a_folder_is_checked(tiny: Shipped, tmp_path: Path) -> None:
 
 
 def test_the_recipe(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second of training writes a folder that proposes chords and records what it was made from."""
+    """A second of training writes a folder that proposes chords and
+    records what it was made from.
+    """
     assert (
         main(["--data", str(tiny_data), "--out", str(tmp_path / "made"), "--minutes", "0.02"]) == 0
     )

@@ -1,4 +1,6 @@
-"""Songs for comparing versions, the pages for a jury that marks blind, and the table of its marks."""
+"""Songs for comparing versions, the pages for a jury that marks blind,
+and the table of its marks.
+"""
 
 from __future__ import annotations
 

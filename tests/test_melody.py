@@ -1,4 +1,6 @@
-"""The melody: which evidence counts, in which order; and a mask never has two notes on one onset."""
+"""The melody: which evidence counts, in which order; and a mask never
+has two notes on one onset.
+"""
 
 from __future__ import annotations
 
@@ -279,7 +281,9 @@ def test_the_part_with_words_is_sung() -> None:
 
 
 def test_how_much_of_the_time_the_melody_covers() -> None:
-    """Breaths count as melody; a long rest is mentioned if others play, but not if nothing sounds."""
+    """Breaths count as melody; a long rest is mentioned if others
+    play, but not if nothing sounds.
+    """
     low = ("Bass", line([36] * 160))
     piece = parts_of(("Voice", line(TUNE) + line(TUNE, start=20)), low)
     share, told = coverage(piece, piece.notes[extract_melody(piece)])

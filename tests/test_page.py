@@ -1,4 +1,4 @@
-"""The page of `serve` as files: its languages, what it loads, what it brings along."""
+"""The page of `serve` as files: its languages, what it loads, and what it contains."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_languages_say_the_same() -> None:
 
 
 def test_the_page_says_what_english_says(marked: Marked) -> None:
-    """index.html shows English before any script runs; it may not differ from en.json."""
+    """index.html shows English before any script runs; it must not differ from en.json."""
     english, count = words("en"), 0
     for place, (tag, attributes) in enumerate(marked.elements):
         if "data-t" in attributes:
@@ -84,7 +84,7 @@ def test_every_text_that_scripts_ask_for_exists() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """A key stands in the page or a script, or begins as one that a script completes."""
+    """Every key is in the page or a script, or begins like one that a script completes."""
     source = "".join(path.read_text(encoding="utf-8") for path in (*SCRIPTS, PAGE / "index.html"))
     completed = {found + "." for found in re.findall(r"t\([^)]*?`(\w+)\.\$\{", source)}
     assert {"era.", "file.", "assess.", "key.", "style.", "mode."} <= completed
@@ -94,7 +94,9 @@ def test_no_text_is_left_over() -> None:
 
 
 def test_nothing_is_inline_and_nothing_is_foreign(marked: Marked) -> None:
-    """A strict policy forbids scripts and styles in the page; all it loads lies beside it."""
+    """A strict policy forbids inline scripts and styles; everything
+    the page loads is next to it.
+    """
     loaded = []
     for tag, attributes in marked.elements:
         assert tag != "style"

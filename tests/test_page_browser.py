@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def started(model: Path | None, log: Path) -> Iterator[str]:
-    """A server of its own process; its address."""
+    """A server in a process of its own; its address."""
     port = free_port()
     command = [sys.executable, "-m", "styletransfer", "serve", "--port", str(port)]
     if model is not None:
@@ -85,7 +85,9 @@ Opener = Callable[..., "Page"]
 
 @pytest.fixture
 def open_page(browser: Browser, server: str) -> Iterator[Opener]:
-    """Opens the page; whatever happens then, no request may leave this computer, no script fail."""
+    """Open the page; whatever happens then, no request may leave this computer and no script may
+    fail.
+    """
     contexts: list[BrowserContext] = []
     foreign: list[str] = []
     wrong: list[str] = []
@@ -125,7 +127,7 @@ def until(page: Page, expression: str, argument: Any = None, seconds: float = 30
 
 
 def example(page: Page, title: str = "Happy Birthday to You") -> None:
-    """Choose an example, and wait until it stands on the desk."""
+    """Choose an example, and wait until it is on the desk."""
     page.get_by_role("button", name=title).click()
     page.wait_for_selector("#song-facts:not([hidden])")
 
@@ -143,7 +145,7 @@ def set_value(page: Page, name: str, value: str) -> None:
 
 
 def wait_for_job(page: Page) -> None:
-    """Wait until what runs is over, and its score is there."""
+    """Wait until the running job is over and its score is shown."""
     page.wait_for_selector("#working", state="hidden", timeout=JOB_MS)
     page.wait_for_selector("#sheet:not([aria-busy])", timeout=JOB_MS)
 
@@ -159,7 +161,7 @@ def arrange(page: Page, candidates: str = "1") -> None:
 
 
 def kept(page: Page) -> dict[str, Any]:
-    """What the page has kept of its state."""
+    """The state that the page has stored."""
     found: dict[str, Any] = json.loads(
         page.evaluate("localStorage.getItem('styletransfer.state')") or "{}"
     )
@@ -528,7 +530,7 @@ def test_it_sounds_and_the_cursor_moves(open_page: Opener) -> None:
 
 
 def test_without_a_synthesiser_the_server_plays(open_page: Opener) -> None:
-    """Where no soundfont comes, the server's sound is played, and the page says so."""
+    """If no soundfont arrives, the server's sound is played, and the page says so."""
     page = open_page()
     page.route("**/api/soundfont", lambda route: route.fulfill(status=404, json={"error": "none."}))
     example(page)
@@ -562,7 +564,7 @@ def test_a_loop_and_the_tempo(open_page: Opener) -> None:
 
 
 def test_work_is_stopped(open_page: Opener, tmp_path: Path) -> None:
-    """A song of many bars is stopped; the page says what is left, and works on."""
+    """A song of many bars is stopped; the page says what is left, and keeps working."""
     path = tmp_path / "long.mid"
     write_midi(random_piece(5, "score", quarters=600), path)
     page = open_page()
@@ -689,7 +691,7 @@ def test_axe_finds_nothing_serious(open_page: Opener, scheme: str) -> None:
 
 
 def test_the_whole_way_by_keys(open_page: Opener) -> None:
-    """From the empty page to an arrangement without a pointer; what has the focus is seen."""
+    """From the empty page to an arrangement without a pointer; the focus is always visible."""
     page = open_page()
 
     def tab_to(selector: str, most: int = 60) -> None:

@@ -1,4 +1,4 @@
-"""Choose phrase by phrase: where phrases end, what follows, and nothing is lost."""
+"""Choose phrase by phrase: where phrases end, what follows, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_phrases_of_bars_to_redo() -> None:
 
 
 def test_the_chosen_phrase_goes_on() -> None:
-    """Each phrase is composed after the best of the one before.
+    """Each phrase continues the best candidate of the one before.
 
     The progress never falls.
     """
@@ -79,7 +79,7 @@ def test_the_chosen_phrase_goes_on() -> None:
 
 @pytest.mark.parametrize("done", [11, 16])
 def test_what_is_stopped_is_the_last(done: int) -> None:
-    """Also where Ctrl-C came with the last note of a phrase."""
+    """Also if Ctrl-C comes with the last note of a phrase."""
 
     def compose(part: Plan, progress: Any) -> list[Candidate]:
         return [
@@ -124,10 +124,10 @@ def inside(notes: NoteTable, begin: float, end: float) -> list[tuple[float, int]
 def test_each_phrase_is_the_best_of_its_candidates(
     upbeat: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a ranker that loves notes, the first phrase is the fullest.
+    """With a ranker that counts notes, the first phrase is the fullest.
 
-    Whole arrangements show what there was to choose from in it. The context holds all of it: a
-    window slides for all candidates when the longest one is full.
+    Whole arrangements show the candidates it was chosen from. The context holds all of it: a window
+    slides for all candidates when the longest one is full.
     """
     tiny_package = save_tiny_package(tmp_path / "package", context=2048)
     true = rank.score
@@ -210,9 +210,9 @@ def test_one_candidate_has_no_choice(tiny_package: Path, tmp_path: Path) -> None
 
 
 def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is given is read from where the context reaches to.
+    """Given bars are read from as far back as the context reaches.
 
-    Read from farther back, nothing else comes out.
+    Reading from further back gives the same.
     """
     model = tiny_model(context=192)
     voices = voices_of(model, [(model, Controls("score", "baroque", "bach", 100.0), 1.0)], 1.0)
@@ -226,7 +226,7 @@ def test_bars_out_of_reach_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_command(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """``--all`` is of whole arrangements, which differ from the beginning."""
+    """``--all`` writes whole arrangements, which differ from the beginning."""
     write_midi(tune_of(12), tmp_path / "song.mid")
     common = (*SONG_AFTER_BACH, "--model", tiny_package)
     refused(run(*common, "--choose", "bars"), "--choose bars", "phrases or whole")

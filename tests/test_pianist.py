@@ -93,7 +93,9 @@ def test_the_pedal_is_the_styles_share_and_changes_with_the_bass() -> None:
 
 
 def test_one_long_harmony_does_not_keep_the_others_from_the_pedal() -> None:
-    """A last chord of half of the time fits into no tenth; nothing after it was asked."""
+    """A last chord that lasts half of the time fits into no tenth; chords after it weren't
+    considered.
+    """
     piece = waltz(8)
     last = piece.notes["onset"] >= 21
     piece.notes["duration"][last] += 24
@@ -114,7 +116,7 @@ def test_a_page_does_not_show_how_it_is_played(
 
 
 def test_what_would_blur_is_played_without_pedal() -> None:
-    """Half of the bars have a chromatic run in them: the other half has the pedal."""
+    """Half of the bars have a chromatic run; only the other half has the pedal."""
     run = make_notes(np.arange(0, 24, 0.5), [0.5] * 48, [60 + k % 12 for k in range(48)], part=1)
     tune = make_notes([0.0, 24.0], [24.0, 24.0], [79, 79], melody=True)
     bass = make_notes(np.arange(0, 48, 3.0), [3.0] * 16, [36, 43] * 8, part=2)
@@ -148,9 +150,9 @@ def test_pedals_are_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_tune_is_played(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Notes are as in the score feel.
+    """The notes are those of the score feel.
 
-    The page, some bars again, and a replay are those of a score.
+    The score, rewritten bars and a replay are the same, too.
     """
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "happy-birthday", *common, "-o", "score.mid").code == 0
@@ -229,7 +231,7 @@ def test_velocities_are_the_styles() -> None:
 
 
 def test_touches() -> None:
-    """Composers' own, an era's where a style has none, and weighted in a blend."""
+    """Composers have their own, other styles their era's, and a blend the weighted mean."""
     bach, chopin = touch_of("bach"), touch_of("chopin")
     assert bach.pedal < 0.2 < 0.6 < chopin.pedal
     assert bach.spread < chopin.spread
@@ -239,7 +241,7 @@ def test_touches() -> None:
 
 
 def test_loudness_of_a_data_set(tiny_data: Path) -> None:
-    """Of training performances alone."""
+    """Only from training performances."""
     library = Library.load(tiny_data)
     assert loudness(library.view(library.select(feel="score"))) == {}
     assert loudness(library.view(library.select(split="validation"))) == {}

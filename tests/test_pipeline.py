@@ -1,6 +1,6 @@
-"""Arrange with an untrained model: the tune, its time and its bars stay whole.
+"""Arrange with an untrained model: the tune, its timing and its bars stay intact.
 
-Whatever is sampled.
+This holds whatever is sampled.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ONE = SamplingConfig(candidates=1, strength=1.0)
 
 
 def arranged(song: str | Path, package: Path, tmp_path: Path, **more: Any) -> tuple[Result, Piece]:
-    """The result, and its file as anybody would read it."""
+    """The result, and its file as another program would read it."""
     request = Request(str(song), **({"style": "chopin", "sampling": ONE, "model": package} | more))
     result = apply(request)
     write_midi(result.piece, tmp_path / "out.mid")
@@ -49,7 +49,7 @@ def rows(notes: NoteTable, ticks: int) -> list[tuple[int, int, int]]:
 
 
 def check(source: Piece, result: Result, written: Piece) -> None:
-    """Check the melody to the tick, and that everything about time is as it was.
+    """Check the melody to the tick, and that everything about time is unchanged.
 
     The melody is moved by the octaves that the report names.
     """
@@ -133,7 +133,7 @@ def test_songs_keep_their_tune_metre_tempo_and_key(
 
 
 def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> None:
-    """Below the flute: all its notes are kept, and nothing of the flute's."""
+    """The track below the flute: all its notes are kept, and none of the flute's."""
     notes = make_notes(
         [0, 1, 2, 3] * 2, [1.0] * 8, [84, 86, 88, 84, 72, 74, 76, 72], part=[0] * 4 + [1] * 4
     )
@@ -154,7 +154,7 @@ def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> No
 def test_a_first_bar_of_odd_length(first: float, tiny_package: Path, tmp_path: Path) -> None:
     """A pick-up between two steps put notes before the beginning.
 
-    The file was never done.
+    The file was never finished.
     """
     notes = make_notes(np.arange(12) * 1.0, np.ones(12), np.tile([72, 74, 76, 77], 3))
     bars = bars_of([(0.0, 4, 4), (round(first * 480) / 480, 4, 4)], 12.0)
@@ -246,9 +246,9 @@ def test_a_low_melody_moves_up_unless_forbidden(tiny_package: Path, tmp_path: Pa
 
 
 def test_a_melody_is_not_moved_off_the_end_of_midi() -> None:
-    """A low tune with one very high note was moved to pitches beyond 127.
+    """A low tune with one very high note was moved to pitches above 127.
 
-    No file can be made of these.
+    These can't be written to a file.
     """
     notes = make_notes(np.arange(5.0), np.ones(5), [40, 41, 42, 43, 120])
     melody, octaves = find_melody(Piece(notes, "score", bars_of([(0.0, 4, 4)], 5.0)))
@@ -282,7 +282,7 @@ def test_examples_are_read_by_name() -> None:
 
 
 def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
-    """A byte that flipped, a tokenizer that isn't ours, and a folder that is no model."""
+    """A flipped byte, a foreign tokenizer, and a folder that isn't a model."""
     sizes = vars(tiny_sizes(64))
     folders = [tmp_path / name for name in ("damaged", "foreign")]
     for folder, digest in zip(folders, (codec().hash, "0" * 16), strict=True):

@@ -1,6 +1,6 @@
 """Plan a harmony: report it, read it again, give it as text or in a file, keep it.
 
-What a user fixes stands.
+Chords that a user fixes are kept.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sounding(chords: ChordTable, quarter: float) -> tuple[int, int, int]:
 def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
     """Draw bars of changing metres, and chords on steps.
 
-    Perhaps late in a long song, or after a pick-up.
+    They may be late in a long song, or after a pick-up.
     """
     top, bottom = draw(st.sampled_from(((4, 4), (3, 4), (6, 8), (5, 8), (2, 2))))
     upbeat, many = draw(st.booleans()), draw(st.sampled_from((0, 900)))
@@ -80,7 +80,7 @@ def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
 def test_a_report_is_read_as_it_was_written(
     harmony: tuple[BarTable, ChordTable, int], tonic: int, mode: Any
 ) -> None:
-    """Rows, table, rows: the same; the table is the one before, but for rounding."""
+    """Rows to table to rows gives the same; the table is the original, apart from rounding."""
     bars, chords, first = harmony
     rows = harmony_rows(chords, bars, Key(tonic, mode), first)
     again = table_of(rows, bars, first)
@@ -101,7 +101,7 @@ def test_a_report_is_read_as_it_was_written(
 def test_rows_tell_what_sounds_in_each_bar() -> None:
     """A chord that continues is in every bar, at its beginning.
 
-    Late in a song there is no sliver of the one before.
+    Late in a song there is no sliver of the previous chord.
     """
     bars = bars_of([(0.0, 4, 4)], 16.0)
     rows = harmony_rows(chords_of_line("C | - - F - | G7/B | C", bars), bars, C, 1)
@@ -140,7 +140,7 @@ def test_an_edited_report_changes_what_was_edited() -> None:
 
 
 def test_bars_that_there_are_not() -> None:
-    """A stopped arrangement has fewer bars than its report; it was called a mistake.
+    """A stopped arrangement has fewer bars than its report, which was treated as a mistake.
 
     A bar before the first was counted from the end.
     """
@@ -197,7 +197,7 @@ def test_chords_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_bar_of_chords_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever lies in the folder."""
+    """Whatever files are in the folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "C").write_text("F | F")
     (tmp_path / "G").mkdir()
@@ -229,7 +229,7 @@ def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_plan_has_every_bar() -> None:
     """Chords are on the steps of their bars, in a pick-up too.
 
-    They are above the tune only where that is locked.
+    Notes may be above the tune only if it is locked.
     """
     melody = tune_of(3, upbeat=1)
     plan = plan_of(codec(), codec().grid(melody))
@@ -266,7 +266,7 @@ def test_given_chords_stand_and_the_rest_is_proposed() -> None:
 
 
 def test_the_harmony_of_symbols_is_kept() -> None:
-    """Their roots, qualities and basses; what has no chord is proposed."""
+    """Their roots, qualities and basses are kept; chords are proposed where there is none."""
     melody = tune_of(6)
     symbols = [(3.0, "Caug/E"), (9.0, "N.C."), (12.0, "Bdim7"), (15.0, "Db/Eb")]
     named = [(quarter, ChordSymbol(name, *chord_of_symbol(name))) for quarter, name in symbols]

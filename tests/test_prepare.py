@@ -133,8 +133,8 @@ def test_an_archive_cannot_write_outside(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_table(tmp_path: Path) -> None:
-    """Six tunes: unknown composer, one piece held out, none for test; broken and missing files are
-    named.
+    """Six tunes: unknown composer, one piece held out, none for testing; broken and missing files
+    are named.
     """
     folder = tmp_path / "mine"
     for seed in range(6):
@@ -215,7 +215,7 @@ def test_two_sources_of_one_name_and_exact_copies(tmp_path: Path) -> None:
 
 
 def test_a_copy_leaves_its_split_to_the_one_that_stays(tmp_path: Path) -> None:
-    """Else a test piece that was left out as a copy would be trained on under the other name."""
+    """Otherwise a test piece left out as a copy would be used in training under another name."""
     folder, labels = tmp_path / "mine", tmp_path / "labels.csv"
     rows: list[dict[str, object]] = []
     for number, split in enumerate(("train", "test")):
@@ -242,7 +242,7 @@ def test_a_train_piece_with_a_twin_in_test_is_moved_and_named(tmp_path: Path) ->
 
 
 def test_a_piece_in_another_key_stays_with_its_twin(tmp_path: Path) -> None:
-    """Training transposes: held out, it would have been learnt from."""
+    """Training transposes, so a held-out piece would have been learnt from."""
     folder = tmp_path / "mine"
     for seed in range(6):
         onset, pitch, hand = tune(seed)
@@ -264,8 +264,8 @@ def test_a_copy_may_have_other_tracks(tmp_path: Path) -> None:
 
 
 def test_a_table_below_speaks_for_all_music_or_not_at_all(tmp_path: Path) -> None:
-    """A folder with some other collection in it was taken for that collection, and the rest passed
-    over.
+    """A folder containing another collection was mistaken for that collection, and the rest
+    ignored.
     """
     folder = tmp_path / "mine"
     write(folder / "other" / "0.mid", tune(0))

@@ -1,5 +1,5 @@
-"""Preparing songs: which melody is a part of its own, chords and labels, eras, arrangements that
-stay with their songs.
+"""Preparing songs: melodies in a part of their own, chords and labels, eras, and arrangements that
+stay in the split of their songs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.source_folders import TPQ, table, tune, write
 
 
 def named(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """What stands in for the recogniser: C major in each bar."""
+    """A stand-in for the recogniser: C major in each bar."""
     chords = np.zeros(len(bars), CHORD_DTYPE)
     chords["start"], chords["length"] = bars["start"], bars["length"]
     return chords
@@ -58,7 +58,7 @@ def song(path: Path, names: tuple[str, ...] = ("Voice", "Piano right", "Piano le
 
 @pytest.mark.usefixtures("recognised")
 def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
-    """The melody is a part of its own where its track says so and something accompanies it."""
+    """The melody is a part of its own if its track is named so and is accompanied."""
     for name, tracks in {
         "song": ("Voice", "Piano right", "Piano left"),
         "nameless": ("Right", "Left", "More"),
@@ -73,7 +73,7 @@ def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("recognised")
 def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
-    """In another key, over other chords; other pieces with the same kind of random tune stay
+    """In another key, over other chords; other pieces with a random tune of the same kind are kept
     apart.
     """
     for seed in range(6):
@@ -103,8 +103,8 @@ def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("recognised")
 def test_a_transcription_stays_with_its_song(tmp_path: Path) -> None:
-    """It shares a few bars of many; whose song it is, its label says. Songs by others aren't
-    asked.
+    """It shares few of its many bars; its label names the song's composer. Songs by others aren't
+    compared.
     """
     folder = tmp_path / "mine"
     shared = tune(0, 10)
@@ -177,8 +177,8 @@ def test_chords_and_tunes_come_back_and_doublings_stay_accompaniment(tmp_path: P
 
 @pytest.mark.usefixtures("recognised")
 def test_the_eras_of_composers_without_an_id(tmp_path: Path) -> None:
-    """By the catalogue, by the table's column, by the year of birth; impossible years aren't
-    believed.
+    """From the catalogue, the table's column, or the year of birth;
+    impossible years are ignored.
     """
     rows: list[dict[str, object]] = [
         {"composer": "Maurice Ravel", "era": "romantic", "born": 1875, "died": 1937},
@@ -280,7 +280,7 @@ def test_labels_are_found_by_name_and_folder(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("recognised")
 def test_labels_that_do_not_fit_are_not_used(scores: Path, tmp_path: Path) -> None:
-    """Of two movements, one is labelled by what it plays, the other by what it doesn't."""
+    """Of two movements, one has labels that fit its notes, the other labels that don't."""
     labels = tmp_path / "labels"
     onset, pitch, _ = tune(0)
     rows = [

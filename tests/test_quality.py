@@ -186,8 +186,8 @@ def test_features_dont_see_transposition_or_velocity(seed: int, semitones: int, 
 
 
 def test_overlap_by_hand() -> None:
-    """Two equal samples overlap wholly, distant ones not at all; two normal ones at distance d by 2
-    Φ(-d/2).
+    """Two equal samples overlap completely, distant ones not at all; two normal ones at distance d
+    by 2 Φ(-d/2).
     """
     a = scipy.stats.norm.ppf((np.arange(800) + 0.5) / 800)
     assert density_overlap(a, a) == pytest.approx(1.0, abs=1e-3)

@@ -1,6 +1,6 @@
 """Check the ranker's measures by hand.
 
-A tune of four quarters in C major, over what is right and what is wrong.
+The music is a tune of four quarters in C major, over good and bad accompaniments.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def test_still_is_a_bass_that_stays() -> None:
     ],
 )
 def test_a_close_has_the_tonic_below_and_its_triad(last: Sequence[int], expected: float) -> None:
-    """What ended before doesn't count."""
+    """Notes that ended before it don't count."""
     assert open_end(
         TUNE, notes((0, 1, 49), *((3, 1, pitch) for pitch in last)), C
     ) == pytest.approx(expected)
@@ -172,9 +172,9 @@ def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
 
 
 def test_clash_is_the_share_of_semitones() -> None:
-    """Of the time in which two pitches sound, in any octaves.
+    """The share of the time in which two pitches sound, in any octaves.
 
-    What is struck in turn doesn't clash.
+    Notes struck one after the other don't clash.
     """
     assert clash(piano_roll(notes((0, 2, 60), (0, 2, 64), (2, 1, 71), (3, 1, 60)))) == 0
     assert clash(piano_roll(notes((0, 2, 60), (1, 1, 61), (2, 1, 59)))) == 1
@@ -200,7 +200,7 @@ def test_clarity_is_what_belongs_to_a_windows_best_chord() -> None:
 
 
 def test_fifths_are_counted_among_the_changes_of_root() -> None:
-    """A silence between two chords is no change, nor is a seventh added to a triad."""
+    """Neither a silence between two chords nor a seventh added to a triad is a change."""
     assert fifths(chords(C_MAJOR, C_MAJOR, F_MAJOR, G_SEVENTH, (), C_MAJOR)) == pytest.approx(2 / 3)
     assert fifths(chords((55, 59, 62), G_SEVENTH, C_MAJOR)) == 1
     assert (
@@ -212,9 +212,9 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
 
 
 def test_progressions_are_likelier_as_composers_have_them() -> None:
-    """By hand from what was counted: a close, then a leap to a chord far off.
+    """By hand from the counts: a close, then a leap to a remote chord.
 
-    A drone is no likelier than composers are.
+    A drone is no likelier than composers' music.
     """
     counts = np.array(
         json.loads((resources.files("styletransfer") / "assets" / "chords.json").read_text())[
@@ -251,7 +251,7 @@ def test_progressions_are_likelier_as_composers_have_them() -> None:
 
 @pytest.mark.parametrize("shift", range(12))
 def test_harmony_is_the_same_in_every_key(shift: int) -> None:
-    """Where several chords fit as well, too."""
+    """Also where several chords fit equally well."""
     rows = [(48,), (53,), (48, 52), (52, 55), (55, 62), C_MAJOR]
     moved = chords(*(tuple(pitch + shift for pitch in row) for row in rows))
     assert (clarity(moved), fifths(moved)) == (clarity(chords(*rows)), fifths(chords(*rows)))
@@ -259,7 +259,7 @@ def test_harmony_is_the_same_in_every_key(shift: int) -> None:
 
 
 def test_crowding_counts_halvings_down_to_the_fullest() -> None:
-    """In notes a second: the same notes are crowded at twice the tempo."""
+    """In notes per second: the same notes are crowded at twice the tempo."""
     every = notes(*((k / 8, 0.1, 40) for k in range(32)))  # 8 a quarter under a tune of four
     assert crowding(TUNE, every, 60 * FULL_RATE / 8) == 0
     assert crowding(TUNE, every, 120 * FULL_RATE / 8) == pytest.approx(1)
@@ -267,7 +267,7 @@ def test_crowding_counts_halvings_down_to_the_fullest() -> None:
 
 
 def test_thinness_counts_doublings_up_to_the_usual() -> None:
-    """The ranker preferred basses in quarters to whatever moved."""
+    """The ranker preferred basses in quarters to anything that moved."""
     every = notes(*((k / 8, 0.125, 50) for k in range(32)))
     assert thinness(TUNE, every) == 0
     assert thinness(TUNE, every[:4]) == pytest.approx(np.log2(USUAL_NOTES))
@@ -372,7 +372,7 @@ def test_the_total_is_the_weighted_sum() -> None:
 
 
 def test_each_measure_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report has the rows in their order, then the total; a row more is reported."""
+    """A report has the rows in order, then the total; an added row is reported, too."""
     found = measured(notes((0, 4, 48)), -0.8, -0.9)
     assert list(found) == [*(one.name for one in MEASURES), "total"]
     assert len(set(LABELS.values())) == len(MEASURES)
@@ -385,7 +385,7 @@ def test_each_measure_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
-    """Happy Birthday after Bach came out as the latter, which was the likelier of the two."""
+    """Happy Birthday in Bach's style came out as the latter, which was the likelier of the two."""
     walking = notes(
         *((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48)))
     )

@@ -83,7 +83,7 @@ def test_type_2_takes_the_first_piece_with_notes(tmp_path: Path) -> None:
 def test_smpte_division_is_time_in_seconds(
     tmp_path: Path, frames: int, ticks: int, second: int
 ) -> None:
-    """Tempo events mean nothing there: a frame is a frame."""
+    """Tempo events have no meaning there: a frame is a frame."""
     piece = read_bytes(
         tmp_path, midi(tempo(250_000) + scale(4, second), division=(256 - frames) << 8 | ticks)
     )
@@ -97,7 +97,7 @@ def test_drop_frame_smpte_is_slower_than_30_frames(tmp_path: Path) -> None:
 
 
 def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
-    """Its last notes alone: one further in is a mistake, and would sound to the end."""
+    """Only its last notes: an earlier one is a mistake, and would sound to the end."""
     last = b"\x00\x90\x48\x40" + meta(1, b"later", wait=960)
     for data in (midi(scale(3) + last), midi(scale(3) + last, scale(3), kind=2)):
         piece = read_bytes(tmp_path, data)
@@ -200,8 +200,8 @@ def test_every_subdivision_that_notation_uses_counts_as_a_score(parts: int) -> N
 
 
 def test_a_cadenza_does_not_shift_the_grid() -> None:
-    """Bars of odd lengths in scores of Liszt moved all that follows off the beat, and the piece
-    passed for played.
+    """Bars of odd lengths in scores of Liszt moved everything after them off the beat, and the
+    piece was taken for a performance.
     """
     bars = bars_of([(0, 4, 4), (8, 97, 128), (8 + 97 / 32, 4, 4)], 60)
     onset = np.round((8 + 97 / 32 + np.arange(200) / 4) * 480) / 480
@@ -240,7 +240,7 @@ def program(number: int, wait: int = 0, channel: int = 0) -> bytes:
 
 @pytest.mark.parametrize("wait", [0, 100])
 def test_a_track_is_one_part_whatever_its_programs(tmp_path: Path, wait: int) -> None:
-    """Of type 0, each channel is one; the time of what is left out passes."""
+    """In type 0 each channel is one part; events that are left out still take their time."""
     first, second = note(60, 480) + note(62, 480), note(64, 480) + note(65, 480)
     piece = read_bytes(
         tmp_path,
@@ -401,7 +401,7 @@ def test_musicxml(tmp_path: Path, kind: str) -> None:
 
 
 def test_musicxml_without_names_and_with_a_metre_that_midi_lacks(tmp_path: Path) -> None:
-    """music21 names such parts by their place in memory, so that they had other names each time."""
+    """music21 names such parts by their memory address, so that their names differed each time."""
     data = re.sub("<part-name>.*?</part-name>", "<part-name/>", MUSICXML)
     data = data.replace("<beat-type>4</beat-type>", "<beat-type>3</beat-type>", 1)
     assert data.count("<part-name/>") == 2
@@ -429,7 +429,9 @@ def test_musicxml_septuplets_need_a_finer_tick(tmp_path: Path) -> None:
 
 
 def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
-    """Programs print "D.C. al Fine" over the top staff only; the other parts once went on alone."""
+    """Programs print "D.C. al Fine" above the top staff only; the
+    other parts once continued alone.
+    """
     pitch = "<pitch><step>{step}</step><octave>4</octave></pitch>"
     single = f"<note>{pitch}<duration>2</duration></note>"
     bar = f"<measure number='{{n}}'>{{attributes}}{single}{{end}}</measure>"

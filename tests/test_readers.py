@@ -1,5 +1,5 @@
-"""The ranker's weights by readers' marks: recovered where they are known, and those that ship are
-what the marks give.
+"""The ranker's weights from readers' marks: known weights are recovered, and those that ship are
+the ones fitted to the marks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_weights_are_recovered() -> None:
 
 
 def jury(tmp_path: Path, answer: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, object]]:
-    """What is taken of one reader's answer about two candidates of one tune."""
+    """The part of one reader's answer that is used, about two candidates for one tune."""
     (tmp_path / "key.json").write_text(
         json.dumps({"pages": {"1": {"song": "tune", "A": "1", "B": "0"}}})
     )

@@ -97,7 +97,7 @@ def test_real_scores_find_their_performances_and_no_piece_is_in_two_splits(
 def test_real_twins_have_one_composer(
     real: Real,
 ) -> None:
-    """After MAESTRO's five wrong labels are mended, no two similar files have different
+    """After MAESTRO's five wrong labels are corrected, no two similar files have different
     composers.
     """
     files, _, pairs, _ = real

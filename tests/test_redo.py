@@ -1,6 +1,6 @@
-"""Make some bars of an earlier arrangement again, by ``--bars``.
+"""Rewrite some bars of an earlier arrangement, with ``--bars``.
 
-Every other note stays to the tick.
+Every other note stays, to the tick.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def test_only_these_bars_change(
 def test_what_was_played_on_beats_stays_on_them(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """With the option of the first run repeated, all was read as seconds.
+    """If the first run's option was repeated, everything was read in seconds.
 
-    Bars, pedal and other notes were gone.
+    Bars, pedal and other notes were lost.
     """
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
@@ -115,7 +115,7 @@ def test_what_was_played_on_beats_stays_on_them(
 def test_what_goes_on_after_the_tune_stays_on_the_page(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """The page ended with the tune, and all notes after it were heaped on its last beat."""
+    """The score ended with the tune, and all later notes were piled up on its last beat."""
     write_midi(random_piece(3, "score", 12), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert (

@@ -40,7 +40,7 @@ def test_audio_sounds_and_is_repeatable(tmp_path: Path) -> None:
 def test_audio_is_compressed(tmp_path: Path) -> None:
     """FLAC keeps every sample, Ogg Vorbis is close; both are smaller.
 
-    Also of a minute of sound.
+    This holds for a minute of sound, too.
     """
     song, sound = tmp_path / "song.mid", {}
     song.write_bytes(midi(note(60, 960) + note(67, 480 * 120)))

@@ -44,8 +44,8 @@ def plan() -> Plan:
 
 
 def short_plan(feel: Feel, notes: int = 4) -> Plan:
-    """A rising scale of quarters in 2/4, or of half seconds: one bar for each two, or four, of its
-    notes.
+    """A rising scale of quarters in 2/4, or of half seconds: a bar
+    for every two, or four, notes.
     """
     onset = np.arange(notes) / (1 if feel == "score" else 2)
     table = make_notes(onset, np.full(notes, 0.4), 72 + np.arange(notes), melody=True)
@@ -57,7 +57,7 @@ def short_plan(feel: Feel, notes: int = 4) -> Plan:
 
 
 def voices(model: Any, controls: Controls, strength: float) -> list[Voice]:
-    """A style that the base knows by its control tokens."""
+    """The voices of a style that the base knows by its control tokens."""
     return voices_of(model, [(model, controls, 1.0)], strength)
 
 
@@ -90,7 +90,7 @@ def test_temperature_zero_takes_the_likeliest(model: Any, plan: Plan) -> None:
 
 
 class Checked(Decoder):
-    """The decoder, compared as it goes with whole forward passes over each sequence, alone and
+    """A decoder that compares every step with a whole forward pass over each sequence, alone and
     without padding.
     """
 
@@ -181,8 +181,8 @@ def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checke
 def test_models_that_decode_together_give_what_each_gives_alone(
     checked: type[Checked], plan: Plan
 ) -> None:
-    """A blend: two models of other weights, the first one again without a style, each with rows of
-    its own.
+    """A blend: two models with different weights, and the first again without a style, each with
+    rows of its own.
     """
     one, other = (tiny_model(context=96, seed=seed) for seed in (0, 1))
     mixed = voices_of(one, [(one, BACH, 0.7), (other, CHOPIN, 0.3)], 1.5)
@@ -209,8 +209,8 @@ def test_a_bar_longer_than_the_context_is_decoded_too(checked: type[Checked]) ->
 
 
 def test_both_branches_are_told_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
-    """The branch without style began without the first bars' melody: the other branch had used its
-    tokens up.
+    """The branch without style began without the first bars' melody: the other branch had used up
+    its tokens.
     """
     run(model, plan, candidates=2, strength=1.5)
     assert checked.first is not None
@@ -224,7 +224,9 @@ def test_both_branches_are_told_the_melody(checked: type[Checked], model: Any, p
 
 
 def test_strength_one_is_the_style_alone(model: Any, plan: Plan) -> None:
-    """Without the branch that has no style, and the same as with it at a strength next to one."""
+    """The branch without style isn't computed, with the same result as with it at a strength close
+    to one.
+    """
     (alone,), (guided,) = run(model, plan, strength=1.0), run(model, plan, strength=1.0 + 1e-9)
     assert alone.bars == guided.bars
     assert alone.style_logprob == pytest.approx(guided.style_logprob, abs=1e-4)
@@ -256,7 +258,7 @@ def test_guidance_extrapolates_between_the_predictions() -> None:
 
 
 def test_a_finished_row_does_not_disturb_the_others(model: Any, plan: Plan) -> None:
-    """A candidate that outlives others is what it is alone."""
+    """A candidate that is longer than the others is the same as by itself."""
     for seed in range(8):
         rows = run(model, plan, candidates=4, seed=seed)
         lengths = [sum(map(len, row.bars)) for row in rows]
@@ -279,8 +281,8 @@ def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> N
 
 
 def test_draws_follow_the_distribution() -> None:
-    """Frequencies of 4,000 draws; what the mask forbids and what lies outside the nucleus never
-    comes.
+    """Frequencies of 4,000 draws; tokens forbidden by the mask or
+    outside the nucleus never occur.
     """
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
     mask = np.array([True, True, True, False])
@@ -301,8 +303,8 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_which_pitch_is_drawn_cooler_than_whether_there_is_one() -> None:
-    """Of two pitches and two other tokens, the sum of the pitches stays, and their odds are
-    sharpened.
+    """With two pitches and two other tokens, the pitches' total probability stays the same, and
+    their odds are sharpened.
     """
     chances = np.array([0.3, 0.2, 0.4, 0.1])
     pitches, mask = np.array([True, True, False, False]), np.ones(4, bool)
@@ -316,7 +318,7 @@ def test_which_pitch_is_drawn_cooler_than_whether_there_is_one() -> None:
 
 
 def test_the_accompaniments_pitches_are_those_of_scores_without_the_tunes() -> None:
-    """The melody's first note is due on the first step: whether it comes now is no question of
+    """The melody's first note is due on the first step: whether it comes now isn't a choice of
     pitch.
     """
     for feel in ("score", "performance"):
