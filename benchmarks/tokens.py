@@ -21,14 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.configuration import load_config
 from styletransfer.data.batches import MixtureConfig, piece_grid
 from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table, training_tables
 from styletransfer.evaluation.markdown import table
 from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.loading import TokenizerConfig
+from styletransfer.tokens.loading import tokenizer_settings
 from styletransfer.tokens.miditok_codec import MidiTokCodec, MidiTokConfig
 
 Floats = NDArray[np.float64]
@@ -103,8 +102,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def candidates(library: Library) -> list[Candidate]:
     """List the first tokenizer without and with merges, plain TSD with three grids, and ours."""
-    seed = load_config(TokenizerConfig, Path("configs/tokenizer/seed.yaml")).miditok
-    assert seed is not None
+    seed = tokenizer_settings("configs/tokenizer/seed.yaml")
     tables = training_tables(library, seed.bpe_notes, MixtureConfig(score_share=0.0))
     names = {"seed, without BPE": MidiTokConfig(), f"seed, BPE to {seed.bpe_vocabulary}": seed}
     found = [plain(name, MidiTokCodec.train(config, tables)) for name, config in names.items()]

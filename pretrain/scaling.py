@@ -63,7 +63,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "TSD, merges across notes": SMALLER | {"tokens": replace(PLAIN, bpe_vocabulary=1000)},
     },
 }
-"""What differs from the recipe, by study and model; ``tokens``: a plain tokenizer's settings."""
+"""What differs from the recipe, by study and model; ``tokens``: another tokenizer's settings."""
 FLOPS = {"sizes": 9e13, "context": 9e13, "scores": 9e13, "plans": 4.5e13, "tokens": 2.5e13}
 """The floating-point operations of each model; 1e14 are 3.1 million tokens of the small one."""
 VALIDATIONS = 6
@@ -155,12 +155,12 @@ def trained(
     """Train a model of a study, unless that is done, and return its row of the report."""
     from styletransfer.model.base import build_model
     from styletransfer.tokens.codec import Codec
-    from styletransfer.training.tokenizer import plain_tokenizer
+    from styletransfer.training.tokenizer import made_tokenizer
     from styletransfer.training.trainer import train
 
-    out, plain = work / name, values.get("tokens")
+    out, settings = work / name, values.get("tokens")
     config = changed(config, {path: value for path, value in values.items() if path != "tokens"})
-    codec = plain_tokenizer(plain, library, config.mixture, out) if plain else Codec()
+    codec = made_tokenizer(settings, library, config.mixture, out) if settings else Codec()
     parameters = build_model(config.model, codec.vocabulary).num_parameters()
     tokens = config.batch * config.accumulate * config.model.context
     steps = max(round(flops / (6 * parameters * tokens)), VALIDATIONS)

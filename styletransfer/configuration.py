@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +21,20 @@ def load_config(kind: type[T], path: str | Path) -> T:
         InputError: where the file is missing, isn't YAML, or has a key or a value that the
             dataclass doesn't take.
     """
+    return read_config(path, lambda data: from_dict(kind, data))
+
+
+def read_config(path: str | Path, fill: Callable[[Any], T]) -> T:
+    """Return what ``fill`` makes of a YAML file's plain data, {} of an empty file's.
+
+    Raises:
+        InputError: where the file is missing or isn't YAML, or ``fill`` raises a TypeError or a
+            ValueError.
+    """
     import yaml
 
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        return from_dict(kind, data)
+        return fill(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror})") from error
     except (yaml.YAMLError, TypeError, ValueError) as error:

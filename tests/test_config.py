@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from styletransfer.configuration import from_dict, load_config
 from styletransfer.errors import InputError
-from styletransfer.tokens.loading import TokenizerConfig
+from styletransfer.tokens.loading import KINDS as TOKENIZERS
+from styletransfer.tokens.loading import kind_of, tokenizer_settings
+from styletransfer.tokens.tokenizer import PlainTokenizer
 from styletransfer.training.finetune import FinetuneConfig
 from styletransfer.training.trainer import TrainConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-KINDS = {"pretrain": TrainConfig, "tokenizer": TokenizerConfig, "finetune": FinetuneConfig}
-"""The dataclass of each folder under ``configs``."""
+KINDS = {"pretrain": TrainConfig, "finetune": FinetuneConfig}
+"""The dataclass of each folder under ``configs``, but for the tokenizers, which a key names."""
 FILES = sorted(CONFIGS.rglob("*.y*ml"))
 COUNT = 9
 """How many files there are: a test that finds none passes too easily."""
@@ -26,8 +29,37 @@ def test_all_are_found() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(CONFIGS)) for path in FILES])
 def test_loads(path: Path) -> None:
-    kind = KINDS[path.relative_to(CONFIGS).parts[0]]
-    assert isinstance(load_config(kind, path), kind)
+    folder = path.relative_to(CONFIGS).parts[0]
+    if folder == "tokenizer":
+        settings = tokenizer_settings(path)
+        assert yaml.safe_load(path.read_text()).keys() == {
+            name for name, kind in TOKENIZERS.items() if kind is kind_of(settings)
+        }
+    else:
+        assert isinstance(load_config(KINDS[folder], path), KINDS[folder])
+
+
+def test_each_tokenizer_has_its_own_settings_and_file() -> None:
+    assert len({kind.settings for kind in TOKENIZERS.values()}) == len(TOKENIZERS)
+    plain = [kind.file for kind in TOKENIZERS.values() if issubclass(kind, PlainTokenizer)]
+    assert len(set(plain)) == len(plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "one of bars, miditok"),
+        ("{bars: {}, miditok: {}}", "one of bars, miditok"),
+        ("words: {}", "one of bars, miditok"),
+        ("bars: 3", "keys with values"),
+        ("miditok: {velocities: many}", "'many', not a int"),
+    ],
+)
+def test_mistakes_in_a_tokenizer_are_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        tokenizer_settings(path)
 
 
 def test_a_style_of_a_users_is_learnt_by_the_settings_that_are_written_down() -> None:

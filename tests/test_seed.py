@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from pretrain import train as recipe
-from styletransfer.configuration import load_config
 from styletransfer.data.batches import IGNORE, MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import PlainWindows, training_tables
@@ -23,7 +22,7 @@ from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.notes import Feel, Piece, make_notes
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.loading import TokenizerConfig
+from styletransfer.tokens.loading import tokenizer_settings
 from styletransfer.tokens.miditok_codec import BAR_LINE, MidiTokCodec, MidiTokConfig
 from styletransfer.training.likelihood import bits_per_note, plain_windows
 from styletransfer.training.tokenizer import tokenizer_of_run
@@ -48,8 +47,8 @@ def codec(vocabulary: int = VOCABULARY) -> MidiTokCodec:
 
 
 def test_seed_yaml_is_what_is_documented() -> None:
-    seed = load_config(TokenizerConfig, ROOT / "configs/tokenizer/seed.yaml").miditok
-    assert seed is not None
+    seed = tokenizer_settings(ROOT / "configs/tokenizer/seed.yaml")
+    assert isinstance(seed, MidiTokConfig)
     assert seed.beat_res == (((0, 4), 8), ((4, 12), 4))
     assert seed.chords
     assert seed.tempos

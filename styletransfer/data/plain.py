@@ -1,4 +1,4 @@
-"""Draw training windows for plain MidiTok tokenizers, without a melody."""
+"""Draw training windows for plain tokenizers, without a melody."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 
 from styletransfer.data.batches import MixtureConfig, PieceWindows
 from styletransfer.data.library import Library
-from styletransfer.music.notes import BarTable, Feel, NoteTable
+from styletransfer.music.notes import Feel, NoteTable
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH
-from styletransfer.tokens.miditok_codec import MidiTokCodec
+from styletransfer.tokens.tokenizer import PlainTokenizer, Table
 
 VELOCITIES_A_BIN = 4
 """Velocities in a bin of ``MixtureConfig.loudness``: 127 velocities in 32 bins."""
 
 
-def piece_table(library: Library, index: int) -> tuple[Feel, NoteTable, BarTable, float]:
-    """Return a piece of a library as :meth:`MidiTokCodec.music` takes it."""
+def piece_table(library: Library, index: int) -> Table:
+    """Return a piece of a library as :meth:`PlainTokenizer.music` takes it."""
     piece = library.pieces[index]
     return piece.feel, library.notes(index), library.bars(index), piece.quarters_per_minute
 
 
 def training_tables(
     library: Library, notes: int, mixture: MixtureConfig | None = None
-) -> Iterator[tuple[Feel, NoteTable, BarTable, float]]:
+) -> Iterator[Table]:
     """Choose training pieces with about so many notes together, evenly spread.
 
     They are only of the feels that ``mixture`` trains on.
@@ -41,7 +41,7 @@ def training_tables(
 
 
 class PlainWindows(PieceWindows):
-    """Windows of a MidiTok tokenizer.
+    """Windows of a plain tokenizer.
 
     All after controls, metre and tempo is learnt.
 
@@ -51,7 +51,7 @@ class PlainWindows(PieceWindows):
     def __init__(
         self,
         library: Library,
-        codec: MidiTokCodec,
+        codec: PlainTokenizer,
         mixture: MixtureConfig,
         context: int,
         seed: int,

@@ -1,6 +1,6 @@
-"""Compose freely with a plain MidiTok tokenizer.
+"""Compose freely with a plain tokenizer.
 
-Music is kept well-formed by MidiTok's graph of token types.
+Music is kept well-formed by the tokenizer's rules on which token may follow which.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from styletransfer.model.decoder import Decoder
 from styletransfer.model.sampling import Voice, draw, guide, heads_of
 from styletransfer.model.settings import SamplingConfig
-from styletransfer.tokens.miditok_codec import MidiTokCodec
+from styletransfer.tokens.tokenizer import PlainTokenizer
 
 TOKENS_PER_SECOND = 100
 """A sequence that has more tokens than this for the seconds asked for ends."""
@@ -41,7 +41,7 @@ class _Row:
 
 def sample_plain(
     voices: Sequence[Voice],
-    codec: MidiTokCodec,
+    codec: PlainTokenizer,
     seconds: float,
     config: SamplingConfig,
     progress: Callable[[float], None] | None = None,

@@ -79,8 +79,7 @@ def melody_codec(folder: Path | None = None) -> Codec:
     codec = load_model(folder).codec
     if not isinstance(codec, Codec):
         raise InputError(
-            f"{folder}: this model's plain MidiTok tokenizer knows no melodies; it can only"
-            " generate."
+            f"{folder}: this model's plain tokenizer knows no melodies; it can only generate."
         )
     return codec
 

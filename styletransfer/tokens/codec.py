@@ -21,10 +21,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ from styletransfer.tokens.controls import (
     UNKNOWN,
     metre_token,
 )
+from styletransfer.tokens.tokenizer import Table, Tokenizer
 
 STEPS_PER_QUARTER = 24
 STEPS_PER_SECOND = 48
@@ -169,13 +170,15 @@ class CodecConfig:
     velocities: int = 32
 
 
-class Codec:
+class Codec(Tokenizer):
     """The default tokenizer.
 
     ``vocabulary`` maps MidiTok's token names to ids. ``hash`` identifies the vocabulary and its
     order: everything that was trained with it carries the hash, and a mismatch is refused. Given a
     vocabulary that was saved, MidiTok isn't imported.
     """
+
+    settings: ClassVar[type] = CodecConfig
 
     def __init__(
         self, config: CodecConfig | None = None, vocabulary: dict[str, int] | None = None
@@ -206,6 +209,11 @@ class Codec:
         self.first_velocity = self.vocabulary[self._velocity_names[0]]
         self._value_index = {int(steps): index for index, steps in enumerate(self.durations)}
         self.longest = int(self.durations[-1])
+
+    @classmethod
+    def make(cls, settings: CodecConfig, tables: Callable[[int], Iterable[Table]]) -> Self:
+        """Make the tokenizer of a training run; nothing about it is learnt."""
+        return cls(settings)
 
     @cached_property
     def _velocity_names(self) -> list[str]:

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from styletransfer.configuration import from_dict, read_config
 from styletransfer.errors import InputError
-from styletransfer.tokens.codec import Codec, CodecConfig
-from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokConfig
+from styletransfer.tokens.codec import Codec
+from styletransfer.tokens.miditok_codec import MidiTokCodec
+from styletransfer.tokens.tokenizer import PlainTokenizer
 
-AnyCodec = Codec | MidiTokCodec
+AnyCodec = Codec | PlainTokenizer
+"""The two families; see :mod:`styletransfer.tokens.tokenizer`."""
+KINDS: dict[str, type[AnyCodec]] = {"bars": Codec, "miditok": MidiTokCodec}
+"""Every tokenizer, by the key that holds its settings in YAML; ``bars`` is the default one.
+
+A new tokenizer is one more entry.
+"""
 
 
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """The settings of one of two tokenizers.
+def tokenizer_settings(path: str | Path) -> Any:
+    """Return the settings of the one tokenizer that a YAML file describes.
 
-    ``bars`` is the default one, with bars and melodies; ``miditok`` is a plain MidiTok TSD.
+    Raises:
+        InputError: where the file can't be read, or doesn't describe one tokenizer.
     """
+    return read_config(path, _settings)
 
-    bars: CodecConfig | None = None
-    miditok: MidiTokConfig | None = None
 
-    def __post_init__(self) -> None:
-        if (self.bars is None) == (self.miditok is None):
-            raise ValueError("give settings for bars or for miditok")
+def _settings(data: Any) -> Any:
+    if not isinstance(data, dict) or len(data) != 1 or not set(data) <= set(KINDS):
+        raise ValueError(f"give settings for one of {', '.join(KINDS)}")
+    ((name, values),) = data.items()
+    return from_dict(KINDS[name].settings, values)
+
+
+def kind_of(settings: object) -> type[AnyCodec]:
+    """Return the tokenizer that takes these settings."""
+    return next(kind for kind in KINDS.values() if kind.settings is type(settings))
 
 
 def codec_of_package(
@@ -42,18 +56,22 @@ def codec_of_package(
     Raises:
         InputError: where the folder has another tokenizer.
     """
-    codec = (
-        MidiTokCodec.load(folder / FILE_NAME)
-        if FILE_NAME in files
-        else Codec(vocabulary=vocabulary)
+    codecs: list[AnyCodec] = [
+        kind.load(folder / kind.file)
+        for kind in KINDS.values()
+        if issubclass(kind, PlainTokenizer) and kind.file in files
+    ]
+    codecs = codecs or [
+        kind(vocabulary=vocabulary) for kind in KINDS.values() if issubclass(kind, Codec)
+    ]
+    for codec in codecs:
+        if codec.hash == expected_hash:
+            return codec
+    raise InputError(
+        f"{folder}: its weights were trained with another tokenizer ({expected_hash})."
     )
-    if codec.hash != expected_hash:
-        raise InputError(
-            f"{folder}: its weights were trained with another tokenizer ({expected_hash})."
-        )
-    return codec
 
 
 def tokenizer_files(codec: AnyCodec) -> dict[str, bytes]:
     """Return what a model's folder must hold beside the vocabulary, by name."""
-    return {FILE_NAME: codec.to_json()} if isinstance(codec, MidiTokCodec) else {}
+    return {codec.file: codec.to_json()} if isinstance(codec, PlainTokenizer) else {}

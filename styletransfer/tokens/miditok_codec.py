@@ -15,11 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,10 @@ from styletransfer.music.notes import (
 )
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, CodecConfig, miditok_config
 from styletransfer.tokens.controls import PLAIN_TOKENS
+from styletransfer.tokens.tokenizer import PlainTokenizer, Table
 
 TICKS_PER_QUARTER = 480
 QUARTERS_PER_SECOND = 2
-FILE_NAME = "tokenizer.json"
 BAR_LINE = "BARLINE"
 SPLIT_CHARACTER = "\u2581"
 """A token that MidiTok puts before each bar, as it merges within a bar only."""
@@ -67,14 +67,16 @@ class MidiTokConfig:
     bpe_across_notes: bool = True
 
 
-class MidiTokCodec:
+class MidiTokCodec(PlainTokenizer):
     """A MidiTok tokenizer with what training needs.
 
-    That is ``vocabulary``, ``size``, ``pad``, ``bos``, ``eos`` and ``hash``. ``parts`` holds the
-    base tokens of each id: one, or several where they were merged (with merges, ``BARLINE`` stands
-    before each bar). ``vocabulary`` maps names to ids: bare those of control tokens, all others in
-    brackets.
+    ``parts`` holds the base tokens of each id: one, or several where they were merged (with merges,
+    ``BARLINE`` stands before each bar). ``vocabulary`` maps names to ids: bare those of control
+    tokens, all others in brackets.
     """
+
+    settings: ClassVar[type] = MidiTokConfig
+    file: ClassVar[str] = "tokenizer.json"
 
     def __init__(self, tokenizer: Any) -> None:
         from miditok.constants import CHR_ID_START
@@ -97,9 +99,12 @@ class MidiTokCodec:
         self.hash = hashlib.sha256(self.to_json()).hexdigest()[:16]
 
     @classmethod
-    def train(
-        cls, config: MidiTokConfig, tables: Iterable[tuple[Feel, NoteTable, BarTable, float]] = ()
-    ) -> MidiTokCodec:
+    def make(cls, settings: MidiTokConfig, tables: Callable[[int], Iterable[Table]]) -> Self:
+        """Make the tokenizer of a training run, from ``bpe_notes`` of its training pieces."""
+        return cls.train(settings, tables(settings.bpe_notes))
+
+    @classmethod
+    def train(cls, config: MidiTokConfig, tables: Iterable[Table] = ()) -> Self:
         """Make a tokenizer whose merges are learnt from rows of :meth:`music`'s arguments."""
         from miditok import TSD
 
@@ -119,7 +124,7 @@ class MidiTokCodec:
         return cls(tokenizer)
 
     @classmethod
-    def load(cls, path: Path) -> MidiTokCodec:
+    def load(cls, path: Path) -> Self:
         """Load a tokenizer from the file that :meth:`to_json` gives."""
         from miditok import TSD
 
@@ -134,8 +139,8 @@ class MidiTokCodec:
     def to_json(self) -> bytes:
         """Return MidiTok's own ``tokenizer.json`` without the versions of its libraries."""
         with tempfile.TemporaryDirectory() as folder:
-            self.tokenizer.save(Path(folder) / FILE_NAME)
-            data = json.loads((Path(folder) / FILE_NAME).read_text())
+            self.tokenizer.save(Path(folder) / self.file)
+            data = json.loads((Path(folder) / self.file).read_text())
         return (
             json.dumps({key: data[key] for key in data if not key.endswith("_version")}) + "\n"
         ).encode()

@@ -26,7 +26,7 @@ from styletransfer.tokens.codec import Codec, Grid
 from styletransfer.tokens.controls import UNKNOWN, Controls
 from styletransfer.tokens.figures import figures_of, references_of
 from styletransfer.tokens.loading import AnyCodec
-from styletransfer.tokens.miditok_codec import MidiTokCodec
+from styletransfer.tokens.tokenizer import PlainTokenizer
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def windows_of(
 
 
 def plain_windows(
-    codec: MidiTokCodec, head: list[int], music: list[int], context: int
+    codec: PlainTokenizer, head: list[int], music: list[int], context: int
 ) -> list[ScoredWindow]:
     """Cut a plain tokenizer's piece into windows, as :func:`windows_of` does.
 

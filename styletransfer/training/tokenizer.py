@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from styletransfer.configuration import load_config
 from styletransfer.data.batches import MixtureConfig
 from styletransfer.data.library import Library
 from styletransfer.data.plain import training_tables
 from styletransfer.errors import InputError
 from styletransfer.files import write_atomically
 from styletransfer.tokens.codec import Codec
-from styletransfer.tokens.loading import AnyCodec, TokenizerConfig
-from styletransfer.tokens.miditok_codec import FILE_NAME, MidiTokCodec, MidiTokConfig
+from styletransfer.tokens.loading import AnyCodec, kind_of, tokenizer_settings
+from styletransfer.tokens.tokenizer import PlainTokenizer
 
 
 def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
     """Return the tokenizer that a YAML file describes; without a file, the default.
 
-    Merges are learnt from training pieces only, and saved as ``out/tokenizer.json``, from which a
-    run that continues takes them.
+    Raises:
+        InputError: as :func:`made_tokenizer`.
+    """
+    return made_tokenizer(tokenizer_settings(config), library, mixture, out) if config else Codec()
+
+
+def made_tokenizer(settings: Any, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
+    """Return the tokenizer of these settings, made for this run or loaded from ``out``.
+
+    Merges are learnt from training pieces only. A plain tokenizer is saved in ``out``, from which a
+    run that continues takes it.
 
     Raises:
         InputError: where ``out`` holds the tokenizer of other settings.
     """
-    if not config:
-        return Codec()
-    settings = load_config(TokenizerConfig, config)
-    if settings.miditok is None:
-        return Codec(settings.bars)
-    return plain_tokenizer(settings.miditok, library, mixture, out)
-
-
-def plain_tokenizer(
-    settings: MidiTokConfig, library: Library, mixture: MixtureConfig, out: Path
-) -> MidiTokCodec:
-    """Return the plain tokenizer of these settings, trained or loaded from ``out``."""
-    saved = out / FILE_NAME
-    if saved.exists():
-        codec = MidiTokCodec.load(saved)
-        if not codec.has(settings):
+    kind = kind_of(settings)
+    if issubclass(kind, PlainTokenizer) and (out / kind.file).exists():
+        saved = kind.load(out / kind.file)
+        if not saved.has(settings):
             raise InputError(
-                f"{saved}: holds a tokenizer with other settings; give another --out folder"
+                f"{out / kind.file}: holds a tokenizer with other settings; give another --out folder"
             )
-        return codec
-    codec = MidiTokCodec.train(settings, training_tables(library, settings.bpe_notes, mixture))
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(saved, codec.to_json())
+        return saved
+
+    codec = kind.make(settings, lambda notes: training_tables(library, notes, mixture))
+    if isinstance(codec, PlainTokenizer):
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / codec.file, codec.to_json())
     return codec

@@ -50,8 +50,8 @@ class TrainConfig:
     last ``decay_share`` of the minutes or steps it falls to zero. ``evaluate_every``: steps between
     two validations, on whole pieces that are drawn once, ``evaluate_pieces`` of each feel.
     ``save_every``: steps between checkpoints. ``log_every``: steps between mean losses in the log.
-    ``tokenizer``: a YAML file of :class:`~styletransfer.tokens.loading.TokenizerConfig`; empty for
-    the default one.
+    ``tokenizer``: a YAML file for :func:`~styletransfer.tokens.loading.tokenizer_settings`; empty
+    for the default one.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -16,8 +16,8 @@ from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Piece, TempoMap, make_notes
 from styletransfer.styles.blend import pieces_in
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
-from styletransfer.tokens.miditok_codec import MidiTokCodec
 from styletransfer.tokens.plan import free_plan
+from styletransfer.tokens.tokenizer import PlainTokenizer
 from styletransfer.transfer.assemble import assemble
 from styletransfer.transfer.phrases import Progress
 from styletransfer.transfer.ranking.choice import indexes_for
@@ -113,7 +113,7 @@ def _compose(
 
 def _compose_plainly(
     voices: list[Voice],
-    codec: MidiTokCodec,
+    codec: PlainTokenizer,
     seconds: float,
     sampling: SamplingConfig,
     progress: Progress | None,
