@@ -31,7 +31,6 @@ candidates, as a mean over all subsets of that size.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -46,6 +45,7 @@ from scipy.optimize import minimize
 from scipy.special import comb, log_softmax
 
 from styletransfer import folders
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.evaluation.excerpts import excerpts
 from styletransfer.evaluation.intervals import ratio_interval
@@ -74,8 +74,15 @@ FEWEST = 8
 
 CHORDS = Path("styletransfer/assets/chords.json")
 FITTED = ("progression", "clarity", "fifths", "clash", "emptiness", "late", "repeated", "stretch")
-MEASURES = (*FITTED, "idiom", "likelihood", "contrast", "dissonance", "outside", "thinness", "rush")
-"""Measures that the ranker weighs and an excerpt shows, and some that it doesn't weigh."""
+"""Measures whose weights ``fit`` fits; those that ship are fitted by ``eval.readers``."""
+UNSEEN = ("longest_match_notes", "same_bars", "open_end", "copied")
+"""Measures that an excerpt can't show: it has no bars, no end, and isn't searched for copies."""
+MEASURES = (
+    *FITTED,
+    *(one.name for one in rank.MEASURES if one.name not in (*FITTED, *UNSEEN)),
+    "outside",
+)
+"""All measures of the ranker that an excerpt shows, and notes out of the key."""
 
 HIGHER = tuple(one.name for one in rank.MEASURES if one.more_is_better)
 """Measures that are better the higher they are, where one chooses alone."""
@@ -369,7 +376,7 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum arrangements' :data:`MEASURES` by the weights that ship."""
+    """Sum arrangements' :data:`MEASURES` by the weights that ship, as far as excerpts show them."""
     return np.asarray(
         measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64
     )
@@ -474,16 +481,8 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Count chords, make arrangements, fit weights, or count candidates."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("step", choices=("chords", "make", "fit", "count"))
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
     parser.add_argument(
         "--arrangements",
         type=Path,

@@ -323,6 +323,17 @@ def test_the_choice_among_so_many_is_the_mean_over_all_choices(
     assert found["composers"]["fifths"] == pytest.approx(values[:, 0, 2].mean(), abs=1e-4)
 
 
+def test_every_weight_counts_in_the_total_of_an_excerpt() -> None:
+    """Measures that were added to the ranker later were left out of it."""
+    assert set(WEIGHTS) <= {*ranker.MEASURES, *ranker.UNSEEN}
+    assert len(set(ranker.MEASURES)) == len(ranker.MEASURES)
+    values = np.eye(len(ranker.MEASURES))
+    totals = dict(zip(ranker.MEASURES, ranker.totals_of(values), strict=True))
+    assert {name: total for name, total in totals.items() if total} == {
+        name: weight for name, weight in WEIGHTS.items() if name not in ranker.UNSEEN
+    }
+
+
 def test_what_choices_are_worth_by_hand() -> None:
     rng = np.random.default_rng(1)
     values, near, weights = (

@@ -118,8 +118,9 @@ def count_kept_notes(melody: Piece, piece: Piece, *, ends: bool = True) -> int:
     def keys(notes: NoteTable) -> list[tuple[int, int, int]]:
         ticks = melody.ticks_per_quarter
         onset = np.round(notes["onset"] * ticks).astype(int)
-        end = np.round((notes["onset"] + notes["duration"]) * ticks * ends).astype(int)
-        return list(zip(onset.tolist(), end.tolist(), notes["pitch"].tolist(), strict=True))
+        end = np.round((notes["onset"] + notes["duration"]) * ticks).astype(int)
+        compared = end if ends else np.zeros_like(end)
+        return list(zip(onset.tolist(), compared.tolist(), notes["pitch"].tolist(), strict=True))
 
     present = set(keys(piece.notes))
     return sum(key in present for key in keys(melody.notes))
