@@ -7,7 +7,6 @@ candidate.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import statistics
@@ -17,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 
 FIRST_TOKEN = """
@@ -64,7 +64,7 @@ def processor() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Time all commands, and print or write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = recipe_parser(__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each command")
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)

@@ -21,7 +21,6 @@ movement has the labels of one expert, and the agreement of two experts isn't me
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -32,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.chords import Labelled, labelled_pieces
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.evaluation.intervals import Interval, ratio_interval
 from styletransfer.evaluation.markdown import interval, table
@@ -240,9 +240,7 @@ def page(library: Library, folder: Path, command: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure all methods, and print or write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("data", type=Path, help="made by `styletransfer data prepare`")
     parser.add_argument("labels", type=Path, help="a folder of the DCML corpora's harmony labels")
     parser.add_argument("--write", type=Path, help="the page to write")

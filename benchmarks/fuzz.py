@@ -11,7 +11,6 @@ traceback, or takes longer than ten seconds, is kept in ``--keep``.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import io
 import random
@@ -26,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from xml.etree.ElementTree import Element, ParseError, fromstring, tostring
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.formats.read import READERS, Reader, read_score
 
@@ -165,9 +165,7 @@ def tried(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--tries", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

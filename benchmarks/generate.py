@@ -13,7 +13,6 @@ together with the token before.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -28,6 +27,7 @@ import torch
 from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
 
 from benchmarks.apply import processor
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import example
 from styletransfer.model.base import MelodyLlama, as_llama
@@ -215,9 +215,7 @@ def fastest(
 
 def main(argv: list[str] | None = None) -> int:
     """Time both loops, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--tune", default="happy-birthday")
     parser.add_argument("--style", default="bach")
     parser.add_argument("--runs", type=int, default=3)

@@ -9,7 +9,6 @@ linear growth. Writes ``growth.md`` and ``growth.png``.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import resource
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks.apply import processor
 from benchmarks.long_song import song
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.files import write_bytes
 from styletransfer.formats.midi_out import write_midi
@@ -97,9 +97,7 @@ def picture(found: dict[str, list[dict[str, float]]]) -> bytes:
 
 def main(argv: list[str] | None = None) -> int:
     """Make all runs, and write the table and the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "SIZE"), help="make one run, print JSON")
     parser.add_argument("--write", type=Path, help="the folder to write in")

@@ -12,7 +12,6 @@ whose mean difference is at least that at the edges. Memory is the process's lar
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.apply import processor
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.tunes import example
@@ -131,7 +131,7 @@ def seams(run: dict[str, Any], measure: str) -> tuple[float, float, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Make all runs, and print or write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = recipe_parser(__doc__)
     parser.add_argument(
         "--one", nargs=2, metavar=("MINUTES", "FEEL"), help="make one run, print JSON"
     )

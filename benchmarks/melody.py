@@ -13,7 +13,6 @@ features and the networks' size. Both are shown. The plain skyline is the floor.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 import warnings
@@ -27,6 +26,7 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import interval, table
 from styletransfer.formats.read import read_score
 from styletransfer.music.melody import distinct, extract_merged, note_seconds, skyline
@@ -163,9 +163,7 @@ def row(name: str, examples: list[Example], method_name: str) -> tuple[str, ...]
 
 def main(argv: list[str] | None = None) -> None:
     """Measure all methods, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("pop909", type=Path, help="the folder of POP909's MIDI files")
     parser.add_argument("scores", type=Path, help="a folder of keyboard scores as MIDI files")
     parser.add_argument(

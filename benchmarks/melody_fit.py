@@ -15,7 +15,6 @@ Acoust. Soc. Am. 110, 2001).
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.melody import Example, load_keyboard, load_pop909
+from styletransfer.configuration import recipe_parser
 from styletransfer.music import melody_search as voice
 from styletransfer.music.melody import chord_tolerance
 from styletransfer.music.notes import NoteTable
@@ -33,9 +33,7 @@ UNITS, DECAY, EPOCHS, ROWS = 16, 0.1, 25, 400_000
 
 def main(argv: list[str] | None = None) -> None:
     """Fit both networks and write them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("pop909", type=Path)
     parser.add_argument("scores", type=Path)
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/melody.json"))

@@ -10,12 +10,12 @@ melody line's intervals that are at most two semitones.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import EXAMPLES
 from styletransfer.transfer.pipeline import apply
@@ -53,9 +53,7 @@ def row(results: list[Result]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Make all arrangements, and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
     rows = []

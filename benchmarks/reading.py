@@ -13,7 +13,6 @@ aren't to be played, which the export doesn't say.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import importlib.util
 import re
@@ -28,6 +27,7 @@ from unittest import mock
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.formats import kern, parts
 from styletransfer.formats.midi_in import parse_midi
@@ -211,9 +211,7 @@ def verdict(piece: Piece, other: Notes) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--each", type=int, default=300)
     parser.add_argument("--only", help="the name of one format")

@@ -16,7 +16,6 @@ quarters before the last onset are than the 32 quarters that end twelve before i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.evaluation.markdown import table
@@ -42,15 +42,7 @@ LAST = 4  # quarters before the end that are timed
 
 def main(argv: list[str] | None = None) -> int:
     """Measure all performances, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
 

@@ -7,7 +7,6 @@ that of the server and its processes together; memory they share is counted once
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.apply import processor
+from styletransfer.configuration import recipe_parser
 from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.formats.tunes import EXAMPLES, example
 
@@ -290,7 +290,7 @@ def table(times: dict[str, list[float]]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = recipe_parser(__doc__)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--port", type=int, default=8799)

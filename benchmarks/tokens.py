@@ -11,7 +11,6 @@ machine did other work at the same time, so that only large ratios are meaningfu
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.batches import MixtureConfig, piece_grid
 from styletransfer.data.library import Library
 from styletransfer.data.plain import piece_table, training_tables
@@ -29,6 +29,7 @@ from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.loading import tokenizer_settings
 from styletransfer.tokens.miditok_codec import MidiTokCodec, MidiTokConfig
+from styletransfer.tokens.tokenizer import PlainTokenizer
 
 Floats = NDArray[np.float64]
 FEELS: tuple[Feel, Feel] = ("performance", "score")
@@ -64,15 +65,7 @@ class Candidate:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure all tokenizers, and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--pieces",
         type=int,
@@ -128,8 +121,8 @@ def candidates(library: Library) -> list[Candidate]:
     ]
 
 
-def plain(name: str, codec: MidiTokCodec) -> Candidate:
-    """Make a candidate of a MidiTok tokenizer."""
+def plain(name: str, codec: PlainTokenizer) -> Candidate:
+    """Make a candidate of a plain tokenizer."""
 
     def encode(library: Library, index: int) -> list[int]:
         return codec.music(*piece_table(library, index))

@@ -10,12 +10,12 @@ decide.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.read import read_score
 from styletransfer.music.melody import extract_melody
@@ -38,9 +38,7 @@ def taken(piece: Piece, named: bool = True) -> list[str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Read the songs, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("folder", type=Path, help="the folder of POP909's MIDI files")
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.apply import processor
-from styletransfer.configuration import load_config
+from styletransfer.configuration import load_config, recipe_parser
 from styletransfer.data.batches import IGNORE, Windows
 from styletransfer.data.library import Library
 from styletransfer.evaluation.markdown import table
@@ -216,16 +216,8 @@ def _wait() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = recipe_parser(__doc__, data=True)
     made.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
-    made.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
     made.add_argument("--steps", type=int, default=60, help="steps of each loop")
     made.add_argument("--write", type=Path, help="the page to write")
     return made

@@ -24,7 +24,6 @@ for all systems. The example tunes are left out, because the measure was develop
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -42,6 +41,7 @@ from eval.systems import Song, songs_in
 from eval.transfer_report import COMPOSERS, JUDGES
 from eval.weights import MELODIES, RESULTS, fill_page, publish, rows_of
 from finetune.idioms import idioms_in
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
 from styletransfer.evaluation import markdown
@@ -374,9 +374,7 @@ def table(report: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Make, compose or compare arrangements, or write the table again."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("step", choices=("make", "compose", "tell", "table"))
     parser.add_argument(
         "rows",
@@ -386,12 +384,6 @@ def main(argv: list[str] | None = None) -> int:
         "tell wrote",
     )
     parser.add_argument("--melodies", type=int, help="only this many, the first by name")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
     parser.add_argument(
         "--write", type=Path, help="the JSON file to write; the page gets its table"
     )

@@ -13,7 +13,6 @@ how well the measures tell a version from the first. They explain; nothing is ch
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation.markdown import interval, table
 from styletransfer.evaluation.measures.accompaniment import measures
@@ -212,8 +212,8 @@ def _cells(row: Row) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Compare versions, and write the report and its page."""
-    parser = argparse.ArgumentParser(prog="python -m eval.harmony", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = recipe_parser(__doc__)
+    parser.prog = "python -m eval.harmony"
     parser.add_argument("tunes", type=Path, help="a folder of MIDI files of tunes")
     parser.add_argument("versions", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--lists", type=Path, help="a JSON file of lists of songs")

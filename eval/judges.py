@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import spread
 from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.evaluation.judges import training
@@ -65,15 +66,7 @@ NOISY = 150
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    made = recipe_parser(__doc__, data=True)
     made.add_argument(
         "--out",
         type=Path,

@@ -6,12 +6,12 @@ number in them is typed by hand.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation.markdown import fill, interval, table
 
@@ -27,9 +27,7 @@ LEAKS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables again from the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument(
         "--results",
         type=Path,

@@ -17,7 +17,6 @@ versions within one jury only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.harmony import read_version, songs_in
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation import markdown
 from styletransfer.evaluation.comparison import plain
@@ -230,8 +230,8 @@ def write_json(path: Path, data: Any) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the pages of a jury, or the table of its marks."""
-    parser = argparse.ArgumentParser(prog="python -m eval.jury", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = recipe_parser(__doc__)
+    parser.prog = "python -m eval.jury"
     commands = parser.add_subparsers(dest="command", required=True)
     pages = commands.add_parser("pages", help="write pages and their key")
     pages.add_argument("out", type=Path, help="the folder to write")

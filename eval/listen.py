@@ -7,13 +7,13 @@ The numbers are a guide for listening; :data:`ABOUT` explains them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.tunes import EXAMPLES
@@ -124,15 +124,7 @@ def excerpts(
 
 def main(argv: list[str] | None = None) -> int:
     """Arrange and measure all tunes, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--model", type=Path, help="a folder of weights, instead of the shipped ones"
     )

@@ -21,7 +21,6 @@ neither the style nor the training pieces nor the hands: those weights are set b
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -31,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.jury import read_json, write_json
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation.comparison import plain
 from styletransfer.evaluation.intervals import class_mean
@@ -168,8 +168,8 @@ def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m eval.readers", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = recipe_parser(__doc__)
+    parser.prog = "python -m eval.readers"
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="arrange tunes, and keep all candidates")
     making.add_argument(

@@ -20,7 +20,6 @@ file and prints its table, which goes into the lab log.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ from eval.results import number
 from eval.sampler import Sampler
 from eval.systems import BOTH, TAG, Job, Song, Target, songs_in, targets_of
 from eval.transfer_report import COMPOSERS, JUDGES, tracked
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.data.sources import corpus_folder
 from styletransfer.errors import InputError
@@ -90,15 +90,7 @@ REMEDIES = {
 
 def main(argv: list[str] | None = None) -> int:
     """Try the remedies, and write the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--tunes", choices=("folk", "scores"), default="folk")
     parser.add_argument(
         "--melodies", type=int, default=20, help="how many, spread over all there are"

@@ -6,7 +6,6 @@ markers ``transfer``; other recipes write other parts of the page.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.systems import BOTH, LABELS, REAL, REAL_SCORES, SHUFFLED, TAG
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation import markdown
 
 STYLE = {
@@ -351,9 +351,7 @@ def write_results(report: dict[str, Any], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables again from the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument(
         "--report",
         type=Path,

@@ -27,6 +27,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import SPLITS, Library, PieceInfo
 from styletransfer.data.sources import opened, source_files, source_name
 from styletransfer.errors import InputError
@@ -134,8 +135,8 @@ def songs_in(path: Path) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Cut songs and write their folder."""
-    parser = argparse.ArgumentParser(prog="python -m eval.songs", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = recipe_parser(__doc__)
+    parser.prog = "python -m eval.songs"
     parser.add_argument(
         "--data", type=Path, required=True, help="made by `styletransfer data prepare`"
     )

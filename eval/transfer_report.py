@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from styletransfer.configuration import recipe_parser
+
 if TYPE_CHECKING:
     from eval.sampler import Sampler
     from eval.scoring import Bench
@@ -34,15 +36,7 @@ T = TypeVar("T")
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    made = recipe_parser(__doc__, data=True)
     made.add_argument(
         "--melodies", type=Path, default=Path("eval/melodies"), help="a folder of ABC files"
     )

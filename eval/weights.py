@@ -19,7 +19,6 @@ the ranker's choice adds to J1's verdict is measured by ``eval.choice``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 from eval.levels import Levels, levels_of_13
 from eval.ranker import notes_a_quarter
 from eval.transfer_report import COMPOSERS
+from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation import markdown
 from styletransfer.evaluation.assessment import assess
@@ -203,9 +203,7 @@ def fill_page(shown: str, part: str, page: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Make arrangements, compare them, or write the table again."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("step", choices=("make", "compare", "table"))
     parser.add_argument(
         "rows",

@@ -9,7 +9,6 @@ second one that is unlike it, each with its composer, era, metre, tempo and key.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from styletransfer.configuration import recipe_parser
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
@@ -31,15 +32,7 @@ MOST_BARS = 400
 
 def main(argv: list[str] | None = None) -> int:
     """Write the figures, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--out", type=Path, default=Path("styletransfer/assets/figures.safetensors")
     )

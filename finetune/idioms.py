@@ -16,7 +16,6 @@ others, and of the validation and test scores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import replace
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer import folders
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.figures import ENOUGH, excerpt_figures, profile_of_library
 from styletransfer.data.library import Library
 from styletransfer.errors import InputError
@@ -209,15 +209,7 @@ def report(library: Library) -> tuple[Idioms, dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and write, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--work", type=Path, default=Path("runs/styles"), help="that of finetune.train"
     )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from styletransfer import folders
+from styletransfer.configuration import recipe_parser
 from styletransfer.folders import weights_folder
 
 if TYPE_CHECKING:
@@ -36,15 +37,7 @@ FEWEST_WORKS = 5
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, write the matrix, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--base", type=Path, default=weights_folder() / "base")
     parser.add_argument("--styles", type=Path, default=folders.shipped())
     parser.add_argument("--split", choices=("validation", "test"), default="test")

@@ -9,7 +9,6 @@ hand.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -20,14 +19,13 @@ from numpy.typing import NDArray
 
 from finetune.matrix import BASE, TAG
 from finetune.strength import summary
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.intervals import Interval, ratio_interval
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write tables and picture, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--styles", type=Path, default=Path("eval/measured/styles"))
     parser.add_argument("--matrix", type=Path, default=Path("finetune/results/matrix.json"))
     parser.add_argument("--strength", type=Path, default=Path("finetune/results/strength.json"))

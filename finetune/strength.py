@@ -12,7 +12,6 @@ that sound at once. Real excerpts are measured, too.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import hashlib
 import json
@@ -24,6 +23,7 @@ import numpy as np
 
 from eval.listen import excerpts, mean, numbers
 from eval.sampler import DECIDING, code_hash
+from styletransfer.configuration import recipe_parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,15 +45,7 @@ SLOT = "reserved-1"
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, write the results, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--styles", nargs="+", default=list(STYLES))
     parser.add_argument(
         "--pairs", nargs="+", default=[":".join(pair) for pair in PAIRS], help="such as bach:chopin"

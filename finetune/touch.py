@@ -12,7 +12,6 @@ of all performances: ``styletransfer.styles.touch.USUAL``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer import folders
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library, PieceInfo
 from styletransfer.data.touch import loudness
 from styletransfer.errors import InputError
@@ -38,16 +38,8 @@ FEWEST = 10
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and write, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("maestro", type=Path, help="the folder of MAESTRO's MIDI files")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
     parser.add_argument(
         "--styles",
         type=Path,

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from styletransfer import folders
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.crossfit import HALVES, halves
 from styletransfer.files import write_atomically
 from styletransfer.folders import weights_folder
@@ -75,15 +76,7 @@ MORE = {"bach": "chorales"}
 
 def main(argv: list[str] | None = None) -> int:
     """Train the styles, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--config",
         type=Path,

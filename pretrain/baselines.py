@@ -11,7 +11,6 @@ own, trained on the training pieces in all keys, which lowers the bits on valida
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from styletransfer.configuration import recipe_parser
 
 if TYPE_CHECKING:
     from styletransfer.data.library import Library
@@ -36,15 +37,7 @@ validation performances (18.58 in five keys).
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, write the results, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--out", type=Path, default=Path("pretrain/results/baselines.json"))
     parser.add_argument("--order", type=int, default=ORDER, help="tokens in an n-gram")
     arguments = parser.parse_args(argv)

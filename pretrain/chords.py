@@ -34,6 +34,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.music.chords import (
     CHANNELS,
@@ -362,9 +363,7 @@ def tuned(recogniser: Recogniser, pool: list[Example]) -> tuple[Recogniser, NDAr
 
 def main(argv: list[str] | None = None) -> int:
     """Train, tune and write the recogniser, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a prepared data set")
     parser.add_argument(
         "--labels", type=Path, required=True, help="the labels, in a folder for each composer"

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library, training_sequences
 from styletransfer.errors import InputError
 from styletransfer.evaluation.measures.originality import NgramIndex, training_indexes
@@ -56,9 +57,7 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 
 def main(argv: list[str] | None = None) -> int:
     """Run a step, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("step", choices=("build", "measure", "sample"))
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/prepared")])
     parser.add_argument("--index", type=Path, default=weights_folder() / COPIES)

@@ -9,11 +9,11 @@ number in that table is typed by hand.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import SPLITS, Library
 from styletransfer.music.composers import ERAS, UNKNOWN, Era, display_name
 
@@ -23,15 +23,7 @@ OWN_ROW = 20
 
 def main(argv: list[str] | None = None) -> int:
     """Write the table, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--readme", type=Path, default=Path("pretrain/README.md"))
     arguments = parser.parse_args(argv)
 

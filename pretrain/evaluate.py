@@ -18,23 +18,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from styletransfer.configuration import recipe_parser
+
 FEWEST = 64
 """The fewest tokens that a model has to read at once: the controls, a bar of melody, and a bar."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, write the results, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--model", type=Path, required=True, help="a folder of weights, such as runs/small/final"
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
     )
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument(

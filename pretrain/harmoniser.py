@@ -30,6 +30,7 @@ from pretrain.harmoniser_data import (
     whole,
     window,
 )
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.tokens.codec import Codec
 
@@ -153,9 +154,7 @@ def shown(numbers: dict[str, float]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Train, validate, and write the folder; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("styletransfer/assets/harmoniser"))
     parser.add_argument("--minutes", type=float, default=25.0)

@@ -17,21 +17,20 @@ is typed by hand.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from styletransfer.configuration import recipe_parser
+
 FEELS = ("score", "performance")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables and the curve, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--results", type=Path, default=Path("pretrain/results"))
     parser.add_argument(
         "--log", type=Path, default=Path("pretrain/results/log.jsonl"), help="the run's log"

@@ -12,13 +12,13 @@ command continues.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.tokens.codec import CodecConfig
 from styletransfer.tokens.miditok_codec import MidiTokConfig
 
@@ -72,20 +72,12 @@ FEELS = ("score", "performance")
 
 def main(argv: list[str] | None = None) -> int:
     """Run the studies, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument(
         "--config",
         type=Path,
         default=Path("configs/pretrain/small.yaml"),
         help="the settings that the studies change",
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
     )
     parser.add_argument(
         "--only",

@@ -9,19 +9,17 @@ written by hand, its table by ``python -m pretrain.report``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.folders import weights_folder
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the model, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument(
         "source", type=Path, help="a run's final folder, or one of its checkpoint-N folders"
     )

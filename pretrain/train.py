@@ -10,23 +10,16 @@ pretrain.ship`` puts the result among the weights that commands use.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+
+from styletransfer.configuration import recipe_parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--config", type=Path, default=Path("configs/pretrain/small.yaml"))
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data/prepared"),
-        help="made by `styletransfer data prepare`",
-    )
     parser.add_argument(
         "--out",
         type=Path,

@@ -1,7 +1,11 @@
-"""Plain data and YAML files to frozen dataclasses; an unknown key is an error."""
+"""Plain data and YAML files to frozen dataclasses; an unknown key is an error.
+
+And the arguments that recipes have in common.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import types
 import typing
@@ -88,3 +92,21 @@ def _without_none(wanted: Any) -> Any:
 def _tuples(value: Any) -> Any:
     """Convert lists to tuples, however deep they are nested."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def recipe_parser(description: str | None, *, data: bool = False) -> argparse.ArgumentParser:
+    """Make the parser of a recipe's arguments, whose help is its docstring as written.
+
+    With ``data`` it has ``--data``, the folder of the prepared data set.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if data:
+        parser.add_argument(
+            "--data",
+            type=Path,
+            default=Path("data/prepared"),
+            help="made by `styletransfer data prepare`",
+        )
+    return parser
