@@ -37,7 +37,7 @@ from styletransfer.evaluation.intervals import Interval, ratio_interval
 from styletransfer.evaluation.markdown import interval, table
 from styletransfer.music.chords import ChordTable, chord_table, recognise, tones_of
 from styletransfer.music.hands import cheapest_path
-from styletransfer.music.notes import BarTable, NoteTable
+from styletransfer.music.notes import BarTable, NoteTable, is_compound
 from styletransfer.music.qualities import NONE
 
 TOLERANCE = 0.125
@@ -61,7 +61,7 @@ Floats = NDArray[np.float64]
 
 def templates(notes: NoteTable, bars: BarTable) -> ChordTable:
     """Name each beat's chord by templates and a price on changes."""
-    compound = (bars["numerator"] % 3 == 0) & (bars["numerator"] > 3) & (bars["denominator"] >= 8)
+    compound = is_compound(bars["numerator"], bars["denominator"])
     beats: list[float] = []
     for bar, long in zip(bars, compound, strict=True):
         beat = 1.5 if long else 1.0

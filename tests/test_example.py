@@ -31,7 +31,7 @@ from styletransfer.transfer.figures import (
     FAITH,
     FAITH_BY_NAME,
     add_figures,
-    beat_of,
+    beat_of_figures,
     example_library,
     figures_in_metre,
     on_top,
@@ -122,7 +122,7 @@ def test_figures_are_fitted_to_another_metre(here: Path) -> None:
     ]
     assert steps(waltz.events(0, 0)) == [0, 12, 24, 36, 48, 60]
     assert figures_in_metre(found, "BAR_6/8", 72, codec()).rows == []
-    assert [beat_of(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [
+    assert [beat_of_figures(f"BAR_{metre}") for metre in ("4/4", "2/2", "3/8", "12/8", "2/8")] == [
         24,
         24,
         36,

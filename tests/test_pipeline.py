@@ -23,10 +23,11 @@ from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.styles.find import find_style
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.free import generate
 from styletransfer.transfer.performance.dynamics import SINGING
 from styletransfer.transfer.pipeline import apply
-from styletransfer.transfer.request import PARTS, Request
+from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
 from styletransfer.transfer.source import find_melody
 from tests.style_folders import GOOD, adapter
@@ -57,7 +58,7 @@ def check(source: Piece, result: Result, written: Piece) -> None:
     tune["pitch"] += 12 * result.report["octaves_moved"]
     assert written.ticks_per_quarter == source.ticks_per_quarter
     assert written.parts[0] == "Melody"
-    assert set(written.parts) <= set(PARTS)
+    assert set(written.parts) <= set(PIANO.parts)
     assert rows(written.notes[written.notes["part"] == 0], written.ticks_per_quarter) == rows(
         tune, source.ticks_per_quarter
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
-from styletransfer.music.notes import BarTable, NoteTable
+from styletransfer.music.notes import BarTable, NoteTable, is_compound
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.controls import METRES
 
@@ -225,8 +225,7 @@ def _numbers_of(
 def frame_lengths(bars: BarTable) -> NDArray[np.float64]:
     """Return the length of each bar's frames in quarters, shape (bars,)."""
     top, bottom = bars["numerator"].astype(int), bars["denominator"].astype(int)
-    compound = (top % 3 == 0) & (top > 3)
-    fine = np.where(compound, 6.0 * 2 / np.maximum(bottom, 8), 0.5)
+    fine = np.where(is_compound(top, bottom), 12.0 / np.maximum(bottom, 8), 0.5)
     return np.where(bottom >= 8, fine, 1.0)
 
 

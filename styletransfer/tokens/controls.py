@@ -225,3 +225,9 @@ def metre_token(numerator: int, denominator: int) -> str:
     """Return the BAR token of a metre."""
     name = f"{numerator}/{denominator}"
     return f"BAR_{name if name in METRES else 'other'}"
+
+
+def metre_of_token(token: str) -> tuple[int, int] | None:
+    """Return the metre of a BAR token; None of ``BAR_other`` and ``BAR_free``."""
+    top, _, bottom = token.removeprefix("BAR_").partition("/")
+    return (int(top), int(bottom)) if bottom else None

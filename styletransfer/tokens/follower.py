@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from styletransfer.tokens.codec import FROM_FIGURE, STEPS_PER_QUARTER, steps_of
-from styletransfer.tokens.controls import BASSES, CHORDS, FARTHEST, FIGURE, MELODY, PLAN, REFERENCES
+from styletransfer.tokens.controls import (
+    BASSES,
+    CHORDS,
+    FARTHEST,
+    FIGURE,
+    MELODY,
+    PLAN,
+    REFERENCES,
+    metre_of_token,
+)
 
 STEPS = 289  # positions in a bar, in steps; the last stands for all beyond
 DISTANCES = 98  # steps to the next melody note, 97: there is none, 96: beyond
@@ -75,8 +84,8 @@ def _kind(name: str) -> str:
 
 
 def _bar_length(name: str) -> int:
-    top, _, bottom = name.removeprefix("BAR_").partition("/")
-    return int(top) * 4 * STEPS_PER_QUARTER // int(bottom) if bottom else 0
+    metre = metre_of_token(name)
+    return metre[0] * 4 * STEPS_PER_QUARTER // metre[1] if metre else 0
 
 
 @dataclass

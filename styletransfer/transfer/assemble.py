@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.hands import split_hands
 from styletransfer.music.notes import NoteTable, Piece, make_notes
 from styletransfer.styles.touch import USUAL, Touch
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.ornaments import add_ornaments, decoded_melody, is_ornament
 from styletransfer.transfer.performance.dynamics import raise_melody, velocities
 from styletransfer.transfer.timing import decode_notes, plan_steps, to_quarters
@@ -46,7 +46,7 @@ def assemble(
     own, ornaments = _of_melody(plan, onset_steps, pitch, first)
     onset, length = to_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    accompaniment["part"] = 1 + split_hands(accompaniment)
+    PIANO.give_parts(accompaniment)
 
     if plan.held is not None:
         tune = add_ornaments(
@@ -105,7 +105,7 @@ def bar_notes(
     if plan.feel == "score":
         loud = np.full(len(pitch), round(touch.accompaniment))
     notes = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    notes["part"] = 1 + split_hands(notes)
+    PIANO.give_parts(notes)
     return notes
 
 

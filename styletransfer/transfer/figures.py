@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from styletransfer.data.library import doublings
 from styletransfer.folders import ASSETS
 from styletransfer.music.key import Key, estimate_key
-from styletransfer.music.notes import Piece
+from styletransfer.music.notes import Piece, beat_of
 from styletransfer.styles.blend import parse_style
 from styletransfer.styles.card import Style
 from styletransfer.styles.example import Example, load_example
 from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QUARTER, Codec, Event
-from styletransfer.tokens.controls import UNKNOWN
+from styletransfer.tokens.controls import UNKNOWN, metre_of_token
 from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 from styletransfer.tokens.plan import Plan
 
@@ -205,8 +205,8 @@ def figures_in_metre(example: Example, metre: str, length: int, codec: Codec) ->
     kinds: Counter[tuple[str, int]] = Counter()
     for row in library.rows:
         kinds[row["metre"], row["length"]] += row["like"]
-    beat = beat_of(metre)
-    alike = [kind for kind, _ in kinds.most_common() if beat and beat_of(kind[0]) == beat]
+    beat = beat_of_figures(metre)
+    alike = [kind for kind, _ in kinds.most_common() if beat and beat_of_figures(kind[0]) == beat]
     kind = (metre, length) if (metre, length) in kinds else next(iter(alike), None)
     rows: list[dict[str, Any]] = []
     played: list[tuple[int, int, int, int]] = []
@@ -220,16 +220,18 @@ def figures_in_metre(example: Example, metre: str, length: int, codec: Codec) ->
     return library_of(rows, np.array(played, np.int16).reshape(-1, 4))
 
 
-def beat_of(metre: str) -> int:
-    """Count the steps of a beat in a metre, by its token.
+def beat_of_figures(metre: str) -> int:
+    """Count the steps of what figures in a metre move in, by its token.
 
-    A dotted quarter in 6/8; in 2/2 a quarter, as its figures have; 0 for a metre without a token.
+    It is the beat, but in 2/2 a quarter, and in 3/8, whose figures are those of 6/8, a dotted
+    quarter; 0 for a metre without a token.
     """
-    if "/" not in metre:
+    known = metre_of_token(metre)
+    if known is None:
         return 0
-    top, bottom = (int(part) for part in metre.removeprefix("BAR_").split("/"))
-    unit = 4 * STEPS_PER_QUARTER // max(bottom, 4)
-    return 3 * unit if bottom >= 8 and top % 3 == 0 else unit
+    top, bottom = known
+    quarters = 1.5 if known == (3, 8) else beat_of(top, max(bottom, 4))
+    return round(quarters * STEPS_PER_QUARTER)
 
 
 def refill_bar(

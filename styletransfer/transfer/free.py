@@ -11,7 +11,6 @@ from styletransfer.errors import InputError
 from styletransfer.formats.midi_out import as_written
 from styletransfer.model.loading import load_model, voices_in
 from styletransfer.music.copies import match_of
-from styletransfer.music.hands import split_hands
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Piece, TempoMap, make_notes
 from styletransfer.styles.blend import pieces_in
@@ -19,9 +18,9 @@ from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.plan import free_plan
 from styletransfer.tokens.tokenizer import PlainTokenizer
 from styletransfer.transfer.assemble import assemble
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.phrases import Progress
 from styletransfer.transfer.ranking.choice import indexes_for
-from styletransfer.transfer.request import PARTS
 from styletransfer.transfer.result import Result
 
 if TYPE_CHECKING:
@@ -91,7 +90,10 @@ def free_pieces(
     bars = max(round(seconds * STEPS_PER_SECOND / FREE_BAR_STEPS), 1)
     plan = free_plan("performance", bars, FREE_BAR_STEPS, "BAR_free")
     nothing = Piece(
-        make_notes([], [], []), "performance", tempo=TempoMap.steady(60 / FREE_TEMPO), parts=PARTS
+        make_notes([], [], []),
+        "performance",
+        tempo=TempoMap.steady(60 / FREE_TEMPO),
+        parts=PIANO.parts,
     )
     return [
         (one, assemble(nothing, codec, plan, one))
@@ -125,5 +127,5 @@ def _compose_plainly(
     )
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
-    notes["part"] = 1 + split_hands(notes)
-    return replace(piece, notes=notes, parts=PARTS)
+    PIANO.give_parts(notes)
+    return replace(piece, notes=notes, parts=PIANO.parts)

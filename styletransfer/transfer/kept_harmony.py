@@ -15,9 +15,10 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.music.chord_names import chords_of_symbols
 from styletransfer.music.chords import ChordTable, chord_table, recognise, tones_of
-from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece
+from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece, is_compound
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND
+from styletransfer.tokens.controls import metre_of_token
 from styletransfer.tokens.kept_chords import KeptChords
 from styletransfer.tokens.plan import Plan
 
@@ -158,15 +159,13 @@ def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> KeptC
 
 
 def _beats(plan: Plan) -> list[int]:
-    """Find the steps at which beats begin: dotted quarters in 6/8, 9/8 and 12/8."""
+    """Find the steps at which chords are held: dotted quarters in 6/8, 9/8, 12/8, else quarters."""
     found: list[int] = []
     for first, length, metre in zip(
         plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True
     ):
-        compound = metre.removeprefix("BAR_") in ("6/8", "9/8", "12/8")
-        found += range(
-            first,
-            first + max(length, 1),
-            STEPS_PER_QUARTER * 3 // 2 if compound else STEPS_PER_QUARTER,
-        )
+        known = metre_of_token(metre)
+        dotted = known is not None and is_compound(*known)
+        beat = STEPS_PER_QUARTER * 3 // 2 if dotted else STEPS_PER_QUARTER
+        found += range(first, first + max(length, 1), beat)
     return found

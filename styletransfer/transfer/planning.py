@@ -26,8 +26,9 @@ from styletransfer.music.qualities import NONE
 from styletransfer.music.tune_key import key_of_tune
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.figures import main_style
-from styletransfer.transfer.request import PARTS, Request, metre_of
+from styletransfer.transfer.request import Request, metre_of
 
 DEFAULT_TEMPO, SLOWEST = 100.0, 3.6
 """Quarters per minute of chords by themselves, and the fewest that a MIDI file can hold."""
@@ -110,7 +111,7 @@ def chord_song(request: Request) -> Piece:
     signature = (0.0, key.fifths, key.mode == "minor")
     tempo = TempoMap.steady(60 / rate)
     return Piece(
-        make_notes([], [], []), "score", bars, tempo, parts=PARTS, key_signatures=(signature,)
+        make_notes([], [], []), "score", bars, tempo, parts=PIANO.parts, key_signatures=(signature,)
     )
 
 

@@ -15,8 +15,6 @@ from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.notes import Feel
 from styletransfer.styles.blend import parse_style
 
-PARTS = ("Melody", "Accompaniment, right hand", "Accompaniment, left hand")
-"""The parts of every arrangement."""
 CHORDS_SUFFIX = ".txt"
 """Suffix of a file that holds chords, where songs are named."""
 

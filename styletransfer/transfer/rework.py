@@ -20,8 +20,9 @@ from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Feel, Piece, bars_under, sort_notes
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.planning import edited_bars, key_of, table_of
-from styletransfer.transfer.request import PARTS, Request, bar_range
+from styletransfer.transfer.request import Request, bar_range
 from styletransfer.transfer.sidecar import report_beside
 from styletransfer.transfer.timing import edge_of, plan_steps
 
@@ -72,26 +73,26 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     """Read an earlier arrangement.
 
     Returns:
-        All of it, with the parts of :data:`PARTS`, and its melody alone, with its own bars.
+        All of it, with the parts of :data:`PIANO`, and its melody alone, with its own bars.
 
     Raises:
         InputError: where the file can't be read or has other parts.
     """
     piece = read_score(midi, feel)
     report = report_beside(Path(midi)) or {}
-    has_melody = PARTS[0] in piece.parts or report.get("melody_notes") == 0
-    if not has_melody or not set(piece.parts) <= set(PARTS):
+    has_melody = PIANO.melody in piece.parts or report.get("melody_notes") == 0
+    if not has_melody or not set(piece.parts) <= set(PIANO.parts):
         raise InputError(
             f"{midi}: it isn't an arrangement as `apply` writes it,"
-            f" which has the parts {', '.join(PARTS)}."
+            f" which has the parts {', '.join(PIANO.parts)}."
         )
     notes = piece.notes.copy()
-    notes["part"] = np.array([PARTS.index(name) for name in piece.parts])[notes["part"]]
+    notes["part"] = np.array([PIANO.parts.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
 
     melody = notes[notes["melody"]]
     # Music may continue after the tune, so the whole has bars of its own.
-    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PARTS)
+    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PIANO.parts)
     own = bars_under(piece.bars, melody) if len(melody) else whole.bars
     return whole, replace(whole.with_notes(melody), bars=own)
 

@@ -11,8 +11,9 @@ from styletransfer.errors import InputError
 from styletransfer.formats.read import read_song
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Feel, Piece, bars_under
+from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.planning import chord_song
-from styletransfer.transfer.request import PARTS, Request
+from styletransfer.transfer.request import Request
 from styletransfer.transfer.rework import read_earlier
 
 LOWEST_MEDIAN = 65
@@ -80,7 +81,7 @@ def find_melody(
         InputError: where there is none.
     """
     if not len(source.notes):  # chords alone, in bars that stay
-        return replace(source, parts=PARTS), 0
+        return replace(source, parts=PIANO.parts), 0
 
     notes = source.notes[extract_melody(source, track)].copy()
     if not len(notes):
@@ -98,6 +99,6 @@ def find_melody(
     if ticks < FINE_TICKS:  # so that sixteenths and triplets have their places
         ticks = math.lcm(ticks, FINE_TICKS)
     melody = replace(
-        source, notes=notes, bars=bars, parts=PARTS, pedals=(), ticks_per_quarter=ticks
+        source, notes=notes, bars=bars, parts=PIANO.parts, pedals=(), ticks_per_quarter=ticks
     )
     return melody, octaves

@@ -1,0 +1,39 @@
+"""Who plays an arrangement: its parts, and which of them plays a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.music.hands import split_hands
+from styletransfer.music.notes import NoteTable
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The players of an arrangement.
+
+    Attributes:
+        parts: the names of the parts, the melody's first.
+        deal: returns which part of the accompaniment, from 0, plays each of its notes, shape
+            (notes,).
+    """
+
+    parts: tuple[str, ...]
+    deal: Callable[[NoteTable], NDArray[np.int16]]
+
+    @property
+    def melody(self) -> str:
+        """The name of the melody's part."""
+        return self.parts[0]
+
+    def give_parts(self, accompaniment: NoteTable) -> None:
+        """Set the part of each note of an accompaniment, in place."""
+        accompaniment["part"] = 1 + self.deal(accompaniment)
+
+
+PIANO = Ensemble(("Melody", "Accompaniment, right hand", "Accompaniment, left hand"), split_hands)
+"""The players of every arrangement: one pianist."""
