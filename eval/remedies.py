@@ -217,14 +217,7 @@ def tried(
             sampler.make(batch)
         rows = []
         for jobs in asked:
-            piece, target = best(sampler, jobs), jobs[0][2]
-            rows.append(music_of(piece))
-            for judge_name, judge in judges.items():
-                for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
-                    found = heard(judge, piece, target.name, removed)
-                    rows[-1] |= {
-                        f"{judge_name} {part} {key}": value for key, value in found.items()
-                    }
+            rows.append(measured(best(sampler, jobs), jobs[0][2].name, judges))
 
         values[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
@@ -249,6 +242,16 @@ def tried(
             for name, one in means.items()
         },
     }
+
+
+def measured(piece: Piece, target: str, judges: dict[str, Judge]) -> dict[str, float]:
+    """Measure an arrangement: its notes, and what judges hear in all and in its accompaniment."""
+    row = music_of(piece)
+    for name, judge in judges.items():
+        for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
+            found = heard(judge, piece, target, removed)
+            row |= {f"{name} {part} {key}": value for key, value in found.items()}
+    return row
 
 
 def best(sampler: Sampler, jobs: Sequence[Job]) -> Piece:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from styletransfer.data.library import Library
+    from styletransfer.styles.card import Style
     from styletransfer.tokens.codec import Codec
     from styletransfer.training.likelihood import ScoredWindow
 
@@ -73,12 +74,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure the bits of each piece under each column; also list the pieces."""
-    from styletransfer.errors import InputError
     from styletransfer.files import write_atomically
     from styletransfer.model.adapters import load_adapter
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import measured_model
-    from styletransfer.styles.find import style_at
     from styletransfer.tokens.codec import Codec
     from styletransfer.tokens.controls import UNKNOWN
     from styletransfer.training.likelihood import window_bits
@@ -88,18 +87,7 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
     measured = measured_model(arguments.base)
     base = as_llama(measured.model)
     codec, context = Codec(), int(base.config.max_position_embeddings)
-    styles = [style_at(path.parent) for path in sorted(arguments.styles.glob("*/style.json"))]
-    styles = [
-        style
-        for style in styles
-        if style.kind == "composer" and style.name in (arguments.only or [style.name])
-    ]
-    if not styles:
-        raise InputError(
-            f"{arguments.styles}: has no composer's style; make them with"
-            " `python -m finetune.train`."
-        )
-
+    styles = composers_in(arguments.styles, arguments.only)
     chosen = pieces_of(library, [style.name for style in styles], arguments.split)
     about = {"base": measured.weights_hash, "data": library.hash, "windows": arguments.windows}
     about |= {"pieces": [library.pieces[i].id for i in chosen]}
@@ -111,9 +99,8 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         style = next((style for style in styles if style.name == name), None)
         key = about | {"style": style.card.__dict__ if style and style.card else None}
         path = arguments.columns / f"{name}.json"
-        kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"key": None}
-        if kept["key"] == json.loads(json.dumps(key)):
-            columns[name] = kept["bits"]
+        if (kept := kept_column(path, key)) is not None:
+            columns[name] = kept
             continue
 
         model = load_adapter(base, measured.weights_hash, codec.hash, style) if style else base
@@ -141,6 +128,36 @@ def matrix(library: Library, arguments: argparse.Namespace) -> dict[str, Any]:
         ],
         "bits": columns,
     }
+
+
+def kept_column(path: Path, key: dict[str, Any]) -> list[float] | None:
+    """Return a column that was measured before under the same key, if there is one."""
+    if not path.exists():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept["bits"] if kept["key"] == json.loads(json.dumps(key)) else None
+
+
+def composers_in(folder: Path, only: list[str] | None) -> list[Style]:
+    """List the composers' styles in a folder, ``only`` these where some are named.
+
+    Raises:
+        InputError: where there are none.
+    """
+    from styletransfer.errors import InputError
+    from styletransfer.styles.find import style_at
+
+    styles = [style_at(path.parent) for path in sorted(folder.glob("*/style.json"))]
+    styles = [
+        style
+        for style in styles
+        if style.kind == "composer" and style.name in (only or [style.name])
+    ]
+    if not styles:
+        raise InputError(
+            f"{folder}: has no composer's style; make them with `python -m finetune.train`."
+        )
+    return styles
 
 
 def read(

@@ -178,7 +178,11 @@ class Table:
             )
             lines += [note, ""]
 
-        lines += [
+        return "\n".join([*lines, *self.savings()])
+
+    def savings(self) -> list[str]:
+        """Return the lines of the second table: what own adapters save."""
+        lines = [
             "| pieces of | pieces (works) | own adapter saves compared with base | base + tag"
             " | best other adapter |",
             "|---|---|---|---|---|",
@@ -199,7 +203,7 @@ class Table:
             lines.append(
                 f"| {row} | {here.sum()} ({len(set(self.groups[here]))}) | {' | '.join(cells_of)} |"
             )
-        return "\n".join(lines)
+        return lines
 
     def plot(self, path: Path) -> None:
         """Draw each row's difference from the composer's own adapter."""

@@ -76,17 +76,7 @@ def main(argv: list[str] | None = None) -> int:
             for name, path in paths.items()
         }
         identity |= {"base": load_model(arguments.model).weights_hash, "code": code_hash(DECIDING)}
-        report: dict[str, Any] = {
-            "made_by": "finetune.strength",
-            "identity": identity,
-            "rows": {},
-            "real": {},
-        }
-        if (
-            arguments.out.exists()
-            and (kept := json.loads(arguments.out.read_text()))["identity"] == identity
-        ):
-            report = kept
+        report = report_so_far(arguments.out, identity)
         for style in names:
             if real := excerpts(library, style):
                 report["real"][style] = measures_of(mean(real))
@@ -105,6 +95,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(arguments.out)
     return 0
+
+
+def report_so_far(path: Path, identity: dict[str, str]) -> dict[str, Any]:
+    """Return the report that a file holds for the same weights and code, else an empty one."""
+    if path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text())
+        if kept["identity"] == identity:
+            return kept
+    return {"made_by": "finetune.strength", "identity": identity, "rows": {}, "real": {}}
 
 
 def jobs(

@@ -16,9 +16,17 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from styletransfer.configuration import recipe_parser
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from styletransfer.data.library import Library
+    from styletransfer.model.base import MelodyLlama
+    from styletransfer.tokens.loading import AnyCodec
 
 FEWEST = 64
 """The fewest tokens that a model has to read at once: the controls, a bar of melody, and a bar."""
@@ -87,16 +95,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure one model on one split."""
-    import numpy as np
     import torch
 
-    from styletransfer.data.library import Library, spread
+    from styletransfer.data.library import Library
     from styletransfer.errors import InputError
     from styletransfer.evaluation.bits import bits_report
     from styletransfer.model.base import as_llama
     from styletransfer.model.loading import measured_model
     from styletransfer.tokens.codec import Codec
-    from styletransfer.training.likelihood import bits_per_note
     from styletransfer.training.trainer import keep_memory
 
     keep_memory()
@@ -111,41 +117,13 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if torch.cuda.is_available():
         torch.nn.Module.cuda(model)
 
-    chosen: list[int] = []
-    for feel in ("score", "performance"):
-        pool = library.select(split=arguments.split, feel=feel)
-        pool = [
-            i
-            for i in pool
-            if arguments.longest is None or library.pieces[i].count <= arguments.longest
-        ]
-        chosen += spread(pool, arguments.pieces or len(pool))
+    chosen = pieces_of(library, arguments)
     if not chosen:
         raise InputError(f"{arguments.data}: has no {arguments.split} pieces that match.")
 
-    total = sum(library.pieces[i].count for i in chosen)
     context = min(arguments.context or base.model.sizes.context, base.model.sizes.context)
-    begin, done, bits = time.monotonic(), 0, []
-    for index in chosen:
-        piece = library.pieces[index]
-        found = bits_per_note(
-            model,
-            codec,
-            library,
-            [index],
-            context,
-            with_melody=with_melody,
-            with_chords=not arguments.without_plan,
-            with_references=not arguments.without_plan,
-        )
-        bits.append(float(found.bits[0]))
-        done += piece.count
-        left = (time.monotonic() - begin) / done * (total - done) / 60
-        print(
-            f"{done / total:4.0%}, {left:.1f} min left: {found.mean:.3f} {piece.id}",
-            file=sys.stderr,
-            flush=True,
-        )
+    begin = time.monotonic()
+    bits = bits_of(model, codec, library, chosen, context, arguments)
 
     manifest = json.loads((arguments.model / "manifest.json").read_text())
     folder = arguments.model.resolve()
@@ -167,8 +145,61 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "data_hash": library.hash,
         "tokenizer_hash": codec.hash,
         "minutes": round((time.monotonic() - begin) / 60, 1),
-        "results": [bits_report(library, chosen, np.array(bits), about)],
+        "results": [bits_report(library, chosen, bits, about)],
     }
+
+
+def pieces_of(library: Library, arguments: argparse.Namespace) -> list[int]:
+    """Choose the pieces of both feels that are measured."""
+    from styletransfer.data.library import spread
+
+    chosen: list[int] = []
+    for feel in ("score", "performance"):
+        pool = [
+            index
+            for index in library.select(split=arguments.split, feel=feel)
+            if arguments.longest is None or library.pieces[index].count <= arguments.longest
+        ]
+        chosen += spread(pool, arguments.pieces or len(pool))
+    return chosen
+
+
+def bits_of(
+    model: MelodyLlama,
+    codec: AnyCodec,
+    library: Library,
+    chosen: list[int],
+    context: int,
+    arguments: argparse.Namespace,
+) -> NDArray[np.float64]:
+    """Measure the bits of each piece, shape (pieces,), and print how long the others will take."""
+    import numpy as np
+
+    from styletransfer.training.likelihood import bits_per_note
+
+    total = sum(library.pieces[i].count for i in chosen)
+    begin, done, bits = time.monotonic(), 0, []
+    for index in chosen:
+        piece = library.pieces[index]
+        found = bits_per_note(
+            model,
+            codec,
+            library,
+            [index],
+            context,
+            with_melody=not arguments.without_melody,
+            with_chords=not arguments.without_plan,
+            with_references=not arguments.without_plan,
+        )
+        bits.append(float(found.bits[0]))
+        done += piece.count
+        left = (time.monotonic() - begin) / done * (total - done) / 60
+        print(
+            f"{done / total:4.0%}, {left:.1f} min left: {found.mean:.3f} {piece.id}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return np.array(bits)
 
 
 if __name__ == "__main__":

@@ -217,8 +217,6 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
     import torch
 
     from styletransfer.model.harmoniser import (
-        HIDDEN,
-        HIDDEN_QUALITY,
         START,
         START_QUALITY,
         History,
@@ -227,41 +225,14 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
         since_class,
     )
 
-    time = max(w.stop - w.first for w in windows)
-    count = len(windows)
-    sound, numbers = np.zeros((count, time, 2, 12), np.float32), None
-    ints = {name: np.zeros((count, time), np.int64) for name in ("tone", "place", "metre", "since")}
-    ints["tone"][:] = 12
-    shown = np.tile([HIDDEN, HIDDEN_QUALITY, HIDDEN], (count, time, 1))
-    chords = np.tile([12, 9, 12], (count, time, 1))
-    change, inside = np.zeros((count, time), bool), np.zeros((count, time), bool)
-
-    for row, w in enumerate(windows):
-        f, rows, n = w.telling.frames, slice(w.first, w.stop), w.stop - w.first
-        tonic = w.key % 12
-        if numbers is None:
-            numbers = np.zeros((count, time, f.numbers.shape[1]), np.float32)
-        sound[row, :n] = np.roll(f.sound[rows], -tonic, axis=2)
-        numbers[row, :n] = f.numbers[rows]
-        ints["tone"][row, :n] = np.where(f.tone[rows] < 12, (f.tone[rows] - tonic) % 12, 12)
-        ints["place"][row, :n], ints["metre"][row, :n] = f.place[rows], f.metre[rows]
-        own = from_tonic(
-            w.example.chords[w.telling.first + w.first : w.telling.first + w.stop], tonic
-        )
-        chords[row, :n] = own
-        change[row, :n] = changes_of(own)
-        inside[row, :n] = True
-        shown[row, :n][w.shown] = own[w.shown]
-        at = np.flatnonzero(change[row, :n])
-        ints["since"][row, 1:n] = (np.arange(n) - at[np.cumsum(change[row, :n]) - 1])[:-1] + 1
-
+    a = _arrays(windows)
     before = np.concatenate(
-        [np.tile([START, START_QUALITY, START], (count, 1, 1)), chords[:, :-1]], 1
+        [np.tile([START, START_QUALITY, START], (len(windows), 1, 1)), a.chords[:, :-1]], 1
     )
-    t = {name: torch.from_numpy(value) for name, value in ints.items()}
+    t = {name: torch.from_numpy(value) for name, value in a.ints.items()}
     melody = MelodyBatch(
-        torch.from_numpy(sound),
-        torch.from_numpy(numbers),
+        torch.from_numpy(a.sound),
+        torch.from_numpy(a.numbers),
         t["tone"],
         t["place"],
         t["metre"],
@@ -269,18 +240,71 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
         torch.tensor([w.key // 12 for w in windows]),
         torch.tensor([int(w.example.sung) for w in windows]),
         torch.tensor([w.rate for w in windows]),
-        torch.from_numpy(shown),
+        torch.from_numpy(a.shown),
     )
 
     root, quality, bass = torch.from_numpy(before).unbind(-1)
-    target = torch.from_numpy(chords)
+    target = torch.from_numpy(a.chords)
     goal = {
         "chord": class_of(target[..., 0], target[..., 1]),
         "bass": torch.where(target[..., 0] < 12, (target[..., 2] - target[..., 0]) % 12, -100),
-        "change": torch.from_numpy(change),
-        "inside": torch.from_numpy(inside),
+        "change": torch.from_numpy(a.change),
+        "inside": torch.from_numpy(a.inside),
     }
     return melody, History(root, quality, bass, since_class(t["since"])), goal
+
+
+@dataclass
+class _Arrays:
+    """A batch of windows, filled up with what isn't there to the length of the longest.
+
+    ``ints``: ``tone``, ``place``, ``metre`` and ``since`` of each frame. ``inside``: which frames
+    are a window's own. All begin with (windows, frames).
+    """
+
+    sound: NDArray[np.float32]
+    numbers: NDArray[np.float32]
+    ints: dict[str, NDArray[np.int64]]
+    shown: NDArray[np.int64]
+    chords: NDArray[np.int64]
+    change: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+
+def _arrays(windows: Sequence[Window]) -> _Arrays:
+    """Put windows side by side, their chords counted from the tonic."""
+    from styletransfer.model.harmoniser import HIDDEN, HIDDEN_QUALITY
+
+    time = max(w.stop - w.first for w in windows)
+    count, numbers = len(windows), windows[0].telling.frames.numbers.shape[1]
+    a = _Arrays(
+        np.zeros((count, time, 2, 12), np.float32),
+        np.zeros((count, time, numbers), np.float32),
+        {name: np.zeros((count, time), np.int64) for name in ("tone", "place", "metre", "since")},
+        np.tile([HIDDEN, HIDDEN_QUALITY, HIDDEN], (count, time, 1)),
+        np.tile([12, 9, 12], (count, time, 1)),
+        np.zeros((count, time), bool),
+        np.zeros((count, time), bool),
+    )
+    a.ints["tone"][:] = 12
+
+    for row, w in enumerate(windows):
+        f, rows, n = w.telling.frames, slice(w.first, w.stop), w.stop - w.first
+        tonic = w.key % 12
+        a.sound[row, :n] = np.roll(f.sound[rows], -tonic, axis=2)
+        a.numbers[row, :n] = f.numbers[rows]
+        a.ints["tone"][row, :n] = np.where(f.tone[rows] < 12, (f.tone[rows] - tonic) % 12, 12)
+        a.ints["place"][row, :n], a.ints["metre"][row, :n] = f.place[rows], f.metre[rows]
+
+        first = w.telling.first
+        own = from_tonic(w.example.chords[first + w.first : first + w.stop], tonic)
+        a.chords[row, :n] = own
+        a.change[row, :n] = changes_of(own)
+        a.inside[row, :n] = True
+        a.shown[row, :n][w.shown] = own[w.shown]
+        at = np.flatnonzero(a.change[row, :n])
+        a.ints["since"][row, 1:n] = (np.arange(n) - at[np.cumsum(a.change[row, :n]) - 1])[:-1] + 1
+    return a
 
 
 def from_tonic(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from styletransfer.errors import InputError
-from styletransfer.evaluation.assessment import assess, label_of, with_melody
+from styletransfer.evaluation.assessment import Assessment, assess, label_of, with_melody
 from styletransfer.evaluation.intervals import Interval, ratio_interval
 from styletransfer.formats.read import SCORE_SUFFIXES, read_song
 from styletransfer.model.settings import SamplingConfig
@@ -54,27 +54,14 @@ def trial(
         InputError: where there is no such style or no readable melody.
     """
     asked = find_style(style)
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix.lower() in SCORE_SUFFIXES
-    )
+    files = _songs_in(folder)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SYSTEMS}
     left_out: list[tuple[str, str]] = []
     used: list[str] = []
     for number, file in enumerate(files):
         name = file.relative_to(folder).as_posix()
         try:
-            song = with_melody(read_song(str(file)))
-            tune = song.with_notes(song.melody)
-            found = [assess(tune, original=song)]
-            for strength in (0.0, sampling.strength):
-                settings = replace(sampling, candidates=1, strength=strength)
-                found.append(
-                    assess(
-                        apply(Request(str(file), style, settings, model=model)).piece, original=song
-                    )
-                )
+            found = _assessed(file, style, sampling, model)
         except InputError as error:
             left_out.append((name, str(error)))
             continue
@@ -98,6 +85,24 @@ def trial(
         "melodies": used,
         "left_out": left_out,
     } | {"systems": systems}
+
+
+def _songs_in(folder: Path) -> list[Path]:
+    every = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in every if path.suffix.lower() in SCORE_SUFFIXES)
+
+
+def _assessed(
+    file: Path, style: str, sampling: SamplingConfig, model: Path | None
+) -> list[Assessment]:
+    """Assess a melody alone, arranged without a style, and arranged in it (:data:`SYSTEMS`)."""
+    song = with_melody(read_song(str(file)))
+    found = [assess(song.with_notes(song.melody), original=song)]
+    for strength in (0.0, sampling.strength):
+        settings = replace(sampling, candidates=1, strength=strength)
+        made = apply(Request(str(file), style, settings, model=model))
+        found.append(assess(made.piece, original=song))
+    return found
 
 
 def _summary(rows: list[dict[str, Any]], names: list[str], label: str | None) -> dict[str, Any]:

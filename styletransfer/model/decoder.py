@@ -14,7 +14,7 @@ import platform
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -53,21 +53,7 @@ class Decoder:
             for heads in (self.heads, self.groups)
         ]
 
-        def stacked(
-            parts: Sequence[str], norm: str | None = None, order: Sequence[Tensor] = ()
-        ) -> Tensor:
-            """Put weights that share their input side by side, shape (models, in, out).
-
-            ``norm``: the scale to multiply in. ``order``: of the rows of the first weights.
-            """
-            found = []
-            for model in models:
-                rows: list[Tensor] = [model.get_parameter(part) for part in parts]
-                rows[: len(order)] = [one[places] for one, places in zip(rows, order, strict=False)]
-                scale = model.get_parameter(norm)[:, None] * sizes.width**0.5 if norm else 1.0
-                found.append(torch.cat(rows).mT * scale)
-            return torch.stack(found)
-
+        stacked = partial(_stacked, models)
         self.layers = [
             (
                 stacked(
@@ -257,6 +243,25 @@ class _Attention:
             )
             found[at] = seen.transpose(1, 2)
         return found
+
+
+def _stacked(
+    models: Sequence[Weights],
+    parts: Sequence[str],
+    norm: str | None = None,
+    order: Sequence[Tensor] = (),
+) -> Tensor:
+    """Put weights that share their input side by side, shape (models, in, out).
+
+    ``norm``: the scale to multiply in. ``order``: of the rows of the first weights.
+    """
+    found = []
+    for model in models:
+        rows: list[Tensor] = [model.get_parameter(part) for part in parts]
+        rows[: len(order)] = [one[places] for one, places in zip(rows, order, strict=False)]
+        scale = model.get_parameter(norm)[:, None] * model.sizes.width**0.5 if norm else 1.0
+        found.append(torch.cat(rows).mT * scale)
+    return torch.stack(found)
 
 
 def halves_pay(device: torch.device) -> bool:

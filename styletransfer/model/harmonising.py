@@ -167,14 +167,19 @@ def propose(
         value = float(sampled.nats[index])
         if settings.guarded:
             value = _typical(sampled, index) - penalties(one, melody.notes, frames, key)
-        absolute = one.copy()
-        for column, none in ((0, NO_ROOT), (2, NO_BASS)):
-            absolute[:, column] = np.where(
-                one[:, column] < none, (one[:, column] + key.tonic) % 12, none
-            )
-        table = overlaid(chord_table(absolute, frames), given)
+        table = overlaid(chord_table(_from_c(one, key.tonic), frames), given)
         found.setdefault(table.tobytes(), (table, value))
     return sorted(found.values(), key=lambda pair: -pair[1])
+
+
+def _from_c(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:
+    """Return chords, (frames, 3), whose roots and basses are counted from a tonic, from C."""
+    absolute = chords.copy()
+    for column, none in ((0, NO_ROOT), (2, NO_BASS)):
+        absolute[:, column] = np.where(
+            chords[:, column] < none, (chords[:, column] + tonic) % 12, none
+        )
+    return absolute
 
 
 def _typical(sampled: Sampled, index: int) -> float:

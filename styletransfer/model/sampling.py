@@ -77,6 +77,12 @@ class _Row:
         """Return the tokens of all bars, given ones among them."""
         return [*map(list, self.line.plan.given[: self.line.first]), *self.line.bars]
 
+    def candidate(self, whole: int | None) -> Candidate:
+        """Return what was decoded: all of it, or the first ``whole`` bars, where it was stopped."""
+        style, plain = (float(np.mean(each or [0.0])) for each in (self.style, self.plain))
+        stopped = whole is not None
+        return Candidate(self.bars()[:whole], style, plain, stopped, self.line.plan.figure)
+
     def without_choice(self) -> list[int]:
         """Append what is forced or alone allowed, up to the next choice or the end."""
         taken: list[int] = []
@@ -90,6 +96,103 @@ class _Row:
                 taken.append(int(self.mask.argmax()))
             self.line.push(taken[-1])
         return taken
+
+
+@dataclass
+class _Batch:
+    """All sequences of all songs, decoded side by side.
+
+    ``limit``: the most tokens of its past with which a sequence starts again.
+    """
+
+    rows: list[_Row]
+    voices: Sequence[Voice]
+    codec: Codec
+    config: SamplingConfig
+    context: int
+    limit: int
+    decoder: Decoder
+
+    @classmethod
+    def of(
+        cls,
+        songs: Sequence[tuple[Sequence[Voice], Plan]],
+        codec: Codec,
+        config: SamplingConfig,
+    ) -> _Batch:
+        """Make the batch of some songs' candidates.
+
+        Raises:
+            ValueError: where the songs have different models or weights.
+        """
+        voices = songs[0][0]
+        if any(
+            [(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices]
+            for rest, _ in songs
+        ):
+            raise ValueError("songs of one batch have the same models and weights")
+
+        context = voices[0].model.sizes.context
+        rows = [
+            _Row(
+                own,
+                MelodyGrammar(codec, plan.of_candidate(k), _unread(plan, context)),
+                np.random.default_rng((config.seed, k, len(plan.given))),
+            )
+            for own, plan in songs
+            for k in range(config.candidates)
+        ]
+        limit = (context - len(voices[0].controls.tokens())) // 2
+        decoder = Decoder([voice.model for voice in voices], len(rows))
+        return cls(rows, voices, codec, config, context, limit, decoder)
+
+    def start(self) -> tuple[torch.Tensor, NDArray[np.int64]]:
+        """Read every sequence's last bars.
+
+        Returns:
+            Logits, and of each sequence the row with those of its next token.
+        """
+        backs = [_recent(row.line, self.limit) for row in self.rows]
+        recent = [
+            [*row.line.figure_ids(), *row.line.context(back)[-self.limit :]]
+            for row, back in zip(self.rows, backs, strict=True)
+        ]
+        keys = [row.line.melody_key(back) for row, back in zip(self.rows, backs, strict=True)]
+        voices = [row.voices for row in self.rows]
+        logits = self.decoder.start(with_heads(voices, self.codec.vocabulary, keys, recent))
+        return logits, np.arange(len(self.rows))
+
+    def read(self, tokens: list[list[int]]) -> tuple[torch.Tensor, NDArray[np.int64]]:
+        """Read the next tokens of each sequence; start again where the context is full.
+
+        Returns:
+            As :meth:`start`.
+        """
+        if self.decoder.length + max(map(len, tokens)) >= self.context:
+            return self.start()
+        logits = self.decoder.step(tokens * len(self.voices))
+        return logits, np.cumsum([len(ids) for ids in tokens]) - 1
+
+    def choose(self, logits: torch.Tensor, ends: NDArray[np.int64]) -> list[list[int]]:
+        """Draw the next token of each sequence, and take what follows it without a choice.
+
+        Returns:
+            The tokens of each sequence; none of one that is done.
+        """
+        guided, style, plain = guide(logits, self.voices)
+        tokens = []
+        for row, end in zip(self.rows, ends, strict=True):
+            ids = []
+            if not row.line.done:
+                assert row.mask is not None
+                logits_now = row.line.closed(guided[end], row.mask) + row.line.bias()
+                ids = [draw(logits_now, row.mask, self.config, row.rng, row.line.pitches())]
+                row.style.append(float(style[end, ids[0]]))
+                row.plain.append(float(plain[end, ids[0]]))
+                row.line.push(ids[0])
+                ids += row.without_choice()
+            tokens.append(ids)
+        return tokens
 
 
 def voices_of(
@@ -158,81 +261,29 @@ def sample_songs(
     Raises:
         ValueError: where the songs have different models or weights.
     """
-    voices = songs[0][0]
-    if any(
-        [(one.model, one.weight) for one in rest] != [(one.model, one.weight) for one in voices]
-        for rest, _ in songs
-    ):
-        raise ValueError("songs of one batch have the same models and weights")
-    context = voices[0].model.sizes.context
-    rows = [
-        _Row(
-            own,
-            MelodyGrammar(codec, plan.of_candidate(k), _unread(plan, context)),
-            np.random.default_rng((config.seed, k, len(plan.given))),
-        )
-        for own, plan in songs
-        for k in range(config.candidates)
-    ]
-    limit = (context - len(voices[0].controls.tokens())) // 2
-    decoder = Decoder([voice.model for voice in voices], len(rows))
-
-    def start() -> torch.Tensor:
-        backs = [_recent(row.line, limit) for row in rows]
-        recent = [
-            [*row.line.figure_ids(), *row.line.context(back)[-limit:]]
-            for row, back in zip(rows, backs, strict=True)
-        ]
-        keys = [row.line.melody_key(back) for row, back in zip(rows, backs, strict=True)]
-        return decoder.start(
-            with_heads([row.voices for row in rows], codec.vocabulary, keys, recent)
-        )
-
-    whole_bars = [len(row.line.plan.given) for row in rows]
+    batch = _Batch.of(songs, codec, config)
+    rows = batch.rows
+    counts = [len(row.line.plan.given) for row in rows]  # whole bars that are passed on
     whole: int | None = None  # bars that are whole in all sequences; None: all
     try:
         with torch.inference_mode():
             for row in rows:
                 row.without_choice()
-            logits, ends = start(), np.arange(len(rows))
+            predicted = batch.start()
             while True:
-                guided, style, plain = guide(logits, voices)
-                tokens = []
-                for row, end in zip(rows, ends, strict=True):
-                    ids = []
-                    if not row.line.done:
-                        assert row.mask is not None
-                        logits_now = row.line.closed(guided[end], row.mask) + row.line.bias()
-                        ids = [draw(logits_now, row.mask, config, row.rng, row.line.pitches())]
-                        row.style.append(float(style[end, ids[0]]))
-                        row.plain.append(float(plain[end, ids[0]]))
-                        row.line.push(ids[0])
-                        ids += row.without_choice()
-                    tokens.append(ids)
-                _pass_on(rows, whole_bars, heard)
+                tokens = batch.choose(*predicted)
+                _pass_on(rows, counts, heard)
                 if progress:
                     progress(min(_share(row.line) for row in rows))
                 if all(row.line.done for row in rows):
                     break
-                if decoder.length + max(map(len, tokens)) >= context:
-                    logits, ends = start(), np.arange(len(rows))
-                else:
-                    logits, ends = (
-                        decoder.step(tokens * len(voices)),
-                        np.cumsum([len(ids) for ids in tokens]) - 1,
-                    )
+                predicted = batch.read(tokens)
     except KeyboardInterrupt:
         whole = min(len(row.bars()) - (not row.line.done) for row in rows)
         if not partial or not whole:
             raise
 
-    means = [
-        (float(np.mean(row.style or [0.0])), float(np.mean(row.plain or [0.0]))) for row in rows
-    ]
-    found = [
-        Candidate(row.bars()[:whole], *mean, whole is not None, row.line.plan.figure)
-        for row, mean in zip(rows, means, strict=True)
-    ]
+    found = [row.candidate(whole) for row in rows]
     return [found[k : k + config.candidates] for k in range(0, len(found), config.candidates)]
 
 

@@ -28,7 +28,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from styletransfer.data.batches import MixtureConfig, Windows
+from styletransfer.data.batches import MixtureConfig, PieceWindows, Windows
 from styletransfer.data.library import Library, spread
 from styletransfer.data.plain import PlainWindows
 from styletransfer.errors import InputError
@@ -305,9 +305,7 @@ def train(
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
 
-    before = identity.get("start", {"steps": 0, "tokens": 0})
-    kind = Windows if isinstance(codec, Codec) else PlainWindows
-    windows = kind(library, codec, run.mixture, run.model.context, run.seed + before["steps"])  # type: ignore[arg-type]  # of its kind
+    windows = _windows_of_run(library, codec, run, _seen_before(identity)["steps"])
     if torch.cuda.is_available():
         windows.lists = model.features.lists
     world = max(int(arguments.world_size), 1)
@@ -325,22 +323,41 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # RunLog prints
 
+    _start_or_resume(trainer, model, out)
+    if trainer.is_world_process_zero():
+        about = identity | {"model": asdict(run.model)}
+        _save_final(trainer, out / "final", about, log.tokens_a_step)
+        _drop_decayed(out, schedule)
+    return out / "final"
+
+
+def _start_or_resume(trainer: WindowTrainer, model: MelodyLlama, out: Path) -> None:
     last = last_checkpoint(out)
     origin = f"going on from {last.name}" if last else "from the start"
     print(f"{model.num_parameters():,} parameters, {origin}", flush=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
 
-    if trainer.is_world_process_zero():
-        steps = trainer.state.global_step
-        seen = {
-            "steps": before["steps"] + steps,
-            "tokens": before["tokens"] + steps * log.tokens_a_step,
-        }
-        manifest = identity | {"model": asdict(run.model)} | seen
-        model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
-        save_package(model, out / "final", codec.vocabulary, manifest, tokenizer_files(codec))
-        _drop_decayed(out, schedule)
-    return out / "final"
+
+def _seen_before(identity: dict[str, Any]) -> dict[str, int]:
+    """Return the ``steps`` and ``tokens`` of the weights that a run began with."""
+    before: dict[str, int] = identity.get("start", {"steps": 0, "tokens": 0})
+    return before
+
+
+def _save_final(
+    trainer: WindowTrainer, folder: Path, about: dict[str, Any], tokens_a_step: int
+) -> None:
+    """Write the finished model as a folder of weights.
+
+    ``about`` is its manifest, but for the steps and tokens that it has seen.
+    """
+    before, steps, codec = _seen_before(about), trainer.state.global_step, trainer.codec
+    seen = {
+        "steps": before["steps"] + steps,
+        "tokens": before["tokens"] + steps * tokens_a_step,
+    }
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
+    save_package(model, folder, codec.vocabulary, about | seen, tokenizer_files(codec))
 
 
 def _begin(
@@ -366,6 +383,19 @@ def _begin(
     if all_pieces:
         identity["all_pieces"] = True
     return model, identity
+
+
+def _windows_of_run(
+    library: Library, codec: AnyCodec, run: TrainConfig, steps: int
+) -> PieceWindows:
+    """Return the windows that a run learns from, those of a codec of its kind.
+
+    ``steps``: those before this run, whose windows were others.
+    """
+    seed = run.seed + steps
+    if isinstance(codec, Codec):
+        return Windows(library, codec, run.mixture, run.model.context, seed)
+    return PlainWindows(library, codec, run.mixture, run.model.context, seed)
 
 
 def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
