@@ -135,7 +135,8 @@ def kept_column(path: Path, key: dict[str, Any]) -> list[float] | None:
     if not path.exists():
         return None
     kept: dict[str, Any] = json.loads(path.read_text())
-    return kept["bits"] if kept["key"] == json.loads(json.dumps(key)) else None
+    bits: list[float] = kept["bits"]
+    return bits if kept["key"] == json.loads(json.dumps(key)) else None
 
 
 def composers_in(folder: Path, only: list[str] | None) -> list[Style]:

@@ -298,16 +298,14 @@ def train(
     model, identity = _begin(library, codec, run, start)
     _same_run(out / "run.json", identity)
 
-    optimizer = MuonAdamW(
-        model, run.learning_rate, run.weight_decay, narrow=_precision_of(out) == "bfloat16"
-    )
+    narrow = _precision_of(out) == "bfloat16"
+    optimizer = MuonAdamW(model, run.learning_rate, run.weight_decay, narrow=narrow)
     schedule = WarmupStableDecay(run.warmup)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     arguments = arguments_of(run, out, disable_tqdm=not sys.stderr.isatty())
 
     windows = _windows_of_run(library, codec, run, _seen_before(identity)["steps"])
-    if torch.cuda.is_available():
-        windows.lists = model.features.lists
+    windows.lists = model.features.lists if torch.cuda.is_available() else None
     world = max(int(arguments.world_size), 1)
     log = RunLog(out / "log.jsonl", run.batch * run.accumulate * run.model.context * world)
     trainer = WindowTrainer(
@@ -321,8 +319,6 @@ def train(
         optimizers=(optimizer, scheduler),
         callbacks=[TimeBudget(schedule, run, minutes), log],
     )
-    trainer.remove_callback(PrinterCallback)  # RunLog prints
-
     _start_or_resume(trainer, model, out)
     if trainer.is_world_process_zero():
         about = identity | {"model": asdict(run.model)}
@@ -332,6 +328,7 @@ def train(
 
 
 def _start_or_resume(trainer: WindowTrainer, model: MelodyLlama, out: Path) -> None:
+    trainer.remove_callback(PrinterCallback)  # RunLog prints
     last = last_checkpoint(out)
     origin = f"going on from {last.name}" if last else "from the start"
     print(f"{model.num_parameters():,} parameters, {origin}", flush=True)
