@@ -13,6 +13,7 @@ from styletransfer.data.batches import transposed
 from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel, NoteTable, Piece, TempoMap, bars_of, make_notes
+from styletransfer.tokens import controls
 from styletransfer.tokens.codec import (
     HIGHEST_PITCH,
     LOWEST_PITCH,
@@ -24,7 +25,15 @@ from styletransfer.tokens.codec import (
     Grid,
     miditok_config,
 )
-from styletransfer.tokens.controls import FINAL, KEYS, MELODY, SPECIAL_TOKENS, Controls
+from styletransfer.tokens.controls import (
+    FINAL,
+    KEYS,
+    MELODY,
+    SPECIAL_TOKENS,
+    Controls,
+    metre_of_token,
+    metre_token,
+)
 from styletransfer.tokens.grammar import MelodyGrammar
 from styletransfer.tokens.plan import plan_of
 from tests.tiny import codec, random_piece
@@ -186,6 +195,13 @@ def test_transposing_commutes_with_encoding(piece: Piece, semitones: int) -> Non
     ids, scored = tokens.encode(grid, CONTROLS, with_melody=True)
     shifted = [index + real if tokens.kind_of(index)[0] == "pitch" else index for index in ids]
     assert tokens.encode(moved, CONTROLS, with_melody=True) == (shifted, scored)
+
+
+def test_a_bars_token_states_its_metre() -> None:
+    named = {f"BAR_{metre}": metre_of_token(f"BAR_{metre}") for metre in controls.METRES}
+    assert [token for token, metre in named.items() if metre is None] == ["BAR_other", "BAR_free"]
+    assert all(metre_token(*metre) == token for token, metre in named.items() if metre)
+    assert named["BAR_12/8"] == (12, 8)
 
 
 def test_a_note_on_a_bar_line_between_two_steps_stays_on_it() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from styletransfer.configuration import from_dict, load_config
+from styletransfer.configuration import from_dict, load_config, recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.tokens.loading import KINDS as TOKENIZERS
 from styletransfer.tokens.loading import kind_of, tokenizer_settings
@@ -91,6 +91,19 @@ def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
         load_config(TrainConfig, path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["pretrain", "finetune", "eval", "benchmarks"])
+def test_recipes_have_one_parser(folder: str) -> None:
+    texts = {path: path.read_text() for path in (CONFIGS.parent / folder).glob("*.py")}
+    assert not [path for path, text in texts.items() if "ArgumentParser(" in text]
+    assert [path for path, text in texts.items() if "recipe_parser(__doc__, data=True)" in text]
+
+
+def test_the_parser_of_a_recipe() -> None:
+    arguments = recipe_parser("What it does.", data=True).parse_args([])
+    assert arguments.data == Path("data/prepared")
+    assert not hasattr(recipe_parser("What it does.").parse_args([]), "data")
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ and free composition.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +22,12 @@ from styletransfer.model.loading import load_model
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.notes import Feel, Piece, make_notes
 from styletransfer.tokens.controls import Controls
-from styletransfer.tokens.loading import tokenizer_settings
+from styletransfer.tokens.loading import (
+    KINDS,
+    codec_of_package,
+    tokenizer_files,
+    tokenizer_settings,
+)
 from styletransfer.tokens.miditok_codec import BAR_LINE, MidiTokCodec, MidiTokConfig
 from styletransfer.training.likelihood import bits_per_note, plain_windows
 from styletransfer.training.tokenizer import tokenizer_of_run
@@ -119,6 +124,40 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer\.json"):
         MidiTokCodec.load(tmp_path / "tokenizer.json")
+
+
+def test_a_tokenizer_is_one_more_entry(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its entry follow the settings in YAML, the file of a run, and the loading of weights."""
+
+    @dataclass(frozen=True)
+    class OtherConfig(MidiTokConfig):
+        pass
+
+    class Other(MidiTokCodec):
+        settings = OtherConfig
+        file = "other.json"
+
+    monkeypatch.setitem(KINDS, "other", Other)
+    yaml_file = tmp_path / "other.yaml"
+    yaml_file.write_text("other: {rests: true}")
+    library = Library.load(tiny_data)
+    made = tokenizer_of_run(str(yaml_file), library, MixtureConfig(), tmp_path)
+    assert type(made) is Other
+    assert (tmp_path / "other.json").read_bytes() == made.to_json()
+    assert tokenizer_files(made) == {"other.json": made.to_json()}
+
+    files = ["vocabulary.json", "other.json"]
+    loaded = codec_of_package(tmp_path, made.vocabulary, files, made.hash)
+    assert type(loaded) is Other
+    assert loaded.vocabulary == made.vocabulary
+    with pytest.raises(InputError, match="another tokenizer"):
+        codec_of_package(tmp_path, made.vocabulary, files, "0" * 16)
+
+    yaml_file.write_text("other: {rests: false}")
+    with pytest.raises(InputError, match=r"other\.json: is a tokenizer of other settings"):
+        tokenizer_of_run(str(yaml_file), library, MixtureConfig(), tmp_path)
 
 
 def test_merges_within_notes() -> None:
