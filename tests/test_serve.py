@@ -19,9 +19,11 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from styletransfer.serve.app import MEDIA, ROUTES, body_of, create_app
+from styletransfer.serve.app import ROUTES, create_app
 from styletransfer.serve.openapi import document
+from styletransfer.serve.routes.versions import MEDIA
 from styletransfer.serve.settings import LIMITS, Settings, option_table, origins
+from styletransfer.serve.state import body_of
 from styletransfer.serve.trust import HEADERS, safe_name, shown_name
 from tests.tiny import random_piece, tune_of
 
@@ -402,7 +404,7 @@ def test_uploads_have_limits(client: TestClient) -> None:
 
 
 def test_a_body_must_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("styletransfer.serve.app.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("styletransfer.serve.state.BODY_SECONDS", 0.05)
 
     async def receive() -> Any:
         await asyncio.sleep(PATIENCE)

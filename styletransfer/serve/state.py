@@ -1,0 +1,163 @@
+"""What a running server has: songs, versions, jobs; and how a request names them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from styletransfer.errors import InputError
+from styletransfer.serve.jobs import Job, Jobs
+from styletransfer.serve.settings import VERSION, Settings
+from styletransfer.serve.trust import safe_name
+from styletransfer.serve.workers import Pool
+
+BODY_SECONDS = 120.0
+"""In which the body of a request must have come."""
+
+
+@dataclass
+class Song:
+    """A song that was given: where it lies, what it is, and how it is read."""
+
+    id: str
+    folder: Path
+    name: str
+    given: dict[str, Any]
+    melody_track: str | None = None
+    transpose: int = 0
+    read: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What a request for it names."""
+        found: dict[str, Any] = self.read["request"]
+        return found
+
+    def answer(self) -> dict[str, Any]:
+        """The song object of the API."""
+        own = {"id": self.id, "name": self.name}
+        set_to = {"melody_track": self.melody_track, "transpose": self.transpose}
+        return own | {key: value for key, value in self.read.items() if key != "request"} | set_to
+
+
+@dataclass
+class Version:
+    """An arrangement that is kept: where it lies, and what it came from.
+
+    ``asked``: what the request for its song names; ``source``: what the file that it was made of is
+    called where it is taken away.
+    """
+
+    id: str
+    folder: Path
+    song: str
+    name: str
+    style: str
+    asked: dict[str, Any]
+    source: str
+
+    def read(self) -> dict[str, Any]:
+        """The version object of the API."""
+        text = (self.folder / VERSION).read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def called(self, kind: str) -> str:
+        """What its file of a kind is called where it is taken away."""
+        style = re.sub("[:,]", "-", self.style)
+        return f"{safe_name(self.name)}-{safe_name(style)}.{kind}"
+
+
+@dataclass
+class State:
+    """Everything that a running server has; it is gone when it ends."""
+
+    settings: Settings
+    folder: Path
+    jobs: Jobs
+    readers: Pool
+    songs: OrderedDict[str, Song] = field(default_factory=OrderedDict)
+    versions: OrderedDict[str, Version] = field(default_factory=OrderedDict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def ask(self, task: str, **arguments: Any) -> Any:
+        """Have a light task done."""
+        return await self.readers.call(task, arguments, self.settings.light_seconds)
+
+    def later(self, work: Any) -> None:
+        """Run a coroutine beside what runs."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def add_song(self, song: Song) -> None:
+        """Keep a song, and remove the one that was used least lately where there are too many."""
+        self.songs[song.id] = song
+        while len(self.songs) > self.settings.songs:
+            shutil.rmtree(self.songs.popitem(last=False)[1].folder, ignore_errors=True)
+
+    def add_version(self, version: Version) -> None:
+        """Keep a version, likewise."""
+        self.versions[version.id] = version
+        while len(self.versions) > self.settings.versions:
+            shutil.rmtree(self.versions.popitem(last=False)[1].folder, ignore_errors=True)
+
+
+def state_of(request: Request) -> State:
+    """What the server has."""
+    found: State = request.app.state.serve
+    return found
+
+
+def song_of(request: Request, name: str) -> Song:
+    """A song by its id."""
+    songs = state_of(request).songs
+    if name not in songs:
+        raise HTTPException(404, "that song isn't kept here any more; give it again.")
+    songs.move_to_end(name)
+    return songs[name]
+
+
+def version_of(request: Request, name: str) -> Version:
+    """A version by its id."""
+    versions = state_of(request).versions
+    if name not in versions:
+        raise HTTPException(404, "that version isn't kept here any more; make it again.")
+    versions.move_to_end(name)
+    return versions[name]
+
+
+def job_of(request: Request) -> Job:
+    """The job of a path."""
+    found = state_of(request).jobs.all.get(request.path_params["id"])
+    if found is None:
+        raise HTTPException(404, "there is no such job, or it was over long ago.")
+    return found
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object of a request."""
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        raise HTTPException(415, "send a JSON object, as application/json.")
+    async with asyncio.timeout(BODY_SECONDS):
+        data = await request.body()
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise InputError("that isn't JSON.") from None
+    if not isinstance(found, dict):
+        raise InputError("send a JSON object.")
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError("there is half a character in it (a lone surrogate).") from None
+    return found
