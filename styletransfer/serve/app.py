@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from styletransfer.errors import InputError
 from styletransfer.serve.jobs import FullError, Jobs, sentence
+from styletransfer.serve.leftovers import LOCK, PREFIX, sweep
 from styletransfer.serve.routes import about, jobs, songs, styles, versions
 from styletransfer.serve.settings import MEGABYTE, Settings
 from styletransfer.serve.state import State
@@ -95,7 +97,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        folder = Path(tempfile.mkdtemp(prefix="styletransfer-"))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        lock = FileLock(folder / LOCK)
+        lock.acquire()
         for name in ("songs", "versions", "uploads", "training"):
             (folder / name).mkdir()
         before, tempfile.tempdir = tempfile.tempdir, str(folder / "uploads")
@@ -105,6 +109,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         state = app.state.serve = State(settings, folder, queue, Pool(readers))
         running = asyncio.create_task(queue.run())
         try:
+            state.later(asyncio.to_thread(sweep, folder.parent))
             for reader in readers:
                 state.later(_begin(reader))
             yield
@@ -114,6 +119,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             await asyncio.gather(running, *state.tasks, return_exceptions=True)
             await asyncio.gather(*(one.end() for one in (heavy, *readers)))
             tempfile.tempdir = before
+            lock.release()
             shutil.rmtree(folder, ignore_errors=True)
 
     largest = (

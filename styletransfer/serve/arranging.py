@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.errors import InputError
-from styletransfer.folders import home
+from styletransfer.files import write_bytes
+from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.music.notes import NoteTable, Piece
 from styletransfer.outputs.plan import Outputs
 from styletransfer.serve.keeping import keep
+from styletransfer.serve.leftovers import mark_work, remove_work
 from styletransfer.serve.reading import first_bar, note_rows
+from styletransfer.serve.samples import TUNE
 from styletransfer.serve.settings import ARRANGEMENT
 from styletransfer.transfer.request import request_of
 
@@ -100,6 +104,28 @@ def arrange(
         raise
 
 
+def sample(call: Call, target: str, style: str) -> dict[str, Any] | None:
+    """Arrange four bars of a tune in a style, and keep them as a MIDI file.
+
+    Returns:
+        Its path; None where it was stopped.
+    """
+    from styletransfer.transfer.pipeline import apply
+
+    path = Path(target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        song = Path(folder) / "sample.abc"
+        song.write_text(TUNE, encoding="utf-8")
+        request = request_of(str(song), style, call.model, candidates=1, feel="performance")
+        try:
+            result = apply(request, call.progress)
+        except KeyboardInterrupt:
+            return None
+    write_bytes(path, midi_bytes(result.piece), force=True)
+    return {"path": target}
+
+
 def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[str, Any] | None:
     """Learn a style from the files in a folder, or an archive.
 
@@ -126,6 +152,7 @@ def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[
         yield call.progress
 
     place = Path(source)
+    mark_work(name)
     try:
         _check_archive(place)
         finetune_source(
@@ -141,12 +168,12 @@ def train(call: Call, source: str, name: str, era: str, minutes: float) -> dict[
             ),
         )
     except KeyboardInterrupt:
-        shutil.rmtree(home() / f".{name}.work", ignore_errors=True)
         return None
     except InputError as error:
         raise InputError(str(error).replace(source, "your pieces")) from None
     finally:
         shutil.rmtree(place.parent, ignore_errors=True)
+        remove_work(name)
     return {"style": name}
 
 

@@ -37,6 +37,7 @@ def tasks() -> dict[str, Callable[..., Any]]:
         "sound": showing.sound,
         "assess": showing.assess_version,
         "arrange": arranging.arrange,
+        "sample": arranging.sample,
         "train": arranging.train,
     }
 

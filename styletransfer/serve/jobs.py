@@ -34,15 +34,19 @@ class FullError(Exception):
 class Job:
     """A task for the worker, and all that was told of it.
 
-    ``finish`` makes of the task's result what ``done`` tells; ``cancelled`` is called where the
-    task never began. ``news`` is set by the next event.
+    ``finish`` makes of the task's result what ``done`` tells; ``clean`` removes its files where
+    there is no result. ``limit``: seconds that it may run. ``urgent``: whether somebody wants the
+    result itself; what isn't urgent waits for what is, which stops it. ``news`` is set by the next
+    event.
     """
 
     id: str
     task: str
     arguments: dict[str, Any]
     finish: Callable[[Any], dict[str, Any]]
-    cancelled: Callable[[], None] = lambda: None
+    clean: Callable[[], None] = lambda: None
+    limit: float = 3600.0
+    urgent: bool = True
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     running: bool = False
     stopping: bool = False
@@ -85,7 +89,7 @@ class Jobs:
         Raises:
             FullError: where too many wait.
         """
-        if len(self.waiting) >= self.most:
+        if sum(one.urgent == job.urgent for one in self.waiting) >= self.most:
             raise FullError(
                 f"{self.most} jobs are waiting, and no more are taken; try again later."
             )
@@ -94,6 +98,9 @@ class Jobs:
         for name in over[: max(len(over) - self.kept, 0)]:
             del self.all[name]
         self.waiting.append(job)
+        self.waiting.sort(key=lambda one: not one.urgent)
+        if job.urgent and self.current is not None and not self.current.urgent:
+            self.stop(self.current)
         job.tell("queued", {"position": self._position(job)})
         self._arrived.set()
 
@@ -105,7 +112,7 @@ class Jobs:
         """Stop a job: one that waits is gone, one that runs leaves what is done."""
         if job in self.waiting:
             self.waiting.remove(job)
-            job.cancelled()
+            job.clean()
             job.tell("stopped", {"version": None})
             self._tell_positions()
         elif job.running and not job.stopping:
@@ -147,12 +154,14 @@ class Jobs:
 
     async def _do(self, job: Job) -> None:
         try:
-            result = await self.worker.call(job.task, job.arguments, job.tell)
+            result = await self.worker.call(job.task, job.arguments, job.tell, job.limit)
         except (InputError, WorkerLostError, OSError) as error:
+            job.clean()
             job.tell("failed", {"error": sentence(str(error))})
             return
         except Exception as error:  # one job must not cost the others
             traceback.print_exc()
+            job.clean()
             kind = type(error).__name__
             fault = f"a fault of this program ({kind}); please report it."
             job.tell("failed", {"error": fault})

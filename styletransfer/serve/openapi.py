@@ -77,6 +77,7 @@ SCHEMAS: dict[str, Schema] = {
         chords=_array(CHORD),
         symbols={"type": "integer", "description": "chord symbols in the file"},
         remarks=_array(TEXT),
+        simplified=_array(_ref("Simplified")),
         melody_track=MAYBE_TEXT,
         transpose=WHOLE,
     ),
@@ -100,12 +101,14 @@ SCHEMAS: dict[str, Schema] = {
         years=MAYBE_TEXT,
         pieces={"type": ["integer", "null"]},
         gain={"type": ["number", "null"], "description": "bits a note on held-out pieces"},
-        sample=MAYBE_TEXT,
+        sample=TEXT,
     ),
     "TimeRow": _object(seconds=NUMBER, on=_array(TEXT), off=_array(TEXT), bar=WHOLE),
     "Pages": _object(pages=WHOLE),
     "Assessment": {"type": "object", "description": "as `evaluate --json` prints it"},
     "Job": _object(job=TEXT),
+    "Simplified": _object(symbol=TEXT, read=TEXT),
+    "Queued": _object(job=TEXT, simplified=_array(_ref("Simplified"))),
 }
 
 
@@ -241,8 +244,9 @@ def _jobs() -> Schema:
     return {
         "/api/jobs": _path(
             post=_operation(
-                "Arrange a song, or make some bars of a version again",
-                _answer(_ref("Job"), "202"),
+                "Arrange a song, or make some bars of a version again; `simplified` are the chords "
+                "of which a triad or a seventh chord is played",
+                _answer(_ref("Queued"), "202"),
                 _json(job),
             )
         ),

@@ -16,6 +16,7 @@ from styletransfer.music.chord_names import chords_of_symbols, line_of
 from styletransfer.music.key import estimate_key
 from styletransfer.music.melody import marked
 from styletransfer.music.notes import Piece, TempoMap, beat_of, make_notes
+from styletransfer.serve.chords import simplified
 from styletransfer.transfer.inspection import describe
 from styletransfer.transfer.planning import chord_song, chords_alone, harmony_rows, key_of
 from styletransfer.transfer.request import Request
@@ -136,7 +137,8 @@ def _of_chords(asked: dict[str, Any]) -> dict[str, Any]:
     table = chords_alone(request, source)
     rows = harmony_rows(table, source.bars, key_of(source, table), 1)
     found = song_object(source, None, key=key_of(source, table).name)
-    return found | {"chords": chord_rows(rows, source), "request": asked}
+    simpler = simplified(asked["chords"])
+    return found | {"chords": chord_rows(rows, source), "simplified": simpler, "request": asked}
 
 
 def song_object(source: Piece, track: str | None, key: str | None = None) -> dict[str, Any]:
@@ -173,6 +175,7 @@ def song_object(source: Piece, track: str | None, key: str | None = None) -> dic
         "chords": chord_rows(report.get("harmony", []), source),
         "symbols": len(source.chords),
         "remarks": report.get("remarks", list(source.remarks)),
+        "simplified": [],
     }
 
 

@@ -24,7 +24,9 @@ class Settings:
 
     ``public``: the origins under which a proxy serves it. ``song_bytes`` and ``training_bytes``: of
     an upload. ``songs`` and ``versions``: so many are kept, then the oldest are removed; ``queue``:
-    jobs that may wait. ``light_seconds``: in which a song must be read or engraved.
+    jobs that may wait. ``light_seconds``: in which a song must be read or engraved;
+    ``arranging_seconds``: in which an arrangement must be made, and a training be over beyond the
+    minutes that it was given.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +39,7 @@ class Settings:
     versions: int = 200
     queue: int = 16
     light_seconds: float = 120.0
+    arranging_seconds: float = 3600.0
     readers: int = 2
 
 

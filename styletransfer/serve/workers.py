@@ -89,7 +89,10 @@ class Worker:
                     return await self._answer(process, hear)
             except TimeoutError:
                 await self.end()
-                message = f"that took more than {limit:.0f} seconds and was ended."
+                long = f"{limit / 60:.0f} minutes" if limit >= 120 else f"{limit:.0f} seconds"
+                message = (
+                    f"that took more than {long}, the most that is given to it, and was ended."
+                )
                 raise WorkerLostError(message) from None
             except asyncio.CancelledError:
                 await asyncio.shield(self.end())  # whose answer nobody would read

@@ -1,6 +1,6 @@
 // The server's API; all addresses are relative, so that a proxy may serve the page under any path.
 
-import { t } from "./words.js";
+import { t, told } from "./words.js";
 
 const [SHORT, LONG] = [500, 10_000]; // milliseconds
 let leaving = false; // a page that is left or loaded again loses its connections, too
@@ -32,6 +32,11 @@ export async function ask(path, body) {
   return answer.json();
 }
 
+/** Ask for a file, as an address that the page can play; `signal` cancels it. */
+export async function sound(path, signal) {
+  return URL.createObjectURL(await (await reach(path, { signal })).blob());
+}
+
 /** Ask for text, as a page of score. */
 export async function text(path) {
   return (await reach(path, {})).text();
@@ -41,12 +46,14 @@ async function reach(path, request) {
   let answer;
   try {
     answer = await fetch(`api/${path}`, request);
-  } catch {
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
     throw new Refused(t("server.lost"), 0);
   }
   if (!answer.ok) {
     const details = await answer.json().catch(() => ({}));
-    throw new Refused(details.error ?? `${answer.status} ${answer.statusText}`, answer.status);
+    const sentence = details.error ? told(details.error) : `${answer.status} ${answer.statusText}`;
+    throw new Refused(sentence, answer.status);
   }
   return answer;
 }
@@ -58,7 +65,9 @@ export function follow(job, handlers) {
   for (const name of ["queued", "progress", "stage", "remark", "melody", "notes", "chosen", ...last]) {
     source.addEventListener(name, (event) => {
       if (last.includes(name)) source.close();
-      handlers[name]?.(JSON.parse(event.data));
+      const data = JSON.parse(event.data);
+      for (const key of ["error", "title", "text"]) if (data[key]) data[key] = told(data[key]);
+      handlers[name]?.(data);
     });
   }
   source.onerror = () => {

@@ -11,7 +11,7 @@ import { Roll } from "./roll.js";
 import { Score } from "./score.js";
 import { give, keyName, setUpSong, showSong, songTitle, take } from "./song.js";
 import { DEFAULTS, changed, keep, on, save, saved, shown, state, styleTitle } from "./store.js";
-import { revealStyle, setUpStyles, showSettings, showStyles } from "./styles.js";
+import { revealStyle, setUpStyles, showSettings, showStyles, stopSample } from "./styles.js";
 import { setUpTraining } from "./train.js";
 import { add, compared, forgetCompared, open, setUpVersions, showVersions, undo } from "./versions.js";
 import { clock, preferred, speak, t } from "./words.js";
@@ -168,8 +168,13 @@ function stage(time = 0) {
   if (playing) player.play();
   press($("show-original"), !arranged);
   press($("show-arrangement"), arranged);
+  $("show-original").disabled = false;
+  $("show-arrangement").disabled = !state.version;
   const style = arranged ? styleTitle(state.version.style) : "";
-  $("stage-title").textContent = arranged ? t("title", { song: songTitle(), style }) : songTitle();
+  const last = arranged ? state.version.report.stopped_after_bar : null;
+  const title = arranged ? t("title", { song: songTitle(), style }) : songTitle();
+  const part = last === null || last === undefined ? "" : ` (${t("version.stopped", { bar: last })})`;
+  $("stage-title").textContent = title + part;
   $("part-1").textContent = t(arranged ? "right" : "accompaniment");
   $("part-2").hidden = !arranged;
   const named = arranged ? ["melody", "right", "left.hand"] : ["melody", "accompaniment"];
@@ -197,12 +202,21 @@ function songChanged() {
   roll.fit();
 }
 
-async function showResult(version, parent) {
+async function showResult(version, parent, change) {
   if (version) {
     const time = player.time;
-    await add(version, parent);
+    await add(version, parent, change);
     if (parent) seek(Math.min(time, player.length));
   } else stage();
+}
+
+/** What is being written is an arrangement already, and no longer the song. */
+function showBegun() {
+  press($("show-original"), false);
+  press($("show-arrangement"), true);
+  for (const name of ["original", "arrangement"]) $(`show-${name}`).disabled = true;
+  const style = styleTitle(state.job.style ?? state.settings.style);
+  $("stage-title").textContent = t("title.begun", { song: songTitle(), style });
 }
 
 function showLive(notes) {
@@ -248,6 +262,7 @@ function setUpControls() {
   }
   $("redo-button").onclick = redoSelected;
   $("select-none").onclick = () => select(null);
+  addEventListener("visibilitychange", () => document.hidden && stopSample());
   $("help-button").onclick = () => $("help").showModal();
   $("language").onchange = async () => {
     localStorage.setItem("styletransfer.language", $("language").value);
@@ -301,6 +316,7 @@ function rewrite() {
   showSong();
   showVersions();
   if (state.song) stage(player.time);
+  if (state.job) showBegun();
 }
 
 // --- the beginning -----------------------------------------------------------------------------------
@@ -365,7 +381,7 @@ async function begin() {
   setUpControls();
   setUpRecording();
   setUpTraining();
-  setUpJobs({ live: showLive, done: showResult });
+  setUpJobs({ begun: showBegun, live: showLive, done: showResult });
   await speak(preferred());
   await Promise.all([setUpSong(), setUpStyles(), setUpVersions()]);
   rewrite();

@@ -13,7 +13,7 @@ const MINIATURE = 52; // pixels of a candidate's picture
  * What has been made so far: notes by phrase and candidate, the tune, and each phrase's choice.
  */
 let live = null;
-let handlers = null; // {live(notes, tune), done(version, parent)}
+let handlers = null; // {begun(), live(notes), done(version, parent, change)}
 
 export function setUpJobs(listener) {
   handlers = listener;
@@ -29,20 +29,24 @@ export async function arrange() {
 }
 
 /** Make some bars of the version again. */
-export async function redo(bars, { style, seed, chords }) {
+export async function redo(bars, { style, seed, chords, change = null }) {
   if (!state.version || state.job) return;
   const { strength, candidates } = state.settings;
   const body = { version: state.version.id, bars: [...new Set(bars)].join("-"), seed, strength, candidates };
   if (style) body.style = style;
   if (chords) body.chords = chords;
-  await send("redo", body, { parent: state.version.id });
+  await send("redo", body, { parent: state.version.id, change });
 }
 
-async function send(kind, body, { parent = null }) {
+async function send(kind, body, { parent = null, change = null }) {
   complain("job-error", "");
+  $("job-note").textContent = "";
   try {
-    const { job } = await ask("jobs", body);
-    state.job = { id: job, kind, parent };
+    const { job, simplified } = await ask("jobs", body);
+    state.job = { id: job, kind, parent, change, style: body.style ?? state.version?.style };
+    const notes = simplified.map((one) => t("chord.simplified", one));
+    $("job-note").textContent = notes.join(" ");
+    notes.forEach(announce);
     save();
     watch();
   } catch (error) {
@@ -61,6 +65,7 @@ export async function stop() {
 export function watch() {
   live = { phrases: new Map(), chosen: new Map(), tune: [], wanted: false };
   working(true);
+  handlers.begun();
   $("progress").removeAttribute("value");
   $("progress-text").textContent = t("job.start");
   announce(t("job.start"));
@@ -96,14 +101,14 @@ export function watch() {
 }
 
 async function finish(version, key, error = "") {
-  const { kind, parent } = state.job ?? {};
+  const { kind, parent, change } = state.job ?? {};
   state.job = null;
   live = null;
   working(false);
   complain("job-error", error);
   if (key) announce(t(key));
   save();
-  await handlers.done(version, kind === "redo" ? parent : null);
+  await handlers.done(version, kind === "redo" ? parent : null, change ?? null);
 }
 
 function working(on) {

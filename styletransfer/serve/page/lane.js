@@ -20,32 +20,40 @@ function secondOf(chord, bar) {
   return Math.max(bar.start, bar.start + share * (bar.end - bar.start));
 }
 
-/** Write the chords above a roll; only those that fit beside each other. */
+const DOT = 15; // pixels of a chord that is only hinted at
+
+/** Write the chords above a roll; one that doesn't fit beside the one before is a dot. */
 export function showLane(roll) {
   const piece = shown();
   const editable = state.view === "arrangement" && state.version && state.version.feel === "score";
   const bars = new Map(roll.bars.map((bar) => [bar.number, bar]));
   const buttons = [];
-  let free = -1;
+  const found = [];
   for (const chord of piece ? chordsOf(piece) : []) {
     const bar = bars.get(chord.bar);
     if (!bar || !chord.symbol) continue;
-    const x = Math.round(secondOf(chord, bar) * roll.scale) + 2;
-    if (x < free) {
-      if (chord.quarter > 0) continue;
-      buttons.pop(); // what stands on a downbeat is more important
-    }
-    free = x + 10 + 9.5 * chord.symbol.length;
+    found.push({ chord, bar, x: Math.round(secondOf(chord, bar) * roll.scale) + 2 });
+  }
+  let free = 0;
+  found.forEach(({ chord, bar, x }, k) => {
+    if (x < free) return; // not even a dot fits: zooming in shows it
+    const text = chord.symbol.replace(/#/g, "♯").replace(/b/g, "♭");
+    const wide = 8 + 9.5 * text.length;
+    const next = found.slice(k + 1).find((one) => one.x >= x + DOT) ?? { x: Infinity };
+    const fits = x + wide <= next.x;
     const button = make("button", {
       type: "button",
-      textContent: chord.symbol.replace(/#/g, "♯").replace(/b/g, "♭"),
+      className: fits ? "" : "dot",
+      textContent: fits ? text : "•",
+      title: text,
       disabled: !editable || chord.bar === 0,
       "aria-label": t("lane.chord", { symbol: chord.symbol, bar: chord.bar }),
       onclick: () => edit(button, chord, bar),
     });
     button.style.left = `${x}px`;
+    free = x + (fits ? wide : DOT);
     buttons.push(button);
-  }
+  });
   $("lane").replaceChildren(...buttons);
 }
 
@@ -83,5 +91,6 @@ function change(chord, bar, symbol) {
   const others = chordsOf(state.version).filter((one) => one.bar === chord.bar);
   const chords = others.map((one) => (one.quarter === chord.quarter ? { ...one, symbol } : one));
   const line = chordLine(chords, bar.quarters);
-  redo([chord.bar, chord.bar], { seed: Number($("redo-seed").value), chords: line });
+  const difference = { bar: chord.bar, from: chord.symbol, to: symbol };
+  redo([chord.bar, chord.bar], { seed: Number($("redo-seed").value), chords: line, change: difference });
 }

@@ -3,7 +3,7 @@
 import { $, announce, choice, complain, make } from "./dom.js";
 import { ask } from "./api.js";
 import { changed, state } from "./store.js";
-import { clock, number, t } from "./words.js";
+import { clock, number, t, told } from "./words.js";
 
 const SEMITONES = 12;
 let titles = new Map(); // of the examples
@@ -113,6 +113,13 @@ export function keyName(key) {
   return mode === "minor" ? `${name.toLowerCase()}-Moll` : `${name}-Dur`;
 }
 
+/** The tempo in beats a minute: those of 6/8 are dotted quarters. */
+function tempoText({ tempo, bars }) {
+  const [, , top, bottom] = bars[0] ?? [0, 0, 4, 4];
+  const dotted = top > 3 && top % 3 === 0 && bottom === 8;
+  return dotted ? t("tempo.dotted", { tempo: number(tempo / 1.5) }) : t("tempo.value", { tempo: number(tempo) });
+}
+
 /** Write what was read of the song. */
 export function showSong() {
   const { song, reading } = state;
@@ -121,7 +128,7 @@ export function showSong() {
   $("song-name").textContent = songTitle();
   $("fact-key").textContent = keyName(song.key);
   $("fact-metre").textContent = song.metre ?? t("metre.none");
-  $("fact-tempo").textContent = song.tempo ? t("tempo.value", { tempo: number(song.tempo) }) : "–";
+  $("fact-tempo").textContent = song.tempo ? tempoText(song) : "–";
   $("fact-bars").textContent = song.bars.length ? number(song.bars.length) : "–";
   $("fact-length").textContent = clock(song.seconds);
   $("fact-melody").textContent = t("melody.value", {
@@ -135,5 +142,7 @@ export function showSong() {
   $("melody-track").value = String(song.melody_part ?? "");
   $("melody-track").disabled = parts.length < 2;
   $("transpose").value = String(song.transpose ?? reading.transpose ?? 0);
-  $("song-remarks").replaceChildren(...song.remarks.map((remark) => make("li", { textContent: remark })));
+  const simplified = (song.simplified ?? []).map((one) => t("chord.simplified", one));
+  const remarks = [...song.remarks.map(told), ...simplified];
+  $("song-remarks").replaceChildren(...remarks.map((remark) => make("li", { textContent: remark })));
 }

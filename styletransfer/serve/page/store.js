@@ -15,6 +15,7 @@ export const DEFAULTS = {
   line: "",
   keep: "exact",
   feel: "auto",
+  on_top: "auto",
   seed: 0,
 };
 

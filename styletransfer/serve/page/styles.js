@@ -1,15 +1,15 @@
 // Styles as cards, blends, and the other settings of an arrangement.
 
-import { $, choice, make } from "./dom.js";
+import { $, choice, complain, make } from "./dom.js";
 import { DEFAULTS, changed, nameOf, save, shortName, state } from "./store.js";
 import { number, t } from "./words.js";
-import { ask } from "./api.js";
+import { ask, sound } from "./api.js";
 
 const ERAS = ["baroque", "classical", "romantic", "modern"];
-const FIELDS = ["strength", "candidates", "chords", "keep", "feel", "seed"];
+const FIELDS = ["strength", "candidates", "chords", "keep", "on_top", "feel", "seed"];
 const NUMBERS = ["strength", "candidates", "seed"];
 let era = "";
-let sample = null;
+let sample = null; // {name, button, audio, waits}: the style that is heard, or waited for
 
 /** Fill the choices and listen to them. */
 export async function setUpStyles() {
@@ -60,8 +60,7 @@ export function showStyles() {
     }),
   );
   $("eras").replaceChildren(...chips);
-  const all = [...state.styles].sort((a, b) => nameOf(a.name).localeCompare(nameOf(b.name)));
-  const options = all.map((style) => choice(style.name, nameOf(style.name)));
+  const options = sorted(state.styles).map((style) => choice(style.name, nameOf(style.name)));
   $("blend-style").replaceChildren(choice("", t("blend.none")), ...options);
   $("redo-style").replaceChildren(
     choice("", t("redo.same")),
@@ -74,15 +73,21 @@ export function showStyles() {
 
 const isOwn = (style) => style.kind === "own" || style.kind === "yours" || style.kind === "trained";
 
+/** Styles as all lists have them: composers by surname, eras, the others. */
+function sorted(styles) {
+  const rank = (style) => (style.kind === "era" ? 1 : style.kind === "composer" ? 0 : 2);
+  const last = (style) => `${shortName(style.name)} ${nameOf(style.name)}`;
+  return [...styles].sort((a, b) => rank(a) - rank(b) || last(a).localeCompare(last(b)));
+}
+
 function showCards() {
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const searched = plain($("style-search").value.trim());
   const fits = (style) =>
     (!era || (era === "own" ? isOwn(style) : style.era === era)) &&
     plain(`${nameOf(style.name)} ${style.name} ${t(`era.${style.era}`)}`).includes(searched);
-  const last = (style) => `${shortName(style.name)} ${nameOf(style.name)}`;
-  const rank = (style) => (style.kind === "era" ? 1 : style.kind === "composer" ? 0 : 2);
-  const found = state.styles.filter(fits).sort((a, b) => rank(a) - rank(b) || last(a).localeCompare(last(b)));
+  const found = sorted(state.styles.filter(fits));
+  stopSample();
   $("styles").replaceChildren(...found.map(card));
   $("style-none").hidden = found.length > 0;
   revealStyle();
@@ -114,21 +119,49 @@ function card(style) {
   face.append(make("b", { textContent: short }));
   if (first) face.append(make("span", { textContent: first }));
   face.append(make("span", { textContent: lines.join(" · ") }));
-  const parts = [radio, face];
-  if (style.sample) {
-    const label = t("style.sample", { name: nameOf(style.name) });
-    const click = () => playSample(style.sample);
-    parts.push(make("button", { type: "button", className: "sample", textContent: "▸", "aria-label": label, onclick: click }));
-  }
-  return make("div", { className: "card" }, ...parts);
+  const button = make("button", {
+    type: "button",
+    className: "sample",
+    textContent: "▸",
+    title: t("style.sample", { name: nameOf(style.name) }),
+    "aria-label": t("style.sample", { name: nameOf(style.name) }),
+    onclick: () => playSample(style.name, button),
+  });
+  return make("div", { className: "card" }, radio, face, button);
 }
 
-function playSample(address) {
-  const again = sample?.getAttribute("src") === address && !sample.paused;
-  sample?.pause();
+/** Hear four bars in a style; the server makes them when they are first asked for. */
+async function playSample(name, button) {
+  const again = sample?.name === name;
+  stopSample();
   if (again) return;
-  sample = new Audio(address.replace(/^\//, ""));
-  sample.play();
+  const own = (sample = { name, button, waits: new AbortController(), audio: null });
+  button.setAttribute("aria-busy", "true");
+  complain("sample-error", "");
+  try {
+    const address = await sound(`styles/${encodeURIComponent(name)}/sample.wav`, own.waits.signal);
+    if (sample !== own) return;
+    button.removeAttribute("aria-busy");
+    button.classList.add("on");
+    own.audio = new Audio(address);
+    own.audio.onended = stopSample;
+    await own.audio.play();
+  } catch (error) {
+    if (sample !== own) return;
+    stopSample();
+    complain("sample-error", error.message);
+  }
+}
+
+/** Be silent, and wait for no sample. */
+export function stopSample() {
+  if (!sample) return;
+  const { button, waits, audio } = sample;
+  sample = null;
+  waits.abort();
+  audio?.pause();
+  button.removeAttribute("aria-busy");
+  button.classList.remove("on");
 }
 
 /** Write the settings into their fields. */
@@ -160,6 +193,7 @@ export function showSettings() {
 /** The options of a job, from the settings. */
 export function optionsOf(settings) {
   const { strength, candidates, keep, feel, seed } = settings;
+  const tops = { below: true, around: false };
   const chords = settings.chords === "line" ? settings.line.trim() || "new" : settings.chords;
-  return { strength, candidates, keep, feel, seed, chords };
+  return { strength, candidates, keep, feel, seed, chords, on_top: tops[settings.on_top] ?? null };
 }

@@ -5,7 +5,7 @@ import { ask } from "./api.js";
 import { forgotten } from "./jobs.js";
 import { changed, nameOf, save, shortName, state, styleTitle } from "./store.js";
 import { keyName } from "./song.js";
-import { number, t } from "./words.js";
+import { number, t, told } from "./words.js";
 
 const SHOWN = 5; // labels of a verdict
 let files = ["mid", "json"];
@@ -32,7 +32,7 @@ export async function open(id) {
 }
 
 /** A version that was just made: it is added to the history and shown. */
-export async function add(id, parent) {
+export async function add(id, parent, change) {
   const before = parent ? state.version : null;
   const version = await ask(`versions/${id}`);
   const differs = before ? differences(before, version) : null;
@@ -45,6 +45,8 @@ export async function add(id, parent) {
     style: version.style,
     bars: parent ? (version.bars_redone ?? version.report.bars ?? null) : null,
     seed: version.report.seed,
+    change,
+    stopped: version.report.stopped_after_bar ?? null,
     differs: differs && [differs.added.length, differs.gone.length],
   });
   changed("version");
@@ -64,12 +66,18 @@ const label = (one) => `${state.history.indexOf(one) + 1}. ${styleTitle(one.styl
 
 function note(one) {
   const seed = t("version.seed", { seed: one.seed });
+  const stopped = (one.stopped ?? null) === null ? "" : ` · ${t("version.stopped", { bar: one.stopped })}`;
+  return whatChanged(one, seed) + stopped;
+}
+
+function whatChanged(one, seed) {
   if (!one.bars) return seed;
   const [added, gone] = one.differs ?? [0, 0];
   const [first, last] = one.bars.split("-");
   const again =
     first === last || !last ? t("version.bar", { bar: first }) : t("version.bars", { bars: `${first}–${last}` });
-  return `${again}, ${seed} · ${t("version.differs", { added, gone })}`;
+  const chord = one.change ? ` (${t("version.chord", one.change)})` : "";
+  return `${again}${chord}, ${seed} · ${t("version.differs", { added, gone })}`;
 }
 
 export function showVersions() {
@@ -185,6 +193,29 @@ async function assess() {
   }
 }
 
+/** What a judge's features are about, by how their names begin. */
+const TRAITS = [
+  [/^(melody|degree in the melody|pitch of the melody|distance of melody)/, "tune"],
+  [/^(bass|degree in the bass|pitch of the bass|distance of bass)/, "bass"],
+  [/^left hand/, "left"],
+  [/^(right hand|interval \d|nearest)/, "lines"],
+  [/^outer/, "outer"],
+  [/^(chord|degree|pitch classes)/, "harmony"],
+  [/^(interval above|spacing|tones|span|gap|notes in the hands)/, "spacing"],
+  [/^(rhythm|distance)/, "rhythm"],
+  [/^notes on/, "density"],
+  [/^comes back/, "returns"],
+  [/^(pitch|moment)/, "range"],
+];
+
+/** What speaks for a label, or against it, in a musician's words: each trait once. */
+function traits(evidence, sign) {
+  const names = Object.entries(evidence)
+    .filter(([, weight]) => Math.sign(weight) === sign)
+    .map(([feature]) => TRAITS.find(([begins]) => begins.test(feature))?.[1]);
+  return [...new Set(names.filter(Boolean))].map((name) => t(`trait.${name}`)).join(", ");
+}
+
 function showVerdict(found) {
   const rows = (shares) => {
     const list = Object.entries(shares).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
@@ -196,32 +227,39 @@ function showVerdict(found) {
     return make("div", { className: "bars-list" }, ...cells);
   };
   const small = (textContent) => make("p", { className: "small", textContent });
-  const parts = [...sentences(found), small(t("assess.composers")), rows(found.composers)];
-  parts.push(small(t("assess.eras")), rows(found.eras));
+  const parts = [small(t("assess.composers")), rows(found.composers), small(t("assess.eras")), rows(found.eras)];
   for (const [name, evidence] of Object.entries(found.evidence)) {
     const items = Object.entries(evidence).map(([feature, weight]) => {
       const sign = weight > 0 ? "for" : "against";
       return make("li", { textContent: t(`assess.${sign}`, { feature, weight: number(Math.abs(weight), 2) }) });
     });
     const title = make("summary", { textContent: t("assess.evidence", { name: labelName(name) }) });
-    parts.push(make("details", { open: name === found.style }, title, make("ul", { className: "evidence" }, ...items)));
+    parts.push(make("details", {}, title, make("ul", { className: "evidence" }, ...items)));
   }
-  $("verdict").replaceChildren(...parts);
+  const numbers = make("details", { id: "verdict-numbers" }, make("summary", { textContent: t("assess.numbers") }));
+  numbers.append(make("div", { className: "verdict-numbers" }, ...parts));
+  $("verdict").replaceChildren(...sentences(found), numbers);
 }
 
 /** What the verdict says in a few words. */
 function sentences(found) {
   const parts = [];
-  const shares = found.style in found.composers ? found.composers : found.eras;
-  if (found.style in shares) {
-    const share = shares[found.style];
-    const values = {
-      share: number(share * 100),
-      name: labelName(found.style),
-      rank: 1 + Object.values(shares).filter((other) => other > share).length,
-      all: Object.keys(shares).length,
-    };
-    parts.push(make("p", {}, make("b", { textContent: t("assess.rank", values) })));
+  const shares = found.style in found.eras ? found.eras : found.composers;
+  const likeliest = Object.keys(shares).reduce((best, one) => (shares[one] > shares[best] ? one : best));
+  const share = shares[found.style] ?? 0;
+  const values = {
+    first: labelName(likeliest),
+    share: number(share * 100),
+    name: found.style ? labelName(found.style) : "",
+    rank: 1 + Object.values(shares).filter((other) => other > share).length,
+    all: Object.keys(shares).length,
+  };
+  const verdict = likeliest === found.style ? "assess.yes" : found.style in shares ? "assess.no" : "assess.like";
+  parts.push(make("p", {}, make("b", { textContent: t(verdict, values) })));
+  const heard = found.style in found.evidence ? found.style : likeliest;
+  for (const [key, sign] of [["assess.pro", 1], ["assess.contra", -1]]) {
+    const list = traits(found.evidence[heard] ?? {}, sign);
+    if (list) parts.push(make("p", { textContent: t(key, { name: labelName(heard), list }) }));
   }
   if (found.melody_f1 !== null && found.melody_f1 !== undefined) {
     parts.push(make("p", { textContent: t("assess.melody", { share: number(found.melody_f1 * 100) }) }));
@@ -250,7 +288,8 @@ function showReport() {
     make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value ?? "–" })),
   );
   $("report").replaceChildren(...rows);
-  const remarks = [...(report.remarks ?? [])];
+  const remarks = (report.remarks ?? []).map(told);
+  if (report.octaves_moved) remarks.unshift(t("report.octaves", { count: report.octaves_moved }));
   if (report.copied) remarks.unshift(t("report.copied"));
   if (report.stopped_after_bar !== null && report.stopped_after_bar !== undefined) {
     remarks.unshift(t("report.stopped", { bar: report.stopped_after_bar }));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from styletransfer.errors import InputError
 from styletransfer.serve.jobs import Job
-from styletransfer.serve.routes.songs import line_of_chords
 from styletransfer.serve.settings import ARRANGEMENT, LIMITS
 from styletransfer.serve.state import State, Version, body_of, job_of, song_of, state_of, version_of
 from styletransfer.serve.trust import safe_name
@@ -33,7 +33,14 @@ async def add_job(request: Request) -> Response:
     else:
         job = await _new(request, state, arguments)
     state.jobs.add(job)
-    return JSONResponse({"job": job.id}, 202)
+    simpler = await asyncio.to_thread(_simpler, body.get("chords"))
+    return JSONResponse({"job": job.id, "simplified": simpler}, 202)
+
+
+def _simpler(chords: Any) -> list[dict[str, str]]:
+    from styletransfer.serve.chords import simplified
+
+    return simplified(chords) if isinstance(chords, str) else []
 
 
 async def _new(request: Request, state: State, asked: dict[str, Any]) -> Job:
@@ -107,11 +114,19 @@ async def _arrangement(
         "style": style,
         "options": options,
     }
-    return Job(secrets.token_hex(8), "arrange", arguments, finish)
+    return Job(
+        secrets.token_hex(8),
+        "arrange",
+        arguments,
+        finish,
+        clean=lambda: shutil.rmtree(folder, ignore_errors=True),
+        limit=state.settings.arranging_seconds,
+    )
 
 
 def _check(named: dict[str, Any], style: str, options: dict[str, Any]) -> None:
     """Refuse at once what a request can't be."""
+    from styletransfer.serve.chords import line_of_chords
     from styletransfer.styles.find import all_styles
     from styletransfer.transfer.request import request_of
 

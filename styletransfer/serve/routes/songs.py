@@ -17,7 +17,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from styletransfer.errors import InputError
 from styletransfer.serve.routes.pages import layout_of, page_of
-from styletransfer.serve.settings import LIMITS
 from styletransfer.serve.state import BODY_SECONDS, Song, State, body_of, song_of, state_of
 from styletransfer.serve.trust import safe_name, shown_name
 
@@ -35,7 +34,7 @@ async def add_song(request: Request) -> Response:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
             song.name, song.given = await _uploaded(request, song.folder)
         else:
-            song.name, song.given = _song_in(await body_of(request), song.folder)
+            song.name, song.given = await _song_in(await body_of(request), song.folder)
         await _read(state, song)
     except BaseException:
         shutil.rmtree(song.folder, ignore_errors=True)
@@ -67,7 +66,7 @@ async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]
     return Path(name).stem or "song", {"file": f"song{suffix}"}
 
 
-def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, Any]]:
+async def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, Any]]:
     """The name of a song in a JSON object, and what it is."""
     from styletransfer.formats.tunes import EXAMPLES
 
@@ -91,7 +90,11 @@ def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, Any]]:
     metre, tempo = body.get("metre"), body.get("tempo")
     if not isinstance(metre, str | None) or not isinstance(tempo, int | float | None):
         raise InputError("`metre` is a text as 3/4, `tempo` a number of beats a minute.")
-    return "chords", {"chords": line_of_chords(given), "metre": metre, "tempo": tempo}
+    return "chords", {
+        "chords": await asyncio.to_thread(_checked, given),
+        "metre": metre,
+        "tempo": tempo,
+    }
 
 
 def _check_played(given: Any) -> None:
@@ -109,16 +112,10 @@ def _check_played(given: Any) -> None:
             raise InputError("a note lies beyond what can be played.")
 
 
-def line_of_chords(chords: str) -> str:
-    """Chords from outside, which are never a file's name."""
-    from styletransfer.music.chord_names import is_bar
+def _checked(line: str) -> str:
+    from styletransfer.serve.chords import line_of_chords  # brings numpy: not at the start
 
-    most = LIMITS["chords"]["maxLength"]
-    if len(chords) > most:
-        raise InputError(f"the chords have {len(chords):,} characters; give {most:,} at most.")
-    if chords in ("new", "keep") or "|" in chords or "\n" in chords or is_bar(chords):
-        return chords
-    raise InputError("those aren't chords; write them bar by bar, as 'F C7 | F'.")
+    return line_of_chords(line)
 
 
 async def _read(state: State, song: Song) -> None:

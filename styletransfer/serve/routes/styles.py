@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from styletransfer.errors import InputError
 from styletransfer.serve.jobs import Job
+from styletransfer.serve.samples import SECONDS
 from styletransfer.serve.state import BODY_SECONDS, state_of
 from styletransfer.serve.trust import safe_name, shown_name
 
@@ -37,31 +39,59 @@ def _styles() -> list[dict[str, Any]]:
             "years": None,
             "pieces": style.card.pieces if style.card else None,
             "gain": round(style.card.gain, 4) if style.card and style.card.gain else None,
-            "sample": f"/api/styles/{style.name}/sample.wav" if _sample(style) else None,
+            "sample": f"/api/styles/{style.name}/sample.wav",
         }
         for style in all_styles()
     ]
 
 
-def _sample(style: Any) -> Path | None:
-    """The short piece that shows a style."""
-    path: Path | None = style.path and style.path / "sample.mid"
-    return path if path is not None and path.is_file() else None
-
-
 async def style_sample(request: Request) -> Response:
-    """Answer with a short piece in a style, as sound."""
-    from styletransfer.styles.find import all_styles
-
-    name = request.path_params["name"]
-    styles = {style.name: style for style in await asyncio.to_thread(all_styles)}
-    path = _sample(styles[name]) if name in styles else None
-    if path is None:
-        raise HTTPException(404, "there is no sample of that style.")
-    state = state_of(request)
-    target = state.folder / f"sample-{name}-{path.stat().st_mtime_ns}.wav"
+    """Answer with four bars in a style, as sound; they are arranged when they are first wanted."""
+    state, name = state_of(request), request.path_params["name"]
+    path = await asyncio.to_thread(_sample, name, state.settings.model)
+    if not path.is_file():
+        await _make_sample(request, name, path)
+    target = state.folder / f"sample-{path.stem}.wav"
     await state.ask("sound", path=str(path), target=str(target))
     return FileResponse(target, media_type="audio/wav")
+
+
+def _sample(name: str, model: Path | None) -> Path:
+    """Where a style's sample is kept."""
+    from styletransfer.serve.samples import sample_path
+    from styletransfer.styles.find import all_styles
+
+    for style in all_styles():
+        if style.name == name:
+            return sample_path(style, model)
+    raise HTTPException(404, "there is no such style.")
+
+
+async def _make_sample(request: Request, name: str, path: Path) -> None:
+    """Have a sample made as soon as nobody waits for anything else."""
+    jobs, arguments = state_of(request).jobs, {"target": str(path), "style": name}
+    job = next(
+        (one for one in jobs.all.values() if one.arguments == arguments and not one.over), None
+    )
+    if job is None:
+        job = Job(secrets.token_hex(8), "sample", arguments, dict, limit=SECONDS, urgent=False)
+        jobs.add(job)
+    job.listeners += 1
+    try:
+        while not job.over:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(job.news.wait(), 1)
+            if await request.is_disconnected():
+                raise ClientDisconnect
+    finally:
+        job.listeners -= 1
+        if not job.listeners and not job.over:
+            jobs.stop(job)
+    last, told = job.events[-1]
+    if last == "failed":
+        raise InputError(told["error"])
+    if last == "stopped":
+        raise HTTPException(503, "the sample had to give way to an arrangement; try again later.")
 
 
 async def add_style(request: Request) -> Response:
@@ -85,7 +115,8 @@ async def add_style(request: Request) -> Response:
             "train",
             arguments,
             lambda result: {"version": None, "style": result["style"]},
-            cancelled=lambda: shutil.rmtree(folder, ignore_errors=True),
+            clean=lambda: _clean(folder, name),
+            limit=60 * minutes + state.settings.arranging_seconds,
         )
         state.jobs.add(job)
     except BaseException:
@@ -93,6 +124,14 @@ async def add_style(request: Request) -> Response:
         raise
 
     return JSONResponse({"job": job.id}, 202)
+
+
+def _clean(folder: Path, name: str) -> None:
+    """Remove what a training leaves that was ended."""
+    from styletransfer.serve.leftovers import remove_work
+
+    shutil.rmtree(folder, ignore_errors=True)
+    remove_work(name)
 
 
 def _minutes(given: Any) -> float:
