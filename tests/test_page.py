@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from styletransfer.serve.jobs import sentence
 
 PAGE = Path(__file__).parents[1] / "styletransfer" / "serve" / "page"
 LANGUAGES = {path.stem: path for path in sorted((PAGE / "locales").glob("*.json"))}
@@ -140,3 +143,40 @@ def test_what_is_brought_along_is_small_and_named() -> None:
     assert version
     assert scripts[0].read_text(encoding="utf-8").startswith(f"/*! spessasynth_core {version[1]}, ")
     assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+SENTENCES = {path.stem: path for path in sorted((PAGE / "sentences").glob("*.json"))}
+
+
+def written(folder: Path) -> list[str]:
+    """Every text of the package's modules as the page gets it; what is filled in is a NUL."""
+    found = []
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(sentence(node.value))
+            elif isinstance(node, ast.JoinedStr):
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else "\0" for part in node.values
+                ]
+                found.append(sentence("".join(map(str, parts))))
+    return found
+
+
+def test_sentences_of_the_server_are_those_that_it_says() -> None:
+    """A sentence that was changed where it is said would be shown in English again."""
+    there = "\n".join(written(PAGE.parents[1]))
+    for language, path in SENTENCES.items():
+        for template, text in json.loads(path.read_text(encoding="utf-8")).items():
+            assert set(FIELD.findall(text)) <= set(FIELD.findall(template)), template
+            for piece in re.split(r"\{\w+\}|[:;,(]", sentence(template)):
+                assert len(piece) < 12 or piece.strip(" .'") in there, (language, template)
+    assert list(SENTENCES) == list(LANGUAGES)
+
+
+def test_every_sentence_of_english_is_one_of_german() -> None:
+    english, german = (
+        json.loads(SENTENCES[name].read_text(encoding="utf-8")) for name in ("en", "de")
+    )
+    assert len(german) > 60
+    assert english.keys() <= german.keys()

@@ -23,7 +23,9 @@ GRACE = 20.0
 
 def sentence(text: str) -> str:
     """An error as the page shows it: options by their names, without the dashes of a command."""
-    return re.sub(r"(?<![\w-])--([a-z]+)(?:-([a-z]+))?", r"\1 \2", text).replace(" :", ":")
+    return re.sub(
+        r"(?<![\w-])--([a-z]+(?:-[a-z]+)?)", lambda found: found[1].replace("-", " "), text
+    )
 
 
 class FullError(Exception):
