@@ -16,15 +16,19 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from filelock import FileLock
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from styletransfer.serve.app import ROUTES, create_app
+from styletransfer.serve.jobs import FullError, Job, Jobs
+from styletransfer.serve.leftovers import LOCK, PREFIX, mark_work, sweep, work_folder
 from styletransfer.serve.openapi import document
 from styletransfer.serve.routes.versions import MEDIA
 from styletransfer.serve.settings import LIMITS, Settings, option_table, origins
 from styletransfer.serve.state import body_of
 from styletransfer.serve.trust import HEADERS, safe_name, shown_name
+from styletransfer.serve.workers import Worker
 from tests.tiny import random_piece, tune_of
 
 ABC = 'X:1\nT:Air\nM:3/4\nL:1/4\nK:G\n"G"GAB|"D7"dcA|"G"BAG|"G"G3|\n'
@@ -388,7 +392,7 @@ def test_what_there_is_not(client: TestClient) -> None:
         assert client.get(f"/api/{address}").status_code == 404
     refused(client.post("/api/jobs", json={"song": "x", "style": "bach"}), 404, "song")
     refused(client.post("/api/jobs/x/stop"), 404, "job")
-    refused(client.get("/api/styles/bach/sample.wav"), 404, "sample")
+    refused(client.get("/api/styles/nobody/sample.wav"), 404, "style")
 
 
 def test_uploads_have_limits(client: TestClient) -> None:
@@ -621,3 +625,91 @@ def test_half_a_line_is_no_message() -> None:
 
     assert _message(b'{"call": 1, "event": "pro') is None
     assert _message(b'{"call": 1}\n') == {"call": 1}
+
+
+def test_typed_chords_are_named(client: TestClient, version: dict[str, Any]) -> None:
+    """One that isn't understood is named; of one that is simplified, it is said what is played."""
+    given = {"song": version["song"], "style": "bach"}
+    refused(client.post("/api/jobs", json=given | {"chords": "F | Quux C7"}), 400, "'Quux'")
+    refused(client.post("/api/songs", json={"chords": "F | H7"}), 400, "'H7'")
+
+    typed = song(client, chords="C | Gsus4 | Cmaj9 | C")
+    assert typed["simplified"] == [
+        {"symbol": "Gsus4", "read": "G"},
+        {"symbol": "Cmaj9", "read": "Cmaj7"},
+    ]
+    assert song(client, example="twinkle")["simplified"] == []
+    answer = client.post("/api/jobs", json=given | QUICK | {"chords": "Gsus4 | C"}).json()
+    assert answer["simplified"] == [{"symbol": "Gsus4", "read": "G"}]
+    client.post(f"/api/jobs/{answer['job']}/stop")
+    events(client, answer["job"])
+
+
+def test_a_sample_is_made_once(client: TestClient, version: dict[str, Any]) -> None:
+    """When it is first asked for; then it is kept, also for the next server."""
+    jobs = client.app.state.serve.jobs.all  # type: ignore[attr-defined]
+    heard = [client.get("/api/styles/romantic/sample.wav") for _ in range(2)]
+    assert [answer.status_code for answer in heard] == [200, 200], heard[0].text
+    assert heard[0].content.startswith(b"RIFF")
+    assert heard[0].content == heard[1].content
+    assert [job.arguments["style"] for job in jobs.values() if job.task == "sample"] == ["romantic"]
+    cache = Path(os.environ["STYLETRANSFER_HOME"]) / "cache" / "samples"
+    assert [path.name.split("-")[0] for path in cache.iterdir()] == ["romantic"]
+
+
+def test_samples_give_way_to_arrangements(tmp_path: Path) -> None:
+    def job(name: str, *, urgent: bool) -> Job:
+        return Job(name, "arrange" if urgent else "sample", {}, dict, urgent=urgent)
+
+    async def queue() -> None:
+        jobs = Jobs(Worker("heavy", tmp_path), most=2)
+        jobs.current = job("plays", urgent=False)
+        jobs.current.running = True
+        jobs.add(job("waits", urgent=False))
+        assert not jobs.current.stopping
+
+        jobs.add(job("wanted", urgent=True))
+        assert [one.id for one in jobs.waiting] == ["wanted", "waits"]
+        assert jobs.current.stopping
+
+        jobs.add(job("second", urgent=True))  # samples take no place of what is wanted
+        with pytest.raises(FullError, match="2 jobs"):
+            jobs.add(job("third", urgent=True))
+
+    asyncio.run(queue())
+
+
+def test_an_arrangement_has_its_time(tiny_package: Path) -> None:
+    """It is ended with a sentence, and nothing of it stays."""
+    settings = Settings(model=tiny_package, readers=1, arranging_seconds=0.01)
+    with TestClient(create_app(settings), base_url=BASE) as client:
+        given = song(client, example="twinkle")["id"]
+        job = client.post("/api/jobs", json={"song": given} | QUICK).json()["job"]
+        last, told = events(client, job)[-1]
+        assert last == "failed"
+        assert told["error"].startswith("that took more than 0 seconds, the most")
+        folder = client.app.state.serve.folder  # type: ignore[attr-defined]
+        assert not list((folder / "versions").iterdir())
+
+
+def test_what_killed_servers_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what one that runs works in, nor a training of the command line, which can continue."""
+    monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "home"))
+    temporary = tmp_path / "tmp"
+    for name in ("dead", "alive", "foreign"):
+        (temporary / f"{PREFIX}{name}" / "training" / "1").mkdir(parents=True)
+        if name != "foreign":
+            (temporary / f"{PREFIX}{name}" / LOCK).touch()
+    for name in ("dead", "alive"):
+        mark_work(name)
+    work_folder("terminal").mkdir()
+    mark_work("terminal")
+
+    held = (temporary / f"{PREFIX}alive" / LOCK, work_folder("alive") / "lock")
+    with FileLock(held[0]), FileLock(held[1]):
+        sweep(temporary)
+    assert {path.name for path in temporary.iterdir()} == {f"{PREFIX}alive", f"{PREFIX}foreign"}
+    kept = {path.name for path in work_folder("alive").parent.iterdir()}
+    assert kept == {work_folder("alive").name, work_folder("terminal").name}

@@ -71,7 +71,7 @@ export function showStyles() {
   showSettings();
 }
 
-const isOwn = (style) => style.kind === "own" || style.kind === "yours" || style.kind === "trained";
+const isOwn = (style) => style.kind === "user";
 
 /** Styles as all lists have them: composers by surname, eras, the others. */
 function sorted(styles) {
