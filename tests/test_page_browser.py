@@ -41,12 +41,13 @@ def free_port() -> int:
 
 
 def started(model: Path | None, log: Path) -> Iterator[str]:
-    """A server in a process of its own; its address."""
+    """A server in a process of its own, with a home of its own; its address."""
     port = free_port()
     command = [sys.executable, "-m", "styletransfer", "serve", "--port", str(port)]
     if model is not None:
         command += ["--model", str(model)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    home = str(log.with_name("home"))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "STYLETRANSFER_HOME": home}
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -223,6 +224,7 @@ def test_pasted_abc_and_typed_chords(open_page: Opener) -> None:
     assert page.inner_text("#song-name") == "A jig"
     assert page.inner_text("#fact-key") == "D major"
     assert page.inner_text("#fact-metre") == "6/8"
+    assert page.inner_text("#fact-tempo") == "♩. = 60"
     page.click("#other-song")
     page.fill("#abc", "F | C7 | Dm Bb C7 | F")
     page.click("#read-abc")
@@ -358,8 +360,11 @@ def test_an_arrangement_with_everything_around_it(open_page: Opener) -> None:
         path = waiting.value.path()
         assert path.read_bytes()[: len(start)] == start, name
     page.click("#assess")
-    page.wait_for_selector("#verdict .bars-list", timeout=60_000)
-    assert "% of the melody is kept." in page.inner_text("#verdict")
+    page.wait_for_selector("#verdict-numbers", timeout=60_000)
+    verdict = page.inner_text("#verdict")
+    assert verdict.startswith("It sounds more")
+    assert "% of the melody is kept." in verdict
+    assert not page.is_visible("#verdict meter")  # numbers come last, on request
     assert page.locator("#verdict meter").count() >= 8
 
 
@@ -480,6 +485,78 @@ def test_a_chord_is_changed_and_its_bar_redone(open_page: Opener) -> None:
     assert now["chords"][0]["symbol"] == "Dm"
     assert outside(after, 4, 4) == outside(before, 4, 4)
     assert page.get_by_role("button", name="Dm, bar 4", exact=True).count() == 1
+
+
+def test_chords_that_are_typed(open_page: Opener) -> None:
+    """One that is none is named; one that is simplified is announced; a change is in the history."""
+    page = open_page()
+    example(page)
+    arrange(page)
+    row = next(row for row in version(page, kept(page)["version"])["harmony"] if row["bar"] == 4)
+    old = row["chords"][0]["symbol"]
+
+    def retype(symbol: str) -> None:
+        page.get_by_role("button", name=f"{old}, bar 4", exact=True).click()
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type(symbol)
+        page.keyboard.press("Enter")
+
+    retype("Quux")
+    page.wait_for_selector("#job-error:not([hidden])")
+    assert page.inner_text("#job-error").startswith("“Quux” isn’t a chord;")
+    retype("Esus4")
+    until(
+        page, "document.getElementById('job-note').textContent.startsWith('Esus4 is played as E')"
+    )
+    wait_for_job(page)
+    until(page, "document.querySelectorAll('#history li').length === 2")
+    newest = page.inner_text("#history li:first-child")
+    assert f"bar 4 redone ({old} → Esus4)" in newest
+
+
+def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> None:
+    """While it is written, the title and the switch say so; what was stopped says that."""
+    path = tmp_path / "long.mid"
+    write_midi(random_piece(7, "score", quarters=240), path)
+    page = open_page()
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#song-facts:not([hidden])")
+    set_value(page, "candidates", "1")
+    page.click("#arrange")
+    page.wait_for_selector("#working", timeout=10_000)
+    assert page.inner_text("#stage-title") == "long, after Johann Sebastian Bach – being written"
+    pressed = [
+        page.get_attribute(f"#show-{n}", "aria-pressed") for n in ("original", "arrangement")
+    ]
+    assert pressed == ["false", "true"]
+
+    until(page, "document.getElementById('progress').value > 0.15", seconds=JOB_MS / 1000)
+    page.click("#stop")
+    page.wait_for_selector("#working", state="hidden", timeout=JOB_MS)
+    assert "stopped after bar" in page.inner_text("#stage-title")
+    assert "stopped after bar" in page.inner_text("#history")
+    assert not page.is_disabled("#show-original")
+
+
+def test_a_sample_of_a_style(open_page: Opener) -> None:
+    """It is made when it is first wanted, with a sign that it is; again, it is there at once."""
+    page = open_page(script=PLAYED)
+    example(page)
+    button = page.get_by_role("button", name="Hear Franz Schubert", exact=True)
+    button.click()
+    assert button.get_attribute("aria-busy") == "true"
+    until(page, "window.played === 1", seconds=JOB_MS / 1000)
+    assert button.get_attribute("aria-busy") is None
+    button.click()  # silences it
+    button.click()
+    until(page, "window.played === 2")
+    assert not page.is_visible("#sample-error")
+
+
+PLAYED = """
+window.played = 0;
+HTMLMediaElement.prototype.play = async function () { window.played += 1; };
+"""
 
 
 LISTEN = """
@@ -636,6 +713,11 @@ def test_german_and_back(open_page: Opener) -> None:
     example(page, "Greensleeves")
     assert page.inner_text("#fact-key") == "a-Moll"
     assert page.inner_text("#arrange") == "Arrangieren"
+    set_value(page, "chords", "line")
+    page.fill("#chord-line", "F | Quux")
+    page.click("#arrange")
+    page.wait_for_selector("#job-error:not([hidden])")
+    assert page.inner_text("#job-error").startswith("„Quux“ ist kein Akkord;")
     page.select_option("#language", "en")
     until(page, "document.documentElement.lang === 'en'")
     assert page.inner_text("#fact-key") == "A minor"
@@ -680,7 +762,9 @@ def test_axe_finds_nothing_serious(open_page: Opener, scheme: str) -> None:
     arrange(page)
     page.evaluate("document.getElementById('more').open = true")
     page.click("#assess")
-    page.wait_for_selector("#verdict .bars-list", timeout=60_000)
+    page.wait_for_selector("#verdict-numbers", timeout=60_000)
+    page.click("#verdict-numbers > summary")
+    page.wait_for_selector("#verdict .bars-list")
     page.wait_for_timeout(400)
     assert check() == []
     page.keyboard.press("Escape")
