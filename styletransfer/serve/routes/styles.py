@@ -70,11 +70,17 @@ def _sample(name: str, model: Path | None) -> Path:
 async def _make_sample(request: Request, name: str, path: Path) -> None:
     """Have a sample made as soon as nobody waits for anything else."""
     jobs, arguments = state_of(request).jobs, {"target": str(path), "style": name}
-    job = next(
-        (one for one in jobs.all.values() if one.arguments == arguments and not one.over), None
-    )
+    asked = (one for one in jobs.all.values() if one.arguments == arguments)
+    job = next((one for one in asked if not one.over and not one.stopping), None)
     if job is None:
-        job = Job(secrets.token_hex(8), "sample", arguments, dict, limit=SECONDS, urgent=False)
+        job = Job(
+            secrets.token_hex(8),
+            "sample",
+            arguments,
+            lambda _: {"version": None},
+            limit=SECONDS,
+            urgent=False,
+        )
         jobs.add(job)
     job.listeners += 1
     try:
