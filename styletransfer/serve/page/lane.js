@@ -22,7 +22,7 @@ function secondOf(chord, bar) {
 
 const DOT = 15; // pixels of a chord that is only hinted at
 
-/** Write the chords above a roll; one that doesn't fit beside the one before is a dot. */
+/** Write the chords above a roll; where there is no room for one, it is a dot, and downbeats come first. */
 export function showLane(roll) {
   const piece = shown();
   const editable = state.view === "arrangement" && state.version && state.version.feel === "score";
@@ -36,11 +36,13 @@ export function showLane(roll) {
   }
   let free = 0;
   found.forEach(({ chord, bar, x }, k) => {
-    if (x < free) return; // not even a dot fits: zooming in shows it
     const text = chord.symbol.replace(/#/g, "♯").replace(/b/g, "♭");
     const wide = 8 + 9.5 * text.length;
-    const next = found.slice(k + 1).find((one) => one.x >= x + DOT) ?? { x: Infinity };
-    const fits = x + wide <= next.x;
+    const later = found.slice(k + 1);
+    const next = chord.quarter > 0 ? later[0] : later.find((one) => !(one.chord.quarter > 0));
+    const start = Math.max(x, free);
+    const fits = start + wide <= (next?.x ?? Infinity) && start < x + DOT;
+    if (!fits && (start > x + 3 * DOT || start + DOT > (next?.x ?? Infinity))) return; // until it is zoomed in
     const button = make("button", {
       type: "button",
       className: fits ? "" : "dot",
@@ -50,8 +52,8 @@ export function showLane(roll) {
       "aria-label": t("lane.chord", { symbol: chord.symbol, bar: chord.bar }),
       onclick: () => edit(button, chord, bar),
     });
-    button.style.left = `${x}px`;
-    free = x + (fits ? wide : DOT);
+    button.style.left = `${start}px`;
+    free = start + (fits ? wide : DOT);
     buttons.push(button);
   });
   $("lane").replaceChildren(...buttons);

@@ -90,6 +90,7 @@ export class Score {
     $("sheet-none").hidden = true;
     $("sheet").replaceChildren(found.svg);
     found.svg.setAttribute("aria-label", t("score.page", { page, pages: this.pages.length }));
+    separate(found.svg);
     this.measures = this.measuresOf(found.svg);
     this.lit.clear();
     this.at = -2;
@@ -208,6 +209,23 @@ function readPage(source) {
   svg.setAttribute("role", "img");
   const ids = new Set([...svg.querySelectorAll("g.note")].map((note) => note.id));
   return { svg, ids };
+}
+
+const GAP = 60; // between two chord symbols, in the drawing's own units
+const NARROWEST = 0.55; // of a symbol's own width
+
+/** Condense chord symbols that would run into the next one of their line. */
+function separate(svg) {
+  const texts = [...svg.querySelectorAll("g.harm text")];
+  const boxes = texts.map((node) => node.getBBox());
+  texts.forEach((node, k) => {
+    const [box, next] = [boxes[k], boxes[k + 1]];
+    if (!next || next.x <= box.x || Math.abs(next.y - box.y) > box.height) return;
+    const room = next.x - box.x - GAP;
+    if (room >= box.width) return;
+    node.setAttribute("textLength", Math.max(room, NARROWEST * box.width));
+    node.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  });
 }
 
 /** The box around a measure's staves. */

@@ -210,10 +210,13 @@ const TRAITS = [
 
 /** What speaks for a label, or against it, in a musician's words: each trait once. */
 function traits(evidence, sign) {
-  const names = Object.entries(evidence)
-    .filter(([, weight]) => Math.sign(weight) === sign)
-    .map(([feature]) => TRAITS.find(([begins]) => begins.test(feature))?.[1]);
-  return [...new Set(names.filter(Boolean))].map((name) => t(`trait.${name}`)).join(", ");
+  const sums = new Map();
+  for (const [feature, weight] of Object.entries(evidence)) {
+    const name = TRAITS.find(([begins]) => begins.test(feature))?.[1];
+    if (name) sums.set(name, (sums.get(name) ?? 0) + weight);
+  }
+  const names = [...sums].filter(([, sum]) => Math.sign(sum) === sign).map(([name]) => name);
+  return names.map((name) => t(`trait.${name}`)).join(", ");
 }
 
 function showVerdict(found) {
