@@ -80,6 +80,7 @@ function edit(button, chord, bar) {
   field.onkeydown = (event) => {
     if (event.key === "Escape") close(true);
     if (event.key !== "Enter") return;
+    event.preventDefault(); // the button that takes the focus must not hear it, too
     const symbol = field.value.trim().replace(/♯/g, "#").replace(/♭/g, "b");
     close(true);
     if (symbol && symbol !== chord.symbol) change(chord, bar, symbol);
