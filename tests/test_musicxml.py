@@ -489,6 +489,38 @@ def test_ties_over_bar_lines_and_into_another_voice() -> None:
     ]
 
 
+def test_a_tie_holds_a_note_of_an_arpeggio_on() -> None:
+    """Its second half, beside the other notes of the chord, was struck again."""
+    broken = note("C", 1, START) + note("E", 1, START) + note("G") + note("C", 1, STOP)
+    bars = [attributes() + broken + note("E", 1, STOP, chord=True), notes("C D E F")]
+    piece = read(("A", bars))
+    assert [tuple(n)[:3] for n in piece.notes[["onset", "duration", "pitch"]]][:3] == [
+        (0, 4, 60),
+        (1, 3, 64),
+        (2, 1, 67),
+    ]
+    assert len(piece.notes) == 7
+
+
+@pytest.mark.parametrize(
+    ("bars", "played"),
+    [
+        (["C- D C C+"], "CDCC"),  # struck meanwhile
+        (["C- D E F", "G A B C5", "D E F C+"], "CDEFGABCDEFC"),  # too long ago
+        (["D E F C-", "C+ D C+ E" + BACK], "DEFCDCEDEFCDCE"),
+    ],
+)
+def test_a_tie_without_its_other_half_is_no_tie(bars: list[str], played: str) -> None:
+    marks = {"-": START, "+": STOP}
+    written = [
+        "".join(note(step.rstrip("-+"), 1, marks.get(step[-1], "")) for step in bar.split())
+        + (BACK if back else "")
+        for bar, back in ((bar.replace(BACK, ""), BACK in bar) for bar in bars)
+    ]
+    piece = read(("A", [attributes() + written[0], *written[1:]]))
+    assert "".join(STEPS[pitch % 12] for _, pitch in rows(piece)) == played
+
+
 @pytest.mark.parametrize(
     "listed", ["", '<midi-instrument id="P0-I1"><midi-channel>10</midi-channel></midi-instrument>']
 )

@@ -37,6 +37,8 @@ LOOSE = Fraction(1, 32)
 """Quarters by which the end of a tied note may miss its other half, where a file has rounded its
 lengths.
 """
+WIDEST_TIE = 4
+"""Quarters between the halves of a tie, as where the notes of a written-out arpeggio are held on."""
 SLOWEST, FASTEST = 5, 1000
 """Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
 
@@ -344,35 +346,47 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
         tuple[int, int], list[int]
     ] = {}  # part and pitch -> the rows from which a tie is open
     for run in runs:
+        for key, open_rows in tied.items():  # over a jump, ties reach no farther than to its goal
+            tied[key] = [r for r in open_rows if _end(rows[r]) >= run.played - LOOSE]
         for sound in ordered[bisect_left(onsets, run.start) : bisect_left(onsets, run.stop)]:
             onset = sound.onset - run.start + run.played - sound.grace * GRACE_QUARTERS
             key = (sound.part, sound.pitch)
             open_rows = tied.get(key, [])
-            row = (
-                _tied_to(rows, open_rows, onset, sound)
-                if sound.tie in {"stop", "continue"}
-                else None
-            )
+            struck = sound.tie not in {"stop", "continue"}
+            row = None if struck else _tied_to(rows, open_rows, onset, sound)
             if row is None:
                 row = len(rows)
                 rows.append(sound._replace(onset=onset))
             else:
                 rows[row] = rows[row]._replace(length=onset + sound.length - rows[row].onset)
                 open_rows.remove(row)
+            if struck and open_rows:
+                tied[key] = open_rows = [
+                    r
+                    for r in open_rows
+                    if _end(rows[r]) >= onset - LOOSE or rows[r].voice != sound.voice
+                ]
             if sound.tie in {"start", "continue"}:
-                tied[key] = [
-                    r for r in open_rows if rows[r].onset + rows[r].length > onset - LOOSE
-                ] + [row]
+                tied[key] = [r for r in open_rows if _end(rows[r]) >= onset - WIDEST_TIE] + [row]
 
     return rows
 
 
+def _end(row: Sound) -> Fraction:
+    return row.onset + row.length
+
+
 def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: Sound) -> int | None:
-    """The row that a tied note goes on with: it ends where the note begins, and is of the same
-    voice if there are several.
+    """The row that a tied note goes on with, of the same voice if there are several.
+
+    It ends where the note begins. Where none does, it is the last that ended before, not long ago:
+    a note of that pitch is tied over what its voice plays meanwhile.
     """
-    near = [row for row in open_rows if abs(rows[row].onset + rows[row].length - onset) <= LOOSE]
-    return max(near, key=lambda row: rows[row].voice == sound.voice, default=None)
+    near = [row for row in open_rows if abs(_end(rows[row]) - onset) <= LOOSE]
+    if near:
+        return max(near, key=lambda row: rows[row].voice == sound.voice)
+    far = [row for row in open_rows if onset - WIDEST_TIE <= _end(rows[row]) < onset]
+    return max(far, key=lambda row: (rows[row].voice == sound.voice, row), default=None)
 
 
 def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:
