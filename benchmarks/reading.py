@@ -8,7 +8,9 @@ program has no order of playing of its own. A file is *equal* where the same pit
 same places, to a fiftieth of a quarter; *graces* where only notes within a quarter of a grace note
 differ, whose time every program takes from other notes. MuseScore's files are compared with their
 export to MusicXML, where one lies beside them; *silent* are those that differ by notes alone that
-aren't to be played, which the export doesn't say.
+aren't to be played, which the export doesn't say. *Explained* are files of MusicXML, each of whose
+differences falls under a rule of ``benchmarks.reading_differences`` that looks at the file, and
+tunes of ABC that are equal once both programs read them as one of its rules for tunes writes them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import importlib.util
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,18 +29,26 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.reading_differences import (
+    BARS,
+    RULES,
+    TUNE_RULES,
+    Notes,
+    reasons,
+    tune_reasons,
+    unlike,
+)
 from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.formats import kern, parts
 from styletransfer.formats.midi_in import parse_midi
 from styletransfer.formats.read import READERS, read_score, read_tunes
-from styletransfer.formats.xml_tree import xml_of
+from styletransfer.formats.xml_tree import tree, xml_of
 from styletransfer.music.notes import Piece
 
-Notes = set[tuple[float, int]]
-"""Onset in quarters, and pitch; unisons count once."""
-Note = tuple[float, int]
-Case = tuple[str, Piece, Notes]
+Why = Callable[[], Counter[str] | None]
+"""Says by which reasons notes differ, if all do by one; looked at only where they do."""
+Case = tuple[str, Piece, Notes, Why]
 OTHERS = {
     "MIDI": "mido",
     "MusicXML": "verovio",
@@ -47,9 +57,14 @@ OTHERS = {
     "kern": "verovio",
 }
 """With what each format is compared."""
+KNOWN, UNKNOWN = ("equal", "graces", "silent"), ("explained", "different", "refused")
+REASONS = [
+    ("MusicXML", *BARS),
+    *(("MusicXML", name, words) for name, (_, words) in RULES.items()),
+    *(("ABC", name, words) for name, (_, words) in TUNE_RULES.items()),
+]
+"""The format, the name and the words of each reason."""
 _ORNAMENTS = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])|![^!\s]*!|\{[^}]*\}|[~H-Wh-w]')
-LOOSE = 0.02
-"""Quarters by which places may differ: others round them to ticks."""
 GRACE = 0.126
 """Quarters: our grace notes are no longer."""
 
@@ -57,28 +72,6 @@ GRACE = 0.126
 def notes_of(piece: Piece) -> Notes:
     """Which pitches begin where."""
     return {(float(onset), int(pitch)) for onset, pitch in piece.notes[["onset", "pitch"]]}
-
-
-def unlike(ours: Notes, theirs: Notes) -> tuple[Notes, Notes]:
-    """The notes that only one of both has, places compared loosely."""
-    left = ours - theirs, theirs - ours
-    near = [
-        (one, other)
-        for pitch in {pitch for _, pitch in left[0]}
-        for one, other in paired(*([n for n in sorted(notes) if n[1] == pitch] for notes in left))
-    ]
-    return left[0] - {one for one, _ in near}, left[1] - {other for _, other in near}
-
-
-def paired(ours: list[Note], theirs: list[Note]) -> Iterator[tuple[Note, Note]]:
-    """Notes of one pitch that begin at almost the same place, both in order."""
-    index = 0
-    for note in ours:
-        while index < len(theirs) and theirs[index][0] < note[0] - LOOSE:
-            index += 1
-        if index < len(theirs) and theirs[index][0] <= note[0] + LOOSE:
-            yield note, theirs[index]
-            index += 1
 
 
 def by_mido(path: Path) -> Notes:
@@ -101,8 +94,8 @@ def by_mido(path: Path) -> Notes:
     return found
 
 
-def by_verovio(text: str, kind: str) -> Notes:
-    """The notes of kern or MusicXML, each bar once, by verovio."""
+def by_verovio(text: str, kind: str) -> tuple[Notes, list[float]]:
+    """The notes of kern or MusicXML, each bar once, by verovio; where it begins bars."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
@@ -110,11 +103,14 @@ def by_verovio(text: str, kind: str) -> Notes:
     toolkit.setOptions({"expandNever": True})
     toolkit.setInputFrom(kind)
     if not toolkit.loadData(text):
-        return set()
-    return notes_of(parse_midi(base64.b64decode(toolkit.renderToMIDI()), "verovio", "score"))
+        return set(), []
+    midi = base64.b64decode(toolkit.renderToMIDI())
+    places = toolkit.renderToTimemap({"includeMeasures": True})
+    bars = [place["qstamp"] for place in places if "measureOn" in place]
+    return notes_of(parse_midi(midi, "verovio", "score")), bars
 
 
-def plain(lines: tuple[str, ...]) -> str:
+def plain(lines: Sequence[str]) -> str:
     """A tune without what abc2midi plays in its own way: ornaments, fermatas and grace notes; and
     without the accompaniment that it makes of chord symbols.
     """
@@ -126,7 +122,7 @@ def plain(lines: tuple[str, ...]) -> str:
         else _ORNAMENTS.sub(lambda found: found[1] or "", line)
         for line in lines[key + 1 :]
     ]
-    return "\n".join((*head, "%%MIDI gchordoff", *music)) + "\n"
+    return "\n".join((*head, "%%MIDI gchordoff", "%%MIDI chordattack 0", *music)) + "\n"
 
 
 def by_abc2midi(path: Path) -> Notes:
@@ -142,12 +138,22 @@ def by_abc2midi(path: Path) -> Notes:
     }
 
 
-def tune_by_both(name: str, lines: tuple[str, ...]) -> Case:
+def tune_by_both(name: str, lines: Sequence[str]) -> Case:
     """A tune, by us and by abc2midi."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "tune.abc")
-        path.write_text(plain(lines), encoding="utf-8")
-        return name, read_score(path), by_abc2midi(path)
+
+    def read(lines: Sequence[str]) -> tuple[Piece, Notes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "tune.abc")
+            path.write_text(plain(lines), encoding="utf-8")
+            return read_score(path), by_abc2midi(path)
+
+    def equal(lines: Sequence[str]) -> bool:
+        try:
+            return verdict(*read(lines)) in {"equal", "graces"}
+        except InputError:
+            return False
+
+    return name, *read(lines), partial(tune_reasons, lines, equal)
 
 
 def once(path: Path) -> Piece:
@@ -182,16 +188,23 @@ def cases_of(files: list[Path], kind: str, most: int) -> list[Callable[[], Case]
 def by_both(path: Path, kind: str) -> Case:
     """A file, by us and by the other program."""
     if kind == "MIDI":
-        return path.name, read_score(path, "score"), by_mido(path)
+        return path.name, read_score(path, "score"), by_mido(path), no_reason
     if kind == "MuseScore":
-        return path.name, read_score(path), notes_of(read_score(path.with_suffix(".mxl")))
+        export = notes_of(read_score(path.with_suffix(".mxl")))
+        return path.name, read_score(path), export, no_reason
     if kind == "kern":
         text = path.read_bytes().decode("utf-8", "replace")
-        return path.name, once(path), by_verovio(text, "humdrum")
+        return path.name, once(path), by_verovio(text, "humdrum")[0], no_reason
     data = xml_of(path.read_bytes(), path.name, (".xml", ".musicxml"))
     text = data.decode("utf-16" if data[:1] in {b"\xff", b"\xfe"} else "utf-8", "replace")
-    text = re.sub(r"<arpeggiate[^>]*>", "", text)  # verovio spreads them
-    return path.name, once(path), by_verovio(text, "xml")
+    text = re.sub(r"<(non-)?arpeggiate[^>]*>", "", text)  # verovio spreads them
+    piece, (theirs, bars) = once(path), by_verovio(text, "xml")
+    why = partial(reasons, tree(data, path.name), notes_of(piece), theirs, bars)
+    return path.name, piece, theirs, why
+
+
+def no_reason() -> None:
+    """What is said of a format for which there are no rules."""
 
 
 def verdict(piece: Piece, other: Notes) -> str:
@@ -222,7 +235,7 @@ def main(argv: list[str] | None = None) -> None:
         Path(str(corpus and corpus.origin)).parent / "corpus" if name == "corpus" else Path(name)
         for name in arguments.folders
     ]
-    rows, different = [], list[str]()
+    rows, different, why = [], list[str](), Counter[tuple[str, str]]()
     for reader in READERS:
         if reader.name not in OTHERS or arguments.only not in {None, reader.name}:
             continue
@@ -235,37 +248,47 @@ def main(argv: list[str] | None = None) -> None:
         found = Counter[str]()
         for case in cases_of(files, reader.name, arguments.each):
             try:
-                name, piece, other = case()
+                name, piece, other, reasons_of = case()
             except InputError as error:
                 found["refused"] += 1
                 different.append(f"{reader.name}: {error}")
                 continue
             word = verdict(piece, other)
-            known = word in {"equal", "graces", "silent"}
-            found[word if known else "different"] += 1
-            if not known:
-                different.append(f"{reader.name}: {name}: {word}")
-        counts = " | ".join(
-            str(found[word]) for word in ("equal", "graces", "silent", "different", "refused")
-        )
+            if word not in KNOWN:
+                said = reasons_of()
+                different.append(f"{reader.name}: {name}: {word} {dict(said or {})}")
+                why.update((reader.name, reason) for reason in said or ())
+                word = "different" if said is None else "explained"
+            found[word] += 1
+        counts = " | ".join(str(found[word]) for word in (*KNOWN, *UNKNOWN))
         rows.append(f"| {reader.name} | {OTHERS[reader.name]} | {found.total()} | {counts} |")
         print(rows[-1], flush=True)
 
     print("\n".join(different))
     if arguments.write:
-        page(arguments.write, rows)
+        head = f"| format | other reader | compared | {' | '.join((*KNOWN, *UNKNOWN))} |"
+        page(arguments.write, "table", head, rows)
+        formats = {row.split("|")[1].strip() for row in rows}
+        lines = [
+            f"| {kind} | {words} | {why[kind, name]} |"
+            for kind, name, words in REASONS
+            if kind in formats
+        ]
+        page(arguments.write, "reasons", "| format | reason | files |", lines)
 
 
-def page(path: Path, rows: list[str]) -> None:
-    """Put rows into a page's table, for those of the same formats; the rest of the page stays."""
-    begin, end = "<!-- table -->", "<!-- end -->"
-    text = path.read_text(encoding="utf-8") if path.is_file() else f"{begin}\n{end}\n"
+def page(path: Path, name: str, head: str, rows: list[str]) -> None:
+    """Put rows into a page's table, instead of those of the same formats; the rest stays."""
+    begin, end = f"<!-- {name} -->", "<!-- end -->"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = text if begin in text else f"{text}\n{begin}\n{end}\n"
     before, _, rest = text.partition(begin)
     old, _, after = rest.partition(end)
-    found = {row.split("|")[1].strip(): row for row in [*old.strip().splitlines()[2:], *rows]}
-    ordered = [found[reader.name] for reader in READERS if reader.name in found]
-    head = "| format | other reader | compared | equal | graces | silent | different | refused |"
-    table = "\n".join((head, "|---|---|---|---|---|---|---|---|", *ordered))
+    fresh = {row.split("|")[1] for row in rows}
+    kept = [row for row in old.strip().splitlines()[2:] if row.split("|")[1] not in fresh]
+    order = [reader.name for reader in READERS]
+    ordered = sorted([*kept, *rows], key=lambda row: order.index(row.split("|")[1].strip()))
+    table = "\n".join((head, "|---" * (head.count("|") - 1) + "|", *ordered))
     path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
 
 

@@ -111,6 +111,13 @@ def test_notes_and_lengths(text: str, expected: list[tuple[float, float, int]]) 
     assert rows(music(text)) == expected
 
 
+@pytest.mark.parametrize("end", ["", "|", " |"])
+def test_a_tie_at_the_beginning_of_a_line_is_that_of_the_note_before(end: str) -> None:
+    """Many songs of the Essen collection have such; the second half was struck again."""
+    assert rows(music(f"CE{end}\n-E G|")) == [(0, 1, 60), (1, 2, 64), (3, 1, 67)]
+    assert pitches("CE\n-G|") == [60, 64, 67]
+
+
 def test_accidentals_hold_to_the_end_of_their_bar_and_through_ties() -> None:
     """Music21 drops them at once."""
     assert pitches("^C D C c|C =C ^F-|F F|") == [61, 62, 61, 73, 60, 60, 66, 65]

@@ -55,6 +55,7 @@ _MODES = {
 _LENGTH = r"(\d{0,4})(/{0,6})(\d{0,4})"
 _PITCH = r"(\^\^|\^|=|__|_)?/?([A-Ga-g])([,']{0,6})"
 _NOTE = re.compile(_PITCH + _LENGTH + r"\s*(-?)")
+_LAST_NOTE = re.compile(r"([A-Ga-g][,']{0,6}\d{0,4}/{0,6}\d{0,4})(\s*\|?\s*)$")
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])\s*(.*)")
 _KEY = re.compile(r"([A-G])([#b]?)\s*((?i:maj|min|mix|dor|phr|lyd|loc|ion|aeo|m(?![a-z]))?)")
 _OLD_TEMPO = re.compile(rf"\s*C{_LENGTH}\s*=")
@@ -132,7 +133,7 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
         elif not line:
             over = over or _has_music(book[-1])
         elif not over:
-            book[-1].append(line)
+            _append(book[-1], line)
         elif "|" in line and not _FIELD.match(line) and book[-1][-1] != LEFT_OUT:
             book[-1].append(LEFT_OUT)
 
@@ -153,6 +154,14 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
             "mend it, or give MIDI or MusicXML."
         )
     return tuple(result)
+
+
+def _append(lines: list[str], line: str) -> None:
+    """Add a line to a tune's; a tie at its beginning is that of the note before."""
+    if line.startswith("-") and _LAST_NOTE.search(lines[-1]) and not _FIELD.match(lines[-1]):
+        lines[-1] = _LAST_NOTE.sub(r"\1-\2", lines[-1])
+        line = line[1:]
+    lines.append(line)
 
 
 def _has_music(lines: list[str]) -> bool:

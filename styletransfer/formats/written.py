@@ -38,7 +38,7 @@ LOOSE = Fraction(1, 32)
 lengths.
 """
 WIDEST_TIE = 4
-"""Quarters between the halves of a tie, as where the notes of a written-out arpeggio are held on."""
+"""Quarters between the halves of a tie, as where the notes of a broken chord are held on."""
 SLOWEST, FASTEST = 5, 1000
 """Quarters a minute; a tempo mark beyond them is a mistake and is left out."""
 
