@@ -11,6 +11,7 @@ export to MusicXML, where one lies beside them; *silent* are those that differ b
 aren't to be played, which the export doesn't say. *Explained* are files of MusicXML, each of whose
 differences falls under a rule of ``benchmarks.reading_differences`` that looks at the file, and
 tunes of ABC that are equal once both programs read them as one of its rules for tunes writes them.
+*Refused* are those that either program can't read.
 """
 
 from __future__ import annotations
@@ -249,7 +250,7 @@ def main(argv: list[str] | None = None) -> None:
         for case in cases_of(files, reader.name, arguments.each):
             try:
                 name, piece, other, reasons_of = case()
-            except InputError as error:
+            except (InputError, RuntimeError) as error:  # the latter is abc2midi's
                 found["refused"] += 1
                 different.append(f"{reader.name}: {error}")
                 continue

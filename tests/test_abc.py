@@ -111,6 +111,16 @@ def test_notes_and_lengths(text: str, expected: list[tuple[float, float, int]]) 
     assert rows(music(text)) == expected
 
 
+@pytest.mark.parametrize("text", ["C D|1 E:|2 F|", "C D| 1 E:| 2 F|", "C D|[1E:|[2F|"])
+def test_numbers_behind_bar_lines_are_endings(text: str) -> None:
+    assert pitches(text) == [60, 62, 64, 60, 62, 65]
+
+
+def test_a_length_that_has_lost_its_note_is_no_ending() -> None:
+    """Two songs of the Essen collection lost the rest of their music."""
+    assert pitches("C D| 4E2F2| 62| G| 4\nA") == [60, 62, 64, 65, 67, 69]
+
+
 @pytest.mark.parametrize("end", ["", "|", " |"])
 def test_a_tie_at_the_beginning_of_a_line_is_that_of_the_note_before(end: str) -> None:
     """Many songs of the Essen collection have such; the second half was struck again."""

@@ -113,6 +113,9 @@ VOLTA = (
 )
 
 
+TEXT = "<StaffText><text>{}</text></StaffText>"
+
+
 @pytest.mark.parametrize(
     ("signs", "played"),
     [
@@ -130,6 +133,10 @@ VOLTA = (
             },
             "CDECF",
         ),
+        ({"F": TEXT.format("D.C.")}, "CDEFCDEF"),
+        ({"C": "<Marker><label>fine</label></Marker>", "F": TEXT.format("D.C. al Fine")}, "CDEFC"),
+        ({"D": TEXT.format("Fine"), "F": TEXT.format("Da Capo al Fine")}, "CDEFCD"),
+        ({"D": TEXT.format("dolce"), "F": TEXT.format("rit.")}, "CDEF"),
         ({"C": "<LayoutBreak><subtype>section</subtype></LayoutBreak>",
           "E": "<endRepeat>2</endRepeat>"}, "CDEDEF"),
     ],
@@ -145,6 +152,8 @@ def test_the_order_of_playing(tmp_path: Path, signs: dict[str, str], played: str
         if "Volta" in sign:
             voice, _, sign = sign.partition("</Spanner>")
             voice += "</Spanner>"
+        if "StaffText" in sign:
+            voice, sign = sign, ""
         staff += measure(voice + chord(60 + k, "whole"), signs=sign)
     piece = read(tmp_path, score(staff))
     assert "".join("CDEF"[pitch - 60] for pitch in piece.notes["pitch"].tolist()) == played

@@ -438,7 +438,7 @@ class _Reader:
 
     def music(self, line: str) -> None:
         """A line of music."""
-        after_bar = False
+        bar_end = -1
         for token in _TOKEN.finditer(line):
             kind, text = str(token.lastgroup), token.group()
             if kind == "field":
@@ -452,7 +452,9 @@ class _Reader:
                 voice.bar_line(text)
                 voice.overlay = False
             elif kind == "ending":
-                if after_bar or text[0] == "[":
+                apart = line[bar_end : token.start()] if bar_end >= 0 else "no bar"
+                loose = not apart.strip() and line[token.end() :][:1].isspace()
+                if not apart or loose or text[0] == "[":  # "| 4F2" has lost a note
                     voice.ending(text)
             elif kind == "overlay":
                 voice.overlay = True
@@ -460,7 +462,7 @@ class _Reader:
                     self.remarks.append(remark)
             elif not voice.overlay:
                 self.event(voice, kind, text)
-            after_bar = kind == "bar"
+            bar_end = token.end() if kind == "bar" else -1
 
     def event(self, voice: Voice, kind: str, text: str) -> None:
         """What is played, or changes how the next note is played."""

@@ -5,7 +5,8 @@ There is no definition but the program; what is read here was compared with the 
 exports. Pitches sound as they are written, but for octave lines, which shift them. Positions in a
 measure are sums of lengths, moved by ``<location>`` (3, 4) or ``<tick>`` (2). What is played
 counts: notes with ``<play>0``, and those of drum sets, are left out. Repeats, voltas, markers and
-jumps are played out, a bar that repeats the ones before it has their notes.
+jumps are played out, and so is a text that says "D.C.", as in MusicXML; a bar that repeats the ones
+before it has their notes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from styletransfer.errors import InputError
-from styletransfer.formats.musicxml_part import key_as_sounds
+from styletransfer.formats.musicxml_part import key_as_sounds, word_said
 from styletransfer.formats.musicxml_values import (
     LENGTHS,
     MOST_TURNS,
@@ -48,6 +49,9 @@ _GRACES = {"acciaccatura", "appoggiatura", "grace4", "grace8", "grace16", "grace
 _GRACES_AFTER = {"grace8after", "grace16after", "grace32after"}
 _OCTAVES = {"8va": 12, "8vb": -12, "15ma": 24, "15mb": -24, "22ma": 36, "22mb": -36}
 _BARS_REPEATED = {"RepeatMeasure", "MeasureRepeat"}
+_TEXTS = {"StaffText", "SystemText"}
+_MARKERS = {"fine": "fine", "segno": "segno", "coda": "to coda", "codab": "coda"}
+"""What the usual markers are for, where a jump is only a text and names none."""
 _FIFTHS = "FCGDAEB"
 
 
@@ -236,6 +240,9 @@ class _StaffReader:
             rate = decimal(text_of(element.find("tempo")))  # quarters a second
             if (seconds := seconds_of(60 * rate if rate else None)) is not None:
                 self.here.tempos[self.at] = seconds
+        elif tag in _TEXTS:
+            word = word_said(text_of(element.find("text")))
+            self.here.words += [(self.at, word, "")] if word else []
         elif tag == "Dynamic":
             stated = number(element.find("velocity"))
             level = LEVELS.get(text_of(element.find("subtype")))
@@ -486,8 +493,12 @@ def _last_measure(spanner: Element, index: int, count: int) -> int:
 
 
 def _jumps(score: Element) -> dict[str, str]:
-    """What the labels of markers are for, by the jumps that name them."""
-    found: dict[str, str] = {}
+    """What the labels of markers are for, by the jumps that name them.
+
+    Where a text alone says "D.C." or the like, as many songs have it, it is the usual.
+    """
+    texts = {word_said(text_of(e.find("text"))) for tag in _TEXTS for e in score.iter(tag)}
+    found = dict(_MARKERS) if texts & {"da capo", "dal segno"} else {}
     for jump in score.iter("Jump"):
         goal, until, onward = (
             text_of(jump.find(tag)) for tag in ("jumpTo", "playUntil", "continueAt")

@@ -404,11 +404,14 @@ def _said(direction: Element) -> Iterator[str]:
     """The jumps and their goals that a direction states by signs and words."""
     words = " ".join(text_of(e) for e in direction.iter("words"))
     signs = [sign for sign in ("segno", "coda") if next(direction.iter(sign), None) is not None]
-    for word, pattern in _WORDS.items():
-        if pattern.search(words):
-            yield word
-            return
-    if "coda" in signs and re.search(r"(?i)\bto\b", words):
+    if word := word_said(words):
+        yield word
+    elif "coda" in signs and re.search(r"(?i)\bto\b", words):
         yield "to coda"
     else:
         yield from signs
+
+
+def word_said(words: str) -> str:
+    """The jump or the goal of one that words over the music state, as in :class:`Signs`."""
+    return next((word for word, pattern in _WORDS.items() if pattern.search(words)), "")
