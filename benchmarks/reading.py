@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import numpy as np
@@ -39,6 +39,7 @@ from benchmarks.reading_differences import (
     tune_reasons,
     unlike,
 )
+from benchmarks.reading_kern import struck, without_graces
 from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.formats import kern, parts
@@ -50,14 +51,16 @@ from styletransfer.music.notes import Piece
 Why = Callable[[], Counter[str] | None]
 """Says by which reasons notes differ, if all do by one; looked at only where they do."""
 Case = tuple[str, Piece, Notes, Why]
-OTHERS = {
-    "MIDI": "mido",
-    "MusicXML": "verovio",
-    "MuseScore": "its own export",
-    "ABC": "abc2midi",
-    "kern": "verovio",
-}
-"""With what each format is compared."""
+COMPARED = (
+    ("MIDI", "mido"),
+    ("MusicXML", "verovio"),
+    ("MuseScore", "its own export"),
+    ("ABC", "abc2midi"),
+    ("kern", "verovio"),
+    ("kern", "a count of tokens"),
+)
+"""Formats, and with what they are compared."""
+Item = TypeVar("Item")
 KNOWN, UNKNOWN = ("equal", "graces", "silent"), ("explained", "different", "refused")
 REASONS = [
     ("MusicXML", *BARS),
@@ -171,19 +174,40 @@ def once(path: Path) -> Piece:
         return read_score(path)
 
 
-def cases_of(files: list[Path], kind: str, most: int) -> list[Callable[[], Case]]:
+def cases_of(files: list[Path], kind: str, other: str, most: int) -> list[Callable[[], Case]]:
     """The comparisons that files of a format are good for, at most so many, evenly chosen."""
+    if other == "a count of tokens":
+        return [partial(tokens_by_both, path) for path in _evenly(files, most)]
     if kind == "ABC":
         tunes = [
             (f"{path.name} {tune.number}", tune.lines)
             for path in files
             for tune in read_tunes(path)
         ]
-        chosen = tunes[:: max(len(tunes) // most, 1)][:most]
-        return [partial(tune_by_both, *tune) for tune in chosen]
+        return [partial(tune_by_both, *tune) for tune in _evenly(tunes, most)]
     if kind == "MuseScore":
         files = [path for path in files if path.with_suffix(".mxl").is_file()]
-    return [partial(by_both, path, kind) for path in files[:: max(len(files) // most, 1)][:most]]
+    return [partial(by_both, path, kind) for path in _evenly(files, most)]
+
+
+def _evenly(items: list[Item], most: int) -> list[Item]:
+    return items[:: max(len(items) // most, 1)][:most]
+
+
+def tokens_by_both(path: Path) -> Case:
+    """Kern without grace notes: the pitches that are struck together, in their order; a chord's
+    place is its number.
+    """
+    text = without_graces(path.read_bytes().decode("utf-8", "replace"))
+    with tempfile.TemporaryDirectory() as folder:
+        plain_kern = Path(folder, path.name)
+        plain_kern.write_text(text, encoding="utf-8")
+        piece = once(plain_kern)
+    places = np.unique(np.round(piece.notes["onset"], 3), return_inverse=True)[1]
+    notes = piece.notes.copy()
+    notes["onset"] = places
+    tokens = {(float(k), pitch) for k, chord in enumerate(struck(text)) for pitch in chord}
+    return path.name, replace(piece, notes=notes), tokens, no_reason
 
 
 def by_both(path: Path, kind: str) -> Case:
@@ -229,6 +253,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--each", type=int, default=300)
     parser.add_argument("--only", help="the name of one format")
+    parser.add_argument("--by", help="the name of one other reader")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
     corpus = importlib.util.find_spec("music21")
@@ -237,32 +262,33 @@ def main(argv: list[str] | None = None) -> None:
         for name in arguments.folders
     ]
     rows, different, why = [], list[str](), Counter[tuple[str, str]]()
-    for reader in READERS:
-        if reader.name not in OTHERS or arguments.only not in {None, reader.name}:
+    for kind, oracle in COMPARED:
+        if arguments.only not in {None, kind} or arguments.by not in {None, oracle}:
             continue
+        suffixes = next(reader.suffixes for reader in READERS if reader.name == kind)
         files = sorted(
             path
             for folder in folders
             for path in folder.rglob("*")
-            if path.suffix.lower() in reader.suffixes and not path.name.startswith(".")
+            if path.suffix.lower() in suffixes and not path.name.startswith(".")
         )
         found = Counter[str]()
-        for case in cases_of(files, reader.name, arguments.each):
+        for case in cases_of(files, kind, oracle, arguments.each):
             try:
                 name, piece, other, reasons_of = case()
             except (InputError, RuntimeError) as error:  # the latter is abc2midi's
                 found["refused"] += 1
-                different.append(f"{reader.name}: {error}")
+                different.append(f"{kind}: {error}")
                 continue
             word = verdict(piece, other)
             if word not in KNOWN:
                 said = reasons_of()
-                different.append(f"{reader.name}: {name}: {word} {dict(said or {})}")
-                why.update((reader.name, reason) for reason in said or ())
+                different.append(f"{kind}: {name}: {word} {dict(said or {})}")
+                why.update((kind, reason) for reason in said or ())
                 word = "different" if said is None else "explained"
             found[word] += 1
         counts = " | ".join(str(found[word]) for word in (*KNOWN, *UNKNOWN))
-        rows.append(f"| {reader.name} | {OTHERS[reader.name]} | {found.total()} | {counts} |")
+        rows.append(f"| {kind} | {oracle} | {found.total()} | {counts} |")
         print(rows[-1], flush=True)
 
     print("\n".join(different))
@@ -279,14 +305,15 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def page(path: Path, name: str, head: str, rows: list[str]) -> None:
-    """Put rows into a page's table, instead of those of the same formats; the rest stays."""
+    """Put rows into a page's table, instead of those with the same first two columns."""
     begin, end = f"<!-- {name} -->", "<!-- end -->"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = text if begin in text else f"{text}\n{begin}\n{end}\n"
     before, _, rest = text.partition(begin)
     old, _, after = rest.partition(end)
-    fresh = {row.split("|")[1] for row in rows}
-    kept = [row for row in old.strip().splitlines()[2:] if row.split("|")[1] not in fresh]
+    fresh = {tuple(row.split("|")[1:3]) for row in rows}
+    old_rows = old.strip().splitlines()[2:]
+    kept = [row for row in old_rows if tuple(row.split("|")[1:3]) not in fresh]
     order = [reader.name for reader in READERS]
     ordered = sorted([*kept, *rows], key=lambda row: order.index(row.split("|")[1].strip()))
     table = "\n".join((head, "|---" * (head.count("|") - 1) + "|", *ordered))
