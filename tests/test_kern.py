@@ -336,6 +336,19 @@ def test_graces_chords_and_ties() -> None:
     ]
 
 
+@pytest.mark.parametrize(("token", "pitch"), [("4c<#/L", 61), ("4e/-", 63), ("4cc##", 74)])
+def test_accidentals_apart_from_their_letters(token: str, pitch: int) -> None:
+    """Two sonatas by Beethoven have a sign of editing between them."""
+    assert rows(kern("**kern", token, *ENDS), 0) == [(0, 1, pitch)]
+
+
+def test_a_tie_into_another_column() -> None:
+    """A note that goes over to the other staff was struck again there."""
+    piece = kern("**kern **kern", "4r [4d", "4d] 4f", "*- *-")
+    assert rows(piece, 0) == [(0, 2, 62), (1, 1, 65)]
+    assert not rows(piece, 1)
+
+
 def test_lines_with_too_many_columns_are_told() -> None:
     with pytest.raises(InputError, match="line 3 has 3 columns where there are 2"):
         kern("**kern **kern", "4c 4e", "4c 4d 4e", "*- *-")

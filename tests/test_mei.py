@@ -80,13 +80,30 @@ def test_the_order_of_playing(tmp_path: Path, music: str, played: str) -> None:
 
 
 def test_parts_and_what_is_left_out(tmp_path: Path) -> None:
-    harm = '<harm staff="1" tstamp="1">Am</harm>'
+    harm = '<harm staff="1" tstamp="1">ii6/5</harm><harm startid="#n">C</harm>'
     data = mei(measure("cd", left="ef", inside=harm), ("Piano", "Piano"), "<mdiv/>")
     piece = read(tmp_path, data, "song.xml")
     assert piece.parts == ("Piano, right hand", "Piano, left hand")
     assert piece.notes["pitch"][piece.notes["part"] == 1].tolist() == [64, 65]
-    assert any("chord symbols" in remark for remark in piece.remarks)
+    assert any("2 chord symbols" in remark for remark in piece.remarks)
     assert any("2 movements" in remark for remark in piece.remarks)
+
+
+def test_chord_symbols_and_keys_as_they_are_played(tmp_path: Path) -> None:
+    def harm(*symbols: str) -> str:
+        return "".join(
+            f'<harm tstamp="{beat}"><rend>{text}</rend></harm>'
+            for beat, text in enumerate(symbols, 1)
+        )
+
+    key = '<scoreDef key.sig="2s" key.mode="major"/>'
+    music = measure("cd", inside=harm("C", "F♯m7")) + measure("ef", BACK, harm("G/B")) + key + G
+    piece = read(tmp_path, mei(music + '<scoreDef meter.count="3" meter.unit="4"/>' + G))
+    assert [(place, symbol.text) for place, symbol in piece.chords] == [
+        (0, "C"), (1, "F#m7"), (2, "G/B"), (4, "C"), (5, "F#m7"), (6, "G/B"),
+    ]  # fmt: skip
+    assert piece.key_signatures == ((0.0, -1, False), (8.0, 2, False))
+    assert not piece.remarks
 
 
 def test_arpeggios_stay_on_the_beat(tmp_path: Path) -> None:

@@ -489,6 +489,20 @@ def test_ties_over_bar_lines_and_into_another_voice() -> None:
     ]
 
 
+def test_a_tie_to_another_staff() -> None:
+    """Of a piano; not to a part whose note begins elsewhere."""
+    cross = note("C", 2, START, staff=1) + note("C", 2, STOP, staff=2)
+    more = "<backup><duration>16</duration></backup>" + note("E5", 4, staff=1, voice=2)
+    piece = read(("A", [attributes() + "<staves>2</staves>" + cross + more]))
+    assert rows(piece) == [(0, 60), (0, 76)]
+    assert piece.notes["duration"].tolist() == [4, 4]
+    apart = read(
+        ("A", [attributes() + note("C", 1, START) + notes("E F G")]),
+        ("B", [attributes() + notes("E F") + note("C", 2, STOP)]),
+    )
+    assert (2, 60) in rows(apart, 1)
+
+
 def test_a_tie_holds_a_note_of_an_arpeggio_on() -> None:
     """Its second half, beside the other notes of the chord, was struck again."""
     broken = note("C", 1, START) + note("E", 1, START) + note("G") + note("C", 1, STOP)

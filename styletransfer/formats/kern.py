@@ -38,7 +38,7 @@ KEYBOARDS = {"*Ipiano", "*Iforte", "*Icemba", "*Iclavi", "*Iklav", "*Iorgan", "*
 MOST_COLUMNS = 200
 
 _LENGTH = re.compile(r"(\d{1,5})(?:%(\d{1,5}))?")
-_PITCH = re.compile(r"(([a-gA-G])\2{0,7})(#{1,3}|-{1,3})?")
+_PITCH = re.compile(r"(([a-gA-G])\2{0,7})")
 _CODES = {
     **{
         "soprn": "Soprano",
@@ -258,7 +258,7 @@ class _Reader:
             return None
 
         octave = len(found[1]) - 1 if found[1].islower() else -len(found[1])
-        alter = (found[3] or "").count("#") - (found[3] or "").count("-")
+        alter = max(min(token.count("#") - token.count("-"), 3), -3)  # also apart from its letter
         pitch = 60 + 12 * octave + SEMITONES[found[1][0].upper()] + alter
         tie = (
             "continue"

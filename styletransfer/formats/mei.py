@@ -2,14 +2,15 @@
 
 Verovio knows the whole of the format: ties, tuplets, grace notes, words, transpositions. The order
 of playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
-What verovio's MIDI doesn't have is left out: chord symbols, with a remark, and changes of key after
-the first. It runs in a process of its own, as it may fall over a damaged file.
+Chord symbols and changes of key, which verovio's MIDI lacks, are taken from the file itself. It
+runs in a process of its own, as it may fall over a damaged file.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -23,9 +24,10 @@ import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_in import parse_midi
-from styletransfer.formats.musicxml_values import FINEST, ending_numbers
+from styletransfer.formats.musicxml_values import FINEST, decimal, ending_numbers, text_of
 from styletransfer.formats.written import Signs, in_playing_order, time_signatures
 from styletransfer.formats.xml_tree import tree
+from styletransfer.music.chord_symbols import ChordSymbol, read_symbol
 from styletransfer.music.notes import BarTable, Feel, Piece, bars_of
 
 SECONDS = 60
@@ -38,6 +40,9 @@ _MARKS = {
     "segno": "segno",
 }
 """What marks of repetition are called in MEI, and in :class:`Signs`."""
+_KEYED = {"scoreDef", "staffDef", "keySig"}
+LAST_BEAT = 1000
+"""Beats of a measure; a chord symbol beyond them is a mistake."""
 _PLAY = """
 import json, sys, verovio
 verovio.enableLog(verovio.LOG_OFF)
@@ -74,8 +79,8 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
             "pip install 'styletransfer-music[score]', or export it as MusicXML."
         )
     movement = next(root.iter("mdiv"), root)
-    if (score := movement.find("score")) is not None:
-        _unfold(score)
+    score = movement.find("score")
+    units = None if score is None else _unfold(score)
     for staff in movement.iter("staffDef"):  # verovio names a part by the element alone
         if (label := staff.get("label")) and staff.find("label") is None:
             SubElement(staff, "label").text = label
@@ -88,11 +93,20 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     remarks = []
     if (movements := sum(1 for _ in root.iter("mdiv"))) > 1:
         remarks.append(f"the file holds {movements} movements; the first one was read")
-    if next(root.iter("harm"), None) is not None:
-        remarks.append("the chord symbols of MEI were left out")
-    return replace(
-        piece, bars=_bars(piece, measures), parts=_hands(piece.parts), remarks=tuple(remarks)
-    )
+    piece = replace(piece, bars=_bars(piece, measures), parts=_hands(piece.parts))
+    if units is not None and len(units) == len(measures):
+        chords, unread = _chords(units, measures, piece)
+        if keys := _keys(units, measures):
+            piece = replace(piece, key_signatures=(*piece.key_signatures[:1], *keys))
+        piece = replace(piece, chords=chords)
+    else:
+        unread = sum(1 for _ in movement.iter("harm"))
+    if unread:
+        remarks.append(
+            f"{unread} chord symbol{'s' if unread > 1 else ''} of MEI that can't be read or placed "
+            f"{'were' if unread > 1 else 'was'} left out"
+        )
+    return replace(piece, remarks=tuple(remarks))
 
 
 def _played(root: Element, name: str) -> tuple[bytes, list[float]]:
@@ -128,19 +142,68 @@ def _bars(piece: Piece, measures: list[float]) -> BarTable:
     return bars_of(time_signatures(placed, piece.ticks_per_quarter), end)
 
 
-def _unfold(score: Element) -> None:
+def _chords(
+    units: list[list[Element]], starts: list[float], piece: Piece
+) -> tuple[tuple[tuple[float, ChordSymbol], ...], int]:
+    """The chord symbols of measures in their order of playing, and how many others there are.
+
+    Those are no symbols, as Roman numerals, or don't say at which beat they stand.
+    """
+    found: dict[float, ChordSymbol] = {}
+    unread = 0
+    for unit, start in zip(units, starts, strict=True):
+        bar = max(int(np.searchsorted(piece.bars["start"], start + 1e-6, side="right")) - 1, 0)
+        beat = 4 / int(piece.bars["denominator"][bar]) if len(piece.bars) else 1.0
+        for harm in (harm for element in unit for harm in element.iter("harm")):
+            symbol = read_symbol(text_of(harm).replace("♯", "#").replace("♭", "b"))
+            place = decimal(harm.get("tstamp"))
+            if symbol is None or place is None or not 0 <= place <= LAST_BEAT:
+                unread += 1
+            else:
+                found[start + max(float(place) - 1, 0.0) * beat] = symbol
+    return tuple(sorted(found.items())), unread
+
+
+def _keys(units: list[list[Element]], starts: list[float]) -> tuple[tuple[float, int, bool], ...]:
+    """Changes of key after the beginning, for measures in their order of playing: those of the
+    score, or of its first staff that doesn't transpose.
+    """
+    found: list[tuple[float, int, bool]] = []
+    for unit, start in zip(units, starts, strict=True):
+        before = unit[: next((k for k, e in enumerate(unit) if e.tag == "measure"), 0)]
+        stated = [e for element in before for e in element.iter() if e.tag in _KEYED]
+        plain = [e for e in stated if not e.get("trans.semi")]
+        for element in plain:
+            text = element.get("key.sig") or element.get("keysig") or element.get("sig") or ""
+            if match := re.fullmatch(r"(\d)([sf])|0", text):
+                fifths = int(match[1] or 0) * (1 if match[2] == "s" else -1)
+                minor = (element.get("key.mode") or element.get("mode")) == "minor"
+                if (
+                    start > 0
+                    and abs(fifths) <= 7
+                    and (not found or found[-1][1:] != (fifths, minor))
+                ):
+                    found.append((start, fifths, minor))
+                break
+    return tuple(found)
+
+
+def _unfold(score: Element) -> list[list[Element]] | None:
     """Write the order of playing into a score that doesn't state it, for verovio, which leaves most
     endings out when it finds the order itself.
 
-    Measures that are played one after another become a section, which the order names.
+    Measures that are played one after another become a section, which the order names. What comes
+    back are the measures as they are played, each with what stands before it; None where the score
+    states its order.
     """
     whole = [child for child in score if child.tag in {"section", "ending"}]
     if not whole or next(score.iter("expansion"), None) is not None:
-        return
+        return None
     units, signs = _measures(whole)
     order = in_playing_order(signs)
+    played = [units[index] for index in order]
     if order == list(range(len(units))):
-        return
+        return played
 
     steps = list(pairwise(order))
     cuts = {
@@ -160,6 +223,7 @@ def _unfold(score: Element) -> None:
     for child in whole:
         score.remove(child)
     score.append(section)
+    return played
 
 
 def _measures(sections: list[Element]) -> tuple[list[list[Element]], list[Signs]]:

@@ -354,12 +354,16 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
             open_rows = tied.get(key, [])
             struck = sound.tie not in {"stop", "continue"}
             row = None if struck else _tied_to(rows, open_rows, onset, sound)
+            if row is None and not struck:  # the other half may be on another staff
+                row = _tied_across(rows, tied, onset, sound.pitch)
             if row is None:
                 row = len(rows)
                 rows.append(sound._replace(onset=onset))
             else:
                 rows[row] = rows[row]._replace(length=onset + sound.length - rows[row].onset)
-                open_rows.remove(row)
+                for others in (open_rows, tied.get((rows[row].part, sound.pitch), [])):
+                    if row in others:
+                        others.remove(row)
             if struck and open_rows:
                 tied[key] = open_rows = [
                     r
@@ -374,6 +378,19 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
 
 def _end(row: Sound) -> Fraction:
     return row.onset + row.length
+
+
+def _tied_across(
+    rows: list[Sound], tied: dict[tuple[int, int], list[int]], onset: Fraction, pitch: int
+) -> int | None:
+    """The row of any part that a tied note goes on with: it ends just where the note begins."""
+    near = [
+        row
+        for (_, other), open_rows in tied.items()
+        for row in open_rows
+        if other == pitch and abs(_end(rows[row]) - onset) <= LOOSE
+    ]
+    return near[0] if near else None
 
 
 def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: Sound) -> int | None:
