@@ -386,6 +386,6 @@ def test_of_pop_songs_the_melody_track_is_taken() -> None:
 
 
 def test_of_pop_songs_the_melody_track_is_taken_without_its_name() -> None:
-    """94 of the first 100 files (benchmarks/tracks.md); the first twenty here, for time."""
+    """94 of the first 100 files; the first twenty here, for time. More: benchmarks/tracks.md."""
     files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:20]
     assert sum(set(taken(read_score(file), named=False)) == {"MELODY"} for file in files) >= 17

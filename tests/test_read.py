@@ -13,6 +13,7 @@ import pytest
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_in import on_beats
 from styletransfer.formats.read import read_score, read_song
+from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from tests.midi_builder import meta, metre, midi, note, scale, tempo, variable
 
@@ -296,6 +297,21 @@ def test_values_that_are_too_large_are_clipped(tmp_path: Path, event: bytes) -> 
     )
     assert piece.notes["pitch"].tolist() == [60, 61, 62, 72]
     assert piece.notes["velocity"].max() == 127
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("Mélodie", "cp1252"), ("Вокал", "cp1251"), ("メロディ", "cp932"), ("Sång", "utf-8")],
+)
+def test_a_track_named_in_an_old_encoding_is_the_melody(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
+    """Below another line, which would be taken without the name."""
+    bells = b"".join(note(84 + k % 3, 480, channel=1) for k in range(16))
+    tracks = meta(3, b"Bells") + bells, meta(3, name.encode(encoding)) + scale(16)
+    piece = read_bytes(tmp_path, midi(*tracks))
+    assert piece.parts == ("Bells", name)
+    assert set(piece.notes["part"][extract_melody(piece)]) == {1}
 
 
 def lyric(kind: int = 5) -> bytes:
