@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from styletransfer.errors import InputError
-from styletransfer.formats.read import FORMATS, READERS, SCORE_SUFFIXES, Reader, read_score
+from styletransfer.formats.read import (
+    FORMATS,
+    READERS,
+    SCORE_SUFFIXES,
+    SONG_SUFFIXES,
+    Reader,
+    read_score,
+)
 from tests.midi_builder import midi, scale
 from tests.test_read import MUSICXML
 
@@ -19,13 +26,14 @@ from tests.test_read import MUSICXML
 def test_every_row_is_a_reader(reader: Reader) -> None:
     module, _, function = reader.parse.partition(".")
     assert callable(getattr(import_module(f"styletransfer.formats.{module}"), function))
-    assert reader.name in FORMATS
+    assert reader.sound or reader.name in FORMATS
     assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in reader.suffixes)
 
 
 def test_no_two_readers_claim_the_same_files() -> None:
     suffixes = [suffix for reader in READERS for suffix in reader.suffixes]
-    assert len(suffixes) == len(set(suffixes)) == len(SCORE_SUFFIXES)
+    assert len(suffixes) == len(set(suffixes)) == len(SONG_SUFFIXES)
+    assert {".wav", ".flac", ".ogg", ".mp3"} == SONG_SUFFIXES - SCORE_SUFFIXES
     signs = [sign for reader in READERS for sign in reader.signs]
     assert len(signs) == len(set(signs))
 

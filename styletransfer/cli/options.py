@@ -35,10 +35,12 @@ Songs = Annotated[
     typer.Argument(
         metavar="SONG…",
         help=f"{FORMATS} files, folders of them, examples (happy-birthday, "
-        "greensleeves, …), or text files of chords. Leave it out to play --chords by themselves.",
+        "greensleeves, …), recordings of one voice, or text files of chords. Leave it out to play --chords by themselves.",
     ),
 ]
-Song = Annotated[str, typer.Argument(help=f"A {FORMATS} file, or an example's name.")]
+Song = Annotated[
+    str, typer.Argument(help=f"A {FORMATS} file, a recording of one voice, or an example's name.")
+]
 MelodyTrack = Annotated[
     str | None,
     typer.Option(help="The name or number of the part with the melody. Default: automatic."),

@@ -36,6 +36,7 @@ class Reader(NamedTuple):
         signs: the root element of its files where they are XML, or their first bytes; such a file
             is known whatever its name.
         books: whether a file may hold several tunes; ``parse`` then takes the place of one, too.
+        sound: whether its files are recordings, which are read only when they are named.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Reader(NamedTuple):
     parse: str
     signs: tuple[bytes, ...] = ()
     books: bool = False
+    sound: bool = False
 
     def knows(self, data: bytes) -> bool:
         """Whether a file's contents alone say that it is of this format."""
@@ -68,13 +70,23 @@ READERS = (
     Reader("MEI", (".mei",), "mei.parse_mei", (b"mei",)),
     Reader("ABC", (".abc",), "abc.parse_abc", books=True),
     Reader("kern", (".krn", ".kern"), "kern.parse_kern"),
+    Reader(
+        "sound",
+        (".wav", ".flac", ".ogg", ".mp3"),
+        "audio.parse_audio",
+        (b"fLaC", b"OggS", b"ID3"),
+        sound=True,
+    ),
 )
 """All formats that can be read; the first of them that knows a file, or its suffix, takes it."""
-SCORE_SUFFIXES = frozenset(suffix for reader in READERS for suffix in reader.suffixes)
-FORMATS = f"{', '.join(reader.name for reader in READERS[:-1])} or {READERS[-1].name}"
-"""The names of all formats, for help and messages."""
+_SCORES = tuple(reader for reader in READERS if not reader.sound)
+SCORE_SUFFIXES = frozenset(suffix for reader in _SCORES for suffix in reader.suffixes)
+"""The suffixes that are looked for in folders: recordings are only read when they are named."""
+SONG_SUFFIXES = frozenset(suffix for reader in READERS for suffix in reader.suffixes)
+FORMATS = f"{', '.join(reader.name for reader in _SCORES[:-1])} or {_SCORES[-1].name}"
+"""The names of all formats but recordings, for help and messages."""
 ENDINGS = ", ".join(sorted(SCORE_SUFFIXES))
-"""All suffixes, for messages."""
+"""Their suffixes, for messages."""
 
 _EXPORT = {
     **dict.fromkeys((".gp", ".gpx", ".gp3", ".gp4", ".gp5", ".gtp"), "Guitar Pro or MuseScore"),

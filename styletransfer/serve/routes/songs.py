@@ -45,7 +45,7 @@ async def add_song(request: Request) -> Response:
 
 async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]]:
     """An uploaded song's name, and where it lies."""
-    from styletransfer.formats.read import SCORE_SUFFIXES
+    from styletransfer.formats.read import SONG_SUFFIXES
 
     async with (
         asyncio.timeout(BODY_SECONDS),
@@ -57,8 +57,8 @@ async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]
         name = shown_name(upload.filename)
         suffix = Path(name).suffix.lower()
         data = await upload.read()
-    if suffix not in SCORE_SUFFIXES:
-        known = ", ".join(sorted(SCORE_SUFFIXES))
+    if suffix not in SONG_SUFFIXES:
+        known = ", ".join(sorted(SONG_SUFFIXES))
         if data[:4] != b"MThd":
             raise InputError(f"{name}: give a file of music, which ends in one of {known}.")
         suffix = ".mid"

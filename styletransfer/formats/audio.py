@@ -1,0 +1,98 @@
+"""A melody that was sung, hummed, whistled or played by one instrument: recordings to pieces.
+
+The track of the pitch becomes notes, their onsets have beats found for them, and where these are
+clear, the notes are written on them. Remarks state how sure all this is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from styletransfer.errors import InputError
+from styletransfer.formats.pitch_notes import Heard, Track, notes_in
+from styletransfer.formats.sound import samples_in, track_pitch
+from styletransfer.music.beat_grid import written
+from styletransfer.music.beats import find_beats, trusted
+from styletransfer.music.notes import Feel, Piece, TempoMap, make_notes
+
+PARTS = ("melody",)
+LOUDEST, SOFTEST, RANGE = 100, 50, 20.0
+"""The velocities of the loudest notes, and of those this many decibels softer."""
+
+
+def parse_audio(data: bytes, name: str, feel: Feel | None = None) -> Piece:
+    """Read the bytes of a recording of one voice as a piece.
+
+    Args:
+        data: the file's bytes.
+        name: what error messages call the file.
+        feel: ``performance`` leaves the notes in seconds; else they are written on beats where
+            those are clear.
+
+    Raises:
+        InputError: where the bytes are no sound or too long, where no notes are heard, or where the
+            packages that hear them aren't installed.
+    """
+    track = track_pitch(samples_in(data, name), name)
+    heard = notes_in(track)
+    if not len(heard.onset):
+        raise InputError(
+            f"{name}: no notes are heard in it; record one voice alone, close to the microphone."
+        )
+    velocity = _velocities(heard, track)
+    remarks = [_sureness(heard, track)]
+    if feel != "performance":
+        beats = find_beats(heard.onset, heard.pitch, velocity)
+        if trusted(beats):
+            grid = written(heard.onset, heard.end, heard.pitch, velocity, beats)
+            remarks.append(
+                f"beats were found by ear; onsets lie {1000 * grid.off:.0f} ms off them on average"
+            )
+            return Piece(
+                notes=make_notes(
+                    grid.onset,
+                    grid.end - grid.onset,
+                    heard.pitch,
+                    velocity=velocity,
+                    melody=True,
+                ),
+                feel="score",
+                bars=grid.bars,
+                tempo=grid.tempo,
+                parts=PARTS,
+                remarks=tuple(remarks),
+            )
+        remarks.append("no clear beat was heard; it is arranged in seconds")
+
+    tempo = TempoMap()
+    onset, end = tempo.to_quarters(heard.onset), tempo.to_quarters(heard.end)
+    return Piece(
+        notes=make_notes(onset, end - onset, heard.pitch, velocity=velocity, melody=True),
+        feel="performance",
+        tempo=tempo,
+        parts=PARTS,
+        remarks=tuple(remarks),
+    )
+
+
+def _velocities(heard: Heard, track: Track) -> np.ndarray:
+    """The velocities of notes by their loudness, shape (notes,)."""
+    first = np.round(heard.onset / track.seconds).astype(int)
+    last = np.round(heard.end / track.seconds).astype(int)
+    loud = np.array(
+        [track.loudness[a : max(b, a + 1)].max() for a, b in zip(first, last, strict=True)]
+    )
+    below = np.clip((loud.max() - loud) / RANGE, 0, 1)
+    return np.round(LOUDEST - (LOUDEST - SOFTEST) * below).astype(np.int64)
+
+
+def _sureness(heard: Heard, track: Track) -> str:
+    """A sentence on how sure the notes are."""
+    voiced = track.voiced
+    cents = round(100 * heard.tuning)
+    tuned = f", tuned {abs(cents)} cents {'above' if cents > 0 else 'below'} A = 440 Hz"
+    return (
+        f"{len(heard.onset)} notes were heard; a pitch sounds for {voiced.mean():.0%} of the time, "
+        f"with a mean confidence of {track.confidence[voiced].mean():.2f}"
+        f"{tuned if abs(cents) >= 5 else ''}"
+    )
