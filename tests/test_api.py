@@ -163,7 +163,7 @@ def test_a_free_composition_has_no_sidecar(tiny_package: Path, tmp_path: Path) -
     music.save(tmp_path / "x.mid")
     with pytest.raises(InputError, match="only the arrangement of a song"):
         music.save(tmp_path / "x.json")
-    assert "in the style of debussy" in html_of(music)
+    assert "In the style of Claude Debussy" in html_of(music)
 
 
 def embedded(html: str, kind: str) -> bytes:
@@ -174,7 +174,7 @@ def embedded(html: str, kind: str) -> bytes:
 
 def test_a_notebook_shows_picture_and_player(music: Result, tmp_path: Path) -> None:
     html = music._repr_html_()
-    assert "a &lt;b&gt; song in the style of bach" in html
+    assert "A &lt;b&gt; song, in the style of J. S. Bach" in html
     assert "<b> song" not in html
     assert "4/4 melody notes kept" in html
     assert embedded(html, "image/png")[1:4] == b"PNG"

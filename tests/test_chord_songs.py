@@ -134,7 +134,7 @@ def test_from_python(tiny_package: Path) -> None:
         None, style="bach", chords="Am | E7 | Am", candidates=1
     )
     assert music.report["key"] == "A minor"
-    assert music.title == "chords in the style of bach"
+    assert music.title == "Chords, in the style of J. S. Bach"
     assert len(music.notes)
 
 

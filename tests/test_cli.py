@@ -144,8 +144,8 @@ def test_nothing_is_written_over_without_force(
     ("style", "near"),
     [
         ("bahc", "bach"),
-        ("Chopin", "chopin"),
-        ("rachmaninov", "rachmaninoff"),
+        ("chpin", "chopin"),
+        ("rachmaninof", "rachmaninoff"),
         ("baroqe", "baroque"),
     ],
 )
@@ -153,8 +153,8 @@ def test_an_unknown_style_suggests_the_nearest(
     style: str, near: str, run: Run, tmp_path: Path
 ) -> None:
     for command in (("apply", "twinkle"), ("generate",)):
-        refused(run(*command, "--style", style), f"did you mean {near}?", "scarlatti")
-    refused(run("apply", "twinkle", "--style", "xyzzy"), "no such style", "bach")
+        refused(run(*command, "--style", style), f"did you mean {near}", "`styletransfer styles`")
+    refused(run("apply", "twinkle", "--style", "xyzzy"), "no such style", "`styletransfer styles`")
     assert list(tmp_path.iterdir()) == []
 
 

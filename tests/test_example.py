@@ -239,7 +239,7 @@ def test_names_of_pieces(here: Path) -> None:
     assert blend[1][0].piece == here / "sonata.mid"
     assert parse_style("a,b:1.mid")[0][0].piece == here / "a,b:1.mid"
     assert with_absolute_folders("bach,sonata.mid:2") == f"bach,{here / 'sonata.mid'}:2"
-    assert shown(f"bach,{here / 'sonata.mid'}:2") == "bach,sonata:2"
+    assert shown(f"bach,{here / 'sonata.mid'}:2") == "J. S. Bach (33 %) and “Sonata” (67 %)"
     assert moved_to("/elsewhere/sonata.mid:2,bach", here) == f"{here / 'sonata.mid'}:2,bach"
     assert moved_to("/elsewhere/other.mid", here) == "/elsewhere/other.mid"
     with pytest.raises(InputError, match="named twice"):
@@ -365,7 +365,7 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
         here / "song.mid", here / "sonata.mid", candidates=1
     )
     assert music.report["examples"][0]["piece"] == str(here / "sonata.mid")
-    assert music.title == "song in the style of sonata"
+    assert music.title == "Song, in the style of “Sonata”"
 
 
 def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> None:
@@ -439,5 +439,5 @@ def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here
 
 
 def test_weights_are_told_from_names_with_colons() -> None:
-    assert shown("C:/music/no such.mid") == "no such"
-    assert shown("C:/music/no such.mid:0.5,bach:0.5") == "no such:0.5,bach:0.5"
+    assert shown("C:/music/no such.mid") == "“No such”"
+    assert shown("C:/music/no such.mid:0.5,bach:0.5") == "“No such” and J. S. Bach"

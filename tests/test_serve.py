@@ -201,7 +201,7 @@ def test_what_was_played_in(client: TestClient) -> None:
 
 
 def test_an_arrangement(client: TestClient, version: dict[str, Any]) -> None:
-    assert version["title"] == "Air in the style of bach"
+    assert version["title"] == "Air, in the style of J. S. Bach"
     assert version["report"]["melody_notes_kept"] == version["report"]["melody_notes"] > 0
     assert version["parent"] is None
     assert version["options"] == {"candidates": 1, "strength": 1}

@@ -13,7 +13,7 @@ import pytest
 
 from styletransfer import folders
 from styletransfer.errors import InputError
-from styletransfer.styles.blend import parse_style
+from styletransfer.styles.blend import named, parse_style, shown
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card
 from styletransfer.styles.find import all_styles, check_name, find_style, left_out, style_at
 from styletransfer.tokens.controls import COMPOSERS, ERAS, Controls
@@ -128,9 +128,8 @@ def test_folders_without_a_plain_name_are_not_listed(name: str, tmp_path: Path) 
     ("name", "near"),
     [
         ("bahc", "bach"),
-        ("CHOPIN", "chopin"),
-        ("rachmaninov", "rachmaninoff"),
-        ("cpe_bach", "cpe-bach"),
+        ("Clara Schumann", "schumann"),
+        ("chpin", "chopin"),
         ("noctrnes", "nocturnes"),
     ],
 )
@@ -138,9 +137,51 @@ def test_an_unknown_name_suggests_the_nearest(name: str, near: str, tmp_path: Pa
     adapter(tmp_path / "home/styles/nocturnes")
     with pytest.raises(InputError) as error:
         find_style(name)
-    assert sentence(error).startswith(
-        f"{name}: there is no such style; did you mean {near}? The styles are bach, bartok, "
+    said = sentence(error)
+    assert said.startswith(f"{name}: there is no such style; did you mean {near}")
+    assert said.endswith("? `styletransfer styles` lists all 62.")
+    assert len(said) < 160
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("Bach", "bach"),
+        ("J.S. Bach", "bach"),
+        ("JS Bach", "bach"),
+        ("johann sebastian bach", "bach"),
+        ("Bach, Johann Sebastian", "bach"),
+        ("Joh. Seb. Bach", "bach"),
+        ("C.P.E. Bach", "cpe-bach"),
+        ("cpe_bach", "cpe-bach"),
+        ("CHOPIN", "chopin"),
+        ("Frederic Chopin", "chopin"),
+        ("F. Chopin", "chopin"),
+        ("rachmaninov", "rachmaninoff"),
+        ("Händel", "handel"),
+        ("the Romantic era", "romantic"),
+        ("Bach's chorales", "chorales"),
+        ("My Nocturnes", "my-nocturnes"),
+    ],
+)
+def test_any_name_that_people_use(
+    asked: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "shipped", lambda: tmp_path / "ships")
+    adapter(tmp_path / "ships/chorales", replace(GOOD, kind="other"))
+    adapter(tmp_path / "home/styles/my-nocturnes")
+    assert find_style(asked).name == name
+    assert named(f"{asked}:2" if "," not in asked else asked).partition(":")[0] == name
+
+
+def test_blends_as_people_write_them() -> None:
+    assert shown("bach:0.7,chopin:0.3") == "J. S. Bach (70 %) and Frédéric Chopin (30 %)"
+    assert shown("J.S. Bach, Chopin") == "J. S. Bach and Frédéric Chopin"
+    assert (
+        shown("grieg:2,romantic,mine") == "Edvard Grieg (50 %), the Romantic era (25 %) and “mine”"
+        " (25 %)"
     )
+    assert named("J.S. Bach:0.7, Chopin:0.3") == "bach:0.7,chopin:0.3"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +191,7 @@ def test_an_unknown_name_suggests_the_nearest(name: str, near: str, tmp_path: Pa
 def test_a_name_of_nothing(name: str) -> None:
     with pytest.raises(InputError) as error:
         find_style(name)
-    assert ": there is no such style. The styles are " in sentence(error)
+    assert ": there is no such style. `styletransfer styles` lists all " in sentence(error)
 
 
 def test_a_folder_is_a_name_too(tmp_path: Path, here: Path) -> None:

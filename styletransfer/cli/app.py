@@ -215,7 +215,8 @@ def inspect(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show the melody that would be used, and a song's key, metre, tempo and chords."""
-    from styletransfer.formats.read import legible, read_song
+    from styletransfer.formats.read import read_song
+    from styletransfer.styles.names import song_title
     from styletransfer.transfer.inspection import describe
 
     if plot is not None:
@@ -226,7 +227,7 @@ def inspect(
     if plot is not None:
         from styletransfer.outputs.piano_roll import plot_piano_roll
 
-        plot_piano_roll(piece, plot, title=legible(Path(song).stem), force=force)
+        plot_piano_roll(piece, plot, title=song_title(piece.title, song), force=force)
 
     if as_json:
         print(json.dumps({"input": song} | report))

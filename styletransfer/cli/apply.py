@@ -203,7 +203,7 @@ def _several(
                     job,
                     bar,
                     found,
-                    f"{number}/{len(jobs)} {Path(song).name} in the style of {shown(style)}",
+                    f"{number}/{len(jobs)} {Path(song).name}, in the style of {shown(style)}",
                 )
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))

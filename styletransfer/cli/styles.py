@@ -67,7 +67,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("style", "kind", "pieces", "minutes", "gain", "licence", f"example: {COMMAND} …"):
+    for title in ("style", "kind", "pieces", "minutes", "gain", "licence"):
         right = title in ("pieces", "minutes", "gain")
         table.add_column(
             title,
@@ -80,8 +80,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH, force_terminal=False)
     console.print(table)
     print(
-        "\ngain: bits per note saved on held-out pieces;"
-        f" {NONE}: the base knows the style by its tag alone"
+        "\ngain: bits per note saved on held-out pieces"
+        f"\n{NONE}: the base knows the style by its tag alone"
+        f"\nfor example: {COMMAND} apply twinkle --style {rows[0]['name']}"
     )
 
 
@@ -93,8 +94,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         NONE if pieces is None else str(pieces),
         NONE if minutes is None else f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}",
         NONE if gain is None else f"{gain:+.2f}",
-        "the base's" if row["path"] is None else row["licence"] or NONE,
-        row["example"].removeprefix(f"{COMMAND} "),
+        "the base's" if row["path"] is None else row["licence"].partition(";")[0] or NONE,
     ]
 
 

@@ -117,7 +117,7 @@ def score_bytes(
 
     if beats is not None and not len(piece.bars):
         piece = replace(piece, bars=beats.bars, key_signatures=beats.key_signatures)
-    data = musicxml_bytes(lay_out(piece, chords), _as_heading(title))
+    data = musicxml_bytes(lay_out(piece, chords), title)
     if path.suffix.lower() == ".svg":
         pages = engraved(data, tall=True)
         if len(pages) > 1:
@@ -126,14 +126,8 @@ def score_bytes(
             )
         data = pages[0]
     elif path.suffix.lower() == ".pdf":
-        data = pdf_bytes(engraved(data), _as_heading(title))
+        data = pdf_bytes(engraved(data), title)
     return data
-
-
-def _as_heading(title: str) -> str:
-    """Turn a file name into a heading, without hyphens and with a capital."""
-    words = re.sub(r"[-_]+", " ", title).strip()
-    return words[:1].upper() + words[1:]
 
 
 def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 from styletransfer.errors import InputError
 from styletransfer.formats.abc_voice import ACCIDENTALS, MOST_TURNS, Measure, Voice, written_length
+from styletransfer.formats.titles import title_of
 from styletransfer.formats.written import (
     FASTEST,
     MOST_SECTIONS,
@@ -104,7 +106,8 @@ def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None
     reader = _Reader()
     if tune is None and len(found) > 1:
         reader.remarks.append(f"the file holds {len(found)} tunes; the first one was read")
-    return played(reader.read(found[tune or 0]), name, feel)
+    chosen = found[tune or 0]
+    return replace(played(reader.read(chosen), name, feel), title=title_of(chosen.title))
 
 
 @lru_cache(maxsize=4)  # a book is read once, not once for each of its tunes

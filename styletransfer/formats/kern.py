@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from styletransfer.errors import InputError
+from styletransfer.formats.titles import title_of
 from styletransfer.formats.written import (
     DEFAULT_VELOCITY,
     FASTEST,
@@ -116,7 +117,9 @@ def parse_kern(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     reader.read(lines)
     if (pieces := len(re.findall(r"(?m)^!!!!SEGMENT", text))) > 1:
         reader.remarks.append(f"the file holds {pieces} pieces; the first one was read")
-    return played(reader.written(), name, feel)
+    named = re.search(r"(?m)^!!!OTL(?:@+\w+)?:(.*)$", text)
+    title = title_of(named[1] if named else "")
+    return replace(played(reader.written(), name, feel), title=title)
 
 
 def text_of(data: bytes) -> str:

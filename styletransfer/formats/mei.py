@@ -25,6 +25,7 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_in import parse_midi
 from styletransfer.formats.musicxml_values import FINEST, decimal, ending_numbers, text_of
+from styletransfer.formats.titles import title_of
 from styletransfer.formats.written import Signs, in_playing_order, time_signatures
 from styletransfer.formats.xml_tree import tree
 from styletransfer.music.chord_symbols import ChordSymbol, read_symbol
@@ -106,7 +107,8 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
             f"{unread} chord symbol{'s' if unread > 1 else ''} of MEI that can't be read or placed "
             f"{'were' if unread > 1 else 'was'} left out"
         )
-    return replace(piece, remarks=tuple(remarks))
+    title = title_of(root.findtext("meiHead/fileDesc/titleStmt/title"))
+    return replace(piece, remarks=tuple(remarks), title=title)
 
 
 def _played(root: Element, name: str) -> tuple[bytes, list[float]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
 from styletransfer.formats.midi_track import Track, track_of
+from styletransfer.formats.titles import title_of_midi
 from styletransfer.music.notes import (
     NOTE_DTYPE,
     BarTable,
@@ -116,6 +117,7 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         pedals=_pedals_of_all(sounding, division) if written else (),
         remarks=tuple(remarks),
         sung=_sung(chosen, tables, sources, division),
+        title=title_of_midi(kind, chosen),
     )
 
 

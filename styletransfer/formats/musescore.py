@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
@@ -29,6 +30,7 @@ from styletransfer.formats.musicxml_values import (
     text_of,
 )
 from styletransfer.formats.parts import LEVELS, Content, Part, Score, check_size
+from styletransfer.formats.titles import title_of_parts
 from styletransfer.formats.written import GRACE_QUARTERS, Sound, played
 from styletransfer.formats.xml_tree import tree, xml_of
 from styletransfer.music.chord_symbols import NO_CHORD, ChordSymbol, read_symbol
@@ -41,7 +43,7 @@ _NOT_READ = frozenset(
     (
         *("Articulation", "BeamMode", "Bend", "Clef", "Fermata", "Fingering", "Groups", "HBox"),
         *("HairPin", "Hook", "LayerTag", "Slur", "Stem", "StemSlash", "StringData", "TBox"),
-        *("TextLine", "VBox", "eid", "metaTag"),
+        *("TextLine", "VBox", "eid"),
     )
 )
 """Elements that say nothing about what sounds."""
@@ -78,7 +80,9 @@ def parse_musescore(data: bytes, name: str, feel: Feel | None = None) -> Piece:
             f"{name}: it was saved by MuseScore 1; open it in a newer one and save it again."
         )
     version = int(decimal(root.get("version")) or 3)
-    return played(_score(score, version, name).written(), name, feel)
+    named = {e.get("name"): e.text for e in score.findall("metaTag")}
+    title = title_of_parts(named.get("workTitle"), named.get("movementTitle"))
+    return replace(played(_score(score, version, name).written(), name, feel), title=title)
 
 
 def _score(score: Element, version: int, name: str) -> Score:

@@ -10,12 +10,14 @@ eighth of a quarter each just before the note that they adorn.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from styletransfer.errors import InputError
 from styletransfer.formats.musicxml_part import PartReader
 from styletransfer.formats.musicxml_values import text_of
 from styletransfer.formats.parts import Score, check_size
+from styletransfer.formats.titles import title_of_parts
 from styletransfer.formats.written import played
 from styletransfer.formats.xml_tree import tree, xml_of
 from styletransfer.music.notes import Feel, Piece
@@ -53,7 +55,8 @@ def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
             f"{name}: it is XML but not a MusicXML score (its root is <{root.tag}>); "
             "export it as MusicXML."
         )
-    return played(_score(root, name).written(), name, feel)
+    title = title_of_parts(root.findtext("work/work-title"), root.findtext("movement-title"))
+    return replace(played(_score(root, name).written(), name, feel), title=title)
 
 
 def _score(root: Element, name: str) -> Score:

@@ -159,4 +159,5 @@ def example(name: str, feel: Feel = "score") -> Piece:
         ticks_per_quarter=480,
         parts=("melody",),
         key_signatures=((0.0, *tune.key),) if feel == "score" else (),
+        title=tune.title,
     )

@@ -209,7 +209,7 @@ _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss"
 """Letters that aren't another letter with an accent."""
 
 
-def _normal(label: str) -> str:
+def normal(label: str) -> str:
     """Strip accents, case and punctuation from a label.
 
     "Béla  Bartók" and "bela-bartok" become the same.
@@ -221,12 +221,12 @@ def _normal(label: str) -> str:
 
 _BY_ID = {composer.id: composer for composer in _COMPOSERS}
 _BY_LABEL = {
-    _normal(label): composer
+    normal(label): composer
     for composer in _COMPOSERS
     for label in (composer.id, composer.name, *composer.aliases)
 }
 _OTHER_ERAS: dict[str, Era] = {
-    _normal(name): era for era, names in _OTHERS.items() for name in names.split(",")
+    normal(name): era for era, names in _OTHERS.items() for name in names.split(",")
 }
 
 
@@ -240,7 +240,7 @@ def composer_id(label: str) -> str:
     >>> composer_id("Franz Schubert / Franz Liszt")
     'unknown'
     """
-    composer = _BY_LABEL.get(_normal(label)) if "/" not in label else None
+    composer = _BY_LABEL.get(normal(label)) if "/" not in label else None
     return composer.id if composer else UNKNOWN
 
 
@@ -254,7 +254,7 @@ def era_of(label: str) -> Era:
     >>> era_of("nobody")
     'unknown'
     """
-    name = _normal(label.rsplit("/", 1)[-1])
+    name = normal(label.rsplit("/", 1)[-1])
     composer = _BY_LABEL.get(name)
     return composer.era if composer else _OTHER_ERAS.get(name, "unknown")
 

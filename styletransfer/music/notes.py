@@ -113,6 +113,7 @@ class Piece:
             was read has none: its notes last as long as the pedal holds them.
         remarks: sentences of the reader that the user should see ("2 drum tracks were left out").
         sung: the parts that carry words.
+        title: what it is called, as its file has it; "" where the file doesn't say.
     """
 
     notes: NoteTable
@@ -126,6 +127,7 @@ class Piece:
     pedals: tuple[tuple[float, float], ...] = ()
     remarks: tuple[str, ...] = ()
     sung: tuple[int, ...] = ()
+    title: str = ""
 
     def __post_init__(self) -> None:
         if self.notes.dtype != NOTE_DTYPE or self.bars.dtype != BAR_DTYPE:

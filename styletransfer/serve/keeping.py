@@ -13,6 +13,7 @@ from styletransfer.music.notes import Piece, TempoMap
 from styletransfer.serve.reading import bar_rows, first_bar, note_rows, pedal_rows
 from styletransfer.serve.settings import ARRANGEMENT, VERSION
 from styletransfer.styles.blend import shown
+from styletransfer.styles.names import song_title
 from styletransfer.transfer.result import Result
 from styletransfer.transfer.sidecar import read_sidecar
 
@@ -46,7 +47,8 @@ def keep(result: Result, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
 
     piece, report = result.piece, result.report
     version = about | {
-        "title": f"{about['name']} in the style of {shown(report['style'])}",
+        "title": f"{song_title(result.piece.title, about['name'])}, in the style of"
+        f" {shown(report['style'])}",
         "style": report["style"],
         "report": {key: value for key, value in report.items() if key not in ("harmony",)},
         "harmony": report["harmony"],

@@ -20,6 +20,7 @@ from styletransfer.serve.keeping import SIDECAR, kept
 from styletransfer.serve.reading import first_bar, marked_song
 from styletransfer.serve.settings import ARRANGEMENT, TIMES
 from styletransfer.styles.blend import parse_style
+from styletransfer.styles.names import song_title
 
 if TYPE_CHECKING:
     from styletransfer.serve.call import Call
@@ -92,7 +93,8 @@ def song_pages(
         piece = marked_song(song, track)
         if piece.feel != "score":
             raise InputError("its notes lie on no beats, so there are no pages of it.")
-        _write_pages(score_bytes(piece, Path("song.musicxml"), title), piece, place, layout)
+        named = song_title(piece.title, title)
+        _write_pages(score_bytes(piece, Path("song.musicxml"), named), piece, place, layout)
     return _count(place)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from styletransfer.errors import InputError
 from styletransfer.styles.card import Style
 from styletransfer.styles.find import find_style, is_piece
+from styletransfer.styles.names import heading, in_words, resolved
+from styletransfer.tokens.controls import COMPOSERS
 
 LARGEST_WEIGHT = 1000
 """The largest weight that may be given."""
@@ -51,10 +53,52 @@ def pieces_in(text: str) -> list[Path]:
     return [style.piece for style, _ in parse_style(text) if style.piece is not None]
 
 
+def named(text: str) -> str:
+    """Write a style or a blend with the styles' own names: ``J.S. Bach`` becomes ``bach``.
+
+    Folders, Hub ids and pieces stay as they are.
+
+    Raises:
+        InputError: where a style doesn't exist.
+    """
+    own = []
+    for name, weight in _parts(text):
+        elsewhere = "/" in name or os.path.exists(name) or is_piece(name)
+        found = name if elsewhere else find_style(name).name
+        own.append(found if weight is None else f"{found}:{weight}")
+    return ",".join(own)
+
+
 def shown(text: str) -> str:
-    """Write a style or a blend for people: pieces without their folders and suffixes."""
-    named = [(Path(name).stem if is_piece(name) else name, weight) for name, weight in _parts(text)]
-    return ",".join(name if weight is None else f"{name}:{weight}" for name, weight in named)
+    """Write a style or a blend for people: "J. S. Bach (70 %) and Frédéric Chopin (30 %)".
+
+    It does so as well where a style isn't there any more.
+    """
+    words, weights = [], []
+    for name, weight in _parts(text):
+        words.append(_shown(name))
+        try:
+            weights.append(float(weight or 1))
+        except ValueError:
+            weights.append(1.0)
+    if len(set(weights)) > 1:
+        total = sum(weights)
+        words = [
+            f"{word} ({100 * weight / total:.0f} %)"
+            for word, weight in zip(words, weights, strict=True)
+        ]
+    *others, last = words or [""]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _shown(name: str) -> str:
+    """Write the name of one style for people."""
+    if is_piece(name):
+        return f"“{heading(Path(name).stem)}”"
+    try:
+        return in_words(find_style(name).name)
+    except InputError:
+        return in_words(Path(name).name)
 
 
 def moved_to(text: str, folder: Path) -> str:
@@ -80,10 +124,11 @@ def with_absolute_folders(text: str) -> str:
 
 def _parts(text: str) -> list[tuple[str, str | None]]:
     """Split a blend into names and weights as written; without a weight, None."""
-    texts = [text] if os.path.isfile(text) else filter(None, map(str.strip, text.split(",")))
+    whole = os.path.isfile(text) or resolved(text, COMPOSERS)  # "Bach, Johann Sebastian"
+    texts = [text] if whole else filter(None, map(str.strip, text.split(",")))
     parts: list[tuple[str, str | None]] = []
     for part in texts:
-        whole = os.path.exists(part) or is_piece(part)  # a colon may belong to a file's name
-        name, colon, weight = (part, "", "") if whole else part.rpartition(":")
+        named = os.path.exists(part) or is_piece(part)  # a colon may belong to a file's name
+        name, colon, weight = (part, "", "") if named else part.rpartition(":")
         parts.append((name.strip() or part, weight if colon else None))
     return parts

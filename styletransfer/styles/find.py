@@ -15,7 +15,6 @@ import json
 import os
 import re
 from dataclasses import MISSING, fields, replace
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import get_args
@@ -25,6 +24,7 @@ from styletransfer.errors import InputError
 from styletransfer.folders import COPIES, IDIOM, home, weights_folder
 from styletransfer.formats.read import SCORE_SUFFIXES
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Kind, Style
+from styletransfer.styles.names import nearest, resolved
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS, UNKNOWN
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -125,8 +125,10 @@ def style_at(folder: Path) -> Style:
 def find_style(name: str) -> Style:
     """Find a style by its name, its folder, its Hub id, or the file of a piece.
 
+    Its name may be any that people use (:func:`.names.resolved`).
+
     Raises:
-        InputError: where there is none, with the nearest name; where its folder is damaged, with
+        InputError: where there is none, with the nearest names; where its folder is damaged, with
             what is wrong.
     """
     if is_piece(name):
@@ -146,10 +148,15 @@ def find_style(name: str) -> Style:
         # The folder of the Hub's cache is named by a commit.
         return replace(style_at(_from_hub(name)), name=name.split("/")[1])
 
-    asked = "" if "/" in name else name.lower().replace("_", "-")
-    near = get_close_matches(asked, styles, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    raise InputError(f"{name}: there is no such style{hint} The styles are {', '.join(styles)}.")
+    if meant := resolved(name, styles):
+        return styles[meant]
+
+    *others, last = nearest(name, styles) or [""]
+    near = f"{', '.join(others)} or {last}" if others else last
+    hint = f"; did you mean {near}?" if near else "."
+    raise InputError(
+        f"{name}: there is no such style{hint} `styletransfer styles` lists all {len(styles)}."
+    )
 
 
 def is_piece(name: str) -> bool:

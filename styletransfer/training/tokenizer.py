@@ -38,7 +38,8 @@ def made_tokenizer(settings: Any, library: Library, mixture: MixtureConfig, out:
         saved = kind.load(out / kind.file)
         if not saved.has(settings):
             raise InputError(
-                f"{out / kind.file}: holds a tokenizer with other settings; give another --out folder"
+                f"{out / kind.file}: holds a tokenizer with other settings; "
+                "give another --out folder"
             )
         return saved
 

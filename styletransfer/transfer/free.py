@@ -13,7 +13,7 @@ from styletransfer.model.loading import load_model, voices_in
 from styletransfer.music.copies import match_of
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Piece, TempoMap, make_notes
-from styletransfer.styles.blend import pieces_in
+from styletransfer.styles.blend import named, pieces_in
 from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.plan import free_plan
 from styletransfer.tokens.tokenizer import PlainTokenizer
@@ -50,6 +50,7 @@ def generate(
         raise InputError(f"--seconds {seconds:g}: give a number from 1 to 3600.")
 
     begin, codec = time.monotonic(), load_model(model_folder).codec
+    style = named(style)
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
     found = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # its own

@@ -7,6 +7,7 @@ from typing import Any
 
 from styletransfer.music.melody import coverage
 from styletransfer.music.notes import Piece
+from styletransfer.styles.names import song_title
 from styletransfer.transfer.assemble import count_kept_notes
 from styletransfer.transfer.figures import report_examples
 from styletransfer.transfer.ornaments import structural_notes
@@ -25,6 +26,8 @@ class Report:
     """
 
     style: str
+    title: str
+    """What the song is called."""
     examples: list[dict[str, Any]]
     """What is taken from pieces that are styles; see :func:`.figures.report_examples`."""
     feel: str
@@ -90,6 +93,7 @@ def report_of(task: Task, take: Take, piece: Piece, *, seconds_taken: float) -> 
 
     return Report(
         style=request.style,
+        title=song_title(source.piece.title, request.song),
         examples=report_examples(request, take.plan, task.codec),
         feel="performance" if source.played else melody.feel,
         on_beats=melody.feel == "score",

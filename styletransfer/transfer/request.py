@@ -13,7 +13,7 @@ from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
 from styletransfer.music.notes import Feel
-from styletransfer.styles.blend import parse_style
+from styletransfer.styles.blend import named, parse_style
 
 CHORDS_SUFFIX = ".txt"
 """Suffix of a file that holds chords, where songs are named."""
@@ -80,6 +80,7 @@ class Request:
         if self.bars is not None:
             self._check_bars()
         parse_style(self.style)
+        object.__setattr__(self, "style", named(self.style))  # the dataclass is frozen
 
     @property
     def of_chords(self) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer.formats.read import legible
 from styletransfer.music.notes import NoteTable, Piece
 from styletransfer.styles.blend import shown
+from styletransfer.styles.names import song_title
 from styletransfer.transfer.request import Request
 
 if TYPE_CHECKING:
@@ -42,13 +42,11 @@ class Result:
 
     @property
     def title(self) -> str:
-        """The song and the style, in words."""
+        """The song and the style, in words: "Greensleeves, in the style of J. S. Bach"."""
         style = f"in the style of {legible(shown(self.report['style']))}"
-        return (
-            f"{legible(Path(self.request.song).stem) or 'chords'} {style}"
-            if self.request
-            else style
-        )
+        if self.request is None:
+            return style[:1].upper() + style[1:]
+        return f"{song_title(self.piece.title, self.request.song)}, {style}"
 
     @property
     def ranking(self) -> list[int]:

@@ -92,7 +92,10 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
 
     melody = notes[notes["melody"]]
     # Music may continue after the tune, so the whole has bars of its own.
-    whole = replace(piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PIANO.parts)
+    title = str(report.get("title") or piece.title)
+    whole = replace(
+        piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PIANO.parts, title=title
+    )
     own = bars_under(piece.bars, melody) if len(melody) else whole.bars
     return whole, replace(whole.with_notes(melody), bars=own)
 

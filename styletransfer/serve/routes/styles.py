@@ -164,7 +164,7 @@ def _check_style(name: str, era: str) -> None:
 
 async def _pieces(files: list[UploadFile], folder: Path) -> Path:
     """Uploaded pieces in a folder of ours, under numbers, or an archive of them."""
-    from styletransfer.formats.read import SONG_SUFFIXES
+    from styletransfer.formats.read import SCORE_SUFFIXES
 
     suffixes = [Path(shown_name(upload.filename)).suffix.lower() for upload in files]
     if suffixes == [".zip"]:
@@ -174,11 +174,11 @@ async def _pieces(files: list[UploadFile], folder: Path) -> Path:
     source = folder / "pieces"
     source.mkdir()
     for number, (upload, suffix) in enumerate(zip(files, suffixes, strict=True), 1):
-        if suffix in SONG_SUFFIXES:
+        if suffix in SCORE_SUFFIXES:
             stem = safe_name(Path(shown_name(upload.filename)).stem, "piece")
             await asyncio.to_thread(_copy, upload, source / f"{number:04}-{stem}{suffix}")
     if not any(source.iterdir()):
-        known = ", ".join(sorted(SONG_SUFFIXES))
+        known = ", ".join(sorted(SCORE_SUFFIXES))
         raise InputError(f"give pieces to learn from: files in {known}, or one .zip of them.")
     return source
 
