@@ -216,6 +216,7 @@ def inspect(
 ) -> None:
     """Show the melody that would be used, and a song's key, metre, tempo and chords."""
     from styletransfer.formats.read import read_song
+    from styletransfer.music.pick_up import with_pick_up
     from styletransfer.styles.names import song_title
     from styletransfer.transfer.inspection import describe
 
@@ -223,7 +224,7 @@ def inspect(
         refuse_overwriting_inputs([plot], [song])
         check_suffix(plot, ".png")
         check_writable(plot, force)
-    report, piece = describe(read_song(song), melody_track)
+    report, piece = describe(with_pick_up(read_song(song)), melody_track)
     if plot is not None:
         from styletransfer.outputs.piano_roll import plot_piano_roll
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from styletransfer.files import check_writable, write_bytes
 from styletransfer.music.notes import BarTable, NoteTable, Piece
+from styletransfer.music.pick_up import with_rest
 
 CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)
 """MIDI channels for parts, in order: all but the tenth, which plays drums."""
@@ -36,14 +37,15 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
     each part with notes.
 
     An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps
-    the input's ticks per quarter, tempo map, bars and keys to the tick. ``programs`` are General
-    MIDI programs by part (default 0, piano). The notes are those of :func:`as_written`.
+    the input's ticks per quarter, tempo map, bars and keys to the tick, with its ``lead``.
+    ``programs`` are General MIDI programs by part (default 0, piano). The notes are those of
+    :func:`as_written`.
     """
     tpq = piece.ticks_per_quarter
     if not 1 <= tpq <= 0x7FFF:
         raise ValueError(f"ticks per quarter must lie in 1..32767, not {tpq}")
 
-    piece = as_written(piece)
+    piece = with_rest(as_written(piece))
     tracks = [_track(_conductor(piece))]
     used = [part for part in range(len(piece.parts)) if (piece.notes["part"] == part).any()]
     if len(piece.notes) and not np.isin(piece.notes["part"], used).all():

@@ -335,7 +335,7 @@ def extract_merged(piece: Piece, longest_rest: float | None = LONGEST_REST) -> N
 
 def note_seconds(piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the onsets and the ends of the notes in seconds, each of shape (notes,)."""
-    return piece.onset_seconds, piece.tempo.to_seconds(note_ends(piece.notes))
+    return piece.onset_seconds, piece.seconds_at(note_ends(piece.notes))
 
 
 def chord_tolerance(piece: Piece) -> float:
@@ -410,8 +410,8 @@ def coverage(piece: Piece, melody: NoteTable) -> tuple[float, list[str]]:
     if not len(melody):
         return 0.0, []
     onset, end = note_seconds(piece)
-    start = piece.tempo.to_seconds(melody["onset"])
-    stop = np.maximum.accumulate(piece.tempo.to_seconds(note_ends(melody)))
+    start = piece.seconds_at(melody["onset"])
+    stop = np.maximum.accumulate(piece.seconds_at(note_ends(melody)))
     first, last = float(onset.min()), float(end.max())
 
     froms, tos = np.append(first, stop), np.append(start, last)

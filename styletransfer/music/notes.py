@@ -114,6 +114,8 @@ class Piece:
         remarks: sentences of the reader that the user should see ("2 drum tracks were left out").
         sung: the parts that carry words.
         title: what it is called, as its file has it; "" where the file doesn't say.
+        lead: the quarters of rest that its file has before its pick-up
+            (:mod:`styletransfer.music.pick_up`).
     """
 
     notes: NoteTable
@@ -128,6 +130,7 @@ class Piece:
     remarks: tuple[str, ...] = ()
     sung: tuple[int, ...] = ()
     title: str = ""
+    lead: float = 0.0
 
     def __post_init__(self) -> None:
         if self.notes.dtype != NOTE_DTYPE or self.bars.dtype != BAR_DTYPE:
@@ -138,19 +141,23 @@ class Piece:
     @property
     def onset_seconds(self) -> NDArray[np.float64]:
         """Onsets of the notes in seconds, shape (notes,)."""
-        return self.tempo.to_seconds(self.notes["onset"])
+        return self.seconds_at(self.notes["onset"])
 
     @property
     def duration_seconds(self) -> NDArray[np.float64]:
         """Durations of the notes in seconds, shape (notes,)."""
-        return self.tempo.to_seconds(note_ends(self.notes)) - self.onset_seconds
+        return self.seconds_at(note_ends(self.notes)) - self.onset_seconds
 
     @property
     def length_seconds(self) -> float:
         """Seconds from 0 to the end of the last note."""
         if not len(self.notes):
             return 0.0
-        return float(self.tempo.to_seconds(note_ends(self.notes).max()))
+        return float(self.seconds_at(note_ends(self.notes).max()))
+
+    def seconds_at(self, quarters: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Convert positions in quarters to seconds of the piece's file, with its ``lead``."""
+        return self.tempo.to_seconds(quarters) - self.tempo.to_seconds(-self.lead)
 
     @property
     def melody(self) -> NoteTable:

@@ -16,6 +16,7 @@ from styletransfer.music.chord_names import chords_of_symbols, line_of
 from styletransfer.music.key import estimate_key
 from styletransfer.music.melody import marked
 from styletransfer.music.notes import Piece, TempoMap, beat_of, make_notes
+from styletransfer.music.pick_up import with_pick_up
 from styletransfer.serve.chords import simplified
 from styletransfer.transfer.inspection import describe
 from styletransfer.transfer.planning import chord_song, chords_alone, harmony_rows, key_of
@@ -58,11 +59,11 @@ def read_song_file(
         asked = _written(path, song)
         if "chords" in asked:
             return _of_chords(asked)
-        source = read_song(asked["song"], silent=True)
+        source = with_pick_up(read_song(asked["song"], silent=True))
         _check_size(source)
         if transpose:
             asked = _moved(source, path / f"transposed-{transpose}.mid", transpose)
-            source = read_song(asked["song"], source.feel, silent=True)
+            source = with_pick_up(read_song(asked["song"], source.feel, silent=True))
         found = song_object(source, melody_track)
         return found | {"request": asked}
     except InputError as error:
@@ -186,7 +187,7 @@ def first_bar(piece: Piece) -> int:
 
 def bar_rows(piece: Piece) -> list[list[float]]:
     """Bars as the API has them: quarter, quarters, metre, second."""
-    seconds = piece.tempo.to_seconds(piece.bars["start"])
+    seconds = piece.seconds_at(piece.bars["start"])
     return [
         [round(float(start), 4), round(float(length), 4), int(top), int(bottom), round(second, 4)]
         for (start, length, top, bottom), second in zip(
@@ -213,7 +214,7 @@ def note_rows(piece: Piece) -> list[list[float]]:
 def pedal_rows(piece: Piece) -> list[list[float]]:
     """The pedal as the API has it: second, and what controller 64 then is."""
     moves = [(at, value) for pair in piece.pedals for at, value in zip(pair, (127, 0), strict=True)]
-    return [[round(float(piece.tempo.to_seconds(at)), 4), value] for at, value in moves]
+    return [[round(float(piece.seconds_at(at)), 4), value] for at, value in moves]
 
 
 def chord_rows(rows: list[dict[str, Any]], piece: Piece) -> list[dict[str, Any]]:
@@ -236,4 +237,4 @@ def chord_rows(rows: list[dict[str, Any]], piece: Piece) -> list[dict[str, Any]]
 
 def marked_song(path: str, track: str | None) -> Piece:
     """A song with its melody marked."""
-    return marked(read_song(path), track)
+    return marked(with_pick_up(read_song(path)), track)

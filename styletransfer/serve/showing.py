@@ -106,7 +106,7 @@ def _write_pages(musicxml: bytes, piece: Piece, place: Path, layout: str) -> Non
     start = max(float(piece.bars["start"][0]), 0.0) if len(piece.bars) else 0.0
     rows = [
         {
-            "seconds": round(float(piece.tempo.to_seconds(start + row["quarter"])), 4),
+            "seconds": round(float(piece.seconds_at(start + row["quarter"])), 4),
             "on": row["on"],
             "off": row["off"],
             "bar": row["bar"] + first_bar(piece),

@@ -133,12 +133,12 @@ def melody_rows(piece: Piece) -> list[dict[str, Any]]:
     melody = piece.melody
     return [
         {
-            "onset_quarters": round(float(note["onset"]), 6),
+            "onset_quarters": round(float(note["onset"]) + piece.lead, 6),
             "onset_seconds": round(float(second), 6),
             "duration_quarters": round(float(note["duration"]), 6),
             "pitch": int(note["pitch"]),
         }
-        for note, second in zip(melody, piece.tempo.to_seconds(melody["onset"]), strict=True)
+        for note, second in zip(melody, piece.seconds_at(melody["onset"]), strict=True)
     ]
 
 

@@ -18,6 +18,7 @@ from styletransfer.music.chord_names import chords_of_line, count_bars, line_of
 from styletransfer.music.chords import ChordTable, recognise
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Feel, Piece, bars_under, sort_notes
+from styletransfer.music.pick_up import with_pick_up
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.ensemble import PIANO
@@ -78,7 +79,7 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     Raises:
         InputError: where the file can't be read or has other parts.
     """
-    piece = read_score(midi, feel)
+    piece = with_pick_up(read_score(midi, feel))
     report = report_beside(Path(midi)) or {}
     has_melody = PIANO.melody in piece.parts or report.get("melody_notes") == 0
     if not has_melody or not set(piece.parts) <= set(PIANO.parts):

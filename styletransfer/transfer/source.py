@@ -11,6 +11,7 @@ from styletransfer.errors import InputError
 from styletransfer.formats.read import read_song
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Feel, Piece, bars_under
+from styletransfer.music.pick_up import with_pick_up
 from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.planning import chord_song
 from styletransfer.transfer.request import Request
@@ -54,7 +55,8 @@ def open_source(request: Request) -> Source:
         return Source(piece, melody, played=request.feel == "played")
 
     if request.song:
-        piece = read_song(request.song, "score" if request.feel == "score" else None, silent=True)
+        feel = "score" if request.feel == "score" else None
+        piece = with_pick_up(read_song(request.song, feel, silent=True))
     else:
         piece = chord_song(request)
     melody, octaves = find_melody(
