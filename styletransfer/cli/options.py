@@ -34,8 +34,9 @@ Songs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SONG…",
-        help=f"{FORMATS} files, folders of them, examples (happy-birthday, "
-        "greensleeves, …), recordings of one voice, or text files of chords. Leave it out to play --chords by themselves.",
+        help=f"{FORMATS} files, folders of them, recordings of one voice, examples "
+        "(happy-birthday, greensleeves, …), or text files of chords. Leave it out to play "
+        "--chords by themselves.",
     ),
 ]
 Song = Annotated[

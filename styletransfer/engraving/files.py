@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from styletransfer.errors import InputError
 from styletransfer.files import check_writable
 from styletransfer.formats.midi_in import on_beats
+from styletransfer.formats.pulse import read_on_beats
 from styletransfer.formats.read import read_song
 from styletransfer.music.chords import ChordTable
 from styletransfer.music.notes import Piece
@@ -57,14 +58,17 @@ def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> 
         InputError: with the sentence for the user.
     """
     check_format(path, force)
-    source = read_song(song, None if feel == "auto" else "score", silent=True)
+    if feel == "score":
+        source = read_on_beats(song, silent=True)
+    else:
+        source = read_song(song, None if feel == "auto" else "score", silent=True)
     free = feel == "performance" and not on_beats(
         source.notes, source.bars, source.ticks_per_quarter
     )
     if source.feel == "performance" or free:
         raise InputError(
-            f"{song}: its notes lie on no beats, so it cannot become a score; "
-            "leave --score out or say --feel score."
+            f"{song}: its notes lie on no beats, so it cannot become a score; leave --score out"
+            + ("." if feel == "score" else " or say --feel score.")
         )
 
     return source

@@ -7,6 +7,7 @@ clear, the notes are written on them. Remarks state how sure all this is.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
 from styletransfer.formats.pitch_notes import Heard, Track, notes_in
@@ -39,6 +40,11 @@ def parse_audio(data: bytes, name: str, feel: Feel | None = None) -> Piece:
         raise InputError(
             f"{name}: no notes are heard in it; record one voice alone, close to the microphone."
         )
+    return piece_of(heard, track, feel)
+
+
+def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
+    """Write notes that were heard in a track of pitch, in the order of their onsets, as a piece."""
     velocity = _velocities(heard, track)
     remarks = [_sureness(heard, track)]
     if feel != "performance":
@@ -75,7 +81,7 @@ def parse_audio(data: bytes, name: str, feel: Feel | None = None) -> Piece:
     )
 
 
-def _velocities(heard: Heard, track: Track) -> np.ndarray:
+def _velocities(heard: Heard, track: Track) -> NDArray[np.int64]:
     """The velocities of notes by their loudness, shape (notes,)."""
     first = np.round(heard.onset / track.seconds).astype(int)
     last = np.round(heard.end / track.seconds).astype(int)

@@ -4,9 +4,9 @@ Each frame has a pitch, the tracker's confidence that there is one, and a loudne
 path through a hidden Markov model gives the notes, by the algorithm of Viterbi: its states are
 silence and the semitones, and a semitone has a few states that follow one another, so that a note
 has a least duration (as in M. Mauch et al., Computer-aided melody note transcription using the Tony
-software, TENOR 2015). Vibrato stays within a note, as each new note has a cost; a glide is too short
-for notes of its own; a frame that is an octave off costs little; and a note that is struck again is
-found by the rise of the loudness.
+software, TENOR 2015). Vibrato stays within a note, as each new note has a cost; a glide is too
+short for notes of its own; a frame that is an octave off costs little; and a note that is struck
+again is found by the rise of the loudness.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SPREAD = 0.35
-"""Semitones by which a sung pitch misses its note, for one unit of cost (a Laplace distribution)."""
+"""Semitones by which a pitch misses its note, for one unit of cost (a Laplace distribution)."""
 FARTHEST = 5.0
 """The most that a frame's pitch costs, however far off: some frames are wrong."""
 OCTAVE_OFF = 2.0
@@ -29,7 +29,7 @@ NEW = 5.0
 AUDIBLE_RISE = 2.0
 """Decibels that the loudness rises within a note of vibrato."""
 MOST_RISE = 12.0
-"""Decibels of rise beyond those, at most, that make a new note likelier, for a unit of cost each."""
+"""Decibels of rise beyond those, at most, that make a new note likelier, each a unit of cost."""
 STAGES = 4
 """Frames that a note lasts, at least."""
 NEAR = 4

@@ -31,8 +31,8 @@ LEAST_PEAK = 1e-3
 """A recording whose loudest sample is lower is silence; 1 is full scale."""
 BLOCK = 1 << 18
 SURE, HIGH = 0.8, 84.0
-"""Sound of which the tracker is this sure, and whose median pitch is lower, is heard at its own speed
-only."""
+"""Sound of which the tracker is this sure, and whose median pitch is lower, is heard at its own
+speed only."""
 SURER = 1.02
 """How many times surer the tracker must be of the sound at half its speed for that to count."""
 

@@ -97,7 +97,7 @@ def _division(place: Floats, period: Floats, parts: int) -> int:
 
 
 def _ends(place: Floats, end: Floats, start: Floats, finest: Floats) -> Floats:
-    """Where notes end, in beats: at the next onset where they nearly reach it, else on their grid."""
+    """Where notes end, in beats: at the next onset if they nearly reach it, else on their grid."""
     later = np.searchsorted(start, start, side="right")
     following = np.append(start, np.inf)[later]
     reached = np.append(place, np.inf)[later]

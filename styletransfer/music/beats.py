@@ -35,8 +35,8 @@ BINS = 24
 TYPICAL, TYPICAL_SPREAD = 0.62, 0.42
 """The median period in seconds, and the standard deviation of its logarithm."""
 PULL, LINE_PULL = 0.35, 2.0
-"""How much each beat's logarithm of the probability of its period counts, in music of several voices
-and in a single line, which has fewer onsets."""
+"""How much each beat's logarithm of the probability of its period counts, in music of several
+voices and in a single line, which has fewer onsets."""
 CHANGE = 12.0
 """The cost of a change of the period, for a unit of its logarithm."""
 RARE = 0.05
@@ -45,8 +45,9 @@ EMPTY, LINE_EMPTY = 2.0, 0.7
 """The cost of a beat without an event, in music of several voices and in a single line."""
 LINE = 0.9
 """Events a note from which music is a single line."""
-CLEAR = 0.55
-"""Nats an event from which beats are trusted."""
+CLEAR = 0.9
+"""Nats an event from which the beats of a single line are trusted: 20 tunes with rubato have 1.03 or
+more, onsets at random 0.8 or less."""
 FEWEST = 8
 """Beats that are trusted, at least."""
 DUPLE = (
@@ -126,6 +127,12 @@ def events(onset: Floats, pitch: Ints, velocity: Ints) -> tuple[Floats, Ints]:
     return time, np.minimum(kind, KINDS - 1)
 
 
+def is_line(onset: Floats) -> bool:
+    """Whether notes at these seconds, shape (notes,), hardly ever begin together."""
+    apart = np.diff(np.sort(onset)) > TOGETHER
+    return bool(1 + apart.sum() >= LINE * len(onset))
+
+
 def find_beats(onset: Floats, pitch: Ints, velocity: Ints) -> Beats:
     """Find the likeliest beats of notes; the arguments are as those of :func:`events`."""
     if not len(onset):
@@ -134,8 +141,7 @@ def find_beats(onset: Floats, pitch: Ints, velocity: Ints) -> Beats:
     first = time[0] - LONGEST
     frame = np.round((time - first) / FRAME).astype(np.int64)
     frames = int(frame[-1] + PERIODS[-1])
-    line = len(time) >= LINE * len(onset)
-    costs = (LINE_EMPTY, LINE_PULL) if line else (EMPTY, PULL)
+    costs = (LINE_EMPTY, LINE_PULL) if is_line(onset) else (EMPTY, PULL)
     ways = []
     for parts, phases in ((2, np.array(DUPLE)), (3, np.array(TRIPLE))):
         total, chosen = _best(_segments(frame, kind, frames, np.log(phases), costs))
@@ -161,7 +167,7 @@ def _segments(
         phase = np.round(np.arange(period) / period * BINS).astype(int) % BINS
         total = np.zeros(frames)
         for each in range(KINDS):
-            # the sum over the frames from t - period to t - 1 of the impulse times its phase's score
+            # sums, over the frames from t - period to t - 1, of each impulse's score at its phase
             whole = np.convolve(impulses[each], logs[each, phase][::-1])[:frames]
             total[1:] += whole[:-1]
         score[:, index] = total + costs[1] * prior[index]

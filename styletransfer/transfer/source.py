@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from styletransfer.errors import InputError
+from styletransfer.formats.pulse import read_on_beats
 from styletransfer.formats.read import read_song
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Feel, Piece, bars_under
@@ -55,8 +56,8 @@ def open_source(request: Request) -> Source:
         return Source(piece, melody, played=request.feel == "played")
 
     if request.song:
-        feel = "score" if request.feel == "score" else None
-        piece = with_pick_up(read_song(request.song, feel, silent=True))
+        read = read_on_beats if request.feel == "score" else read_song
+        piece = with_pick_up(read(request.song, silent=True))
     else:
         piece = chord_song(request)
     melody, octaves = find_melody(
