@@ -174,7 +174,7 @@ def _met(found: Floats, starts: Floats) -> int:
 
 
 def intervals(counts: Floats, names: list[str]) -> list[Interval]:
-    """Give the four scores with their intervals.
+    """Return the four scores with their intervals.
 
     Args:
         counts: shape (movements, 7), as :func:`agreement` gives them.

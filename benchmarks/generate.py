@@ -202,7 +202,7 @@ def tokens(bars: list[list[list[int]]], job: Job) -> int:
 def fastest(
     decode: Callable[[], list[list[list[int]]]], job: Job, runs: int
 ) -> tuple[float, float]:
-    """Give tokens per second, and seconds, of the fastest run."""
+    """Return tokens per second, and seconds, of the fastest run."""
     decode()
     found = []
     for _ in range(runs):

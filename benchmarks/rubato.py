@@ -203,7 +203,7 @@ def measures(library: Library, score: int, quarters: Floats, seconds: Floats) ->
 
 
 def durations(edges: Floats, quarters: Floats, seconds: Floats) -> Floats:
-    """Give the logarithm of the seconds from each edge to the next.
+    """Return the logarithm of the seconds from each edge to the next.
 
     Returns:
         Shape (edges - 1,), NaN where nothing is struck at one of the two edges.
@@ -222,7 +222,7 @@ def deviations(
     around: int,
     wanted: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """Give :func:`durations` less the median of their neighbours.
+    """Return :func:`durations` less the median of their neighbours.
 
     Args:
         edges: as in :func:`durations`.

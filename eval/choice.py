@@ -9,7 +9,7 @@
 
 ``make`` keeps all candidates, as whole arrangements, for the melodies of ``eval/melodies`` in the
 styles of the transfer report's composers. ``compose`` keeps what is chosen phrase by phrase, as
-``apply`` does it, for melodies of several phrases. Both continue where they were interrupted.
+``apply`` does it, for melodies of several phrases. Both continue after an interruption.
 ``tell`` has the judges rate all of them. It compares a candidate at random with the ranker's choice
 among whole ones, with and without its measure of the style (``idiom``; no search for copies), and
 with its choice phrase by phrase, and writes the part ``choice`` of ``eval/RESULTS.md``; ``table``
@@ -72,7 +72,7 @@ LABELS = {
     IDIOM: "with the idiom, less without it",
     PHRASES: "by phrases, less among whole ones",
 }
-"""Differences in the words of the table; their own names are those in the report."""
+"""Labels of differences in the table; the keys are their names in the report."""
 PHRASED = "chosen by phrases, as it ships"
 SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
     WITHOUT: lambda total, idiom: total - rank.WEIGHTS["idiom"] * idiom,
@@ -110,7 +110,7 @@ NOTE = (
 
 
 def make(path: Path, melodies: int | None) -> None:
-    """Keep all candidates of the melodies, or of so many of them, as whole arrangements."""
+    """Keep all candidates for the melodies, or the first of them, as whole arrangements."""
     codec = melody_codec()
 
     def made(song: Song, style: str) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def compose(path: Path, library: Library, melodies: int | None) -> None:
 def keep(
     path: Path, melodies: list[Song], made: Callable[[Song, str], list[dict[str, Any]]]
 ) -> None:
-    """Append what is made of the melodies in the styles of :data:`COMPOSERS` and isn't there."""
+    """Append the missing arrangements of the melodies in the styles of :data:`COMPOSERS`."""
     measured_model()
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def keep(
 
 
 def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms) -> dict[str, Any]:
-    """Choose phrase by phrase, as ``apply`` does it, with the composers as ``idioms`` has them."""
+    """Choose phrase by phrase, as ``apply`` does, with the composers' ``idioms``."""
     tempo, own = melody.tempo.quarters_per_minute(), idioms.known(style)
     assert own is not None
     voices = voices_in(style, "score", tempo, SamplingConfig.strength, None)
@@ -175,7 +175,7 @@ def phrased(melody: Piece, style: str, codec: Codec, plan: Plan, idioms: Idioms)
 
 
 def idioms_of(library: Library) -> dict[str, Idioms]:
-    """Read composers' idioms from their pieces of each half."""
+    """Read composers' idioms from their pieces in each half."""
     dealt = halves(library.pieces)
     return {
         half: idioms_in(library, {group for group, where in dealt.items() if where == half})
@@ -219,15 +219,15 @@ def tell(
 
     Args:
         rows: whole arrangements, as :func:`make` keeps them.
-        chosen: what was chosen by phrases, for some of the melodies.
-        melodies: those that count.
+        chosen: the choices phrase by phrase, for some of the melodies.
+        melodies: the ones to compare.
         library: where the composers' pieces are.
 
     Returns:
         The report, as plain data.
 
     Raises:
-        InputError: where a melody of several phrases wasn't composed by phrases.
+        InputError: if a melody of several phrases wasn't composed by phrases.
     """
     known = {song.slug: song for song in melodies}
     rows = [row for row in rows if row["melody"] in known]
@@ -275,7 +275,7 @@ def _phrased(
     several: dict[tuple[str, str], NDArray[np.float64]],
     known: dict[str, Song],
 ) -> NDArray[np.float64]:
-    """Give the values of what is chosen by phrases; of a single phrase, it is the whole's."""
+    """Return the values of choices by phrases; with a single phrase, those of the whole."""
     codec = melody_codec()
     long = {
         slug
@@ -299,7 +299,7 @@ def _compared(
     names: tuple[str, ...],
     several: int,
 ) -> dict[str, Any]:
-    """Give the means of each system, their differences, and some means by style.
+    """Return the means of each system, their differences, and some means by style.
 
     Args:
         systems: by name, values of shape (rows, names).

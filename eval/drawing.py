@@ -1,4 +1,4 @@
-"""Draw pictures and render sounds for a page that stands alone.
+"""Draw pictures and render sounds for a self-contained page.
 
 Piano rolls and plots are SVG files and clips WAV files, both in base64.
 """
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATE = 16_000
-"""Samples a second of a clip: piano tones have little above 8 kHz."""
+"""Samples per second of a clip: piano tones have little energy above 8 kHz."""
 
 MU = 255.0
-"""Of mu-law companding, ITU-T G.711: 8 bits a sample."""
+"""The constant of mu-law companding, ITU-T G.711: 8 bits per sample."""
 
 QUARTER = 0.5
-"""Seconds of a quarter of a piece whose times are seconds."""
+"""Seconds per quarter of a piece whose times are in seconds."""
 
 LOWEST, MIDDLE_C, HIGHEST = 28, 60, 92
 """The range of a piano roll, in MIDI numbers, and where the right hand begins."""
@@ -69,7 +69,7 @@ def clip(data: dict[str, Any], seconds: float, soundfont: str | Path | None = No
     """The first seconds of a piece as a WAV file, mono, 16 kHz, mu-law.
 
     Raises:
-        InputError: where there is no soundfont, or it can't be played.
+        InputError: if there is no soundfont, or it can't be played.
     """
     with tempfile.TemporaryDirectory() as folder:
         midi, sound = Path(folder) / "a.mid", Path(folder) / "a.wav"
@@ -112,14 +112,14 @@ def mu_law_wave(samples: NDArray[np.float64]) -> bytes:
 
 
 def embedded(file: bytes, kind: str = "audio/wav") -> str:
-    """Write a file as an address that holds all of it."""
+    """Write a file as a data address that contains all of it."""
     return f"data:{kind};base64,{base64.b64encode(file).decode()}"
 
 
 def piano_roll(data: dict[str, Any], seconds: float) -> str:
     """Draw the first seconds of a piece of :func:`to_plain`, as an address of an SVG file.
 
-    The melody has a colour of its own; the accompaniment has one from middle C up and one below.
+    The melody has its own colour; the accompaniment has one from middle C upwards and one below.
     """
     onset, duration = np.array(data["onset"], float), np.array(data["duration"], float)
     pitch, melody = np.array(data["pitch"], int), np.array(data["melody"], bool)
@@ -155,9 +155,9 @@ def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_ti
 
     Args:
         points: the systems.
-        levels: what is drawn as a line across: ceiling and floor.
-        x_title: what the x axis shows.
-        y_title: what the y axis shows.
+        levels: values drawn as horizontal lines: ceiling and floor.
+        x_title: the title of the x axis.
+        y_title: the title of the y axis.
     """
     figure, axes = _figure(7.0, 5.2)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_title, ylabel=y_title, aspect="equal")
@@ -177,7 +177,7 @@ def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_ti
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Begin a picture of so many inches."""
+    """Begin a picture of a size in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -185,7 +185,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _address(figure: Figure) -> str:
-    """Write a picture as an address of an SVG file, always of the same bytes."""
+    """Write a picture as an address of an SVG file, always with the same bytes."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()

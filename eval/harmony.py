@@ -65,7 +65,7 @@ LABELS = {
 WINDOW = 8  # bars that the forest judges at a time
 
 SAME = 0.05
-"""How far the tune of a version may be off, in quarters: its ticks may be rounded."""
+"""The most by which a version's tune may be off, in quarters: its ticks may be rounded."""
 
 SHOWN = [name for name in LABELS if not name.startswith(("cadence_", "note_"))]
 """What the forests see.
@@ -102,7 +102,7 @@ def file_of(folder: Path, song: str) -> Path:
     """Find a song's file in a version's folder.
 
     Raises:
-        InputError: where the folder has none.
+        InputError: if the folder has none.
     """
     own = [path for path in folder.glob("*.mid") if f"{path.stem}-".startswith(f"{song}-")]
     if own:
@@ -114,7 +114,7 @@ def read_version(tunes: Path, folder: Path, song: str) -> tuple[Piece, NoteTable
     """Read a song's tune, and the accompaniment of a version.
 
     Raises:
-        InputError: where the version's first track isn't the tune.
+        InputError: if the version's first track isn't the tune.
     """
     tune, path = read_score(tunes / f"{song}.mid", "score"), file_of(folder, song)
     version = read_score(path, "score")
@@ -138,7 +138,7 @@ def songs_in(tunes: Path, lists: Path | None, part: str | None) -> list[str]:
     """Name the songs of a folder, or those of one of the lists.
 
     Raises:
-        InputError: where the file has no such list.
+        InputError: if the file has no such list.
     """
     if lists is None:
         return sorted(path.stem for path in tunes.glob("*.mid"))

@@ -1,13 +1,14 @@
 """Train and measure all judges: ``python -m eval.judges --data data/prepared``.
 
 Two judges are trained for each set of labels: J1, a logistic regression, which is reported, and J2,
-a network, which checks it; and a J1 for each half of the five target composers. They are written
+a network, as a check; and a J1 for each half of the five target composers. They are written
 into ``styletransfer/assets/judges``. Their scores on test pieces, a comparison of three ways of
 splitting, and sanity checks go into ``eval/results/judges.json`` and, through
 :mod:`eval.judges_tables`, into ``eval/JUDGES.md`` and ``eval/RESULTS.md``.
 
-Features and finished steps are kept in ``runs/judges``, so that the same command continues after a
-stop. Test pieces choose nothing: penalty and calibration are chosen on validation pieces.
+Features and finished steps are kept in ``runs/judges``, so that the same command continues after an
+interruption. Nothing is chosen on test pieces: penalty and calibration are chosen on validation
+pieces.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ STRENGTHS = (5.0, 20.0, 80.0)
 """Candidates for the inverse penalty of J1, chosen for all sets on the 13 composers' pieces."""
 
 LONGEST = 2000
-"""How many notes of a piece are read without the melody, and under changes of tempo and key."""
+"""The number of notes read of a piece without its melody, and under changes of tempo and key."""
 
 NOISY = 150
 """How many training pieces have their first notes shuffled, and as many replaced by noise."""

@@ -82,7 +82,7 @@ def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str,
 
 
 def folds(splits: Any) -> NDArray[np.int64]:
-    """Give the fold of each item, from scikit-learn's pairs of (training, held-out) positions."""
+    """Return the fold of each item, from scikit-learn's pairs of (training, held-out) positions."""
     parts = [held for _, held in splits]
     fold = np.zeros(sum(len(part) for part in parts), np.int64)
     for number, part in enumerate(parts):
@@ -91,13 +91,12 @@ def folds(splits: Any) -> NDArray[np.int64]:
 
 
 def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """Try changes that must not matter, labels that mean nothing, and notes that are no music.
+    """Try changes that must not matter, labels without meaning, and notes that aren't music.
 
     Args:
         data: all pieces.
         judge: rates changed test pieces.
-        five: shape (pieces,), labels that are dealt out at random among groups and that another
-            judge is trained on.
+        five: shape (pieces,), labels that are assigned to groups at random to train another judge.
         strength: the inverse penalty of that judge.
     """
     label = data.labels(judge.labels)

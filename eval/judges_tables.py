@@ -69,7 +69,7 @@ def write_tables(report: dict[str, Any], page: Path, protocols: Path) -> None:
 
 
 def judges_table(report: dict[str, Any]) -> str:
-    """Show what each judge reaches on test pieces, by feel, and on single excerpts."""
+    """Tabulate each judge's results on test pieces, by feel, and on single excerpts."""
     judges = {
         f"{family}-{name}": one[family]
         for name, one in report["judges"].items()
@@ -225,7 +225,7 @@ def card(name: str, result: dict[str, Any]) -> str:
 
 
 def _chances(confusion: list[list[int]]) -> list[str]:
-    """Give the accuracy of a guess at random, and of always the commonest label.
+    """Return the accuracy of a guess at random, and of always the commonest label.
 
     Args:
         confusion: shape (labels, labels), a row for each true label.

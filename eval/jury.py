@@ -1,4 +1,5 @@
-"""Hold a blind jury: write pages on which readers compare versions, and tabulate their marks.
+"""Hold a jury that marks blind: write pages for readers to compare versions, and tabulate their
+marks.
 
     python -m eval.jury pages runs/jury songs/tunes \\
         composer=songs/composer before=songs/0.1.0 after=songs/0.2
@@ -7,8 +8,8 @@
 ``pages`` writes ``pages/1.txt`` and so on, one for each song: the tune and every version's
 accompaniment, bar by bar, the versions in random order under letters, the song in another key.
 Notes that double the tune are left out, so that nothing but the music distinguishes the versions.
-``key.json`` says which letter is which version; keep it from the readers. Their brief, and the form
-of their answers (``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
+``key.json`` states which letter is which version; keep it from the readers. Their brief, and the
+form of their answers (``jury-1.json``, ``jury-2.json`` …), is in ``eval/jury.md``.
 
 ``table`` prints means of marks and ranks, and each version's difference from the first, paired by
 song, with a 95 % bootstrap interval over songs. Songs differ more than versions do, so compare
@@ -108,7 +109,7 @@ def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
 
 
 def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tuple[int, float]]]:
-    """Give (pitch, duration) of the notes of a bar by their position in it, the lowest first."""
+    """Return (pitch, duration) of the notes of a bar by their position in it, the lowest first."""
     found: dict[int, list[tuple[int, float]]] = {}
     position = np.round((notes["onset"] - start) * GRID).astype(int)
     for row in np.flatnonzero((position >= 0) & (position < round((stop - start) * GRID))):
@@ -131,7 +132,7 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
         ranks from 1, (readings, versions).
 
     Raises:
-        InputError: where there is no key or no reader, or an answer lacks something.
+        InputError: if there is no key or no reader, or an answer lacks something.
     """
     key = read_json(folder / "key.json")
     versions, answers = key["versions"], sorted(folder.glob("jury-*.json"))
@@ -165,7 +166,7 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
 
 
 def report_of(folder: Path) -> dict[str, Any]:
-    """Give means by version and axis, mean ranks, and differences from the first version."""
+    """Return means by version and axis, mean ranks, and differences from the first version."""
     versions, songs, marks, ranks = readings(folder)
     whole = [
         class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs)
@@ -215,7 +216,7 @@ def read_json(path: Path) -> Any:
     """Read a file of JSON.
 
     Raises:
-        InputError: where it can't be read.
+        InputError: if it can't be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

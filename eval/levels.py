@@ -1,4 +1,4 @@
-"""Levels to read results beside: chance, the floor of shuffled notes, and real music.
+"""Levels to compare results with: chance, the floor of shuffled notes, and real music.
 
 They come from the reports that other recipes wrote into ``eval/results``.
 """
@@ -38,7 +38,7 @@ class Levels(NamedTuple):
 
 
 def levels_of_13() -> dict[str, Levels]:
-    """Give the levels of measures by J1 of 13 composers, and of composers' accompaniments."""
+    """Return the levels of measures by J1 of 13 composers, and of composers' accompaniments."""
     judges = _report("judges.json")
     one, changes = judges["judges"]["composers-13"]["j1"], judges["sanity"]["changes"]
     chance = interval(1 / len(judges["sets"]["composers-13"]))
@@ -48,7 +48,7 @@ def levels_of_13() -> dict[str, Levels]:
 
 
 def levels_of_5() -> dict[str, Levels]:
-    """Give the levels of measures by the judges of five composers, and of accompaniments."""
+    """Return the levels of measures by the judges of five composers, and of accompaniments."""
     judged = _report("transfer.json")["groups"]["composers"]["judges"]
     first, second = judged.values()
     chance = interval(1 / len(first["labels"]))
@@ -69,7 +69,7 @@ def levels_of_5() -> dict[str, Levels]:
 
 
 def of_scores() -> dict[str, Levels]:
-    """Give the means of composers' own accompaniments of the test pieces' melodies."""
+    """Return the means of composers' own accompaniments of the test pieces' melodies."""
     means = _report("ranker.json")["means"]["test"]
     return {name: Levels(real=interval(means[name]["composers"])) for name in OF_SCORES}
 

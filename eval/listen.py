@@ -31,7 +31,7 @@ ABOUT = (
     "melody's notes, in real pieces too; there, the melody is the one that was extracted. "
     '"Melody louder by" is the difference of the median velocities; real scores have no loudness.'
 )
-"""What the page gives its reader."""
+"""The page's introduction."""
 
 HEAD = (
     "style and tune",

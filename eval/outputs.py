@@ -70,7 +70,7 @@ class Output:
 def jobs_of(
     systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int
 ) -> list[Job]:
-    """List all that has to be sampled, melody by melody; the base without a style only once."""
+    """List all outputs to be sampled, melody by melody; the base without a style only once."""
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [
         (system, song, None if system == BASE else target, seed)
@@ -175,7 +175,7 @@ def reference_of(target: Target, songs: Sequence[Song], library: Library) -> Ref
 def examples_of(
     outputs: Sequence[Output], targets: Sequence[str], songs: Sequence[Song]
 ) -> list[dict[str, Any]]:
-    """Give all systems' first outputs for two melodies and styles, with their notes."""
+    """Return all systems' first outputs for two melodies and styles, with their notes."""
     slugs = [slug for slug in EXAMPLE_MELODIES if slug in {song.slug for song in songs}] or [
         songs[0].slug
     ]

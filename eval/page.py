@@ -61,7 +61,7 @@ def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
 
 
 def _group(kind: str, part: dict[str, Any]) -> dict[str, Any]:
-    """Give what the template shows of a group of styles."""
+    """Return what the template shows of a group of styles."""
     judge, reported = next(iter(part["judges"].items()))
     return {
         "title": f"{kind.capitalize()}: {', '.join(part['targets'])}",
@@ -94,7 +94,7 @@ def _trade_off(part: dict[str, Any], measure: str, title: str) -> str:
 
 
 def _confusions(part: dict[str, Any], judge: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give a matrix of each system: a row for each target, the judge's verdicts as shares of it."""
+    """Return each system's confusion matrix: a row for each target, with shares of verdicts."""
     for half, title in HALVES.items():
         for name in part["systems"]:
             found = judge["systems"].get(name, {}).get("confusion", {}).get(half, {})
@@ -120,7 +120,7 @@ def _sounds(pieces: dict[str, Any], seconds: float, soundfont: Path | None) -> d
 def _examples(
     examples: list[dict[str, Any]], sounds: dict[str, str], seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Give all systems' outputs for each melody and style; an output that several share, once."""
+    """Return all systems' outputs for each melody and style; an output that several share, once."""
     shown: set[str] = set()
     for melody, target in dict.fromkeys((one["melody"], one["target"]) for one in examples):
         mine = [one for one in examples if (one["melody"], one["target"]) == (melody, target)]

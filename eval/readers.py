@@ -1,4 +1,4 @@
-"""Fit the ranker's weights to what blind readers think of its candidates.
+"""Fit the ranker's weights to the marks that readers gave its candidates blind.
 
     python -m eval.readers make songs/tunes --styles songs/styles.json --out runs/readers
     python -m eval.jury pages runs/readers-jury songs/tunes --bars 8 \\
@@ -81,7 +81,7 @@ def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[
         read: the songs read before.
 
     Raises:
-        InputError: where a reader has left out a candidate, or no reader has answered.
+        InputError: if a reader has left out a candidate, or no reader has answered.
     """
     key = read_json(jury / "key.json")["pages"]
     answers = [read_json(path) for path in sorted(jury.glob("jury-*.json"))]
@@ -135,7 +135,7 @@ def fitted(values: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[n
 
 
 def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give the weights, and what a choice by them is worth under tunes they haven't seen."""
+    """Return the weights, and what a choice by them is worth under tunes they haven't seen."""
     values, marks = table(read)
     edges = np.cumsum([0, *map(len, marks)])
     centred = np.concatenate([one - one.mean() for one in marks])

@@ -318,7 +318,7 @@ def apart(melody: NoteTable, accompaniment: NoteTable) -> float:
 
 
 def plain(found: Resampled) -> dict[str, float | None]:
-    """Give a mean with its interval, for JSON; None for NaN."""
+    """Return a mean with its interval, for JSON; None for NaN."""
     interval = found.interval()
     numbers = {name: getattr(interval, name) for name in ("value", "low", "high")}
     return {name: None if np.isnan(value) else round(value, 4) for name, value in numbers.items()}

@@ -188,7 +188,7 @@ class Sampler:
         return runs[seed % len(runs)]
 
     def _voices(self, job: Job) -> list[Voice]:
-        """Give the predictions that are mixed.
+        """Return the predictions that are mixed.
 
         An adapter without a tag reads the controls of no style.
         """

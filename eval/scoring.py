@@ -72,7 +72,7 @@ class Judge(Protocol):
             Shape (labels,).
 
         Raises:
-            InputError: where too few notes are left.
+            InputError: if too few notes are left.
         """
         ...
 
@@ -135,7 +135,7 @@ class Bench:
         return Judged(one.system, one.target, one.group, whole, rest, before, one.is_real)
 
     def _probabilities(self, one: Output, remove: bool) -> tuple[float, ...] | None:
-        """Give the probabilities of the labels; None where too few notes are left to judge."""
+        """Return the probabilities of the labels; None where too few notes are left to judge."""
         half = one.song.half
         key = (one.id, half, remove)
         if key not in self._heard:
@@ -153,7 +153,7 @@ class Bench:
 def by_seed(
     judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Give the accuracy of the whole outputs of each seed, for each system that samples.
+    """Return the accuracy of the whole outputs of each seed, for each system that samples.
 
     With several training runs, seed k is that of run k.
     """
@@ -175,7 +175,7 @@ def by_seed(
 def row_of(
     one: Output, judged: dict[str, Judged], measured: Measured, near: dict[str, float]
 ) -> dict[str, Any]:
-    """Give an output as a row of the report's JSON."""
+    """Return an output as a row of the report's JSON."""
     numbers = {name: _short(value) for name, value in (measured.numbers | near).items()}
     heard = {
         name: {
@@ -262,7 +262,7 @@ def _measures(
     rows: Sequence[dict[str, Any]],
     measured: Sequence[tuple[Output, Measured]],
 ) -> dict[str, Any]:
-    """Give the means of each system's measures, and how its sets of pieces compare with real ones.
+    """Return the means of each system's measures, and compare its sets of pieces with real ones.
 
     Args:
         systems: their names.

@@ -98,7 +98,7 @@ def words_of(path: Path) -> frozenset[str]:
     """Read all strings of a JSON file, its keys among them, or the lines of a text.
 
     Raises:
-        InputError: where the file can't be read.
+        InputError: if the file can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def songs_in(path: Path) -> dict[str, str]:
     """Read the songs of a ``songs.json``: their names by the ids of their pieces.
 
     Raises:
-        InputError: where the file isn't one.
+        InputError: if the file isn't one.
     """
     try:
         songs = json.loads(path.read_text(encoding="utf-8"))["songs"]

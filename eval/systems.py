@@ -96,7 +96,7 @@ def songs_in(folder: Path) -> list[Song]:
     """Read the songs of a folder of ABC files, by name.
 
     Raises:
-        InputError: where there is none.
+        InputError: if there is none.
     """
     from styletransfer.transfer.source import find_melody
 

@@ -97,7 +97,7 @@ def make(path: Path, melodies: int | None) -> None:
     """Append a row for each melody and style that the file lacks.
 
     Raises:
-        InputError: where the file's rows were made with other weights.
+        InputError: if the file's rows were made with other weights.
     """
     before = rows_of(path) if path.exists() else []
     if any(row["base"] != load_model().weights_hash for row in before):

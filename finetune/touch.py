@@ -83,7 +83,7 @@ def pedal(maestro: Path, pieces: Iterable[PieceInfo]) -> float:
     """Return the median share of the time with the sustain pedal down.
 
     Raises:
-        InputError: where a file isn't there.
+        InputError: if a file isn't there.
     """
     return round(float(np.median([pedalled(maestro / piece.file) for piece in pieces])), 2)
 

@@ -163,7 +163,7 @@ def run_of(style: str, library: Library, base: str, arguments: argparse.Namespac
     """Describe the run of a style: its pieces, settings and folders.
 
     Raises:
-        InputError: where there is no such style.
+        InputError: if there is no such style.
     """
     from styletransfer.configuration import load_config
     from styletransfer.errors import InputError
@@ -219,7 +219,7 @@ def pieces_of_style(
     Some of them are held out, except without ``hold_out``.
 
     Raises:
-        InputError: where there is no such style.
+        InputError: if there is no such style.
     """
     from styletransfer.errors import InputError
     from styletransfer.training.finetune import USER_SLOT
@@ -258,7 +258,7 @@ def with_corpus(pieces: Library, name: str, work: Path) -> Library:
     All have the composer's tags.
 
     Raises:
-        ValueError: where one of the latter is a held-out piece.
+        ValueError: if one of the latter is a held-out piece.
     """
     from styletransfer.data.fingerprint import fingerprint, same_pieces
     from styletransfer.data.splits import check_splits
@@ -296,7 +296,7 @@ def as_measured(folder: Path, twin: Path) -> Card:
     They are the bits per note of held-out pieces, and how pianists play it.
 
     Raises:
-        InputError: where there is no such twin.
+        InputError: if there is no such twin.
     """
     from styletransfer.training.finetune import readme_of
 

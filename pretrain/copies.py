@@ -45,9 +45,9 @@ from styletransfer.transfer.free import free_pieces
 NOTES = (32, 64, 128, 256, 512, 1024, 2048)
 """Lengths of excerpts, in notes."""
 EACH = 8
-"""How many excerpts are taken from a piece."""
+"""The number of excerpts taken from a piece."""
 FAR = 11
-"""The most semitones by which an excerpt is moved."""
+"""The most semitones an excerpt is moved by."""
 LONG = 14
 """The fewest notes of an exact match; the filter doesn't find shorter ones."""
 KINDS = ("arrangement", "accompaniment")
@@ -84,10 +84,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the step that is asked for.
+    """Run the requested step.
 
     Raises:
-        InputError: where data is missing, or the weights or the index have held-out pieces in them.
+        InputError: if data is missing, or the weights or the index have held-out pieces in them.
     """
     libraries = [Library.load(folder) for folder in arguments.data]
     if arguments.all_pieces:

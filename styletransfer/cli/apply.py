@@ -104,7 +104,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
         The report, and the result.
 
     Raises:
-        InputError: where the song can't be arranged or a file can't be written.
+        InputError: if the song can't be arranged or a file can't be written.
     """
     from styletransfer.transfer.planning import resolve_chords
 

@@ -38,7 +38,7 @@ def differences(sidecar: Sidecar) -> list[str]:
     No music is made for it.
 
     Raises:
-        InputError: where the model or a style is no longer there.
+        InputError: if the model or a style is no longer there.
     """
     from styletransfer.model.loading import load_model
 
@@ -50,7 +50,7 @@ def replay(sidecar: Sidecar, progress: Callable[[float], None] | None = None) ->
     """Make an arrangement again.
 
     Raises:
-        InputError: where that can't be done at all.
+        InputError: if that can't be done at all.
     """
     from styletransfer.transfer.pipeline import apply
 
