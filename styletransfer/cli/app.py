@@ -36,7 +36,7 @@ app.add_typer(styles_app, name="styles")
 def main() -> None:
     """Run the console script: a user's mistake is one sentence and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # file names that can't be printed are escaped
+        if isinstance(stream, TextIOWrapper):  # escape file names that can't be printed
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -66,7 +66,7 @@ def options(
 ) -> None:
     """Arrange a melody for piano in the style of a composer or an era.
 
-    The work is done by a language model of music, trained on MAESTRO and on piano scores.
+    It uses a language model of music, trained on MAESTRO, on piano scores and on songs.
     """
 
 
@@ -237,7 +237,7 @@ def inspect(
 
 
 def _print_inspection(report: dict[str, Any]) -> None:
-    """Print what `inspect` found, a line for each thing."""
+    """Print the findings of `inspect`, a line for each."""
     from styletransfer.transfer.inspection import melody_text, wrap_chords
 
     for line in report["remarks"]:

@@ -32,7 +32,7 @@ Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 class Job:
     """One arrangement to be made, and its files.
 
-    ``protected``: pieces that others of the command follow, over which none is written.
+    ``protected``: pieces that other styles of the command follow, and that mustn't be overwritten.
     """
 
     request: Request
@@ -42,9 +42,9 @@ class Job:
 
 @dataclass
 class Failures:
-    """What wasn't done.
+    """The arrangements that failed.
 
-    ``rows``: a report of each. ``bug``: whether one of them is a fault of the program's.
+    ``rows``: a report of each. ``bug``: whether one of them failed by a bug in the program.
     """
 
     rows: list[dict[str, str]]
@@ -66,22 +66,22 @@ def apply_all(
     """Arrange every song in every style, and print what was done.
 
     Args:
-        request: a pattern for all; song and style are filled in.
+        request: a template for all; song and style are filled in.
         songs: files, folders or names of examples.
         styles: by name, folder or Hub id, pieces, or blends.
         out: the MIDI file, or the folder of several.
-        outputs: a pattern for all; names are filled in. With one song (no folder) and one style its
-            paths are files, otherwise folders.
+        outputs: a template for all; names are filled in. With one song (not a folder) and one style
+            its paths are files, otherwise folders.
         bar: shows a progress bar.
         as_json: print the report as JSON, and nothing else.
 
     Returns:
-        The exit code: 0, 2 after a mistake of the user's, 1 after a fault of the program's, 130
-        where Ctrl-C stopped it and what was done of a song is written.
+        The exit code: 0, 2 after a user's mistake, 1 after a bug in the program, 130 if Ctrl-C
+        stopped it and the complete bars of a song were written.
 
     Raises:
-        InputError: with one song, where it can't be arranged; with several, where none of them can
-            be tried.
+        InputError: with one song, if it can't be arranged; with several, if none of them can be
+            tried.
     """
     if len(songs) == len(styles) == 1 and not os.path.isdir(songs[0]):
         outputs = replace(
@@ -98,7 +98,7 @@ def apply_all(
 
 
 def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict[str, Any], Result]:
-    """Make one arrangement and write its files, over none of the songs.
+    """Make one arrangement and write its files, overwriting none of the songs.
 
     Returns:
         The report, and the result.
@@ -123,7 +123,7 @@ def run(job: Job, bar: Bar, songs: Iterable[str], title: str = "") -> tuple[dict
 
 
 def _sidecar(request: Request) -> list[Path]:
-    """Find the sidecar of an earlier output some of whose bars are made again."""
+    """Find the sidecar of an earlier output that has some bars rewritten."""
     if request.bars is None:
         return []
     from styletransfer.transfer.sidecar import sidecar_beside
@@ -151,7 +151,7 @@ def print_report(report: dict[str, Any]) -> None:
 
 
 def _followed(row: dict[str, Any]) -> str:
-    """Describe what was taken from a piece that is the style."""
+    """Describe what was taken from a piece used as the style."""
     fitted = f" (in {row['from']}, made to fit)" if "from" in row else ""
     bars = f"figures of bars {', '.join(map(str, row['bars']))}{fitted}"
     if not row["bars"]:
@@ -222,7 +222,7 @@ def _several(
                     print_copied(report, f"{report['output']}  ")
                 if stopped := _stopped(report):
                     break
-    finally:  # when it is stopped, too
+    finally:  # also after Ctrl-C
         _sum_up(reports, failures, as_json)
 
     if stopped:
@@ -231,7 +231,7 @@ def _several(
 
 
 def _stopped(report: dict[str, Any]) -> bool:
-    """Report, and print, whether Ctrl-C ended an arrangement."""
+    """Return whether Ctrl-C ended an arrangement, and print it if so."""
     bar = report["stopped_after_bar"]
     if bar is not None:
         print(f"styletransfer: stopped after bar {bar}; what was done is written.", file=sys.stderr)
@@ -248,13 +248,13 @@ def _sum_up(reports: list[dict[str, Any]], failures: Failures, as_json: bool) ->
 
 
 def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
-    """Find the songs in files and folders, and what can't be looked at.
+    """Find the songs in files and folders, and what can't be read.
 
-    A folder stands for the files of music in it and below it, which keep their sub-folders. Hidden
-    files, and arrangements that were made there before (their sidecars list them), are left out.
+    A folder stands for the files of music in it and its sub-folders, which are kept. Hidden files,
+    and arrangements that were made there earlier (their sidecars list them), are left out.
 
     Returns:
-        Each song with what its output is to be called after, and the failures.
+        Each song with the name for its output, and the failures.
     """
     from styletransfer.transfer.sidecar import outputs_beside
 
@@ -299,7 +299,7 @@ def _jobs(
 ) -> list[Job]:
     """Plan every song in every style.
 
-    Where two would share an output's name, the later ones get a number after the song's.
+    If two would share an output's name, the later ones get a number after the song's name.
     """
     jobs: list[Job] = []
     taken: set[str] = set()
@@ -320,7 +320,7 @@ def _key(path: Path) -> str:
 
 
 def _prepare_folders(outputs: Outputs) -> None:
-    """Make the folders that the outputs go to, where they don't exist."""
+    """Make the folders for the outputs if they don't exist."""
     options = {
         "-o": outputs.midi,
         "--audio": outputs.audio,
@@ -345,7 +345,7 @@ def _prepare_folders(outputs: Outputs) -> None:
 
 
 def _called(song: str) -> str:
-    """Name what the outputs of a song are called after."""
+    """Return the name from which a song's outputs are named."""
     return Path(song).stem or "chords"
 
 

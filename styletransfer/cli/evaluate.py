@@ -48,7 +48,7 @@ def print_assessments(
 
 
 def print_trial(report: dict[str, Any], as_json: bool) -> None:
-    """Print what :func:`styletransfer.trial.trial` found."""
+    """Print the findings of :func:`styletransfer.trial.trial`."""
     if as_json:
         print(json.dumps(report))
         return

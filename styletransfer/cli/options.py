@@ -1,6 +1,6 @@
 """The options of the command line: each one's type, name and help text.
 
-Words that an option chooses among aren't checked here but by
+The words an option accepts aren't checked here but by
 :class:`styletransfer.transfer.request.Request`, whose errors are one sentence.
 """
 
@@ -15,7 +15,7 @@ from styletransfer.formats.read import FORMATS
 
 
 def _choice(*words: str, help: str) -> Any:
-    """Make an option that shows its words in the help, and passes on what is given."""
+    """Make an option that shows its words in the help, and passes on its value unchecked."""
     return typer.Option(parser=str, metavar="|".join(words), help=help)
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of it.
+    """The outcome of a replay.
 
     ``files``: the bytes of the MIDI files, in the order of the sidecar's outputs. ``differing``:
-    the names of those that differ. ``same_melody``: whether the same melody was taken.
+    the names of those that differ. ``same_melody``: whether the same melody was used.
     """
 
     files: list[bytes]
@@ -33,9 +33,9 @@ class Replayed:
 
 
 def differences(sidecar: Sidecar) -> list[str]:
-    """List what an arrangement is made of that has changed, a phrase each.
+    """List the ingredients of an arrangement that have changed, a phrase each.
 
-    No music is made for it.
+    No music is made for this.
 
     Raises:
         InputError: if the model or a style is no longer there.
@@ -71,9 +71,9 @@ def print_replay(
     It is written, or with ``check`` only compared.
 
     Raises:
-        InputError: saying what differs: before the work where what goes in differs already and
-            ``anyway`` isn't given, after it where the bytes do. With ``anyway`` other bytes are
-            written too.
+        InputError: naming the differences: before the work if the ingredients differ and ``anyway``
+            isn't given, after it if the bytes differ. With ``anyway`` different bytes are written
+            too.
     """
     sidecar = read_sidecar(path)
     if (last := sidecar.report.get("stopped_after_bar")) is not None:

@@ -14,13 +14,13 @@ from styletransfer.styles.find import all_styles, find_style, left_out
 COMMAND = "styletransfer"
 NONE = "-"
 PIPED_WIDTH = 400
-"""Width of a list that goes to no terminal, in which each style stays on one line."""
+"""Width of a list not printed to a terminal, in which each style stays on one line."""
 
 
 def print_styles(as_json: bool) -> None:
     """Print all styles as a table, or as a JSON list.
 
-    Standard error has those of the user's folders that are no styles, and why.
+    Folders of the user's that aren't styles are listed on standard error, with the reason.
     """
     rows = [describe(style) for style in all_styles()]
     for problem in left_out():
@@ -45,8 +45,8 @@ def print_style(name: str, as_json: bool) -> None:
 def describe(style: Style, asked: str | None = None) -> dict[str, Any]:
     """Describe a style for a list.
 
-    Values are None where the base knows the style without an adapter, or where nothing was held
-    out. ``asked``: how to ask for it in the example, where that isn't by its name.
+    Values are None if the base knows the style without an adapter, or if nothing was held out.
+    ``asked``: the style's name in the example, if it differs.
     """
     card = style.card
     return {
@@ -125,7 +125,7 @@ def _fields(style: Style, row: dict[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Remove what would steer a terminal: cards come from anywhere."""
+    """Remove control characters for terminals: cards come from anywhere."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else " " if letter.isspace() else ""
         for letter in text
