@@ -8,21 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
-from styletransfer.music.hands import LEFT, cheapest_path
-
-LINES = np.arange(40, 80)
-"""Pitches between which the line between the staves may lie; a note on or above it is on the upper
-staff."""
-SPAN = 14
-"""Semitones that a hand spans with ease, as in :mod:`styletransfer.music.hands`."""
-LEDGER_COST, STRETCH_COST, HAND_COST, MOVE_COST = 0.08, 0.6, 0.8, 0.04
-"""Costs of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone
-beyond ``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by
-looking at pages."""
+from styletransfer.music.hands import LEFT, SPAN, divide
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""
@@ -57,53 +44,9 @@ class Sound:
 def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[bool]:
     """Return whether each note of the accompaniment is on the lower staff.
 
-    A line between the staves moves through the piece as little as it can: it weighs ledger lines,
-    what the right hand has to reach below the melody and the left hand at once, and the hand that a
-    note has already.
+    It is where the left hand is (:func:`~styletransfer.music.hands.divide`).
     """
-    starts = sorted({tone.start for tone in tones})
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, tone in enumerate(tones):
-        groups[tone.start].append(index)
-    if not starts:
-        return []
-    above = _sounding(melody, starts)
-    cost = np.stack(
-        [
-            _costs([(tones[i].pitch, hand[i]) for i in groups[s]], top)
-            for s, top in zip(starts, above, strict=True)
-        ]
-    )
-    line = dict(zip(starts, LINES[cheapest_path(cost, MOVE_COST)].tolist(), strict=True))
-    return [tone.pitch < line[tone.start] for tone in tones]
-
-
-def _sounding(melody: list[Tone], places: list[int]) -> list[int | None]:
-    """Return the melody's pitch at each place, None where it rests."""
-    found: list[int | None] = []
-    ordered = sorted(melody)
-    index = -1
-    for place in places:
-        while index + 1 < len(ordered) and ordered[index + 1].start <= place:
-            index += 1
-        found.append(ordered[index].pitch if index >= 0 and ordered[index].end > place else None)
-    return found
-
-
-def _costs(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float64]:
-    """Return the cost of each line for notes that begin together, shape (lines,).
-
-    Notes are (pitch, hand).
-    """
-    cost = np.zeros(len(LINES))
-    for index, line in enumerate(LINES.tolist()):
-        up, down = [p for p, _ in notes if p >= line], [p for p, _ in notes if p < line]
-        ledgers = sum(max(0, 61 - p) ** 1.5 for p in up) + sum(max(0, p - 59) ** 1.5 for p in down)
-        right = up if melody is None else [*up, melody]
-        stretch = sum(max(0, max(part) - min(part) - SPAN) for part in (right, down) if part)
-        moved = sum((hand == LEFT) != (pitch < line) for pitch, hand in notes)
-        cost[index] = LEDGER_COST * ledgers + STRETCH_COST * stretch + HAND_COST * moved
-    return cost
+    return [side == LEFT for side in divide(tones, hand, melody)]
 
 
 def sounds(

@@ -46,8 +46,6 @@ def assemble(
     own, ornaments = _of_melody(plan, onset_steps, pitch, first)
     onset, length = to_quarters(melody, plan, bar, step, duration)
     accompaniment = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    PIANO.give_parts(accompaniment)
-
     if plan.held is not None:
         tune = add_ornaments(
             melody, make_notes(onset[ornaments], length[ornaments], pitch[ornaments])
@@ -56,6 +54,7 @@ def assemble(
         tune = melody.notes.copy()
     else:
         tune = decoded_melody(melody, plan_steps(melody, plan), onset_steps, pitch)
+    PIANO.give_parts(accompaniment, tune)
 
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
@@ -105,7 +104,7 @@ def bar_notes(
     if plan.feel == "score":
         loud = np.full(len(pitch), round(touch.accompaniment))
     notes = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    PIANO.give_parts(notes)
+    PIANO.give_parts(notes, melody.notes)
     return notes
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.hands import split_hands
+from styletransfer.music.hands import split_under
 from styletransfer.music.notes import NoteTable
 
 
@@ -18,22 +18,23 @@ class Ensemble:
 
     Attributes:
         parts: the names of the parts, the melody's first.
-        deal: returns which part of the accompaniment, from 0, plays each of its notes, shape
-            (notes,).
+        deal: returns which part of the accompaniment, from 0, plays each of its notes under a
+            melody, shape (notes,).
     """
 
     parts: tuple[str, ...]
-    deal: Callable[[NoteTable], NDArray[np.int16]]
+    deal: Callable[[NoteTable, NoteTable], NDArray[np.int16]]
 
     @property
     def melody(self) -> str:
         """The name of the melody's part."""
         return self.parts[0]
 
-    def give_parts(self, accompaniment: NoteTable) -> None:
-        """Set the part of each note of an accompaniment, in place."""
-        accompaniment["part"] = 1 + self.deal(accompaniment)
+    def give_parts(self, accompaniment: NoteTable, melody: NoteTable | None = None) -> None:
+        """Set the part of each note of an accompaniment, in place; ``melody``: if there is one."""
+        melody = accompaniment[:0] if melody is None else melody
+        accompaniment["part"] = 1 + self.deal(accompaniment, melody)
 
 
-PIANO = Ensemble(("Melody", "Accompaniment, right hand", "Accompaniment, left hand"), split_hands)
+PIANO = Ensemble(("Melody", "Accompaniment, right hand", "Accompaniment, left hand"), split_under)
 """The players of every arrangement: one pianist."""
