@@ -252,6 +252,27 @@ def test_how_often_it_is_logged_is_no_other_run(
     assert main(arguments(other, tiny_data, whole, "--steps", str(STEPS + 24))) == 0
 
 
+def test_a_run_starts_from_weights_of_a_shorter_context(
+    config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Positions are rotations, so no weight depends on the context; other sizes are refused."""
+    short, longer, wider = (tmp_path / f"{name}.yaml" for name in ("short", "longer", "wider"))
+    short.write_text(CONFIG.replace("context: 96", "context: 48"))
+    assert main(arguments(short, tiny_data, tmp_path / "short", "--steps", "4")) == 0
+    final = str(tmp_path / "short" / "final")
+    longer.write_text(CONFIG)
+    call = arguments(longer, tiny_data, tmp_path / "longer", "--from", final, "--steps", "4")
+    assert main(call) == 0
+    _, _, manifest = load_package(tmp_path / "longer" / "final")
+    assert manifest["model"]["context"] == 96
+    assert manifest["tokens"] == 4 * 2 * (48 + 96)
+
+    wider.write_text(CONFIG.replace("hidden: 64", "hidden: 96"))
+    call = arguments(wider, tiny_data, tmp_path / "wider", "--from", final, "--steps", "4")
+    assert main(call) == 2
+    assert "its sizes are not those of this run" in capsys.readouterr().err
+
+
 def test_what_learnt_from_all_pieces_is_not_measured_on_them(
     config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

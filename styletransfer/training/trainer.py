@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -457,15 +457,17 @@ def _start_from(
 ) -> dict[str, int]:
     """Fill a fresh model with a folder's weights.
 
-    Tokens are matched by name. A new token keeps its fresh row; a control's row that is added to
-    every token begins at zero, so that the model predicts what it did.
+    Tokens are matched by name; the context may be another. A new token keeps its fresh row; a
+    control's row that is added to every token begins at zero, so that the model predicts what it
+    did.
 
     Returns:
         The ``steps`` and ``tokens`` that the weights have seen, and whether they have seen held-out
         pieces (``all_pieces``, 0 or 1).
     """
     other, vocabulary, manifest = load_package(folder)
-    if set(vocabulary) - set(codec.vocabulary) or ModelConfig(**manifest["model"]) != run.model:
+    sizes = replace(ModelConfig(**manifest["model"]), context=run.model.context)
+    if set(vocabulary) - set(codec.vocabulary) or sizes != run.model:
         raise InputError(
             f"{folder}: its tokens or its sizes are not those of this run; give another --from"
             " folder"
