@@ -17,7 +17,6 @@ tunes (notes) and twenty (beats) of `eval/melodies`; the other tunes and sounds 
 
 from __future__ import annotations
 
-import argparse
 import pickle
 import sys
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import interval, table
 from styletransfer.formats.audio import piece_of
 from styletransfer.formats.pitch_notes import Track, notes_in
@@ -105,9 +105,7 @@ class Tune:
 
 def main(argv: list[str] | None = None) -> int:
     """Synthesise and transcribe all tunes, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("--more", type=Path, help="a folder of MIDI files, as further tunes")
     parser.add_argument("--tracks", type=Path, help="a folder that keeps the tracks of pitch")
     parser.add_argument("--write", type=Path, help="the page to write")

@@ -13,7 +13,6 @@ shorter than the one before. Trusted: pieces whose beats would be used.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import interval, table
 from styletransfer.formats.read import read_score
 from styletransfer.music.beats import find_beats, trusted
@@ -47,9 +47,7 @@ class Result(NamedTuple):
 
 def main(argv: list[str] | None = None) -> int:
     """Find the beats of the chosen pieces, and print or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = recipe_parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pieces", type=int, default=40)
     parser.add_argument("--write", type=Path, help="the page to write")

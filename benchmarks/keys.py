@@ -11,7 +11,6 @@ where it finds the same in the whole piece; the other excerpts modulate, or thei
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.evaluation.intervals import ratio_interval
 from styletransfer.folders import ASSETS
@@ -158,10 +158,7 @@ def page(library: Library) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Fit the weights, or write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=Path("data/prepared"))
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--fit", action="store_true", help="write the weights")
     parser.add_argument("--write", type=Path, help="write the page")
     arguments = parser.parse_args(argv)

@@ -7,7 +7,6 @@ tracing. Run it on a quiet machine; the load is printed with the numbers.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 
 from benchmarks.apply import processor
 from benchmarks.serve import serving
+from styletransfer.configuration import recipe_parser
 from styletransfer.formats.midi_out import write_midi
 from styletransfer.music.notes import Piece, bars_of, make_notes
 
@@ -115,7 +115,7 @@ def main() -> None:
     """Run it."""
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = recipe_parser(__doc__)
     parser.add_argument("--browser", default="/usr/bin/chromium")
     parser.add_argument("--port", type=int, default=PORT)
     given = parser.parse_args()
