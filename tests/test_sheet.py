@@ -396,8 +396,8 @@ def test_the_lower_staff_changes_its_clef_for_high_music() -> None:
 # --- spelling -------------------------------------------------------------------------------------
 
 
-def names(notes: NoteTable, fifths: int, minor: bool = False) -> str:
-    spelled = spell(notes, np.full(len(notes), fifths), np.full(len(notes), minor))
+def names(notes: NoteTable, fifths: int) -> str:
+    spelled = spell(notes, np.full(len(notes), fifths))
     letters = [letter_and_alter(name) for name in spelled.tolist()]
     return " ".join(
         letter + ("#" * alter if alter > 0 else "b" * -alter) for letter, alter in letters
@@ -405,26 +405,25 @@ def names(notes: NoteTable, fifths: int, minor: bool = False) -> str:
 
 
 @pytest.mark.parametrize(
-    ("pitches", "fifths", "minor", "expected"),
+    ("pitches", "fifths", "expected"),
     [
-        ((60, 61, 62, 64), 0, False, "C C# D E"),
-        ((64, 63, 62, 60), 0, False, "E Eb D C"),
-        ((69, 68, 69, 71), 0, True, "A G# A B"),
-        ((67, 66, 67), -2, True, "G F# G"),
-        ((61, 63, 65, 66, 68, 70, 72), -5, False, "Db Eb F Gb Ab Bb C"),
-        ((61, 63, 65, 66, 68, 70, 72), 7, False, "C# D# E# F# G# A# B#"),
-        ((66, 65, 66), 6, False, "F# E# F#"),
-        ((70, 68, 67), -1, False, "Bb Ab G"),
+        ((60, 61, 62, 64), 0, "C C# D E"),
+        ((64, 63, 62, 60), 0, "E Eb D C"),
+        ((69, 68, 69, 71), 0, "A G# A B"),
+        ((67, 66, 67), -2, "G F# G"),
+        ((61, 63, 65, 66, 68, 70, 72), -5, "Db Eb F Gb Ab Bb C"),
+        ((61, 63, 65, 66, 68, 70, 72), 7, "C# D# E# F# G# A# B#"),
+        ((66, 65, 66), 6, "F# E# F#"),
+        ((70, 68, 67), -1, "Bb Ab G"),
     ],
 )
 def test_names_follow_the_key_and_the_line(
-    pitches: tuple[int, ...], fifths: int, minor: bool, expected: str
+    pitches: tuple[int, ...], fifths: int, expected: str
 ) -> None:
     notes = make_notes([float(k) for k in range(len(pitches))], [1.0] * len(pitches), list(pitches))
-    assert names(notes, fifths, minor) == expected
+    assert names(notes, fifths) == expected
     assert [p % 12 for p in pitches] == [
-        (int(k) * 7) % 12
-        for k in spell(notes, np.full(len(notes), fifths), np.full(len(notes), minor))
+        (int(k) * 7) % 12 for k in spell(notes, np.full(len(notes), fifths))
     ]
 
 

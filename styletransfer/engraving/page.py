@@ -198,14 +198,19 @@ def _names(
     tones: list[Tone], bars: list[Bar], keys: list[tuple[int, int, bool]]
 ) -> dict[tuple[int, int], int]:
     """Spell each (tick, pitch), as places on the line of fifths."""
-    places = sorted(set((tone.start, tone.pitch) for tone in tones))
-    if not places:
+    ends: dict[tuple[int, int], int] = {}
+    for tone in tones:
+        place = tone.start, tone.pitch
+        ends[place] = max(tone.end, ends.get(place, 0))
+    if not ends:
         return {}
+    places = sorted(ends)
     start, pitch = np.array(places).T
-    notes = make_notes(start / QUARTER, np.ones(len(start)), pitch)
+    length = np.array([ends[place] for place in places]) - start
+    notes = make_notes(start / QUARTER, length / QUARTER, pitch)
     at = np.searchsorted([bars[bar].start for bar, _, _ in keys], start, side="right") - 1
-    fifths, minor = np.array([key[1] for key in keys])[at], np.array([key[2] for key in keys])[at]
-    return dict(zip(places, spell(notes, fifths, minor).tolist(), strict=True))
+    fifths = np.array([key[1] for key in keys])[at]
+    return dict(zip(places, spell(notes, fifths).tolist(), strict=True))
 
 
 def _symbols(

@@ -1,39 +1,57 @@
 """Which name a pitch has on the page: C sharp or D flat.
 
-It depends on the key signature, the notes around it and the note that follows. Names lie on the
-line of fifths, ... B flat -2, F -1, C 0, G 1, D 2 ... F sharp 6 ..., so that those of one pitch are
-12 apart. A key's notes lie close together there; a note takes the name nearest to the centre of its
-surroundings, and a semitone to the next note is rather written as two letters (C sharp, D) than as
-one (D flat, D). The centre is as in D. Temperley, *The Cognition of Basic Musical Structures* (MIT
-Press 2001), chapter 5, with the key signature added to it.
+Names lie on the line of fifths, ... B flat -2, F -1, C 0, G 1, D 2 ... F sharp 6 ..., so that those
+of one pitch are 12 apart. Every note has two names near its key signature, a flatter and a sharper
+one. Which of them is printed depends on the key (names near the signature, and near those of the
+notes around), on the harmony (notes that sound together lie near each other on the line) and on
+the voice leading (a semitone is rather written as two letters, C sharp and D, than as one). These
+reasons are weighed by logistic regression, with the names of the other notes as they were last
+found. The centre of names is as in D. Temperley, *The Cognition of Basic Musical Structures* (MIT
+Press 2001), chapter 5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.notes import NoteTable
+from styletransfer.music.notes import NoteTable, note_ends
 
 LETTERS = "FCGDAEB"
-CENTRE_OF_MAJOR, CENTRE_OF_MINOR = 2.5, 3.0
-"""Where a key's centre lies, in fifths above its signature: between D and A in C major; minor has
-its leading tone on the sharp side. With these, 99.7 % of 30,643 notes of Bach and Mozart in
-music21's corpus get the name that they are printed with, and 96 % of those outside the key
-signature (94 % with a centre of 2)."""
-KEY_WEIGHT = 8.0
-"""Notes that the key signature counts for, against those within :data:`REACH` quarters."""
-REACH = 2.0
-LEADING = 3.0
-"""Fifths by which a name is worse that writes a semitone with one letter."""
-LOWEST, HIGHEST = -9, 15
-"""The outermost names in use. B double flat would be -9 and B double sharp 19; nobody wants to read
-names past F double sharp."""
+CENTRE = 2.5
+"""Where a key's centre lies, in fifths above its signature: between D and A in C major."""
+ROUNDS = 3
+"""How often names are found, each time with those found before."""
+REACHES = (4.0, 12.0)
+"""Quarters before and after a note within which names have a mean."""
+TOGETHER = 0.02
+"""Quarters within which notes begin together."""
+NEIGHBOURS = 14
+"""Rows of the table before and after a note in which those that sound with it are looked for."""
+NEXT = 1.01
+"""Quarters within which the next or the last onset leads on."""
+SHARPER, FAR, FAR_SQUARED, IN_SIGNATURE = -0.69, -0.15, -0.018, -0.81
+"""Weights of the sharper name, of a fifth of distance from the centre, of its square, and of a name
+in the key signature."""
+DEGREES = {6: -0.72, 8: 0.42, -2: -1.03, 7: -0.16, -3: -0.64, 9: 0.64}
+"""Weights of single names, in fifths above the signature: 8 is the leading tone of minor."""
+FROM_NEAR, FROM_NEAR_SQUARED, FROM_WIDE = -0.78, 0.065, -0.27
+"""Weights of a fifth of distance from the mean within each of :data:`REACHES`, and of the square
+of the first."""
+FROM_CHORD, BEYOND_TRITONE, BEYOND_AUGMENTED = 0.19, -2.54, 0.62
+"""Weights of a fifth of distance from a note that sounds at the same time, and of its lying more
+than 6 or 8 fifths away; each is the mean over such notes."""
+ONE_LETTER = {(1, 1): -2.28, (1, -1): -1.21, (-1, 1): -1.27, (-1, -1): -0.97}
+"""Weights of a semitone on one letter: to the next onset (1) or from the last one (-1), where the
+note there is higher (1) or lower (-1).
+
+All weights were fitted on 93 scores by Beethoven, Liszt, Medtner, Schumann and Tchaikovsky, none of
+which is measured in benchmarks/spelling.md."""
 
 
-def spell(
-    notes: NoteTable, fifths: NDArray[np.int64], minor: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def spell(notes: NoteTable, fifths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the name of each note as its place on the line of fifths, shape (notes,).
 
     See :func:`letter_and_alter`.
@@ -41,27 +59,23 @@ def spell(
     Args:
         notes: sorted by onset.
         fifths: the sharps of the key signature at each note, shape (notes,).
-        minor: whether the key there is minor, shape (notes,).
     """
     if not len(notes):
         return np.zeros(0, np.int64)
-    home = fifths + np.where(minor, CENTRE_OF_MINOR, CENTRE_OF_MAJOR)
-    pitch, onset = notes["pitch"].astype(np.int64), notes["onset"].astype(float)
-    leads = _leads(notes)
-    names = np.array(
-        [_nearest(p, centre) for p, centre in zip(pitch.tolist(), home.tolist(), strict=True)]
-    )
-    low = np.searchsorted(onset, onset - REACH - 1e-6)
-    high = np.searchsorted(onset, onset + REACH + 1e-6)
-    for _ in range(2):
-        total = np.concatenate([[0.0], np.cumsum(names)])
-        centre = (total[high] - total[low] + KEY_WEIGHT * home) / (high - low + KEY_WEIGHT)
-        names = np.array(
-            [
-                _nearest(p, c, lead)
-                for p, c, lead in zip(pitch.tolist(), centre.tolist(), leads.tolist(), strict=True)
-            ]
-        )
+    home = fifths + CENTRE
+    first = notes["pitch"].astype(np.int64) * 7 % 12
+    flatter = first + 12 * np.floor((home - first) / 12).astype(np.int64)
+    sharper = flatter + 12
+    names = np.where(home - flatter <= sharper - home, flatter, sharper)
+
+    by_key = _by_key(sharper, fifths) - _by_key(flatter, fifths) + SHARPER
+    for _ in range(ROUNDS):
+        better = by_key.copy()
+        for name, sign in ((sharper, 1), (flatter, -1)):
+            better += sign * _by_surroundings(notes, name, names, home)
+            better += sign * _by_harmony(notes, name, names)
+            better += sign * _by_voice_leading(notes, name, names)
+        names = np.where(better > 0, sharper, flatter)
 
     return names
 
@@ -74,42 +88,87 @@ def letter_and_alter(name: int) -> tuple[str, int]:
     return LETTERS[(name + 1) % 7], (name + 1) // 7
 
 
-def _nearest(pitch: int, centre: float, lead: int = 0) -> int:
-    """Return the name of a pitch that is nearest to a centre.
+def _by_key(name: NDArray[np.int64], fifths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weigh names by the key signature, shape (notes,)."""
+    place = name - fifths
+    away = np.abs(place - CENTRE)
+    weight = FAR * away + FAR_SQUARED * away**2
+    weight += IN_SIGNATURE * ((place >= -1) & (place <= 5))
+    for degree, its in DEGREES.items():
+        weight += its * (place == degree)
+    return weight
 
-    ``lead`` is 1 where the pitch rises by a semitone, -1 where it falls.
+
+def _by_surroundings(
+    notes: NoteTable,
+    name: NDArray[np.int64],
+    names: NDArray[np.int64],
+    home: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Weigh names by how far they lie from the mean of the others around, shape (notes,)."""
+    onset, total = notes["onset"], np.concatenate([[0.0], np.cumsum(names)])
+    away = []
+    for reach in REACHES:
+        low = np.searchsorted(onset, onset - reach - 1e-6)
+        high = np.searchsorted(onset, onset + reach + 1e-6)
+        others = high - low - 1
+        mean = (total[high] - total[low] - names) / np.maximum(others, 1)
+        away.append(np.abs(name - np.where(others > 0, mean, home)))
+    near, wide = away
+    weight: NDArray[np.float64] = FROM_NEAR * near + FROM_NEAR_SQUARED * near**2 + FROM_WIDE * wide
+    return weight
+
+
+def _by_harmony(
+    notes: NoteTable, name: NDArray[np.int64], names: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weigh names by those of the notes that sound at the same time, shape (notes,)."""
+    onset, end, row = notes["onset"], note_ends(notes), np.arange(len(notes))
+    weight, count = np.zeros(len(notes)), np.zeros(len(notes))
+    for shift in (*range(-NEIGHBOURS, 0), *range(1, NEIGHBOURS + 1)):
+        other = np.clip(row + shift, 0, len(notes) - 1)
+        begun = (onset[other] <= onset + 1e-6) & (end[other] > onset + TOGETHER)
+        struck = (onset[other] >= onset - 1e-6) & (onset[other] < onset + TOGETHER)
+        sounds = (begun | struck) & (notes["pitch"][other] != notes["pitch"])
+        sounds &= other == row + shift
+        away = np.abs(name - names[other])
+        own = FROM_CHORD * away + BEYOND_TRITONE * (away > 6) + BEYOND_AUGMENTED * (away > 8)
+        weight += sounds * own
+        count += sounds
+    return weight / np.maximum(count, 1)
+
+
+def _by_voice_leading(
+    notes: NoteTable, name: NDArray[np.int64], names: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weigh names by the semitones to the next notes and from the last ones, shape (notes,)."""
+    weight = np.zeros(len(notes))
+    for (direction, step), its in ONE_LETTER.items():
+        own = np.zeros(len(notes))
+        for row, other in _neighbours(notes, direction):
+            semitone = notes["pitch"][other].astype(int) == notes["pitch"][row].astype(int) + step
+            row, other = row[semitone], other[semitone]
+            own[row] = its * ((name[row] - names[other]) % 7 == 0)
+        weight += own
+    return weight
+
+
+def _neighbours(
+    notes: NoteTable, direction: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield pairs of rows: notes, and notes of the next or the last onset, by place in the chord.
+
+    Args:
+        notes: sorted by onset.
+        direction: 1 for the next onset, -1 for the last one.
     """
-    first = pitch * 7 % 12
-    names = [name for name in range(first - 24, first + 25, 12) if LOWEST <= name <= HIGHEST]
-
-    def distance(name: int) -> float:
-        away = abs(name - centre)
-        return away + LEADING if _stays_on_letter(name, lead, centre) else away
-
-    return min(names, key=lambda name: (distance(name), name))
-
-
-def _stays_on_letter(name: int, lead: int, centre: float) -> bool:
-    """Return whether the semitone that follows keeps the letter.
-
-    Its goal takes the name that the centre wants.
-    """
-    if not lead:
-        return False
-    goal = _nearest(name * 7 % 12 + lead, centre)
-    return letter_and_alter(goal)[0] == letter_and_alter(name)[0]
-
-
-def _leads(notes: NoteTable) -> NDArray[np.int64]:
-    """Return where each note leads, shape (notes,).
-
-    That is 1 where the next onset within a quarter has the semitone above, -1 where it has the one
-    below, 0 where it has neither or both.
-    """
-    onsets, group = np.unique(notes["onset"], return_inverse=True)
-    pitches = [set(notes["pitch"][group == index].tolist()) for index in range(len(onsets))]
-    found = np.zeros(len(notes), np.int64)
-    for index, (pitch, at) in enumerate(zip(notes["pitch"].tolist(), group.tolist(), strict=True)):
-        if at + 1 < len(onsets) and onsets[at + 1] - onsets[at] <= 1.0 + 1e-6:
-            found[index] = (pitch + 1 in pitches[at + 1]) - (pitch - 1 in pitches[at + 1])
-    return found
+    onsets, begin, group = np.unique(
+        np.round(notes["onset"] * 960), return_index=True, return_inverse=True
+    )
+    edges = np.append(begin, len(notes))
+    target = group + direction
+    row = np.flatnonzero((target >= 0) & (target < len(onsets)))
+    row = row[np.abs(onsets[target[row]] - onsets[group[row]]) <= 960 * NEXT]
+    for place in range(int(np.diff(edges).max())):
+        inside = row[edges[target[row]] + place < edges[target[row] + 1]]
+        yield inside, edges[target[inside]] + place

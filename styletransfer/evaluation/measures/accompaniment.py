@@ -140,7 +140,7 @@ def contradictions(one: Passage) -> tuple[list[bool], list[bool]]:
         those at whose onset a chord is named, whether the chord has it.
     """
     fifths, count = one.key.fifths, len(one.tune)
-    names = spell(one.tune, np.full(count, fifths), np.full(count, one.key.mode == "minor"))
+    names = spell(one.tune, np.full(count, fifths))
     own = {letter_and_alter(name)[0]: name for name in range(fifths - 1, fifths + 6)}
     sounds = sounding_time(one.rest, one.edges) > TOGETHER
 
