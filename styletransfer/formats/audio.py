@@ -52,7 +52,9 @@ def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
         if trusted(beats):
             grid = written(heard.onset, heard.end, heard.pitch, velocity, beats)
             remarks.append(
-                f"beats were found by ear; onsets lie {1000 * grid.off:.0f} ms off them on average"
+                f"about {beats.rate:.0f} beats a minute were heard, each "
+                f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets "
+                f"lie {1000 * grid.off:.0f} ms off"
             )
             return Piece(
                 notes=make_notes(

@@ -23,7 +23,7 @@ has 0.6; 60 onsets that have nothing to do with the beats have more than 0.22 on
 def read_on_beats(song: str | Path, *, silent: bool = False) -> Piece:
     """Read a song as a score.
 
-    A tune that was played without a metronome has beats found for it, and where they aren't clear it
+    A tune that was played without a metronome has its beats found, and where they aren't clear it
     is read as a performance, with a remark. Music of several voices keeps its file's beats, with a
     remark: there the right beats are found too seldom (benchmarks/beats.md).
 
@@ -62,10 +62,10 @@ def beaten(piece: Piece) -> Piece | None:
     if not trusted(beats):
         return None
     grid = written(onset, end, pitch, velocity, beats)
-    minute = 60 / float(np.median(np.diff(beats.seconds)))
     remark = (
-        f"its beats were found, about {minute:.0f} a minute; "
-        f"onsets were moved by {1000 * grid.off:.0f} ms on average"
+        f"its beats were found, about {beats.rate:.0f} a minute, each "
+        f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets were "
+        f"moved by {1000 * grid.off:.0f} ms"
     )
     return replace(
         piece,

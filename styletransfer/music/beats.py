@@ -46,8 +46,8 @@ EMPTY, LINE_EMPTY = 2.0, 0.7
 LINE = 0.9
 """Events a note from which music is a single line."""
 CLEAR = 0.9
-"""Nats an event from which the beats of a single line are trusted: 20 tunes with rubato have 1.03 or
-more, onsets at random 0.8 or less."""
+"""Nats an event from which the beats of a single line are trusted: 20 synthesised tunes have 1.03
+or more, onsets at random 0.8 or less."""
 FEWEST = 8
 """Beats that are trusted, at least."""
 DUPLE = (
@@ -87,6 +87,17 @@ class Beats:
     seconds: Floats
     parts: int
     clarity: float
+
+    @property
+    def rate(self) -> float:
+        """Beats a minute, by their median period."""
+        return 60 / float(np.median(np.diff(self.seconds)))
+
+    @property
+    def unevenness(self) -> float:
+        """The mean of how many seconds beats lie beside the middle of their neighbours."""
+        middle = (self.seconds[2:] + self.seconds[:-2]) / 2
+        return float(np.abs(self.seconds[1:-1] - middle).mean())
 
 
 def events(onset: Floats, pitch: Ints, velocity: Ints) -> tuple[Floats, Ints]:
