@@ -2,7 +2,7 @@
 
     python -m benchmarks.beats ASAP_FOLDER [--pieces 40] [--write benchmarks/beats.md]
 
-One performance of each piece of ASAP (F. Foscarin et al., ISMIR 2020), its first 45 seconds, with
+One performance of each piece of ASAP (F. Foscarin et al., ISMIR 2020), its first 30 seconds, with
 the beats that were annotated. The phases of the onsets and the constants were taken from half of
 the pieces, by the hash of their folder; others, evenly chosen, are shown. F: the F-measure of beats
 within 70 ms (`mir_eval.beat`), mean with a 95 % bootstrap interval. Any level: the same, if beats
@@ -29,7 +29,7 @@ from styletransfer.music.beats import find_beats, trusted
 
 Floats = NDArray[np.float64]
 
-SECONDS = 45.0
+SECONDS = 30.0
 JUMP = 1.25  # how many times longer or shorter a beat of no steady pulse is
 STEADY = 0.1  # share of such beats in a piece with a steady pulse, at most
 GOOD = 0.8
