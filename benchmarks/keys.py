@@ -3,10 +3,11 @@
     python -m benchmarks.keys --data data/prepared --fit
     python -m benchmarks.keys --data data/prepared --write benchmarks/keys.md
 
-Tunes are the melodies of scores, sixteen bars from their first note. The truth is the key that
-`styletransfer.music.key.estimate_key` finds in all notes of these bars, tune and accompaniment,
-where it finds the same in the whole piece; the other excerpts modulate, or their key is doubtful.
-`--fit` writes `styletransfer/assets/keys.json` from the training pieces.
+How often the key of a tune without accompaniment is estimated correctly. Tunes are the melodies of
+scores, sixteen bars from their first note. The reference is the key that
+`styletransfer.music.key.estimate_key` finds in all notes of these bars, tune and accompaniment, if
+it finds the same key in the whole piece; the other excerpts modulate, or their key is doubtful.
+`--fit` writes `styletransfer/assets/keys.json` from the training pieces. The profiles are the floor.
 """
 
 from __future__ import annotations
@@ -107,10 +108,10 @@ def signature(key: Key) -> int:
 METHODS: dict[str, Method] = {
     "profiles (`estimate_key`)": lambda one: estimate_key(one.notes),
     "learnt (`estimate_tune_key`)": lambda one: tune_key.estimate_tune_key(one.notes, one.bars),
-    "learnt, told the right key signature": lambda one: tune_key.likelier_key(
+    "learnt, given the right key signature": lambda one: tune_key.likelier_key(
         one.notes, one.bars, signature(one.key)
     ),
-    "learnt, told C major's key signature": lambda one: tune_key.likelier_key(
+    "learnt, given C major's key signature": lambda one: tune_key.likelier_key(
         one.notes, one.bars, 0
     ),
 }
@@ -143,11 +144,11 @@ def page(library: Library) -> str:
         "",
         (__doc__ or "").split("\n\n", 2)[2].strip(),
         "",
-        "The share of tunes with the right tonic and mode, in brackets the 95 % bootstrap interval "
-        "over content groups; chance is 1 in 24. MIDI files often carry C major's key signature "
-        "whatever their key is, hence the last row.",
+        "The table has the share of tunes with the right tonic and mode, in brackets the 95 % "
+        "bootstrap interval over content groups; chance is 1 in 24. MIDI files often have C major's "
+        "key signature whatever their key is, hence the last row.",
         "",
-        "| split | tunes | method | all | the tune is a part of its own |",
+        "| split | tunes | method | all | tunes in a part of their own |",
         "|---|---:|---|---|---|",
     ]
     for split in ("validation", "test"):

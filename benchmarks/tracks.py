@@ -3,9 +3,9 @@
     python -m benchmarks.tracks FOLDER… [--each 120] [--write benchmarks/tracks.md]
 
 Every folder is a collection of MIDI files, of which so many are evenly chosen, by name. A song is
-counted if one of its tracks is called MELODY, Melody or Voice and another one has notes; that is
-its melody, and it is *right* where every note that is taken as melody comes from it. The F1 of a
-collection is that of all its melody notes. This is done with the names of the tracks, and again
+counted if one of its tracks is called MELODY, Melody or Voice and another one has notes; the track
+of that name is its melody, and the song is *right* if every note of the chosen melody comes from
+this track. The F1 of a collection is that of all its melody notes. This is done with the names of the tracks, and again
 without them, where only the notes, and the order of the tracks, can decide.
 """
 
@@ -29,7 +29,7 @@ COLUMNS = ("collection", "names of the tracks", "right", "share", "note F1", "re
 
 
 class Taken(NamedTuple):
-    """Of one song: melody notes that were taken, others that were, and those that there are."""
+    """Counts for one song: melody notes chosen, other notes chosen, and all melody notes."""
 
     melody: int
     others: int
@@ -109,9 +109,10 @@ def main(argv: list[str] | None = None) -> None:
         [
             "# The track chosen as the melody",
             "",
-            f"{count} songs of {len(arguments.folders)} collections, each with all its tracks. A "
-            "song is right where the whole melody that is taken comes from its track called "
-            "MELODY, Melody or Voice.",
+            "How often a song's melody is taken from the right track. Measured on "
+            f"{count} songs from {len(arguments.folders)} collections, each with all its tracks. A "
+            "song is right if the whole chosen melody comes from the track called MELODY, Melody "
+            "or Voice.",
             "",
             "Made by `python -m benchmarks.tracks FOLDER… --write benchmarks/tracks.md`.",
             "",
