@@ -7,7 +7,8 @@ How often the key of a tune without accompaniment is estimated correctly. Tunes 
 scores, sixteen bars from their first note. The reference is the key that
 `styletransfer.music.key.estimate_key` finds in all notes of these bars, tune and accompaniment, if
 it finds the same key in the whole piece; the other excerpts modulate, or their key is doubtful.
-`--fit` writes `styletransfer/assets/keys.json` from the training pieces. The profiles are the floor.
+`--fit` writes `styletransfer/assets/keys.json` from the training pieces. The profiles are the
+floor.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def page(library: Library) -> str:
         (__doc__ or "").split("\n\n", 2)[2].strip(),
         "",
         "The table has the share of tunes with the right tonic and mode, in brackets the 95 % "
-        "bootstrap interval over content groups; chance is 1 in 24. MIDI files often have C major's "
-        "key signature whatever their key is, hence the last row.",
+        "bootstrap interval over content groups; chance is 1 in 24. MIDI files often have C "
+        "major's key signature whatever their key is, hence the last row.",
         "",
         "| split | tunes | method | all | tunes in a part of their own |",
         "|---|---:|---|---|---|",

@@ -5,8 +5,8 @@
 Every folder is a collection of MIDI files, of which so many are evenly chosen, by name. A song is
 counted if one of its tracks is called MELODY, Melody or Voice and another one has notes; the track
 of that name is its melody, and the song is *right* if every note of the chosen melody comes from
-this track. The F1 of a collection is that of all its melody notes. This is done with the names of the tracks, and again
-without them, where only the notes, and the order of the tracks, can decide.
+this track. The F1 of a collection is that of all its melody notes. This is done with the names of
+the tracks, and again without them, where only the notes, and the order of the tracks, can decide.
 """
 
 from __future__ import annotations
