@@ -20,10 +20,12 @@ from filelock import FileLock
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from styletransfer.errors import InputError
 from styletransfer.serve.app import ROUTES, create_app
 from styletransfer.serve.jobs import FullError, Job, Jobs
 from styletransfer.serve.leftovers import LOCK, PREFIX, mark_work, sweep, work_folder
 from styletransfer.serve.openapi import document
+from styletransfer.serve.routes.jobs import _listed
 from styletransfer.serve.routes.versions import MEDIA
 from styletransfer.serve.settings import LIMITS, Settings, option_table, origins
 from styletransfer.serve.state import body_of
@@ -122,7 +124,6 @@ def test_the_document_refers_to_what_it_has() -> None:
 
 
 def test_every_option_has_limits_that_hold() -> None:
-    from styletransfer.errors import InputError
     from styletransfer.transfer.request import request_of
 
     table = option_table()
@@ -713,3 +714,12 @@ def test_what_killed_servers_left_is_removed(
     assert {path.name for path in temporary.iterdir()} == {f"{PREFIX}alive", f"{PREFIX}foreign"}
     kept = {path.name for path in work_folder("alive").parent.iterdir()}
     assert kept == {work_folder("alive").name, work_folder("terminal").name}
+
+
+def test_styles_go_by_any_name(client: TestClient) -> None:
+    """As on the command line; but never by a path."""
+    assert _listed("Chopin") == "chopin"
+    assert _listed("J.S. Bach:0.7, CHOPIN:0.3") == "bach:0.7,chopin:0.3"
+    for name in ("nobody", "../bach", "owner/bach", str(Path(__file__).parent)):
+        with pytest.raises(InputError, match="no such style"):
+            _listed(name)

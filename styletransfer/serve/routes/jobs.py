@@ -87,6 +87,7 @@ async def _arrangement(
     options: dict[str, Any],
 ) -> Job:
     options = {key: value for key, value in options.items() if value is not None}
+    style = await asyncio.to_thread(_listed, style)
     await asyncio.to_thread(_check, named, style, options)
     number = secrets.token_hex(8)
     folder = state.folder / "versions" / number
@@ -124,17 +125,30 @@ async def _arrangement(
     )
 
 
+def _listed(style: str) -> str:
+    """Write a style or a blend with the names of the list, whatever names were given.
+
+    Raises:
+        InputError: where one isn't in the list; a path or an address never is.
+    """
+    from styletransfer.styles.find import all_styles
+    from styletransfer.styles.names import resolved
+
+    known, own = {one.name for one in all_styles()}, []
+    for part in filter(None, map(str.strip, style.split(","))):
+        name, colon, weight = (part, "", "") if part in known else part.partition(":")
+        found = name if name in known else resolved(name, known)
+        if found is None:
+            raise InputError(f"{part[:60]}: there is no such style; choose one of the list.")
+        own.append(f"{found}{colon}{weight}")
+    return ",".join(own)
+
+
 def _check(named: dict[str, Any], style: str, options: dict[str, Any]) -> None:
     """Refuse at once what a request can't be."""
     from styletransfer.serve.chords import line_of_chords
-    from styletransfer.styles.find import all_styles
     from styletransfer.transfer.request import request_of
 
-    known = {one.name for one in all_styles()}
-    for part in filter(None, map(str.strip, style.split(","))):
-        name = part if part in known else part.rpartition(":")[0].strip()
-        if name not in known:
-            raise InputError(f"{part[:60]}: there is no such style; choose one of the list.")
     for key, value in options.items():
         if key not in LIMITS:
             raise InputError(f"{key[:60]}: there is no such option.")
