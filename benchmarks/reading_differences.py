@@ -31,6 +31,12 @@ QUARTERS = {
     for power, name in enumerate((*TYPES, "whole", "breve", "long"))
 }
 
+VALUES = {
+    value * dotted
+    for value in QUARTERS.values()
+    for dotted in (Fraction(1), Fraction(3, 2), Fraction(7, 4))
+}
+
 
 def unlike(ours: Notes, theirs: Notes) -> tuple[Notes, Notes]:
     """The notes that only one of both has, places compared loosely."""
@@ -134,7 +140,7 @@ def _length(note: Element, divisions: Fraction, here: Measure) -> Fraction:
             written /= Fraction(change.findtext("actual-notes") or 1)
         if (written * divisions).denominator > 1 and abs(written - length) * divisions < 1:
             return written
-    here.unlike_types |= written != length
+    here.unlike_types |= length not in VALUES if written is None else written != length
     return length
 
 
@@ -319,8 +325,8 @@ def with_starts(lines: Sequence[str]) -> list[str]:
                 last[voice] = place
 
     for index, start, end in sorted(missing, reverse=True):
-        sign = "::" if ":" in rows[index][start:end] else " |:"
-        rows[index] = rows[index][:start] + sign + rows[index][end:]
+        explicit = "::" if ":" in rows[index][start:end] else " |:"
+        rows[index] = rows[index][:start] + explicit + rows[index][end:]
     return rows
 
 
@@ -343,7 +349,7 @@ def without_odd_ties(lines: Sequence[str]) -> list[str]:
 
 def without_breaks(lines: Sequence[str]) -> list[str]:
     """A tune without the marks that broke lines of old, single exclamation marks."""
-    return [re.sub(r"!(?![^!\s]*!)", "", line) for line in lines]
+    return [re.sub(r"(![^!\s]*!)|!", lambda found: found[1] or "", line) for line in lines]
 
 
 TUNE_RULES: dict[str, tuple[Callable[[Sequence[str]], list[str]], str]] = {
@@ -352,7 +358,7 @@ TUNE_RULES: dict[str, tuple[Callable[[Sequence[str]], list[str]], str]] = {
         "abc2midi repeats from elsewhere, or not at all, where a repeat's beginning isn't written; "
         "by ABC 2.1 it is the last double bar or end of a repeat",
     ),
-    "order": (without_order, "abc2midi plays an order of parts (`P:ABA`) without their repeats"),
+    "order": (without_order, "abc2midi plays an order of parts (`P:ABA`) otherwise than stated"),
     "jumps": (without_jumps, 'abc2midi knows no "D.C."; by ABC 2.1 it is played'),
     "odd ties": (without_odd_ties, "abc2midi makes one note of tied notes of unlike pitches"),
     "line breaks": (without_breaks, "abc2midi trips over `!`, which broke lines of old"),

@@ -15,7 +15,10 @@ def without_graces(text: str) -> str:
     return "\n".join(
         line
         if line[:1] in {"*", "!", "="}
-        else "\t".join("." if "q" in cell.lower() else cell for cell in line.split("\t"))
+        else "\t".join(
+            " ".join(token for token in cell.split(" ") if "q" not in token.lower()) or "."
+            for cell in line.split("\t")
+        )
         for line in text.splitlines()
     )
 
