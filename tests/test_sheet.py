@@ -456,3 +456,27 @@ def test_accidentals_are_printed_where_they_are_needed() -> None:
         ("G", None),  # tied over the bar line
         ("G", "natural"),
     ]
+
+
+def test_rests_under_a_note_that_sounds_are_not_printed() -> None:
+    """Whole beats of rest in an inner voice float between the staves; shorter ones show a beat."""
+    piece = arrangement(
+        [(0.0, 4.0, 79)], [(2.0, 1.0, 64), (3.5, 0.5, 65)], [(0.0, 4.0, 48), (4.0, 4.0, 43)]
+    )
+    rests = {
+        (note.findtext("voice"), note.findtext("type"), note.get("print-object", "yes"))
+        for note in elements(page_bytes(piece), "note")
+        if note.find("rest") is not None and note.findtext("staff") == "1"
+    }
+    assert ("2", "half", "no") in rests
+    assert ("2", "eighth", "yes") in rests
+
+
+def test_the_tempo_stands_above_the_staff() -> None:
+    piece = arrangement([(0.0, 4.0, 79)])
+    [mark] = [
+        one
+        for one in elements(page_bytes(piece), "direction")
+        if one.find(".//metronome") is not None
+    ]
+    assert mark.get("placement") == "above"

@@ -30,6 +30,8 @@ PAGE = {"pageWidth": 2100, "pageHeight": 2970, "unit": 8}
 MARGINS = {f"pageMargin{side}": 120 for side in ("Left", "Right", "Top", "Bottom")}
 """Verovio's options for A4 in tenths of a millimetre; staves are 6.4 mm high, as in printed piano
 music."""
+WITH_SYMBOLS = {"spacingLinear": 0.36, "spacingNonLinear": 0.67}
+"""Verovio's options for wider bars, in which chord symbols have room beside each other."""
 LONGEST_PAGE = 60_000
 """The highest page that verovio makes, in the same unit: an SVG file is one page as high as the
 music needs."""
@@ -142,7 +144,9 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
     Raises:
         ValueError: where verovio can't read it.
     """
-    layout = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
+    layout: dict[str, Any] = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
+    if b"<harmony" in musicxml:
+        layout |= WITH_SYMBOLS
     toolkit = _loaded(musicxml, PAGE | MARGINS | layout)
     folder = Path(toolkit.getResourcePath())
     return [

@@ -116,9 +116,11 @@ def _tempo_mark(rate: float, bar: Bar) -> Any:
     """Make a metronome mark in the note that is a beat."""
     music21 = _music21()
     beat = music21.duration.Duration(Fraction(bar.beat, QUARTER) if bar.compound else 1.0)
-    return music21.tempo.MetronomeMark(
+    mark = music21.tempo.MetronomeMark(
         number=round(rate / float(beat.quarterLength)), referent=beat
     )
+    mark.placement = "above"
+    return mark
 
 
 def _chord_symbol(symbol: Symbol) -> Any:
@@ -145,7 +147,8 @@ def _fill(
 ) -> None:
     """Put the voices of a bar into its measure.
 
-    A voice that only rests is left out where another one has notes.
+    A voice that only rests is left out where another one has notes. So are rests of a beat or more
+    during which the other voice sounds, and all of a second voice without a melody above it.
     """
     used = [
         number for number, voice in enumerate(voices) if any(value.pitches for value in voice)
@@ -156,12 +159,23 @@ def _fill(
         voice = _music21().stream.Voice(id=names[number])
         for value in voices[number]:
             element = _element(value, stem, signs.get((number, value.start), {}))
-            if not (value.pitches or value.tuplet or melody) and number and 0 in used:
-                element.style.hideObjectOnPrint = (
-                    True  # the upper voice fills the bar and shows where the beats are
-                )
+            shown = value.pitches or value.tuplet or (melody and not number)
+            plain = number and 0 in used and not melody  # the upper voice shows the beats
+            if not shown and (plain or _is_covered(value, voices[1 - number], bar)):
+                element.style.hideObjectOnPrint = True
             voice.insert(Fraction(value.start - bar.start, QUARTER), element)
         measure.insert(0, voice)
+
+
+def _is_covered(rest: Value, other: list[Value], bar: Bar) -> bool:
+    """Return whether another voice sounds as long as a rest of whole beats lasts."""
+    end = rest.start + rest.length
+    sounding = sum(
+        max(0, min(end, value.start + value.length) - max(rest.start, value.start))
+        for value in other
+        if value.pitches
+    )
+    return rest.length % bar.beat == 0 and sounding == rest.length
 
 
 def _beam(measure: Any, signature: Any) -> None:
