@@ -172,6 +172,14 @@ def embedded(html: str, kind: str) -> bytes:
     return base64.b64decode(found[1])
 
 
+def test_printed_music_is_five_lines(music: Result) -> None:
+    lines = str(music).splitlines()
+    assert len(lines) == 5
+    assert lines[0] == music.title
+    assert lines[1].startswith("4/4 melody notes kept")
+    assert "--style bach --seed" in lines[3]
+
+
 def test_a_notebook_shows_picture_and_player(music: Result, tmp_path: Path) -> None:
     html = music._repr_html_()
     assert "A &lt;b&gt; song, in the style of J. S. Bach" in html

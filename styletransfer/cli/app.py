@@ -26,7 +26,7 @@ from styletransfer.outputs.plan import Outputs
 COLUMNS = 100
 """Width of what `inspect` prints."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 styles_app = typer.Typer(help="List the styles, or show one.", invoke_without_command=True)
 data_app = typer.Typer(help="Fetch and prepare training data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")

@@ -143,8 +143,8 @@ def print_report(report: dict[str, Any]) -> None:
             "an octave" if report["octaves_moved"] == 1 else f"{report['octaves_moved']} octaves"
         )
         print(
-            f"the melody was moved up by {octaves} to make room below it;"
-            " --keep-register prevents that"
+            f"The melody was moved up by {octaves} to make room below it;"
+            " --keep-register prevents that."
         )
     print_copied(report)
     print(f"{_in_short(report)} in {report['seconds_taken']:.1f} s")

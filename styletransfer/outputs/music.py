@@ -33,6 +33,22 @@ class Music(Result):
         """
         return save(self, path, force, soundfont, symbols)
 
+    def __str__(self) -> str:
+        """Describe it in five lines."""
+        report = self.report
+        kept = "no melody"
+        if report.get("melody_notes"):
+            kept = f"{report['melody_notes_kept']}/{report['melody_notes']} melody notes kept"
+        return "\n".join(
+            [
+                self.title,
+                f"{kept}, {report['notes']} notes in all",
+                f"{report['key'] or 'no key'}, {report['seconds_of_music']:.0f} s of music",
+                f"--style {report['style']} --seed {report['seed']}",
+                "save() writes it as .mid, .wav, .png, .musicxml, .json and others",
+            ]
+        )
+
     def _repr_html_(self) -> str:
         """Show the piano roll and a player in a notebook."""
         return html_of(self)
