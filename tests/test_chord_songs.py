@@ -153,7 +153,7 @@ def test_what_is_refused(run: Run, tmp_path: Path) -> None:
         (["--chords", "C | F", "--mode", "continue", "--seconds", "9"], "have no tune"),
         (["--chords", "C | F", "--bars", "1"], "have no tune"),
         (["c.txt", "--chords", "G | C"], "already has the chords"),
-        (["empty.txt"], "no chords in it"),
+        (["empty.txt"], "contains no chords"),
         (["nothing.txt"], "no such file"),
         (["twinkle", "--tempo", "90"], "without a song"),
     ):

@@ -374,7 +374,7 @@ def test_folders_of_something_else_are_left_alone(
     (music / "song.mid").write_bytes(b"MThd")
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     for work, out in ((music, tmp_path / "out"), (tmp_path / "work", music)):
-        with pytest.raises(InputError, match="something else"):
+        with pytest.raises(InputError, match="something other"):
             finetune(
                 StyleRun(
                     library,
