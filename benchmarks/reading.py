@@ -62,10 +62,16 @@ COMPARED = (
 """Formats, and with what they are compared."""
 Item = TypeVar("Item")
 KNOWN, UNKNOWN = ("equal", "graces", "silent"), ("explained", "different", "refused")
+KERN_TIES = (
+    "ties",
+    "a tie from before a first ending into the second, as each bar is read once here; or a tie "
+    "that began nowhere, whose note is struck",
+)
 REASONS = [
     ("MusicXML", *BARS),
     *(("MusicXML", name, words) for name, (_, words) in RULES.items()),
     *(("ABC", name, words) for name, (_, words) in TUNE_RULES.items()),
+    ("kern", *KERN_TIES),
 ]
 """The format, the name and the words of each reason."""
 _ORNAMENTS = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])|![^!\s]*!|\{[^}]*\}|[~H-Wh-w]')
@@ -207,7 +213,15 @@ def tokens_by_both(path: Path) -> Case:
     notes = piece.notes.copy()
     notes["onset"] = places
     tokens = {(float(k), pitch) for k, chord in enumerate(struck(text)) for pitch in chord}
-    return path.name, replace(piece, notes=notes), tokens, no_reason
+    piece = replace(piece, notes=notes)
+
+    def why() -> Counter[str] | None:
+        """Whether we strike nothing else but later halves of ties."""
+        held = {(float(k), pitch) for k, row in enumerate(struck(text, True)) for pitch in row}
+        more, less = unlike(notes_of(piece), tokens)
+        return Counter({KERN_TIES[0]: len(more)}) if not less and more <= held else None
+
+    return path.name, piece, tokens, why
 
 
 def by_both(path: Path, kind: str) -> Case:

@@ -23,9 +23,10 @@ def without_graces(text: str) -> str:
     )
 
 
-def struck(text: str) -> list[tuple[int, ...]]:
+def struck(text: str, ties: bool = False) -> list[tuple[int, ...]]:
     """The pitches that are struck together, line by line; unisons count once. Of several pieces in
-    a file, those of the first.
+    a file, those of the first. With ``ties``, the pitches of these lines that are later halves of
+    ties, instead.
     """
     kinds: list[str] = []
     found: list[tuple[int, ...]] = []
@@ -40,21 +41,27 @@ def struck(text: str) -> list[tuple[int, ...]]:
         elif line.startswith("*"):
             kinds = _after(kinds, cells)
         else:
-            pitches = {
-                pitch
+            tokens = [
+                token
                 for kind, cell in zip(kinds, cells, strict=False)
                 if kind == "**kern"
                 for token in cell.split(" ")
-                if (pitch := _struck(token)) is not None
-            }
-            found += [tuple(sorted(pitches))] if pitches else []
+            ]
+            new, held = (_pitches(tokens, tied) for tied in (False, True))
+            found += [tuple(sorted(held if ties else new))] if new else []
     return found
 
 
-def _struck(token: str) -> int | None:
-    """A token's pitch; none of a rest, a null token, an unpitched note, or a tie's later half."""
+def _pitches(tokens: list[str], tied: bool) -> set[int]:
+    """The pitches of those tokens that are later halves of ties, or of all others."""
+    pitches = {_pitch(token) for token in tokens if ("_" in token or "]" in token) == tied}
+    return {pitch for pitch in pitches if pitch is not None}
+
+
+def _pitch(token: str) -> int | None:
+    """A token's pitch; none of a rest, a null token or an unpitched note."""
     match = _PITCH.search(token)
-    if not match or "r" in token or "R" in token or "_" in token or "]" in token:
+    if not match or "r" in token or "R" in token:
         return None
     letters = match[0]
     octave = len(letters) - 1 if letters[0].islower() else -len(letters)
