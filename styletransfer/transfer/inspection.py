@@ -32,8 +32,8 @@ def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], P
     metres: dict[str, None] = dict.fromkeys(
         f"{bar['numerator']}/{bar['denominator']}" for bar in source.bars
     )
-    alone = len(melody.notes) == len(source.notes)
-    key = key_of_tune(melody) if alone else estimate_key(source.notes)
+    alone = len(melody) == len(source.notes)
+    key = key_of_tune(piece) if alone else estimate_key(source.notes)
     chords, harmony = (
         written_chords(piece, key)
         if len(piece.bars) and piece.chords
