@@ -9,7 +9,6 @@ and no more.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.music.notes import NoteTable, make_notes
 from styletransfer.music.spelling import spell
@@ -116,7 +116,7 @@ Cognitive Musicology Lab's corpora of these names (https://github.com/DCMLab).
 
 def main() -> None:
     """Run the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = recipe_parser(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE}")
     arguments = parser.parse_args()
