@@ -241,7 +241,7 @@ RULES: dict[str, tuple[Callable[[Difference], bool], str]] = {
         _of_ties,
         "a tie ends that began nowhere (the note is struck), or began in another voice (it isn't)",
     ),
-    "grace notes": (_of_graces, "verovio plays them on the beat, or spreads them otherwise"),
+    "grace notes": (_of_graces, "verovio plays grace notes on the beat, or spreads them otherwise"),
     "accidentals": (_of_signs, "verovio sounds another accidental than `<alter>` states"),
 }
 """Why a note differs, the first that fits, and in words what decides."""
