@@ -203,7 +203,8 @@ def _resonance(voice: Voice, frequency: Floats) -> Floats:
     """How much of a partial is heard; nothing above what the rate can hold."""
     gain = np.ones(len(frequency))
     if voice.formants:
-        gain = 0.02 + sum(1 / (1 + ((frequency - f) / 150) ** 2) for f in voice.formants)
+        near = [1 / (1 + ((frequency - f) / 150) ** 2) for f in voice.formants]
+        gain = 0.02 + np.sum(near, axis=0)
     return np.asarray(gain * (frequency < 0.48 * RATE))
 
 

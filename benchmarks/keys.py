@@ -86,10 +86,10 @@ def fit(examples: list[Tune]) -> dict[str, object]:
         optimizer.zero_grad()
         scores = (torch.einsum("ntf,mf->nmt", x, weights) + bias[:, None]).reshape(len(x), 24)
         loss = torch.nn.functional.cross_entropy(scores, goal) + DECAY * (weights**2).sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     rows = weights.detach().reshape(2, len(tune_key.FEATURES), 12).numpy().round(4).tolist()
     about = f"the key of a tune; made by benchmarks/keys.py from {len(examples)} training tunes"
     return {

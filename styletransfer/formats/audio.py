@@ -91,7 +91,8 @@ def _velocities(heard: Heard, track: Track) -> NDArray[np.int64]:
         [track.loudness[a : max(b, a + 1)].max() for a, b in zip(first, last, strict=True)]
     )
     below = np.clip((loud.max() - loud) / RANGE, 0, 1)
-    return np.round(LOUDEST - (LOUDEST - SOFTEST) * below).astype(np.int64)
+    velocity = np.round(LOUDEST - (LOUDEST - SOFTEST) * below)
+    return np.asarray(velocity, np.int64)
 
 
 def _sureness(heard: Heard, track: Track) -> str:

@@ -92,9 +92,8 @@ def notes_in(track: Track) -> Heard:
     stops = np.flatnonzero((states < 0) | starts)  # where a note that sounds is over
     index = np.searchsorted(stops, onsets, side="right")
     ends = np.append(stops, len(states))[index]
-    return Heard(
-        onsets * track.seconds, ends * track.seconds, semitones[states[onsets]], float(tuning)
-    )
+    begin, end = (np.asarray(frames * track.seconds, float) for frames in (onsets, ends))
+    return Heard(begin, end, semitones[states[onsets]], float(tuning))
 
 
 def _tuning(track: Track) -> float:

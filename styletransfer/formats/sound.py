@@ -75,7 +75,7 @@ def samples_in(data: bytes, name: str) -> Samples:
     loudest = float(np.abs(sound).max())
     if loudest < LEAST_PEAK:
         raise InputError(f"{name}: it is silent; check the microphone and record it again.")
-    return _resampled(sound / np.float32(max(loudest, 1.0)), rate, RATE)
+    return _resampled(np.asarray(sound / max(loudest, 1.0), np.float32), rate, RATE)
 
 
 def track_pitch(samples: Samples, name: str) -> Track:

@@ -77,7 +77,8 @@ def written(onset: Floats, end: Floats, pitch: Ints, velocity: Ints, beats: Beat
         finest[inside] = max(division, 2)
 
     stop = _ends(place, np.interp(end, lines, np.arange(len(lines))), start, finest)
-    tempo = TempoMap(np.arange(len(lines) - 1) * unit, np.diff(lines) / unit)
+    beats_at = np.asarray(np.arange(len(lines) - 1) * unit, float)
+    tempo = TempoMap(beats_at, np.diff(lines) / unit)
     moved = tempo.to_seconds(start * unit) + lines[0] - onset
     bars = _bars(beats, lines, events(onset, pitch, velocity), float(stop.max()) * unit)
     return Grid(start * unit, stop * unit, tempo, bars, float(np.abs(moved).mean()))

@@ -204,8 +204,8 @@ def _best(score: Floats) -> tuple[float, Ints]:
 
     tail = reached[frames - PERIODS[-1] :]
     total = float(tail.max())
-    now, period = np.unravel_index(int(tail.argmax()), tail.shape)
-    now, period = int(now) + frames - int(PERIODS[-1]), int(period)
+    row, column = np.unravel_index(int(tail.argmax()), tail.shape)
+    now, period = int(row) + frames - int(PERIODS[-1]), int(column)
     found = [now]
     while now - PERIODS[period] >= PERIODS[0]:
         now -= int(PERIODS[period])

@@ -53,7 +53,10 @@ def _moved(piece: Piece, by: float) -> Piece:
     notes, bars = piece.notes.copy(), piece.bars.copy()
     notes["onset"] += by
     bars["start"] += by
-    keys = {max(0.0, place + by if place else 0.0): key for place, *key in piece.key_signatures}
+    keys = {
+        max(0.0, place + by if place else 0.0): (fifths, minor)
+        for place, fifths, minor in piece.key_signatures
+    }
     return replace(
         piece,
         notes=notes,

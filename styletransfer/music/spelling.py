@@ -62,7 +62,7 @@ def spell(notes: NoteTable, fifths: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     if not len(notes):
         return np.zeros(0, np.int64)
-    home = fifths + CENTRE
+    home = np.asarray(fifths + CENTRE, float)
     first = notes["pitch"].astype(np.int64) * 7 % 12
     flatter = first + 12 * np.floor((home - first) / 12).astype(np.int64)
     sharper = flatter + 12
@@ -96,7 +96,7 @@ def _by_key(name: NDArray[np.int64], fifths: NDArray[np.int64]) -> NDArray[np.fl
     weight += IN_SIGNATURE * ((place >= -1) & (place <= 5))
     for degree, its in DEGREES.items():
         weight += its * (place == degree)
-    return weight
+    return np.asarray(weight, float)
 
 
 def _by_surroundings(
