@@ -397,6 +397,26 @@ def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert [path.name for path in folder.iterdir()] == ["precision"]
 
 
+def _agree(rank: int, folder: str) -> None:
+    """What a process of two gets for its number; see the test below."""
+    from torch import distributed
+    from transformers import TrainingArguments
+
+    meeting = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    made = TrainingArguments(output_dir=folder, use_cpu=True, report_to=[])
+    found = trainer._of_first_process(100.0 + rank, made)
+    (Path(folder) / f"{rank}.txt").write_text(str(found))
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+def test_processes_agree_on_the_time_that_is_left(tmp_path: Path) -> None:
+    """Each went by its own clock: the one that ended first left the other waiting."""
+    torch.multiprocessing.spawn(_agree, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["100.0", "100.0"]
+
+
 def test_two_processes_train_to_the_losses_of_one(
     config: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

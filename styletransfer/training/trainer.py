@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed
 from torch.utils.data import SequentialSampler
 from transformers import (
     PrinterCallback,
@@ -193,7 +194,7 @@ class TimeBudget(TrainerCallback):
         if (
             not self.keep
             and self.minutes is not None
-            and time.monotonic() - self.begin >= 60 * self.minutes
+            and _of_first_process(self._elapsed, args) >= 60 * self.minutes
         ):
             control.should_training_stop = True
         if not self.keep and control.should_training_stop:
@@ -210,7 +211,8 @@ class TimeBudget(TrainerCallback):
                 self.first = step, now
                 return
             pace = (now - self.first[1]) / (step - self.first[0])
-            left = min(left, (self.minutes * 60 - (now - self.begin)) / pace)
+            in_time = (self.minutes * 60 - self._elapsed) / pace
+            left = min(left, _of_first_process(in_time, args))
             whole = left + step - self.first[0]
         if left <= whole * self.run.decay_share:
             self.schedule.decay_start, self.schedule.decay_steps = step, max(int(left), 1)
@@ -219,6 +221,23 @@ class TimeBudget(TrainerCallback):
                 # The rotation of checkpoints spares the "best" one, so this one survives the decay.
                 state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{step}")
                 control.should_save = True
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.begin
+
+
+def _of_first_process(value: float, args: TrainingArguments) -> float:
+    """Return the first process's value in all of them.
+
+    Their clocks differ, and processes that end after different steps wait for one another forever.
+    """
+    if not distributed.is_initialized():
+        return value
+    shared = [value]
+    distributed.broadcast_object_list(shared, src=0, device=args.device)
+    return shared[0]
 
 
 class Shown(TrainerCallback):
