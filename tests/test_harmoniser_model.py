@@ -20,11 +20,12 @@ from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model import harmoniser as net
 from styletransfer.model.chord_frames import chord_frames, chord_table, frames_of
 from styletransfer.model.craft import broken, opening_chords, settles
-from styletransfer.model.harmonising import Settings, Shipped, key_of, propose, shipped_harmoniser
+from styletransfer.model.harmonising import Settings, Shipped, propose, shipped_harmoniser
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
 from styletransfer.music.key import Key, key_scores
 from styletransfer.music.notes import Piece, bars_of, make_notes
 from styletransfer.music.qualities import QUALITIES
+from styletransfer.music.tune_key import key_of_tune
 
 MAJOR, MINOR, SEVENTH = (QUALITIES.index(name) for name in ("major", "minor", "dominant-seventh"))
 FEW = Settings(count=6, seed=3)
@@ -95,7 +96,7 @@ def test_sampled_chances_are_those_of_training(tiny: Shipped) -> None:
     piece = moved(example("greensleeves"), 2)
     frames, key = (
         frames_of(piece.notes, piece.bars, piece.tempo.quarters_per_minute()),
-        key_of(piece),
+        key_of_tune(piece),
     )
     proposals = propose(
         piece, replace(FEW, guarded=False, composer="bach", genre="song"), harmoniser=tiny
@@ -191,9 +192,9 @@ def test_the_key_is_of_the_signature() -> None:
     """
     notes = make_notes([0.0, 1.0, 2.0, 3.0], [1.0] * 4, [64, 67, 69, 67], melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 4.0), key_signatures=((0.0, 0, False),))
-    assert key_of(replace(piece, key_signatures=())) == Key(7, "major")
-    assert key_of(piece) == Key(0, "major")
-    assert key_of(replace(example("ode-to-joy"), key_signatures=((0.0, -5, False),))) == Key(
+    assert key_of_tune(replace(piece, key_signatures=())) == Key(7, "major")
+    assert key_of_tune(piece) == Key(0, "major")
+    assert key_of_tune(replace(example("ode-to-joy"), key_signatures=((0.0, -5, False),))) == Key(
         2, "major"
     )
 
@@ -248,7 +249,7 @@ def test_rules() -> None:
 
 def test_opening_and_end() -> None:
     piece = example("happy-birthday")
-    frames, key = frames_of(piece.notes, piece.bars, 100), key_of(piece)
+    frames, key = frames_of(piece.notes, piece.bars, 100), key_of_tune(piece)
     last = settles(piece.notes, frames, key)
     assert last is not None
     assert frames.start[last] == piece.notes["onset"][-1]
@@ -261,7 +262,7 @@ def test_opening_and_end() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_guarded_tune_begins_and_ends_at_home(tiny: Shipped, name: str) -> None:
     piece = example(name)
-    key = key_of(piece)
+    key = key_of_tune(piece)
     for table, _ in propose(piece, FEW, harmoniser=tiny):
         named = table[table["root"] >= 0]
         assert (named["root"][0] - key.tonic) % 12 in (0, 7)
