@@ -36,7 +36,7 @@ BAD = {
     "ticks.mid": (midi(note(60, 0x0FFFFFFF) * 3, division=1), "impossible times"),
     "overflow.mid": (midi(note(60, 0x0FFFFFFF) * 12), "impossible times"),
     "fast.mid": (midi(tempo(1) + note(60, 0x0FFFFFFF), division=96), "impossible times"),
-    "song.mp3": (b"ID3\x04" + bytes(50), "neither MIDI nor MusicXML"),
+    "song.mp3": (b"ID3\x04" + bytes(50), "the sound can't be read|neither MIDI nor MusicXML"),
     "noname": (b"hello", "neither MIDI nor MusicXML"),
     "cut.musicxml": (b"<?xml version='1.0'?><score-partwise><part-list>", "cut short or not XML"),
     "page.xml": (b"<html><body/></html>", "not a MusicXML score"),

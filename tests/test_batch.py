@@ -150,7 +150,7 @@ def test_mistakes_that_concern_all_end_it_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     before = written(tmp_path)
-    refused(run("apply", "songs", "-s", "bach", "-s", "bahc"), "did you mean bach?")
+    refused(run("apply", "songs", "-s", "bach", "-s", "bahc"), "did you mean bach or brahms?")
     refused(run("apply", "songs", "-s", "bach", "-o", "file"), "-o file", "name a folder")
     refused(run("apply", "songs", "-s", "bach", "-o", "out.mid"), "-o out.mid", "name a folder")
     refused(

@@ -164,7 +164,7 @@ BAD = {
     "short.mid": (midi(scale(8))[:-20], "cut short"),
     "silent.mid": (midi(b"", tempo(500_000)), "no notes"),
     "drums.mid": (midi(note(35, 100, channel=9) * 4), "only drums"),
-    "song.mp3": (b"ID3\x04" + bytes(50), "neither MIDI nor MusicXML"),
+    "song.mp3": (b"ID3\x04" + bytes(50), "the sound can't be read"),
 }
 
 
@@ -181,8 +181,8 @@ def test_bad_files_end_in_one_sentence(name: str, run: Run, tmp_path: Path) -> N
     ("arguments", "words"),
     [
         (("missing.mid", "--style", "bach"), ("missing.mid", "no such file")),
-        (("folder", "--style", "bach"), ("folder", "it is a folder")),
-        (("folder.mid", "--style", "bach"), ("folder.mid", "it is a folder")),
+        (("folder", "--style", "bach"), ("folder", "the folder has no songs")),
+        (("folder.mid", "--style", "bach"), ("folder.mid", "the folder has no songs")),
         (("hapy-birthday", "--style", "bach"), ("hapy-birthday", "happy-birthday")),
         (("", "--style", "bach"), ()),
         (("twinkle", "--style", "bach", "-o", "nowhere/out.mid"), ("no folder nowhere",)),

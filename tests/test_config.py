@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 KINDS = {"pretrain": TrainConfig, "finetune": FinetuneConfig}
 """The dataclass of each folder under ``configs``, but for the tokenizers, which a key names."""
 FILES = sorted(CONFIGS.rglob("*.y*ml"))
-COUNT = 9
+COUNT = 10
 """How many files there are: a test that finds none passes too easily."""
 
 

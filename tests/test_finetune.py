@@ -421,7 +421,7 @@ def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_hom
     assert reading.exists()
     (own_home / "music").mkdir()
     for force in (False, True):
-        with pytest.raises(InputError, match="something else"):
+        with pytest.raises(InputError, match="something other than a style"):
             finetune_source(str(songs), "music", settings(), tiny_package, force=force)
     assert not (own_home / ".music.work").exists()
 

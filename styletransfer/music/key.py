@@ -32,7 +32,10 @@ DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in
 off and is of length 1, as a correlation needs it."""
 DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
-SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+SCALES: dict[Mode, tuple[int, ...]] = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+}
 LONGEST = 4.0
 """Quarters that a single note counts for at most: a pedalled bass would drown out the rest."""
 
@@ -72,6 +75,16 @@ class Key:
     def name(self) -> str:
         """The name, such as "F major" or "C# minor"; flats are written b."""
         return f"{(_FLATS if self.fifths < 0 else _SHARPS)[self.tonic]} {self.mode}"
+
+    @classmethod
+    def named(cls, name: str) -> Key | None:
+        """Return the key of a :attr:`name`, None where it is none.
+
+        >>> Key.named("C# minor")
+        Key(tonic=1, mode='minor')
+        """
+        keys = (cls(tonic, mode) for tonic in range(12) for mode in SCALES)
+        return next((key for key in keys if key.name == name), None)
 
     @property
     def scale(self) -> tuple[int, ...]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from styletransfer.music.chord_names import bar_chords
 from styletransfer.music.chords import ChordTable, chord_table
-from styletransfer.music.key import Key, estimate_key
+from styletransfer.music.key import Key
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece, make_notes, sort_notes
 from styletransfer.music.qualities import QUALITIES
+from styletransfer.music.tune_key import key_of_tune
 from styletransfer.styles.touch import Touch
 from styletransfer.tokens.codec import (
     FREE_BAR_STEPS,
@@ -75,7 +76,7 @@ def add_bars(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple
         None,
         plan.subdivision,
         given=given,
-        key=estimate_key(arranged.melody),
+        key=key_of_tune(arranged.with_notes(arranged.melody)),
         closes=True,
     )
     return replace(arranged, bars=bars), wider

@@ -346,7 +346,7 @@ def report_examples(request: Request, plan: Plan, codec: Codec) -> list[dict[str
 
         metre = metre.removeprefix("BAR_")
         if not own:
-            why = f"it has none in {metre}" if plan.references else "the song lies on no beats"
+            why = f"it has none in {metre}" if plan.references else "the song has no beats"
             row["why"] = "the bars around them are followed" if request.bars else why
         elif own[0]["from"] != metre:
             row["from"] = own[0]["from"]

@@ -16,9 +16,10 @@ from styletransfer.errors import InputError
 from styletransfer.formats.read import read_score
 from styletransfer.music.chord_names import chords_of_line, count_bars, line_of
 from styletransfer.music.chords import ChordTable, recognise
-from styletransfer.music.key import estimate_key
+from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel, Piece, bars_under, sort_notes
 from styletransfer.music.pick_up import with_pick_up
+from styletransfer.music.tune_key import key_of_tune
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.ensemble import PIANO
@@ -193,9 +194,8 @@ def keep_settings(
     rows, bars = report.get("harmony"), melody.bars
     chords = table_of(rows, bars, first) if rows else recognise(earlier.notes, bars)
     if rows and len(melody.notes):
-        others = [
-            bar for bar in edited_bars(rows, estimate_key(melody.notes)) if not begin <= bar <= end
-        ]
+        key = Key.named(str(report.get("key"))) or key_of_tune(melody)
+        others = [bar for bar in edited_bars(rows, key) if not begin <= bar <= end]
         if others:
             raise InputError(
                 f"the sidecar's harmony was changed in bar {others[0]},"

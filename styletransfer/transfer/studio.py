@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from styletransfer.model.loading import load_model, voices_in
 from styletransfer.music.chords import ChordTable
-from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import BarTable, Piece
+from styletransfer.music.tune_key import key_of_tune
 from styletransfer.styles.touch import touch_of
 from styletransfer.tokens.plan import Plan
 from styletransfer.transfer.assemble import assemble
@@ -220,7 +220,7 @@ class Studio:
         bars, chords, voices = take.bars, take.chords, self.voices
         if chords is not None:
             bars = tune.bars
-            chords = chords_after(chords, bars, first, estimate_key(melody.notes))
+            chords = chords_after(chords, bars, first, key_of_tune(melody))
             plan = add_harmony(plan, take.plan, chords)
             voices = self._voices("part")
         plan = replace(plan, **take.plan.faithful_to(take.candidates[take.best].figure))
