@@ -337,7 +337,7 @@ def without_order(lines: Sequence[str]) -> list[str]:
 
 def without_jumps(lines: Sequence[str]) -> list[str]:
     """A tune without "D.C." and the like."""
-    jump = r'"[^"]*\b(?:D\.? ?[CS]\b|[Dd]a [Cc]apo|[Ff]ine|FINE|[Cc]oda)[^"]*"|![DdFf][^!]{1,11}!'
+    jump = r'"[^"]*\b(?:D\.? ?[CS]\b|[Dd]a [Cc]apo|(?i:fine)|[Cc]oda)[^"]*"|![DdFf][^!]{1,11}!'
     return [re.sub(jump, "", line) if not re.match("[A-Za-z]:", line) else line for line in lines]
 
 
