@@ -255,7 +255,7 @@ def _print_inspection(report: dict[str, Any]) -> None:
     if report["chords"]:
         for number, line in enumerate(wrap_chords(report["chords"], COLUMNS - 14)):
             print(f"{'' if number else 'chords':<13} {line}")
-    print(f"{'melody':<13} {melody_text(report['melody'])}")
+    print(f"{'melody':<13} {melody_text(report['melody'], report['key'])}")
 
 
 @app.command()

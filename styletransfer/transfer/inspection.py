@@ -5,15 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
+import numpy as np
+
 from styletransfer.music.chord_names import NEAR, bar_of_line, chords_of_symbols, line_of
 from styletransfer.music.chords import recognise
 from styletransfer.music.key import Key, estimate_key
 from styletransfer.music.melody import coverage, marked
-from styletransfer.music.notes import Piece
+from styletransfer.music.notes import Piece, make_notes
+from styletransfer.music.spelling import letter_and_alter, spell
 from styletransfer.music.tune_key import key_of_tune
 from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
-NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+MELODY_COLUMNS = ("onset_quarters", "duration_quarters", "pitch")
+"""What the spelling of a melody is decided by."""
 
 
 def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], Piece]:
@@ -142,7 +146,14 @@ def melody_rows(piece: Piece) -> list[dict[str, Any]]:
     ]
 
 
-def melody_text(melody: list[dict[str, Any]], most: int = 24) -> str:
-    """Name the first notes; C4 is the middle C."""
-    names = [f"{NAMES[note['pitch'] % 12]}{note['pitch'] // 12 - 1}" for note in melody[:most]]
+def melody_text(melody: list[dict[str, Any]], key: str, most: int = 24) -> str:
+    """Name the first notes, spelt in a key; C4 is the middle C."""
+    columns = [[note[name] for note in melody[:most]] for name in MELODY_COLUMNS]
+    notes = make_notes(*(np.array(column) for column in columns))
+    fifths = (Key.named(key) or Key(0, "major")).fifths
+    names = []
+    for place, pitch in zip(spell(notes, np.full(len(notes), fifths)), notes["pitch"], strict=True):
+        letter, alter = letter_and_alter(int(place))
+        sign = "#" * alter or "b" * -alter
+        names.append(f"{letter}{sign}{(int(pitch) - alter) // 12 - 1}")
     return " ".join(names) + (" …" if len(melody) > most else "")
