@@ -156,7 +156,7 @@ def test_a_tokenizer_is_one_more_entry(
         codec_of_package(tmp_path, made.vocabulary, files, "0" * 16)
 
     yaml_file.write_text("other: {rests: false}")
-    with pytest.raises(InputError, match=r"other\.json: is a tokenizer of other settings"):
+    with pytest.raises(InputError, match=r"other\.json: holds a tokenizer with other settings"):
         tokenizer_of_run(str(yaml_file), library, MixtureConfig(), tmp_path)
 
 

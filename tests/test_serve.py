@@ -331,7 +331,7 @@ def test_sound(client: TestClient, version: dict[str, Any]) -> None:
 BAD = [
     ({"example": "nothing"}, "example"),
     ({"abc": "X:1\nK:C\n"}, "notes"),
-    ({"chords": "/etc/passwd"}, "chords"),
+    ({"chords": "/etc/passwd"}, "chord symbol"),
     ({"chords": "F | Q"}, "Q"),
     ({"notes": [[0, 1, 200, 80]]}, "beyond"),
     ({"notes": [[0, 1]]}, "note"),
@@ -367,7 +367,7 @@ WRONG = [
     ({"candidates": 17}, "16"),
     ({"candidates": "8"}, "candidates"),
     ({"strength": 9}, "strength"),
-    ({"chords": "/etc/passwd"}, "chords"),
+    ({"chords": "/etc/passwd"}, "chord symbol"),
     ({"model": "/tmp"}, "model"),
     ({"mode": "continue", "seconds": 3000}, "seconds"),
     ({"song": 5}, "song"),
