@@ -11,6 +11,7 @@ from styletransfer.music.composers import (
     corrected_label,
     display_name,
     era_of,
+    years_of,
 )
 from styletransfer.tokens import controls
 
@@ -74,3 +75,13 @@ def test_wrong_labels_of_maestro_are_mended_by_file_not_by_title() -> None:
     assert corrected_label("Frédéric Chopin", stem.format("06_Track06")) == "Frédéric Chopin"
     assert corrected_label("Frédéric Chopin", stem.format("07_Track07")) == "Mily Balakirev"
     assert all(era_of(label) != UNKNOWN for label in CORRECTIONS.values())
+
+
+def test_a_composer_lived_before_now_and_in_order() -> None:
+    """Of four the sources differ."""
+    known = [years_of(composer) for composer in COMPOSERS if years_of(composer)]
+    assert len(known) == len(COMPOSERS) - 4
+    for years in known:
+        born, died = (int(year) for year in years.split("-"))
+        assert 1650 < born < born + 30 < died < 1960
+    assert years_of("bach") == "1685-1750"

@@ -44,83 +44,86 @@ class Composer:
         name: the full name, as MAESTRO spells it.
         era: the era of the composer.
         aliases: other spellings of the name.
+        years: of birth and death, as "1685-1750"; empty where sources differ.
     """
 
     id: str
     name: str
     era: Era
     aliases: tuple[str, ...] = ()
+    years: str = ""
 
 
 _CATALOGUE = """
-bach          baroque    Johann Sebastian Bach; Bach; J. S. Bach; Bach, Johann Sebastian
-bartok        modern     Béla Bartók; Bartók
-beethoven     classical  Ludwig van Beethoven; Beethoven; L. van Beethoven
-bizet         romantic   Georges Bizet
-brahms        romantic   Johannes Brahms; Brahms
-chaminade     romantic   Cécile Chaminade
-chopin        romantic   Frédéric Chopin; Chopin; Fryderyk Chopin
-cornelius     romantic   Peter Cornelius
-cpe-bach      classical  Carl Philipp Emanuel Bach; C. P. E. Bach; CPE Bach
-czerny        romantic   Carl Czerny
-debussy       modern     Claude Debussy; Debussy
-faisst        romantic   Clara Mathilda Faisst; Clara Faisst
-franz         romantic   Robert Franz
-grieg         romantic   Edvard Grieg; Grieg
-handel        baroque    George Frideric Handel; Handel; Georg Friedrich Händel
-haydn         classical  Joseph Haydn; Haydn; Franz Joseph Haydn
-hensel        romantic   Fanny Hensel; Fanny Mendelssohn; Fanny Mendelssohn Hensel
-hertz         romantic   Michał Hertz
-holmes        romantic   Augusta Holmès
-jc-bach       classical  Johann Christian Bach; J. C. Bach; JC Bach
-joplin        modern     Scott Joplin
-joteyko       romantic   Tadeusz Joteyko
-kinkel        romantic   Johanna Kinkel
-kozeluh       classical  Leopold Koželuh; Leopold Kozeluch
-lang          romantic   Josephine Lang
-lehmann       romantic   Liza Lehmann
-liszt         romantic   Franz Liszt; Liszt
-lodwigowski   romantic   Edward Stefan Łodwigowski
-medtner       romantic   Nikolai Medtner; Medtner
-mendelssohn   romantic   Felix Mendelssohn; Mendelssohn; Felix Mendelssohn Bartholdy
-moniuszko     romantic   Stanisław Moniuszko
-mozart        classical  Wolfgang Amadeus Mozart; Mozart; W. A. Mozart
-noskowski     romantic   Zygmunt Noskowski
-paderewski    romantic   Ignacy Jan Paderewski; Ignacy Paderewski
-rachmaninoff  romantic   Sergei Rachmaninoff; Rachmaninoff; Rachmaninov; Sergei Rachmaninov
-reichardt     classical  Louise Reichardt; Luise Reichardt
-rozycki       modern     Ludomir Różycki
-satie         modern     Erik Satie
-scarlatti     baroque    Domenico Scarlatti; Scarlatti
-schroter      classical  Corona Schröter; Corona Schroeter
-schubert      romantic   Franz Schubert; Schubert
-schumann      romantic   Robert Schumann; Schumann
-scriabin      romantic   Alexander Scriabin; Scriabin; Skryabin
-smietanski    romantic   Emil Władysław Śmietański
-sowinski      romantic   Wojciech Sowiński
-stefani       romantic   Józef Stefani
-stojowski     romantic   Zygmunt Stojowski
-szymanowska   romantic   Maria Szymanowska
-szymanowski   modern     Karol Szymanowski
-tchaikovsky   romantic   Pyotr Ilyich Tchaikovsky; Tchaikovsky; Piotr Tchaikovsky; Peter Tchaikovsky
-troschel      romantic   Wilhelm Troschel
-verdi         romantic   Giuseppe Verdi
-viardot       romantic   Pauline Viardot; Pauline Viardot-García
-warlock       modern     Peter Warlock
-wolf          romantic   Hugo Wolf
-wysocki       romantic   Kasper Napoleon Wysocki
-zelenski      romantic   Władysław Żeleński
-"""
-"""The composers with a control token: id, era, full name, and other spellings of the name."""
+bach          baroque    1685-1750  Johann Sebastian Bach; Bach; J. S. Bach; Bach, Johann Sebastian
+bartok        modern     1881-1945  Béla Bartók; Bartók
+beethoven     classical  1770-1827  Ludwig van Beethoven; Beethoven; L. van Beethoven
+bizet         romantic   1838-1875  Georges Bizet
+brahms        romantic   1833-1897  Johannes Brahms; Brahms
+chaminade     romantic   1857-1944  Cécile Chaminade
+chopin        romantic   1810-1849  Frédéric Chopin; Chopin; Fryderyk Chopin
+cornelius     romantic   1824-1874  Peter Cornelius
+cpe-bach      classical  1714-1788  Carl Philipp Emanuel Bach; C. P. E. Bach; CPE Bach
+czerny        romantic   1791-1857  Carl Czerny
+debussy       modern     1862-1918  Claude Debussy; Debussy
+faisst        romantic   1872-1948  Clara Mathilda Faisst; Clara Faisst
+franz         romantic   1815-1892  Robert Franz
+grieg         romantic   1843-1907  Edvard Grieg; Grieg
+handel        baroque    1685-1759  George Frideric Handel; Handel; Georg Friedrich Händel
+haydn         classical  1732-1809  Joseph Haydn; Haydn; Franz Joseph Haydn
+hensel        romantic   1805-1847  Fanny Hensel; Fanny Mendelssohn; Fanny Mendelssohn Hensel
+hertz         romantic   1844-1918  Michał Hertz
+holmes        romantic   1847-1903  Augusta Holmès
+jc-bach       classical  1735-1782  Johann Christian Bach; J. C. Bach; JC Bach
+joplin        modern     1868-1917  Scott Joplin
+joteyko       romantic   1872-1932  Tadeusz Joteyko
+kinkel        romantic   1810-1858  Johanna Kinkel
+kozeluh       classical  1747-1818  Leopold Koželuh; Leopold Kozeluch
+lang          romantic   1815-1880  Josephine Lang
+lehmann       romantic   1862-1918  Liza Lehmann
+liszt         romantic   1811-1886  Franz Liszt; Liszt
+lodwigowski   romantic   -          Edward Stefan Łodwigowski
+medtner       romantic   1880-1951  Nikolai Medtner; Medtner
+mendelssohn   romantic   1809-1847  Felix Mendelssohn; Mendelssohn; Felix Mendelssohn Bartholdy
+moniuszko     romantic   1819-1872  Stanisław Moniuszko
+mozart        classical  1756-1791  Wolfgang Amadeus Mozart; Mozart; W. A. Mozart
+noskowski     romantic   1846-1909  Zygmunt Noskowski
+paderewski    romantic   1860-1941  Ignacy Jan Paderewski; Ignacy Paderewski
+rachmaninoff  romantic   1873-1943  Sergei Rachmaninoff; Rachmaninoff; Rachmaninov; Sergei Rachmaninov
+reichardt     classical  1779-1826  Louise Reichardt; Luise Reichardt
+rozycki       modern     1883-1953  Ludomir Różycki
+satie         modern     1866-1925  Erik Satie
+scarlatti     baroque    1685-1757  Domenico Scarlatti; Scarlatti
+schroter      classical  1751-1802  Corona Schröter; Corona Schroeter
+schubert      romantic   1797-1828  Franz Schubert; Schubert
+schumann      romantic   1810-1856  Robert Schumann; Schumann
+scriabin      romantic   1872-1915  Alexander Scriabin; Scriabin; Skryabin
+smietanski    romantic   1845-1886  Emil Władysław Śmietański
+sowinski      romantic   -          Wojciech Sowiński
+stefani       romantic   1800-1876  Józef Stefani
+stojowski     romantic   1870-1946  Zygmunt Stojowski
+szymanowska   romantic   1789-1831  Maria Szymanowska
+szymanowski   modern     1882-1937  Karol Szymanowski
+tchaikovsky   romantic   1840-1893  Pyotr Ilyich Tchaikovsky; Tchaikovsky; Piotr Tchaikovsky; Peter Tchaikovsky
+troschel      romantic   -          Wilhelm Troschel
+verdi         romantic   1813-1901  Giuseppe Verdi
+viardot       romantic   1821-1910  Pauline Viardot; Pauline Viardot-García
+warlock       modern     1894-1930  Peter Warlock
+wolf          romantic   1860-1903  Hugo Wolf
+wysocki       romantic   -          Kasper Napoleon Wysocki
+zelenski      romantic   1837-1921  Władysław Żeleński
+"""  # noqa: E501
+"""The composers with a control token: id, era, years of life ("-" where sources differ), full name,
+and other spellings of the name."""
 
 
 def _composers(table: str) -> tuple[Composer, ...]:
     """Read the rows of :data:`_CATALOGUE`."""
     found = []
     for line in table.strip().splitlines():
-        slug, era, names = line.split(maxsplit=2)
+        slug, era, years, names = line.split(maxsplit=3)
         name, *aliases = names.split("; ")
-        found.append(Composer(slug, name, ERAS[ERAS.index(era)], tuple(aliases)))
+        found.append(Composer(slug, name, ERAS[ERAS.index(era)], tuple(aliases), years.strip("-")))
     return tuple(found)
 
 
@@ -293,6 +296,15 @@ def display_name(composer: str) -> str:
         KeyError: where the id is neither in ``COMPOSERS`` nor ``unknown``.
     """
     return "unknown composer" if composer == UNKNOWN else _BY_ID[composer].name
+
+
+def years_of(composer: str) -> str:
+    """Return the years of a composer's life by the id, as "1685-1750"; empty if unknown.
+
+    Raises:
+        KeyError: where the id is not in ``COMPOSERS``.
+    """
+    return _BY_ID[composer].years
 
 
 def corrected_label(label: str, file: str) -> str:

@@ -113,7 +113,7 @@ function card(style) {
   const short = shortName(style.name);
   const first = nameOf(style.name).slice(0, -short.length).trim();
   const lines = [style.kind === "era" ? t("style.kind.era") : t(`era.${style.era}`)];
-  if (style.years) lines.unshift(style.years);
+  if (style.years) lines.unshift(style.years.replace("-", "–"));
   if (style.pieces) lines.push(t("style.pieces", { count: style.pieces }));
   const face = make("label", { className: "card-face", htmlFor: id });
   face.append(make("b", { textContent: short }));

@@ -27,7 +27,7 @@ async def list_styles(request: Request) -> Response:
 
 
 def _styles() -> list[dict[str, Any]]:
-    from styletransfer.music.composers import COMPOSERS, display_name
+    from styletransfer.music.composers import COMPOSERS, display_name, years_of
     from styletransfer.styles.find import all_styles
 
     return [
@@ -36,7 +36,7 @@ def _styles() -> list[dict[str, Any]]:
             "title": display_name(style.name) if style.name in COMPOSERS else None,
             "kind": style.kind,
             "era": style.era,
-            "years": None,
+            "years": years_of(style.name) or None if style.name in COMPOSERS else None,
             "pieces": style.card.pieces if style.card else None,
             "gain": round(style.card.gain, 4) if style.card and style.card.gain else None,
             "sample": f"/api/styles/{style.name}/sample.wav",
