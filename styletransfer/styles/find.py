@@ -218,5 +218,5 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # the client raises others, too: of connections, disks and ids
         reason = re.split(r"\.?\n|\. |\.$", str(error) or type(error).__name__)[0]
         raise InputError(
-            f"{name}: there is no such style here, and none on the Hub ({reason})."
+            f"{name}: there is no such style here, and the Hub gave none ({reason})."
         ) from error
