@@ -90,7 +90,7 @@ def test_recipe(tmp_path: Path, few_trees: None) -> None:
 
     text = Path(out[1]).read_text()
     assert all(f"| {label} |" in text for label in LABELS.values())
-    assert "choose nothing" in text
+    assert "Nothing is chosen by them" in text
     report = json.loads(Path(out[0]).read_text())
     assert report["compared"]["mine"]["rhythm"]["difference"] == 0.0
     assert report["compared"]["mine"]["spread"]["value"] == 0.0
