@@ -200,6 +200,19 @@ CHORDS = [(float(k), 1.0, pitch) for k in range(32) for pitch in (60, 64, 67)]
 HANDS = (("Piano, right hand", CHORDS), ("Piano, left hand", line([36] * 32)))
 
 
+@pytest.mark.parametrize("low", [False, True])
+def test_the_only_line_among_chords_is_the_melody_without_a_name(low: bool) -> None:
+    """A voice between the hands of a piano; a bass is a line as well, but the lowest part."""
+    beats = np.arange(16.0)
+    voice = make_notes(beats, np.full(16, 1.0), 60 + (np.arange(16) * 5) % 12, part=0)
+    right = [make_notes(beats, np.full(16, 1.0), np.full(16, p), part=1) for p in (76, 79, 84)]
+    left = [make_notes(beats, np.full(16, 1.0), np.full(16, p), part=2) for p in (40, 47)]
+    notes = np.concatenate([voice, *right, *(left[:1] if low else left)])
+    piece = score(notes[np.argsort(notes["onset"], kind="stable")], ("", "", ""))
+    found = extract_melody(piece)
+    assert (found == (piece.notes["part"] == 0)).all()
+
+
 @pytest.mark.parametrize("name", ["Vocal", "Melody", "Mélodie", "Вокал", "Lead", "Soprano"])
 @pytest.mark.parametrize(
     "tune",

@@ -7,6 +7,7 @@ The order of belief, see :func:`extract_melody`:
 - Beside a keyboard, the melody is the line of a part of its own.
 - Of a keyboard score's two hands, it is the top of the right one.
 - Of a score each part of which is a line (a choir, a quartet), it is the top part.
+- Where one part alone is a line, and not the lowest, it is that: a song whose tracks have no names.
 - Anything else is searched by :func:`extract_merged`, which ignores parts and names. Where most of
   what it finds is of one part, and that part is a line, the part is believed as a whole: a song's
   voice whose track has no name.
@@ -118,6 +119,8 @@ def extract_melody(piece: Piece, track: str | None = None) -> NDArray[np.bool_]:
     if not found:
         top = _top_part(piece, onset, end)
         if top is None:
+            top = _only_line(piece, parts, onset, end)
+        if top is None:
             merged = extract_merged(piece)
             top = int(np.bincount(piece.notes["part"][merged]).argmax()) if merged.any() else 0
             if not _is_tune(piece, parts[top], onset, end):
@@ -198,6 +201,29 @@ def _solo(
 
     top = max(lines, key=lambda part: float(piece.notes["pitch"][parts[part]].mean()))
     return _handed_on(piece, parts, top, onset, end)
+
+
+def _only_line(
+    piece: Piece,
+    parts: list[NDArray[np.bool_]],
+    onset: NDArray[np.float64],
+    end: NDArray[np.float64],
+) -> int | None:
+    """Return the part that alone is a line, between or above others that play chords.
+
+    The lowest part doesn't count, as it may be the bass; None where there isn't just one.
+    """
+    sounding = [part for part, mask in enumerate(parts) if mask.any()]
+    height = {part: float(piece.notes["pitch"][parts[part]].mean()) for part in sounding}
+    lines = [part for part in sounding if _is_tune(piece, parts[part], onset, end)]
+    found = [
+        part
+        for part in lines
+        if parts[part].sum() >= 4
+        and height[part] > max(min(height.values()), LOWEST_SOLO)
+        and _share(onset, parts[part]) >= LEAST_SOLO
+    ]
+    return found[0] if len(found) == 1 and len(lines) < len(sounding) else None
 
 
 def _handed_on(
