@@ -531,7 +531,7 @@ def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> No
     until(page, "document.getElementById('progress').value > 0.15", seconds=JOB_MS / 1000)
     page.click("#stop")
     page.wait_for_selector("#working", state="hidden", timeout=JOB_MS)
-    assert "stopped after bar" in page.inner_text("#stage-title")
+    until(page, "document.getElementById('stage-title').innerText.includes('stopped after bar')")
     assert "stopped after bar" in page.inner_text("#history")
     assert not page.is_disabled("#show-original")
 

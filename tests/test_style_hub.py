@@ -42,7 +42,9 @@ def test_a_hub_id_that_is_not_cached_is_one_sentence_and_soon(tmp_path: Path) ->
     begin = time.monotonic()
     with pytest.raises(InputError) as error:
         find_style("nobody/nothing")
-    assert sentence(error).startswith("nobody/nothing: there is no such style here, and the Hub gave ")
+    assert sentence(error).startswith(
+        "nobody/nothing: there is no such style here, and the Hub gave none ("
+    )
     assert "outgoing traffic has been disabled" in str(error.value)
     assert time.monotonic() - begin < 5
 

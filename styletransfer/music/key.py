@@ -32,10 +32,8 @@ DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in
 off and is of length 1, as a correlation needs it."""
 DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
-SCALES: dict[Mode, tuple[int, ...]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-}
+MODES: tuple[Mode, ...] = ("major", "minor")
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 LONGEST = 4.0
 """Quarters that a single note counts for at most: a pedalled bass would drown out the rest."""
 
@@ -83,7 +81,7 @@ class Key:
         >>> Key.named("C# minor")
         Key(tonic=1, mode='minor')
         """
-        keys = (cls(tonic, mode) for tonic in range(12) for mode in SCALES)
+        keys = (cls(tonic, mode) for tonic in range(12) for mode in MODES)
         return next((key for key in keys if key.name == name), None)
 
     @property
