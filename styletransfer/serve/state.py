@@ -9,7 +9,7 @@ import shutil
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,6 +77,9 @@ class Version:
         return f"{safe_name(self.name)}-{safe_name(style)}.{kind}"
 
 
+Kept = TypeVar("Kept", Song, Version)
+
+
 @dataclass
 class State:
     """Everything that a running server has; it is gone when it ends."""
@@ -101,15 +104,18 @@ class State:
 
     def add_song(self, song: Song) -> None:
         """Keep a song, and remove the one that was used least lately where there are too many."""
-        self.songs[song.id] = song
-        while len(self.songs) > self.settings.songs:
-            shutil.rmtree(self.songs.popitem(last=False)[1].folder, ignore_errors=True)
+        _keep(self.songs, song, self.settings.songs)
 
     def add_version(self, version: Version) -> None:
         """Keep a version, likewise."""
-        self.versions[version.id] = version
-        while len(self.versions) > self.settings.versions:
-            shutil.rmtree(self.versions.popitem(last=False)[1].folder, ignore_errors=True)
+        _keep(self.versions, version, self.settings.versions)
+
+
+def _keep(kept: OrderedDict[str, Kept], one: Kept, most: int) -> None:
+    """Keep one more, and remove those that were used least lately where there are too many."""
+    kept[one.id] = one
+    while len(kept) > most:
+        shutil.rmtree(kept.popitem(last=False)[1].folder, ignore_errors=True)
 
 
 def state_of(request: Request) -> State:
@@ -120,20 +126,22 @@ def state_of(request: Request) -> State:
 
 def song_of(request: Request, name: str) -> Song:
     """A song by its id."""
-    songs = state_of(request).songs
-    if name not in songs:
-        raise HTTPException(404, "that song isn't kept here any more; give it again.")
-    songs.move_to_end(name)
-    return songs[name]
+    lost = "that song isn't kept here any more; give it again."
+    return _used(state_of(request).songs, name, lost)
 
 
 def version_of(request: Request, name: str) -> Version:
     """A version by its id."""
-    versions = state_of(request).versions
-    if name not in versions:
-        raise HTTPException(404, "that version isn't kept here any more; make it again.")
-    versions.move_to_end(name)
-    return versions[name]
+    lost = "that version isn't kept here any more; make it again."
+    return _used(state_of(request).versions, name, lost)
+
+
+def _used(kept: OrderedDict[str, Kept], name: str, lost: str) -> Kept:
+    """One that is kept, which thereby is the one used last; ``lost``: the sentence without it."""
+    if name not in kept:
+        raise HTTPException(404, lost)
+    kept.move_to_end(name)
+    return kept[name]
 
 
 def job_of(request: Request) -> Job:
