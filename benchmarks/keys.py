@@ -101,16 +101,11 @@ def fit(examples: list[Tune]) -> dict[str, object]:
     }
 
 
-def signature(key: Key) -> int:
-    """Return the tonic of the major key that has this key's signature."""
-    return key.tonic if key.mode == "major" else (key.tonic + 3) % 12
-
-
 METHODS: dict[str, Method] = {
     "profiles (`estimate_key`)": lambda one: estimate_key(one.notes),
     "learnt (`estimate_tune_key`)": lambda one: tune_key.estimate_tune_key(one.notes, one.bars),
     "learnt, given the right key signature": lambda one: tune_key.likelier_key(
-        one.notes, one.bars, signature(one.key)
+        one.notes, one.bars, one.key.fifths
     ),
     "learnt, given C major's key signature": lambda one: tune_key.likelier_key(
         one.notes, one.bars, 0

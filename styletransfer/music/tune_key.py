@@ -100,10 +100,7 @@ def tune_key_scores(notes: NoteTable, bars: BarTable) -> Floats:
 
 def estimate_tune_key(notes: NoteTable, bars: BarTable) -> Key:
     """Return the likeliest key of a tune, C major where there is no note at all."""
-    if not len(notes):
-        return Key(0, "major")
-    mode, tonic = np.unravel_index(int(tune_key_scores(notes, bars).argmax()), (2, 12))
-    return Key(int(tonic), "minor" if mode else "major")
+    return _likeliest(tune_key_scores(notes, bars)) if len(notes) else Key(0, "major")
 
 
 def key_of_tune(melody: Piece) -> Key:
@@ -113,22 +110,28 @@ def key_of_tune(melody: Piece) -> Key:
     """
     if not melody.key_signatures or not len(melody.notes):
         return estimate_tune_key(melody.notes, melody.bars)
-    return likelier_key(melody.notes, melody.bars, melody.key_signatures[0][1] * 7 % 12)
+    return likelier_key(melody.notes, melody.bars, melody.key_signatures[0][1])
 
 
-def likelier_key(notes: NoteTable, bars: BarTable, major: int) -> Key:
+def likelier_key(notes: NoteTable, bars: BarTable, fifths: int) -> Key:
     """Estimate the key of a tune whose key signature is known.
 
     Args:
         notes: of the tune, at least one.
         bars: of the piece.
-        major: the tonic of the signature's major key.
+        fifths: the sharps of the signature, flats negative.
     """
     scores = tune_key_scores(notes, bars)
+    major = fifths * 7 % 12
     minor = (major + 9) % 12
     written = Key(major, "major") if scores[0, major] >= scores[1, minor] else Key(minor, "minor")
-    best = estimate_tune_key(notes, bars)
+    best = _likeliest(scores)
     return best if _score(scores, best) > _score(scores, written) + SIGNATURE else written
+
+
+def _likeliest(scores: NDArray[np.float64]) -> Key:
+    mode, tonic = np.unravel_index(int(scores.argmax()), scores.shape)
+    return Key(int(tonic), "minor" if mode else "major")
 
 
 def _score(scores: NDArray[np.float64], key: Key) -> float:
