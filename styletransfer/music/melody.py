@@ -182,11 +182,7 @@ def _solo(
     lines = [
         part
         for part, mask in enumerate(parts)
-        if part not in keys
-        and mask.sum() >= 4
-        and float(piece.notes["pitch"][mask].mean()) >= LOWEST_SOLO
-        and _share(onset, mask) >= LEAST_SOLO
-        and _is_tune(piece, mask, onset, end)
+        if part not in keys and _may_sing(piece, mask, onset, end)
     ]
     others = [
         part
@@ -215,15 +211,29 @@ def _only_line(
     """
     sounding = [part for part, mask in enumerate(parts) if mask.any()]
     height = {part: float(piece.notes["pitch"][parts[part]].mean()) for part in sounding}
-    lines = [part for part in sounding if _is_tune(piece, parts[part], onset, end)]
     found = [
         part
-        for part in lines
-        if parts[part].sum() >= 4
-        and height[part] > max(min(height.values()), LOWEST_SOLO)
-        and _share(onset, parts[part]) >= LEAST_SOLO
+        for part in sounding
+        if height[part] > max(min(height.values()), LOWEST_SOLO)
+        and _may_sing(piece, parts[part], onset, end)
     ]
-    return found[0] if len(found) == 1 and len(lines) < len(sounding) else None
+    if len(found) != 1:
+        return None
+    others = (parts[part] for part in sounding if part != found[0])
+    chordal = any(not _is_tune(piece, mask, onset, end) for mask in others)
+    return found[0] if chordal else None
+
+
+def _may_sing(
+    piece: Piece, mask: NDArray[np.bool_], onset: NDArray[np.float64], end: NDArray[np.float64]
+) -> bool:
+    """Return whether the masked notes are a line, sound often, and lie above a bass."""
+    return (
+        int(mask.sum()) >= 4
+        and float(piece.notes["pitch"][mask].mean()) >= LOWEST_SOLO
+        and _share(onset, mask) >= LEAST_SOLO
+        and _is_tune(piece, mask, onset, end)
+    )
 
 
 def _handed_on(
