@@ -623,9 +623,8 @@ class MelodyGrammar:
 
     def _add_low_intervals(self, added: NDArray[np.float64]) -> None:
         """Bias the pitches that would make a second or a third low down."""
-        tune = set(self._melody.sounding(self.now).tolist())
         near: set[int] = set()
-        for pitch in {pitch for pitch, _ in self._sounding} - tune:
+        for pitch in self._under_tune():
             near.update(range(max(pitch - 4, LOWEST_PITCH), min(pitch, LOW)))
             if pitch < LOW:
                 near.update(range(pitch + 1, pitch + 5))
@@ -644,10 +643,8 @@ class MelodyGrammar:
         if self._last < 0 and min(begun, default=HIGHEST_PITCH) > HIGHEST_BASS:
             added[self._octaves_of(chord.bass, LOWEST_BASS, HIGHEST_BASS)] += BASS_BIAS
 
-        tune = self._melody.sounding(self.now).tolist()
-        sounding = [pitch for pitch, _ in self._sounding]
-        heard = {pitch % 12 for pitch in (*begun, *sounding, *self._tune_over(chord))}
-        below = [pitch for pitch in sounding if pitch not in tune]
+        below = self._under_tune()
+        heard = {pitch % 12 for pitch in (*begun, *below, *self._tune_over(chord))}
         below += [self._last] if self._last >= 0 else []
         tones = tones_of(chord.root, chord.quality)
         for tone, bias in zip(tones[1::2], (THIRD_BIAS, SEVENTH_BIAS), strict=False):
@@ -655,6 +652,11 @@ class MelodyGrammar:
                 lowest = 0 if chord.bass == tone else LOWEST_THIRD
                 lowest = max(lowest, min(below, default=0) + 1)
                 added[self._octaves_of(tone, lowest, HIGHEST_PITCH)] += bias
+
+    def _under_tune(self) -> list[int]:
+        """Return the pitches of the accompaniment that sound now."""
+        tune = self._melody.sounding(self.now).tolist()
+        return [pitch for pitch, _ in self._sounding if pitch not in tune]
 
     def _octaves_of(self, tone: int, lowest: int, highest: int) -> NDArray[np.int64]:
         """Return the tokens of a pitch class's pitches in a range, the lowest first."""
