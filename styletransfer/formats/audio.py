@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from styletransfer.errors import InputError
 from styletransfer.formats.pitch_notes import Heard, Track, notes_in
 from styletransfer.formats.sound import samples_in, track_pitch
-from styletransfer.music.beat_grid import written
-from styletransfer.music.beats import find_beats, trusted
+from styletransfer.music.beat_grid import on_found_beats
 from styletransfer.music.notes import Feel, Piece, TempoMap, make_notes
 
 PARTS = ("melody",)
@@ -48,9 +47,9 @@ def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
     velocity = _velocities(heard, track)
     remarks = [_sureness(heard, track)]
     if feel != "performance":
-        beats = find_beats(heard.onset, heard.pitch, velocity)
-        if trusted(beats):
-            grid = written(heard.onset, heard.end, heard.pitch, velocity, beats)
+        found = on_found_beats(heard.onset, heard.end, heard.pitch, velocity)
+        if found is not None:
+            beats, grid = found
             remarks.append(
                 f"about {beats.rate:.0f} beats a minute were heard, each "
                 f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets "

@@ -9,8 +9,8 @@ import numpy as np
 
 from styletransfer.formats.midi_in import on_beats
 from styletransfer.formats.read import read_song
-from styletransfer.music.beat_grid import written
-from styletransfer.music.beats import find_beats, is_line, trusted
+from styletransfer.music.beat_grid import on_found_beats
+from styletransfer.music.beats import is_line
 from styletransfer.music.notes import Piece, make_notes, note_ends
 
 CLICK = 0.35
@@ -58,10 +58,10 @@ def beaten(piece: Piece) -> Piece | None:
     notes = piece.notes
     onset, end = piece.onset_seconds, piece.tempo.to_seconds(note_ends(notes))
     pitch, velocity = notes["pitch"].astype(np.int64), notes["velocity"].astype(np.int64)
-    beats = find_beats(onset, pitch, velocity)
-    if not trusted(beats):
+    found = on_found_beats(onset, end, pitch, velocity)
+    if found is None:
         return None
-    grid = written(onset, end, pitch, velocity, beats)
+    beats, grid = found
     remark = (
         f"its beats were found, about {beats.rate:.0f} a minute, each "
         f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets were "

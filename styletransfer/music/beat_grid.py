@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.beats import Beats, events, extended
+from styletransfer.music.beats import Beats, events, extended, find_beats, trusted
 from styletransfer.music.notes import BAR_DTYPE, BarTable, TempoMap
 
 Floats = NDArray[np.float64]
@@ -52,6 +52,19 @@ class Grid:
     tempo: TempoMap
     bars: BarTable
     off: float
+
+
+def on_found_beats(
+    onset: Floats, end: Floats, pitch: Ints, velocity: Ints
+) -> tuple[Beats, Grid] | None:
+    """Write notes on the beats that are found for them, None where these aren't clear.
+
+    The arguments are as those of :func:`written`.
+    """
+    beats = find_beats(onset, pitch, velocity)
+    if not trusted(beats):
+        return None
+    return beats, written(onset, end, pitch, velocity, beats)
 
 
 def written(onset: Floats, end: Floats, pitch: Ints, velocity: Ints, beats: Beats) -> Grid:
