@@ -349,16 +349,19 @@ def test_an_arrangement_with_everything_around_it(open_page: Opener) -> None:
     label = page.get_attribute("#roll-canvas", "aria-label")
     assert label == f"{len(found['notes'])} notes in 9 bars, {found['key']}"
     assert page.inner_text("#stage-title") == "Happy Birthday to You, after Johann Sebastian Bach"
+
     report = page.inner_text("#report")
     assert "25 of 25 notes" in report
     page.wait_for_selector("#sheet > svg", timeout=30_000)
     assert page.locator("#sheet g.note").count() >= 25
+
     kinds = {"MIDI": b"MThd", "MusicXML": b"<?xml", "Recipe (JSON)": b"{", "WAV": b"RIFF"}
     for name, start in kinds.items():
         with page.expect_download(timeout=60_000) as waiting:
             page.get_by_role("link", name=name, exact=True).click()
         path = waiting.value.path()
         assert path.read_bytes()[: len(start)] == start, name
+
     page.click("#assess")
     page.wait_for_selector("#verdict-numbers", timeout=60_000)
     verdict = page.inner_text("#verdict")
@@ -512,16 +515,21 @@ def test_chords_that_are_typed(open_page: Opener) -> None:
     assert f"bar 4 redone ({old} → Esus4)" in newest
 
 
-def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> None:
-    """While it is written, the title and the switch say so; what was stopped says that."""
-    path = tmp_path / "long.mid"
-    write_midi(random_piece(7, "score", quarters=240), path)
-    page = open_page()
+def arrange_long(page: Page, piece: Piece, folder: Path, *, candidates: int) -> None:
+    """Begin to arrange a song that takes a while, called "long"."""
+    path = folder / "long.mid"
+    write_midi(piece, path)
     page.set_input_files("#file", path)
     page.wait_for_selector("#song-facts:not([hidden])")
-    set_value(page, "candidates", "1")
+    set_value(page, "candidates", str(candidates))
     page.click("#arrange")
     page.wait_for_selector("#working", timeout=10_000)
+
+
+def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> None:
+    """While it is written, the title and the switch say so; what was stopped says that."""
+    page = open_page()
+    arrange_long(page, random_piece(7, "score", quarters=240), tmp_path, candidates=1)
     title = page.inner_text("#stage-title")
     assert title.startswith("long, after Johann Sebastian Bach")
     assert title.endswith("being written")
@@ -640,14 +648,8 @@ def test_a_loop_and_the_tempo(open_page: Opener) -> None:
 
 def test_work_is_stopped(open_page: Opener, tmp_path: Path) -> None:
     """A song of many bars is stopped; the page says what is left, and keeps working."""
-    path = tmp_path / "long.mid"
-    write_midi(random_piece(5, "score", quarters=600), path)
     page = open_page()
-    page.set_input_files("#file", path)
-    page.wait_for_selector("#song-facts:not([hidden])")
-    set_value(page, "candidates", "4")
-    page.click("#arrange")
-    page.wait_for_selector("#working", timeout=10_000)
+    arrange_long(page, random_piece(5, "score", quarters=600), tmp_path, candidates=4)
     page.click("#stop")
     page.wait_for_selector("#working", state="hidden", timeout=JOB_MS)
     assert page.is_visible("#arrange")
