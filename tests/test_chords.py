@@ -445,23 +445,23 @@ def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
     """
     flat = NINTH.replace("<degree-alter>0<", "<degree-alter>-1<")
     rows = [
-        *(
-            ("C", "dominant", "7", "", flat),
-            ("C", "dominant", "7b9", "", flat),
-            ("C", "dominant", "", "", flat),
-        ),
-        *(
-            ("C", "other", "7sus4", "", ""),
-            ("C", "minor", "", "G", ""),
-            ("C", "minor", "Refrain", "", ""),
-        ),
-        *(("C", "German", "", "", ""), ("C", "other", "?", "", ""), ("C", "none", "", "", "")),
+        ("C", "dominant", "7", "", flat),
+        ("C", "dominant", "7b9", "", flat),
+        ("C", "dominant", "", "", flat),
+        ("C", "other", "7sus4", "", ""),
+        ("C", "minor", "", "G", ""),
+        ("C", "minor", "Refrain", "", ""),
+        ("C", "German", "", "", ""),
+        ("C", "other", "?", "", ""),
+        ("C", "none", "", "", ""),
     ]
+
     note = "<note><pitch><step>C</step><octave>5</octave></pitch><duration>1</duration></note>"
     text = "".join(_harmony(*row) + note for row in rows)
     time = TIME.replace("<beats>4", "<beats>9")
     data = PAGE.format(f'<measure number="1">{time}{text}</measure>')
     piece = parse_musicxml(data.encode(), "sheet")
+
     found = [symbol for _, symbol in piece.chords]
     assert [one.text for one in found] == [
         "C7b9",

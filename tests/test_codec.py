@@ -319,6 +319,7 @@ def test_loss_is_on_the_arrangement_alone(feel: Feel, first: int) -> None:
     for with_melody in (True, False):
         ids, scored = codec().encode(grid, Controls(feel).tokens(), first, with_melody=with_melody)
         names = [codec().names[index] for index in ids]
+
         inside, bars, expected = False, 0, []
         for name in names:
             ends = name == "EOS" or (
@@ -333,6 +334,7 @@ def test_loss_is_on_the_arrangement_alone(feel: Feel, first: int) -> None:
                 inside = False
             else:
                 expected.append(ends or inside)
+
         assert scored == expected
         assert bars == grid.bars - first
         notes = sum(
@@ -342,6 +344,7 @@ def test_loss_is_on_the_arrangement_alone(feel: Feel, first: int) -> None:
         assert names.count(FINAL) == (
             2 if with_melody else 0
         )  # with the last melody and with the empty one after it
+
         some, flags = codec().encode(
             grid, Controls(feel).tokens(), first, with_melody=with_melody, limit=50
         )

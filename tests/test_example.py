@@ -59,6 +59,7 @@ def sonata(
         [1.0] * count,
         [72 + 2 * (k * k % 5) for k in range(count)],
     )
+
     broken = [beats * bar + k / 2 for bar in range(bars - 1) for k in range(2 * beats)]
     pitch = [p + (0, 5, 7)[bar % 3] for bar in range(bars - 1) for p in ALBERTI[: 2 * beats]]
     left = make_notes(
@@ -67,6 +68,7 @@ def sonata(
         [*pitch, *HELD],
         part=1,
     )
+
     notes = np.concatenate([tune, left])
     piece = Piece(
         notes[np.lexsort((notes["pitch"], notes["onset"]))],

@@ -90,9 +90,11 @@ def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
                 for beat, pitch in enumerate(notes):
                     track.notes.append(symusic.Note(beat * TPQ, TPQ, int(pitch), 70))
                 score.tracks.append(track)
+
             path = tmp_path / "mine" / f"{seed} {number}.mid"
             path.parent.mkdir(exist_ok=True)
             score.dump_midi(path)
+
     manifest = prepare([tmp_path / "mine"], tmp_path / "out", feel="score", workers=1)
     assert [piece.tune for piece in manifest.pieces] == ["part"] * 12
     assert [piece.group for piece in manifest.pieces[1::2]] == [

@@ -541,6 +541,7 @@ def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: 
         '<barline location="right"><ending number="2" type="discontinue"/></barline>',
         4: '<barline location="left"><repeat direction="forward"/></barline>',
     }
+
     attributes = ATTRIBUTES.format(1)
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{barlines.get(n, '')}"
@@ -552,6 +553,7 @@ def test_a_repeat_that_never_ends_leaves_the_others_and_their_endings(tmp_path: 
         "<score-partwise><part-list><score-part id='P1'><part-name>A</part-name></score-part>"
         f"</part-list><part id='P1'>{bars}</part></score-partwise>"
     )
+
     piece = read_bytes(tmp_path, xml.encode(), "open.xml")
     assert piece.notes["pitch"].tolist() == [60, 62, 60, 64, 65, 67]
     assert piece.remarks == ()

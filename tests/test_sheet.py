@@ -440,12 +440,14 @@ def test_accidentals_are_printed_where_they_are_needed() -> None:
         (6.0, 4.0, 68),
         (10.0, 2.0, 67),
     ]
+
     piece = arrangement(melody, keys=((0.0, 0, True),))
     printed = [
         (note.findtext("pitch/step"), note.findtext("accidental"))
         for note in elements(page_bytes(piece), "note")
         if note.find("pitch") is not None
     ]
+
     assert printed == [
         ("F", "sharp"),
         ("F", None),

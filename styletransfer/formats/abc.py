@@ -451,6 +451,7 @@ class _Reader:
                 self.switch("1")
             voice = self.current
             assert voice is not None
+
             if kind == "bar":
                 voice.bar_line(text)
                 voice.overlay = False

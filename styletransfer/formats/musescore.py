@@ -236,6 +236,7 @@ class _StaffReader:
         tag = element.tag
         if tag in {"TimeSig", "KeySig"} and _is_warning(element):
             return
+
         if tag == "TimeSig":
             self.metre(element)
         elif tag == "KeySig":
@@ -464,6 +465,7 @@ def _repeats(
         if (end := measure.find("endRepeat")) is not None:
             content.ends = max(min(round(number(end) or 2), MOST_TURNS) - 1, 1)
             content.after_jump = again
+
         played_yet = False
         for element in measure.iter():
             played_yet = played_yet or element.tag in {"Chord", "Rest"}

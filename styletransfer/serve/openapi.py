@@ -169,6 +169,7 @@ def _lists() -> Schema:
     files = _array({"type": "string", "contentMediaType": "application/octet-stream"})
     training = _form(_object(name=TEXT, era=TEXT, minutes=NUMBER, files=files))
     one = _operation("A short piece in a style", _binary("audio/wav"))
+
     return {
         "/api": _path(get=_operation("This description", _answer({"type": "object"}))),
         "/api/options": _path(
@@ -207,6 +208,7 @@ def _songs() -> Schema:
         }
     ) | _form(_object(file={"type": "string", "contentMediaType": "application/octet-stream"}))
     change = _json(_object(melody_track={"type": ["string", "integer", "null"]}, transpose=WHOLE))
+
     return {
         "/api/songs": _path(post=_operation("Give a song", _answer(_ref("Song"), "201"), given)),
         "/api/songs/{id}": _path(
@@ -235,12 +237,14 @@ def _jobs() -> Schema:
             {"required": ["version", "bars"], **_object(version=TEXT, style=TEXT, **options)},
         ]
     }
+
     events = (
         "What happens, as server-sent events from the first on: queued {position}, "
         "progress {share, seconds_left}, melody {notes}, notes {candidate, phrase, bar, notes}, "
         "chosen {phrase, candidate}, stage {title}, remark {text}, and at last done {version}, "
         "stopped {version or null} or failed {error}"
     )
+
     return {
         "/api/jobs": _path(
             post=_operation(

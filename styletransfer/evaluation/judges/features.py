@@ -159,18 +159,22 @@ class _Excerpts:
         group[order] = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > TOLERANCE[feel])
         start = np.full(group.max() + 1, np.inf)
         np.minimum.at(start, group, time)
+
         code = np.unique(group * 128 + pitch)  # sorted by onset, then pitch, each once
         self.pitch, self.group = code % 128, code // 128
         self.first = np.flatnonzero(np.diff(self.group, prepend=-1))
         self.last = np.append(self.first[1:], len(code)) - 1
         self.count = max(1, round(len(code) / segment))
+
         self.segment = self.first * self.count // len(code)  # of an onset
         self.note_segment = self.segment[self.group]
         self.start = start
         self.out = np.zeros((self.count, SIZE), np.float32)
+
         low = minimum_filter1d(self.pitch, HAND_WINDOW, mode="nearest")
         high = maximum_filter1d(self.pitch, HAND_WINDOW, mode="nearest")
         self.upper = 2 * self.pitch >= low + high
+
         step = np.diff(start)
         inside = self.segment[:-1] == self.segment[1:] if len(step) else np.zeros(0, bool)
         steps = _split(step[inside], self.segment[:-1][inside], self.count)
@@ -233,20 +237,24 @@ class _Excerpts:
         self._put(
             "interval above the bass", np.minimum(above[higher], 36), self.note_segment[higher]
         )
+
         together = np.diff(self.group) == 0
         self._put(
             "spacing in a chord",
             np.minimum(np.diff(self.pitch)[together], 25) - 1,
             self.note_segment[1:][together],
         )
+
         sets = _sets(above, self.group, len(self.first))
         rich = sets & (sets - 1) > 0  # at least two tones beside the bass
         self._put("tones above the bass", sets[rich], self.segment[rich])
+
         number = np.repeat(np.arange(len(right.first)), right.last - right.first + 1)
         sets = _sets(right.pitch - right.pitch[right.first][number], number, len(right.first))
         self._put(
             "tones of a right-hand chord", sets[sets > 0], self.segment[right.group][sets > 0]
         )
+
         low, high = self.pitch[self.first], self.pitch[self.last]
         chord = np.flatnonzero(self.last > self.first)
         self._put(
@@ -254,6 +262,7 @@ class _Excerpts:
         )
         motion = 3 * (np.sign(np.diff(low[chord])) + 1) + np.sign(np.diff(high[chord])) + 1
         self._put("outer motion", motion, self.segment[chord][1:])
+
         nearest = self._nearest()
         self._put("nearest note next", _clip(nearest, 12), self.note_segment[: len(nearest)])
 
