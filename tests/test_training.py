@@ -359,20 +359,29 @@ def test_padded_rows() -> None:
     assert padded([5, 6, 7], [True] * 3, 2, 0)["labels"].tolist() == [5, 6]
 
 
-def test_attention_in_blocks_is_the_fused_one_and_has_its_gradient() -> None:
-    """Grouped heads in bfloat16, over a time that is no multiple of a block."""
+@pytest.mark.parametrize("autocast", [False, True])
+def test_attention_in_blocks_is_the_fused_one_and_has_its_gradient(
+    autocast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grouped heads in bfloat16, over a time that is no multiple of a block.
+
+    In training the queries are in float32, and autocast says what they are multiplied in.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     layer = torch.nn.Module()
     layer.num_key_value_groups, layer.is_causal = 4, True
     draws = torch.Generator().manual_seed(7)
-    tensors = [
-        torch.randn(2, heads, BLOCK + 53, 16, generator=draws).bfloat16() for heads in (4, 1, 1)
-    ]
+    tensors = [torch.randn(2, heads, BLOCK + 53, 16, generator=draws) for heads in (4, 1, 1)]
+    if not autocast:
+        tensors = [tensor.bfloat16() for tensor in tensors]
+
+    monkeypatch.setattr("styletransfer.model.base.sdpa_attention_forward", None)  # isn't called
     found = []
     for attend in (causal_attention, sdpa_attention_forward):
         query, key, value = (tensor.clone().requires_grad_() for tensor in tensors)
-        out, _ = attend(layer, query, key, value, None, scaling=0.3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            out, _ = attend(layer, query, key, value, None, scaling=0.3)
         out.float().square().sum().backward()
         found.append([out, query.grad, key.grad, value.grad])
     for ours, fused in zip(*found, strict=True):
