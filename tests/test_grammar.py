@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.formats.tunes import EXAMPLES, example
+from styletransfer.music.grip import SPAN
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Feel, NoteTable, Piece, bars_of, make_notes
 from styletransfer.tokens.codec import FREE_BAR_STEPS, LOWEST_PITCH, STEPS_PER_SECOND, Event
@@ -324,13 +325,12 @@ def test_what_is_given_sounds_on(feel: Feel) -> None:
     assert heard > 2
 
 
-def line_at_close() -> MelodyGrammar:
-    """A tune in C major alone, up to its last note, a C6."""
+def line_at_close(span: int = 88) -> MelodyGrammar:
+    """A tune in C major alone, up to its last note, a C6; hands that reach everything."""
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
-    line = MelodyGrammar(
-        codec(), plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0))))
-    )
+    piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0))
+    line = MelodyGrammar(codec(), replace(plan_of(codec(), codec().grid(piece)), span=span))
     first = codec().first_pitch - LOWEST_PITCH
     while len(line.bars) < 2 or line.forced or line.now < 6 * 24:
         allowed = np.flatnonzero(line.allowed()) if not line.forced else [line.forced[0]]
@@ -365,6 +365,47 @@ def test_a_close_has_a_low_bass() -> None:
     assert pitches_allowed(line) == {24, 36, 48, 84}
     strike(line, 48)
     assert pitches_allowed(line) == {52, 55, 60, 64, 67, 72, 76, 84}
+
+
+def playable(pitches: set[int], span: int = SPAN) -> bool:
+    """Whether two hands that don't cross hold all of them, five notes each."""
+    ordered = sorted(pitches)
+    return any(
+        all(len(hand) <= 5 and max(hand, default=0) - min(hand, default=0) <= span for hand in both)
+        for part in range(len(ordered) + 1)
+        for both in [(ordered[:part], ordered[part:])]
+    )
+
+
+@pytest.mark.parametrize("above", [False, True])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_two_hands_can_play_any_sequence(name: str, above: bool) -> None:
+    """At each onset they hold what is struck and what lasts, whatever was drawn."""
+    grid = codec().grid(example(name))
+    for seed, span in enumerate((12, 14, 16, 14)):
+        plan = replace(plan_of(codec(), grid), span=span, above=above)
+        line, _ = random_line(plan, seed)
+        notes = [
+            (int(plan.bar_start[bar]) + e.step, e)
+            for bar, ids in enumerate(line.bars)
+            for e in codec().decode_events(ids)
+        ]
+        for now in {begin for begin, _ in notes}:
+            sounding = {e.pitch for begin, e in notes if begin <= now < begin + e.duration}
+            assert playable(sounding, span), (now, sounding)
+
+
+def test_hands_reach_no_farther_than_their_span() -> None:
+    """A bass of C3 under a C6: the left hand reaches D4, the right hand B4 and more."""
+    line = line_at_close(span=14)
+    strike(line, 48)
+    assert pitches_allowed(line) == {52, 55, 60, 72, 76, 84}
+    line = line_at_close(span=12)
+    strike(line, 48)
+    assert pitches_allowed(line) == {52, 55, 60, 72, 76, 84}
+    line = line_at_close(span=16)
+    strike(line, 48)
+    assert pitches_allowed(line) == {52, 55, 60, 64, 72, 76, 84}
 
 
 @pytest.mark.parametrize(

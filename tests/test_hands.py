@@ -39,8 +39,23 @@ def test_a_second_division_changes_nothing() -> None:
     assert {LEFT, RIGHT} == set(once)
 
 
-def test_without_a_tune_the_hands_are_as_before() -> None:
+def test_without_a_tune_the_hands_still_take_all() -> None:
     notes = make_notes([0.0, 0.0, 1.0], [1.0] * 3, [40, 72, 60])
-    assert split_under(notes, notes[:0]).tolist() == split_hands(notes).tolist()
+    assert split_under(notes, notes[:0]).tolist()[:2] == [LEFT, RIGHT]
     assert SPAN == 14
     assert divide([], [], []) == []
+
+
+def test_a_held_note_stays_in_its_hand() -> None:
+    """A bass that lasts leaves to the right hand what the left can't reach beside it."""
+    tones = [(0.0, 4.0, 43), (1.0, 1.5, 55), (2.0, 2.5, 59), (3.0, 3.5, 62)]
+    tune = [(0.0, 4.0, 72)]
+    assert divide(tones, [LEFT] * 4, tune) == [LEFT, LEFT, RIGHT, RIGHT]
+    assert divide(tones, [LEFT] * 4, tune, held=False) == [LEFT] * 4
+
+
+def test_a_tune_that_the_right_hand_cannot_reach_is_the_lefts() -> None:
+    """Chords high above a tune in the tenor."""
+    tones = [(0.0, 1.0, 76), (0.0, 1.0, 79), (0.0, 1.0, 84)]
+    assert divide(tones, [RIGHT] * 3, [(0.0, 1.0, 50)]) == [RIGHT] * 3
+    assert divide([*tones, (0.0, 1.0, 40)], [RIGHT] * 3 + [LEFT], [(0.0, 1.0, 50)])[3] == LEFT

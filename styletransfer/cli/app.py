@@ -89,6 +89,7 @@ def apply(
     chords: opt.Chords = "new",
     on_top: opt.OnTop = None,
     choose: opt.Choose = "phrases",
+    span: opt.Span = "medium",
     metre: opt.Metre = None,
     tempo: opt.Tempo = None,
     seconds: opt.Seconds = None,
@@ -127,6 +128,7 @@ def apply(
         chords=chords,
         on_top=on_top,
         choose="whole" if every else choose,
+        span=span,
         metre=metre,
         tempo=tempo,
     )

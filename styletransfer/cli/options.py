@@ -77,6 +77,15 @@ Choose = Annotated[
         "arrangement (always with --all).",
     ),
 ]
+Span = Annotated[
+    Literal["small", "medium", "large"],
+    _choice(
+        "small",
+        "medium",
+        "large",
+        help="What one hand can reach: an octave, a ninth or a tenth.",
+    ),
+]
 Every = Annotated[
     bool, typer.Option("--all", help="Write every candidate with its score; song-1.mid is best.")
 ]

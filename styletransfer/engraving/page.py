@@ -112,7 +112,7 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     if piece.feel == "performance":
         apart = PLAYED_APART
         tones = quantise(tones, bars, exact=False, apart=apart)
-    below = lower_staff(tones, _hands(piece, piece.accompaniment), melody)
+    below = lower_staff(tones, _hands(piece, piece.accompaniment), melody, piece.feel == "score")
     above, under = (
         quantise(
             [tone for tone, low in zip(tones, below, strict=True) if low == side],

@@ -41,12 +41,12 @@ class Sound:
     tied: frozenset[int] = frozenset()
 
 
-def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone]) -> list[bool]:
+def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone], held: bool) -> list[bool]:
     """Return whether each note of the accompaniment is on the lower staff.
 
     It is where the left hand is (:func:`~styletransfer.music.hands.divide`).
     """
-    return [side == LEFT for side in divide(tones, hand, melody)]
+    return [side == LEFT for side in divide(tones, hand, melody, held=held)]
 
 
 def sounds(

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.music.grip import FINGERS, SPAN
 from styletransfer.music.notes import NoteTable, note_ends
 
-SPAN = 14
-"""Semitones that a hand spans with ease: a ninth (a tenth, 16, is a stretch)."""
 RIGHT, LEFT = 0, 1
 CENTRE = 60.0
 LOWEST, HIGHEST = 36, 85
@@ -29,12 +31,18 @@ STRETCH_COST, MARGIN_COST, CENTRE_COST, MOVE_COST = 1.0, 0.25, 0.03, 0.6
 """Weights, chosen on 40 keyboard scores that name their hands: 92.0 % of notes right, against 84.5
 % with a line at middle C. Halving or doubling any of them changes that by less than two points."""
 
-LINES = np.arange(40, 80)
+LINES = np.arange(28, 97)
 """Pitches between which the line may lie where a tune is above it."""
 LEDGER_COST, REACH_COST, HAND_COST, STEP_COST = 0.08, 1.2, 0.8, 0.04
 """Costs of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone
 beyond ``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by
 looking at pages."""
+TUNE_COST, CROSSING_COST, IMPOSSIBLE_COST = 4.0, 10.0, 30.0
+"""Costs of a tune's note in the left hand, of hands that cross, and of a hand with more notes than
+fingers or beyond its span; these are only paid where there is no other way."""
+MOVES = STEP_COST * np.abs(np.subtract.outer(LINES, LINES))
+MOST_DIVISIONS = 8
+"""Divisions of what sounds that are followed at once."""
 TOGETHER = 1 / 24
 """Quarters within which notes are struck as one chord."""
 
@@ -53,82 +61,158 @@ def split_hands(notes: NoteTable) -> NDArray[np.int16]:
     return np.where(notes["pitch"] >= lines[path][group], RIGHT, LEFT).astype(np.int16)
 
 
-def split_under(notes: NoteTable, melody: NoteTable) -> NDArray[np.int16]:
+def split_under(notes: NoteTable, melody: NoteTable, held: bool = True) -> NDArray[np.int16]:
     """Return the hand of each note of an accompaniment whose right hand plays a tune as well.
 
     Onsets and durations are in quarters. The hands are as on the page (:func:`divide`).
+
+    Args:
+        notes: the accompaniment.
+        melody: the tune; may have no notes.
+        held: whether hands hold notes until they end, as in scores.
     """
-    if not len(melody):
-        return split_hands(notes)
     place = np.round(notes["onset"] / TOGETHER) * TOGETHER
     tones = list(
         zip(place.tolist(), note_ends(notes).tolist(), notes["pitch"].tolist(), strict=True)
     )
     tune = np.round(melody["onset"] / TOGETHER) * TOGETHER
     above = zip(tune.tolist(), note_ends(melody).tolist(), melody["pitch"].tolist(), strict=True)
-    return np.array(divide(tones, split_hands(notes).tolist(), list(above)), np.int16)
+    return np.array(divide(tones, split_hands(notes).tolist(), list(above), held=held), np.int16)
 
 
 def divide(
     tones: Sequence[tuple[float, float, int]],
     hand: list[int],
     melody: Sequence[tuple[float, float, int]],
+    *,
+    held: bool = True,
 ) -> list[int]:
     """Return the hand of each note of an accompaniment, by what the right hand has above it.
 
     A line between the hands moves through the piece as little as it can: it weighs ledger lines,
-    what the right hand has to reach below the melody and the left hand at once, and the hand that a
-    note has already.
+    what each hand has to reach beside what it holds, and the hand that a note has already. Where
+    two hands can play the music without a stretch, these do.
 
     Args:
         tones: the accompaniment as (begin, end, pitch), in any unit of time.
         hand: the hand that each of these has already.
-        melody: the tune, likewise.
+        melody: the tune, likewise; the right hand plays it where it can.
+        held: whether hands hold notes until they end; otherwise the pedal has them at once.
     """
-    groups: dict[float, list[int]] = defaultdict(list)
-    for index, tone in enumerate(tones):
-        groups[tone[0]].append(index)
-    starts = sorted(groups)
-    if not starts:
-        return []
+    struck: dict[float, list[_Struck]] = defaultdict(list)
+    places: dict[float, list[int]] = defaultdict(list)
+    for index, (tone, side) in enumerate(zip(tones, hand, strict=True)):
+        struck[tone[0]].append(_Struck(tone[2], tone[1], side, False))
+        places[tone[0]].append(index)
+    for begin, end, pitch in melody if tones else ():
+        struck[begin].append(_Struck(pitch, end, RIGHT, True))
 
-    cost = np.stack(
-        [
-            _costs_under([(tones[i][2], hand[i]) for i in groups[start]], top)
-            for start, top in zip(starts, _sounding(melody, starts), strict=True)
-        ]
-    )
-    line = dict(zip(starts, LINES[cheapest_path(cost, STEP_COST)].tolist(), strict=True))
-    return [LEFT if pitch < line[start] else RIGHT for start, _, pitch in tones]
+    starts = sorted(struck)
+    division = _Division(held)
+    for start in starts:
+        division.strike(start, struck[start])
 
-
-def _sounding(melody: Sequence[tuple[float, float, int]], places: list[float]) -> list[int | None]:
-    """Return the melody's pitch at each place, None where it rests."""
-    found: list[int | None] = []
-    ordered = sorted(melody)
-    index = -1
-    for place in places:
-        while index + 1 < len(ordered) and ordered[index + 1][0] <= place:
-            index += 1
-        sounds = index >= 0 and ordered[index][1] > place
-        found.append(ordered[index][2] if sounds else None)
+    found = [RIGHT] * len(tones)
+    for start, sides in zip(starts, division.sides(), strict=True):
+        for index, side in zip(places[start], sides, strict=False):  # the tune's come last
+            found[index] = side
     return found
 
 
-def _costs_under(notes: list[tuple[int, int]], melody: int | None) -> NDArray[np.float64]:
-    """Return the cost of each line for notes that begin together, shape (lines,).
+class _Struck(NamedTuple):
+    """A note, until when it is held, the hand that should have it, and whether it is the tune's."""
 
-    Notes are (pitch, hand).
+    pitch: int
+    end: float
+    hand: int
+    tune: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """The cheapest ways to one division of what sounds, for each place of the line.
+
+    ``cost``, ``came`` (the place of the line at the onset before) and ``which`` of the ways
+    ``before`` each comes from have shape (lines,). ``sides``: the hands of the notes of this onset.
     """
-    cost = np.zeros(len(LINES))
-    for index, line in enumerate(LINES.tolist()):
-        up, down = [p for p, _ in notes if p >= line], [p for p, _ in notes if p < line]
-        ledgers = sum(max(0, 61 - p) ** 1.5 for p in up) + sum(max(0, p - 59) ** 1.5 for p in down)
-        right = up if melody is None else [*up, melody]
-        stretch = sum(max(0, max(part) - min(part) - SPAN) for part in (right, down) if part)
-        moved = sum((hand == LEFT) != (pitch < line) for pitch, hand in notes)
-        cost[index] = LEDGER_COST * ledgers + REACH_COST * stretch + HAND_COST * moved
-    return cost
+
+    cost: NDArray[np.float64]
+    came: NDArray[np.int64]
+    which: NDArray[np.int64]
+    before: tuple[_Ways, ...]
+    sides: tuple[int, ...]
+
+
+class _Division:
+    """The divisions of the notes that sound, and the cheapest ways to each, from onset to onset."""
+
+    def __init__(self, held: bool) -> None:
+        none = np.zeros(len(LINES), np.int64)
+        self.held = held
+        self.sounding: list[_Struck] = []
+        self.ways = {(): _Ways(np.zeros(len(LINES)), none, none, (), ())}
+
+    def strike(self, now: float, notes: list[_Struck]) -> None:
+        """Divide the notes of the next onset between the hands."""
+        lasting = [self.held and note.end > now for note in self.sounding]
+        self.sounding = [*compress(self.sounding, lasting), *notes]
+        below = (np.array([[note.pitch] for note in notes]) < LINES).sum(0)  # notes below each line
+
+        found: dict[tuple[int, ...], list[_Ways]] = defaultdict(list)
+        for sides, ways in self.ways.items():
+            lasts = tuple(compress(sides, lasting))
+            through = ways.cost[:, None] + MOVES
+            came, moved = through.argmin(0), through.min(0)
+            for count in np.unique(below).tolist():
+                lines = below == count
+                new = tuple(LEFT if note.pitch < LINES[lines][0] else RIGHT for note in notes)
+                cost = np.where(lines, moved + self._cost((*lasts, *new), len(lasts)), np.inf)
+                found[*lasts, *new].append(_Ways(cost, came, np.zeros_like(came), (ways,), new))
+        merged = {sides: _merged(ways) for sides, ways in found.items()}
+        least = {sides: float(ways.cost.min()) for sides, ways in merged.items()}
+        limit = min(least.values()) + IMPOSSIBLE_COST
+        best = [sides for sides in sorted(least, key=least.__getitem__) if least[sides] <= limit]
+        self.ways = {sides: merged[sides] for sides in best[:MOST_DIVISIONS]}
+
+    def _cost(self, sides: tuple[int, ...], lasting: int) -> float:
+        """Return what a division costs; the first ``lasting`` of the notes aren't struck now."""
+        cost = 0.0
+        hands: tuple[set[int], set[int]] = set(), set()
+        for index, (note, side) in enumerate(zip(self.sounding, sides, strict=True)):
+            hands[side].add(note.pitch)
+            if index >= lasting:
+                cost += (TUNE_COST if note.tune else HAND_COST) * (side != note.hand)
+                beyond = 61 - note.pitch if side == RIGHT else note.pitch - 59
+                cost += 0 if note.tune else LEDGER_COST * max(0, beyond) ** 1.5
+
+        for pitches in filter(None, hands):
+            stretch = max(0, max(pitches) - min(pitches) - SPAN)
+            impossible = (stretch > 0) + max(0, len(pitches) - FINGERS)
+            cost += REACH_COST * stretch + IMPOSSIBLE_COST * impossible
+        if all(hands) and max(hands[LEFT]) > min(hands[RIGHT]):
+            cost += CROSSING_COST
+        return cost
+
+    def sides(self) -> list[tuple[int, ...]]:
+        """Return the hands of the notes of each onset, in the order in which they were given."""
+        ways = min(self.ways.values(), key=lambda one: float(one.cost.min()))
+        line = int(ways.cost.argmin())
+        found = []
+        while ways.before:
+            found.append(ways.sides)
+            ways, line = ways.before[ways.which[line]], int(ways.came[line])
+        return found[::-1]
+
+
+def _merged(ways: list[_Ways]) -> _Ways:
+    """Return the cheapest of some ways for each place of the line."""
+    if len(ways) == 1:
+        return ways[0]
+    which = np.argmin([one.cost for one in ways], 0)
+    cost, came = (
+        np.choose(which, [getattr(one, name) for one in ways]) for name in ("cost", "came")
+    )
+    return _Ways(cost, came, which, tuple(one.before[0] for one in ways), ways[0].sides)
 
 
 def _around(notes: NoteTable, onsets: NDArray[np.float64]) -> list[NDArray[np.int64]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.files import check_writable, write_bytes
-from styletransfer.music.hands import RIGHT, split_hands
+from styletransfer.music.hands import RIGHT, split_under
 from styletransfer.music.notes import Piece
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _colours(piece: Piece) -> list[str]:
     else:
         hand = np.zeros(len(piece.notes), int)
         rest = ~piece.notes["melody"]
-        hand[rest] = split_hands(piece.notes[rest])
+        held = piece.feel == "score"
+        hand[rest] = split_under(piece.notes[rest], piece.notes[~rest], held)
     return [
         MELODY if melody else (RIGHT_HAND if side == RIGHT else LEFT_HAND)
         for melody, side in zip(piece.notes["melody"], hand, strict=True)

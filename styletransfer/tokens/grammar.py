@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.music.chords import tones_of
+from styletransfer.music.grip import FINGERS, Grip
 from styletransfer.music.key import Key
 from styletransfer.music.qualities import NONE
 from styletransfer.tokens.codec import (
@@ -92,6 +93,9 @@ still denser music (docs/decisions/0037)."""
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 PITCH_CLASSES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) % 12
 ABOVE_ALL = HIGHEST_PITCH + 1
+STRUCK = STEPS_PER_SECOND // 20
+"""The steps for which a note of a performance is held for certain; then the pedal may have it."""
+
 NEVER = 1 << 40
 """A step that no music reaches."""
 
@@ -265,14 +269,13 @@ class Close:
         thirds: Mask = pitches & self._triad[1]
         return thirds if thirds.any() else None
 
-    def longest(self, now: int, pitch: int) -> int:
+    def longest(self, now: int) -> int:
         """Return the most steps that a note may last which begins before the close.
 
-        A dissonance held into the close would never be resolved.
+        A dissonance held into the close would never be resolved, and a hand that holds a note can't
+        play the chord.
         """
-        if self.key is None or now >= self.start:
-            return NEVER
-        return self.start - now if self.alone or pitch % 12 not in self.key.triad else NEVER
+        return NEVER if self.key is None or now >= self.start else self.start - now
 
 
 class MelodyGrammar:
@@ -298,6 +301,7 @@ class MelodyGrammar:
         self._close = Close.of(plan)
         self._figures: list[Figure] = []  # of the bars that are done
         self._sounding: list[tuple[int, int]] = []  # pitch and end of each note that still sounds
+        self._grip = Grip(plan.span)
         self._begun: list[tuple[int, int]] = []  # step and pitch of each note of this bar
         self._struck: deque[int] = deque()  # onsets of the latest accompaniment notes
 
@@ -326,9 +330,20 @@ class MelodyGrammar:
         for event in events:
             now = start + event.step
             self._sounding.append((event.pitch, now + event.duration))
+            self._hold(event.pitch, now, event.duration)
             ornament = event.pitch in self.plan.ornaments_at(now)
             if (event.step, event.pitch) not in melody and not ornament:
                 self._struck.append(now)
+
+    def _hold(self, pitch: int, now: int, duration: int) -> None:
+        """Note that a hand strikes a note now, and holds it."""
+        self._grip.release(now)
+        self._grip.take(pitch, now + self._held(duration))
+        self._grip.leave_to_pedal()
+
+    def _held(self, duration: int) -> int:
+        """Return the steps for which a note is held that lasts for some steps."""
+        return duration if self.plan.feel == "score" else min(duration, STRUCK)
 
     def melody_segment(self, bar: int) -> list[int]:
         """Return the forced tokens that state the melody of a bar, and its chords.
@@ -464,9 +479,34 @@ class MelodyGrammar:
         return min(
             self.codec.longest,
             self._melody.room(now, pitch, self.plan.above),
-            self._close.longest(now, pitch),
+            self._until_released(pitch),
+            self._close.longest(now),
             harmony.longest(now, pitch) if harmony is not None else NEVER,
         )
+
+    def _grip_now(self) -> Grip:
+        """Return what the hands hold now, with the melody note that is due."""
+        grip, due = self._grip.copy(), self._due
+        grip.release(self.now)
+        if due is not None:
+            grip.take(due.pitch, self.now + self._held(due.duration))
+        return grip
+
+    def _until_released(self, pitch: int) -> int:
+        """Return the steps for which a note that begins now can be held under the tune."""
+        now, melody = self.now, self._melody
+        grip = self._grip_now()
+        grip.take(pitch, now + self._held(self.codec.longest))
+        first, last = np.searchsorted(melody.onset, (now, now + self.codec.longest), side="right")
+        for index in range(first, last):
+            onset = int(melody.onset[index])
+            grip.release(onset)
+            if pitch not in grip.pitches:
+                break
+            grip.take(int(melody.pitch[index]), onset + self._held(int(melody.end[index]) - onset))
+            if not grip.parts:
+                return onset - now
+        return NEVER
 
     def _allow_notes_and_time(self, mask: Mask) -> None:
         """Mark the notes, the time shifts and the end of the bar that may come now."""
@@ -520,8 +560,9 @@ class MelodyGrammar:
         )
 
     def _accompaniment(self, pitches: Mask) -> Mask:
-        """Narrow accompaniment pitches by the melody, the kept chords and the close."""
+        """Narrow accompaniment pitches by the hands, the melody, the kept chords and the close."""
         plan, now = self.plan, self.now
+        pitches &= self._grip_now().within_reach(LOWEST_PITCH, HIGHEST_PITCH)
         if plan.above:
             pitches[self._melody.sounding(now) - LOWEST_PITCH] = False
         if plan.harmony is not None:
@@ -565,7 +606,23 @@ class MelodyGrammar:
         before_end = landing < self._close.end - int(plan.bar_start[self.bar])
         on_grid = plan.subdivision[landing % STEPS_PER_QUARTER]
         found: Mask = on_grid & before_end & (landing >= plan.earliest[self.bar])
+        if len(self._grip.pitches) >= FINGERS:
+            last = plan.bar_length[self.bar] if pending is None else pending.step
+            for index in np.flatnonzero(found & (landing < last)):
+                found[index] = self._has_room(int(landing[index]))
         return found | (landing == pending.step) if pending is not None else found
+
+    def _has_room(self, step: int) -> bool:
+        """Return whether the hands can strike a note at a later step of the bar."""
+        then = int(self.plan.bar_start[self.bar]) + step
+        grip = self._grip.copy()
+        grip.release(then)
+        reach = grip.within_reach(LOWEST_PITCH, HIGHEST_PITCH)
+        if self.plan.above:
+            reach[self._melody.sounding(then) - LOWEST_PITCH] = False
+        else:
+            reach[self._melody.ceiling(then, self._close.alone) - LOWEST_PITCH :] = False
+        return bool(reach.any())
 
     def _allow_one_shift(self, mask: Mask, pending: Event) -> None:
         """Mark the longest time shift up to a melody note that no single shift reaches."""
@@ -824,6 +881,7 @@ class MelodyGrammar:
         now = self.now
         self._state = State.NOTE
         self._sounding.append((self._pitch, now + duration))
+        self._hold(self._pitch, now, duration)
         self._begun.append((self._step, self._pitch))
         if not self._is_melody and not self._is_ornament:
             self._struck.append(now)

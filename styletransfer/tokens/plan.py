@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.music.grip import SPAN
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import (
@@ -58,6 +59,7 @@ class Plan:
             empty one is none).
         faith: by how many nats it is made likelier that a bar follows each of them.
         above: whether accompaniment may lie above the tune.
+        span: the semitones that a hand spans.
     """
 
     feel: Feel
@@ -79,6 +81,7 @@ class Plan:
     figures: tuple[tuple[Event, ...], ...] = ()
     faith: tuple[float, ...] = ()
     above: bool = False
+    span: int = SPAN
 
     def of_candidate(self, number: int) -> Plan:
         """Return the plan with the figure of one candidate alone."""

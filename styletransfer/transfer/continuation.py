@@ -156,7 +156,7 @@ def append_notes(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) 
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
     notes = new[new["onset"] < stop - 1e-6].copy()
     notes["duration"] = np.minimum(notes["duration"], stop - notes["onset"])
-    PIANO.give_parts(notes)
+    PIANO.give_parts(notes, arranged.feel)
     if arranged.feel == "score" and len(notes):
         notes["melody"] = _sings(arranged, notes)
         notes["velocity"] = velocities(notes, arranged.bars, touch)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.music.hands import split_under
-from styletransfer.music.notes import NoteTable
+from styletransfer.music.notes import Feel, NoteTable
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,23 @@ class Ensemble:
     Attributes:
         parts: the names of the parts, the melody's first.
         deal: returns which part of the accompaniment, from 0, plays each of its notes under a
-            melody, shape (notes,).
+            melody, shape (notes,), where notes are held until they end or not.
     """
 
     parts: tuple[str, ...]
-    deal: Callable[[NoteTable, NoteTable], NDArray[np.int16]]
+    deal: Callable[[NoteTable, NoteTable, bool], NDArray[np.int16]]
 
     @property
     def melody(self) -> str:
         """The name of the melody's part."""
         return self.parts[0]
 
-    def give_parts(self, accompaniment: NoteTable, melody: NoteTable | None = None) -> None:
+    def give_parts(
+        self, accompaniment: NoteTable, feel: Feel, melody: NoteTable | None = None
+    ) -> None:
         """Set the part of each note of an accompaniment, in place; ``melody``: if there is one."""
         melody = accompaniment[:0] if melody is None else melody
-        accompaniment["part"] = 1 + self.deal(accompaniment, melody)
+        accompaniment["part"] = 1 + self.deal(accompaniment, melody, feel == "score")
 
 
 PIANO = Ensemble(("Melody", "Accompaniment, right hand", "Accompaniment, left hand"), split_under)

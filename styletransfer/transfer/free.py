@@ -128,5 +128,5 @@ def _compose_plainly(
     )
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
-    PIANO.give_parts(notes)
+    PIANO.give_parts(notes, piece.feel)
     return replace(piece, notes=notes, parts=PIANO.parts)

@@ -12,11 +12,15 @@ import numpy as np
 from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.music.grip import SPAN
 from styletransfer.music.notes import Feel
 from styletransfer.styles.blend import named, parse_style
 
 CHORDS_SUFFIX = ".txt"
 """Suffix of a file that holds chords, where songs are named."""
+
+SPANS = {"small": 12, "medium": SPAN, "large": 16}
+"""Semitones that a hand spans."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Request:
     under a singer; None: as most of the style's pieces have it."""
     choose: Literal["phrases", "whole"] = "phrases"
     """Choose the best of the candidates phrase by phrase, or among whole arrangements."""
+    span: Literal["small", "medium", "large"] = "medium"
+    """What a hand can reach: an octave, a ninth or a tenth (:data:`SPANS`)."""
     metre: str | None = None
     """Of chords by themselves; None: 4/4."""
     tempo: float | None = None
@@ -102,6 +108,7 @@ class Request:
             raise InputError("--mode regenerate keeps no notes; leave out --keep.")
         if not self.chords.strip():
             raise InputError("--chords: give new, keep, or chords, such as 'F C7 | F'.")
+        _check_choice("span", self.span, *SPANS)
         _check_choice("choose", self.choose, "phrases", "whole")
 
     def _check_time(self) -> None:

@@ -19,7 +19,7 @@ from styletransfer.transfer.planning import (
     harmony_of,
     key_of,
 )
-from styletransfer.transfer.request import Request
+from styletransfer.transfer.request import SPANS, Request
 from styletransfer.transfer.rework import first_number, keep_settings, rework_plan
 from styletransfer.transfer.source import Source
 
@@ -79,6 +79,7 @@ def _plan_melody(request: Request, source: Source, codec: Codec) -> Plan:
     if request.keep == "ornamented":
         held = codec.grid(melody.with_notes(melody.notes[structural_notes(melody)]))
     plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
+    plan = replace(plan, span=SPANS[request.span])
     return plan if request.bars is None else rework_plan(plan, codec, source.piece, request.bars)
 
 
