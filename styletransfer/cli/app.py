@@ -90,6 +90,7 @@ def apply(
     on_top: opt.OnTop = None,
     choose: opt.Choose = "phrases",
     span: opt.Span = "medium",
+    difficulty: opt.Difficulty = None,
     metre: opt.Metre = None,
     tempo: opt.Tempo = None,
     seconds: opt.Seconds = None,
@@ -129,6 +130,7 @@ def apply(
         on_top=on_top,
         choose="whole" if every else choose,
         span=span,
+        difficulty=difficulty,
         metre=metre,
         tempo=tempo,
     )

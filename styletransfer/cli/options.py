@@ -86,6 +86,12 @@ Span = Annotated[
         help="What one hand can reach: an octave, a ninth or a tenth.",
     ),
 ]
+Difficulty = Annotated[
+    Literal["easy", "medium", "hard"] | None,
+    _choice(
+        "easy", "medium", "hard", help="How hard it may be to play; by default as the style is."
+    ),
+]
 Every = Annotated[
     bool, typer.Option("--all", help="Write every candidate with its score; song-1.mid is best.")
 ]

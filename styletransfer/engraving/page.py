@@ -27,12 +27,20 @@ from styletransfer.engraving.grid import (
     raw_tones,
     ticks,
 )
-from styletransfer.engraving.voices import Sound, lower_staff, sounds, two_voices
+from styletransfer.engraving.voices import Sound, sounds, two_voices
 from styletransfer.music.chord_names import spelled
 from styletransfer.music.chords import ChordTable
-from styletransfer.music.hands import LEFT, cheapest_path, split_hands
+from styletransfer.music.hands import (
+    HAND_COST,
+    LEFT,
+    NAMED_COST,
+    RIGHT,
+    cheapest_path,
+    divide,
+    split_hands,
+)
 from styletransfer.music.key import Key, estimate_key, out_of_key_share
-from styletransfer.music.notes import NoteTable, Piece, make_notes
+from styletransfer.music.notes import Piece, make_notes
 from styletransfer.music.qualities import NONE
 from styletransfer.music.spelling import spell
 
@@ -112,7 +120,7 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     if piece.feel == "performance":
         apart = PLAYED_APART
         tones = quantise(tones, bars, exact=False, apart=apart)
-    below = lower_staff(tones, _hands(piece, piece.accompaniment), melody, piece.feel == "score")
+    below = _lower_staff(piece, tones, melody)
     above, under = (
         quantise(
             [tone for tone, low in zip(tones, below, strict=True) if low == side],
@@ -145,15 +153,19 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     )
 
 
-def _hands(piece: Piece, notes: NoteTable) -> list[int]:
-    """Return the hand of each note of the accompaniment.
+def _lower_staff(piece: Piece, tones: list[Tone], melody: list[Tone]) -> list[bool]:
+    """Return whether each note of the accompaniment is on the lower staff: the left hand's.
 
-    A part's name decides where it states a hand.
+    A part that states its hand keeps it, unless the register is the other one's by far.
     """
-    names = [name.lower() for name in piece.parts]
-    if any("left" in name for name in names) and any("right" in name for name in names):
-        return [LEFT if "left" in names[part] else 1 - LEFT for part in notes["part"].tolist()]
-    return list(split_hands(notes).tolist())
+    names, notes = [name.lower() for name in piece.parts], piece.accompaniment
+    named = any("left" in name for name in names) and any("right" in name for name in names)
+    if named:
+        own = [LEFT if "left" in names[part] else RIGHT for part in notes["part"].tolist()]
+    else:
+        own = split_hands(notes).tolist()
+    held, cost = piece.feel == "score", NAMED_COST if named else HAND_COST
+    return [hand == LEFT for hand in divide(tones, own, melody, held=held, hand_cost=cost)]
 
 
 def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:

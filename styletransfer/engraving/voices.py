@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
-from styletransfer.music.hands import LEFT, SPAN, divide
+from styletransfer.music.hands import SPAN
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""
@@ -39,14 +39,6 @@ class Sound:
     end: int
     pitches: tuple[int, ...]
     tied: frozenset[int] = frozenset()
-
-
-def lower_staff(tones: list[Tone], hand: list[int], melody: list[Tone], held: bool) -> list[bool]:
-    """Return whether each note of the accompaniment is on the lower staff.
-
-    It is where the left hand is (:func:`~styletransfer.music.hands.divide`).
-    """
-    return [side == LEFT for side in divide(tones, hand, melody, held=held)]
 
 
 def sounds(

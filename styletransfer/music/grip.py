@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ SPAN = 14
 """Semitones that a hand spans with ease: a ninth (a tenth, 16, is a stretch)."""
 FINGERS = 5
 """The most notes of a hand: one for each finger."""
+ALL_FINGERS = (FINGERS, FINGERS)
+"""The most notes of the left hand, and of the right."""
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Grip:
 
     Attributes:
         span: the semitones that a hand spans.
+        fingers: the most notes of the left hand, and of the right.
         pitches: of the held notes, in ascending order.
         ends: when each of these ends, in any unit of time.
         parts: the numbers of notes that the left hand may have, the lowest ones. Empty if two
@@ -33,13 +36,14 @@ class Grip:
     """
 
     span: int = SPAN
+    fingers: tuple[int, int] = ALL_FINGERS
     pitches: list[int] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
     parts: set[int] = field(default_factory=lambda: {0})
 
     def copy(self) -> Grip:
         """Return a grip of the same notes that changes by itself."""
-        return Grip(self.span, self.pitches[:], self.ends[:], set(self.parts))
+        return replace(self, pitches=self.pitches[:], ends=self.ends[:], parts=set(self.parts))
 
     def release(self, now: float) -> None:
         """Let go of the notes that have ended by now."""
@@ -72,8 +76,10 @@ class Grip:
     def fits(self, part: int) -> bool:
         """Return whether both hands can hold the notes that are parted at a place."""
         return all(
-            len(hand) <= FINGERS and (not hand or hand[-1] - hand[0] <= self.span)
-            for hand in (self.pitches[:part], self.pitches[part:])
+            len(hand) <= most and (not hand or hand[-1] - hand[0] <= self.span)
+            for hand, most in zip(
+                (self.pitches[:part], self.pitches[part:]), self.fingers, strict=True
+            )
         )
 
     def within_reach(self, lowest: int, highest: int) -> NDArray[np.bool_]:
@@ -92,13 +98,14 @@ class Grip:
 
     def _ranges(self, lowest: int, highest: int) -> Iterator[tuple[int, int]]:
         """Give the ranges of pitches, both ends included, that a hand can strike."""
+        most_left, most_right = self.fingers
         for part in self.parts:
             left, right = self.pitches[:part], self.pitches[part:]
-            if len(left) < FINGERS:
+            if len(left) < most_left:
                 low = left[-1] - self.span if left else lowest
                 high = left[0] + self.span if left else highest
                 yield low, min(high, right[0]) if right else high
-            if len(right) < FINGERS:
+            if len(right) < most_right:
                 low = right[-1] - self.span if right else lowest
                 high = right[0] + self.span if right else highest
                 yield max(low, left[-1]) if left else low, high

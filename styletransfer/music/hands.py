@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.grip import FINGERS, SPAN
+from styletransfer.music.grip import ALL_FINGERS, SPAN
 from styletransfer.music.notes import NoteTable, note_ends
 
 RIGHT, LEFT = 0, 1
@@ -33,10 +33,10 @@ STRETCH_COST, MARGIN_COST, CENTRE_COST, MOVE_COST = 1.0, 0.25, 0.03, 0.6
 
 LINES = np.arange(28, 97)
 """Pitches between which the line may lie where a tune is above it."""
-LEDGER_COST, REACH_COST, HAND_COST, STEP_COST = 0.08, 1.2, 0.8, 0.04
+LEDGER_COST, REACH_COST, HAND_COST, NAMED_COST, STEP_COST = 0.08, 1.2, 0.8, 2.0, 0.04
 """Costs of ledger lines (times semitones beyond the first one, to the power of 1.5), of a semitone
-beyond ``SPAN``, of a note that leaves its hand, and of moving the line by a semitone. Chosen by
-looking at pages."""
+beyond ``SPAN``, of a note that leaves its hand, as found or as named, and of moving the line by a
+semitone. Chosen by looking at pages."""
 TUNE_COST, CROSSING_COST, IMPOSSIBLE_COST = 4.0, 10.0, 30.0
 """Costs of a tune's note in the left hand, of hands that cross, and of a hand with more notes than
 fingers or beyond its span; these are only paid where there is no other way."""
@@ -61,7 +61,12 @@ def split_hands(notes: NoteTable) -> NDArray[np.int16]:
     return np.where(notes["pitch"] >= lines[path][group], RIGHT, LEFT).astype(np.int16)
 
 
-def split_under(notes: NoteTable, melody: NoteTable, held: bool = True) -> NDArray[np.int16]:
+def split_under(
+    notes: NoteTable,
+    melody: NoteTable,
+    held: bool = True,
+    fingers: tuple[int, int] = ALL_FINGERS,
+) -> NDArray[np.int16]:
     """Return the hand of each note of an accompaniment whose right hand plays a tune as well.
 
     Onsets and durations are in quarters. The hands are as on the page (:func:`divide`).
@@ -70,6 +75,7 @@ def split_under(notes: NoteTable, melody: NoteTable, held: bool = True) -> NDArr
         notes: the accompaniment.
         melody: the tune; may have no notes.
         held: whether hands hold notes until they end, as in scores.
+        fingers: the most notes of the left hand, and of the right.
     """
     place = np.round(notes["onset"] / TOGETHER) * TOGETHER
     tones = list(
@@ -77,7 +83,10 @@ def split_under(notes: NoteTable, melody: NoteTable, held: bool = True) -> NDArr
     )
     tune = np.round(melody["onset"] / TOGETHER) * TOGETHER
     above = zip(tune.tolist(), note_ends(melody).tolist(), melody["pitch"].tolist(), strict=True)
-    return np.array(divide(tones, split_hands(notes).tolist(), list(above), held=held), np.int16)
+    return np.array(
+        divide(tones, split_hands(notes).tolist(), list(above), held=held, fingers=fingers),
+        np.int16,
+    )
 
 
 def divide(
@@ -86,6 +95,8 @@ def divide(
     melody: Sequence[tuple[float, float, int]],
     *,
     held: bool = True,
+    fingers: tuple[int, int] = ALL_FINGERS,
+    hand_cost: float = HAND_COST,
 ) -> list[int]:
     """Return the hand of each note of an accompaniment, by what the right hand has above it.
 
@@ -98,6 +109,8 @@ def divide(
         hand: the hand that each of these has already.
         melody: the tune, likewise; the right hand plays it where it can.
         held: whether hands hold notes until they end; otherwise the pedal has them at once.
+        fingers: the most notes of the left hand, and of the right.
+        hand_cost: the cost of a note that leaves the hand that it has.
     """
     struck: dict[float, list[_Struck]] = defaultdict(list)
     places: dict[float, list[int]] = defaultdict(list)
@@ -108,7 +121,7 @@ def divide(
         struck[begin].append(_Struck(pitch, end, RIGHT, True))
 
     starts = sorted(struck)
-    division = _Division(held)
+    division = _Division(held, fingers, hand_cost)
     for start in starts:
         division.strike(start, struck[start])
 
@@ -146,9 +159,10 @@ class _Ways:
 class _Division:
     """The divisions of the notes that sound, and the cheapest ways to each, from onset to onset."""
 
-    def __init__(self, held: bool) -> None:
+    def __init__(self, held: bool, fingers: tuple[int, int], hand_cost: float) -> None:
         none = np.zeros(len(LINES), np.int64)
-        self.held = held
+        self.held, self.hand_cost = held, hand_cost
+        self.most = (fingers[1], fingers[0])  # the right hand's first
         self.sounding: list[_Struck] = []
         self.ways = {(): _Ways(np.zeros(len(LINES)), none, none, (), ())}
 
@@ -181,13 +195,13 @@ class _Division:
         for index, (note, side) in enumerate(zip(self.sounding, sides, strict=True)):
             hands[side].add(note.pitch)
             if index >= lasting:
-                cost += (TUNE_COST if note.tune else HAND_COST) * (side != note.hand)
+                cost += (TUNE_COST if note.tune else self.hand_cost) * (side != note.hand)
                 beyond = 61 - note.pitch if side == RIGHT else note.pitch - 59
                 cost += 0 if note.tune else LEDGER_COST * max(0, beyond) ** 1.5
 
-        for pitches in filter(None, hands):
-            stretch = max(0, max(pitches) - min(pitches) - SPAN)
-            impossible = (stretch > 0) + max(0, len(pitches) - FINGERS)
+        for pitches, most in zip(hands, self.most, strict=True):
+            stretch = max(0, max(pitches, default=0) - min(pitches, default=0) - SPAN)
+            impossible = (stretch > 0) + max(0, len(pitches) - most)
             cost += REACH_COST * stretch + IMPOSSIBLE_COST * impossible
         if all(hands) and max(hands[LEFT]) > min(hands[RIGHT]):
             cost += CROSSING_COST

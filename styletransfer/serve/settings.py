@@ -75,6 +75,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "on_top": {"type": "boolean"},
     "choose": {"enum": ["phrases", "whole"], "type": "string"},
     "span": {"enum": ["small", "medium", "large"], "type": "string"},
+    "difficulty": {"enum": ["easy", "medium", "hard"], "type": "string"},
     "metre": {"pattern": "^[0-9]{1,2}/(1|2|4|8|16)$", "type": "string"},
     "tempo": {"minimum": 10, "maximum": 400, "type": "number"},
 }

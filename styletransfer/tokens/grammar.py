@@ -301,7 +301,7 @@ class MelodyGrammar:
         self._close = Close.of(plan)
         self._figures: list[Figure] = []  # of the bars that are done
         self._sounding: list[tuple[int, int]] = []  # pitch and end of each note that still sounds
-        self._grip = Grip(plan.span)
+        self._grip = Grip(plan.span, plan.fingers)
         self._begun: list[tuple[int, int]] = []  # step and pitch of each note of this bar
         self._struck: deque[int] = deque()  # onsets of the latest accompaniment notes
 
@@ -417,6 +417,12 @@ class MelodyGrammar:
         lasting = (now + self._close.until) // 2 if self._close.holds(now) else now
         sampled = [pitch for pitch, end in self._sounding if end > lasting]
         return {int(pitch) % 12 for pitch in (*sampled, *self._melody.sounding(now))}
+
+    def _rested(self, step: int) -> bool:
+        """Return whether the last onset of the accompaniment is long enough before a step."""
+        then = int(self.plan.bar_start[self.bar]) + step
+        last = self._struck[-1] if self._struck else -NEVER
+        return last == then or then - last >= self.plan.gap
 
     def _on_grid(self) -> bool:
         """Return whether accompaniment may begin on this subdivision of the beat."""
@@ -535,7 +541,7 @@ class MelodyGrammar:
 
         low = max(self._last + 1, LOWEST_PITCH)
         ornaments = range(0) if due is not None else plan.ornaments_at(now)
-        if self._on_grid():
+        if self._on_grid() and self._rested(self._step):
             if self._count < MOST_NOTES_AT_ONCE:
                 high = self._ceiling(due, ornaments)
                 if low < high:
@@ -606,10 +612,11 @@ class MelodyGrammar:
         before_end = landing < self._close.end - int(plan.bar_start[self.bar])
         on_grid = plan.subdivision[landing % STEPS_PER_QUARTER]
         found: Mask = on_grid & before_end & (landing >= plan.earliest[self.bar])
-        if len(self._grip.pitches) >= FINGERS:
+        if len(self._grip.pitches) >= min(FINGERS, *plan.fingers) or plan.gap:
             last = plan.bar_length[self.bar] if pending is None else pending.step
             for index in np.flatnonzero(found & (landing < last)):
-                found[index] = self._has_room(int(landing[index]))
+                step = int(landing[index])
+                found[index] = self._rested(step) and self._has_room(step)
         return found | (landing == pending.step) if pending is not None else found
 
     def _has_room(self, step: int) -> bool:

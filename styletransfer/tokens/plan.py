@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.music.grip import SPAN
+from styletransfer.music.grip import ALL_FINGERS, SPAN
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel
 from styletransfer.tokens.codec import (
@@ -60,6 +60,8 @@ class Plan:
         faith: by how many nats it is made likelier that a bar follows each of them.
         above: whether accompaniment may lie above the tune.
         span: the semitones that a hand spans.
+        fingers: the most notes of the left hand, and of the right.
+        gap: the fewest steps between two onsets of the accompaniment.
     """
 
     feel: Feel
@@ -82,6 +84,8 @@ class Plan:
     faith: tuple[float, ...] = ()
     above: bool = False
     span: int = SPAN
+    fingers: tuple[int, int] = ALL_FINGERS
+    gap: int = 0
 
     def of_candidate(self, number: int) -> Plan:
         """Return the plan with the figure of one candidate alone."""

@@ -54,7 +54,7 @@ def assemble(
         tune = melody.notes.copy()
     else:
         tune = decoded_melody(melody, plan_steps(melody, plan), onset_steps, pitch)
-    PIANO.give_parts(accompaniment, plan.feel, tune)
+    PIANO.give_parts(accompaniment, plan.feel, tune, plan.fingers)
 
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
@@ -104,7 +104,7 @@ def bar_notes(
     if plan.feel == "score":
         loud = np.full(len(pitch), round(touch.accompaniment))
     notes = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    PIANO.give_parts(notes, plan.feel, melody.notes)
+    PIANO.give_parts(notes, plan.feel, melody.notes, plan.fingers)
     return notes
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.music.grip import ALL_FINGERS
 from styletransfer.music.hands import split_under
 from styletransfer.music.notes import Feel, NoteTable
 
@@ -19,11 +20,12 @@ class Ensemble:
     Attributes:
         parts: the names of the parts, the melody's first.
         deal: returns which part of the accompaniment, from 0, plays each of its notes under a
-            melody, shape (notes,), where notes are held until they end or not.
+            melody, shape (notes,), where notes are held until they end or not, and hands have at
+            most so many notes, the left and the right.
     """
 
     parts: tuple[str, ...]
-    deal: Callable[[NoteTable, NoteTable, bool], NDArray[np.int16]]
+    deal: Callable[[NoteTable, NoteTable, bool, tuple[int, int]], NDArray[np.int16]]
 
     @property
     def melody(self) -> str:
@@ -31,11 +33,15 @@ class Ensemble:
         return self.parts[0]
 
     def give_parts(
-        self, accompaniment: NoteTable, feel: Feel, melody: NoteTable | None = None
+        self,
+        accompaniment: NoteTable,
+        feel: Feel,
+        melody: NoteTable | None = None,
+        fingers: tuple[int, int] = ALL_FINGERS,
     ) -> None:
         """Set the part of each note of an accompaniment, in place; ``melody``: if there is one."""
         melody = accompaniment[:0] if melody is None else melody
-        accompaniment["part"] = 1 + self.deal(accompaniment, melody, feel == "score")
+        accompaniment["part"] = 1 + self.deal(accompaniment, melody, feel == "score", fingers)
 
 
 PIANO = Ensemble(("Melody", "Accompaniment, right hand", "Accompaniment, left hand"), split_under)

@@ -30,6 +30,7 @@ from styletransfer.tokens.codec import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_QU
 from styletransfer.tokens.controls import UNKNOWN, metre_of_token
 from styletransfer.tokens.figures import accompaniment, carried_on, figures_of
 from styletransfer.tokens.plan import Plan
+from styletransfer.transfer.difficulty import AS_IT_IS, DIFFICULTIES, Difficulty
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
@@ -96,7 +97,8 @@ class Tune:
     """What figures have to suit.
 
     ``kind``: ``part`` or ``texture``: what the tune is in the pieces that are preferred. ``metre``,
-    ``length``: the bar's token, and its steps.
+    ``length``: the bar's token, and its steps. ``difficulty``, and the ``gap`` between onsets in
+    steps: what figures may ask of the player.
     """
 
     kind: str
@@ -104,6 +106,8 @@ class Tune:
     length: int
     quarters_per_minute: float
     key: Key
+    difficulty: Difficulty = AS_IT_IS
+    gap: int = 0
 
 
 def draw_figures(
@@ -124,6 +128,7 @@ def draw_figures(
         index
         for index, row in enumerate(own.rows)
         if (row["metre"], row["length"]) == (tune.metre, tune.length)
+        and tune.difficulty.suits(own.events(index, 0), tune.gap)
     ]
 
     def tier(index: int) -> int:
@@ -141,6 +146,10 @@ def draw_figures(
             break
     if not pool:
         return ()
+    if tune.difficulty.busiest < 1:
+        onsets = {index: len({event.step for event in own.events(index, 0)}) for index in pool}
+        pool.sort(key=lambda index: -onsets[index])
+        del pool[max(round(tune.difficulty.busiest * len(pool)), count) :]
 
     tempos = np.array([own.rows[index]["quarters_per_minute"] for index in pool], float)
     octaves = np.log2(np.maximum(tempos, 1) / max(tune.quarters_per_minute, 1))
@@ -272,6 +281,8 @@ def on_top(request: Request) -> bool:
     """
     if request.on_top is not None:
         return request.on_top
+    if request.difficulty == "easy":  # the right hand has the tune alone
+        return True
     style = main_style(request.style)
     if style.piece is not None:
         return load_example(style.piece).tune == "texture"
@@ -293,7 +304,8 @@ def add_figures(plan: Plan, request: Request, melody: Piece, codec: Codec, key: 
     count, seed = request.sampling.candidates, request.sampling.seed
     metre, length = commonest_bar(plan)
     kind = "texture" if request.on_top else "part"
-    tune = Tune(kind, metre, length, melody.tempo.quarters_per_minute(), key)
+    level = DIFFICULTIES.get(request.difficulty or "", AS_IT_IS)
+    tune = Tune(kind, metre, length, melody.tempo.quarters_per_minute(), key, level, plan.gap)
 
     found: list[tuple[Event, ...]] = []
     for style, weight in parse_style(request.style):

@@ -68,6 +68,8 @@ class Request:
     """Choose the best of the candidates phrase by phrase, or among whole arrangements."""
     span: Literal["small", "medium", "large"] = "medium"
     """What a hand can reach: an octave, a ninth or a tenth (:data:`SPANS`)."""
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    """How hard it may be to play (:mod:`.difficulty`); None: as the style has it."""
     metre: str | None = None
     """Of chords by themselves; None: 4/4."""
     tempo: float | None = None
@@ -109,6 +111,8 @@ class Request:
         if not self.chords.strip():
             raise InputError("--chords: give new, keep, or chords, such as 'F C7 | F'.")
         _check_choice("span", self.span, *SPANS)
+        if self.difficulty is not None:
+            _check_choice("difficulty", self.difficulty, "easy", "medium", "hard")
         _check_choice("choose", self.choose, "phrases", "whole")
 
     def _check_time(self) -> None:

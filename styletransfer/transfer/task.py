@@ -9,6 +9,7 @@ from styletransfer.model.loading import melody_codec
 from styletransfer.music.chords import ChordTable
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan, plan_of
+from styletransfer.transfer.difficulty import DIFFICULTIES
 from styletransfer.transfer.figures import add_figures, on_top
 from styletransfer.transfer.kept_harmony import own_chords
 from styletransfer.transfer.ornaments import structural_notes
@@ -80,6 +81,9 @@ def _plan_melody(request: Request, source: Source, codec: Codec) -> Plan:
         held = codec.grid(melody.with_notes(melody.notes[structural_notes(melody)]))
     plan = plan_of(codec, codec.grid(melody), locked=request.mode != "regenerate", held=held)
     plan = replace(plan, span=SPANS[request.span])
+    if request.difficulty is not None:
+        qpm = melody.tempo.quarters_per_minute()
+        plan = DIFFICULTIES[request.difficulty].limit(plan, qpm)
     return plan if request.bars is None else rework_plan(plan, codec, source.piece, request.bars)
 
 

@@ -16,6 +16,7 @@ export const DEFAULTS = {
   keep: "exact",
   feel: "auto",
   on_top: "auto",
+  difficulty: "auto",
   seed: 0,
 };
 

@@ -1,0 +1,69 @@
+"""Write for the player's hands: what an arrangement of a difficulty may ask of a pianist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Event
+from styletransfer.tokens.plan import Plan
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """The limits of the accompaniment.
+
+    Attributes:
+        fingers: the most notes of the left hand and of the right, the tune's among them.
+        seconds: the least time between two onsets.
+        step: onsets are at multiples of so many steps of a beat.
+        span: the most semitones of a hand.
+        busiest: take the figures with the most onsets, this share of those that suit.
+    """
+
+    fingers: tuple[int, int] = (5, 5)
+    seconds: float = 0.0
+    step: int = 1
+    span: int = 127
+    busiest: float = 1.0
+
+    def gap(self, plan: Plan, quarters_per_minute: float) -> int:
+        """Return the least number of steps between two onsets."""
+        beat = STEPS_PER_QUARTER * quarters_per_minute / 60
+        steps = self.seconds * (beat if plan.feel == "score" else STEPS_PER_SECOND)
+        return int(steps)
+
+    def limit(self, plan: Plan, quarters_per_minute: float) -> Plan:
+        """Return a plan with these limits, at a tempo."""
+        subdivision = plan.subdivision.copy()
+        if plan.feel == "score":
+            subdivision[[place % self.step > 0 for place in range(STEPS_PER_QUARTER)]] = False
+        return replace(
+            plan,
+            subdivision=subdivision,
+            fingers=self.fingers,
+            gap=self.gap(plan, quarters_per_minute),
+            span=min(plan.span, self.span),
+        )
+
+    def suits(self, figure: Sequence[Event], gap: int) -> bool:
+        """Return whether a figure keeps to these limits, with a gap of so many steps."""
+        onsets = [event.step for event in figure]
+        places = sorted(set(onsets))
+        return (
+            max(map(onsets.count, places), default=0) <= sum(self.fingers) - 1
+            and all(place % self.step == 0 for place in places)
+            and all(later - place >= gap for place, later in pairwise(places))
+        )
+
+
+AS_IT_IS = Difficulty()
+DIFFICULTIES = {
+    "easy": Difficulty((3, 1), 0.24, STEPS_PER_QUARTER // 2, 12),
+    "medium": Difficulty((4, 2), 0.12),
+    "hard": Difficulty(busiest=1 / 3),
+}
+"""Easy: the tune alone in the right hand, up to three notes within an octave in the left, in
+eighths at the fastest, four a second. Medium: one more note beside the tune, four in the left hand,
+up to eight onsets a second. Hard: the busiest figures."""
