@@ -64,7 +64,7 @@ def test_easy_music_is_in_eighths() -> None:
 def test_the_gap_of_a_performance_is_in_seconds() -> None:
     plan = plan_of(codec(), codec().grid(random_piece(1, "performance", 40)))
     easy = DIFFICULTIES["easy"].limit(plan, 60)
-    assert easy.gap == int(0.24 * STEPS_PER_SECOND)
+    assert easy.gap == int(0.45 * STEPS_PER_SECOND)
     assert easy.subdivision.all()
 
 

@@ -60,10 +60,10 @@ class Difficulty:
 
 AS_IT_IS = Difficulty()
 DIFFICULTIES = {
-    "easy": Difficulty((3, 1), 0.24, STEPS_PER_QUARTER // 2, 12),
-    "medium": Difficulty((4, 2), 0.12),
+    "easy": Difficulty((3, 1), 0.45, STEPS_PER_QUARTER // 2, 12),
+    "medium": Difficulty((4, 2), 0.2),
     "hard": Difficulty(busiest=1 / 3),
 }
 """Easy: the tune alone in the right hand, up to three notes within an octave in the left, in
-eighths at the fastest, four a second. Medium: one more note beside the tune, four in the left hand,
-up to eight onsets a second. Hard: the busiest figures."""
+eighths at the fastest, two a second. Medium: one more note beside the tune, four in the left hand,
+up to five onsets a second. Hard: the busiest figures."""
