@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.formats.midi_out import write_midi
+from styletransfer.music.ensemble import PIANO
 from styletransfer.music.notes import Piece, make_notes
-from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND
 from styletransfer.outputs.sound import render_audio
 
 if TYPE_CHECKING:
@@ -128,10 +128,11 @@ def piano_roll(data: dict[str, Any], seconds: float) -> str:
     axes.set(xlim=(0, seconds), ylim=(LOWEST, HIGHEST))
     axes.set_axis_off()
     axes.vlines(data["bars"], LOWEST, HIGHEST, colors="#d8d8e0", linewidth=0.5)
+    tune, right, left = (part.colour for part in PIANO.parts)
     for colour, chosen in (
-        (LEFT_HAND, ~melody & (pitch < MIDDLE_C)),
-        (RIGHT_HAND, ~melody & (pitch >= MIDDLE_C)),
-        (MELODY, melody),
+        (left, ~melody & (pitch < MIDDLE_C)),
+        (right, ~melody & (pitch >= MIDDLE_C)),
+        (tune, melody),
     ):
         axes.bar(
             onset[chosen], 1, duration[chosen], pitch[chosen] - 0.5, align="edge", color=colour

@@ -19,11 +19,11 @@ from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model.base import save_package
 from styletransfer.model.loading import load_model, shipped_model
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.music.ensemble import PIANO
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import NoteTable, Piece, TempoMap, bars_of, make_notes
 from styletransfer.styles.find import find_style
 from styletransfer.tokens.controls import COMPOSER_ERAS, ERAS
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.free import generate
 from styletransfer.transfer.performance.dynamics import SINGING
 from styletransfer.transfer.pipeline import apply
@@ -58,7 +58,7 @@ def check(source: Piece, result: Result, written: Piece) -> None:
     tune["pitch"] += 12 * result.report["octaves_moved"]
     assert written.ticks_per_quarter == source.ticks_per_quarter
     assert written.parts[0] == "Melody"
-    assert set(written.parts) <= set(PIANO.parts)
+    assert set(written.parts) <= set(PIANO.names)
     assert rows(written.notes[written.notes["part"] == 0], written.ticks_per_quarter) == rows(
         tune, source.ticks_per_quarter
     )

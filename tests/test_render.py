@@ -13,8 +13,9 @@ import soundfile
 
 from styletransfer.errors import InputError
 from styletransfer.formats.tunes import example
+from styletransfer.music.ensemble import PIANO
 from styletransfer.music.notes import Piece, make_notes
-from styletransfer.outputs.piano_roll import LEFT_HAND, MELODY, RIGHT_HAND, plot_piano_roll
+from styletransfer.outputs.piano_roll import plot_piano_roll
 from styletransfer.outputs.sound import FORMATS, PEAK, find_soundfont, render_audio
 from tests.midi_builder import midi, note
 
@@ -107,7 +108,7 @@ def test_piano_roll_shows_melody_and_hands(tmp_path: Path) -> None:
     path = tmp_path / "roll.png"
     plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5")
     pixels = _pixels(path)
-    assert min(_share_near(pixels, colour) for colour in (MELODY, RIGHT_HAND, LEFT_HAND)) > 0.001
+    assert min(_share_near(pixels, part.colour) for part in PIANO.parts) > 0.001
     first = path.read_bytes()
     plot_piano_roll(piece, path, title="100 $ Happy ^Birthday_ \u8a95\u751f\u65e5", force=True)
     assert path.read_bytes() == first

@@ -53,7 +53,7 @@ def test_what_is_written_sounds_as_the_piece(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(22))
 def test_every_bar_is_full_and_has_two_voices_a_staff_at_most(seed: int) -> None:
     page = lay_out(random_arrangement(seed))
-    for staff in (page.upper, page.lower):
+    for staff in page.staves:
         assert len(staff.voices) == 2
         for voice in staff.voices:
             assert all(one.end <= two.start for one, two in pairwise(voice))
@@ -114,13 +114,13 @@ def signs(piece: Piece, bar: int = 0, voice: int = 0) -> list[tuple[float, float
     pitches).
     """
     page = lay_out(piece)
-    values = written_values(page.upper.voices[voice], page.bars[bar])
+    values = written_values(page.staves[0].voices[voice], page.bars[bar])
     return [((v.start - page.bars[bar].start) / Q, v.written / Q, len(v.pitches)) for v in values]
 
 
 def values_of(piece: Piece, bar: int = 0) -> list[Value]:
     page = lay_out(piece)
-    return written_values(page.upper.voices[0], page.bars[bar])
+    return written_values(page.staves[0].voices[0], page.bars[bar])
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_values_show_the_beats(
     pieces = [
         v
         for bar in page.bars
-        for v in written_values(page.upper.voices[0], bar)
+        for v in written_values(page.staves[0].voices[0], bar)
         if v.pitches == (72,)
     ]
     assert [v.written / Q for v in pieces] == expected
@@ -299,16 +299,16 @@ def test_music_without_beats_is_refused() -> None:
 # --- hands and voices -----------------------------------------------------------------------------
 
 
-def pitches(page: Page, staff: str, voice: int) -> list[tuple[int, ...]]:
-    return [sound.pitches for sound in getattr(page, staff).voices[voice]]
+def pitches(page: Page, staff: int, voice: int) -> list[tuple[int, ...]]:
+    return [sound.pitches for sound in page.staves[staff].voices[voice]]
 
 
 def test_the_melody_is_the_upper_voice_and_marked() -> None:
     piece = arrangement([(0.0, 4.0, 76)], [(0.0, 2.0, 67), (2.0, 2.0, 65)], [(0.0, 4.0, 48)])
     page = lay_out(piece)
-    assert pitches(page, "upper", 0) == [(76,)]
-    assert pitches(page, "upper", 1) == [(67,), (65,)]
-    assert pitches(page, "lower", 0) == [(48,)]
+    assert pitches(page, 0, 0) == [(76,)]
+    assert pitches(page, 0, 1) == [(67,), (65,)]
+    assert pitches(page, 1, 0) == [(48,)]
     data = page_bytes(piece)
     assert [e.text for e in elements(data, "words")] == ["Melody"]
     notes = [e for e in elements(data, "note") if e.find("pitch") is not None]
@@ -331,30 +331,30 @@ def test_notes_go_to_the_staff_of_their_register() -> None:
         [(0.0, 4.0, 81), (4.0, 4.0, 81)], [(0.0, 4.0, 48)], [(4.0, 4.0, 72), (4.0, 4.0, 69)]
     )
     page = lay_out(piece)
-    assert pitches(page, "lower", 0) == [(48,)]
-    assert pitches(page, "upper", 1) == [(69, 72)]
+    assert pitches(page, 1, 0) == [(48,)]
+    assert pitches(page, 0, 1) == [(69, 72)]
 
 
 def test_a_held_bass_has_a_voice_of_its_own() -> None:
     left = [(0.0, 4.0, 36), *((float(k), 1.0, 50 + k) for k in range(4))]
     page = lay_out(arrangement([(0.0, 4.0, 76)], left=left))
-    assert pitches(page, "lower", 0) == [(50,), (51,), (52,), (53,)]
-    assert pitches(page, "lower", 1) == [(36,)]
+    assert pitches(page, 1, 0) == [(50,), (51,), (52,), (53,)]
+    assert pitches(page, 1, 1) == [(36,)]
 
 
 def test_what_begins_together_is_a_chord_and_one_voice_is_enough() -> None:
     left = [(float(k), 0.9, pitch) for k in range(4) for pitch in (43, 47, 50)]
     page = lay_out(arrangement([(0.0, 4.0, 76)], left=left))
-    assert pitches(page, "lower", 0) == [(43, 47, 50)] * 4
-    assert pitches(page, "lower", 1) == []
-    assert [s.end - s.start for s in page.lower.voices[0]] == [
+    assert pitches(page, 1, 0) == [(43, 47, 50)] * 4
+    assert pitches(page, 1, 1) == []
+    assert [s.end - s.start for s in page.staves[1].voices[0]] == [
         Q
     ] * 4  # a tenth of a quarter is no rest
 
 
 def test_a_note_that_is_struck_again_ends_there() -> None:
     page = lay_out(arrangement([(0.0, 8.0, 76)], left=[(0.0, 8.0, 45), (4.0, 4.0, 45)]))
-    assert [(s.start / Q, s.end / Q, s.tied) for s in page.lower.voices[0]] == [
+    assert [(s.start / Q, s.end / Q, s.tied) for s in page.staves[1].voices[0]] == [
         (0, 4, frozenset()),
         (4, 8, frozenset()),
     ]
@@ -378,19 +378,19 @@ def test_the_lower_staff_changes_its_clef_for_high_music() -> None:
     left = [(float(k), 1.0, 45 if k < 16 else 69 + k % 3) for k in range(48)]
     right = [(4.0 * k, 4.0, 81) for k in range(12)]
     page = lay_out(arrangement(melody, right, left))
-    clefs = page.lower.clefs
+    clefs = page.staves[1].clefs
     high = [
         bar
         for bar in range(12)
         if any(
             p >= 69 and page.bars[bar].start <= s.start < page.bars[bar].end
-            for s in page.lower.voices[0]
+            for s in page.staves[1].voices[0]
             for p in s.pitches
         )
     ]
-    assert clefs[0] == 1
-    assert all(clefs[bar] == 0 for bar in high)
-    assert page.upper.clefs == [0] * 12
+    assert clefs[0] == "bass"
+    assert all(clefs[bar] == "treble" for bar in high)
+    assert page.staves[0].clefs == ["treble"] * 12
 
 
 # --- spelling -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A piece as a page for piano: staves, voices, note values, spelling, files.
+"""A piece as a page: staves, voices, note values, spelling, files.
 
 Files are MusicXML, SVG and PDF. Begin with :mod:`styletransfer.engraving.page`. This room uses
 music and formats.

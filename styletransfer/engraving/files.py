@@ -104,7 +104,7 @@ def score_bytes(
     beats: Piece | None = None,
     chords: ChordTable | None = None,
 ) -> bytes:
-    """Write a piece with beats as a score for piano.
+    """Write a piece with beats as a score for its ensemble.
 
     It is MusicXML, one tall page of SVG, or PDF in A4 pages.
 
@@ -113,7 +113,7 @@ def score_bytes(
         path: a path that :func:`check_format` took.
         title: the heading.
         beats: the song (:func:`check_score`) over whose beats a piece without bars was played.
-        chords: the chords above the upper staff.
+        chords: the chords above the first staff.
 
     Raises:
         InputError: where the piece has no beats, or is too long for one page of SVG.

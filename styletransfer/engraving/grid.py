@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -167,25 +168,30 @@ def quantise(notes: list[Tone], bars: list[Bar], *, exact: bool, apart: int = AP
     return tones
 
 
-def raw_tones(notes: NoteTable) -> list[Tone]:
+def raw_tones(notes: NoteTable, instruments: Sequence[str] = ()) -> list[Tone]:
     """Convert the notes of a sorted table to ticks, where they are.
 
-    Each ends at the latest where its pitch begins again.
+    Each ends at the latest where its instrument begins its pitch again.
+
+    Args:
+        notes: the table.
+        instruments: what plays each note; empty: one instrument plays all.
     """
-    starts: dict[int, list[int]] = defaultdict(list)
+    players = instruments or [""] * len(notes)
+    starts: dict[tuple[str, int], list[int]] = defaultdict(list)
     tones = []
-    for onset, duration, pitch in zip(
-        *(notes[name].tolist() for name in ("onset", "duration", "pitch")), strict=True
+    for player, onset, duration, pitch in zip(
+        players, *(notes[name].tolist() for name in ("onset", "duration", "pitch")), strict=True
     ):
-        starts[pitch].append(round(onset * QUARTER))
+        starts[player, pitch].append(round(onset * QUARTER))
         tones.append(Tone(round(onset * QUARTER), round((onset + duration) * QUARTER), pitch))
 
-    def cut(tone: Tone) -> Tone:
-        again = starts[tone.pitch]
+    def cut(player: str, tone: Tone) -> Tone:
+        again = starts[player, tone.pitch]
         following = again[bisect_right(again, tone.start) :][:1]
         return tone._replace(end=min([tone.end, *following]))
 
-    return [cut(tone) for tone in tones]
+    return [cut(player, tone) for player, tone in zip(players, tones, strict=True)]
 
 
 def _span(bars: list[Bar], place: float) -> tuple[int, int]:

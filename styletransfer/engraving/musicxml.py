@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 from styletransfer.engraving.grid import QUARTER, Bar
-from styletransfer.engraving.page import TREBLE, Page, Staff, Symbol
+from styletransfer.engraving.page import Page, Symbol
 from styletransfer.engraving.values import Value, written_values
 from styletransfer.music.chord_names import SUFFIXES
 from styletransfer.music.chord_symbols import NO_CHORD
@@ -19,7 +20,8 @@ from styletransfer.music.spelling import letter_and_alter
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
 VOICES = (("1", "2"), ("5", "6"))
-"""MusicXML's numbers of each staff's voices, as most programs give them."""
+"""MusicXML's numbers of the voices of an instrument's first and second staff, as most programs give
+them."""
 KINDS = tuple(
     "half-diminished-seventh" if name == "half-diminished" else name for name in QUALITIES
 )
@@ -32,12 +34,13 @@ def musicxml_bytes(page: Page, title: str) -> bytes:
     music21 = _music21()
     score = music21.stream.Score(id="score")
     score.metadata = music21.metadata.Metadata(title=title)
-    staves = [_staff(page, staff, number) for number, staff in enumerate((page.upper, page.lower))]
-    for part in staves:
+    parts = [_staff(page, number) for number in range(len(page.staves))]
+    for part in parts:
         score.insert(0, part)
-    score.insert(
-        0, music21.layout.StaffGroup(staves, name="Piano", symbol="brace", barTogether=True)
-    )
+    for name, group in groupby(parts, key=lambda part: part.partName):
+        if len(staves := list(group)) > 1:
+            braced = music21.layout.StaffGroup(staves, name=name, symbol="brace", barTogether=True)
+            score.insert(0, braced)
     exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
     exporter.makeNotation = False
     return _without_program(exporter.parse())
@@ -52,17 +55,23 @@ def _music21() -> Any:
 
 
 def _without_program(data: bytes) -> bytes:
-    """Remove today's date, a part name drawn by lot, and the placeholder composer."""
+    """Remove today's date, names of parts drawn by lot, and the placeholder composer."""
     text = re.sub(r"\s*<encoding-date>.*?</encoding-date>", "", data.decode("utf-8"))
-    text = re.sub(r' id="P[0-9a-f]{32}"', ' id="P1"', text)
+    drawn = dict.fromkeys(re.findall(r' id="(P[0-9a-f]{32})"', text))
+    for number, name in enumerate(drawn, 1):
+        text = text.replace(f' id="{name}"', f' id="P{number}"')
     return re.sub(r"\s*<creator type=\"composer\">Music21</creator>", "", text).encode("utf-8")
 
 
-def _staff(page: Page, staff: Staff, number: int) -> Any:
-    """Make the part of one staff; ``number`` is 0 for the upper one."""
+def _staff(page: Page, number: int) -> Any:
+    """Make the part of one staff; ``number`` is 0 for the first one."""
     music21 = _music21()
-    part = music21.stream.PartStaff(id=f"staff-{number + 1}")
-    part.partName = "Piano"
+    staff = page.staves[number]
+    instruments = [one.instrument for one in page.staves]
+    of_two = instruments.count(staff.instrument) > 1
+    part = (music21.stream.PartStaff if of_two else music21.stream.Part)(id=f"staff-{number + 1}")
+    part.partName = staff.instrument
+    names = VOICES[number - instruments.index(staff.instrument)]
     keys = {row[0]: row[1] for row in page.keys}
     tempos = dict(page.tempos)
     spelling = _Spelling(page.names)
@@ -77,12 +86,7 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
         if bar.offset:
             measure.paddingLeft = Fraction(bar.offset, QUARTER)
         if not index or staff.clefs[index] != staff.clefs[index - 1]:
-            measure.insert(
-                0,
-                music21.clef.TrebleClef()
-                if staff.clefs[index] == TREBLE
-                else music21.clef.BassClef(),
-            )
+            measure.insert(0, music21.clef.clefFromString(staff.clefs[index]))
         if index in keys:
             measure.insert(0, music21.key.KeySignature(keys[index]))
             spelling.signature = keys[index]
@@ -96,17 +100,15 @@ def _staff(page: Page, staff: Staff, number: int) -> Any:
             if bar.start <= symbol.start < bar.end:
                 measure.insert(Fraction(symbol.start - bar.start, QUARTER), _chord_symbol(symbol))
         values = [written_values(voice, bar) for voice in staff.voices]
-        _fill(measure, values, bar, spelling, VOICES[number], page.has_melody and not number)
+        _fill(measure, values, bar, spelling, names, page.has_melody and not number)
         _beam(measure, signature)
         part.append(measure)
 
     if page.has_melody and not number:
-        first = next(
-            i for i, bar in enumerate(page.bars) if page.upper.voices[0][0].start < bar.end
-        )
+        first = next(i for i, bar in enumerate(page.bars) if staff.voices[0][0].start < bar.end)
         words = music21.expressions.TextExpression("Melody")
         words.style.fontStyle, words.placement = "italic", "above"
-        offset = Fraction(max(0, page.upper.voices[0][0].start - page.bars[first].start), QUARTER)
+        offset = Fraction(max(0, staff.voices[0][0].start - page.bars[first].start), QUARTER)
         part.getElementsByClass("Measure")[first].insert(offset, words)
     part.getElementsByClass("Measure")[-1].rightBarline = music21.bar.Barline("final")
     return part

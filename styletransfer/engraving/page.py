@@ -1,16 +1,18 @@
-"""A piece laid out as a page for piano, with two staves.
+"""A piece laid out as a page with the staves of its ensemble.
 
-The melody has the first voice of the upper staff to itself, stems up. The accompaniment's right
-hand is the second voice there, its left hand the lower staff, in one voice or two; notes go over to
-the other staff where their register wants it. Onsets and pitches are the piece's own, on the
+The melody has the first voice of the first staff to itself, stems up. A part that shares this staff
+is its second voice; other staves have one voice or two. A pianist's right hand shares the melody's
+staff, the left hand has the lower one; notes go over to the other staff where their register wants
+it. Onsets and pitches are the piece's own, on the
 subdivisions that notation has signs for. So are the melody's durations; the accompaniment's are
 made readable: short rests are filled, and notes that overlap within a voice are tied or end. Chord
-symbols may stand above the upper staff.
+symbols may stand above the first staff.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from styletransfer.engraving.grid import (
 from styletransfer.engraving.voices import Sound, sounds, two_voices
 from styletransfer.music.chord_names import spelled
 from styletransfer.music.chords import ChordTable
+from styletransfer.music.ensemble import Ensemble, ensemble_of, stated_parts
 from styletransfer.music.hands import (
     HAND_COST,
     LEFT,
@@ -50,9 +53,9 @@ accompaniment."""
 FOREIGN_SHARE = 0.1
 """How many more of the notes must lie outside a signature of no accidentals than outside the
 estimated key for it to be taken for what programs write when they know no key."""
-TREBLE, BASS = 0, 1
-LOWEST_IN_TREBLE, HIGHEST_IN_BASS = 55, 65
-"""Pitches beyond which a bar is better in the other clef: below two ledger lines, or above."""
+CLEFS = {"treble": (55, 127), "alto": (45, 76), "treble8vb": (43, 127), "bass": (0, 65)}
+"""The clefs, as music21 names them, and the pitches beyond which a bar is better in another one:
+those of two ledger lines, below or above, where there is a clef for what lies beyond."""
 CLEF_CHANGE_COST = 20.0
 """Weighed against semitones beyond those pitches, over all notes: a clef changes for a few bars or
 not at all."""
@@ -63,10 +66,14 @@ rubato."""
 
 @dataclass(frozen=True)
 class Staff:
-    """One staff of the page: its voices, upper first, and the clef of each bar."""
+    """One staff of the page: its voices, upper first, and the clef of each bar.
 
+    ``instrument``: the name before it, which staves of the same player share.
+    """
+
+    instrument: str
     voices: tuple[list[Sound], ...]
-    clefs: list[int]
+    clefs: list[str]
 
 
 class Symbol(NamedTuple):
@@ -87,18 +94,16 @@ class Page:
 
     Attributes:
         bars: its bars.
-        upper: the upper staff.
-        lower: the lower staff.
+        staves: its staves, from the top.
         keys: key signatures as (bar, fifths, minor).
         tempos: tempo marks as (bar, quarters per minute).
         names: the place on the line of fifths of each note, by (tick, pitch) of its begin.
-        has_melody: whether the first voice of the upper staff is a melody.
-        symbols: the chords above the upper staff, ascending, each where it comes.
+        has_melody: whether the first voice of the first staff is a melody.
+        symbols: the chords above the first staff, ascending, each where it comes.
     """
 
     bars: list[Bar]
-    upper: Staff
-    lower: Staff
+    staves: list[Staff]
     keys: list[tuple[int, int, bool]]
     tempos: list[tuple[int, float]]
     names: dict[tuple[int, int], int]
@@ -116,56 +121,93 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     """
     bars = page_bars(piece)
     melody = quantise(raw_tones(piece.melody), bars, exact=True)
-    tones, apart = raw_tones(piece.accompaniment), APART
+    ensemble = ensemble_of(piece)
+    places = _places(ensemble, piece)
+    instruments = [ensemble.staves[place].instrument for place in places]
+    tones, apart = raw_tones(piece.accompaniment, instruments), APART
     if piece.feel == "performance":
         apart = PLAYED_APART
         tones = quantise(tones, bars, exact=False, apart=apart)
-    below = _lower_staff(piece, tones, melody)
-    above, under = (
+
+    places = _exchanged(ensemble, piece, places, tones, melody)
+    shares = [
         quantise(
-            [tone for tone, low in zip(tones, below, strict=True) if low == side],
+            [tone for tone, place in zip(tones, places, strict=True) if place == staff],
             bars,
             exact=not melody,
             apart=apart,
         )
-        for side in (False, True)
-    )
-
-    first, second = (melody, above) if melody else two_voices(above, bars)
-    others = [*above, *under]
-    upper = (
-        sounds(first, bars, MELODY_JOIN if melody else JOIN, () if melody else others),
-        sounds(second, bars, JOIN, others),
-    )
-    third, fourth = two_voices(under, bars)
-    low = (sounds(third, bars, JOIN, others), sounds(fourth, bars, JOIN, others))
-
+        for staff in range(len(ensemble.staves))
+    ]
     keys = _keys(piece, bars)
     return Page(
         bars,
-        Staff(upper, _clefs(upper, bars, TREBLE)),
-        Staff(low, _clefs(low, bars, BASS)),
+        _staves(ensemble, melody, shares, bars),
         keys,
         _tempos(piece, bars),
-        _names([*melody, *above, *under], bars, keys),
+        _names([*melody, *chain(*shares)], bars, keys),
         bool(melody),
         [] if chords is None else _symbols(chords, bars, keys),
     )
 
 
-def _lower_staff(piece: Piece, tones: list[Tone], melody: list[Tone]) -> list[bool]:
-    """Return whether each note of the accompaniment is on the lower staff: the left hand's.
+def _places(ensemble: Ensemble, piece: Piece) -> list[int]:
+    """Return the staff of each note of the accompaniment, which is that of its part."""
+    stated = stated_parts(piece)
+    if stated is None:
+        part = 1 + split_hands(piece.accompaniment)
+    else:
+        part = stated[~piece.notes["melody"]]
+    return [ensemble.parts[number].staff for number in part.tolist()]
+
+
+def _exchanged(
+    ensemble: Ensemble, piece: Piece, places: list[int], tones: list[Tone], melody: list[Tone]
+) -> list[int]:
+    """Exchange notes between a pianist's staves, so that each has what suits its register.
 
     A part that states its hand keeps it, unless the register is the other one's by far.
+
+    Args:
+        ensemble: who plays the piece.
+        piece: the piece.
+        places: the staff of each note of the accompaniment.
+        tones: the accompaniment.
+        melody: the tune.
+
+    Returns:
+        The staff of each note of the accompaniment.
     """
-    names, notes = [name.lower() for name in piece.parts], piece.accompaniment
-    named = any("left" in name for name in names) and any("right" in name for name in names)
-    if named:
-        own = [LEFT if "left" in names[part] else RIGHT for part in notes["part"].tolist()]
-    else:
-        own = split_hands(notes).tolist()
-    held, cost = piece.feel == "score", NAMED_COST if named else HAND_COST
-    return [hand == LEFT for hand in divide(tones, own, melody, held=held, hand_cost=cost)]
+    found, held = list(places), piece.feel == "score"
+    cost = HAND_COST if stated_parts(piece) is None else NAMED_COST
+    for instrument in dict.fromkeys(staff.instrument for staff in ensemble.staves):
+        hands = ensemble.staves_of(instrument)
+        own = [index for index, place in enumerate(places) if place in hands]
+        if len(hands) != 2 or not own:
+            continue
+        given = [LEFT if places[index] == hands[1] else RIGHT for index in own]
+        tune = melody if 0 in hands else []
+        sides = divide([tones[index] for index in own], given, tune, held=held, hand_cost=cost)
+        for index, side in zip(own, sides, strict=True):
+            found[index] = hands[1] if side == LEFT else hands[0]
+    return found
+
+
+def _staves(
+    ensemble: Ensemble, melody: list[Tone], shares: list[list[Tone]], bars: list[Bar]
+) -> list[Staff]:
+    """Write the staves: the melody above the first one's share, and each other share by itself."""
+    staves = []
+    for place, (staff, share) in enumerate(zip(ensemble.staves, shares, strict=True)):
+        tune = [] if place else melody
+        first, second = (tune, share) if tune else two_voices(share, bars)
+        others = [tone for k in ensemble.staves_of(staff.instrument) for tone in shares[k]]
+        voices = (
+            sounds(first, bars, MELODY_JOIN if tune else JOIN, () if tune else others),
+            sounds(second, bars, JOIN, others),
+        )
+        staves.append(Staff(staff.instrument, voices, _clefs(voices, bars, staff.clefs)))
+    return staves
 
 
 def _keys(piece: Piece, bars: list[Bar]) -> list[tuple[int, int, bool]]:
@@ -247,15 +289,19 @@ def _symbols(
     return found
 
 
-def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], usual: int) -> list[int]:
-    """Choose the clef of each bar for few ledger lines and few changes."""
-    cost = np.zeros((len(bars), 2))
+def _clefs(voices: tuple[list[Sound], ...], bars: list[Bar], allowed: tuple[str, ...]) -> list[str]:
+    """Choose the clef of each bar for few ledger lines and few changes.
+
+    ``allowed``: the staff's clefs, the usual one first.
+    """
+    clefs = [clef for clef in CLEFS if clef in allowed]
+    cost = np.zeros((len(bars), len(clefs)))
     starts = np.array([bar.start for bar in bars])
     for sound in (s for voice in voices for s in voice):
         bar = int(np.searchsorted(starts, sound.start, side="right")) - 1
         for pitch in sound.pitches:
-            cost[bar, TREBLE] += max(0, LOWEST_IN_TREBLE - pitch)
-            cost[bar, BASS] += max(0, pitch - HIGHEST_IN_BASS)
-    cost[0, 1 - usual] += CLEF_CHANGE_COST / 2
-    path: list[int] = cheapest_path(cost, CLEF_CHANGE_COST).tolist()
-    return path
+            for place, clef in enumerate(clefs):
+                lowest, highest = CLEFS[clef]
+                cost[bar, place] += max(0, lowest - pitch, pitch - highest)
+    cost[0, [clef != allowed[0] for clef in clefs]] += CLEF_CHANGE_COST / 2
+    return [clefs[place] for place in cheapest_path(cost, CLEF_CHANGE_COST).tolist()]

@@ -1,4 +1,4 @@
-"""Who plays what on a page for piano: staves, voices and chords."""
+"""The voices of a staff, and their chords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
-from styletransfer.music.hands import SPAN
+from styletransfer.music.grip import SPAN
 
 BEAM = 32
 """Ways of making two voices that are followed at once."""

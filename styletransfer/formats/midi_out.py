@@ -4,41 +4,41 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.files import check_writable, write_bytes
+from styletransfer.music.ensemble import ensemble_of
 from styletransfer.music.notes import BarTable, NoteTable, Piece
 from styletransfer.music.pick_up import with_rest
 
 CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)
 """MIDI channels for parts, in order: all but the tenth, which plays drums."""
+KEYBOARDS = range(8)
+"""General MIDI programs of instruments with a sustain pedal."""
 MAX_DENOMINATOR = 128
 _Event = tuple[int, int, int, bytes]  # tick, rank among the events of that tick, pitch, message
 
 
-def write_midi(
-    piece: Piece, path: str | Path, *, force: bool = False, programs: Sequence[int] | None = None
-) -> None:
+def write_midi(piece: Piece, path: str | Path, *, force: bool = False) -> None:
     """Write a piece as a MIDI file of type 1; see :func:`midi_bytes`.
 
     Raises:
         InputError: where the file exists (without ``force``) or can't be written.
     """
     check_writable(path, force)
-    write_bytes(path, midi_bytes(piece, programs), force)
+    write_bytes(path, midi_bytes(piece), force)
 
 
-def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
+def midi_bytes(piece: Piece) -> bytes:
     """A piece as MIDI of type 1: a track of tempos and signatures, then one track and channel for
     each part with notes.
 
     An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps
     the input's ticks per quarter, tempo map, bars and keys to the tick, with its ``lead``.
-    ``programs`` are General MIDI programs by part (default 0, piano). The notes are those of
+    The programs are those of the ensemble, of other parts 0, piano. The notes are those of
     :func:`as_written`.
     """
     tpq = piece.ticks_per_quarter
@@ -47,17 +47,17 @@ def midi_bytes(piece: Piece, programs: Sequence[int] | None = None) -> bytes:
 
     piece = with_rest(as_written(piece))
     tracks = [_track(_conductor(piece))]
+    programs = {part.name: part.program for part in ensemble_of(piece).parts}
     used = [part for part in range(len(piece.parts)) if (piece.notes["part"] == part).any()]
     if len(piece.notes) and not np.isin(piece.notes["part"], used).all():
         raise ValueError("a note belongs to a part that the piece does not name")
 
     for number, part in enumerate(used):
-        program = programs[part] if programs is not None else 0
         rows = piece.notes[piece.notes["part"] == part]
-        channel = CHANNELS[number % len(CHANNELS)]
-        tracks.append(
-            _track(_part(rows, piece.parts[part], channel, program, tpq) + _pedal(piece, channel))
-        )
+        name, channel = piece.parts[part], CHANNELS[number % len(CHANNELS)]
+        program = programs.get(name, 0)
+        pedal = _pedal(piece, channel) if program in KEYBOARDS else []
+        tracks.append(_track(_part(rows, name, channel, program, tpq) + pedal))
     return (
         b"MThd"
         + b"".join(
@@ -168,8 +168,8 @@ def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> l
 
 
 def _pedal(piece: Piece, channel: int) -> list[_Event]:
-    """The sustain pedal, which is every part's: up before the notes of its tick, down after
-    them.
+    """The sustain pedal, which is every keyboard part's: up before the notes of its tick, down
+    after them.
     """
     events: list[_Event] = []
     for down, up in piece.pedals:

@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.files import check_writable, write_bytes
-from styletransfer.music.hands import RIGHT, split_under
+from styletransfer.music.ensemble import ensemble_of, stated_parts
 from styletransfer.music.notes import Piece
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-MELODY, RIGHT_HAND, LEFT_HAND = "#d1495b", "#3d7ea6", "#5c9a74"
-LEGEND = ((MELODY, "melody"), (RIGHT_HAND, "right hand"), (LEFT_HAND, "left hand"))
 INK, PAPER, BLACK_KEYS, BAR_LINE, BEAT_LINE = "#2b2b33", "#ffffff", "#f3f3f6", "#b9b9c4", "#e3e3ea"
 MAX_ROWS = 8
 _BLACK = {1, 3, 6, 8, 10}
@@ -44,8 +42,8 @@ def plot_piano_roll(
 def piano_roll(piece: Piece, title: str = "") -> bytes:
     """Draw a piece as a piano roll in rows, like systems of a score.
 
-    Bars run across for a score, seconds for a performance. The melody has its own colour, the
-    accompaniment one for each hand; louder notes are stronger in colour.
+    Bars run across for a score, seconds for a performance. Each part of the ensemble has
+    its own colour; louder notes are stronger in colour.
 
     Returns:
         The bytes of a PNG file.
@@ -70,6 +68,7 @@ def piano_roll(piece: Piece, title: str = "") -> bytes:
     figure = Figure(figsize=(14, height), dpi=120, facecolor=PAPER)
     FigureCanvasAgg(figure)
     colours = _colours(piece)
+    parts = [part for part in ensemble_of(piece).parts if part.colour in colours]
     for row in range(rows):
         bottom = height - 0.58 - (row + 1) * (row_height + 0.38) + 0.3
         axes = figure.add_axes((0.045, bottom / height, 0.935, row_height / height))
@@ -83,10 +82,10 @@ def piano_roll(piece: Piece, title: str = "") -> bytes:
     )
     figure.text(0.98, 0.12 / height, unit, fontsize=8, color="#777783", ha="right", va="center")
     figure.legend(
-        handles=[Patch(color=colour, label=label) for colour, label in LEGEND if colour in colours],
+        handles=[Patch(color=part.colour, label=part.label) for part in parts],
         loc="center right",
         bbox_to_anchor=(0.985, top),
-        ncols=3,
+        ncols=max(len(parts), 3),
         frameon=False,
         fontsize=9,
         labelcolor=INK,
@@ -118,18 +117,14 @@ def _row_edges(piece: Piece, end: float) -> list[float]:
 
 def _colours(piece: Piece) -> list[str]:
     """Choose the colour of each note."""
-    names = [name.lower() for name in piece.parts]
-    if any("left" in name for name in names) and any("right" in name for name in names):
-        hand = np.array(["left" in names[part] for part in piece.notes["part"]], int)
-    else:
-        hand = np.zeros(len(piece.notes), int)
-        rest = ~piece.notes["melody"]
-        held = piece.feel == "score"
-        hand[rest] = split_under(piece.notes[rest], piece.notes[~rest], held)
-    return [
-        MELODY if melody else (RIGHT_HAND if side == RIGHT else LEFT_HAND)
-        for melody, side in zip(piece.notes["melody"], hand, strict=True)
-    ]
+    ensemble, part = ensemble_of(piece), stated_parts(piece)
+    if part is None:
+        tune = piece.notes["melody"]
+        rest = piece.notes[~tune]
+        ensemble.give_parts(rest, piece.feel, piece.notes[tune])
+        part = np.zeros(len(piece.notes), np.int16)
+        part[~tune] = rest["part"]
+    return [ensemble.parts[number].colour for number in part.tolist()]
 
 
 def _draw_keys(axes: Axes, low: int, high: int) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.music.ensemble import ensemble_of
 from styletransfer.music.notes import NoteTable, Piece, make_notes
 from styletransfer.styles.touch import USUAL, Touch
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.ornaments import add_ornaments, decoded_melody, is_ornament
 from styletransfer.transfer.performance.dynamics import raise_melody, velocities
 from styletransfer.transfer.timing import decode_notes, plan_steps, to_quarters
@@ -29,7 +29,7 @@ def assemble(
     touch: Touch = USUAL,
     first: int = 0,
 ) -> Piece:
-    """Put melody and accompaniment together as one piece of three parts.
+    """Put melody and accompaniment together as one piece, with the parts of its ensemble.
 
     The melody's own ticks, pitches and durations are untouched.
 
@@ -54,7 +54,7 @@ def assemble(
         tune = melody.notes.copy()
     else:
         tune = decoded_melody(melody, plan_steps(melody, plan), onset_steps, pitch)
-    PIANO.give_parts(accompaniment, plan.feel, tune, plan.fingers)
+    ensemble_of(melody).give_parts(accompaniment, plan.feel, tune, plan.fingers)
 
     if plan.feel == "performance" and own.any():
         order = np.argsort(onset_steps[own], kind="stable")
@@ -104,7 +104,7 @@ def bar_notes(
     if plan.feel == "score":
         loud = np.full(len(pitch), round(touch.accompaniment))
     notes = make_notes(onset[~own], length[~own], pitch[~own], loud[~own])
-    PIANO.give_parts(notes, plan.feel, melody.notes, plan.fingers)
+    ensemble_of(melody).give_parts(notes, plan.feel, melody.notes, plan.fingers)
     return notes
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from styletransfer.music.chord_names import bar_chords
 from styletransfer.music.chords import ChordTable, chord_table
+from styletransfer.music.ensemble import ensemble_of
 from styletransfer.music.key import Key
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import BAR_DTYPE, BarTable, NoteTable, Piece, make_notes, sort_notes
@@ -28,7 +29,6 @@ from styletransfer.tokens.codec import (
     chords_by_bar,
 )
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.performance.dynamics import velocities
 from styletransfer.transfer.timing import decode_notes, to_quarters
 
@@ -156,7 +156,7 @@ def append_notes(arranged: Piece, new: NoteTable, seconds: float, touch: Touch) 
     stop = float(arranged.tempo.to_quarters(arranged.tempo.to_seconds(_end(arranged)) + seconds))
     notes = new[new["onset"] < stop - 1e-6].copy()
     notes["duration"] = np.minimum(notes["duration"], stop - notes["onset"])
-    PIANO.give_parts(notes, arranged.feel)
+    ensemble_of(arranged).give_parts(notes, arranged.feel)
     if arranged.feel == "score" and len(notes):
         notes["melody"] = _sings(arranged, notes)
         notes["velocity"] = velocities(notes, arranged.bars, touch)

@@ -11,6 +11,7 @@ from styletransfer.errors import InputError
 from styletransfer.formats.midi_out import as_written
 from styletransfer.model.loading import load_model, voices_in
 from styletransfer.music.copies import match_of
+from styletransfer.music.ensemble import PIANO
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import Piece, TempoMap, make_notes
 from styletransfer.styles.blend import named, pieces_in
@@ -18,7 +19,6 @@ from styletransfer.tokens.codec import FREE_BAR_STEPS, STEPS_PER_SECOND, Codec
 from styletransfer.tokens.plan import free_plan
 from styletransfer.tokens.tokenizer import PlainTokenizer
 from styletransfer.transfer.assemble import assemble
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.phrases import Progress
 from styletransfer.transfer.ranking.choice import indexes_for
 from styletransfer.transfer.result import Result
@@ -94,7 +94,7 @@ def free_pieces(
         make_notes([], [], []),
         "performance",
         tempo=TempoMap.steady(60 / FREE_TEMPO),
-        parts=PIANO.parts,
+        parts=PIANO.names,
     )
     return [
         (one, assemble(nothing, codec, plan, one))
@@ -129,4 +129,4 @@ def _compose_plainly(
     piece = codec.decode(best.ids)
     notes = piece.notes[piece.onset_seconds < seconds]
     PIANO.give_parts(notes, piece.feel)
-    return replace(piece, notes=notes, parts=PIANO.parts)
+    return replace(piece, notes=notes, parts=PIANO.names)

@@ -26,7 +26,6 @@ from styletransfer.music.qualities import NONE
 from styletransfer.music.tune_key import key_of_tune
 from styletransfer.tokens.codec import chords_by_bar
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.figures import main_style
 from styletransfer.transfer.request import Request, metre_of
 
@@ -111,7 +110,12 @@ def chord_song(request: Request) -> Piece:
     signature = (0.0, key.fifths, key.mode == "minor")
     tempo = TempoMap.steady(60 / rate)
     return Piece(
-        make_notes([], [], []), "score", bars, tempo, parts=PIANO.parts, key_signatures=(signature,)
+        make_notes([], [], []),
+        "score",
+        bars,
+        tempo,
+        parts=request.ensemble.names,
+        key_signatures=(signature,),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
 from styletransfer.model.settings import SamplingConfig
+from styletransfer.music.ensemble import PIANO, Ensemble
 from styletransfer.music.grip import SPAN
 from styletransfer.music.notes import Feel
 from styletransfer.styles.blend import named, parse_style
@@ -94,6 +95,11 @@ class Request:
     def of_chords(self) -> bool:
         """Whether chords are all that there is of a song."""
         return not self.song or Path(self.song).suffix.lower() == CHORDS_SUFFIX
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """Who plays the arrangement: always a pianist, as no option says otherwise."""
+        return PIANO
 
     def _check_choices(self) -> None:
         """Refuse words that an option doesn't know, and those that don't go together."""

@@ -16,13 +16,13 @@ from styletransfer.errors import InputError
 from styletransfer.formats.read import read_score
 from styletransfer.music.chord_names import chords_of_line, count_bars, line_of
 from styletransfer.music.chords import ChordTable, recognise
+from styletransfer.music.ensemble import ensemble_of
 from styletransfer.music.key import Key
 from styletransfer.music.notes import Feel, Piece, bars_under, sort_notes
 from styletransfer.music.pick_up import with_pick_up
 from styletransfer.music.tune_key import key_of_tune
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.plan import Plan
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.planning import edited_bars, key_of, table_of
 from styletransfer.transfer.request import Request, bar_range
 from styletransfer.transfer.sidecar import report_beside
@@ -75,28 +75,29 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
     """Read an earlier arrangement.
 
     Returns:
-        All of it, with the parts of :data:`PIANO`, and its melody alone, with its own bars.
+        All of it, with all parts of its ensemble, and its melody alone, with its own bars.
 
     Raises:
         InputError: where the file can't be read or has other parts.
     """
     piece = with_pick_up(read_score(midi, feel))
     report = report_beside(Path(midi)) or {}
-    has_melody = PIANO.melody in piece.parts or report.get("melody_notes") == 0
-    if not has_melody or not set(piece.parts) <= set(PIANO.parts):
+    ensemble = ensemble_of(piece)
+    has_melody = ensemble.melody in piece.parts or report.get("melody_notes") == 0
+    if not has_melody or not set(piece.parts) <= set(ensemble.names):
         raise InputError(
             f"{midi}: it isn't an arrangement as `apply` writes it,"
-            f" which has the parts {', '.join(PIANO.parts)}."
+            f" which has the parts {', '.join(ensemble.names)}."
         )
     notes = piece.notes.copy()
-    notes["part"] = np.array([PIANO.parts.index(name) for name in piece.parts])[notes["part"]]
+    notes["part"] = np.array([ensemble.names.index(name) for name in piece.parts])[notes["part"]]
     notes["melody"] = notes["part"] == 0
 
     melody = notes[notes["melody"]]
     # Music may continue after the tune, so the whole has bars of its own.
     title = str(report.get("title") or piece.title)
     whole = replace(
-        piece, notes=notes, bars=bars_under(piece.bars, notes), parts=PIANO.parts, title=title
+        piece, notes=notes, bars=bars_under(piece.bars, notes), parts=ensemble.names, title=title
     )
     own = bars_under(piece.bars, melody) if len(melody) else whole.bars
     return whole, replace(whole.with_notes(melody), bars=own)

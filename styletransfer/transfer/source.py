@@ -10,10 +10,10 @@ import numpy as np
 from styletransfer.errors import InputError
 from styletransfer.formats.pulse import read_on_beats
 from styletransfer.formats.read import read_song
+from styletransfer.music.ensemble import PIANO, Ensemble
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import Feel, Piece, bars_under
 from styletransfer.music.pick_up import with_pick_up
-from styletransfer.transfer.ensemble import PIANO
 from styletransfer.transfer.planning import chord_song
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.rework import read_earlier
@@ -61,14 +61,21 @@ def open_source(request: Request) -> Source:
     else:
         piece = chord_song(request)
     melody, octaves = find_melody(
-        piece, keep_register=request.keep_register, track=request.melody_track
+        piece,
+        keep_register=request.keep_register,
+        track=request.melody_track,
+        ensemble=request.ensemble,
     )
     played = request.feel == "performance" and melody.feel == "score"
     return Source(piece, melody, octaves, played)
 
 
 def find_melody(
-    source: Piece, *, keep_register: bool = False, track: str | None = None
+    source: Piece,
+    *,
+    keep_register: bool = False,
+    track: str | None = None,
+    ensemble: Ensemble = PIANO,
 ) -> tuple[Piece, int]:
     """Find the melody of a song.
 
@@ -76,15 +83,17 @@ def find_melody(
         source: the song.
         keep_register: never move the melody by octaves.
         track: the number (from 1) or the name of the part that has the melody.
+        ensemble: who plays the arrangement.
 
     Returns:
-        The melody alone, as a piece with the song's time, and by how many octaves it was moved up.
+        The melody alone, as a piece with the song's time and the ensemble's parts,
+        and by how many octaves it was moved up.
 
     Raises:
         InputError: where there is none.
     """
     if not len(source.notes):  # chords alone, in bars that stay
-        return replace(source, parts=PIANO.parts), 0
+        return replace(source, parts=ensemble.names), 0
 
     notes = source.notes[extract_melody(source, track)].copy()
     if not len(notes):
@@ -102,6 +111,6 @@ def find_melody(
     if ticks < FINE_TICKS:  # so that sixteenths and triplets have their places
         ticks = math.lcm(ticks, FINE_TICKS)
     melody = replace(
-        source, notes=notes, bars=bars, parts=PIANO.parts, pedals=(), ticks_per_quarter=ticks
+        source, notes=notes, bars=bars, parts=ensemble.names, pedals=(), ticks_per_quarter=ticks
     )
     return melody, octaves
