@@ -164,7 +164,9 @@ class _Division:
         self.held, self.hand_cost = held, hand_cost
         self.most = (fingers[1], fingers[0])  # the right hand's first
         self.sounding: list[_Struck] = []
-        self.ways = {(): _Ways(np.zeros(len(LINES)), none, none, (), ())}
+        self.ways: dict[tuple[int, ...], _Ways] = {
+            (): _Ways(np.zeros(len(LINES)), none, none, (), ())
+        }
 
     def strike(self, now: float, notes: list[_Struck]) -> None:
         """Divide the notes of the next onset between the hands."""
@@ -174,7 +176,7 @@ class _Division:
 
         found: dict[tuple[int, ...], list[_Ways]] = defaultdict(list)
         for sides, ways in self.ways.items():
-            lasts = tuple(compress(sides, lasting))
+            lasts: tuple[int, ...] = tuple(compress(sides, lasting))
             through = ways.cost[:, None] + MOVES
             came, moved = through.argmin(0), through.min(0)
             for count in np.unique(below).tolist():
