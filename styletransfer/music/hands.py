@@ -77,16 +77,15 @@ def split_under(
         held: whether hands hold notes until they end, as in scores.
         fingers: the most notes of the left hand, and of the right.
     """
-    place = np.round(notes["onset"] / TOGETHER) * TOGETHER
-    tones = list(
-        zip(place.tolist(), note_ends(notes).tolist(), notes["pitch"].tolist(), strict=True)
-    )
-    tune = np.round(melody["onset"] / TOGETHER) * TOGETHER
-    above = zip(tune.tolist(), note_ends(melody).tolist(), melody["pitch"].tolist(), strict=True)
-    return np.array(
-        divide(tones, split_hands(notes).tolist(), list(above), held=held, fingers=fingers),
-        np.int16,
-    )
+    hands = split_hands(notes).tolist()
+    tones, tune = _on_grid(notes), _on_grid(melody)
+    return np.array(divide(tones, hands, tune, held=held, fingers=fingers), np.int16)
+
+
+def _on_grid(notes: NoteTable) -> list[tuple[float, float, int]]:
+    """Return onset, end and pitch of each note, in whole numbers of :data:`TOGETHER`."""
+    onset, end = (np.round(at / TOGETHER) for at in (notes["onset"], note_ends(notes)))
+    return list(zip(onset.tolist(), end.tolist(), notes["pitch"].tolist(), strict=True))
 
 
 def divide(
