@@ -3,8 +3,8 @@
     python -m benchmarks.hands SONGS… --composers SCORES… --arrangements 1000 \\
         --write benchmarks/hands.md
 
-``SONGS``: folders of songs; each is arranged after the next of some styles, in eight candidates,
-all of which count. ``SCORES``: folders of piano scores by composers, the first 2,000 notes of each.
+``SONGS``: folders of songs; each song is arranged after the next of some styles, in eight
+candidates, all of which count, until every folder has its share of the arrangements. ``SCORES``: folders of piano scores by composers, the first 2,000 notes of each.
 
 Hands *hold* the notes that begin at an onset and those that still last, the tune's among them:
 each hand five notes at most, within a ninth; hands don't cross. *As divided* asks the same of the
@@ -132,9 +132,9 @@ def row(name: str, pieces: Iterable[Piece]) -> tuple[str, ...]:
     )
 
 
-def arranged(folders: list[Path], count: int) -> Iterator[Piece]:
-    """Yield so many arrangements of the songs of some folders."""
-    songs = sorted(path for folder in folders for path in folder.glob("*.mid"))
+def arranged(folder: Path, count: int) -> Iterator[Piece]:
+    """Yield so many arrangements of the songs of a folder."""
+    songs = sorted(folder.glob("*.mid"))
     made = 0
     for turn, (song, style) in enumerate(zip(cycle(songs), cycle(STYLES), strict=False)):
         options = {"candidates": CANDIDATES, "choose": "whole", "seed": turn // len(songs)}
@@ -156,7 +156,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
 
-    rows = [row("arrangements", arranged(arguments.songs, arguments.arrangements))]
+    count = arguments.arrangements // len(arguments.songs)
+    rows = [
+        row(f"arrangements, {folder.parent.name}/{folder.name}", arranged(folder, count))
+        for folder in arguments.songs
+    ]
     for folder in arguments.composers:
         scores = sorted(path for path in folder.rglob("*.mid"))[:40]
         rows.append(row(folder.name, (read_score(path) for path in scores)))
