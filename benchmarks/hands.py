@@ -4,7 +4,8 @@
         --write benchmarks/hands.md
 
 ``SONGS``: folders of songs; each song is arranged after the next of some styles, in eight
-candidates, all of which count, until every folder has its share of the arrangements. ``SCORES``: folders of piano scores by composers, the first 2,000 notes of each.
+candidates, all of which count, until every folder has its share of the arrangements. ``SCORES``:
+folders of piano scores by composers, the first 2,000 notes of each.
 
 Hands *hold* the notes that begin at an onset and those that still last, the tune's among them:
 each hand five notes at most, within a ninth; hands don't cross. *As divided* asks the same of the
