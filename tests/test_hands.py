@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from styletransfer.music.hands import LEFT, RIGHT, SPAN, divide, split_hands, split_under
+from styletransfer.music.grip import SPAN
+from styletransfer.music.hands import LEFT, RIGHT, divide, split_hands, split_under
 from styletransfer.music.notes import make_notes
 
 
