@@ -26,6 +26,7 @@ import numpy as np
 from styletransfer.configuration import recipe_parser
 from styletransfer.evaluation.markdown import table
 from styletransfer.formats.read import read_score
+from styletransfer.music.ensemble import stated_parts
 from styletransfer.music.grip import FINGERS, SPAN
 from styletransfer.music.hands import LEFT, RIGHT, split_under
 from styletransfer.music.notes import Piece, TempoMap
@@ -47,6 +48,8 @@ COLUMNS = (
     "99.9 %",
     "most",
 )
+HAND_OF_PART = np.array([-1, RIGHT, LEFT])
+"""The hand of each of a pianist's parts; the tune may be in either."""
 Notes = list[tuple[int, int, int, int]]
 """Onset, end, pitch and hand of each note; the hand of the tune's is -1."""
 
@@ -54,12 +57,8 @@ Notes = list[tuple[int, int, int, int]]
 def notes_of(piece: Piece) -> Notes:
     """List the first notes of a piece, with the hands that its tracks name or that are found."""
     notes = piece.notes[np.argsort(piece.notes["onset"], kind="stable")][:MOST_NOTES]
-    tune = notes["melody"] if len(piece.parts) == 3 else np.zeros(len(notes), bool)
-    hands = np.full(len(notes), -1)
-    if len(piece.parts) == 3:
-        hands[~tune] = [RIGHT if part == 1 else LEFT for part in notes["part"][~tune]]
-    else:
-        hands[~tune] = split_under(notes[~tune], notes[:0])
+    stated = stated_parts(piece.with_notes(notes))
+    hands = split_under(notes, notes[:0]) if stated is None else HAND_OF_PART[stated]
     begin = np.round(notes["onset"] * STEPS).astype(int)
     end = np.round((notes["onset"] + notes["duration"]) * STEPS).astype(int)
     return list(

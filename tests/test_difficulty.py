@@ -16,7 +16,7 @@ from styletransfer.tokens.plan import plan_of
 from styletransfer.transfer.difficulty import DIFFICULTIES
 from styletransfer.transfer.figures import Tune, draw_figures, library_of
 from styletransfer.transfer.request import request_of
-from tests.test_grammar import random_line
+from tests.test_grammar import placed, playable, random_line
 from tests.tiny import codec, random_piece
 
 
@@ -31,27 +31,14 @@ def test_whatever_is_drawn_keeps_to_the_limits(name: str, level: str) -> None:
 
     for seed in range(2):
         line, _ = random_line(plan, seed)
-        notes = [
-            (int(plan.bar_start[bar]) + event.step, event)
-            for bar, ids in enumerate(line.bars)
-            for event in codec().decode_events(ids)
-        ]
+        notes = placed(line)
         tune = set(zip(*(row.tolist() for row in plan.locked_notes[::2]), strict=True))
         own = sorted({now for now, event in notes if (now, event.pitch) not in tune})
         assert own
         assert all(later - now >= plan.gap for now, later in pairwise(own))
         for now in {now for now, _ in notes}:
-            sounding = sorted(
-                {event.pitch for begin, event in notes if begin <= now < begin + event.duration}
-            )
-            assert any(
-                len(left) <= limits.fingers[0]
-                and len(right) <= limits.fingers[1]
-                and max(left, default=0) - min(left, default=0) <= plan.span
-                and max(right, default=0) - min(right, default=0) <= plan.span
-                for part in range(len(sounding) + 1)
-                for left, right in [(sounding[:part], sounding[part:])]
-            )
+            sounding = {e.pitch for begin, e in notes if begin <= now < begin + e.duration}
+            assert playable(sounding, plan.span, limits.fingers)
 
 
 def test_easy_music_is_in_eighths() -> None:

@@ -367,14 +367,25 @@ def test_a_close_has_a_low_bass() -> None:
     assert pitches_allowed(line) == {52, 55, 60, 64, 67, 72, 76, 84}
 
 
-def playable(pitches: set[int], span: int = SPAN) -> bool:
-    """Whether two hands that don't cross hold all of them, five notes each."""
+def playable(pitches: set[int], span: int = SPAN, fingers: tuple[int, int] = (5, 5)) -> bool:
+    """Whether two hands that don't cross hold all of them, the left and the right so many."""
     ordered = sorted(pitches)
     return any(
-        all(len(hand) <= 5 and max(hand, default=0) - min(hand, default=0) <= span for hand in both)
+        all(
+            len(hand) <= most and max(hand, default=0) - min(hand, default=0) <= span
+            for hand, most in zip((ordered[:part], ordered[part:]), fingers, strict=True)
+        )
         for part in range(len(ordered) + 1)
-        for both in [(ordered[:part], ordered[part:])]
     )
+
+
+def placed(line: MelodyGrammar) -> list[tuple[int, Event]]:
+    """The notes of a line, each with its step from the start."""
+    return [
+        (int(start) + event.step, event)
+        for start, ids in zip(line.plan.bar_start, line.bars, strict=True)
+        for event in codec().decode_events(ids)
+    ]
 
 
 @pytest.mark.parametrize("above", [False, True])
@@ -385,11 +396,7 @@ def test_two_hands_can_play_any_sequence(name: str, above: bool) -> None:
     for seed, span in enumerate((12, 14, 16, 14)):
         plan = replace(plan_of(codec(), grid), span=span, above=above)
         line, _ = random_line(plan, seed)
-        notes = [
-            (int(plan.bar_start[bar]) + e.step, e)
-            for bar, ids in enumerate(line.bars)
-            for e in codec().decode_events(ids)
-        ]
+        notes = placed(line)
         for now in {begin for begin, _ in notes}:
             sounding = {e.pitch for begin, e in notes if begin <= now < begin + e.duration}
             assert playable(sounding, span), (now, sounding)

@@ -3,10 +3,9 @@
 The melody has the first voice of the first staff to itself, stems up. A part that shares this staff
 is its second voice; other staves have one voice or two. A pianist's right hand shares the melody's
 staff, the left hand has the lower one; notes go over to the other staff where their register wants
-it. Onsets and pitches are the piece's own, on the
-subdivisions that notation has signs for. So are the melody's durations; the accompaniment's are
-made readable: short rests are filled, and notes that overlap within a voice are tied or end. Chord
-symbols may stand above the first staff.
+it. Onsets and pitches are the piece's own, on the subdivisions that notation has signs for. So are
+the melody's durations; the accompaniment's are made readable: short rests are filled, and notes
+that overlap within a voice are tied or end. Chord symbols may stand above the first staff.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from styletransfer.engraving.grid import (
     APART,
@@ -122,14 +122,16 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     bars = page_bars(piece)
     melody = quantise(raw_tones(piece.melody), bars, exact=True)
     ensemble = ensemble_of(piece)
-    places = _places(ensemble, piece)
+    stated = stated_parts(piece)
+    places = _places(ensemble, piece, stated)
     instruments = [ensemble.staves[place].instrument for place in places]
     tones, apart = raw_tones(piece.accompaniment, instruments), APART
     if piece.feel == "performance":
         apart = PLAYED_APART
         tones = quantise(tones, bars, exact=False, apart=apart)
 
-    places = _exchanged(ensemble, piece, places, tones, melody)
+    held, cost = piece.feel == "score", HAND_COST if stated is None else NAMED_COST
+    places = _exchanged(ensemble, places, tones, melody, held=held, hand_cost=cost)
     shares = [
         quantise(
             [tone for tone, place in zip(tones, places, strict=True) if place == staff],
@@ -151,9 +153,8 @@ def lay_out(piece: Piece, chords: ChordTable | None = None) -> Page:
     )
 
 
-def _places(ensemble: Ensemble, piece: Piece) -> list[int]:
+def _places(ensemble: Ensemble, piece: Piece, stated: NDArray[np.int16] | None) -> list[int]:
     """Return the staff of each note of the accompaniment, which is that of its part."""
-    stated = stated_parts(piece)
     if stated is None:
         part = 1 + split_hands(piece.accompaniment)
     else:
@@ -162,7 +163,13 @@ def _places(ensemble: Ensemble, piece: Piece) -> list[int]:
 
 
 def _exchanged(
-    ensemble: Ensemble, piece: Piece, places: list[int], tones: list[Tone], melody: list[Tone]
+    ensemble: Ensemble,
+    places: list[int],
+    tones: list[Tone],
+    melody: list[Tone],
+    *,
+    held: bool,
+    hand_cost: float,
 ) -> list[int]:
     """Exchange notes between a pianist's staves, so that each has what suits its register.
 
@@ -170,16 +177,15 @@ def _exchanged(
 
     Args:
         ensemble: who plays the piece.
-        piece: the piece.
         places: the staff of each note of the accompaniment.
         tones: the accompaniment.
         melody: the tune.
+        held, hand_cost: as :func:`~styletransfer.music.hands.divide` takes them.
 
     Returns:
         The staff of each note of the accompaniment.
     """
-    found, held = list(places), piece.feel == "score"
-    cost = HAND_COST if stated_parts(piece) is None else NAMED_COST
+    found = list(places)
     for instrument in dict.fromkeys(staff.instrument for staff in ensemble.staves):
         hands = ensemble.staves_of(instrument)
         own = [index for index, place in enumerate(places) if place in hands]
@@ -187,7 +193,8 @@ def _exchanged(
             continue
         given = [LEFT if places[index] == hands[1] else RIGHT for index in own]
         tune = melody if 0 in hands else []
-        sides = divide([tones[index] for index in own], given, tune, held=held, hand_cost=cost)
+        theirs = [tones[index] for index in own]
+        sides = divide(theirs, given, tune, held=held, hand_cost=hand_cost)
         for index, side in zip(own, sides, strict=True):
             found[index] = hands[1] if side == LEFT else hands[0]
     return found

@@ -41,9 +41,11 @@ class Grip:
     ends: list[float] = field(default_factory=list)
     parts: set[int] = field(default_factory=lambda: {0})
 
-    def copy(self) -> Grip:
-        """Return a grip of the same notes that changes by itself."""
-        return replace(self, pitches=self.pitches[:], ends=self.ends[:], parts=set(self.parts))
+    def at(self, now: float) -> Grip:
+        """Return what is still held at a time, as a grip that changes by itself."""
+        grip = replace(self, pitches=self.pitches[:], ends=self.ends[:], parts=set(self.parts))
+        grip.release(now)
+        return grip
 
     def release(self, now: float) -> None:
         """Let go of the notes that have ended by now."""

@@ -329,14 +329,14 @@ class MelodyGrammar:
         melody = {(event.step, event.pitch) for event in locks[bar]} if locks else set()
         for event in events:
             now = start + event.step
-            self._sounding.append((event.pitch, now + event.duration))
-            self._hold(event.pitch, now, event.duration)
+            self._strike(event.pitch, now, event.duration)
             ornament = event.pitch in self.plan.ornaments_at(now)
             if (event.step, event.pitch) not in melody and not ornament:
                 self._struck.append(now)
 
-    def _hold(self, pitch: int, now: int, duration: int) -> None:
+    def _strike(self, pitch: int, now: int, duration: int) -> None:
         """Note that a hand strikes a note now, and holds it."""
+        self._sounding.append((pitch, now + duration))
         self._grip.release(now)
         self._grip.take(pitch, now + self._held(duration))
         self._grip.leave_to_pedal()
@@ -492,8 +492,7 @@ class MelodyGrammar:
 
     def _grip_now(self) -> Grip:
         """Return what the hands hold now, with the melody note that is due."""
-        grip, due = self._grip.copy(), self._due
-        grip.release(self.now)
+        grip, due = self._grip.at(self.now), self._due
         if due is not None:
             grip.take(due.pitch, self.now + self._held(due.duration))
         return grip
@@ -622,9 +621,7 @@ class MelodyGrammar:
     def _has_room(self, step: int) -> bool:
         """Return whether the hands can strike a note at a later step of the bar."""
         then = int(self.plan.bar_start[self.bar]) + step
-        grip = self._grip.copy()
-        grip.release(then)
-        reach = grip.within_reach(LOWEST_PITCH, HIGHEST_PITCH)
+        reach = self._grip.at(then).within_reach(LOWEST_PITCH, HIGHEST_PITCH)
         if self.plan.above:
             reach[self._melody.sounding(then) - LOWEST_PITCH] = False
         else:
@@ -887,8 +884,7 @@ class MelodyGrammar:
         """Take the duration of a note, which makes it whole."""
         now = self.now
         self._state = State.NOTE
-        self._sounding.append((self._pitch, now + duration))
-        self._hold(self._pitch, now, duration)
+        self._strike(self._pitch, now, duration)
         self._begun.append((self._step, self._pitch))
         if not self._is_melody and not self._is_ornament:
             self._struck.append(now)

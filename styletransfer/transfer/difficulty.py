@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND, Event
+from styletransfer.music.grip import ALL_FINGERS
+from styletransfer.tokens.codec import STEPS_PER_QUARTER, STEPS_PER_SECOND
 from styletransfer.tokens.plan import Plan
 
 
@@ -22,37 +24,35 @@ class Difficulty:
         busiest: take the figures with the most onsets, this share of those that suit.
     """
 
-    fingers: tuple[int, int] = (5, 5)
+    fingers: tuple[int, int] = ALL_FINGERS
     seconds: float = 0.0
     step: int = 1
     span: int = 127
     busiest: float = 1.0
 
-    def gap(self, plan: Plan, quarters_per_minute: float) -> int:
-        """Return the least number of steps between two onsets."""
-        beat = STEPS_PER_QUARTER * quarters_per_minute / 60
-        steps = self.seconds * (beat if plan.feel == "score" else STEPS_PER_SECOND)
-        return int(steps)
-
     def limit(self, plan: Plan, quarters_per_minute: float) -> Plan:
         """Return a plan with these limits, at a tempo."""
-        subdivision = plan.subdivision.copy()
+        subdivision, steps_a_second = plan.subdivision.copy(), float(STEPS_PER_SECOND)
         if plan.feel == "score":
             subdivision[[place % self.step > 0 for place in range(STEPS_PER_QUARTER)]] = False
+            steps_a_second = STEPS_PER_QUARTER * quarters_per_minute / 60
         return replace(
             plan,
             subdivision=subdivision,
             fingers=self.fingers,
-            gap=self.gap(plan, quarters_per_minute),
+            gap=int(self.seconds * steps_a_second),
             span=min(plan.span, self.span),
         )
 
-    def suits(self, figure: Sequence[Event], gap: int) -> bool:
-        """Return whether a figure keeps to these limits, with a gap of so many steps."""
-        onsets = [event.step for event in figure]
-        places = sorted(set(onsets))
+    def suits(self, onsets: Sequence[int], gap: int) -> bool:
+        """Return whether a figure keeps to these limits, with a gap of so many steps.
+
+        ``onsets``: the step of each of its notes.
+        """
+        at_once = Counter(onsets)
+        places = sorted(at_once)
         return (
-            max(map(onsets.count, places), default=0) <= sum(self.fingers) - 1
+            max(at_once.values(), default=0) <= sum(self.fingers) - 1
             and all(place % self.step == 0 for place in places)
             and all(later - place >= gap for place, later in pairwise(places))
         )

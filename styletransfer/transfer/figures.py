@@ -61,6 +61,11 @@ class Library:
     notes: NDArray[np.int16]
     first: NDArray[np.int64]
 
+    def onsets(self, index: int) -> list[int]:
+        """Give the step at which each note of a figure begins."""
+        steps: list[int] = self.notes[self.first[index] : self.first[index + 1], 1].tolist()
+        return steps
+
     def events(self, index: int, semitones: int) -> tuple[Event, ...]:
         """Give the notes of a figure, moved by semitones."""
         rows = self.notes[self.first[index] : self.first[index + 1]].tolist()
@@ -128,7 +133,7 @@ def draw_figures(
         index
         for index, row in enumerate(own.rows)
         if (row["metre"], row["length"]) == (tune.metre, tune.length)
-        and tune.difficulty.suits(own.events(index, 0), tune.gap)
+        and tune.difficulty.suits(own.onsets(index), tune.gap)
     ]
 
     def tier(index: int) -> int:
@@ -147,8 +152,7 @@ def draw_figures(
     if not pool:
         return ()
     if tune.difficulty.busiest < 1:
-        onsets = {index: len({event.step for event in own.events(index, 0)}) for index in pool}
-        pool.sort(key=lambda index: -onsets[index])
+        pool.sort(key=lambda index: -len(set(own.onsets(index))))
         del pool[max(round(tune.difficulty.busiest * len(pool)), count) :]
 
     tempos = np.array([own.rows[index]["quarters_per_minute"] for index in pool], float)

@@ -16,6 +16,7 @@ from styletransfer.music.ensemble import PIANO, Ensemble
 from styletransfer.music.grip import SPAN
 from styletransfer.music.notes import Feel
 from styletransfer.styles.blend import named, parse_style
+from styletransfer.transfer.difficulty import DIFFICULTIES
 
 CHORDS_SUFFIX = ".txt"
 """Suffix of a file that holds chords, where songs are named."""
@@ -118,7 +119,7 @@ class Request:
             raise InputError("--chords: give new, keep, or chords, such as 'F C7 | F'.")
         _check_choice("span", self.span, *SPANS)
         if self.difficulty is not None:
-            _check_choice("difficulty", self.difficulty, "easy", "medium", "hard")
+            _check_choice("difficulty", self.difficulty, *DIFFICULTIES)
         _check_choice("choose", self.choose, "phrases", "whole")
 
     def _check_time(self) -> None:
