@@ -28,12 +28,12 @@ SPREAD = 0.03
 COLLISION = 8.0
 """The cost of two events at one place."""
 EARLY = 1 / 16
-"""The part of a beat by which what belongs to the next one may come early."""
+"""The share of a beat by which a note that belongs to the next one may come early."""
 GAP = 0.25
-"""The part of a note, at the most, that is missing at its end where the next note is reached."""
+"""An end this near to the next note, as a share of the note's length, counts as reaching it."""
 METRES = {2: ((4, 4), (3, 4)), 3: ((6, 8),)}
 COMMON = 1.0
-"""How many standard errors heavier the beginnings of the second metre's bars must be."""
+"""How many standard errors heavier the first beats of the second metre must be to be chosen."""
 
 
 @dataclass(frozen=True)

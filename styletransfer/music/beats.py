@@ -35,21 +35,21 @@ BINS = 24
 TYPICAL, TYPICAL_SPREAD = 0.62, 0.42
 """The median period in seconds, and the standard deviation of its logarithm."""
 PULL, LINE_PULL = 0.35, 2.0
-"""How much each beat's logarithm of the probability of its period counts, in music of several
+"""How much the logarithm of the probability of each beat's period counts, in music of several
 voices and in a single line, which has fewer onsets."""
 CHANGE = 12.0
-"""The cost of a change of the period, for a unit of its logarithm."""
+"""The cost of a change of the period, per unit of its logarithm."""
 RARE = 0.05
 """The cost of an event in beats of three parts, which are rarer."""
 EMPTY, LINE_EMPTY = 2.0, 0.7
 """The cost of a beat without an event, in music of several voices and in a single line."""
 LINE = 0.9
-"""Events a note from which music is a single line."""
+"""The fewest events per note at which music is a single line."""
 CLEAR = 0.9
-"""Nats an event from which the beats of a single line are trusted: 20 synthesised tunes have 1.03
-or more, onsets at random 0.8 or less."""
+"""The fewest nats per event at which the beats of a single line are trusted: 20 synthesised tunes
+have 1.03 or more, onsets at random 0.8 or less."""
 FEWEST = 8
-"""Beats that are trusted, at least."""
+"""The fewest beats that are trusted."""
 DUPLE = (
     (3.17, 0.37, 0.30, 0.35, 0.43, 1.06, 2.32, 1.05, 0.71, 0.58, 0.69, 1.37)
     + (2.40, 1.21, 0.58, 0.65, 0.72, 1.49, 2.08, 0.74, 0.47, 0.41, 0.34, 0.49),
@@ -189,7 +189,7 @@ def _segments(
 def _best(score: Floats) -> tuple[float, Ints]:
     """The score of the best path, and the frames of its beats."""
     frames, count = score.shape
-    change = -CHANGE * np.abs(np.log(PERIODS[:, None] / PERIODS))  # from, to
+    change = -CHANGE * np.abs(np.log(PERIODS[:, None] / PERIODS))  # (from, to)
     reached = np.zeros((frames, count))  # the best path that has a beat at a frame, by its period
     onward = np.zeros((frames, count))  # the same, by the period that follows
     came = np.zeros((frames, count), np.int16)

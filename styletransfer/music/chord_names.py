@@ -24,12 +24,12 @@ Chord = tuple[int, int, int]  # root, quality, bass
 SUFFIXES = ("", "m", "dim", "aug", "7", "maj7", "m7", "m7b5", "dim7")
 """What follows the root in a symbol, by quality."""
 PHRASE_BARS = 4
-"""Bars after which a phrase may end, a pick-up apart."""
+"""Bars after which a phrase may end, not counting a pick-up."""
 NEAR = 0.01
 """Quarters by which two places may differ and still be one: less than half a step of the model's
 grid."""
 FINEST = 16
-"""The most shares of a bar in a line that is written from a table: sixteenths."""
+"""The most parts of a bar in a line that is written from a table: sixteenths."""
 
 _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED = range(4)
 _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(4, len(QUALITIES))
@@ -43,14 +43,14 @@ _FIFTHS = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 _TONE_FIFTHS = {0: 0, 3: -3, 4: 4, 6: -6, 7: 1, 8: 8, 9: -9, 10: -2, 11: 5}
 """Places of a chord's tones on the line of fifths, relative to its root's, by semitones."""
 _LOWEST, _HIGHEST = -8, 12
-"""Places of F flat and B sharp; names beyond them have two signs."""
+"""Places of F flat and B sharp; names beyond them have double accidentals."""
 
 _NUMERALS = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII")
 _RAISED = {1: (7, "#I"), 3: (9, "#II"), 8: (8, "#V")}
 """Leading tones to other degrees of a major key: their places and numerals."""
 _MINOR_NUMERALS = ("I", "bII", "II", "III", "#III", "IV", "#IV", "V", "VI", "#VI", "VII", "#VII")
 _SMALL_MINOR = {8: "bVI", 9: "VI", 10: "bVII", 11: "VII"}
-"""As is usual, a small vi or vii of a minor key is on the raised degree, a large one isn't."""
+"""By convention, vi and vii of a minor key are on the raised degree, VI and VII aren't."""
 _FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 _MARKS = ("", "", "o", "+", "", "maj", "", "%", "o")
 """What stands between numeral and figure, by quality; % is half-diminished."""
@@ -206,7 +206,7 @@ def _function(chord: np.void, key: Key) -> str:
     return ""
 
 
-# --- what is read -------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------
 
 
 def chord_of_symbol(text: str) -> Chord:
@@ -273,7 +273,7 @@ def chords_of_line(text: str, bars: BarTable) -> ChordTable:
         raise InputError(f"--chords: {len(lines)} bars of chords, and the song has {len(own)}.")
 
     rows: list[tuple[float, float, int, int, int]] = []
-    words: list[Chord | None] = [None]  # the chords of the bar before; None: free
+    words: list[Chord | None] = [None]  # the chords of the previous bar; None: free
     for line, bar in zip(lines, own, strict=False):
         if line != ["%"]:
             words = _words(line or ["."], words[-1])
@@ -358,7 +358,7 @@ def bar_of_line(named: Mapping[float, str], bar: np.void) -> str:
     ``named`` holds the symbols by their quarters from the bar's start.
     """
     names = dict(named)
-    if float(bar["start"]) < 0 and names:  # a pick-up's first counts as if the bar were whole
+    if float(bar["start"]) < 0 and names:  # a pick-up's first chord is put at the bar's start
         names[0.0] = names.pop(min(names))
     for count in range(max(len(names), 1), FINEST + 1):
         places = [place - float(bar["start"]) for place, _ in _shares(bar, count)]

@@ -80,9 +80,9 @@ _RARE_KINDS = {
 }
 """The augmented sixths and others: their suffix, and their semitones above the root."""
 _DEGREE_OF = (1, 9, 9, 3, 3, 11, 5, 5, 5, 6, 7, 7)
-"""The degree that a tone most often is, by its semitones above the root."""
+"""The most usual degree of a tone, by its semitones above the root."""
 DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 10: 4, 11: 5, 12: 7, 13: 9}
-"""Semitones of the degrees that are added to a chord, as those of a dominant chord."""
+"""Semitones of the degrees that are added to a chord, as in a dominant chord."""
 _DEGREES = {"2": 2, "4": 5, "5": 7, "6": 9, "9": 2, "11": 5, "13": 9}
 MINOR_THIRD, THIRD, FIFTH, SEVENTH, MAJOR_SEVENTH = 3, 4, 7, 10, 11
 _MAJOR, _MINOR, _DIMINISHED, _AUGMENTED, _SEVENTH, _MAJOR7, _MINOR7, _HALF, _DIMINISHED7 = range(

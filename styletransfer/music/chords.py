@@ -332,7 +332,7 @@ class Recogniser:
 
         with safe_open(str(path), framework="numpy") as file:
             head = json.loads(file.metadata()["chords"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         return cls(weights, tuple(head["dilations"]), head["bass"], head["change"], head["price"])
 
 

@@ -263,7 +263,8 @@ def era_of(label: str) -> Era:
 
 
 BORN_BEFORE: dict[Era, int] = {"baroque": 1710, "classical": 1775, "romantic": 1860, "modern": 9999}
-"""The eras by year of birth: whoever was born before that year and no earlier era's."""
+"""The eras by year of birth: an era's composers were born before its year, but not before the
+previous era's."""
 LIVED = 60
 """Years between birth and death, assumed where only the year of death is known."""
 

@@ -47,12 +47,12 @@ PROBES = 6
 BITS_A_WINDOW = 8
 KIND, VERSION = "styletransfer-copies", 1
 FEWEST = 3
-"""Windows of a match, at the least; three in a row are in the filter by accident once in a hundred
+"""The fewest windows of a match; three in a row are in the filter by accident once in a hundred
 thousand notes."""
 VARIETY = 5
-"""Different intervals of a telling window, at the least; it has eleven intervals."""
+"""The fewest different intervals in a telling window, which has eleven intervals."""
 SHORT = 128
-"""Notes of music up to which the limit of a copy is the same."""
+"""Notes of music up to which the limit for a copy is the same."""
 COPY, COPY_DOUBLED = 23, 6
 """The telling notes of a match that make a copy of music of :data:`SHORT` notes or less, and how
 many more are needed for each doubling; see docs/decisions/0027, "What counts as a copy"."""

@@ -60,7 +60,7 @@ FEWEST = 8
 """The fewest notes of an accompaniment whose figures mean something; no excerpt with fewer went
 into the means."""
 LEAST = -6.0
-"""Nats: nothing is less like a style. Two in a thousand of composers' own excerpts are
+"""Nats: nothing counts as less like a style. Two in a thousand of composers' own excerpts would
 (``finetune.idioms``)."""
 VERSION = 1
 

@@ -28,14 +28,14 @@ PROFILES = {
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
 DIRECTIONS = np.array([np.roll(p, tonic) for p in PROFILES.values() for tonic in range(12)])
-"""The profile of each key, shape (24, 12), major and then minor, by tonic. Each has its mean taken
-off and is of length 1, as a correlation needs it."""
+"""The profile of each key, shape (24, 12), major and then minor, by tonic. Each has its mean
+subtracted and is of length 1, as a correlation needs."""
 DIRECTIONS -= DIRECTIONS.mean(1, keepdims=True)
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 MODES: tuple[Mode, ...] = ("major", "minor")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 LONGEST = 4.0
-"""Quarters that a single note counts for at most: a pedalled bass would drown out the rest."""
+"""The most quarters that a single note counts for: a pedalled bass would drown out the rest."""
 
 LAST_BASS_BONUS = 0.1
 LAST_TOP_BONUS = 0.05

@@ -47,14 +47,14 @@ NEARLY_A_LINE = 0.85
 and strings are double-stopped."""
 
 MOST_STOPS, MOST_SUNG = 1.5, 2.2
-"""Notes on an onset, on average: of a line with double stops, and of a named part, as two may sing
-in thirds."""
+"""The most notes per onset, on average: of a line with double stops, and of a named part, as two
+may sing in thirds."""
 
 ORNAMENT = 1 / 8
 """Quarters up to which a note under a longer one may be a grace note."""
 
 SLOT = 2.0
-"""Seconds of a slot; a part with notes in few of the slots in which there is music isn't the
+"""Seconds of a slot; a part that has notes in only a few of the slots with music isn't the
 melody."""
 
 LEAST_NAMED, LEAST_SOLO = 0.15, 0.25

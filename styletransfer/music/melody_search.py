@@ -50,7 +50,7 @@ fitted on."""
 LEAP = 0.05
 """Log-odds that a leap costs per semitone."""
 FAR = 0.05
-"""Log-odds that each semitone beyond a fifth costs on top."""
+"""Log-odds that each semitone beyond a fifth costs in addition."""
 
 FEATURES = (
     "top",
@@ -90,7 +90,7 @@ CONTEXT = (
     "best",
     "density",
 )
-"""What the second network sees on top; see :func:`context`."""
+"""What the second network sees in addition; see :func:`context`."""
 
 
 @dataclass(frozen=True)
@@ -416,7 +416,7 @@ def _forward(which: Ints, gain: Floats, height: Ints) -> tuple[Floats, Ints, Int
         that each kept state comes from and the note that it takes, shape (steps, strands, STATES).
     """
     steps, strands, _ = which.shape
-    leaps = np.arange(512)  # 256 and more: from no note at all, for nothing
+    leaps = np.arange(512)  # 256 and more: from no note at all, at no cost
     cost = np.where(leaps < 256, LEAP * leaps + FAR * np.maximum(leaps - 7, 0), 0.0)
 
     # columns of these four: the states that stay as they were, then the candidates

@@ -123,7 +123,7 @@ def window_hashes(pitch: NDArray[np.uint8], mode: Mode) -> NDArray[np.uint64]:
         return np.zeros(0, np.uint64)
     if mode == "exact":
         return _hashes(pitch, N)
-    intervals = pitch[1:] - pitch[:-1]  # modulo 256: unsigned, but each interval is another number
+    intervals = pitch[1:] - pitch[:-1]  # modulo 256, being unsigned: intervals still differ
     return _hashes(intervals, N - 1)
 
 

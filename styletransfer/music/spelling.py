@@ -23,15 +23,15 @@ LETTERS = "FCGDAEB"
 CENTRE = 2.5
 """Where a key's centre lies, in fifths above its signature: between D and A in C major."""
 ROUNDS = 3
-"""How often names are found, each time with those found before."""
+"""How many times names are found, each time by means of those found before."""
 REACHES = (4.0, 12.0)
-"""Quarters before and after a note within which names have a mean."""
+"""Quarters before and after a note over which the mean of names is taken."""
 TOGETHER = 0.02
 """Quarters within which notes begin together."""
 NEIGHBOURS = 14
 """Rows of the table before and after a note in which those that sound with it are looked for."""
 NEXT = 1.01
-"""Quarters within which the next or the last onset leads on."""
+"""Quarters within which the next or the previous onset counts."""
 SHARPER, FAR, FAR_SQUARED, IN_SIGNATURE = -0.69, -0.15, -0.018, -0.81
 """Weights of the sharper name, of a fifth of distance from the centre, of its square, and of a name
 in the key signature."""

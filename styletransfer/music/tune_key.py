@@ -34,7 +34,7 @@ FEATURES = (
 )
 """What is counted of each pitch class: see :func:`features`."""
 SIGNATURE = 2.0
-"""How much likelier than the key signature's keys another has to be, in nats."""
+"""How much likelier than the key signature's keys another key has to be, in nats."""
 REST, LONG = 0.45, 2.0
 """Quarters of rest after a note, or of the note itself, that end a phrase."""
 
