@@ -80,7 +80,7 @@ _TOKEN = re.compile(
 
 
 LEFT_OUT = "%%left out"
-"""Stands in a tune's lines for music after the empty line that ends it."""
+"""Stands, among a tune's lines, for music after the empty line that ends it."""
 
 
 class Tune(NamedTuple):
@@ -154,7 +154,7 @@ def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
     if "\0" in text or not result:
         raise InputError(
             f"{name}: it is not ABC (no tune in it has a K: line); "
-            "mend it, or give MIDI or MusicXML."
+            "correct it, or give MIDI or MusicXML."
         )
     return tuple(result)
 
@@ -200,7 +200,7 @@ class _Reader:
         self.keys: dict[Fraction, tuple[int, bool]] = {}
         self.tempos: dict[Fraction, float] = {}
         self.old_tempo = (
-            ""  # a tempo of the heading in notes without a length, which may be stated later
+            ""  # a tempo in the heading that counts units, whose length may be stated later
         )
         self.propagate = "pitch"
         self.transposed = 0
@@ -221,7 +221,7 @@ class _Reader:
             if match := _FIELD.match(line):
                 self.field(match[1], match[2])
                 self.in_music = self.in_music or match[1] == "K"
-            elif self.in_music and not line.startswith("+:"):  # a field that goes on
+            elif self.in_music and not line.startswith("+:"):  # a field that continues
                 self.music(line)
 
         voices = [voice for voice in self.voices.values() if voice.place]
@@ -498,7 +498,7 @@ def parts_in_order(text: str) -> list[str]:
     isn't an order of parts.
     """
     stack: list[list[str]] = [[]]
-    last: list[str] = []  # what a number behind it repeats
+    last: list[str] = []  # what a number after it repeats
     for token in re.findall(r"[A-Za-z]|\d+|\S", text):
         if token.isalpha():
             last = [token]

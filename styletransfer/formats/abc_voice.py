@@ -17,7 +17,7 @@ from styletransfer.music.chord_symbols import (
 )
 
 MOST_TURNS = 16
-"""A repeat is played so often at most, whatever the file says."""
+"""The most times that a repeat is played, whatever the file says."""
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _WORDS = {
     "segno": "segno",
@@ -75,7 +75,7 @@ class Voice:
         0,
         Fraction(0),
     )  # first sound and place of the last note, chord or rest
-    stretch: Fraction = Fraction(1)  # of the next one, by a broken rhythm
+    stretch: Fraction = Fraction(1)  # of the next note, by a broken rhythm
     tuplet: Fraction = Fraction(1)
     tuplet_left: int = 0
     repeating: bool = False  # whether a |: waits for its :|
@@ -200,7 +200,7 @@ class Voice:
         elif text[0] == '"' and looks_like_a_chord(text[1:-1]):
             self.chords[self.place] = ChordSymbol(
                 text[1:-1].strip()
-            )  # it isn't understood; none, not the chord before
+            )  # not understood: no chord, rather than the one before
         plain = re.sub(r"[^a-z]", "", text.lower())
         for pattern, word in _WORDS.items():
             if re.fullmatch(pattern, plain):

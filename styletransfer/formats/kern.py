@@ -183,7 +183,7 @@ class _Reader:
             if len(cells) != len(self.columns):
                 raise InputError(
                     f"{self.name}: the kern cannot be understood (line {number} has {len(cells)} "
-                    f"columns where there are {len(self.columns)}); mend it or export it again."
+                    f"columns where there are {len(self.columns)}); correct it or export it again."
                 )
             if cells[0].startswith("="):
                 self.bar_line(next((cell for cell, column in self.kern(cells)), cells[0]))
@@ -261,7 +261,7 @@ class _Reader:
             return None
 
         octave = len(found[1]) - 1 if found[1].islower() else -len(found[1])
-        alter = max(min(token.count("#") - token.count("-"), 3), -3)  # also apart from its letter
+        alter = max(min(token.count("#") - token.count("-"), 3), -3)  # even away from its letter
         pitch = 60 + 12 * octave + SEMITONES[found[1][0].upper()] + alter
         tie = (
             "continue"
@@ -330,7 +330,7 @@ class _Reader:
         if len(columns) > MOST_COLUMNS:
             raise InputError(
                 f"{self.name}: the kern has more than {MOST_COLUMNS} columns; "
-                "mend it or export it again."
+                "correct it or export it again."
             )
         self.columns = columns
 

@@ -32,7 +32,7 @@ from styletransfer.music.chord_symbols import ChordSymbol, read_symbol
 from styletransfer.music.notes import BarTable, Feel, Piece, bars_of
 
 SECONDS = 60
-"""A file for which verovio needs longer is refused; a symphony's movement takes it a few."""
+"""A file for which verovio needs longer is refused; a movement of a symphony takes a few."""
 _MARKS = {
     "coda": "coda",
     "daCapo": "da capo",
@@ -121,10 +121,12 @@ def _played(root: Element, name: str) -> tuple[bytes, list[float]]:
         )
         found = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        raise InputError(f"{name}: verovio can't read it in {SECONDS} s; cut it up.") from None
+        raise InputError(
+            f"{name}: verovio can't read it in {SECONDS} s; cut it into shorter pieces."
+        ) from None
     except (subprocess.CalledProcessError, ValueError):
         raise InputError(
-            f"{name}: verovio can't read this MEI; mend it, or export it as MusicXML."
+            f"{name}: verovio can't read this MEI; correct it, or export it as MusicXML."
         ) from None
     return base64.b64decode(found["midi"]), found["measures"]
 

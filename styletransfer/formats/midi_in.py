@@ -51,9 +51,9 @@ PEDALS = (SUSTAIN, 66, 67)
 GRIDS = ((8, 6), (16, 12, 9, 7, 5))
 """Subdivisions of a quarter that notation uses; the second covers a fifth of all ticks."""
 GRID_LIFT = 0.6
-"""How far above chance onsets must lie on a grid. Of the keyboard scores 522 were tried: they lie
-at 0.77 or above. 107 performances (MAESTRO) lie at 0.04 or below; the decision is right on all 824
-and all 1,276."""
+"""How far above chance onsets must lie on a grid. It was tried on 522 of the keyboard scores, which
+lie at 0.77 or above, and on 107 performances (MAESTRO), which lie at 0.04 or below; the decision is
+right on all 824 scores and all 1,276 performances."""
 
 
 def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
@@ -229,7 +229,7 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
         if len(data) < at + 8 + size or len(data) < at + 8:
             if len(tracks) < stated:
                 raise cut
-            break  # what follows the last track is none
+            break  # what follows the last track isn't one
         if data[at : at + 4] == b"MTrk":
             tracks.append(data[at + 8 : at + 8 + size])
         at += 8 + size
@@ -370,7 +370,7 @@ def _symusic(division: int, tracks: list[bytes], name: str) -> Any:
     body = b"".join(b"MTrk" + len(track).to_bytes(4, "big") + track for track in tracks)
     try:
         return symusic.Score.from_midi(header + body)
-    except Exception as error:  # symusic raises whatever its parser met
+    except Exception as error:  # symusic raises whatever its parser does
         raise InputError(
             f"{name}: the MIDI file is damaged ({_first_line(error)}); export it again."
         ) from error

@@ -61,7 +61,7 @@ def track_of(data: bytes) -> Track:
                     clipped = bytes((status, *(min(value, 127) for value in content)))
                     copy.put(begin, end, wait, clipped)
                     continue
-            if copy.waited:  # of what was left out
+            if copy.waited:  # the time of what was left out
                 copy.put(begin, end, wait, _whole(data[event:end], status))
         data = copy.whole()
     except (IndexError, KeyError, ValueError):
@@ -77,8 +77,8 @@ class _Copy:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.kept = bytearray()
-        self.copied = 0  # up to here
-        self.waited = 0  # ticks before the next event, by what was left out before it
+        self.copied = 0  # the data are copied up to here
+        self.waited = 0  # ticks before the next event, of those left out before it
 
     def leave_out(self, begin: int, end: int, wait: int) -> None:
         self.kept += self.data[self.copied : begin]

@@ -37,7 +37,7 @@ from styletransfer.music.chord_symbols import NO_CHORD, ChordSymbol, read_symbol
 from styletransfer.music.notes import Feel, Piece
 
 LONGEST_NOTE = 1024
-"""Quarters; what says that it lasts longer is a mistake."""
+"""Quarters; a longer stated length is a mistake."""
 
 _NOT_READ = frozenset(
     (
@@ -53,7 +53,7 @@ _OCTAVES = {"8va": 12, "8vb": -12, "15ma": 24, "15mb": -24, "22ma": 36, "22mb": 
 _BARS_REPEATED = {"RepeatMeasure", "MeasureRepeat"}
 _TEXTS = {"StaffText", "SystemText"}
 _MARKERS = {"fine": "fine", "segno": "segno", "coda": "to coda", "codab": "coda"}
-"""What the usual markers are for, where a jump is only a text and names none."""
+"""What the usual markers mean where a jump is only a text and names none."""
 _FIFTHS = "FCGDAEB"
 
 
@@ -180,7 +180,7 @@ class _StaffReader:
         self.open_lines: dict[str, tuple[Fraction, int]] = {}  # octave lines of version 2, by id
         self.tie_ids = set[str]()
         self.silent_ties = set[int]()  # pitches of tied notes that aren't played
-        self.repeated: dict[int, int] = {}  # measures that repeat so many before them
+        self.repeated: dict[int, int] = {}  # measures that repeat this many before them
 
     def read(self, measures: list[Element]) -> None:
         """All measures of the staff."""
@@ -381,7 +381,7 @@ class _StaffReader:
         """Put the grace notes so far before their main note, or at its end."""
         for follows in (False, True):
             group = [tones for tones, after in self.graces if after == follows]
-            group = group[::-1] if follows else group  # they are saved from the last one on
+            group = group[::-1] if follows else group  # they are saved last to first
             for before, tones in zip(range(len(group), 0, -1), group, strict=True):
                 place, order = onset, before
                 if follows:

@@ -28,7 +28,7 @@ from styletransfer.formats.written import GRACE_QUARTERS, Sound
 from styletransfer.music.chord_symbols import SEMITONES
 
 LONGEST_NOTE = 1024
-"""Quarters; what says that it lasts longer is a mistake."""
+"""Quarters; a longer stated length is a mistake."""
 DRUM_CHANNEL = 10
 
 _FORTE = 90
@@ -49,7 +49,7 @@ _WORDS = {
     "coda": re.compile(r"(?i)^\W*coda\W*$"),
     "segno": re.compile(r"(?i)^\W*segno\W*$"),
 }
-"""In the order of belief: "D.C. al Fine" is no fine."""
+"""The first that fits counts: "D.C. al Fine" isn't a fine."""
 
 
 class PartReader(Part):
@@ -71,7 +71,7 @@ class PartReader(Part):
         self.here = Content()
         self.at = Fraction(0)
         self.ahead = Fraction(0)  # where the measure will end, if offsets are to stay in it
-        self.last = Fraction(0)  # where the last note began, which those of its chord do too
+        self.last = Fraction(0)  # where the last note began, as do the others of its chord
         self.graces: list[list[Sound]] = []
 
     def read(self, measures: list[Element]) -> None:

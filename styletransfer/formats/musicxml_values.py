@@ -23,7 +23,7 @@ from styletransfer.music.chord_symbols import (
 FINEST = 10_080
 """Parts of a quarter: what lies between them is rounded."""
 MOST_TURNS = 16
-"""A repeat is played so often at most, whatever the file says."""
+"""The most times that a repeat is played, whatever the file says."""
 
 LENGTHS = {
     name: Fraction(32) / 2**power

@@ -29,13 +29,13 @@ NEW = 5.0
 AUDIBLE_RISE = 2.0
 """Decibels that the loudness rises within a note of vibrato."""
 MOST_RISE = 12.0
-"""Decibels of rise beyond those, at most, that make a new note likelier, each a unit of cost."""
+"""The most decibels beyond those that make a new note likelier, by a unit of cost each."""
 STAGES = 4
-"""Frames that a note lasts, at least."""
+"""The fewest frames that a note lasts."""
 NEAR = 4
 """Frames before and after an onset within which the loudness rises."""
 QUIET = 45.0
-"""Decibels below the loudest frames at which sound is silence."""
+"""Decibels below the loudest frames at which sound counts as silence."""
 SURE = 0.5
 """Confidence from which a frame is voiced."""
 
@@ -89,7 +89,7 @@ def notes_in(track: Track) -> Heard:
     silence, sound = _costs(track, semitones, tuning)
     states, starts = _path(silence, sound, _rise(track.loudness))
     onsets = np.flatnonzero(starts)
-    stops = np.flatnonzero((states < 0) | starts)  # where a note that sounds is over
+    stops = np.flatnonzero((states < 0) | starts)  # where a sounding note ends
     index = np.searchsorted(stops, onsets, side="right")
     ends = np.append(stops, len(states))[index]
     begin, end = (np.asarray(frames * track.seconds, float) for frames in (onsets, ends))

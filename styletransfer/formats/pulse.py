@@ -14,9 +14,9 @@ from styletransfer.music.beats import is_line
 from styletransfer.music.notes import Piece, make_notes, note_ends
 
 CLICK = 0.35
-"""How much onsets gather at the sixteenths, or the triplets, of a file whose beats were heard while
-it was played, from 0 (evenly spread) to 1. A player who misses the click of 120 a minute by 20 ms
-has 0.6; 60 onsets that have nothing to do with the beats have more than 0.22 once in twenty times.
+"""How much onsets must gather at the sixteenths, or the triplets, of a file that was played to a
+click, from 0 (evenly spread) to 1. A player who misses a click of 120 a minute by 20 ms has 0.6; 60
+onsets that have nothing to do with the beats have more than 0.22 once in twenty times.
 """
 
 

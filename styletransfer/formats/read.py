@@ -78,7 +78,7 @@ READERS = (
         sound=True,
     ),
 )
-"""All formats that can be read; the first of them that knows a file, or its suffix, takes it."""
+"""All formats that can be read; the first that recognises a file, or its suffix, reads it."""
 _SCORES = tuple(reader for reader in READERS if not reader.sound)
 SCORE_SUFFIXES = frozenset(suffix for reader in _SCORES for suffix in reader.suffixes)
 """The suffixes that are looked for in folders: recordings are only read when they are named."""
@@ -97,7 +97,7 @@ _EXPORT = {
     **dict.fromkeys((".nwc", ".nwctxt"), "NoteWorthy Composer"),
     **dict.fromkeys((".ove", ".ovex", ".enc", ".enf", ".bww", ".dorico"), "the program it is from"),
 }
-"""Formats that are not read, by suffix: the program that exports what is."""
+"""Formats that can't be read, by suffix: the program that exports one that can."""
 
 
 def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = None) -> Piece:
@@ -194,7 +194,7 @@ def _reader_of(path: Path, data: bytes) -> Reader:
 
 def _root(data: bytes) -> bytes:
     """The local name of an XML file's root element; empty where there is none."""
-    head = data[:_HEAD].replace(b"\0", b"")  # one byte a letter, in UTF-16 too
+    head = data[:_HEAD].replace(b"\0", b"")  # one byte per letter, in UTF-16, too
     found = re.match(
         rb"[^<]{0,9}(?>(?:<!--.*?-->|<\?.*?\?>|<![A-Z][^>]*>)\s*)*+<(?:[\w.-]+:)?([A-Za-z][\w.-]*)",
         head,

@@ -20,18 +20,18 @@ from styletransfer.errors import InputError
 from styletransfer.formats.pitch_notes import Track
 
 RATE = 16_000
-"""Samples a second that the tracker takes."""
+"""Samples per second that the tracker takes."""
 MOST_MINUTES = 10
 """Longer recordings are refused."""
 MOST_SAMPLES = MOST_MINUTES * 60 * 96_000
-"""Recordings of more samples a channel are refused."""
+"""Recordings with more samples per channel are refused."""
 MOST_CHANNELS = 32
 LEAST_SECONDS = 0.2
 LEAST_PEAK = 1e-3
 """A recording whose loudest sample is lower is silence; 1 is full scale."""
 BLOCK = 1 << 18
 SURE, HIGH = 0.8, 84.0
-"""Sound of which the tracker is this sure, and whose median pitch is lower, is heard at its own
+"""Sound of which the tracker is this sure, and whose median pitch is below this, is read at its own
 speed only."""
 SURER = 1.02
 """How many times surer the tracker must be of the sound at half its speed for that to count."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from styletransfer.formats.midi_track import Track
 
 LONGEST = 120
-"""Letters of a title; the rest is left out."""
+"""The most letters of a title; the rest is left out."""
 ARTICLES = "the a an der die das ein eine le la les l' un une el los las il lo gli i o os"
-"""What catalogues put behind a title: "Rakes of Mallow, The"."""
+"""What catalogues put after a title: "Rakes of Mallow, The"."""
 _DEFAULTS = """
     1st 2nd a acoustic all arrangement bass by cakewalk channel composition conductor control copy
     created cubase default demo document drums exported file finale fragment garageband general gm
@@ -26,8 +26,8 @@ _DEFAULTS = """
     score sequence seq setup sheet sibelius signature smf software song sonar staff standard system
     tempo text time title track type unbenannt unnamed untitled version voice with
 """
-"""Words of which a title that nobody wrote consists, as :func:`plain` spells them; numbers go with
-them."""
+"""Words that make up a title which nobody wrote, as :func:`plain` spells them; numbers may stand
+among them."""
 
 
 def title_of(text: str | None) -> str:

@@ -25,14 +25,14 @@ from styletransfer.music.qualities import NONE
 GRACE_QUARTERS = Fraction(1, 8)
 """Length of a grace note: three of the 24 steps that a quarter has in the model's tokens."""
 COARSEST_TICKS, FINEST_TICKS = 480, 10_080
-"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 those up to
-tenths.
+"""Ticks per quarter: 480 holds everything but sevenths, elevenths and the like; 10,080 holds all
+divisions up to tenths.
 """
 DEFAULT_VELOCITY = 80
 MOST_MEASURES = 20_000
 """Music of more measures as played is refused: it would last for hours."""
 MOST_SECTIONS = 200
-"""An order of more sections than this is a mistake and isn't heeded."""
+"""An order of more sections than this is a mistake and is ignored."""
 LOOSE = Fraction(1, 32)
 """Quarters by which the end of a tied note may miss its other half, where a file has rounded its
 lengths.
@@ -346,7 +346,7 @@ def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
         tuple[int, int], list[int]
     ] = {}  # part and pitch -> the rows from which a tie is open
     for run in runs:
-        for key, open_rows in tied.items():  # over a jump, ties reach no farther than to its goal
+        for key, open_rows in tied.items():  # across a jump, ties reach only its destination
             tied[key] = [r for r in open_rows if _end(rows[r]) >= run.played - LOOSE]
         for sound in ordered[bisect_left(onsets, run.start) : bisect_left(onsets, run.stop)]:
             onset = sound.onset - run.start + run.played - sound.grace * GRACE_QUARTERS
