@@ -33,15 +33,15 @@ music."""
 WITH_SYMBOLS = {"spacingLinear": 0.36, "spacingNonLinear": 0.67}
 """Verovio's options for wider bars, in which chord symbols have room beside each other."""
 LONGEST_PAGE = 60_000
-"""The highest page that verovio makes, in the same unit: an SVG file is one page as high as the
+"""The tallest page that verovio makes, in the same unit: an SVG file is one page as tall as the
 music needs."""
 LAYOUTS = {"wide": PAGE, "narrow": {"pageWidth": 1000, "pageHeight": 1600, "unit": 8}}
-"""Sizes of pages for a screen: A4, or one as narrow as a phone."""
+"""Page sizes for a screen: A4, or as narrow as a phone."""
 SVG = "http://www.w3.org/2000/svg"
 _FONT = ("font-size", "font-family", "font-style", "font-weight")
 _ACCIDENTALS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯"}
-"""The accidentals of chord symbols in verovio's font (SMuFL's of figured basses), and as any font
-has them."""
+"""The accidentals of chord symbols in verovio's font (SMuFL's for figured bass), and the characters
+that any font has for them."""
 
 
 def check_score(path: str | Path, song: str, feel: str, force: bool = False) -> Piece:
@@ -222,7 +222,7 @@ def pdf_bytes(pages: list[bytes], title: str) -> bytes:
         for name in files
     ]
     source = "\n".join([f"#set document(title: {_typst_string(title)}, date: none)", *sheets])
-    # typst takes several files so, although its types don't show it
+    # typst takes several files this way, although its type hints don't show it
     project: Any = {"main.typ": source.encode("utf-8")} | files
     return bytes(typst.compile(project, format="pdf"))
 
@@ -262,7 +262,7 @@ def _plain_text(text: Any, resources: Path) -> Any:
         size = float(style["font-size"].removesuffix("px"))
         if (style.get("x", "0"), style.get("y", "0")) != place:
             place, shift, line = (style.get("x", "0"), style.get("y", "0")), 0.0, None
-        if line is not None and words in _ACCIDENTALS:  # where the words before it end isn't known
+        if line is not None and words in _ACCIDENTALS:  # it isn't known where the words end
             line[-1].text = f"{line[-1].text}{_ACCIDENTALS[words]}"
             continue
         if style.get("font-family") == "Leipzig":

@@ -35,19 +35,19 @@ PLAIN = {
     16: 1.5,
     24: 3.0,
 }
-"""How hard it is to read a quarter divided so. An eighth, where bars count eighths, has the even
-half of these."""
+"""How hard it is to read a quarter divided into so many parts. Where bars count eighths, an eighth
+divided into n parts counts as a quarter divided into 2n."""
 ONSET_TOLERANCE, END_TOLERANCE = 0.04, 0.2
 """Quarters by which a note may lie off a subdivision at a cost of 1: fingers aim at onsets."""
 FARTHEST = {5: 0.02, 7: 0.02, 8: 0.02, 12: 0.006, 16: 0.006, 24: 0.006}
-"""Quarters by which a note may at most be moved to the finer subdivisions, as some place of theirs
-is always near."""
+"""The most quarters by which a note may be moved to one of the finer subdivisions, which always
+have some place nearby."""
 HARD = 12.0
 """The cost of 12, 16 or 24 parts in an accompaniment: onsets that mix sixteenths and triplets in
-one beat are rather moved by a twelfth of a quarter, as far as they stay apart."""
+one beat are moved by a twelfth of a quarter instead, as long as they stay apart."""
 APART, PLAYED_APART = QUARTER // 32, QUARTER // 10
-"""Ticks below which onsets may become one; in what is played freely, fingers strike a chord less
-exactly."""
+"""Ticks below which onsets may become one; in free playing, the notes of a chord are struck less
+exactly together."""
 
 
 class Tone(NamedTuple):

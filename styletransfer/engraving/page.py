@@ -51,14 +51,14 @@ MELODY_JOIN, JOIN = LEAST, QUARTER * 5 // 12
 """Ticks of rest that are not written: a 64th in the melody, all below an eighth in the
 accompaniment."""
 FOREIGN_SHARE = 0.1
-"""How many more of the notes must lie outside a signature of no accidentals than outside the
-estimated key for it to be taken for what programs write when they know no key."""
+"""A signature of no accidentals is taken for what programs write when they know no key if this
+share more of the notes lies outside it than outside the estimated key."""
 CLEFS = {"treble": (55, 127), "alto": (45, 76), "treble8vb": (43, 127), "bass": (0, 65)}
-"""The clefs, as music21 names them, and the pitches beyond which a bar is better in another one:
-those of two ledger lines, below or above, where there is a clef for what lies beyond."""
+"""The clefs, as music21 names them, and the pitches beyond which a bar is better in another clef:
+those on two ledger lines, below or above, where there is a clef for what lies beyond."""
 CLEF_CHANGE_COST = 20.0
-"""Weighed against semitones beyond those pitches, over all notes: a clef changes for a few bars or
-not at all."""
+"""Weighed against the semitones beyond those pitches, summed over all notes: a clef changes for a
+few bars or not at all."""
 TEMPO_CHANGE = 0.15
 """Share by which the tempo must change at a bar line for a new mark; less is a performance's
 rubato."""

@@ -12,7 +12,7 @@ from styletransfer.engraving.grid import QUARTER, Bar, Tone, bar_at
 from styletransfer.music.grip import SPAN
 
 BEAM = 32
-"""Ways of making two voices that are followed at once."""
+"""How many ways of making two voices the search follows at once."""
 CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = (
     1.0,
     0.8,
@@ -25,7 +25,7 @@ CUT_COST, LENGTHEN_COST, SECOND_COST, SPLIT_COST, CROSSING_COST, REST_COST = (
 chord that could be one, of voices that cross, of a voice that begins or stands alone among rests.
 Chosen by looking at pages."""
 OFF_BEAT = 3
-"""Factor of the cost where a second voice begins off the beat."""
+"""The factor by which the cost grows where a second voice begins off the beat."""
 
 
 @dataclass(frozen=True)
