@@ -190,7 +190,7 @@ class Codec(Tokenizer):
         self.hash = hashlib.sha256(json.dumps(self.vocabulary).encode()).hexdigest()[:16]
         self.pad, self.bos, self.eos = (self.vocabulary[name] for name in ("PAD", "BOS", "EOS"))
         self.melody, self.final = self.vocabulary[MELODY], self.vocabulary[FINAL]
-        self.plans = PLAN in self.vocabulary  # models before plans know nothing of them
+        self.plans = PLAN in self.vocabulary  # older models have no plans
         self.plan, self.figure = (self.vocabulary.get(name, -1) for name in (PLAN, FIGURE))
         self.chord_ids, self.bass_ids, self.reference_ids = (
             [self.vocabulary[name] for name in names if self.plans]

@@ -145,7 +145,7 @@ BASSES = (*(f"BASS_{bass}" for bass in range(12)), "BASS_none")
 """The basses of a plan's chords: pitch classes."""
 
 REFERENCES = ("REF_0", "REF_1", "REF_2", "REF_3", "REF_4", "REF_figure")
-"""Which bar a bar's accompaniment follows: so many bars back, the figure at the head of the
+"""Which bar a bar's accompaniment follows: this many bars back, the figure at the head of the
 sequence, or none (0)."""
 FARTHEST = 4
 """The most bars back that a reference may lie."""

@@ -103,17 +103,17 @@ class Follower:
     tune: int = 0
     # onset, pitch and duration of the notes of the last melody segment
     told: list[list[int]] = field(default_factory=list)
-    here: list[list[int]] = field(default_factory=list)  # of the one before: those of the bar
+    here: list[list[int]] = field(default_factory=list)  # of the segment before: those of this bar
     # step, chord and bass of the last plan, the latter two plus 1
     planned: list[list[int]] = field(default_factory=list)
-    chords: list[list[int]] = field(default_factory=list)  # of the one before: the bar's
+    chords: list[list[int]] = field(default_factory=list)  # of the plan before: those of this bar
     figure: list[list[int]] = field(default_factory=list)  # notes of the figure at the head
     # the accompaniments of the last bars, the nearest first
     before: list[list[list[int]]] = field(default_factory=list)
-    played: list[list[int]] = field(default_factory=list)  # that of the bar
+    played: list[list[int]] = field(default_factory=list)  # the accompaniment of this bar
     followed: list[list[int]] | None = None  # the accompaniment that the bar follows
-    lowest: int = 0  # of that
-    reference: int = -1  # -1: untold
+    lowest: int = 0  # the lowest pitch of that
+    reference: int = -1  # -1: not given yet
     count: int = 0  # notes of the accompaniment that have begun at this step
     accompanies: bool = False  # whether the last pitch was one of them
 

@@ -12,7 +12,7 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER
 FOREVER = 1 << 40
 """More steps than any music has."""
 PASSING = STEPS_PER_QUARTER // 2
-"""Steps that a tone may last which isn't of the chord."""
+"""Steps that a tone outside the chord may last."""
 
 
 @dataclass(frozen=True)
