@@ -26,11 +26,11 @@ from styletransfer.tokens.figures import accompaniment, figure_of, figures_of, r
 from styletransfer.tokens.follower import Follower, TokenLists
 
 PLAINER = 0.8
-"""The share of the notes that go, of those that :func:`plainer` may take from a melody."""
+"""The share that :func:`plainer` removes of the notes that it may remove from a melody."""
 STEP = 2
 """Semitones; a melody that moves down by more makes a leap."""
 LONGEST = 2 * STEPS_PER_QUARTER
-"""Steps; a note that begins later than this after another doesn't give way to it."""
+"""Steps; a note that begins this long or longer after the last one kept isn't removed."""
 IGNORE = -100
 """The label that PyTorch's cross entropy ignores."""
 
@@ -299,7 +299,7 @@ class Windows(PieceWindows):
             bar = int(rng.integers(0, grid.bars))
             head = tuple(accompaniment(codec.bar_events(grid, bar), codec.melody_events(grid, bar)))
 
-        last_note = int(grid.bar_slices[first]) + self.context // 2  # a note is two tokens at least
+        last_note = int(grid.bar_slices[first]) + self.context // 2  # a note is at least two tokens
         last = int(np.searchsorted(grid.bar_slices, last_note, side="right"))
         figures = figures_of(codec, grid, range(first, min(last + 1, grid.bars)))
         references = (0,) * first + references_of(figures, figure_of(head) if head else None)

@@ -45,7 +45,7 @@ QUALITY_OF = {
         "Fr": "dominant-seventh",
     }.items()
 }
-"""Places in ``QUALITIES`` by DCML's names of chord types."""
+"""Indices into ``QUALITIES`` by DCML's names of chord types."""
 
 SIXTHS = {"It": 2, "Ger": 2, "Fr": 6}
 """Semitones from DCML's root of an augmented sixth up to the flat sixth.
@@ -56,7 +56,7 @@ The chord sounds as a dominant seventh on that.
 FITS = 0.65
 """The share of the sounding time that must be tones of the labelled chord.
 
-By composer it is from 0.82 to 0.90 where labels and score are of the same edition.
+It is from 0.82 to 0.90, depending on the composer, where labels and score are of the same edition.
 """
 
 _WINTERREISE = re.compile(r"Winterreise_D\.911-(\d+)_")
@@ -74,7 +74,7 @@ def label_file(folder: Path, source: str, file: str) -> Path | None:
             return None
         stem = f"n{int(number[1]):02d}"
 
-    # The folders of dcml-more are those of works: jc_bach_sonatas.
+    # The folders of dcml-more are named after works: jc_bach_sonatas.
     words = parent.split("_")
     for count in range(len(words), 0, -1):
         table = folder / "_".join(words[:count]) / f"{stem}.csv"

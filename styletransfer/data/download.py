@@ -26,7 +26,8 @@ MAESTRO_SHA256 = "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde1
 """As https://magenta.tensorflow.org/datasets/maestro states it (MIDI only, v3.0.0)."""
 
 BLOCK = 1 << 16
-"""Bytes to read at once: the progress bar moves, and little is lost when a line breaks."""
+"""Bytes to read at once: few enough that the progress bar moves, and that little is lost when the
+connection breaks."""
 TIMEOUT = 30.0
 """Seconds without a byte after which the connection counts as broken."""
 

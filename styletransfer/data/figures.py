@@ -12,15 +12,15 @@ from styletransfer.music.idiom import FEWEST, SIZE, StyleProfile, figures, shipp
 from styletransfer.music.notes import Feel, NoteTable, make_notes
 
 WINDOW: dict[Feel, float] = {"score": 32.0, "performance": 20.0}
-"""The length of an excerpt in quarters or seconds: that of a tune."""
+"""The length of an excerpt in quarters or seconds: the same as a tune's."""
 TOGETHER: dict[Feel, float] = {"score": 1 / 48, "performance": 0.03}
 """How far apart notes of one onset may begin, in quarters or seconds."""
 MOST_A_PIECE = 6
-"""How many excerpts a piece has at most."""
+"""The most excerpts taken from a piece."""
 ENOUGH = 10
-"""How many scores show a style; with fewer, performances are measured, if there are any."""
+"""The fewest scores that show a style; with fewer, performances are measured, if there are any."""
 DOUBT = 3
-"""How many pieces the mean of all composers counts for, added to a style's own."""
+"""The mean of all composers counts as much as this many pieces, added to a style's own."""
 
 
 def piece_figures(notes: NoteTable, feel: Feel) -> list[NDArray[np.float64]]:

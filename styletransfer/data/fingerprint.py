@@ -53,22 +53,22 @@ from styletransfer.music.ngrams import MIN_DISTINCT, TOLERANCE, N
 from styletransfer.music.notes import Feel
 
 SAME_PIECE = 0.05
-"""The containment from which two files are the same piece."""
+"""The least containment at which two files count as the same piece."""
 SAME_SHAPE = 0.2
-"""That from which they are the same in another key, by n-grams of intervals."""
+"""The least at which they count as the same in another key, by n-grams of intervals."""
 SAME_TUNE = 0.5
-"""That from which a song is another setting of the same tune."""
+"""The least at which a song counts as another setting of the same tune."""
 TRANSCRIBED = 0.015
-"""That from which an arrangement is of this song, by n-grams of :data:`SHORT` notes."""
+"""The least at which an arrangement counts as one of a song, by n-grams of :data:`SHORT` notes."""
 SHORT = 8
 TRANSCRIBED_COUNT = 10
-"""How many n-grams song and arrangement share at least: in a chorale, two are already 0.02."""
+"""The fewest n-grams that they must share for that: in a chorale, two are already 0.02."""
 LEAP = 2
 """Semitones; more is a leap."""
 LEAPS = 3
-"""How many leaps an n-gram of a tune needs; it needs one more kind of interval than that."""
+"""The fewest leaps in an n-gram of a tune; it needs one more kind of interval than that."""
 SHORTEST_TUNE = 10
-"""How many n-grams a tune needs to be distinguished from others."""
+"""The fewest n-grams by which a tune can be distinguished from others."""
 
 Fingerprint = NDArray[np.uint64]
 

@@ -50,7 +50,7 @@ from styletransfer.music.melody import extract_melody, tune_kind
 from styletransfer.music.notes import BarTable, Feel, NoteTable
 
 SAME_ENGRAVING = 0.2
-"""The share of all their n-grams (Jaccard) from which two scores engrave the same movement.
+"""The least Jaccard index of their n-grams at which two scores are of the same movement.
 
 Measured on the keyboard scores and ASAP: 71 pairs of the same movement have 0.23 to 1.0; the next
 two, sarabandes and their ornamented versions, 0.09 and 0.03. Two performances, in contrast, are
@@ -172,7 +172,7 @@ def _without_copies(read: list[Kept]) -> tuple[list[Kept], list[Pair], list[tupl
     arranged = _transcriptions([read[index] for index in stay])
     pairs = sorted({*_inherited(pairs, copies, stay), *shapes, *tunes, *arranged})
 
-    # What stays has the strictest official split of its copies.
+    # The copy that is kept gets the strictest official split of them all.
     files = [file for file, _ in read]
     for copy, first in copies.items():
         official = [split for index in (copy, first) if (split := files[index].split) is not None]

@@ -47,7 +47,7 @@ _BROKEN = (
     OSError,
     RuntimeError,
 )
-"""What unpacking raises; archives with a password or an unknown compression a ``RuntimeError``."""
+"""What unpacking raises; ``RuntimeError`` is for a password or an unknown compression."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
@@ -150,7 +150,7 @@ def _extract(archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
             assert tar.fileobj is not None
-            # tarfile takes a broken header in the middle for the end, without an error.
+            # tarfile takes a broken header in the middle for the end, and raises no error.
             tar.fileobj.seek(tar.offset)
             if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
                 raise tarfile.ReadError("it breaks off in the middle")
