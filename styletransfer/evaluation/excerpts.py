@@ -20,7 +20,7 @@ PERFORMED_QUARTER = 0.5
 """Seconds of a quarter in a performance, which has no quarters of its own."""
 
 FEWEST_NOTES = 24
-"""An excerpt of fewer notes says nothing, and is left out."""
+"""An excerpt with fewer notes says nothing, and is left out."""
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ DEGREES: dict[str, tuple[tuple[int, str, Function, float], ...]] = {
         (10, "major", "dominant", -0.1),
     ),
 }
-"""Chords of a key: semitones of the root above the tonic, shape, function, and how welcome the
-chord is by itself, beside a fit from -1 to 1. The numbers are set by hand: primary triads first."""
+"""Chords of a key: semitones of the root above the tonic, shape, function, and a score of the chord
+itself, added to a fit from -1 to 1. The scores are set by hand: primary triads first."""
 
 STEPS: dict[tuple[Function, Function], float] = {
     ("tonic", "tonic"): 0.0,
@@ -67,9 +67,9 @@ STEPS: dict[tuple[Function, Function], float] = {
     ("dominant", "subdominant"): -0.5,
     ("dominant", "dominant"): 0.0,
 }
-"""How welcome a step between functions is.
+"""The score of a step between functions.
 
-It goes round the circle, and not back from the dominant to the subdominant.
+Harmony moves round the circle, and not back from the dominant to the subdominant.
 """
 
 SAME = 0.1
@@ -79,7 +79,7 @@ OPENING, CLOSE = 0.3, 1.0
 """Added for a tonic chord at the beginning and at the end."""
 
 DOWNBEAT = 2.0
-"""How much more a melody note counts that is struck as the segment begins."""
+"""How many times a melody note counts if it is struck as the segment begins."""
 
 BASS = 36
 """The lowest bass note, C2; the bass stays within an octave above it."""

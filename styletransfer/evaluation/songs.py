@@ -24,7 +24,7 @@ from styletransfer.music.composers import UNKNOWN
 from styletransfer.music.melody import extract_melody
 from styletransfer.music.notes import BarTable, Piece, TempoMap
 
-PLAYED = 0.75  # of the bars: those in which the accompaniment begins notes, at the least
+PLAYED = 0.75  # the least share of bars in which the accompaniment begins notes
 LONGEST_NAME = 36  # letters of a title in a song's name
 
 

@@ -18,7 +18,7 @@ Row = dict[str, float]
 """Measures of a song, or of a window of it, by name; NaN where there is nothing to measure."""
 
 FOLDS, TREES, LEAF = 10, 500, 3
-"""Folds of songs, trees of a forest, and windows in a leaf at least. Set once, never tuned."""
+"""Folds of songs, trees of a forest, and the fewest windows in a leaf. Set once, never tuned."""
 
 FOUND = ("value", "reference", "difference", "low", "high", "t")
 """What a comparison holds besides the number of songs, see :func:`paired`."""

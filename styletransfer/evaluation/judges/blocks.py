@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WIDE = 24
-"""Semitones from which an interval counts as this one, in histograms."""
+"""Semitones; in histograms, wider intervals count as this one."""
 
 NARROW = 9
 """The same in pairs of intervals."""
@@ -145,7 +145,7 @@ NAMES = tuple(f"{block.name}: {label}" for block in BLOCKS for label in block.la
 """The names of the features, shape (SIZE,)."""
 
 REGISTER = ("pitch", "pitch of the melody", "pitch of the bass")
-"""Blocks that see absolute pitch."""
+"""Blocks that depend on absolute pitch."""
 
 _EDGES = np.cumsum([0, *(block.size for block in BLOCKS)]).tolist()
 _COLUMNS = {block.name: slice(_EDGES[k], _EDGES[k + 1]) for k, block in enumerate(BLOCKS)}

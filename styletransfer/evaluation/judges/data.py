@@ -18,10 +18,10 @@ from styletransfer.evaluation.judges.judge import Judge
 from styletransfer.evaluation.judges.measures import agreement, feel_pairs, measure
 
 FROM_ONE_PIECE = 3
-"""Excerpts without melody that a judge is trained on from one piece, at most."""
+"""The most excerpts of one piece without its melody that a judge is trained on."""
 
 MOST_PERFORMANCES = 3
-"""Performances of one score that are read to see what the feel changes."""
+"""The most performances of one score that are read to see what the feel changes."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from styletransfer.music.key import PROFILES
 from styletransfer.music.notes import Feel, Piece
 
 VERSION = 1
-"""Raised by one whenever the same notes get other features."""
+"""Raised by one whenever the same notes get different features."""
 
 SEGMENT = 256
 """Notes of an excerpt: a piece is cut into equal parts as close to it as possible."""
@@ -65,22 +65,22 @@ HAND_WINDOW = 25
 """How many notes around a note form the range that divides the hands."""
 
 WINDOW = 4.0
-"""Median distances between onsets that share a chord.
+"""How long onsets share a chord, in median distances between onsets.
 
 That is a beat of sixteenths, or a bar of quarters.
 """
 
 RATIO_EDGES = (-1.3, -0.4, 0.4, 1.3)
-"""Borders between ratios of distances, in octaves of time.
+"""Borders between classes of ratios of distances, as logarithms to base 2.
 
 3:2 and 2:1 are one class, 3:1 and 4:1 the next.
 """
 
 UNIT_EDGES = (-2.3, -1.3, -0.4, 0.4, 1.3, 2.3, 3.3)
-"""Borders between distances in medians, in octaves of time."""
+"""Borders between classes of distances divided by the median, as logarithms to base 2."""
 
 OUTSIDE = 0.6
-"""What a note outside a chord counts against one inside.
+"""How much a note outside a chord counts against it; one inside counts about 1 for it.
 
 With it a triad beats a seventh chord that lacks a note.
 """
@@ -246,7 +246,7 @@ class _Excerpts:
         )
 
         sets = _sets(above, self.group, len(self.first))
-        rich = sets & (sets - 1) > 0  # at least two tones beside the bass
+        rich = sets & (sets - 1) > 0  # at least two tones besides the bass
         self._put("tones above the bass", sets[rich], self.segment[rich])
 
         number = np.repeat(np.arange(len(right.first)), right.last - right.first + 1)
@@ -310,7 +310,7 @@ class _Excerpts:
         _, window = np.unique(self.segment * (1 << 40) + window, return_inverse=True)
         segment = np.zeros(window.max() + 1, np.int64)
         segment[window] = self.segment
-        # Degrees, not pitch classes: of equally good chords the same one is found in every key.
+        # Degrees, not pitch classes, so that of equally good chords the same is found in every key.
         degree = (self.pitch - tonic[self.note_segment]) % 12
         chroma = np.bincount(window[self.group] * 12 + degree, minlength=len(segment) * 12).reshape(
             -1, 12
@@ -376,7 +376,7 @@ class _Excerpts:
             for offset, weight in (
                 (0, 1 - share),
                 (1, share),
-            ):  # to the two bins around, so that small shifts stay small
+            ):  # shared by the two nearest bins, so that small shifts stay small
                 table += np.bincount(
                     segment * BINS + place.astype(np.int64) + offset, weight, minlength=len(table)
                 )

@@ -42,7 +42,7 @@ FOLDER = ASSETS / "judges"
 """Where the shipped judges are."""
 
 FEATURES_HASH = hashlib.sha256(json.dumps([VERSION, NAMES]).encode()).hexdigest()
-"""Of the features' names and version: a judge of other features is refused."""
+"""A hash of the features' names and version: a judge of other features is refused."""
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 

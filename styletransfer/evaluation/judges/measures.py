@@ -24,9 +24,9 @@ from styletransfer.evaluation.intervals import DRAWS, confusion_draws
 SEED = 0
 BINS = 10
 SAME_LENGTH = 1.25
-"""How many times as many notes one of a pair may have.
+"""How many times as many notes as the other one of a pair may have.
 
-A score and a performance beyond that aren't the same movements.
+A score and a performance that differ by more aren't of the same movements.
 """
 
 Probabilities = NDArray[np.float64]

@@ -28,13 +28,13 @@ from styletransfer.evaluation.judges.features import FEWEST_NOTES, features
 from styletransfer.evaluation.judges.judge import Judge, aggregate
 
 MOST_EXCERPTS = 12
-"""Excerpts of a piece that a judge is trained on at most, evenly spread.
+"""The most excerpts of a piece that a judge is trained on, evenly spread.
 
 More would let long pieces drown the others.
 """
 
 COMMON = 0.05
-"""Share of the training excerpts that a feature must occur in to be read."""
+"""The share of the training excerpts in which a feature must occur to be used."""
 
 EVENNESS = 0.7
 """How even the weights are.
@@ -44,13 +44,13 @@ pieces there are.
 """
 
 MOST_WEIGHT = 5.0
-"""The largest weight of an example, in mean weights.
+"""The largest weight of an example, as a multiple of the mean weight.
 
 A composer's only score mustn't count as a hundred.
 """
 
 MOST_BIAS = 0.6
-"""The largest difference of a feature between score and performance to be read.
+"""The largest difference between score and performance for a feature to be used.
 
 It is a mean, in standard deviations between scores. On validation pieces of 13 composers it cost
 0.015 of accuracy, and reduced the distance of the verdicts on score and performance of one piece
@@ -73,7 +73,7 @@ HIDDEN, EPOCHS, DECAY = 48, 12, 1.0
 """J2's units, passes over the data, and L2 penalty."""
 
 BEGINNINGS = (1, 2, 4, 8, 16)
-"""Excerpts from the start of each validation piece that calibration reads, too."""
+"""How many excerpts from the start of each validation piece calibration reads, too."""
 
 Change = Callable[
     [NDArray[np.float64], NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.int64]]

@@ -31,14 +31,14 @@ from styletransfer.music.spelling import letter_and_alter, spell
 Floats = NDArray[np.float64]
 
 FIGURE_STEP = 4
-"""Semitones of a step of a figure's shape.
+"""Semitones in one step of a figure's shape.
 
 Thirds and fourths above the bass are one step (3 to 6 semitones), fifths and sixths two, sevenths
 to ninths three, tenths four, whatever the chord.
 """
 
 LOOK_BACK = 4
-"""How many bars before a bar its figure is looked for in: half a phrase."""
+"""How many bars back the figure of a bar is looked for: half a phrase."""
 
 STEP = 0.25
 """The steps in which the tune may rest, in quarters: a 16th."""

@@ -42,7 +42,7 @@ QUALITIES = {
     "augmented": (0, 4, 8),
 }
 CHORDS = [(quality, root) for quality in QUALITIES for root in range(12)]
-"""The 48 triads; a chord is its index in here, -1 is none."""
+"""The 48 triads; a chord is an index into this list, -1 is none."""
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TEMPLATES = np.zeros((len(CHORDS), 12))
@@ -50,7 +50,7 @@ for _row, (_quality, _root) in enumerate(CHORDS):
     TEMPLATES[_row, [(_root + step) % 12 for step in QUALITIES[_quality]]] = 1.0
 
 HALVED = 3.0
-"""Quarters from which a bar with an even number of beats has two segments.
+"""The fewest quarters of a bar, with an even number of beats, that has two segments.
 
 4/4, 2/2 and 6/8 have two, 2/4 has one.
 """
@@ -61,7 +61,7 @@ PERFORMED_SEGMENT = 1.0
 SILENT = 2e-3
 """Quarters or seconds of sound up to which a segment has no chord.
 
-They may be of a note that begins a little early.
+So little may come from a note that begins slightly early.
 """
 
 CONSONANCE = np.array([1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1])

@@ -157,7 +157,7 @@ class NgramIndex:
         try:
             with safe_open(str(path), framework="numpy") as file:
                 head = json.loads((file.metadata() or {}).get("index", "{}"))
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it isn't a dict
         except (OSError, SafetensorError, ValueError) as error:
             raise InputError(
                 f"{path}: not an index of n-grams ({error}); build it again."

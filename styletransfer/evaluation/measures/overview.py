@@ -35,7 +35,7 @@ from styletransfer.music.notes import Piece
 Features = dict[str, NDArray[np.float64]]
 
 FEWEST_FOR_FRECHET = 20
-"""Pieces on a side below which a Fréchet distance of 32 numbers is only bias."""
+"""The fewest pieces on a side: with fewer, a Fréchet distance of 32 numbers is only bias."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ PERFORMED_FRAME = 0.5
 WINDOW = 2
 """Frames that a chroma vector covers.
 
-The published code's 2.1 seconds are 4; notes need less smoothing than audio.
+The published code's 2.1 seconds are 4 frames; notes need less smoothing than audio.
 """
 
 SMOOTHING = 8
@@ -52,7 +52,7 @@ KEPT, PENALTY = 0.25, -2.0
 """Share of the matrix that is kept, and the value of the rest: the published code's."""
 
 MOST_FRAMES = 96
-"""Frames that are looked at, 24 bars of 4/4: the effort grows with their fourth power."""
+"""The most frames that are examined, 24 bars of 4/4: the time grows with their fourth power."""
 
 RANGES = {"short": (6, 16), "medium": (16, 30), "long": (30, MOST_FRAMES)}
 """Lengths of segments in frames: 3 to 8, 8 to 15, and 15 seconds and more at 2 Hz."""
