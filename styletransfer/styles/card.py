@@ -18,7 +18,7 @@ CARD = "style.json"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 LARGEST = 10**12
-"""Below it lie all numbers of a card."""
+"""All numbers of a card are below this."""
 TOUCH = {"accompaniment": 127, "melody": 127, "spread": 127, "pedal": 1}
 """How pianists play a style (:class:`styletransfer.styles.touch.Touch`): the largest value of each.
 """

@@ -28,7 +28,7 @@ from styletransfer.music.notes import Piece
 from styletransfer.tokens.controls import COMPOSER_ERAS, UNKNOWN
 
 HEARD_NOTES = 2000
-"""How many notes of the piece, from the first, the judges read, which takes a second."""
+"""How many notes from the start of the piece the judges read, which takes a second."""
 SURE_OF_COMPOSER, SURE_OF_ERA = 0.9, 0.6
 """The probabilities from which a judge is believed.
 

@@ -62,8 +62,8 @@ def _package_styles() -> dict[str, Style]:
     """Return the shipped styles by name, in the order of kinds and names."""
     if not weights_folder().is_dir():
         raise InputError(
-            f"{weights_folder()}: there is no such folder of weights, which $STYLETRANSFER_WEIGHTS"
-            " names."
+            f"{weights_folder()}: $STYLETRANSFER_WEIGHTS names this folder of weights, which"
+            " doesn't exist."
         )
     known = {name: Style(name, "composer", era, name) for name, era in COMPOSER_ERAS.items()}
     known |= {era: Style(era, "era", era, UNKNOWN) for era in ERAS}
