@@ -91,7 +91,7 @@ def attach(
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
-        lora_alpha=settings.rank * settings.scale,  # type: ignore[arg-type]  # a float does
+        lora_alpha=settings.rank * settings.scale,  # type: ignore[arg-type]  # a float works
         target_modules=list(settings.targets),
         trainable_token_indices={name: [index] for name in EMBEDDINGS},
     )

@@ -32,7 +32,7 @@ LONG = 2
 STRONG = 1.0
 """Quarters that a note on a beat must last to count as strong."""
 SOME = 10
-"""One in so many notes of a tune must ask for an accidental before their share counts in full.
+"""One in this many notes of a tune must ask for an accidental before their share counts in full.
 
 It is the share of those whose accidental the chord denies.
 """

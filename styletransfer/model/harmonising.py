@@ -55,7 +55,7 @@ NAMES, CLEAN = 0.2, 0.6
 The likelihood of their rhythm has weight 1, in nats per beat.
 """
 ENOUGH = 5
-"""How many pieces of a composer or an era make a genre theirs."""
+"""The fewest pieces of a composer or an era from which its genre is taken."""
 
 
 @dataclass(frozen=True)
