@@ -47,7 +47,8 @@ from styletransfer.training.trainer import (
 USER_SLOT = "reserved-0"
 """The composer token of all users' styles: its row is in each adapter, not in the base."""
 MOST_PASSES = 12.0
-"""Over pieces when none is held out to show when to stop, or over a feel of which there is little.
+"""The most passes over the pieces when none is held out to show when to stop, or over those of a
+feel of which there is little.
 """
 Progress = Callable[[float], None]
 HeldOut = dict[str, list[int]]

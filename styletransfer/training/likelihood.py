@@ -61,7 +61,7 @@ def windows_of(
     """Cut a piece into windows that count every token of the loss exactly once."""
     head = [codec.vocabulary[name] for name in controls.tokens()]
 
-    # Of each bar: the next bar's melody, BAR and the bar's notes; and which of that is in the loss.
+    # For each bar: the next bar's melody, BAR and the bar's notes; and which of it is in the loss.
     segments: list[list[int]] = []
     counts: list[list[bool]] = []
     for bar in range(grid.bars):
@@ -79,7 +79,7 @@ def windows_of(
         past = 0
         while first > 0:
             room = len(head) + len(codec.head(grid, first - 1, with_melody=with_melody))
-            # One bar of the past always, if what counts still fits after it; more bars up to a
+            # Always one bar of the past, if what counts still fits after it; more bars up to a
             # quarter of the context.
             room = context - room - len(segments[counted]) if first == counted else context // 4
             if past + len(segments[first - 1]) > room:

@@ -554,7 +554,7 @@ def _bf16_pays() -> bool:
             begin = time.perf_counter()
             left @ right
             runs.append(time.perf_counter() - begin)
-    # The conversions of autocast would cost what a smaller gain brings.
+    # Autocast's conversions would use up a smaller gain.
     return min(seconds[torch.bfloat16]) < 0.7 * min(seconds[torch.float32])
 
 

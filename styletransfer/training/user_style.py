@@ -35,7 +35,7 @@ from styletransfer.training.finetune import (
 )
 
 LITTLE_MINUTES = 30.0
-"""Below so much music, the user is warned that there is little to learn from."""
+"""With less music than this, the user is warned that there is little to learn from."""
 
 
 def no_bar(title: str) -> AbstractContextManager[Progress]:
