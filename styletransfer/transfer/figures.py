@@ -36,17 +36,18 @@ if TYPE_CHECKING:
     from styletransfer.transfer.request import Request
 
 ENOUGH = 24
-"""The fewest figures to draw from, where there are as many."""
+"""The fewest figures to draw from, where there are that many."""
 MOST_BARS, MOST_FIGURES = 160, 4
 """The most bars of a piece that are looked at, and figures taken from it in one metre."""
 FAITH = 4.0
-"""Nats that make it likelier that a bar follows such a piece's figure (docs/decisions/0052)."""
+"""Nats added where a bar follows a figure of a piece that is the style (docs/decisions/0052)."""
 FAITH_BY_NAME = 2.0
 """The same for a figure of the style's own pieces."""
 RARE = 0.5
 """The fewest bars with a figure, for each bar with the piece's commonest one."""
 TEMPO_WEIGHT = 4.0
-"""How much rarer figures of another tempo are: 2 to minus this, per octave of tempo."""
+"""How much less often figures of another tempo are drawn: by a factor of 2 to the power of this,
+for each doubling or halving."""
 
 
 @dataclass(frozen=True)

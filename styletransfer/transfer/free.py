@@ -53,7 +53,7 @@ def generate(
     style = named(style)
     voices = voices_in(style, "performance", 100.0, sampling.strength, model_folder)
     compose = _compose if isinstance(codec, Codec) else _compose_plainly
-    found = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # its own
+    found = compose(voices, codec, seconds, sampling, progress)  # type: ignore[arg-type]  # each has its own codec
     piece = as_written(found)
 
     match = match_of(piece, indexes_for(style))

@@ -17,7 +17,7 @@ from styletransfer.music.tune_key import key_of_tune
 from styletransfer.transfer.planning import DECIMALS, harmony_rows
 
 MELODY_COLUMNS = ("onset_quarters", "duration_quarters", "pitch")
-"""What the spelling of a melody is decided by."""
+"""What decides the spelling of a melody."""
 
 
 def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], Piece]:

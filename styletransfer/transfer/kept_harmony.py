@@ -23,9 +23,9 @@ from styletransfer.tokens.kept_chords import KeptChords
 from styletransfer.tokens.plan import Plan
 
 TOUCH = 1 / 16
-"""Quarters that a note has to sound in a bar, so that the bar isn't silent.
+"""Quarters that a note must sound in a bar for the bar not to be silent.
 
-What sounds less is the end of a note that was held too long.
+A shorter sound is the end of a note that was held too long.
 """
 
 

@@ -32,7 +32,8 @@ from styletransfer.transfer.request import Request, metre_of
 DEFAULT_TEMPO, SLOWEST = 100.0, 3.6
 """Quarters per minute of chords by themselves, and the fewest that a MIDI file can hold."""
 DECIMALS = 3
-"""Of a chord's place in a report: as many as a chord table still has after hours of music."""
+"""Decimals of a chord's place in a report: as many as a chord table still has after hours of
+music."""
 
 
 def read_chords(chords: str) -> str:
@@ -306,7 +307,7 @@ def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> Chor
                 named[at] = chord_names.chord_of_symbol(str(chord["symbol"]))
     except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
-        message = f"the sidecar's harmony can't be read ({reason}); mend it, or give --chords."
+        message = f"the sidecar's harmony can't be read ({reason}); correct it, or give --chords."
         raise InputError(message) from error
 
     starts = sorted(named)

@@ -31,7 +31,7 @@ class Report:
     examples: list[dict[str, Any]]
     """What is taken from pieces that are styles; see :func:`.figures.report_examples`."""
     feel: str
-    """``score``, or ``performance`` where it isn't on the beats or is played as by a pianist."""
+    """``score``, or ``performance`` where it isn't on the beats or is played as a pianist would."""
     on_beats: bool
     """Whether the song lies on beats."""
     key: str
@@ -60,7 +60,7 @@ class Report:
     top_p: float
     strength: float
     longest_match_notes: int
-    """The longest run of notes that stands in a training piece too."""
+    """The longest run of notes that is also in a training piece."""
     copied: bool
     """Whether that run is longer than in 99 of 100 real pieces of this length."""
     candidate: int

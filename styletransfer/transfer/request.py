@@ -43,7 +43,7 @@ class Request:
     feel: Feel | Literal["auto", "played"] = "auto"
     """``auto`` leaves a song on its beats where it has some, ``score`` takes it to have some,
     ``performance`` plays what lies on beats as a pianist would (what has none is a performance
-    anyway); ``played``: an earlier arrangement was played so."""
+    anyway); ``played``: an earlier arrangement was played this way."""
     keep_register: bool = False
     """Never move the melody by octaves."""
     model: Path | None = None
@@ -58,7 +58,7 @@ class Request:
     keep: Literal["exact", "ornamented"] = "exact"
     """Lock all notes of the melody, or its structural ones, with ornaments between them."""
     seconds: float | None = None
-    """Of music after the melody, in mode ``continue``."""
+    """Seconds of music after the melody, in mode ``continue``."""
     chords: str = "new"
     """``new`` harmony, that of the song's own accompaniment or symbols (``keep``), a line of chord
     symbols bar by bar (:func:`~styletransfer.music.chord_names.chords_of_line`), or a file of it.
@@ -73,9 +73,9 @@ class Request:
     difficulty: Literal["easy", "medium", "hard"] | None = None
     """How hard it may be to play (:mod:`.difficulty`); None: as the style has it."""
     metre: str | None = None
-    """Of chords by themselves; None: 4/4."""
+    """The metre of chords by themselves; None: 4/4."""
     tempo: float | None = None
-    """Of chords by themselves, in beats per minute; None: 100 quarters per minute."""
+    """The tempo of chords by themselves, in beats per minute; None: 100 quarters per minute."""
 
     def __post_init__(self) -> None:
         self._check_choices()

@@ -234,7 +234,7 @@ class Studio:
 
         scores, best = self._rank(candidates, melody, pieces)
         if chords is not None:
-            # With the tune, silence after it would count for nothing: what is new is chosen alone.
+            # What is new is ranked alone: with the tune, silence after it would count for nothing.
             after = [cut(piece, plan, done, first) for piece in pieces]
             silent, closes = melody.with_notes(melody.notes[:0]), done == plan.bars
             best = self._rank(candidates, silent, after, closes=closes)[1]

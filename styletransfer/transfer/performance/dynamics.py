@@ -18,11 +18,11 @@ from styletransfer.styles.touch import Touch
 SINGING = 8
 """The fewest velocity steps between the medians of melody and accompaniment."""
 SWELL = 12.0
-"""Velocity steps between a phrase's height and its ends, before the style's spread scales them."""
+"""Velocity steps between a phrase's peak and its ends, before the style's spread scales them."""
 SCALE = (0.7, 2.0)
 """The least and the most by which the rules' loudness is scaled.
 
-A drone has next to none of its own.
+A drone's loudness hardly varies by itself.
 """
 PHRASE = 4
 """Bars of a phrase."""

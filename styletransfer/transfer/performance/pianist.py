@@ -21,7 +21,7 @@ from styletransfer.tokens.codec import STEPS_PER_QUARTER
 from styletransfer.transfer.performance.dynamics import arch
 
 RUBATO = 0.12
-"""How much longer a quarter is at a phrase's ends than at its height, in a usual style."""
+"""How much longer a quarter is at a phrase's ends than at its peak, in a usual style."""
 LAST_TEMPO = 0.5
 """The tempo at the last onset, as a share of that before the final ritard, in any style.
 
@@ -30,7 +30,7 @@ Measured: benchmarks/rubato.md.
 LATEST = 0.4
 """The most that an accompaniment note comes late, in steps of the grid.
 
-Read again, it lies on the same step.
+When the file is read again, the note is still on the same step.
 """
 CHANGE = 0.06
 """Seconds after a change of harmony at which the pedal goes down again."""
@@ -153,7 +153,7 @@ def _harmonies(piece: Piece) -> NDArray[np.float64]:
     moves = times[deep][np.diff(lowest[deep] % 12, prepend=-1) != 0]
     edges = np.union1d(moves, piece.bars["start"])
     edges = edges[(edges > first + SHORTEST) & (edges < last - SHORTEST)]
-    # A run in the bass is no change of harmony at each note.
+    # A run in the bass doesn't change the harmony at each note.
     edges = edges[np.diff(edges, prepend=first) > SHORTEST]
     return np.concatenate([[first], edges, [last]])
 

@@ -39,7 +39,7 @@ A trill of sixteen notes per second is about as fast as pianists play.
 PRIOR = 20.0
 """Changes of chord from what follows any chord, mixed into those counted after each."""
 LIKELY = -2.2
-"""Nats per chord; three of four composers' excerpts have fewer, and what is likelier is a drone."""
+"""Nats per chord; three in four of composers' excerpts have fewer; what is likelier is a drone."""
 OPENING = 4.0
 """Quarters from the melody's first onset in which an accompaniment begins.
 
