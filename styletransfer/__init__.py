@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 __all__ = ["StyleTransfer", "__version__"]
 __version__ = "0.2.0"
 
-# PyTorch's threads sleep while they wait: awake, they keep each other from working wherever other
-# work runs.
+# PyTorch's threads sleep while they wait. If they stayed awake, they would slow each other down
+# wherever other programs run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -27,7 +27,7 @@ class StyleTransfer:
 
     def __post_init__(self) -> None:
         if self.model is not None:
-            # A name will do, too; the dataclass is frozen.
+            # A string is accepted, too; the dataclass is frozen.
             object.__setattr__(self, "model", Path(self.model))
 
     @classmethod

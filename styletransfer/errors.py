@@ -1,4 +1,4 @@
-"""The error for what a user can mend."""
+"""The error for what a user can put right."""
 
 
 class InputError(Exception):

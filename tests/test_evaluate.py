@@ -121,7 +121,7 @@ def test_copies_are_looked_for_in_prepared_data(run: Run, song: Path, tiny_data:
         ((), "files to evaluate"),
         (("song.mid", "--style", "sorabji"), "no such style"),
         (("song.mid", "--style", "grieg"), None),
-        (("song.mid", "--melodies", "."), "--melodies takes"),
+        (("song.mid", "--melodies", "."), "--melodies needs"),
         (("--melodies", ".", "--style", "bach"), "no melody"),
         (("none.mid",), "none.mid"),
     ],

@@ -296,7 +296,7 @@ def evaluate(
         print_assessments(files, style, original, data, as_json)
         return
     if files or style is None:
-        raise InputError("--melodies takes a --style and no files.")
+        raise InputError("--melodies needs a --style and takes no files.")
     from styletransfer.trial import trial
 
     with progress_bar(style, as_json) as progress:

@@ -24,7 +24,7 @@ from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
 
 STOPPED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 
@@ -207,7 +207,7 @@ def _several(
                 )
             except (InputError, OSError) as error:
                 failures.add(song, style, str(error))
-            except Exception as error:  # one song must not cost the others; the exit code shows it
+            except Exception as error:  # one song must not stop the others; the exit code shows it
                 traceback.print_exc()
                 failures.bug = True
                 failures.add(
@@ -316,7 +316,7 @@ def _jobs(
 
 
 def _key(path: Path) -> str:
-    return os.path.abspath(path).casefold()  # many file systems don't tell A from a
+    return os.path.abspath(path).casefold()  # many file systems treat A and a alike
 
 
 def _prepare_folders(outputs: Outputs) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from styletransfer.evaluation.measures.originality import NgramIndex
 
 MOST = 4
-"""The most labels that are shown; JSON has all."""
+"""The most labels that are shown; JSON has all of them."""
 
 
 def print_assessments(
@@ -105,7 +105,7 @@ def _likeliest(probabilities: dict[str, float]) -> str:
 
 def _interval(found: tuple[float, float | None, float | None]) -> str:
     value, low, high = found
-    if low is None:  # of a single melody
+    if low is None:  # a single melody has no interval
         return f"{value:.2f}"
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
