@@ -35,7 +35,7 @@ from styletransfer.serve.workers import Pool, Worker, WorkerLostError
 
 PAGE = Path(__file__).parent / "page"
 MOST_CONNECTIONS = 256
-"""At a time; more are answered with 503."""
+"""Connections at a time; any more are answered with 503."""
 
 
 def failure(status: int) -> Callable[[Request, Exception], Response]:

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from styletransfer.serve.call import Call
 
 MOST_FILES, MOST_UNPACKED = 5_000, 1 << 30
-"""Files of an archive to learn from, and bytes of all of them."""
+"""The most files of an archive to learn from, and bytes of all of them."""
 
 
 def prepare(model: Path | None) -> None:
     """Load what every arrangement needs."""
     from styletransfer.model.loading import load_model
-    from styletransfer.transfer import pipeline  # noqa: F401  # torch, before it is waited for
+    from styletransfer.transfer import pipeline  # noqa: F401  # torch, before anyone waits for it
 
-    with suppress(InputError):  # said again by the first job
+    with suppress(InputError):  # the first job reports it again
         load_model(model)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 OFTEN = 0.2
-"""Seconds between two reports of progress, at the least."""
+"""The fewest seconds between two reports of progress."""
 
 
 class Call:

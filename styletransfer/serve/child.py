@@ -22,11 +22,11 @@ from styletransfer.errors import InputError
 from styletransfer.serve.call import Call
 
 FOLDER = Path.cwd()
-"""In which it works: the server's temporary one."""
+"""The folder in which this process works: the server's temporary one."""
 
 
 def tasks() -> dict[str, Callable[..., Any]]:
-    """What can be done, by name."""
+    """Return the tasks that can be done, by name."""
     from styletransfer.serve import arranging, reading, showing
 
     return {
@@ -47,11 +47,11 @@ def work(task: Callable[..., Any], call: Call, arguments: dict[str, Any]) -> Non
     try:
         call.answer({"result": task(call, **arguments)})
     except InputError as error:
-        told = str(error).replace(f"{FOLDER}{os.sep}", "")  # where its files lie is its own
+        told = str(error).replace(f"{FOLDER}{os.sep}", "")  # its files' folder is private
         call.answer({"error": told})
     except KeyboardInterrupt:
         call.answer({"result": None})
-    except Exception as error:  # a fault of ours: told as one, and the process goes on
+    except Exception as error:  # our own bug: reported as one; the process continues
         traceback.print_exc()
         kind = type(error).__name__
         call.answer(
@@ -63,8 +63,8 @@ def main(kind: str, model: Path | None = None) -> None:
     """Do tasks until the server ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    asked = os.fdopen(os.dup(0), encoding="utf-8")  # forked workers close `sys.stdin`, and would
-    sys.stdin = open(os.devnull, encoding="utf-8")  # wait for whoever reads it # noqa: SIM115
+    asked = os.fdopen(os.dup(0), encoding="utf-8")  # forked workers close `sys.stdin`, which
+    sys.stdin = open(os.devnull, encoding="utf-8")  # would wait for its reader # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stops: set[int] = set()
     waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -78,7 +78,7 @@ def main(kind: str, model: Path | None = None) -> None:
                 waiting.put(message)
         waiting.put(None)
         shutil.rmtree(FOLDER, ignore_errors=True)
-        os._exit(0)  # in the middle of a task, too: nobody waits for it
+        os._exit(0)  # even in the middle of a task: nobody waits for it
 
     threading.Thread(target=listen, daemon=True).start()
     known = tasks()

@@ -16,9 +16,9 @@ from styletransfer.serve.workers import Worker, WorkerLostError
 
 LAST = ("done", "failed", "stopped")
 STUBBORN = 120.0
-"""Seconds in which a job that is asked to stop must have stopped; then its process is ended."""
+"""Seconds that a job has to stop once it is asked to; then its process is ended."""
 GRACE = 20.0
-"""Seconds that a client of a job that waits may be away: a page is loaded again in less."""
+"""Seconds that the client of a waiting job may be away: reloading a page takes less."""
 
 
 def sentence(text: str) -> str:
@@ -133,13 +133,13 @@ class Jobs:
             job.tell("queued", {"position": self._position(job)})
 
     async def left(self, job: Job) -> None:
-        """Cancel a job that waits and that nobody follows any more."""
+        """Cancel a waiting job that nobody follows any more."""
         await asyncio.sleep(GRACE)
         if not job.listeners and job in self.waiting:
             self.stop(job)
 
     async def run(self) -> None:
-        """Have the jobs done, one after another, for ever."""
+        """Run the jobs, one after another, for ever."""
         with suppress(OSError):
             await self.worker.start()
         while True:
@@ -161,7 +161,7 @@ class Jobs:
             job.clean()
             job.tell("failed", {"error": sentence(str(error))})
             return
-        except Exception as error:  # one job must not cost the others
+        except Exception as error:  # one job must not stop the others
             traceback.print_exc()
             job.clean()
             kind = type(error).__name__

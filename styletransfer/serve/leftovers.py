@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 from styletransfer.folders import home
 
 PREFIX, LOCK, MARK = "styletransfer-", "server.lock", "page"
-"""Of a server's temporary folder, the file in it that a running server holds, and the file in a
-training's work folder that says that the page began it."""
+"""The prefix of a server's temporary folder, the file in it that a running server keeps locked, and
+the file in a training's work folder which shows that the page began it."""
 
 
 def work_folder(name: str) -> Path:

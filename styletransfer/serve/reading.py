@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from styletransfer.serve.call import Call
 
 MOST_NOTES, MOST_SECONDS = 30_000, 1_800
-"""Of a song that is arranged here."""
+"""The most notes and seconds of a song that is arranged here."""
 QUARTER = 0.5
 """Seconds of a quarter in what was played in."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TUNE = "X:1\nT:Ode to Joy\nM:4/4\nL:1/4\nQ:1/4=104\nK:D\nFFGA|AGFE|DDEF|E>DD2|]\n"
 """The last four bars of the theme of Beethoven's Ninth (1824)."""
 SECONDS = 600.0
-"""In which a sample must be made."""
+"""Seconds in which a sample must be made."""
 
 
 def sample_path(style: Style, model: Path | None) -> Path:

@@ -12,7 +12,7 @@ from styletransfer.errors import InputError
 
 PORT = 8765
 MOST_CANDIDATES, MOST_SECONDS = 16, 600.0
-"""Of an arrangement that is made here; the command line takes more."""
+"""The most candidates and seconds of an arrangement made here; the command line takes more."""
 MEGABYTE = 1 << 20
 ARRANGEMENT, VERSION, TIMES = "arrangement.mid", "version.json", "times.json"
 """Files in a version's folder: its music, its description, and the times of its pages' notes."""
@@ -79,7 +79,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "metre": {"pattern": "^[0-9]{1,2}/(1|2|4|8|16)$", "type": "string"},
     "tempo": {"minimum": 10, "maximum": 400, "type": "number"},
 }
-"""Of each option, as JSON Schema has it."""
+"""The limits of each option, in the words of JSON Schema."""
 
 
 def option_table() -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from styletransfer.serve.trust import safe_name
 from styletransfer.serve.workers import Pool
 
 BODY_SECONDS = 120.0
-"""In which the body of a request must have come."""
+"""Seconds in which the body of a request must arrive."""
 
 
 @dataclass
@@ -93,7 +93,7 @@ class State:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ask(self, task: str, **arguments: Any) -> Any:
-        """Have a light task done."""
+        """Have a light task done, and return its result."""
         return await self.readers.call(task, arguments, self.settings.light_seconds)
 
     def later(self, work: Any) -> None:
@@ -153,7 +153,7 @@ def job_of(request: Request) -> Job:
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of a request."""
+    """Read the JSON object of a request."""
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "send a JSON object, as application/json.")
     async with asyncio.timeout(BODY_SECONDS):

@@ -20,7 +20,7 @@ from typing import Any
 from styletransfer.errors import InputError
 
 LONGEST_LINE = 64 << 20
-"""Bytes of one answer: a song's notes are 2 MB."""
+"""The most bytes of one answer: a song's notes are 2 MB."""
 Hear = Callable[[str, dict[str, Any]], None]
 
 
@@ -67,10 +67,10 @@ class Worker:
     async def call(
         self, task: str, arguments: dict[str, Any], hear: Hear | None = None, limit: float = 1e9
     ) -> Any:
-        """Have a task done, and give its result.
+        """Have a task done, and return its result.
 
         Args:
-            task: its name, of those in :data:`styletransfer.serve.child.TASKS`.
+            task: its name, of those in :func:`styletransfer.serve.child.tasks`.
             arguments: plain values.
             hear: gets what the task says while it runs.
             limit: seconds after which the process is ended.
@@ -95,7 +95,7 @@ class Worker:
                 )
                 raise WorkerLostError(message) from None
             except asyncio.CancelledError:
-                await asyncio.shield(self.end())  # whose answer nobody would read
+                await asyncio.shield(self.end())  # nobody would read its answer
                 raise
             finally:
                 self._current = None
@@ -118,7 +118,7 @@ class Worker:
     ) -> Any:
         while line := await _line_before(lines, ended):
             told = _message(line)
-            if told is None:  # half a line: it was ended while it wrote
+            if told is None:  # half a line: the process was ended while it wrote
                 break
             if told["call"] != number:
                 continue
@@ -145,7 +145,7 @@ class Worker:
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None
         assert self.process.stdin is not None
-        with suppress(OSError, RuntimeError):  # it ended: the reader is told
+        with suppress(OSError, RuntimeError):  # it has ended, which the reader reports
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
     async def end(self) -> None:
@@ -195,7 +195,7 @@ class Pool:
             self._free.put_nowait(worker)
 
     async def call(self, task: str, arguments: dict[str, Any], limit: float) -> Any:
-        """As :meth:`Worker.call`."""
+        """Have a task done, as by :meth:`Worker.call`."""
         worker = await self._free.get()
         try:
             return await worker.call(task, arguments, limit=limit)

@@ -21,7 +21,7 @@ from styletransfer.serve.state import State, Version, body_of, job_of, song_of, 
 from styletransfer.serve.trust import safe_name
 
 HEARTBEAT = 15
-"""Seconds of silence after which a stream of events shows that it lives."""
+"""Seconds of silence after which a stream of events shows that it is alive."""
 
 
 async def add_job(request: Request) -> Response:
@@ -44,7 +44,7 @@ def _simpler(chords: Any) -> list[dict[str, str]]:
 
 
 async def _new(request: Request, state: State, asked: dict[str, Any]) -> Job:
-    """The job that arranges a song."""
+    """Make the job that arranges a song."""
     song = song_of(request, _text(asked, "song"))
     style = _text(asked, "style")
     named = {key: song.asked[key] for key in song.asked if key != "kept"}
@@ -61,7 +61,7 @@ async def _new(request: Request, state: State, asked: dict[str, Any]) -> Job:
 
 
 async def _again(request: Request, state: State, asked: dict[str, Any]) -> Job:
-    """The job that makes some bars of a version again."""
+    """Make the job that rewrites some bars of a version."""
     version = version_of(request, _text(asked, "version"))
     _text(asked, "bars", keep=True)
     style = _text(asked, "style") if "style" in asked else version.style

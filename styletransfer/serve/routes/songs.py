@@ -21,7 +21,7 @@ from styletransfer.serve.state import BODY_SECONDS, Song, State, body_of, song_o
 from styletransfer.serve.trust import safe_name, shown_name
 
 PLAYED_NOTES = 30_000
-"""Notes that may be played in."""
+"""The most notes that may be played in."""
 
 
 async def add_song(request: Request) -> Response:
@@ -44,7 +44,7 @@ async def add_song(request: Request) -> Response:
 
 
 async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]]:
-    """An uploaded song's name, and where it lies."""
+    """Store an uploaded song, and return its name and where it is."""
     from styletransfer.formats.read import SONG_SUFFIXES
 
     async with (
@@ -67,7 +67,7 @@ async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]
 
 
 async def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, Any]]:
-    """The name of a song in a JSON object, and what it is."""
+    """Return the name of a song in a JSON object, and what it is."""
     from styletransfer.formats.tunes import EXAMPLES
 
     kinds = [kind for kind in ("example", "abc", "chords", "notes") if kind in body]
@@ -81,7 +81,9 @@ async def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, A
         raise InputError(f"`{kind}` is a text.")
     if kind == "example":
         if given not in EXAMPLES:
-            raise InputError(f"there is no such example; they are {', '.join(sorted(EXAMPLES))}.")
+            raise InputError(
+                f"there is no such example; the examples are {', '.join(sorted(EXAMPLES))}."
+            )
         return given, {"example": given}
     if kind == "abc":
         (folder / "song.abc").write_text(given, encoding="utf-8")
@@ -89,7 +91,7 @@ async def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, A
         return shown_name(title[1] if title and title[1].strip() else "tune"), {"file": "song.abc"}
     metre, tempo = body.get("metre"), body.get("tempo")
     if not isinstance(metre, str | None) or not isinstance(tempo, int | float | None):
-        raise InputError("`metre` is a text as 3/4, `tempo` a number of beats a minute.")
+        raise InputError("`metre` is a text such as 3/4, `tempo` a number of beats per minute.")
     return "chords", {
         "chords": await asyncio.to_thread(_checked, given),
         "metre": metre,
@@ -135,7 +137,7 @@ async def get_song(request: Request) -> Response:
 
 
 async def change_song(request: Request) -> Response:
-    """Read a song again: another melody, or moved."""
+    """Read a song again, with another melody or transposed."""
     song, body = song_of(request, request.path_params["id"]), await body_of(request)
     track, semitones = (
         body.get("melody_track", song.melody_track),

@@ -68,7 +68,7 @@ def _sample(name: str, model: Path | None) -> Path:
 
 
 async def _make_sample(request: Request, name: str, path: Path) -> None:
-    """Have a sample made as soon as nobody waits for anything else."""
+    """Have a sample made as soon as nobody is waiting for anything else."""
     jobs, arguments = state_of(request).jobs, {"target": str(path), "style": name}
     asked = (one for one in jobs.all.values() if one.arguments == arguments)
     job = next((one for one in asked if not one.over and not one.stopping), None)
@@ -163,7 +163,7 @@ def _check_style(name: str, era: str) -> None:
 
 
 async def _pieces(files: list[UploadFile], folder: Path) -> Path:
-    """Uploaded pieces in a folder of ours, under numbers, or an archive of them."""
+    """Store uploaded pieces in a folder, numbered, or as the archive that they came in."""
     from styletransfer.formats.read import SCORE_SUFFIXES
 
     suffixes = [Path(shown_name(upload.filename)).suffix.lower() for upload in files]

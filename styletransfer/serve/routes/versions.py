@@ -34,7 +34,7 @@ async def get_version(request: Request) -> Response:
 
 
 async def version_pages(request: Request) -> Response:
-    """Answer with the pages of a version, likewise."""
+    """Answer with the pages of a version, as with those of a song."""
     version, layout = version_of(request, request.path_params["id"]), layout_of(request)
     count = await state_of(request).ask("version_pages", folder=str(version.folder), layout=layout)
     return page_of(request, version.folder / f"pages-{layout}", count)
