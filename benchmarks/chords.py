@@ -52,7 +52,7 @@ SEVENTH = 0.15
 ROOT = 0.1
 """What a template gains if its root is the lowest note."""
 CHANGE = 0.3
-"""The price of another template than on the beat before; a fit is 1 where all tones belong."""
+"""The price of changing the template from beat to beat; a fit is 1 where all tones belong."""
 
 COLUMNS = ("root", "root and quality", "bass", "starts, F1")
 Method = Callable[[NoteTable, BarTable], ChordTable]

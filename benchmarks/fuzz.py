@@ -125,7 +125,7 @@ def outcome(path: Path) -> str:
         raise TooSlow
 
     signal.signal(signal.SIGPROF, ring)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of this process, on a machine that has others
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # CPU time, as other processes may be running
     try:
         read_score(path)
         return "read"

@@ -73,7 +73,7 @@ def one(minutes: float, feel: str) -> dict[str, Any]:
         nonlocal share
         share = done
 
-    setattr(sampling, "Decoder", Recording)  # noqa: B010  # what mypy has no word for
+    setattr(sampling, "Decoder", Recording)  # noqa: B010  # mypy would refuse an assignment
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.mid"
         write_midi(song(minutes, feel), path)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 PORT = 8797
 OPENED = 10
-"""How often the page is opened, each time with an empty cache."""
+"""How many times the page is opened, each time with an empty cache."""
 PIXELS, SPEED = 8_000, 1_600
-"""Of the gesture that scrolls, and pixels a second."""
+"""How far the scrolling gesture goes, and its pixels per second."""
 FRAMES = "disabled-by-default-devtools.timeline.frame"
 WAIT_MS = 120_000
 

@@ -49,7 +49,7 @@ from styletransfer.formats.xml_tree import tree, xml_of
 from styletransfer.music.notes import Piece
 
 Why = Callable[[], Counter[str] | None]
-"""Says by which reasons notes differ, if all do by one; looked at only where they do."""
+"""Gives the reasons why notes differ, if each has one; called only where notes differ."""
 Case = tuple[str, Piece, Notes, Why]
 COMPARED = (
     ("MIDI", "mido"),
@@ -59,7 +59,7 @@ COMPARED = (
     ("kern", "verovio"),
     ("kern", "a count of tokens"),
 )
-"""Formats, and with what they are compared."""
+"""Formats, and what our reading of them is compared with."""
 Item = TypeVar("Item")
 KNOWN, UNKNOWN = ("equal", "graces", "silent"), ("explained", "different", "refused")
 KERN_TIES = (
@@ -76,7 +76,7 @@ REASONS = [
 """The format, the name and the words of each reason."""
 _ORNAMENTS = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])|![^!\s]*!|\{[^}]*\}|[~H-Wh-w]')
 GRACE = 0.126
-"""Quarters: our grace notes are no longer."""
+"""Quarters: our grace notes aren't longer than this."""
 
 
 def notes_of(piece: Piece) -> Notes:

@@ -71,8 +71,8 @@ class Measure:
     tremolos: list[tuple[Fraction, Fraction, int]] = field(default_factory=list)
     end: Fraction = Fraction(0)
     reached: list[Fraction] = field(default_factory=list)
-    unlike_types: bool = False  # durations that aren't what the types of notes say
-    trembling: bool = False  # whether the chord that is read has a tremolo
+    unlike_types: bool = False  # durations that disagree with the types of notes
+    trembling: bool = False  # whether the current chord has a tremolo
 
     def length(self, full: Fraction) -> Fraction:
         """Quarters: to the end of its last note; of silence, what all parts have."""
@@ -244,7 +244,7 @@ RULES: dict[str, tuple[Callable[[Difference], bool], str]] = {
     "grace notes": (_of_graces, "verovio plays grace notes on the beat, or spreads them otherwise"),
     "accidentals": (_of_signs, "verovio sounds another accidental than `<alter>` states"),
 }
-"""Why a note differs, the first that fits, and in words what decides."""
+"""Reasons why a note differs, of which the first that fits counts, and in words what decides."""
 BARS = "bars", "verovio's bars have other lengths than their longest part has by `<duration>`"
 
 
@@ -363,7 +363,7 @@ TUNE_RULES: dict[str, tuple[Callable[[Sequence[str]], list[str]], str]] = {
     "odd ties": (without_odd_ties, "abc2midi makes one note of tied notes of unlike pitches"),
     "line breaks": (without_breaks, "abc2midi trips over `!`, which broke lines of old"),
 }
-"""By what a tune is equal in both programs once it is written otherwise."""
+"""Ways of rewriting a tune after which it may be equal in both programs, and why."""
 
 
 def tune_reasons(

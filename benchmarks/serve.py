@@ -264,7 +264,7 @@ def load(
         except BusyError:
             busy.append(number)
             return
-        except Exception as error:  # whatever it is: it is counted, and told
+        except Exception as error:  # whatever it is, it is counted and reported
             with lock:
                 lost.append(f"{kind.__name__}: {type(error).__name__}: {error}")
             return

@@ -79,7 +79,7 @@ SYSTEMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[
     WITH: lambda total, idiom: total,
     ALONE: lambda total, idiom: idiom,
 }
-"""By system, the score by which it chooses: the candidate with the highest."""
+"""By system, the score by which it chooses: it takes the candidate with the highest."""
 STYLE = {
     "accuracy": "J1",
     "probability": "J1, p(target)",

@@ -40,7 +40,7 @@ from styletransfer.music.notes import NoteTable, Piece
 AXES = ("harmony", "coherence", "texture", "creativity", "musicality")
 LETTERS = "ABCDEFGH"
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
-SHIFTS = (-3, -2, -1, 1, 2, 3)  # semitones: never the key that a reader may know a song in
+SHIFTS = (-3, -2, -1, 1, 2, 3)  # semitones: never the key in which a reader may know a song
 GRID = 48  # positions in a quarter
 MIDDLE_C = 60
 

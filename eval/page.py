@@ -18,7 +18,7 @@ from eval.results import HALVES, outputs, preamble, summary, tables
 from eval.systems import LABELS, REAL, REAL_SCORES, SHUFFLED
 
 AUDIO_BYTES = 7_500_000
-"""Of all clips together; base64 adds a third, and the page stays below 15 MB."""
+"""The most bytes of all clips together; base64 adds a third, and the page stays below 15 MB."""
 
 LONGEST_CLIP = 30.0
 """The longest clip, in seconds."""

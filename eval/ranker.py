@@ -243,7 +243,7 @@ def fit(folder: Path) -> dict[str, Any]:
             *((split, values) for split, (values, _) in others.items()),
         )
     }
-    del means["train"]["idiom"]  # which has seen these pieces
+    del means["train"]["idiom"]  # the idioms were learnt from these pieces
 
     return {
         "made_by": "eval.ranker fit",

@@ -33,7 +33,7 @@ DECIDING = (
 """Modules whose code decides what is sampled; their comments and docstrings don't."""
 
 MOST_ROWS = 8
-"""Sequences of a batch; with more, reading their past at every step takes all that is gained."""
+"""Sequences of a batch; with more, reading their past at every step costs all that is gained."""
 
 
 def digest(*parts: Any) -> str:

@@ -47,7 +47,7 @@ NOTES = (32, 64, 128, 256, 512, 1024, 2048)
 EACH = 8
 """The number of excerpts taken from a piece."""
 FAR = 11
-"""The most semitones an excerpt is moved by."""
+"""The most semitones by which an excerpt is moved."""
 LONG = 14
 """The fewest notes of an exact match; the filter doesn't find shorter ones."""
 KINDS = ("arrangement", "accompaniment")
