@@ -32,7 +32,7 @@ ROOMS = {
 }
 """Each room, from the ground up, and the rooms that it may use beside itself."""
 DOORS = ("api", "trial", "cli", "serve", "__init__", "__main__")
-"""What may use every room, and is used by none, but that the command line opens the others."""
+"""What may use every room, and is used by none, except that the command line opens the others."""
 RECIPES = ("pretrain", "finetune", "eval", "benchmarks")
 LIGHT = ("music", "formats", "engraving", "tokens")
 HEAVY = {"torch", "transformers", "peft", "accelerate"}

@@ -125,7 +125,7 @@ def test_arrangements_made_before_are_no_songs(songs: Path, run: Run, tiny_packa
     found, failures = find_songs([str(songs)])
     assert list(found.values()) == ["a", "b", "broken", "more/a"]
     assert failures.rows == []
-    found, _ = find_songs([str(songs / "b-bach-2.mid")])  # named, it is one
+    found, _ = find_songs([str(songs / "b-bach-2.mid")])  # where it is named, it is a song
     assert list(found.values()) == ["b-bach-2"]
 
 

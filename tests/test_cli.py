@@ -236,7 +236,7 @@ def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     assert written.onset_seconds.max() < 6
     assert (
         read_score(tmp_path / "generated-debussy.mid").feel == "performance"
-    )  # not on beats, which it hasn't
+    )  # not on beats: it has none
 
     refused(
         run("generate", "-s", "debussy", "--seconds", "0", "-o", "x.mid", "--model", tiny_package),

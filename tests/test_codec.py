@@ -286,7 +286,7 @@ def test_time_shifts_add_up(steps: int) -> None:
     assert sum(value for _, value in kinds) == steps
 
 
-# --- controls and what is learnt ------------------------------------------------------------------
+# --- controls and the loss ------------------------------------------------------------------------
 
 
 def test_controls_stand_in_their_fixed_order() -> None:

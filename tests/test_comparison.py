@@ -33,7 +33,7 @@ def test_groups_within_classes_are_drawn_there() -> None:
     assert set(found.draws) == {0.5}  # class a is 1 and class b is 0 whatever is drawn
     lonely = class_mean(np.array([1.0, 1, 0]), list("aab"), list("wxy")).interval()
     assert lonely.value == 0.5
-    assert np.isnan(lonely.low)  # one group of class b: nobody knows
+    assert np.isnan(lonely.low)  # one group of class b isn't enough
 
 
 def test_differences_are_paired() -> None:

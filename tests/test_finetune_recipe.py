@@ -248,7 +248,7 @@ def test_a_composer_begins_with_the_era_and_learns_from_one_half(
     ):
         found = era_to_begin_with(
             tmp_path / "styles", "romantic", base.base, settings
-        )  # one that doesn't fit is let be
+        )  # one that doesn't fit is left alone
         assert (found is not None) == (settings == LoraSettings(2))
     assert (
         era_to_begin_with(tmp_path / "styles", "romantic", "another base", LoraSettings(2)) is None

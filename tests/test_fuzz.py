@@ -38,7 +38,7 @@ from tests.test_songs import LINE, piano_piece, pop_song
 from tests.tiny import codec, random_piece
 
 SECONDS, BYTES = 20, 1 << 30
-"""What one file may take at the most: of time, and of memory beyond what there was before the
+"""The most that one file may take: seconds, and bytes of memory beyond those in use before the
 first.
 """
 MORE = int(os.environ.get("STYLETRANSFER_FUZZ", "1"))

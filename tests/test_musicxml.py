@@ -389,7 +389,7 @@ DOCTYPE = (
     [
         TITLED.format("UTF-8").encode(),
         TITLED.format("UTF-16").encode("utf-16"),
-        TITLED.format("UTF-8").encode("utf-16"),  # it says so, and isn't
+        TITLED.format("UTF-8").encode("utf-16"),  # it claims UTF-8, wrongly
         TITLED.format("utf-8").encode("utf-8-sig"),
         TITLED.format("ISO-8859-1").encode("latin-1"),
         TITLED.format("UTF-8").encode("latin-1"),

@@ -220,7 +220,7 @@ def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(InputError, match=f"^--chords {text[:3]}.*{words}") as caught:
             read_chords(text)
         assert "\n" not in str(caught.value)
-    assert read_chords("C H7") == "C H7"  # the word that is wrong is told when the bars are known
+    assert read_chords("C H7") == "C H7"  # the wrong word is reported once the bars are known
 
 
 # --- what is planned ----------------------------------------------------------------------------

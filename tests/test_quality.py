@@ -284,7 +284,7 @@ def test_frechet_distance_by_hand() -> None:
 
     between = [
         {"scalars": scalars[0], "durations": halves, "pitch_classes": np.array([0.36, 0.64])}
-    ] * 2  # roots .6 and .8
+    ] * 2  # roots 0.6 and 0.8
     assert frechet_distance(swapped, between) == pytest.approx(0.1**2 + 0.3**2 + 1.0)
 
 

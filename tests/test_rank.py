@@ -289,8 +289,8 @@ def test_stretch_is_the_share_of_onsets_that_no_hand_can_strike() -> None:
 def test_rush_is_what_no_finger_can_play() -> None:
     """The left hand plays eight notes, the last three in thirty-seconds."""
     left = notes(*((k, 0.125, 48) for k in (0, 1, 2, 3, 3.5, 3.625, 3.75, 3.875)))
-    assert rush(np.concatenate([TUNE, left]), 100) == 0  # .075 s
-    assert rush(np.concatenate([TUNE, left]), 150) == pytest.approx(3 / 12)  # .05 s
+    assert rush(np.concatenate([TUNE, left]), 100) == 0  # 0.075 s
+    assert rush(np.concatenate([TUNE, left]), 150) == pytest.approx(3 / 12)  # 0.05 s
     assert rush(NOTHING, 100) == 0
 
 

@@ -65,7 +65,7 @@ def test_only_these_bars_change(
     assert report["bars"] == bars
     assert run("replay", "new.json", "--check").code == 0
 
-    (tmp_path / "song-bach.json").unlink()  # what it told is in the new sidecar
+    (tmp_path / "song-bach.json").unlink()  # what it held is in the new sidecar
     assert run("replay", "new.json", "--check").code == 0
 
     write_midi(before, tmp_path / "song-bach.mid", force=True)

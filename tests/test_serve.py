@@ -673,7 +673,7 @@ def test_samples_give_way_to_arrangements(tmp_path: Path) -> None:
         assert [one.id for one in jobs.waiting] == ["wanted", "waits"]
         assert jobs.current.stopping
 
-        jobs.add(job("second", urgent=True))  # samples take no place of what is wanted
+        jobs.add(job("second", urgent=True))  # samples take no places from other jobs
         with pytest.raises(FullError, match="2 jobs"):
             jobs.add(job("third", urgent=True))
 

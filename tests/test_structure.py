@@ -86,7 +86,7 @@ def test_fitness_by_hand() -> None:
     assert fitness(matrix, 4)[[0, 4, 8]] == pytest.approx(2 / 3)
     assert fitness(matrix, 4)[1] == pytest.approx(
         0.448
-    )  # twice, and three frames more: means of .4 and .5
+    )  # twice, and three frames more: means of 0.4 and 0.5
     assert fitness(matrix, 12) == pytest.approx(0.0)  # the whole piece explains nothing but itself
     alone = np.where(np.eye(12) > 0, 1.0, PENALTY)
     assert fitness(alone, 4) == pytest.approx(0.0)

@@ -20,7 +20,7 @@ DEPTHS = {
     "eval/results/readers.json": 3,
     "pretrain/results/baselines.json": 4,
 }
-"""Files of results, and the depth at which the commands that write them stop to break lines."""
+"""Files of results, and the depth at which the commands that write them stop breaking lines."""
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
