@@ -1,5 +1,6 @@
-"""ABC tune books to pieces, by the ABC standard 2.1
-(https://abcnotation.com/wiki/abc:standard:v2.1).
+"""Read ABC tune books as pieces, by the ABC standard 2.1.
+
+See https://abcnotation.com/wiki/abc:standard:v2.1.
 
 Read here rather than by music21, whose reader of ABC (10.5) lets an accidental lapse within its
 bar, skips the fields and voices that stand inside the music (``[K:G]``, ``[V:2]``), takes the note
@@ -84,8 +85,9 @@ LEFT_OUT = "%%left out"
 
 
 class Tune(NamedTuple):
-    """One tune of a book: its number and title as the book has them, and its lines, after the
-    defaults of the book.
+    """A tune of a book: its number and title as the book has them, and its lines.
+
+    The lines come after the defaults of the book.
     """
 
     number: str
@@ -94,7 +96,10 @@ class Tune(NamedTuple):
 
 
 def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None = None) -> Piece:
-    """A piece from the bytes of an ABC file; ``name`` is what its error messages call it.
+    """Read the bytes of an ABC file as a piece.
+
+    ``name`` is what error messages call the file. ``tune`` is the place of the tune in its book,
+    from 0; None takes the first, with a remark where there are more.
 
     ``tune`` is the place of the tune in its book, from 0; None takes the first, with a remark where
     there are more.
@@ -112,8 +117,9 @@ def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None
 
 @lru_cache(maxsize=4)  # a book is read once, not once for each of its tunes
 def tunes(data: bytes, name: str) -> tuple[Tune, ...]:
-    """The tunes of a book, at least one. A tune begins with ``X:`` and ends at the first empty line
-    after music.
+    """Return the tunes of a book, at least one.
+
+    A tune begins with ``X:`` and ends at the first empty line after music.
 
     Raises:
         InputError: where the bytes are not ABC.
@@ -168,15 +174,13 @@ def _append(lines: list[str], line: str) -> None:
 
 
 def _has_music(lines: list[str]) -> bool:
-    """Whether there is music after the key, which ends a tune's heading."""
+    """Return whether there is music after the key, which ends a tune's heading."""
     key = next((k for k, line in enumerate(lines) if line.startswith("K:")), len(lines))
     return any(not _FIELD.match(line) and not line.startswith("%") for line in lines[key + 1 :])
 
 
 def _text(data: bytes) -> str:
-    """Text in UTF-8 or, with a byte-order mark, UTF-16, and in what Windows uses where it is
-    neither.
-    """
+    """Decode UTF-8, or UTF-16 with a byte-order mark, else what Windows uses."""
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return data.decode("utf-16", errors="replace")
     try:
@@ -186,7 +190,7 @@ def _text(data: bytes) -> str:
 
 
 class _Reader:
-    """A tune while it is read: its voices, and what holds for voices that have not begun."""
+    """A tune while it is read: its voices, and what holds for voices still to begin."""
 
     def __init__(self) -> None:
         self.voices: dict[str, Voice] = {}
@@ -211,7 +215,7 @@ class _Reader:
         self.in_music = False
 
     def read(self, tune: Tune) -> Written:
-        """The whole tune."""
+        """Read the whole tune."""
         for line in tune.lines:
             if line == LEFT_OUT:
                 self.remarks.append("music after an empty line, which ends a tune, was left out")
@@ -263,7 +267,7 @@ class _Reader:
         )
 
     def name(self, voices: Sequence[Voice]) -> list[str]:
-        """The names of the parts that voices become, whose notes are theirs from here on."""
+        """Return the names of the parts that voices become, and give them their notes."""
         names: list[str] = []
         for part, voice in enumerate(voices):
             voice.sounds = [
@@ -278,8 +282,9 @@ class _Reader:
         return names
 
     def playing_order(self, signs: Sequence[Signs], starts: Sequence[Fraction]) -> list[int]:
-        """The order in which measures are played: by the order of parts where there is one, each
-        part by its own signs.
+        """Return the order in which measures are played.
+
+        It is the order of parts where there is one, each part by its own signs.
         """
         if not self.part_order:
             return in_playing_order(signs)
@@ -297,8 +302,9 @@ class _Reader:
         ]
 
     def directive(self, text: str) -> None:
-        """What changes the pitches of notes: ``%%propagate-accidentals``, ``%%MIDI transpose`` and
-        ``%%MIDI nobarlines``.
+        """Read a directive that changes the pitches of notes.
+
+        These are ``%%propagate-accidentals``, ``%%MIDI transpose`` and ``%%MIDI nobarlines``.
         """
         name, *values = text.replace("=", " ").split() or [""]
         if name == "MIDI" and values:
@@ -317,8 +323,9 @@ class _Reader:
             voice.propagate = self.propagate
 
     def field(self, letter: str, value: str) -> None:
-        """A field: in the heading, on a line of its own within the music, or inside a line of
-        music.
+        """Read a field.
+
+        It stands in the heading, on a line of its own within the music, or inside a line of music.
         """
         voice = self.current
         if letter == "V":
@@ -342,7 +349,7 @@ class _Reader:
                 voice.unit = 4 * unit
 
     def tempo_field(self, value: str) -> None:
-        """``Q:``: a tempo, in the heading perhaps in notes without a length."""
+        """Read ``Q:``, a tempo, which in the heading may have notes without a length."""
         voice = self.current
         if voice is None and _OLD_TEMPO.match(value):
             self.old_tempo = value
@@ -350,7 +357,7 @@ class _Reader:
             self.tempos.setdefault(voice.place if voice else Fraction(0), tempo)
 
     def part_field(self, value: str) -> None:
-        """``P:``: the order of parts in the heading; within the music, the part that begins."""
+        """Read ``P:``: in the heading the order of parts, then the part that begins."""
         voice = self.current
         if not self.in_music:
             self.part_order = value.strip()
@@ -360,7 +367,7 @@ class _Reader:
             voice.measures.append(Measure(voice.place, voice.metre))
 
     def metre_field(self, value: str) -> None:
-        """``M:``: the metre from here on."""
+        """Read ``M:``, the metre from here on."""
         voice = self.current
         if voice is None:
             self.metre = _metre(value)
@@ -370,7 +377,7 @@ class _Reader:
             voice.measures[-1].metre = voice.metre
 
     def switch(self, value: str) -> None:
-        """``V:``: describes a voice; within the music, that voice goes on from here."""
+        """Read ``V:``, which describes a voice and, within the music, switches to it."""
         name, _, rest = value.strip().partition(" ")
         if label := re.search(r"\b(?:name|nm)\s*=\s*(?:\"([^\"]*)\"|(\S+))", rest):
             self.labels[name] = " ".join((label[1] or label[2] or "").replace("\\n", " ").split())[
@@ -397,8 +404,9 @@ class _Reader:
         self.current.shift = self.shifts.get(name, 0)
 
     def key_field(self, value: str) -> None:
-        """``K:``: a key, perhaps with accidentals of its own, perhaps with a clef that transposes,
-        or only a clef.
+        """Read ``K:``: a key, perhaps with a clef, or only a clef.
+
+        A key may have accidentals of its own, and a clef may transpose.
         """
         voice = self.current
         if (shift := _shift(value)) is not None:
@@ -440,7 +448,7 @@ class _Reader:
             voice.key, voice.accidentals = key, {}
 
     def music(self, line: str) -> None:
-        """A line of music."""
+        """Read a line of music."""
         bar_end = -1
         for token in _TOKEN.finditer(line):
             kind, text = str(token.lastgroup), token.group()
@@ -469,7 +477,7 @@ class _Reader:
             bar_end = token.end() if kind == "bar" else -1
 
     def event(self, voice: Voice, kind: str, text: str) -> None:
-        """What is played, or changes how the next note is played."""
+        """Read what is played, or what changes how the next note is played."""
         if kind == "note":
             voice.play([note for note in [_NOTE.match(text)] if note])
         elif kind in {"chord", "plus"}:
@@ -494,8 +502,9 @@ class _Reader:
 
 
 def parts_in_order(text: str) -> list[str]:
-    """The parts that ``P:`` of a heading names, one by one: AABB, A2.B2, (AB)3C; none where it
-    isn't an order of parts.
+    """Return the parts that ``P:`` of a heading names, one by one.
+
+    It is written AABB, A2.B2, (AB)3C; the list is empty where it isn't an order of parts.
     """
     stack: list[list[str]] = [[]]
     last: list[str] = []  # what a number after it repeats
@@ -520,12 +529,12 @@ def parts_in_order(text: str) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    """A line without its comment."""
+    """Return a line without its comment."""
     return re.split(r"(?<!\\)%", line, maxsplit=1)[0].strip()
 
 
 def _fraction(value: str) -> Fraction | None:
-    """A positive fraction at the start of a field: 1/8, 1."""
+    """Read a positive fraction at the start of a field, such as 1/8 or 1."""
     match = re.match(r"(\d{1,3})(?:\s*/\s*(\d{1,4}))?", value)
     return (
         Fraction(int(match[1]), int(match[2] or 1))
@@ -535,7 +544,7 @@ def _fraction(value: str) -> Fraction | None:
 
 
 def _metre(value: str) -> Metre | None:
-    """4/4, C, C|, 2+3/8; None for a tune without a metre."""
+    """Read a metre, such as 4/4, C, C|, 2+3/8; None for a tune without one."""
     if value.startswith("C"):
         return (2, 2) if value.startswith("C|") else (4, 4)
     match = re.match(r"\(?([\d+\s]{1,20})\)?\s*/\s*(\d{1,3})", value)
@@ -545,8 +554,10 @@ def _metre(value: str) -> Metre | None:
 
 
 def _tempo(value: str, unit: Fraction) -> float | None:
-    """Seconds a quarter: 1/4=120, 3/8=50, or 120 alone, which is taken as quarters; C3=120 are
-    three notes of a unit.
+    """Read a tempo, and return the seconds per quarter.
+
+    It is written 1/4=120, 3/8=50, or 120 alone, which is taken as quarters; C3=120 are three notes
+    of a unit.
     """
     value = re.sub(r"\"[^\"]*\"", "", value)
     beat, equal, rate = value.rpartition("=")
@@ -562,7 +573,10 @@ def _tempo(value: str, unit: Fraction) -> float | None:
 
 
 def _shift(value: str) -> int | None:
-    """The semitones by which a clef or a voice transposes; None where nothing is said of it."""
+    """Return the semitones by which a clef or a voice transposes.
+
+    None where it states nothing about that.
+    """
     said = re.findall(
         r"(?:(?:transpose|t)=(-?\d{1,2})|octave=(-?\d)|(?<=[a-z])([+-])8)(?!\S)", value
     )

@@ -1,4 +1,7 @@
-"""A voice of an ABC tune while it is read: pitches, lengths, ties, tuplets, bar lines."""
+"""A voice of an ABC tune while it is read.
+
+It holds pitches, lengths, ties, tuplets and bar lines.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Measure:
 
 @dataclass
 class Voice:
-    """A voice while it is read: what holds at this place, and what was written up to it."""
+    """A voice while it is read: its present state, and what was written so far."""
 
     name: str
     unit: Fraction  # quarters of a note without a length
@@ -89,7 +92,10 @@ class Voice:
         self.measures.append(Measure(self.place, self.metre))
 
     def pitch(self, accidental: str | None, letter: str, octave: str) -> int:
-        """A MIDI number, by the key, the accidentals of the bar, and a tie from the bar before."""
+        """Return a MIDI number.
+
+        It depends on the key, the accidentals of the bar, and a tie from the bar before.
+        """
         step = letter.upper()
         place = letter + octave if self.propagate == "octave" else step
         alter = self.accidentals.get(place, self.key.get(step, 0))
@@ -105,8 +111,9 @@ class Voice:
     def play(
         self, notes: Sequence[re.Match[str]], size: Fraction = Fraction(1), tied: bool = False
     ) -> None:
-        """A note, or a chord, the lengths in which are multiplied by ``size``; it lasts as long as
-        its first note.
+        """Play a note or a chord, whose lengths are multiplied by ``size``.
+
+        A chord lasts as long as its first note.
         """
         size *= self._factor() * self.unit
         rows, ties = [], {}
@@ -131,13 +138,14 @@ class Voice:
         self.place += rows[0].length
 
     def rest(self, length: Fraction) -> None:
-        """Silence of so many quarters."""
+        """Rest for so many quarters."""
         self.last, self.open_ties = (len(self.sounds), self.place), {}
         self.place += length * self._factor()
 
     def broken(self, marks: str) -> None:
-        """``>``: the note before it is longer and the one after it shorter; ``<``: the other way
-        round.
+        """Lengthen the note before ``>`` and shorten the one after it.
+
+        ``<`` does the reverse.
         """
         short = Fraction(1, 2 ** len(marks))
         mine, self.stretch = (2 - short, short) if marks[0] == ">" else (short, 2 - short)
@@ -148,14 +156,14 @@ class Voice:
         self.place = place + (self.place - place) * mine
 
     def start_tuplet(self, text: str) -> None:
-        """``(p:q:r``: p notes in the time of q, for the next r notes."""
+        """Begin a tuplet ``(p:q:r``: p notes in the time of q, for the next r notes."""
         notes, time, count = (int(number or 0) for number in (text[1:] + "::").split(":")[:3])
         compound = self.metre is not None and self.metre[0] % 3 == 0 and self.metre[0] > 3
         time = time or {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(notes, 3 if compound else 2)
         self.tuplet, self.tuplet_left = Fraction(time, max(notes, 1)), count or notes
 
     def bar_line(self, sign: str) -> None:
-        """A bar line of any kind: the measure ends and another one begins."""
+        """End the measure at a bar line of any kind, and begin another one."""
         colons = re.findall(r":+(?=[|\]])", sign)  # wherever they stand in a run of bar lines
         ends = min(max(map(len, colons), default=0), MOST_TURNS - 1) if "|" in sign else 1
         begins = sign.endswith(":")
@@ -179,7 +187,10 @@ class Voice:
         self.accidentals = {}
 
     def ending(self, text: str) -> None:
-        """The music from here on is played at some turns of a repeat only: 1, or 1,3, or 1-3."""
+        """Mark the music from here on as an ending, such as 1, or 1,3, or 1-3.
+
+        It is played only at these turns of a repeat.
+        """
         numbers: set[int] = set()
         for first, last in re.findall(r"(\d{1,3})(?:-(\d{1,3}))?", text):
             numbers |= set(range(int(first), min(int(last or first), MOST_TURNS) + 1))
@@ -193,8 +204,11 @@ class Voice:
         )
 
     def word(self, text: str) -> None:
-        """A decoration or a text over the staff: a chord symbol, or what may send the player
-        elsewhere, as D.C. al Fine, segno, To Coda."""
+        """Read a decoration or a text over the staff.
+
+        It is a chord symbol, or may send the player elsewhere, as do D.C. al Fine, segno and To
+        Coda.
+        """
         if text[0] == '"' and (symbol := read_symbol(text[1:-1])) is not None:
             self.chords[self.place] = symbol
         elif text[0] == '"' and looks_like_a_chord(text[1:-1]):
@@ -207,7 +221,7 @@ class Voice:
                 self.words.append((word, len(self.measures) - 1, self.place))
 
     def place_words(self) -> None:
-        """Once all is read: the words go to the measures that they are about.
+        """Give the words to the measures that they are about, once all is read.
 
         A coda sign is where to leave from, if another one follows.
         """
@@ -234,6 +248,6 @@ class Voice:
 
 
 def written_length(number: str, slashes: str, divisor: str) -> Fraction:
-    """A length in units: 3/2, /, //, /4, 2, or nothing for 1."""
+    """Read a length in units: 3/2, /, //, /4, 2, or nothing for 1."""
     below = int(divisor or 2) if len(slashes) == 1 else 2 ** len(slashes)
     return Fraction(int(number or 1), below or 1)

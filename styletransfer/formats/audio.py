@@ -1,4 +1,6 @@
-"""A melody that was sung, hummed, whistled or played by one instrument: recordings to pieces.
+"""Read recordings of a melody as pieces.
+
+The melody was sung, hummed, whistled or played by one instrument.
 
 The track of the pitch becomes notes, their onsets have beats found for them, and where these are
 clear, the notes are written on them. Remarks state how sure all this is.
@@ -43,7 +45,7 @@ def parse_audio(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
-    """Write notes that were heard in a track of pitch, in the order of their onsets, as a piece."""
+    """Write notes that were heard in a track of pitch as a piece, by onset."""
     velocity = _velocities(heard, track)
     remarks = [_sureness(heard, track)]
     if feel != "performance":
@@ -83,7 +85,7 @@ def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
 
 
 def _velocities(heard: Heard, track: Track) -> NDArray[np.int64]:
-    """The velocities of notes by their loudness, shape (notes,)."""
+    """Return the velocities of notes by their loudness, shape (notes,)."""
     first = np.round(heard.onset / track.seconds).astype(int)
     last = np.round(heard.end / track.seconds).astype(int)
     loud = np.array(
@@ -95,7 +97,7 @@ def _velocities(heard: Heard, track: Track) -> NDArray[np.int64]:
 
 
 def _sureness(heard: Heard, track: Track) -> str:
-    """A sentence on how sure the notes are."""
+    """Return a sentence on how sure the notes are."""
     voiced = track.voiced
     cents = round(100 * heard.tuning)
     tuned = f", tuned {abs(cents)} cents {'above' if cents > 0 else 'below'} A = 440 Hz"

@@ -1,9 +1,9 @@
-"""Humdrum's ``**kern`` to pieces, by its reference (https://www.humdrum.org/rep/kern/).
+"""Read Humdrum's ``**kern`` as pieces.
 
-Kern is written at sounding pitch. A column that splits goes on as several, which are one part,
-until they join again. Sections are played in the order that the file's list of them states
-(``*>[A,A,B]``); without one, repeat signs are played out as in MusicXML. Text, harmony, dynamics
-and other columns are left out.
+The reference is https://www.humdrum.org/rep/kern/. Kern is written at sounding pitch. A column that
+splits continues as several, which are one part, until they join again. Sections are played in the
+order that the file's list of them states (``*>[A,A,B]``); without one, repeat signs are played out
+as in MusicXML. Text, harmony, dynamics and other columns are left out.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ _CODES = {
 
 
 def parse_kern(data: bytes, name: str, feel: Feel | None = None) -> Piece:
-    """A piece from the bytes of a kern file; ``name`` is what its error messages call it.
+    """Read the bytes of a kern file as a piece.
+
+    ``name`` is what error messages call the file.
 
     Raises:
         InputError: where the bytes are not kern, hold no notes, or hold hours of music.
@@ -123,7 +125,7 @@ def parse_kern(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def text_of(data: bytes) -> str:
-    """Text in UTF-8, or in Latin-1 where it isn't that."""
+    """Decode text in UTF-8, or in Latin-1 where it isn't that."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -132,9 +134,7 @@ def text_of(data: bytes) -> str:
 
 @dataclass
 class _Column:
-    """A column while it is read: of which column of the heading it is, and when what it plays
-    ends.
-    """
+    """A column while it is read: its column in the heading, and where its music ends."""
 
     kind: str
     root: int
@@ -164,7 +164,7 @@ class _Reader:
         self.drums: set[int] = set()
 
     def read(self, lines: Sequence[str]) -> None:
-        """All lines of the first piece.
+        """Read all lines of the first piece.
 
         Raises:
             InputError: where lines don't have as many columns as there are.
@@ -195,7 +195,7 @@ class _Reader:
                 self.data(cells)
 
     def kern(self, cells: Sequence[str]) -> list[tuple[str, _Column]]:
-        """The cells of kern columns, with these."""
+        """Return the cells of kern columns, with their columns."""
         return [
             (cell, column)
             for cell, column in zip(cells, self.columns, strict=True)
@@ -203,14 +203,14 @@ class _Reader:
         ]
 
     def now(self) -> Fraction:
-        """Where the next line is: the end of what ends first."""
+        """Return where the next line is: the end of what ends first."""
         return min(
             (c.until for c in self.columns if c.kind == "**kern" and c.until is not None),
             default=self.at,
         )
 
     def data(self, cells: list[str]) -> None:
-        """A line of notes."""
+        """Read a line of notes."""
         rows = self.kern(cells)
         if all(cell in {".", ""} for cell, _ in rows):
             return
@@ -226,7 +226,7 @@ class _Reader:
                     column.until = None
 
     def play(self, cell: str, column: _Column, voice: str) -> bool:
-        """A note, chord or rest; whether it takes time."""
+        """Play a note, chord or rest, and return whether it takes time."""
         tokens = cell.split()
         grace = any("q" in token for token in tokens)
         first = next((length for token in tokens if (length := _length(token)) is not None), None)
@@ -250,7 +250,7 @@ class _Reader:
         return True
 
     def tone(self, token: str, column: _Column, length: Fraction, voice: str) -> Sound | None:
-        """A note; none for a rest."""
+        """Return a note, None for a rest."""
         if "r" in token:
             return None
         found = _PITCH.search(token)
@@ -279,8 +279,9 @@ class _Reader:
         )
 
     def bar_line(self, cell: str) -> None:
-        """A bar line: a measure begins, perhaps with a repeat; perhaps the one before sends
-        back.
+        """Begin a measure at a bar line, perhaps with a repeat.
+
+        The measure before may send the player back.
         """
         place = self.now()
         begins, ends = re.search(r"[|!]:", cell) is not None, re.search(r":[|!]", cell) is not None
@@ -292,8 +293,10 @@ class _Reader:
             self.bars[last] = self.bars[last]._replace(ends=1)
 
     def interpret(self, cells: list[str]) -> None:
-        """A line of interpretations: metres, keys, names and sections, or how columns split, join,
-        change places and end.
+        """Read a line of interpretations.
+
+        These are metres, keys, names and sections, or state how columns split, join, change places
+        and end.
         """
         for cell, column in self.kern(cells):
             self.tell(cell, column)
@@ -335,7 +338,7 @@ class _Reader:
         self.columns = columns
 
     def tell(self, cell: str, column: _Column) -> None:
-        """What an interpretation says of the music from here on."""
+        """Apply what an interpretation states about the music from here on."""
         place = self.now()
         if found := re.fullmatch(r"\*M(\d{1,3})/(\d{1,3})", cell):
             if int(found[1]) and int(found[2]):
@@ -359,7 +362,7 @@ class _Reader:
             self.codes.setdefault(column.root, _CODES.get(found[1], ""))
 
     def written(self) -> Written:
-        """The whole piece: the highest part, the last column, first."""
+        """Return the whole piece: the highest part, the last column, comes first."""
         end = max((c.until for c in self.columns if c.until is not None), default=Fraction(0))
         end = max([end, self.at, *(sound.onset + sound.length for sound in self.sounds)])
         sounding = {sound.part for sound in self.sounds}
@@ -406,7 +409,10 @@ class _Reader:
 
 
 def _length(token: str) -> Fraction | None:
-    """Quarters of a token, 0 for a breve is 8; None where it states none."""
+    """Return the quarters that a token lasts, None where it states none.
+
+    0 is a breve, which has 8.
+    """
     found = _LENGTH.search(token)
     if found is None:
         return None
@@ -418,8 +424,9 @@ def _length(token: str) -> Fraction | None:
 
 
 def _names(text: str) -> dict[int, str]:
-    """The parts' names by column: what ``*I"`` states, the hands of a keyboard, ``*I:`` or a
-    comment under the heading.
+    """Return the parts' names by column.
+
+    They are what ``*I"`` states, the hands of a keyboard, ``*I:`` or a comment under the heading.
 
     Only the lines before the first bar are looked at, and only while the columns are those of the
     heading.

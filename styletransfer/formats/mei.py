@@ -112,7 +112,10 @@ def parse_mei(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def _played(root: Element, name: str) -> tuple[bytes, list[float]]:
-    """What verovio plays, as the bytes of a MIDI file, and where measures begin, in quarters."""
+    """Return what verovio plays, and where measures begin.
+
+    The former is the bytes of a MIDI file, the latter in quarters.
+    """
     root.set("xmlns", "http://www.music-encoding.org/ns/mei")
     command = [sys.executable, "-c", _PLAY]
     try:
@@ -132,7 +135,10 @@ def _played(root: Element, name: str) -> tuple[bytes, list[float]]:
 
 
 def _bars(piece: Piece, measures: list[float]) -> BarTable:
-    """The bars of a piece by where its measures begin: MIDI's metres don't say of pick-ups."""
+    """Return the bars of a piece by where its measures begin.
+
+    MIDI's metres don't state pick-ups.
+    """
     known = piece.bars
     if not len(known) or not measures:
         return known
@@ -149,7 +155,9 @@ def _bars(piece: Piece, measures: list[float]) -> BarTable:
 def _chords(
     units: list[list[Element]], starts: list[float], piece: Piece
 ) -> tuple[tuple[tuple[float, ChordSymbol], ...], int]:
-    """The chord symbols of measures in their order of playing, and how many others there are.
+    """Return the chord symbols of measures in playing order, and the number of others.
+
+    The others are no symbols, such as Roman numerals, or don't state at which beat they stand.
 
     Those are no symbols, as Roman numerals, or don't say at which beat they stand.
     """
@@ -169,8 +177,9 @@ def _chords(
 
 
 def _keys(units: list[list[Element]], starts: list[float]) -> tuple[tuple[float, int, bool], ...]:
-    """Changes of key after the beginning, for measures in their order of playing: those of the
-    score, or of its first staff that doesn't transpose.
+    """Return changes of key after the beginning, for measures in playing order.
+
+    They are those of the score, or of its first staff that doesn't transpose.
     """
     found: list[tuple[float, int, bool]] = []
     for unit, start in zip(units, starts, strict=True):
@@ -193,8 +202,13 @@ def _keys(units: list[list[Element]], starts: list[float]) -> tuple[tuple[float,
 
 
 def _unfold(score: Element) -> list[list[Element]] | None:
-    """Write the order of playing into a score that doesn't state it, for verovio, which leaves most
-    endings out when it finds the order itself.
+    """Write the order of playing into a score that doesn't state it, for verovio.
+
+    Verovio leaves most endings out when it finds the order itself.
+
+    Measures that are played one after another become a section, which the order names. Returned are
+    the measures as they are played, each with what stands before it; None where the score states
+    its order.
 
     Measures that are played one after another become a section, which the order names. What comes
     back are the measures as they are played, each with what stands before it; None where the score
@@ -231,7 +245,10 @@ def _unfold(score: Element) -> list[list[Element]] | None:
 
 
 def _measures(sections: list[Element]) -> tuple[list[list[Element]], list[Signs]]:
-    """The measures of sections and endings, each with what stands before it, and their signs."""
+    """Return the measures of sections and endings, and their signs.
+
+    Each measure comes with what stands before it.
+    """
     units: list[list[Element]] = []
     signs: list[Signs] = []
     lines: list[tuple[str, str]] = []
@@ -266,7 +283,7 @@ def _measures(sections: list[Element]) -> tuple[list[list[Element]], list[Signs]
 
 
 def _signs_of(measure: Element, ending: frozenset[int]) -> Signs:
-    """A measure's bar lines and marks."""
+    """Return a measure's bar lines and marks."""
     marks = {mark.get("func") or "" for mark in measure.iter("repeatMark")}
     return Signs(
         begins=measure.get("left") in {"rptstart", "rptboth"},
@@ -277,7 +294,7 @@ def _signs_of(measure: Element, ending: frozenset[int]) -> Signs:
 
 
 def _hands(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """The parts' names, two parts of one name as the hands that they are."""
+    """Return the parts' names, naming two parts of one name as the hands they are."""
     count = Counter(parts)
     seen = Counter[str]()
     names = []

@@ -57,7 +57,9 @@ right on all 824 scores and all 1,276 performances."""
 
 
 def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
-    """A piece from the bytes of a MIDI file; ``name`` is what its error messages call it.
+    """Read the bytes of a MIDI file as a piece.
+
+    ``name`` is what error messages call the file.
 
     Raises:
         InputError: where the bytes are damaged, hold no notes, or hold hours of music.
@@ -122,7 +124,9 @@ def parse_midi(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
-    """Whether music is notated or quantised: its onsets fall on subdivisions of a quarter.
+    """Return whether music is notated or quantised.
+
+    Its onsets then fall on subdivisions of a quarter.
 
     The share of distinct onsets within a tick of a grid is compared with the share of all ticks
     that lie there, so that 0 is chance and 1 is perfect; one of ``GRIDS`` must reach ``GRID_LIFT``.
@@ -150,8 +154,9 @@ def on_beats(notes: NoteTable, bars: BarTable, ticks_per_quarter: int) -> bool:
 
 
 def without_doubles(notes: NoteTable) -> NoteTable:
-    """Notes without those that another of the same part, onset and pitch outlasts: two voices in
-    unison are one key.
+    """Leave out notes that another of the same part, onset and pitch outlasts.
+
+    Two voices in unison are one key.
     """
     order = np.lexsort((-notes["duration"], notes["pitch"], notes["onset"], notes["part"]))
     keys = notes[["part", "onset", "pitch"]][order]
@@ -162,7 +167,9 @@ def without_doubles(notes: NoteTable) -> NoteTable:
 
 
 def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.float64]) -> None:
-    """Hold notes, in place, until the sustain pedal's release or the next onset of the same pitch.
+    """Hold notes, in place, until the sustain pedal is released.
+
+    The next onset of the same pitch ends them, too.
 
     ``down`` and ``up`` (pedals,) are the quarters at which the pedal goes down and comes up,
     ascending.
@@ -180,8 +187,9 @@ def extend_by_pedal(notes: NoteTable, down: NDArray[np.float64], up: NDArray[np.
 
 
 def _left_out(tracks: list[Any], drums: int, unended: int) -> list[str]:
-    """Remarks on what was left out of these tracks, on tracks of drums, and on notes without an
-    end.
+    """Return remarks on what was left out of these tracks.
+
+    They also mention tracks of drums, and notes without an end.
     """
     remarks: list[str] = []
     if unended:
@@ -204,10 +212,10 @@ def _hold_by_pedal(tables: list[NoteTable], tracks: list[Any], tpq: int) -> None
 
 
 def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
-    """Type, how many tracks the header counts, time division, and the contents of the track chunks
-    that there are.
+    """Return a file's type, its header's number of tracks, division and track chunks.
 
-    A file that is cut short is refused.
+    The division is of time; the chunks are the contents of those that there are. A file that is cut
+    short is refused.
     """
     cut = InputError(f"{name}: the MIDI file is cut short or damaged; download or export it again.")
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
@@ -240,8 +248,9 @@ def _chunks(data: bytes, name: str) -> tuple[int, int, int, list[bytes]]:
 
 
 def _frames(division: int, name: str) -> tuple[int, float]:
-    """Ticks per quarter and seconds a quarter of an SMPTE division: its "quarters" are 24, 25 or 30
-    frames.
+    """Return ticks per quarter and seconds per quarter of an SMPTE division.
+
+    Its "quarters" are 24, 25 or 30 frames.
 
     The high byte is minus the frames a second, of which 29 stands for 29.97 (30 frames in 1.001 s);
     the low byte is the ticks a frame (Standard MIDI Files 1.0).
@@ -255,8 +264,9 @@ def _frames(division: int, name: str) -> tuple[int, float]:
 def _open(
     kind: int, division: int, tracks: list[Track], name: str
 ) -> tuple[Any, list[Track], list[str]]:
-    """symusic's score, in ticks, its tracks, and remarks; of the separate pieces of a type 2 file
-    the first with notes.
+    """Return symusic's score, in ticks, its tracks, and remarks.
+
+    Of the separate pieces of a type 2 file, the first with notes is taken.
     """
     if kind != 2 or len(tracks) < 2:
         return _symusic(division, [track.data for track in tracks], name), tracks, []
@@ -271,10 +281,10 @@ def _open(
 def _players(
     tpq: int, tracks: list[Track], name: str, ended: bool
 ) -> tuple[list[tuple[Any, Track]], int]:
-    """symusic's tracks with notes, one for each channel of a track, with the track that they are
-    from.
+    """Return symusic's tracks with notes, and how many notes were ended.
 
-    With ``ended``, the last notes that never end do so with their track; how many there are.
+    There is one for each channel of a track, with the track that it is from. With ``ended``, the
+    last notes that never end do so with their track; their number is returned.
     """
     players: list[tuple[Any, Track]] = []
     count = 0
@@ -287,10 +297,10 @@ def _players(
 
 
 def _end_last_notes(players: Any, tpq: int, track: bytes, name: str) -> int:
-    """Add the notes with which a pitched track ends and which never end, one to four quarters long;
-    how many there are.
+    """Add a pitched track's last notes that never end, and return their number.
 
-    symusic leaves notes without an end out. Those further in are mistakes, and stay out.
+    They last one to four quarters. symusic leaves notes without an end out. Those further in are
+    mistakes, and stay out.
     """
     count = 0
     whole = _symusic(tpq, [_with_all_off(track)], name).tracks
@@ -312,8 +322,10 @@ def _end_last_notes(players: Any, tpq: int, track: bytes, name: str) -> int:
 def _sung(
     tracks: list[Track], tables: list[NoteTable], sources: Sequence[Track], tpq: int
 ) -> tuple[int, ...]:
-    """The parts that carry words: of tracks with lyrics, or else the one that begins with most
-    syllables of the others.
+    """Return the parts that carry words.
+
+    They are those of tracks with lyrics, or else the one that begins with most syllables of the
+    others.
     """
     own = [
         part
@@ -348,8 +360,9 @@ def _sung(
 
 
 def _with_all_off(track: bytes) -> bytes:
-    """A track's events that ends every key of every channel with the track; what doesn't sound
-    isn't changed by it.
+    """End every key of every channel with the track, and return its events.
+
+    What doesn't sound isn't changed by it.
     """
     end = b"\xff\x2f\x00"
     off = b"\x00".join(
@@ -359,7 +372,7 @@ def _with_all_off(track: bytes) -> bytes:
 
 
 def _symusic(division: int, tracks: list[bytes], name: str) -> Any:
-    """symusic's score of a plain type 1 file with these tracks, in ticks."""
+    """Return symusic's score of a plain type 1 file with these tracks, in ticks."""
     import symusic
 
     header = (
@@ -381,10 +394,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
-    """(pedals, 2) quarters at which a track's sustain pedal goes down and comes up; one that never
-    comes up is left out.
+    """Return the quarters at which a track's sustain pedal goes down and comes up.
 
-    From the controllers: symusic's own list has a first pedal at 0 in every track but the first.
+    They have shape (pedals, 2); a pedal that never comes up is left out. They are taken from the
+    controllers: symusic's own list has a first pedal at 0 in every track but the first.
     """
     controls = track.controls.numpy()
     sustain = controls["number"] == SUSTAIN
@@ -394,7 +407,10 @@ def _pedals(track: Any, tpq: int) -> NDArray[np.float64]:
 
 
 def _pedals_of_all(tracks: Sequence[Any], tpq: int) -> tuple[tuple[float, float], ...]:
-    """The pedals of all tracks; what tracks agree in, as those of one piano do, counts once."""
+    """Return the pedals of all tracks.
+
+    What tracks agree in, as those of one piano do, counts once.
+    """
     return tuple(
         sorted({(float(down), float(up)) for track in tracks for down, up in _pedals(track, tpq)})
     )
@@ -419,8 +435,10 @@ def _notes(track: Any, part: int, tpq: int) -> NoteTable:
 
 
 def _tempo_map(changes: list[tuple[int, int]], tpq: int, first: float) -> TempoMap:
-    """A tempo map from (tick, microseconds a quarter) pairs; ``first`` (seconds a quarter) holds
-    where none is stated."""
+    """Make a tempo map of pairs (tick, microseconds per quarter).
+
+    ``first`` (seconds per quarter) holds where none is stated.
+    """
     tempos = {0: first} | {tick: micro / 1e6 for tick, micro in changes if tick >= 0 and micro > 0}
     ticks = [
         t

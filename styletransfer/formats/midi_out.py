@@ -1,6 +1,4 @@
-"""Pieces to MIDI files, byte for byte the same each time, and the safe writing of any output
-file.
-"""
+"""Write pieces to MIDI files, byte for byte the same each time."""
 
 from __future__ import annotations
 
@@ -33,12 +31,13 @@ def write_midi(piece: Piece, path: str | Path, *, force: bool = False) -> None:
 
 
 def midi_bytes(piece: Piece) -> bytes:
-    """A piece as MIDI of type 1: a track of tempos and signatures, then one track and channel for
-    each part with notes.
+    """Write a piece as MIDI of type 1.
+
+    A track of tempos and signatures is followed by one track and channel for each part with notes.
 
     An arrangement made with ``dataclasses.replace(input_piece, notes=..., parts=...)`` thus keeps
-    the input's ticks per quarter, tempo map, bars and keys to the tick, with its ``lead``.
-    The programs are those of the ensemble, of other parts 0, piano. The notes are those of
+    the input's ticks per quarter, tempo map, bars and keys to the tick, with its ``lead``. The
+    programs are those of the ensemble, of other parts 0, piano. The notes are those of
     :func:`as_written`.
     """
     tpq = piece.ticks_per_quarter
@@ -68,8 +67,11 @@ def midi_bytes(piece: Piece) -> bytes:
 
 
 def as_written(piece: Piece) -> Piece:
-    """The piece as its file has it: within a part, a note ends where the next one of its pitch
-    begins, and of notes of the same pitch and onset the longest is kept."""
+    """Return the piece as its file has it.
+
+    Within a part, a note ends where the next one of its pitch begins, and of notes of the same
+    pitch and onset the longest is kept.
+    """
     notes = piece.notes
     onset, end = note_ticks(notes, piece.ticks_per_quarter)
     order = np.lexsort((-end, onset, notes["pitch"], notes["part"]))
@@ -87,7 +89,9 @@ def as_written(piece: Piece) -> Piece:
 
 
 def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
-    """Signatures (quarter, numerator, denominator) of which ``bars_of`` makes these bars again.
+    """Return signatures of which ``bars_of`` makes these bars again.
+
+    They are tuples (quarter, numerator, denominator).
 
     A pick-up becomes a short signature of its own where one fits (1/4, then 3/4); a bar cut short
     is followed by its signature once more.
@@ -115,14 +119,20 @@ def time_signatures_of(bars: BarTable) -> list[tuple[float, int, int]]:
 def note_ticks(
     notes: NoteTable, ticks_per_quarter: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Onsets and ends of notes in ticks, each (notes,); no note is shorter than a tick."""
+    """Return onsets and ends of notes in ticks, each of shape (notes,).
+
+    No note is shorter than a tick.
+    """
     onset = np.round(notes["onset"] * ticks_per_quarter).astype(np.int64)
     end = np.round((notes["onset"] + notes["duration"]) * ticks_per_quarter).astype(np.int64)
     return onset, np.maximum(end, onset + 1)
 
 
 def _short_metre(quarters: float, top: int, bottom: int) -> tuple[int, int]:
-    """The metre of a pick-up of that length; the full metre where no numerator fits."""
+    """Return the metre of a pick-up of that length.
+
+    It is the full metre where no numerator fits.
+    """
     denominator = bottom
     while denominator <= MAX_DENOMINATOR:
         numerator = quarters * denominator / 4
@@ -168,8 +178,9 @@ def _part(rows: NoteTable, name: str, channel: int, program: int, tpq: int) -> l
 
 
 def _pedal(piece: Piece, channel: int) -> list[_Event]:
-    """The sustain pedal, which is every keyboard part's: up before the notes of its tick, down
-    after them.
+    """Return the events of the sustain pedal, which is every keyboard part's.
+
+    It comes up before the notes of its tick, and goes down after them.
     """
     events: list[_Event] = []
     for down, up in piece.pedals:
@@ -194,7 +205,7 @@ def _tick(quarter: float, tpq: int) -> int:
 
 
 def _variable(number: int) -> bytes:
-    """A number in MIDI's variable-length form, seven bits a byte."""
+    """Write a number in MIDI's variable-length form, seven bits a byte."""
     if number < 0:
         raise ValueError(f"time goes forward only, not by {number}")
     groups = [number & 0x7F]

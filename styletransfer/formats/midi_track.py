@@ -1,4 +1,7 @@
-"""A track of a MIDI file, event by event: its name, its words, and what symusic would trip over."""
+"""Read a track of a MIDI file, event by event.
+
+What is read are its name, its words, and what symusic would trip over.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _LATEST = 1 << 40
 
 
 class Track(NamedTuple):
-    """A track's events as bytes for symusic, its name, and the ticks at which syllables are sung.
+    """A track's events as bytes for symusic, its name, and the ticks of its syllables.
 
     ``lyrics`` are those of lyric events, ``texts`` those of texts, in which files for karaoke have
     theirs. ``channels`` are those that play notes.
@@ -28,7 +31,7 @@ class Track(NamedTuple):
 
 
 def track_of(data: bytes) -> Track:
-    """A track from its events.
+    """Make a track of its events.
 
     A change of program after the first note of its channel is left out, so that the track stays one
     part, and values beyond 127 become 127. A damaged track is handed on as it is: symusic refuses
@@ -72,7 +75,7 @@ def track_of(data: bytes) -> Track:
 
 
 class _Copy:
-    """A track's events, some of which are left out or replaced; their time passes all the same."""
+    """A copy of a track's events, some left out or replaced, in the same time."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -95,8 +98,10 @@ class _Copy:
 
 
 def _events(data: bytes) -> Iterator[tuple[int, int, int, int, int, bytes]]:
-    """A track's events: where each begins, where it does without its wait, where it ends, the wait
-    in ticks, its status, and the values of a channel's event, or the kind and text of a meta event.
+    """Yield a track's events.
+
+    Each is a tuple: where it begins, where it begins without its wait, where it ends, the wait in
+    ticks, its status, and the values of a channel's event, or the kind and text of a meta event.
 
     Raises:
         IndexError, KeyError, ValueError: where they are damaged.
@@ -129,7 +134,7 @@ def _events(data: bytes) -> Iterator[tuple[int, int, int, int, int, bytes]]:
 
 
 def _variable(data: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """Return a number of variable length, and where it ends."""
     value = 0
     for index in range(at, at + 5):
         value = value << 7 | data[index] & 0x7F
@@ -146,5 +151,5 @@ def _as_variable(value: int) -> bytes:
 
 
 def _whole(event: bytes, status: int) -> bytes:
-    """An event with its status, which it may share with the one before it."""
+    """Return an event with its status, which it may share with the one before it."""
     return event if event[0] & 0x80 else bytes((status,)) + event

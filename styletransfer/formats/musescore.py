@@ -1,12 +1,11 @@
-"""MuseScore's own files to pieces: ``.mscz``, an archive, and ``.mscx``, the XML in it, as versions
-2 to 4 save them.
+"""Read MuseScore's own files as pieces, as versions 2 to 4 save them.
 
-There is no definition but the program; what is read here was compared with the MusicXML that it
-exports. Pitches sound as they are written, but for octave lines, which shift them. Positions in a
-measure are sums of lengths, moved by ``<location>`` (3, 4) or ``<tick>`` (2). What is played
-counts: notes with ``<play>0``, and those of drum sets, are left out. Repeats, voltas, markers and
-jumps are played out, and so is a text that says "D.C.", as in MusicXML; a bar that repeats the ones
-before it has their notes.
+``.mscz`` is an archive, and ``.mscx`` the XML in it. There is no definition but the program; what
+is read here was compared with the MusicXML that it exports. Pitches sound as they are written,
+except under octave lines, which shift them. Positions in a measure are sums of lengths, moved by
+``<location>`` (3, 4) or ``<tick>`` (2). What is played counts: notes with ``<play>0``, and those of
+drum sets, are left out. Repeats, voltas, markers and jumps are played out, and so is a text that
+says "D.C.", as in MusicXML; a bar that repeats the ones before it has their notes.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def parse_musescore(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def _score(score: Element, version: int, name: str) -> Score:
-    """The score, its parts read."""
+    """Return the score with its parts read."""
     described = score.findall("Part")
     staves = [staff for staff in score.findall("Staff") if staff.find("Measure") is not None]
     measures = [
@@ -111,8 +110,10 @@ def _score(score: Element, version: int, name: str) -> Score:
 
 
 class _Frame:
-    """What all staves of a score share: how long measures are and where they begin, in quarters,
-    how many ticks a quarter has, and whether keys and chord symbols stand as they sound.
+    """What all staves of a score share.
+
+    That is how long measures are and where they begin, in quarters, how many ticks a quarter has,
+    and whether keys and chord symbols are saved as they sound.
     """
 
     def __init__(self, score: Element, measures: list[Element], version: int) -> None:
@@ -126,7 +127,7 @@ class _Frame:
 
 
 def _lengths(measures: list[Element]) -> Iterator[Fraction]:
-    """How many quarters each measure lasts: what it states, or else its metre's."""
+    """Yield how many quarters each measure lasts, as stated or else by its metre."""
     metre = Fraction(4)
     for measure in measures:
         for time in measure.iter("TimeSig"):
@@ -137,7 +138,7 @@ def _lengths(measures: list[Element]) -> Iterator[Fraction]:
 
 
 def _part(part: Element, staves: list[list[Element]], frame: _Frame) -> Part:
-    """A part with the measures of its staves."""
+    """Return a part with the measures of its staves."""
     found = Part()
     found.most_staves = min(max(len(staves), 1), 9)
     found.contents = [Content(reach=length) for length in frame.lengths]
@@ -151,7 +152,7 @@ def _part(part: Element, staves: list[list[Element]], frame: _Frame) -> Part:
 
 
 def _name_of(part: Element) -> str:
-    """A part's name: as it is printed, or as the mixer calls it."""
+    """Return a part's name: as it is printed, or as the mixer calls it."""
     for path in ("Instrument/longName", "trackName", "Instrument/trackName"):
         if name := text_of(part.find(path)):
             return name
@@ -159,7 +160,10 @@ def _name_of(part: Element) -> str:
 
 
 class _StaffReader:
-    """A staff while it is read into its part; places are quarters from a measure's beginning."""
+    """A staff while it is read into its part.
+
+    Places are quarters from a measure's beginning.
+    """
 
     def __init__(self, described: Element, part: Part, staff: int, frame: _Frame) -> None:
         self.part = part
@@ -183,7 +187,7 @@ class _StaffReader:
         self.repeated: dict[int, int] = {}  # measures that repeat this many before them
 
     def read(self, measures: list[Element]) -> None:
-        """All measures of the staff."""
+        """Read all measures of the staff."""
         for index, measure in enumerate(measures[: len(self.frame.lengths)]):
             self.index, self.here = index, self.part.contents[index]
             self.numbered = {}
@@ -206,7 +210,7 @@ class _StaffReader:
             self.copy(index, back)
 
     def element(self, element: Element) -> None:
-        """What stands in a voice."""
+        """Read an element of a voice."""
         tag = element.tag
         if tag in {"Chord", "Rest"}:
             self.chord_or_rest(element)
@@ -232,7 +236,10 @@ class _StaffReader:
             self.sign(element)
 
     def sign(self, element: Element) -> None:
-        """What holds from here on: metre, key, tempo, loudness, chord symbol."""
+        """Read what holds from here on.
+
+        That is a metre, key, tempo, loudness or chord symbol.
+        """
         tag = element.tag
         if tag in {"TimeSig", "KeySig"} and _is_warning(element):
             return
@@ -261,7 +268,7 @@ class _StaffReader:
                 self.harmony(harmony)
 
     def metre(self, element: Element) -> None:
-        """A metre, of all staves or of this one alone."""
+        """Read a metre, of all staves or of this one alone."""
         self.stretch = Fraction(1)
         if _is_local(element):
             over, under = (number(element.find(f"stretch{n}")) or Fraction(1) for n in "ND")
@@ -272,7 +279,7 @@ class _StaffReader:
             self.here.metre = (int(top), int(bottom))
 
     def key(self, element: Element) -> None:
-        """A key signature, as it sounds."""
+        """Read a key signature, as it sounds."""
         sounding = number(element.find("concertKey"))
         stated = number(element.find("accidental")) if sounding is None else sounding
         if stated is not None and self.staff == 1:
@@ -280,7 +287,7 @@ class _StaffReader:
             self.here.keys[self.at] = (key_as_sounds(round(stated), shift), _is_minor(element))
 
     def harmony(self, element: Element) -> None:
-        """A chord symbol; of those without a root only one that says that there is no chord."""
+        """Read a chord symbol; without a root, only one that states "no chord"."""
         kind = text_of(element.find("harmonyType"))
         if kind and kind not in {"0", "standard"}:
             return  # analysis by Roman numerals or Nashville numbers
@@ -298,7 +305,7 @@ class _StaffReader:
         self.here.chords[self.at] = read_symbol(symbol) or ChordSymbol(symbol)
 
     def chord_or_rest(self, element: Element) -> None:
-        """A chord, a rest, or a chord of grace notes."""
+        """Read a chord, a rest, or a chord of grace notes."""
         names = {child.tag for child in element}
         grace, after = bool(names & _GRACES), bool(names & _GRACES_AFTER)
         length = Fraction(0) if grace or after else self.length(element)
@@ -317,7 +324,7 @@ class _StaffReader:
             self.part.sung[tones[0].part] += 1
 
     def length(self, element: Element) -> Fraction | None:
-        """Quarters that a chord or rest lasts; None where that can't be read."""
+        """Return the quarters of a chord or rest, None where they can't be read."""
         stated = element.find("duration")
         kind = text_of(element.find("durationType"))
         quarters: Fraction | None
@@ -338,7 +345,7 @@ class _StaffReader:
         return min(small(quarters * self.stretch), Fraction(LONGEST_NOTE))
 
     def tones(self, chord: Element, onset: Fraction, length: Fraction) -> list[Sound]:
-        """The notes of a chord that sound."""
+        """Return the notes of a chord that sound."""
         tones = []
         moved = number(chord.find("staffMove")) or Fraction(0)
         staff = min(max(self.staff + round(moved), 1), self.part.most_staves)
@@ -355,7 +362,7 @@ class _StaffReader:
         return tones
 
     def is_silent(self, note: Element, pitch: int, tie: str) -> bool:
-        """Whether a note isn't played; of tied notes the first one says it."""
+        """Return whether a note isn't played; of tied notes, the first decides."""
         silent = text_of(note.find("play")) == "0"
         if tie in {"stop", "continue"}:
             silent = pitch in self.silent_ties
@@ -366,7 +373,7 @@ class _StaffReader:
         return silent
 
     def tie(self, note: Element) -> str:
-        """Whether a note is tied, as :class:`Sound` says it."""
+        """Return whether a note is tied, in the words of :class:`Sound`."""
         spanners = [s for s in note.findall("Spanner") if s.get("type") == "Tie"]
         starts = any(s.find("next") is not None for s in spanners)
         stops = any(s.find("prev") is not None for s in spanners)
@@ -393,7 +400,7 @@ class _StaffReader:
         self.graces = []
 
     def octave_line(self, element: Element) -> None:
-        """The beginning or end of a line under which notes sound octaves away."""
+        """Begin or end a line under which notes sound octaves away."""
         here = self.frame.starts[self.index] + self.at
         if element.tag == "endSpanner":
             if line := self.open_lines.pop(element.get("id") or "", None):
@@ -431,7 +438,7 @@ class _StaffReader:
                 ]
 
     def repeat_bars(self, measures: list[Element], index: int) -> None:
-        """A sign stands here by which a group of measures has the notes of those before it."""
+        """Give a group of measures the notes of those before it, as a sign asks."""
         sign = next(e for tag in _BARS_REPEATED for e in measures[index].iter(tag))
         size = max(min(round(number(sign.find("subtype")) or 1), 4), 1)
         counted = number(measures[index].find("measureRepeatCount"))
@@ -440,7 +447,7 @@ class _StaffReader:
             self.repeated[repeated] = size
 
     def copy(self, index: int, back: int) -> None:
-        """Give a measure the notes of this staff that the one so many before it has."""
+        """Give a measure the notes that this staff has so many measures before it."""
         content, source = self.part.contents[index], index - back
         if source >= 0 and not any(sound.part == self.staff for sound in content.sounds):
             content.sounds += [
@@ -450,14 +457,14 @@ class _StaffReader:
             ]
 
     def within(self, place: Fraction) -> Fraction:
-        """A place in this measure, which it can't leave."""
+        """Keep a place within this measure."""
         return min(max(small(place), Fraction(0)), self.frame.lengths[self.index])
 
 
 def _repeats(
     part: Part, measures: list[Element], lengths: list[Fraction], jumps: dict[str, str]
 ) -> None:
-    """Give a part's measures the signs of repeats, endings and jumps of the first staff."""
+    """Give a part's measures the first staff's repeats, endings and jumps."""
     voltas = set[str]()  # of version 2, by id
     again = "again" in jumps
     for index, (measure, content) in enumerate(zip(measures, part.contents, strict=False)):
@@ -488,7 +495,7 @@ def _repeats(
 
 
 def _last_measure(spanner: Element, index: int, count: int) -> int:
-    """The last measure of a spanner that begins with a measure."""
+    """Return the last measure of a spanner that begins with a measure."""
     there = spanner.find("next/location")
     measures = fractions = Fraction(0)
     if there is not None:
@@ -499,7 +506,9 @@ def _last_measure(spanner: Element, index: int, count: int) -> int:
 
 
 def _jumps(score: Element) -> dict[str, str]:
-    """What the labels of markers are for, by the jumps that name them.
+    """Return the purpose of each marker's label, by the jumps that name it.
+
+    Where a text alone says "D.C." or the like, as in many songs, it has its usual meaning.
 
     Where a text alone says "D.C." or the like, as many songs have it, it is the usual.
     """
@@ -523,7 +532,10 @@ def _jumps(score: Element) -> dict[str, str]:
 def _marked(
     marker: Element, jumps: dict[str, str], end: Fraction
 ) -> list[tuple[Fraction, str, str]]:
-    """What a marker stands for, as :class:`Content` has it; nothing where no jump names it."""
+    """Return what a marker stands for, in the form of :class:`Content`.
+
+    It is nothing where no jump names the marker.
+    """
     label = text_of(marker.find("label"))
     word = jumps.get(label, "")
     if not word:
@@ -534,12 +546,15 @@ def _marked(
 
 
 def _is_local(time: Element) -> bool:
-    """Whether a metre is one of its staff alone, whose notes are stretched to the others'."""
+    """Return whether a metre is one of its staff alone.
+
+    Such a staff's notes are stretched to the others'.
+    """
     return any((number(time.find(f"stretch{n}")) or 1) not in {0, 1} for n in "ND")
 
 
 def _is_warning(sign: Element) -> bool:
-    """Whether a metre or key at the end of a bar warns of the next bar's."""
+    """Return whether a metre or key at the end of a bar warns of the next bar's."""
     return text_of(sign.find("isCourtesy")) == "1"
 
 
@@ -553,18 +568,21 @@ def _is_minor(key: Element) -> bool:
 
 
 def _fraction(text: str | None) -> Fraction | None:
-    """A fraction as 3/4, perhaps negative; None where it is none."""
+    """Read a fraction as 3/4, perhaps negative; None where it is none."""
     found = re.fullmatch(r"\s*(-?\d{1,6})(?:/(\d{1,6}))?\s*", text or "")
     return Fraction(int(found[1]), int(found[2] or 1)) if found and found[2] != "0" else None
 
 
 def _quarters_of(element: Element | None) -> Fraction:
-    """Quarters of a distance in whole notes; 0 where there is none."""
+    """Return the quarters of a distance in whole notes, 0 where there is none."""
     return 4 * (_fraction(text_of(element)) or Fraction(0))
 
 
 def _duration(element: Element) -> Fraction | None:
-    """Quarters of a duration, of which version 2 has an attribute for each number."""
+    """Return the quarters of a duration.
+
+    Version 2 has an attribute for each of its numbers.
+    """
     if element.get("z"):
         value = _fraction(f"{element.get('z')}/{element.get('n') or 1}")
     else:
@@ -573,14 +591,17 @@ def _duration(element: Element) -> Fraction | None:
 
 
 def _ratio(tuplet: Element) -> Fraction:
-    """By how much a tuplet's notes are shorter than they look."""
+    """Return by how much a tuplet's notes are shorter than they look."""
     normal, actual = (number(tuplet.find(f"{n}Notes")) for n in ("normal", "actual"))
     fits = normal and actual and 0 < normal <= 1000 and 0 < actual <= 1000
     return small(normal / actual) if fits and normal and actual else Fraction(1)
 
 
 def _tone_name(line: Fraction | None, shift: int) -> str:
-    """A tone's name by its place on the line of fifths, where C is 14; as it sounds."""
+    """Return a tone's name, as it sounds, by its place on the line of fifths.
+
+    C is at 14.
+    """
     if line is None or not -8 <= line <= 40:
         return ""
     place = round(line) + 1 + (7 * shift + 5) % 12 - 5 if shift else round(line) + 1

@@ -1,11 +1,12 @@
-"""MusicXML bytes to pieces, by the MusicXML 4.0 standard (https://www.w3.org/2021/06/musicxml40/).
+"""Read MusicXML bytes as pieces, by the MusicXML 4.0 standard.
 
-Partwise and timewise scores are read, plain or compressed, in any encoding, with or without a
-namespace. What is played counts, not what is printed: ``<sound>`` before words and metronome marks,
-``<tie>`` before slurs; cues are silent; all parts begin each measure together, and a measure is as
-long as the longest of them. Repeats, endings and jumps are played out, tied notes become one, chord
-symbols are kept as such, unpitched notes and those of channel 10 are left out. Grace notes take an
-eighth of a quarter each just before the note that they adorn.
+See https://www.w3.org/2021/06/musicxml40/. Partwise and timewise scores are read, plain or
+compressed, in any encoding, with or without a namespace. What is played counts, not what is
+printed: ``<sound>`` before words and metronome marks, ``<tie>`` before slurs; cues are silent; all
+parts begin each measure together, and a measure is as long as the longest of them. Repeats, endings
+and jumps are played out, tied notes become one, chord symbols are kept as such, unpitched notes and
+those of channel 10 are left out. Grace notes take an eighth of a quarter each just before the note
+that they adorn.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ _NOT_READ = frozenset(
 
 
 def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
-    """A piece from the bytes of a MusicXML file, plain or compressed; ``name`` is what its error
-    messages call it.
+    """Read the bytes of a MusicXML file, plain or compressed, as a piece.
+
+    ``name`` is what error messages call the file.
 
     Raises:
         InputError: where the bytes are not MusicXML, hold no notes, don't say how long notes last,
@@ -60,7 +62,7 @@ def parse_musicxml(data: bytes, name: str, feel: Feel | None = None) -> Piece:
 
 
 def _score(root: Element, name: str) -> Score:
-    """The score, its parts read."""
+    """Return the score with its parts read."""
     described = {e.get("id") or "": e for e in root.iter("score-part")}
     found = _parts(root)
     check_size(len(found), max((len(measures) for _, measures in found), default=0), name)
@@ -72,8 +74,9 @@ def _score(root: Element, name: str) -> Score:
 
 
 def _parts(root: Element) -> list[tuple[str, list[Element]]]:
-    """Each part's id and measures; of a timewise score, too. Measures that parts lack in the middle
-    are put in, empty.
+    """Return each part's id and measures, those of a timewise score, too.
+
+    Measures that parts lack in the middle are put in, empty.
     """
     if root.tag == "score-partwise":
         return _in_step(
@@ -92,7 +95,7 @@ def _parts(root: Element) -> list[tuple[str, list[Element]]]:
 
 
 def _in_step(parts: list[tuple[str, list[Element]]]) -> list[tuple[str, list[Element]]]:
-    """Parts with an empty measure for each that the longest part has, and they not, by number."""
+    """Give parts an empty measure for each that only the longest has, by number."""
     longest = max((measures for _, measures in parts), key=len, default=[])
     numbers = [measure.get("number") or "" for measure in longest]
     if len(set(numbers)) < len(numbers):
@@ -111,7 +114,7 @@ def _in_step(parts: list[tuple[str, list[Element]]]) -> list[tuple[str, list[Ele
 
 
 def _name_of(described: Element | None) -> str:
-    """A part's name: as it is stated, as it is printed, or its instrument's."""
+    """Return a part's name: as it is stated, as it is printed, or its instrument's."""
     if described is None:
         return ""
     for path in ("part-name", "part-name-display", "score-instrument/instrument-name"):

@@ -1,5 +1,6 @@
-"""A part of a MusicXML score, measure by measure; places are quarters from the beginning of the
-measure.
+"""Read a part of a MusicXML score, measure by measure.
+
+Places are quarters from the beginning of the measure.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _WORDS = {
 
 
 class PartReader(Part):
-    """A part while it is read: what holds at this place, and what was written up to it."""
+    """A part while it is read: its present state, and what was written so far."""
 
     def __init__(self, described: Element | None, ties: str, name: str) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class PartReader(Part):
         self.graces: list[list[Sound]] = []
 
     def read(self, measures: list[Element]) -> None:
-        """All measures.
+        """Read all measures.
 
         Raises:
             InputError: where the file doesn't say how long notes last.
@@ -93,7 +94,10 @@ class PartReader(Part):
                 self._bar_line_words(line)
 
     def _end_of(self, measure: Element) -> Fraction:
-        """How far the notes of a measure reach, roughly: within that, offsets are heeded."""
+        """Return roughly how far the notes of a measure reach.
+
+        Offsets within that are heeded.
+        """
         end = at = Fraction(0)
         for element in measure:
             if (
@@ -130,7 +134,7 @@ class PartReader(Part):
             self._bar_line(element)
 
     def _quarters(self, element: Element) -> Fraction | None:
-        """An element's duration; None where it has none that can be read."""
+        """Return an element's duration, None where it has no legible one."""
         value = number(element.find("duration"))
         if value is None or value < 0 or self.divisions is None:
             return None
@@ -138,7 +142,9 @@ class PartReader(Part):
         return length if length <= LONGEST_NOTE else None
 
     def _exact_quarters(self, note: Element) -> Fraction | None:
-        """A note's duration; where the divisions are too coarse for it, what it was rounded from.
+        """Return a note's duration, or what it was rounded from.
+
+        The latter is returned where the divisions are too coarse for it.
 
         A sixteenth is 4 of 17 divisions in some files, and a bar of them is too short.
         """
@@ -214,8 +220,9 @@ class PartReader(Part):
         self.here.end = max([self.here.end, *(tone.onset + tone.length for tone in tones)])
 
     def _tone(self, note: Element, onset: Fraction, length: Fraction) -> list[Sound]:
-        """The note as a sound, if it is one that has a pitch; its velocity is 0 where it doesn't
-        state it.
+        """Return the note as a sound, if it is one that has a pitch.
+
+        Its velocity is 0 where it states none.
         """
         instrument = note.find("instrument")
         if (
@@ -263,8 +270,9 @@ class PartReader(Part):
         return pitch if 0 <= pitch <= 127 else None
 
     def _flush(self, onset: Fraction | None) -> None:
-        """Put the grace notes so far before the main note that begins at ``onset``; without one,
-        before this place.
+        """Put the grace notes so far before the main note that begins at ``onset``.
+
+        Without one, they go before this place.
         """
         for before, tones in zip(range(len(self.graces), 0, -1), self.graces, strict=True):
             place, order = (self.last if onset is None else onset), before
@@ -300,7 +308,10 @@ class PartReader(Part):
             self.here.loudness += [(place, where, level) for level in levels[-1:]]
 
     def _offset(self, element: Element) -> Fraction:
-        """The place that an offset leads to; the current one, if it leads out of the measure."""
+        """Return the place to which an offset leads.
+
+        It is the current one if the offset leads out of the measure.
+        """
         value = number(element)
         place = (
             self.at
@@ -310,7 +321,7 @@ class PartReader(Part):
         return place if 0 <= place < max(self.ahead, self.here.reach) else self.at
 
     def _sound(self, sound: Element, place: Fraction, staff: int) -> list[str]:
-        """What a ``<sound>`` changes; the jumps that it states are given back."""
+        """Apply what a ``<sound>`` changes, and return the jumps that it states."""
         if (offset := sound.find("offset")) is not None:
             place = self._offset(offset)
         if (tempo := seconds_of(decimal(sound.get("tempo")))) is not None:
@@ -355,7 +366,10 @@ class PartReader(Part):
             self.here.begins = True
 
     def _bar_line_words(self, line: Element) -> None:
-        """The segno or coda of a bar line; on the right, at the end of the measure."""
+        """Read the segno or coda of a bar line.
+
+        On the right, it stands at the end of the measure.
+        """
         place = self.here.reach if (line.get("location") or "right") == "right" else Fraction(0)
         for word in ("segno", "coda"):
             if line.get(word) or line.find(word) is not None:
@@ -363,10 +377,10 @@ class PartReader(Part):
 
 
 def _divisions(measures: list[Element], name: str) -> Fraction | None:
-    """Parts of a quarter in which durations are counted: the first that are stated, else what
-    notes' types imply.
+    """Return the parts of a quarter in which durations are counted.
 
-    None where no duration needs them.
+    They are the first that are stated, else what notes' types imply; None where no duration needs
+    them.
     """
     implied = None
     needed = False
@@ -391,8 +405,9 @@ def _divisions(measures: list[Element], name: str) -> Fraction | None:
 
 
 def key_as_sounds(fifths: int, shift: int) -> int:
-    """The sharps of a key as it sounds, from those that a transposing instrument reads; -99 where
-    there is no such key.
+    """Return the sharps of a key as it sounds.
+
+    They are found from those that a transposing instrument reads; -99 where there is no such key.
     """
     if not -7 <= fifths <= 7:
         return -99
@@ -401,7 +416,7 @@ def key_as_sounds(fifths: int, shift: int) -> int:
 
 
 def _said(direction: Element) -> Iterator[str]:
-    """The jumps and their goals that a direction states by signs and words."""
+    """Yield the jumps and destinations that a direction states by signs and words."""
     words = " ".join(text_of(e) for e in direction.iter("words"))
     signs = [sign for sign in ("segno", "coda") if next(direction.iter(sign), None) is not None]
     if word := word_said(words):
@@ -413,5 +428,8 @@ def _said(direction: Element) -> Iterator[str]:
 
 
 def word_said(words: str) -> str:
-    """The jump or the goal of one that words over the music state, as in :class:`Signs`."""
+    """Return the jump, or a jump's destination, that words over the music state.
+
+    It is named as in :class:`Signs`.
+    """
     return next((word for word, pattern in _WORDS.items() if pattern.search(words)), "")

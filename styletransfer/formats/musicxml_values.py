@@ -1,5 +1,6 @@
-"""What single elements of MusicXML say: numbers, lengths, metres, tempos, endings, chord
-symbols.
+"""Read single elements of MusicXML.
+
+These are numbers, lengths, metres, tempos, endings and chord symbols.
 """
 
 from __future__ import annotations
@@ -38,19 +39,20 @@ _NUMBER = re.compile(r"\s*([-+]?)(\d{1,9})(?:\.(\d{1,6})\d*)?\s*")
 
 
 def small(place: Fraction) -> Fraction:
-    """A place of which sums don't grow without end: on a grid of :data:`FINEST`, if it isn't on a
-    coarser one.
+    """Round a place so that sums of such places don't grow without end.
+
+    It is put on a grid of :data:`FINEST`, if it isn't on a coarser one.
     """
     return place if place.denominator <= FINEST else Fraction(round(place * FINEST), FINEST)
 
 
 def text_of(element: Element | None) -> str:
-    """The text of an element and all in it, in one line."""
+    """Return the text of an element and all in it, in one line."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
 def number(element: Element | None) -> Fraction | None:
-    """An element's number; None where it isn't one of reasonable size."""
+    """Return an element's number, None where it isn't one of reasonable size."""
     return None if element is None else decimal(element.text)
 
 
@@ -64,7 +66,7 @@ def decimal(text: str | None) -> Fraction | None:
 
 
 def length_by_type(note: Element) -> Fraction | None:
-    """Quarters that a note lasts by how it is written: its type, dots and tuplet."""
+    """Return a note's quarters by how it is written: its type, dots and tuplet."""
     kind = LENGTHS.get(text_of(note.find("type")))
     if kind is None:
         return None
@@ -80,7 +82,7 @@ def length_by_type(note: Element) -> Fraction | None:
 
 
 def metre_of(time: Element) -> Metre | None:
-    """A metre; of several one after another, as 2/4 + 3/8, their sum."""
+    """Read a metre; of several one after another, as 2/4 + 3/8, return the sum."""
     tops = [[int(n) for n in re.findall(r"\d{1,4}", text_of(e))] for e in time.findall("beats")]
     bottoms = [
         int(value) for e in time.findall("beat-type") if (value := number(e)) and 0 < value <= 1024
@@ -99,7 +101,7 @@ def metre_of(time: Element) -> Metre | None:
 
 
 def ending_numbers(text: str) -> frozenset[int]:
-    """The numbers of an ending: 1, or 1, 3, or 1-3."""
+    """Return the numbers of an ending: 1, or 1, 3, or 1-3."""
     numbers: set[int] = set()
     for first, last in re.findall(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", text):
         numbers |= set(range(int(first), min(int(last or first), MOST_TURNS) + 1))
@@ -107,7 +109,7 @@ def ending_numbers(text: str) -> frozenset[int]:
 
 
 def seconds_of(minute: Fraction | None) -> float | None:
-    """Seconds a quarter, from quarters a minute."""
+    """Convert quarters per minute to seconds per quarter."""
     return (
         round(60e6 / float(minute)) / 1e6
         if minute is not None and SLOWEST <= minute <= FASTEST
@@ -116,7 +118,7 @@ def seconds_of(minute: Fraction | None) -> float | None:
 
 
 def tempo_of(mark: Element) -> float | None:
-    """Seconds a quarter by a metronome mark, which may say "c. 108"."""
+    """Return the seconds per quarter of a metronome mark, which may be "c. 108"."""
     beat = LENGTHS.get(text_of(mark.find("beat-unit")))
     rate = re.search(r"\d{1,4}(?:[.,]\d{1,3})?", text_of(mark.find("per-minute")))
     if beat is None or rate is None:
@@ -128,7 +130,12 @@ def tempo_of(mark: Element) -> float | None:
 
 
 def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
-    """A chord symbol, ``shift`` semitones above what is written, spelled as the file spells it.
+    """Return a chord symbol, ``shift`` semitones above what is written.
+
+    It is spelled as the file spells it. MusicXML states a chord twice, by its kind and degrees and
+    by what is printed. What is printed is the symbol, if it is understood as the same tones; else
+    the kind's usual spelling, if that is; else root, bass and tones count by themselves. A kind
+    that states nothing leaves it to what is printed.
 
     MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is
     the symbol, if it is understood as the same tones; else the kind's usual spelling, if that is;
@@ -171,7 +178,10 @@ def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
 
 
 def _changed(steps: dict[int, int], degrees: list[Element]) -> set[int] | None:
-    """Semitones above the root of a chord after its degrees are added, altered and left out."""
+    """Return a chord's semitones above its root after changes of its degrees.
+
+    Degrees are added, altered and left out.
+    """
     added = set[int]()
     for degree in degrees:
         where, alter = (
@@ -192,7 +202,10 @@ def _changed(steps: dict[int, int], degrees: list[Element]) -> set[int] | None:
 
 
 def _change_of(degree: Element) -> str:
-    """A degree that a chord adds, alters or leaves out, as it is printed: b9, add9, no3."""
+    """Return a degree that a chord adds, alters or leaves out, as it is printed.
+
+    Such are b9, add9, no3.
+    """
     where, how = text_of(degree.find("degree-value")), text_of(degree.find("degree-type"))
     alter = max(min(round(number(degree.find("degree-alter")) or 0), 2), -2)
     return (
@@ -203,7 +216,7 @@ def _change_of(degree: Element) -> str:
 
 
 def _named(harmony: Element, name: str, shift: int) -> tuple[str, int] | None:
-    """A chord symbol's root or bass: its name, and its pitch class."""
+    """Return the name and the pitch class of a chord symbol's root or bass."""
     step = text_of(harmony.find(f"{name}/{name}-step")).upper()
     alter = round(number(harmony.find(f"{name}/{name}-alter")) or 0)
     if step not in SEMITONES:

@@ -1,8 +1,8 @@
-"""Parts, measure by measure, and the score that they are together: what the readers of MusicXML and
-MuseScore's files have in common.
+"""Parts, measure by measure, and the score that they make up.
 
-All parts begin each measure together, and a measure is as long as the longest of them; the part
-with the most signs of repeats speaks for all, jumps are taken from all.
+The readers of MusicXML and MuseScore's files have this in common. All parts begin each measure
+together, and a measure is as long as the longest of them; the part with the most signs of repeats
+speaks for all, jumps are taken from all.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Part:
         self.drums = self.cues = self.unread = self.rounded = 0  # notes
 
     def staves(self) -> int:
-        """How many staves the part has."""
+        """Return how many staves the part has."""
         return max(
             self.most_staves,
             *(sound.part for content in self.contents for sound in content.sounds),
@@ -100,8 +100,9 @@ class Part:
         )
 
     def set_loudness(self) -> None:
-        """Give notes that don't state their velocity that of the last dynamics of their staff, or
-        of all.
+        """Give notes without a stated velocity that of the last dynamics.
+
+        They are those of their staff, or of all.
         """
         own = {staff for content in self.contents for _, staff, _ in content.loudness}
         now: dict[int, int] = {}
@@ -145,7 +146,7 @@ class Score:
         self.metres, self.starts = self._bars()
 
     def written(self) -> Written:
-        """The whole score."""
+        """Return the whole score."""
         sounds, names, sung = self._sounds()
         cuts, signs = self._signs()
         metres = [self.metres[k] for k, _ in cuts]
@@ -190,7 +191,7 @@ class Score:
             self.remarks.append(f"{count} {many if count > 1 else one} left out")
 
     def _bars(self) -> tuple[list[Metre], list[Fraction]]:
-        """The metre of each measure; where each begins, and the end of the last.
+        """Return the metre of each measure, and where measures begin and the last ends.
 
         Where parts have different metres, it is the first that is as long as the measure; before
         one is stated, what the measure's length implies.
@@ -220,7 +221,7 @@ class Score:
     def _placed(
         self, part: Part, of: Callable[[Content], dict[Fraction, _Value]]
     ) -> dict[Fraction, _Value]:
-        """What a part's measures have, by written place."""
+        """Return what a part's measures have, by written place."""
         return {
             self.starts[k] + place: value
             for k, content in enumerate(part.contents)
@@ -228,8 +229,9 @@ class Score:
         }
 
     def _first(self, of: Callable[[Content], dict[Fraction, _Value]]) -> dict[Fraction, _Value]:
-        """What the measures of all parts have; where several state something for one place, the
-        first.
+        """Return what the measures of all parts have.
+
+        Where several state something for one place, the first holds.
         """
         found: dict[Fraction, _Value] = {}
         for part in self.parts:
@@ -237,8 +239,9 @@ class Score:
         return found
 
     def _sounds(self) -> tuple[list[Sound], tuple[str, ...], tuple[int, ...]]:
-        """The notes, the names of the parts that have any, and which of them have words: each staff
-        is a part.
+        """Return the notes, the names of the parts with notes, and which have words.
+
+        Each staff is a part.
         """
         sounds: list[Sound] = []
         names: list[str] = []
@@ -266,11 +269,11 @@ class Score:
         return sounds, tuple(names), tuple(sung)
 
     def _signs(self) -> tuple[list[tuple[int, Fraction]], list[Signs]]:
-        """The places, as (measure, quarters in it), at which measures and repeats within them
-        begin, and their repeat signs.
+        """Return where measures and repeats within them begin, and their repeat signs.
 
-        The part with the most bar lines of repeats speaks for all; jumps are taken from all:
-        programs often print "D.C. al Fine" over the top staff only.
+        The places are (measure, quarters in it). The part with the most bar lines of repeats speaks
+        for all; jumps are taken from all: programs often print "D.C. al Fine" over the top staff
+        only.
         """
         leader = max(
             self.parts, key=lambda part: sum(c.bar_lines for c in part.contents), default=None
@@ -320,12 +323,12 @@ def check_size(parts: int, measures: int, name: str) -> None:
 
 
 def _quarters(metre: Metre) -> Fraction:
-    """How long a measure of a metre is."""
+    """Return how many quarters a measure of a metre lasts."""
     return Fraction(4 * metre[0], metre[1])
 
 
 def _implied(length: Fraction) -> Metre:
-    """The metre of a measure of so many quarters; 4/4 where there is none."""
+    """Return the metre of a measure of so many quarters, 4/4 where there is none."""
     bottom = next(
         (bottom for bottom in (4, 8, 16, 32) if (length * bottom / 4).denominator == 1), 0
     )
@@ -334,8 +337,9 @@ def _implied(length: Fraction) -> Metre:
 
 
 def _length(contents: list[Content], full: Fraction | None) -> Fraction:
-    """Quarters that a measure lasts, where that of its metre has ``full``: as long as its longest
-    part.
+    """Return the quarters that a measure lasts: as many as its longest part.
+
+    ``full`` is how long its metre makes it.
 
     Silence beyond the metre counts only if all parts have it: some files have two rests where one
     is meant.
@@ -346,8 +350,9 @@ def _length(contents: list[Content], full: Fraction | None) -> Fraction:
 
 
 def _endings(lines: list[Content]) -> list[frozenset[int]]:
-    """The numbers of the ending in which each measure is; the ends of repeats that endings lack are
-    put in.
+    """Return the numbers of the ending in which each measure is.
+
+    Ends of repeats that endings lack are put in.
 
     An ending that never stops lasts to the end of its repeat, and if it has none, for a measure.
     """
@@ -376,7 +381,7 @@ def _endings(lines: list[Content]) -> list[frozenset[int]]:
 
 
 def _words(contents: list[list[Content]]) -> list[frozenset[tuple[str, str]]]:
-    """The jumps and their goals in each measure, of all parts.
+    """Return the jumps and their destinations in each measure, of all parts.
 
     A coda sign is where to leave from, if another one follows; a segno or coda at the end of a
     measure is the next one's.

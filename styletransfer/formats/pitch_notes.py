@@ -66,8 +66,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Heard:
-    """Notes that were heard: ``onset`` and ``end`` in seconds, ``pitch`` as MIDI numbers, shape
-    (notes,) each; ``tuning`` is how many semitones they lie above A = 440 Hz.
+    """Notes that were heard, each array of shape (notes,).
+
+    ``onset`` and ``end`` are in seconds, ``pitch`` as MIDI numbers; ``tuning`` is how many
+    semitones they lie above A = 440 Hz.
     """
 
     onset: Floats
@@ -97,7 +99,10 @@ def notes_in(track: Track) -> Heard:
 
 
 def _tuning(track: Track) -> float:
-    """By how many semitones, from -0.5 to 0.5, the steady frames lie beside those of A = 440 Hz."""
+    """Return how many semitones the steady frames lie off those of A = 440 Hz.
+
+    It is a number from -0.5 to 0.5.
+    """
     steady = track.voiced & (np.abs(np.gradient(track.pitch)) < 0.2)
     chosen = steady if steady.any() else track.voiced
     angles = np.exp(2j * np.pi * track.pitch[chosen]) * track.confidence[chosen]
@@ -105,8 +110,9 @@ def _tuning(track: Track) -> float:
 
 
 def _costs(track: Track, semitones: NDArray[np.int64], tuning: float) -> tuple[Floats, Floats]:
-    """What each frame costs as silence, shape (frames,), and as each semitone, shape
-    (frames, semitones).
+    """Return the costs of each frame as silence and as each semitone.
+
+    They have shapes (frames,) and (frames, semitones).
     """
     confidence = np.where(track.loudness > np.quantile(track.loudness, 0.95) - QUIET, 1.0, 0.05)
     confidence = np.clip(track.confidence * confidence, 0.02, 0.98)
@@ -117,7 +123,7 @@ def _costs(track: Track, semitones: NDArray[np.int64], tuning: float) -> tuple[F
 
 
 def _rise(loudness: Floats) -> Floats:
-    """How much a note beginning at each frame gains by the rise of the loudness, shape (frames,).
+    """Return what a note at each frame gains by a rise of the loudness, (frames,).
 
     It is greatest where the loudness rises fastest.
     """
@@ -170,7 +176,7 @@ def _traced(
     stayed: NDArray[np.bool_],
     left: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Follow the best path back from its end; the results are as those of :func:`_path`."""
+    """Follow the best path back from its end; return the same as :func:`_path`."""
     frames = len(left)
     states = np.full(frames, -1)
     starts = np.zeros(frames, bool)

@@ -1,4 +1,4 @@
-"""Songs that are wanted on beats: tunes played without a metronome have theirs found."""
+"""Read songs on beats: for tunes played without a metronome they are found."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def beaten(piece: Piece) -> Piece | None:
 
 
 def _clicked(piece: Piece) -> bool:
-    """Whether onsets gather at the subdivisions of the file's own beats."""
+    """Return whether onsets gather at the subdivisions of the file's own beats."""
     onset = np.unique(piece.notes["onset"])
     return any(
         float(np.abs(np.exp(2j * np.pi * parts * onset).mean())) >= CLICK for parts in (3, 4)

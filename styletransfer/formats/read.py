@@ -1,4 +1,4 @@
-"""Files to pieces: which formats there are, and which of their readers takes a file.
+"""Read files as pieces: the formats, and the choice of a file's reader.
 
 A new format is a row of :data:`READERS`, and a module with its reader; help, messages and the
 search of folders follow. Nothing heavy is imported before a file is read.
@@ -47,11 +47,11 @@ class Reader(NamedTuple):
     sound: bool = False
 
     def knows(self, data: bytes) -> bool:
-        """Whether a file's contents alone say that it is of this format."""
+        """Return whether a file's contents alone show that it is of this format."""
         return _root(data) in self.signs or data.startswith(self.signs)
 
     def read(self, data: bytes, name: str, feel: Feel | None, tune: int | None = None) -> Piece:
-        """A piece from a file's bytes; it may have chord symbols and no notes."""
+        """Read a file's bytes as a piece, which may have chord symbols and no notes."""
         module, _, function = self.parse.partition(".")
         parse = getattr(import_module(f"styletransfer.formats.{module}"), function)
         piece: Piece = parse(data, name, feel, tune) if self.books else parse(data, name, feel)
@@ -119,7 +119,9 @@ def read_score(path: str | Path, feel: Feel | None = None, tune: int | None = No
 
 
 def read_tunes(path: Path) -> tuple[Tune, ...]:
-    """The tunes of an ABC book; nothing for a file of another kind, which is one piece.
+    """Return the tunes of an ABC book.
+
+    It is empty for a file of another kind, which is one piece.
 
     Raises:
         InputError: where the book can't be read.
@@ -160,18 +162,21 @@ def read_song(name_or_path: str | Path, feel: Feel | None = None, *, silent: boo
 
 
 def legible(name: str) -> str:
-    """A file's name for a page or a picture, with question marks for what isn't UTF-8."""
+    """Write a file's name for people, with question marks for what isn't UTF-8.
+
+    It is for a page or a picture.
+    """
     return name.encode(errors="replace").decode()
 
 
 def _piece_in(path: Path, feel: Feel | None, tune: int | None = None) -> Piece:
-    """The piece in a file; it may have chord symbols and no notes."""
+    """Read the piece in a file; it may have chord symbols and no notes."""
     data = _bytes_of(path)
     return _reader_of(path, data).read(data, str(path), feel, tune)
 
 
 def _reader_of(path: Path, data: bytes) -> Reader:
-    """The reader that takes a file: by what it holds, or else by the suffix of its name."""
+    """Choose the reader of a file by its contents, or else by its name's suffix."""
     suffix = path.suffix.lower()
     for reader in READERS:
         if reader.knows(data):
@@ -193,7 +198,7 @@ def _reader_of(path: Path, data: bytes) -> Reader:
 
 
 def _root(data: bytes) -> bytes:
-    """The local name of an XML file's root element; empty where there is none."""
+    """Return the local name of an XML file's root element, empty without one."""
     head = data[:_HEAD].replace(b"\0", b"")  # one byte per letter, in UTF-16, too
     found = re.match(
         rb"[^<]{0,9}(?>(?:<!--.*?-->|<\?.*?\?>|<![A-Z][^>]*>)\s*)*+<(?:[\w.-]+:)?([A-Za-z][\w.-]*)",
@@ -204,7 +209,7 @@ def _root(data: bytes) -> bytes:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """The file's bytes, after the checks that come before any parsing."""
+    """Return the file's bytes, after the checks that come before any parsing."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

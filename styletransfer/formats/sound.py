@@ -104,7 +104,7 @@ def _tracker() -> Any:
 
 
 def _track(samples: Samples, slower: int) -> Track:
-    """The track of samples of a sound that was made slower so many times."""
+    """Track the pitch of a sound that was slowed down by a factor."""
     found = _tracker().detect(samples, RATE)
     keep = slice(None, None, slower)  # so that frames are as long as at full speed
     return Track(
@@ -116,13 +116,13 @@ def _track(samples: Samples, slower: int) -> Track:
 
 
 def _sure(track: Track) -> float:
-    """How sure the tracker is, weighted by the loudness."""
+    """Return how sure the tracker is, weighted by the loudness."""
     power = 10 ** (track.loudness / 20)
     return float((power * track.confidence).sum() / power.sum())
 
 
 def _resampled(samples: Samples, before: int, after: int) -> Samples:
-    """Samples at another rate."""
+    """Resample a sound to another rate."""
     if before == after:
         return samples
     from scipy.signal import resample_poly

@@ -1,4 +1,6 @@
-"""Six tunes that need no file, all in the public domain, written down for this project.
+"""Six tunes that need no file, all in the public domain.
+
+They were written down for this project.
 
 The notation is music21's TinyNotation with bar lines: ``c`` is middle C, ``c'`` an octave above and
 ``C`` one below it, ``#`` and ``-`` are sharp and flat, the number is the note's value (4 a quarter)
@@ -19,8 +21,9 @@ from styletransfer.music.notes import Feel, Piece, TempoMap, bars_of, make_notes
 
 @dataclass(frozen=True)
 class Tune:
-    """A melody as text; ``metre`` is (numerator, denominator), ``tempo`` quarters a minute, ``key``
-    (fifths, minor).
+    """A melody as text.
+
+    ``metre`` is (numerator, denominator), ``tempo`` quarters per minute, ``key`` (fifths, minor).
     """
 
     title: str
@@ -103,7 +106,10 @@ _TOKEN = re.compile(r"(?:([A-Ga-g])('*)([#-]?)|r)(\d*)(\.*)(~?)")
 
 
 def parse_notation(text: str) -> list[tuple[Fraction, Fraction, int]]:
-    """The notes of a notation, ties merged, as (onset, duration, pitch), in quarters."""
+    """Return the notes of a notation, ties merged.
+
+    They are (onset, duration, pitch), in quarters.
+    """
     notes: list[tuple[Fraction, Fraction, int]] = []
     position, value, tied = Fraction(0), Fraction(1), False
     for token in text.replace("|", " ").split():
@@ -133,7 +139,9 @@ def parse_notation(text: str) -> list[tuple[Fraction, Fraction, int]]:
 
 
 def example(name: str, feel: Feel = "score") -> Piece:
-    """An example tune as a piece of one part, "melody", all of whose notes are marked as melody.
+    """Return an example tune as a piece of one part.
+
+    The part is named "melody", and all of its notes are marked as melody.
 
     As a performance it has no bars and no key signature.
 

@@ -1,7 +1,7 @@
-"""From written music to a piece: repeats laid out, ties merged, graces before their main notes,
-bars, tempo and keys.
+"""Turn written music into a piece.
 
-The readers of MusicXML, kern and ABC all end here, so that the same music is the same piece
+Repeats are laid out, ties merged, and graces put before their main notes; bars, tempo and keys are
+added. The readers of MusicXML, kern and ABC all end here, so that the same music is the same piece
 whatever its file.
 """
 
@@ -47,7 +47,7 @@ _Value = TypeVar("_Value")
 
 
 class Sound(NamedTuple):
-    """A written note: its place and length in quarters, and what else is needed to play it."""
+    """A written note: its place and length in quarters, and how it is played."""
 
     onset: Fraction
     length: Fraction
@@ -60,8 +60,9 @@ class Sound(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Measures that are played one after another as they are written: from ``start`` to ``stop``,
-    at ``played``.
+    """Measures that are played one after another as they are written.
+
+    They last from ``start`` to ``stop``, and are played at ``played``.
     """
 
     start: Fraction
@@ -91,8 +92,9 @@ class Written:
 
 
 def played(written: Written, name: str, feel: Feel | None) -> Piece:
-    """The piece as it sounds; ``name`` is what error messages call its file, ``feel`` overrules
-    ``score``.
+    """Return the piece as it sounds.
+
+    ``name`` is what error messages call its file; ``feel`` overrules ``score``.
 
     Raises:
         InputError: where there are no notes, or hours of them.
@@ -148,7 +150,10 @@ def played(written: Written, name: str, feel: Feel | None) -> Piece:
 
 
 def _left_out(written: Written, early: int) -> list[str]:
-    """Remarks on what isn't in the piece; ``early`` notes would begin before it does."""
+    """Return remarks on what isn't in the piece.
+
+    ``early`` is the number of notes that would begin before it does.
+    """
     remarks: list[str] = []
     if written.drums:
         remarks.append(
@@ -186,8 +191,9 @@ def in_order(
     stops: Sequence[Fraction],
     metres: Sequence[Metre],
 ) -> tuple[list[tuple[Fraction, Metre]], list[Run]]:
-    """Measures and runs, as :class:`Written` wants them, from the order in which written measures
-    are played.
+    """Return measures and runs, in the form of :class:`Written`.
+
+    They follow from the order in which written measures are played.
     """
     place, measures, runs = Fraction(0), [], list[Run]()
     for turn, index in enumerate(order):
@@ -203,8 +209,9 @@ def in_order(
 def sections_in_order(
     labels: Sequence[str], begins: Mapping[str, Fraction], starts: Sequence[Fraction]
 ) -> list[range]:
-    """The measures of each section in the order that a file states by their labels; all places are
-    written ones.
+    """Return the measures of each section in the order that a file states.
+
+    The file states it by the sections' labels; all places are written ones.
 
     What stands before the first section is played before all. Empty where there is no order, or it
     doesn't fit.
@@ -221,12 +228,12 @@ def sections_in_order(
 
 
 class Signs(NamedTuple):
-    """A measure's repeat signs: whether a repeat begins with it, how often its end sends back, and
-    its ending's numbers.
+    """A measure's repeat signs.
 
-    ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno at its
-    end. Each may have a name, ("coda", "2"), by which a jump finds its goal among several.
-    ``after_jump``: the repeat is taken after a da capo, too.
+    They are whether a repeat begins with it, how often its end sends back, and its ending's
+    numbers. ``words``: segno and coda stand at its beginning; fine, to coda, da capo and dal segno
+    at its end. Each may have a name, ("coda", "2"), by which a jump finds its destination among
+    several. ``after_jump``: the repeat is taken after a da capo, too.
     """
 
     begins: bool = False
@@ -236,13 +243,14 @@ class Signs(NamedTuple):
     after_jump: bool = False
 
     def says(self, *words: str) -> tuple[str, str] | None:
-        """One of these words with its name, if it stands here."""
+        """Return one of these words with its name, if it stands here."""
         return min((word for word in self.words if word[0] in words), default=None)
 
 
 def in_playing_order(signs: Sequence[Signs]) -> list[int]:
-    """The order in which measures are played, by repeat signs and words; of an endless one only the
-    beginning.
+    """Return the order in which measures are played, by repeat signs and words.
+
+    Of an endless order only the beginning is returned.
 
     A repeat without a beginning goes back to where the one before it ended; one that never ends is
     no repeat. An ending is played at its own turns. Back at the beginning or the segno, what was
@@ -294,8 +302,9 @@ def in_playing_order(signs: Sequence[Signs]) -> list[int]:
 
 
 def _goal(signs: Sequence[Signs], word: str, label: str, after: int) -> int | None:
-    """The measure behind ``after`` at which a segno or coda stands: the one of that name, else the
-    last coda or first segno.
+    """Return the measure after ``after`` at which a segno or coda stands.
+
+    It is the one of that name, else the last coda or first segno.
     """
     found = [index for index in range(after + 1, len(signs)) if signs[index].says(word)]
     named = [index for index in found if label and (word, label) in signs[index].words]
@@ -303,14 +312,14 @@ def _goal(signs: Sequence[Signs], word: str, label: str, after: int) -> int | No
 
 
 def _first_ending(signs: Sequence[Signs], index: int) -> int:
-    """The first measure of the endings, without a gap, among which this measure is."""
+    """Return the first measure of the unbroken row of endings that this one is in."""
     while index and signs[index - 1].ending and not signs[index].begins:
         index -= 1
     return index
 
 
 def _is_last(signs: Sequence[Signs], index: int) -> bool:
-    """Whether a measure is in the last of its endings."""
+    """Return whether a measure is in the last of its endings."""
     highest = max(signs[index].ending)
     while index + 1 < len(signs) and signs[index + 1].ending and not signs[index + 1].begins:
         index += 1
@@ -320,7 +329,10 @@ def _is_last(signs: Sequence[Signs], index: int) -> bool:
 
 
 def _turns(signs: Sequence[Signs], index: int, start: int) -> int:
-    """How often the music before an end of a repeat is played, by its endings where it has any."""
+    """Return how often the music before an end of a repeat is played.
+
+    Its endings decide where it has any.
+    """
     if not signs[index].ending:
         return signs[index].ends + 1
     first, last = max(_first_ending(signs, index), start), index + 1
@@ -330,14 +342,15 @@ def _turns(signs: Sequence[Signs], index: int, start: int) -> int:
 
 
 def distinct_label(label: str, names: Sequence[str]) -> str:
-    """A part's name, with a number where a part before it has the same one."""
+    """Return a part's name, with a number where an earlier part has the same one."""
     same = sum(name == label or name.startswith(f"{label} ") for name in names)
     return f"{label} {same + 1}" if label in names else label
 
 
 def _laid_out(sounds: list[Sound], runs: list[Run]) -> list[Sound]:
-    """The notes as played: runs laid one after another, ties merged, graces before their main
-    note.
+    """Return the notes as played.
+
+    Runs are laid one after another, ties merged, and graces put before their main note.
     """
     ordered = sorted(sounds, key=lambda sound: sound.onset)
     onsets = [sound.onset for sound in ordered]
@@ -383,7 +396,10 @@ def _end(row: Sound) -> Fraction:
 def _tied_across(
     rows: list[Sound], tied: dict[tuple[int, int], list[int]], onset: Fraction, pitch: int
 ) -> int | None:
-    """The row of any part that a tied note goes on with: it ends just where the note begins."""
+    """Return the row, of any part, that a tied note continues.
+
+    It ends just where the note begins.
+    """
     near = [
         row
         for (_, other), open_rows in tied.items()
@@ -394,7 +410,7 @@ def _tied_across(
 
 
 def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: Sound) -> int | None:
-    """The row that a tied note goes on with, of the same voice if there are several.
+    """Return the row that a tied note continues, preferring one of its voice.
 
     It ends where the note begins. Where none does, it is the last that ended before, not long ago:
     a note of that pitch is tied over what its voice plays meanwhile.
@@ -407,8 +423,11 @@ def _tied_to(rows: list[Sound], open_rows: list[int], onset: Fraction, sound: So
 
 
 def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fraction, _Value]]:
-    """Changes, by written position, at the positions where they are played; each run begins with
-    what holds there, unless that holds already."""
+    """Return changes at the positions where they are played.
+
+    They are given by written position. Each run begins with what holds there, unless that holds
+    already.
+    """
     positions = sorted(changes)
     rows: list[tuple[Fraction, _Value]] = []
     for run in runs:
@@ -424,8 +443,9 @@ def _in_force(changes: dict[Fraction, _Value], runs: list[Run]) -> list[tuple[Fr
 
 
 def _ticks_per_quarter(rows: list[Sound]) -> int:
-    """The smallest multiple of 480 up to 10,080 of which all onsets and ends are whole ticks; else
-    10,080.
+    """Return the ticks per quarter by which all onsets and ends are whole ticks.
+
+    It is the smallest such multiple of 480 up to 10,080, else 10,080.
     """
     needed = math.lcm(*{f.denominator for row in rows for f in (row.onset, row.onset + row.length)})
     return min(math.lcm(COARSEST_TICKS, needed), FINEST_TICKS)
@@ -441,21 +461,22 @@ def _tempo_map(changes: dict[Fraction, float], runs: list[Run], tpq: int) -> Tem
 
 
 def _end_of(written: Written) -> Fraction:
-    """Where the last measure ends as it is played."""
+    """Return where the last measure ends as it is played."""
     place, metre = written.measures[-1]
     return place + Fraction(4 * metre[0], metre[1])
 
 
 def _in_midi(metre: Metre) -> bool:
-    """Whether MIDI can say a metre, whose denominators are powers of two."""
+    """Return whether MIDI can write a metre: its denominators are powers of two."""
     return metre[0] <= 255 and metre[1] <= 128 and not metre[1] & (metre[1] - 1)
 
 
 def time_signatures(
     measures: list[tuple[Fraction, Metre]], tpq: int
 ) -> list[tuple[float, int, int]]:
-    """Signatures for ``bars_of`` that give these measures: restated where one is shorter or longer
-    than its metre.
+    """Return signatures of which ``bars_of`` makes these measures.
+
+    They are restated where a measure is shorter or longer than its metre.
     """
     rows: list[tuple[float, int, int]] = []
     metre, expected = (0, 0), Fraction(0)
@@ -469,7 +490,7 @@ def time_signatures(
 def _key_signatures(
     keys: dict[Fraction, tuple[int, bool]], runs: list[Run], tpq: int
 ) -> tuple[tuple[float, int, bool], ...]:
-    """Key signatures as (quarter, fifths, minor)."""
+    """Return key signatures as (quarter, fifths, minor)."""
     rows = _in_force({place: key for place, key in keys.items() if -7 <= key[0] <= 7}, runs)
     new = [row for i, row in enumerate(rows) if not i or row[1] != rows[i - 1][1]]
     return tuple((round(place * tpq) / tpq, *key) for place, key in new)

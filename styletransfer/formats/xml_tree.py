@@ -19,12 +19,12 @@ MAX_DEPTH = 64
 
 
 def xml_of(data: bytes, name: str, suffixes: tuple[str, ...]) -> bytes:
-    """The score's XML, taken out of the archive where it is compressed.
+    """Return the score's XML, taken out of the archive where it is compressed.
 
     Args:
         data: the file's bytes.
         name: what error messages call it.
-        suffixes: with which the names of scores end, in an archive that doesn't say which it is.
+        suffixes: with which the names of scores end, in an archive that doesn't state which it is.
 
     Raises:
         InputError: where the archive is damaged, or has no score in it, or one that is too large.
@@ -61,7 +61,9 @@ def xml_of(data: bytes, name: str, suffixes: tuple[str, ...]) -> bytes:
 
 
 def tree(data: bytes, name: str, skipped: frozenset[str] = frozenset()) -> Element:
-    """The elements of an XML file by their local names, without those to be ``skipped``.
+    """Return the elements of an XML file, named without their namespaces.
+
+    The ``skipped`` ones are left out.
 
     A byte-order mark overrules the encoding that the file states, and what is neither that nor
     UTF-8 is read as Latin-1.
