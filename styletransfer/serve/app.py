@@ -1,5 +1,6 @@
-"""The server: its routes, its errors, its life. What takes long is done elsewhere, see
-:mod:`styletransfer.serve.workers`.
+"""The server: its routes, its errors, and how it starts and ends.
+
+What takes long is done elsewhere, see :mod:`styletransfer.serve.workers`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ MOST_CONNECTIONS = 256
 
 
 def failure(status: int) -> Callable[[Request, Exception], Response]:
-    """What answers an error: one sentence."""
+    """Make the handler that answers an error with one sentence."""
 
     def answer(request: Request, error: Exception) -> Response:
         text = error.detail if isinstance(error, HTTPException) else str(error)
@@ -51,12 +52,12 @@ def failure(status: int) -> Callable[[Request, Exception], Response]:
 
 
 def gone(request: Request, error: Exception) -> Response:
-    """Answer where something was removed while it was asked for."""
+    """Answer where something was removed while it was being requested."""
     return JSONResponse({"error": "that isn't kept here any more; make it again."}, 404)
 
 
 def fault(request: Request, error: Exception) -> Response:
-    """Answer where the program is at fault; what happened stands in its log."""
+    """Answer where the program is at fault; its log states what happened."""
     kind = type(error).__name__
     told = f"a fault of this program ({kind}); please report it."
     return JSONResponse({"error": told}, 500, HEADERS)
@@ -92,7 +93,7 @@ ROUTES = [
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application, with its workers while it runs."""
+    """Make the application, with its workers while it runs."""
     settings = settings or Settings()
 
     @asynccontextmanager
@@ -152,7 +153,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 
 async def _begin(worker: Worker) -> None:
-    """Start a worker before it is needed; where that fails, the first task says so."""
+    """Start a worker before it is needed; if that fails, the first task reports it."""
     with suppress(OSError):
         await worker.start()
 
@@ -161,7 +162,7 @@ class Page(StaticFiles):
     """The page's own files, asked for again each time and sent where they changed."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
-        """As that of :class:`StaticFiles`."""
+        """Respond with a file, as :class:`StaticFiles` does."""
         response = super().file_response(*arguments, **named)
         response.headers["cache-control"] = "no-cache"
         return response

@@ -1,4 +1,4 @@
-"""The long work: arrangements, some of their bars again, and training, as the server's jobs."""
+"""The server's long jobs: arrangements, rewritten bars, and training."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def prepare(model: Path | None) -> None:
 
 @dataclass(frozen=True)
 class Telling:
-    """Tells the server of the notes of an arrangement while it is made."""
+    """Reports the notes of an arrangement to the server while it is made."""
 
     call: Call
 
     def tune(self, melody: Piece) -> None:
-        """Tell of the melody."""
+        """Report the melody."""
         self.call.say("melody", notes=note_rows(melody))
 
     def bar(self, phrase: int, candidate: int, bar: int, notes: NoteTable, time: Piece) -> None:
-        """Tell of a bar of a candidate, which is numbered as on the page."""
+        """Report a bar of a candidate, numbered as on the page."""
         rows = note_rows(replace(time, notes=notes))
         number = bar + first_bar(time)
         self.call.say("notes", candidate=candidate, phrase=phrase, bar=number, notes=rows)
 
     def chosen(self, phrase: int, candidate: int) -> None:
-        """Tell which candidate goes on."""
+        """Report which candidate continues."""
         self.call.say("chosen", phrase=phrase, candidate=candidate)
 
 
@@ -68,7 +68,7 @@ def arrange(
     style: str,
     options: dict[str, Any],
 ) -> dict[str, Any] | None:
-    """Make an arrangement, or some bars of an earlier one again, and keep it in a new folder.
+    """Make an arrangement, or rewrite bars of an earlier one, in a new folder.
 
     Args:
         call: the task.

@@ -20,7 +20,7 @@ class Call:
         self._begin, self._told = time.monotonic(), -1.0
 
     def say(self, event: str, **data: Any) -> None:
-        """Tell the server of something."""
+        """Report something to the server."""
         self.answer({"event": event, "data": data})
 
     def answer(self, message: dict[str, Any]) -> None:
@@ -28,7 +28,7 @@ class Call:
         self._out.flush()
 
     def progress(self, share: float) -> None:
-        """Report the share done, and the time left where it can be told.
+        """Report the share done, and the time left where it is known.
 
         Raises:
             KeyboardInterrupt: where the task is to stop.
@@ -42,7 +42,7 @@ class Call:
         self.say("progress", share=round(share, 4), seconds_left=left and round(left, 1))
 
     def check(self) -> None:
-        """Stop here where that is asked for.
+        """Stop here if that was requested.
 
         Raises:
             KeyboardInterrupt: as Ctrl-C does.

@@ -1,4 +1,6 @@
-"""A process that works for the server: a task is a line of JSON, and so is all that comes back.
+"""A process that works for the server.
+
+A task is a line of JSON, and so is all that comes back.
 
 ``python -m styletransfer.serve.child light|heavy [MODEL]``. What its libraries print goes to
 standard error. It ends with the server, and then removes the folder that it works in.
@@ -26,7 +28,7 @@ FOLDER = Path.cwd()
 
 
 def tasks() -> dict[str, Callable[..., Any]]:
-    """Return the tasks that can be done, by name."""
+    """Return the possible tasks, by name."""
     from styletransfer.serve import arranging, reading, showing
 
     return {

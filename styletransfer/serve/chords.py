@@ -1,4 +1,7 @@
-"""Chords as a person types them: refused by their names, or played as simpler ones."""
+"""Chords as a person types them.
+
+They are refused by their names, or played as simpler ones.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ def line_of_chords(line: str) -> str:
 
 
 def simplified(line: str) -> list[dict[str, str]]:
-    """List the symbols of which only a triad or a seventh chord is played, and that chord.
+    """List the symbols that are played as plainer chords, and those chords.
+
+    Only a triad or a seventh chord of them is played.
 
     >>> simplified("C | Gsus4 G7 | Cmaj9")
     [{'symbol': 'Gsus4', 'read': 'G'}, {'symbol': 'Cmaj9', 'read': 'Cmaj7'}]

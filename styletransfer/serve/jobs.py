@@ -1,4 +1,7 @@
-"""Jobs: a bounded queue before one worker, and what is told of each while it waits and runs."""
+"""Jobs: a bounded queue before one worker, and the events of each job.
+
+Events are added while a job waits and while it runs.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ GRACE = 20.0
 
 
 def sentence(text: str) -> str:
-    """An error as the page shows it: options by their names, without the dashes of a command."""
+    """Write an error as the page shows it.
+
+    Options have their names, without the dashes of a command.
+    """
     return re.sub(
         r"(?<![\w-])--([a-z]+(?:-[a-z]+)?)", lambda found: found[1].replace("-", " "), text
     )
@@ -34,7 +40,7 @@ class FullError(Exception):
 
 @dataclass
 class Job:
-    """A task for the worker, and all that was told of it.
+    """A task for the worker, and all events of it.
 
     ``finish`` makes of the task's result what ``done`` tells; ``clean`` removes its files where
     there is no result. ``limit``: seconds that it may run. ``urgent``: whether somebody wants the
@@ -71,7 +77,7 @@ class Job:
 
 @dataclass
 class Jobs:
-    """The queue, and the jobs that were done lately.
+    """The queue, and the jobs that ended lately.
 
     ``worker`` does one at a time; at most ``most`` wait, and ``kept`` that are over are remembered.
     """
@@ -107,11 +113,11 @@ class Jobs:
         self._arrived.set()
 
     def _position(self, job: Job) -> int:
-        """How many come before it."""
+        """Return how many jobs come before it."""
         return self.waiting.index(job) + (self.current is not None)
 
     def stop(self, job: Job) -> None:
-        """Stop a job: one that waits is gone, one that runs leaves what is done."""
+        """Stop a job: a waiting one is removed, a running one leaves what is done."""
         if job in self.waiting:
             self.waiting.remove(job)
             job.clean()
@@ -133,7 +139,7 @@ class Jobs:
             job.tell("queued", {"position": self._position(job)})
 
     async def left(self, job: Job) -> None:
-        """Cancel a waiting job that nobody follows any more."""
+        """Cancel a waiting job that nobody follows any longer."""
         await asyncio.sleep(GRACE)
         if not job.listeners and job in self.waiting:
             self.stop(job)

@@ -1,4 +1,7 @@
-"""Versions on disk: a folder each, from which every kind of file can be made later."""
+"""Versions on disk, in a folder each.
+
+Every kind of file can be made from it later.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Kept(Result):
 
 
 def keep(result: Result, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Keep a result beside its MIDI file, and give the version object of the API.
+    """Keep a result beside its MIDI file, and return the version object of the API.
 
     Args:
         result: an arrangement.
@@ -75,7 +78,7 @@ def keep(result: Result, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
 
 
 def kept(folder: Path) -> Kept:
-    """A version as a result, as :func:`keep` left it."""
+    """Read a version as a result, as :func:`keep` left it."""
     version = json.loads((folder / VERSION).read_text(encoding="utf-8"))
     provenance = read_sidecar(folder / SIDECAR).provenance
     melody = read_piece(folder / MELODY) if (folder / MELODY).exists() else None
@@ -104,7 +107,7 @@ def write_piece(piece: Piece, path: Path) -> None:
 
 
 def read_piece(path: Path) -> Piece:
-    """A piece that :func:`write_piece` wrote."""
+    """Read a piece that :func:`write_piece` wrote."""
     with np.load(path, allow_pickle=False) as data:
         plain = json.loads(str(data["plain"]))
         tempo = TempoMap(data["quarters"], data["seconds_per_quarter"])

@@ -1,4 +1,4 @@
-"""What servers that were killed have left behind, and its removal."""
+"""Remove what killed servers have left behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def work_folder(name: str) -> Path:
 
 
 def mark_work(name: str) -> None:
-    """Mark a training as the page's, unless the command line has left one to be continued."""
+    """Mark a training as the page's.
+
+    One that the command line has left to be continued is not marked.
+    """
     work = work_folder(name)
     with suppress(OSError):
         work.mkdir(parents=True)
@@ -29,7 +32,10 @@ def mark_work(name: str) -> None:
 
 
 def remove_work(name: str) -> None:
-    """Remove what a training of the page has left; one that runs, or isn't the page's, stays."""
+    """Remove what a training of the page has left.
+
+    One that runs, or isn't the page's, stays.
+    """
     work = work_folder(name)
     if (work / MARK).is_file():
         _remove_unheld(work, work / "lock")

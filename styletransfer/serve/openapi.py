@@ -1,4 +1,4 @@
-"""The description of the API, as OpenAPI 3.1 has it."""
+"""The description of the API, as OpenAPI 3.1 defines it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 
 
 def document() -> dict[str, Any]:
-    """The description: a path for each route, and what the objects hold."""
+    """Return the description: a path for each route, and what the objects hold."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -113,7 +113,7 @@ SCHEMAS: dict[str, Schema] = {
 
 
 def _answer(schema: Schema, code: str = "200", media: str = "application/json") -> Schema:
-    """The responses of an operation."""
+    """Return the responses of an operation."""
     good = {"description": "as asked", "content": {media: {"schema": schema}}}
     bad = {
         "description": "one sentence",
@@ -129,7 +129,10 @@ def _binary(media: str) -> Schema:
 def _operation(
     summary: str, responses: Schema, body: Schema | None = None, **query: Schema
 ) -> Schema:
-    """An operation; ``query`` holds the schemas of its parameters after the question mark."""
+    """Return an operation.
+
+    ``query`` holds the schemas of its parameters after the question mark.
+    """
     found: Schema = {"summary": summary, "responses": responses}
     if query:
         found["parameters"] = [
@@ -141,7 +144,7 @@ def _operation(
 
 
 def _path(*names: str, **operations: Schema) -> Schema:
-    """A path's item; ``names`` are its parameters."""
+    """Return a path's item; ``names`` are its parameters."""
     item: Schema = dict(operations)
     if names:
         item["parameters"] = [
@@ -165,7 +168,7 @@ def _form(schema: Schema) -> Schema:
 
 
 def _lists() -> Schema:
-    """What there is to choose from, and how a style is added."""
+    """Describe the lists to choose from, and how a style is added."""
     files = _array({"type": "string", "contentMediaType": "application/octet-stream"})
     training = _form(_object(name=TEXT, era=TEXT, minutes=NUMBER, files=files))
     one = _operation("A short piece in a style", _binary("audio/wav"))
@@ -195,7 +198,7 @@ def _lists() -> Schema:
 
 
 def _songs() -> Schema:
-    """Songs."""
+    """Describe the paths of songs."""
     note = {"type": "array", "description": "[second, seconds, pitch, velocity]", "items": NUMBER}
     given = _json(
         {
@@ -227,7 +230,7 @@ def _songs() -> Schema:
 
 
 def _jobs() -> Schema:
-    """Jobs."""
+    """Describe the paths of jobs."""
     options = {
         name: {k: v for k, v in row.items() if k != "default"} for name, row in LIMITS.items()
     }
@@ -264,7 +267,7 @@ def _jobs() -> Schema:
 
 
 def _versions() -> Schema:
-    """Versions."""
+    """Describe the paths of versions."""
     kinds = {"enum": ["mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png"]}
     return {
         "/api/versions/{id}": _path("id", get=_operation("A version", _answer(_ref("Version")))),
@@ -282,7 +285,7 @@ def _versions() -> Schema:
 
 
 def _shown(begin: str) -> Schema:
-    """Sound and pages of a song or a version."""
+    """Describe the paths of the sound and the pages of a song or a version."""
     layout = {"enum": ["wide", "narrow"], "default": "wide"}
     count = _operation("How many pages it has", _answer(_ref("Pages")), layout=layout)
     page = _operation("A page", _binary("image/svg+xml"), layout=layout)

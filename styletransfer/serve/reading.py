@@ -1,4 +1,4 @@
-"""Songs as the page shows them: what was read, and what would be taken as melody."""
+"""Songs as the page shows them: what was read, and its probable melody."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ def read_song_file(
 
 
 def _written(folder: Path, song: dict[str, Any]) -> dict[str, Any]:
-    """What a request for the song names; what was played in is written as a MIDI file."""
+    """Return what a request for the song names.
+
+    What was played in is written as a MIDI file.
+    """
     if "example" in song:
         return {"song": song["example"]}
     if "chords" in song:
@@ -107,7 +110,7 @@ def _check_length(seconds: float, what: str, remedy: str) -> None:
 
 
 def _moved(source: Piece, path: Path, semitones: int) -> dict[str, Any]:
-    """A song moved by semitones, as a file, with its chord symbols as a line."""
+    """Move a song by semitones, as a file, with its chord symbols as a line."""
     pitch = source.notes["pitch"].astype(int) + semitones
     if len(pitch) and not 0 <= pitch.min() <= pitch.max() <= 127:
         raise InputError(f"moved by {semitones} semitones, it leaves the range of MIDI.")
@@ -129,7 +132,7 @@ def _moved(source: Piece, path: Path, semitones: int) -> dict[str, Any]:
 
 
 def _of_chords(asked: dict[str, Any]) -> dict[str, Any]:
-    """The song object of chords by themselves."""
+    """Return the song object of chords by themselves."""
     request = Request("", "baroque", **asked)
     source = chord_song(request)
     last = source.bars[-1]
@@ -143,7 +146,7 @@ def _of_chords(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def song_object(source: Piece, track: str | None, key: str | None = None) -> dict[str, Any]:
-    """The song object of the API, but for its id, name and request."""
+    """Return the song object of the API, without its id, name and request."""
     bare = not len(source.notes)
     report, piece = ({}, source) if bare else describe(source, track)
     if bare and key is None:
@@ -181,12 +184,12 @@ def song_object(source: Piece, track: str | None, key: str | None = None) -> dic
 
 
 def first_bar(piece: Piece) -> int:
-    """The number of the first bar: 0 for a pick-up."""
+    """Return the number of the first bar: 0 for a pick-up."""
     return int(not (len(piece.bars) and piece.bars["start"][0] < 0))
 
 
 def bar_rows(piece: Piece) -> list[list[float]]:
-    """Bars as the API has them: quarter, quarters, metre, second."""
+    """Return bars in the API's form: quarter, quarters, metre, second."""
     seconds = piece.seconds_at(piece.bars["start"])
     return [
         [round(float(start), 4), round(float(length), 4), int(top), int(bottom), round(second, 4)]
@@ -197,7 +200,9 @@ def bar_rows(piece: Piece) -> list[list[float]]:
 
 
 def note_rows(piece: Piece) -> list[list[float]]:
-    """Notes as the API has them: second, its end, pitch, velocity, part, melody, quarter, quarters.
+    """Return notes in the API's form.
+
+    A row is: second, its end, pitch, velocity, part, melody, quarter, quarters.
 
     Parts count from 1.
     """
@@ -212,13 +217,16 @@ def note_rows(piece: Piece) -> list[list[float]]:
 
 
 def pedal_rows(piece: Piece) -> list[list[float]]:
-    """The pedal as the API has it: second, and what controller 64 then is."""
+    """Return the pedal in the API's form: second, new value of controller 64."""
     moves = [(at, value) for pair in piece.pedals for at, value in zip(pair, (127, 0), strict=True)]
     return [[round(float(piece.seconds_at(at)), 4), value] for at, value in moves]
 
 
 def chord_rows(rows: list[dict[str, Any]], piece: Piece) -> list[dict[str, Any]]:
-    """Chords as the API has them: bar, beat from 1, quarter from the bar's begin, symbol."""
+    """Return chords in the API's form.
+
+    A row is: bar, beat from 1, quarter from the beginning of the bar, symbol.
+    """
     first, found = first_bar(piece), []
     for row in rows:
         bar = piece.bars[row["bar"] - first]
@@ -236,5 +244,5 @@ def chord_rows(rows: list[dict[str, Any]], piece: Piece) -> list[dict[str, Any]]
 
 
 def marked_song(path: str, track: str | None) -> Piece:
-    """A song with its melody marked."""
+    """Read a song, and mark its melody."""
     return marked(with_pick_up(read_song(path)), track)

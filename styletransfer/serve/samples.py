@@ -1,4 +1,7 @@
-"""Samples of styles: four bars of a tune, arranged when they are first asked for, and kept."""
+"""Samples of styles: four bars of a tune.
+
+They are arranged when they are first requested, and kept.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def _program() -> str:
 
 
 def _facts(folder: Path | None) -> Iterator[list[str | int]]:
-    """Names, sizes and times of a folder's files."""
+    """Yield the names, sizes and times of a folder's files."""
     for path in sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ():
         status = path.stat()
         yield [path.name, status.st_size, status.st_mtime_ns]

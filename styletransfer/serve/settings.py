@@ -1,4 +1,4 @@
-"""What the server is told when it is started, and the limits that it keeps."""
+"""The settings of a server, given when it is started, and its limits."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Settings:
 
 
 def origins(given: Sequence[str]) -> tuple[str, ...]:
-    """Addresses of a proxy as browsers name origins.
+    """Return addresses of a proxy as browsers name origins.
 
     Raises:
         InputError: where one is none.
@@ -83,7 +83,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 
 
 def option_table() -> dict[str, dict[str, Any]]:
-    """Every option with its default and its limits."""
+    """Return every option with its default and its limits."""
     from styletransfer.transfer.request import options  # brings numpy: not at the start
 
     return {name: {"default": default} | LIMITS[name] for name, default in options().items()}

@@ -1,4 +1,7 @@
-"""What is made of a version or a song when it is asked for: pages, files, sound, an assessment."""
+"""What is made of a version or a song on request.
+
+These are pages, files, sound, and an assessment.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ TYPES = ("mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png")
 
 
 def available() -> list[str]:
-    """The kinds of files that can be made here."""
+    """List the kinds of files that can be made here."""
     missing = {
         suffix[1:]
         for suffix, names in NEEDS.items()
@@ -39,7 +42,7 @@ def available() -> list[str]:
 
 
 def export(call: Call, folder: str, kind: str) -> str:
-    """Make a file of a version, once, and give its name in the folder.
+    """Make a file of a version, once, and return its name in the folder.
 
     Raises:
         InputError: where it has no such file, or a package is missing.
@@ -73,7 +76,7 @@ def sound(call: Call, path: str, target: str, song: str | None = None) -> str:
 
 
 def version_pages(call: Call, folder: str, layout: str) -> int:
-    """Engrave a version as pages of SVG with the times of its notes; the number of pages."""
+    """Engrave a version as SVG pages with its notes' times; return how many."""
     place = Path(folder) / f"pages-{layout}"
     if not (place / TIMES).exists():
         data = (Path(folder) / export(call, folder, "musicxml")).read_bytes()
@@ -85,7 +88,7 @@ def version_pages(call: Call, folder: str, layout: str) -> int:
 def song_pages(
     call: Call, folder: str, song: str, track: str | None, title: str, layout: str, mark: str
 ) -> int:
-    """Engrave a song, likewise; ``mark`` tells one reading of it from another."""
+    """Engrave a song, likewise; ``mark`` distinguishes readings of it."""
     from styletransfer.engraving.files import score_bytes
 
     place = Path(folder) / f"pages-{layout}-{mark}"
@@ -121,9 +124,10 @@ def _count(place: Path) -> int:
 
 
 def assess_version(call: Call, folder: str, song: str | None, style: str) -> dict[str, Any]:
-    """The judges' verdict on a version, with its evidence, and what it kept of the song.
+    """Return the judges' verdict on a version, and what it kept of the song.
 
-    The keys are those of ``evaluate --json``; of a song that isn't kept any more, nothing is said.
+    It comes with its evidence. The keys are those of ``evaluate --json``; those about the song are
+    missing where the song isn't kept any longer.
 
     Raises:
         InputError: where it has too few notes to be judged.

@@ -26,7 +26,7 @@ BODY_SECONDS = 120.0
 
 @dataclass
 class Song:
-    """A song that was given: where it lies, what it is, and how it is read."""
+    """A song that was given: where it is stored, what it is, and how it is read."""
 
     id: str
     folder: Path
@@ -43,7 +43,7 @@ class Song:
         return found
 
     def answer(self) -> dict[str, Any]:
-        """The song object of the API."""
+        """Return the song object of the API."""
         own = {"id": self.id, "name": self.name}
         set_to = {"melody_track": self.melody_track, "transpose": self.transpose}
         return own | {key: value for key, value in self.read.items() if key != "request"} | set_to
@@ -51,7 +51,7 @@ class Song:
 
 @dataclass
 class Version:
-    """An arrangement that is kept: where it lies, and what it came from.
+    """An arrangement that is kept: where it is stored, and its origin.
 
     ``asked``: what the request for its song names; ``source``: what the file that it was made of is
     called where it is taken away.
@@ -66,13 +66,13 @@ class Version:
     source: str
 
     def read(self) -> dict[str, Any]:
-        """The version object of the API."""
+        """Return the version object of the API."""
         text = (self.folder / VERSION).read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text)
         return found
 
     def called(self, kind: str) -> str:
-        """What its file of a kind is called where it is taken away."""
+        """Return the name of its file of a kind for downloading."""
         style = re.sub("[:,]", "-", self.style)
         return f"{safe_name(self.name)}-{safe_name(style)}.{kind}"
 
@@ -82,7 +82,7 @@ Kept = TypeVar("Kept", Song, Version)
 
 @dataclass
 class State:
-    """Everything that a running server has; it is gone when it ends."""
+    """Everything that a running server has; it is lost when the server ends."""
 
     settings: Settings
     folder: Path
@@ -97,13 +97,13 @@ class State:
         return await self.readers.call(task, arguments, self.settings.light_seconds)
 
     def later(self, work: Any) -> None:
-        """Run a coroutine beside what runs."""
+        """Run a coroutine in the background."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def add_song(self, song: Song) -> None:
-        """Keep a song, and remove the one that was used least lately where there are too many."""
+        """Keep a song; remove the least recently used one if there are too many."""
         _keep(self.songs, song, self.settings.songs)
 
     def add_version(self, version: Version) -> None:
@@ -112,32 +112,35 @@ class State:
 
 
 def _keep(kept: OrderedDict[str, Kept], one: Kept, most: int) -> None:
-    """Keep one more, and remove those that were used least lately where there are too many."""
+    """Keep one more; remove the least recently used ones if there are too many."""
     kept[one.id] = one
     while len(kept) > most:
         shutil.rmtree(kept.popitem(last=False)[1].folder, ignore_errors=True)
 
 
 def state_of(request: Request) -> State:
-    """What the server has."""
+    """Return what the server has."""
     found: State = request.app.state.serve
     return found
 
 
 def song_of(request: Request, name: str) -> Song:
-    """A song by its id."""
+    """Return a song by its id."""
     lost = "that song isn't kept here any more; give it again."
     return _used(state_of(request).songs, name, lost)
 
 
 def version_of(request: Request, name: str) -> Version:
-    """A version by its id."""
+    """Return a version by its id."""
     lost = "that version isn't kept here any more; make it again."
     return _used(state_of(request).versions, name, lost)
 
 
 def _used(kept: OrderedDict[str, Kept], name: str, lost: str) -> Kept:
-    """One that is kept, which thereby is the one used last; ``lost``: the sentence without it."""
+    """Return a kept song or version, and mark it as the one used last.
+
+    ``lost`` is the sentence for one that isn't kept.
+    """
     if name not in kept:
         raise HTTPException(404, lost)
     kept.move_to_end(name)
@@ -145,7 +148,7 @@ def _used(kept: OrderedDict[str, Kept], name: str, lost: str) -> Kept:
 
 
 def job_of(request: Request) -> Job:
-    """The job of a path."""
+    """Return the job of a path."""
     found = state_of(request).jobs.all.get(request.path_params["id"])
     if found is None:
         raise HTTPException(404, "there is no such job, or it was over long ago.")

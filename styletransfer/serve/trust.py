@@ -1,4 +1,4 @@
-"""Whom the server answers, how much it takes, and what a page may do."""
+"""Whom the server answers, how much it accepts, and what a page may do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class TooLargeError(Exception):
-    """A body is longer than is taken."""
+    """A body is longer than the server accepts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Trusted:
         await self.app(scope, counted(receive, limit), with_headers)
 
     def _refused(self, method: str, headers: Headers) -> str | None:
-        """Why a request isn't answered, if it isn't."""
+        """Return why a request isn't answered, None if it is."""
         host = headers.get("host", "")
         names = {urlsplit(one).netloc for one in self.public}
         if host not in names and not self._is_own(host):
@@ -116,7 +116,7 @@ class Trusted:
 
 
 def counted(receive: Receive, limit: int) -> Receive:
-    """The body of a request, which ends with an error beyond so many bytes."""
+    """Pass on a request's body, with an error beyond so many bytes."""
     count = 0
 
     async def take() -> Message:
@@ -131,12 +131,14 @@ def counted(receive: Receive, limit: int) -> Receive:
 
 
 def too_large(limit: int) -> str:
-    """The sentence for what is larger than is taken."""
+    """Return the sentence for what is larger than the server accepts."""
     return f"that is larger than {limit >> 20} MB, which is the most that is taken."
 
 
 def safe_name(text: str, otherwise: str = "song") -> str:
-    """Letters, digits and hyphens of a name from outside: for the name of a file to take away.
+    """Return the letters, digits and hyphens of a name from outside.
+
+    They make the name of a file to download.
 
     >>> safe_name("../My song (2).mid"), safe_name("…")
     ('My-song-2-mid', 'song')
@@ -145,6 +147,6 @@ def safe_name(text: str, otherwise: str = "song") -> str:
 
 
 def shown_name(text: str | None) -> str:
-    """A name from outside for people to read: its last part, one line, of bearable length."""
+    """Write a name from outside for people: its last part, on one line, not too long."""
     last = re.split(r"[/\\]", text or "")[-1]
     return "".join(letter for letter in last if letter.isprintable()).strip()[:120] or "song"

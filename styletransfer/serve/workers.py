@@ -1,4 +1,6 @@
-"""Child processes that do the work: lines of JSON to them and from them, a new one where one ends.
+"""Child processes that do the work.
+
+They get and send lines of JSON; a new process replaces one that ends.
 
 The server thus has no torch in it, starts at once, and outlives whatever a file or a job does.
 """
@@ -25,7 +27,7 @@ Hear = Callable[[str, dict[str, Any]], None]
 
 
 class WorkerLostError(Exception):
-    """The process that worked ended, or was ended; the message is a sentence for the user."""
+    """The worker's process ended, or was ended; the message is for the user."""
 
 
 @dataclass

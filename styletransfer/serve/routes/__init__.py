@@ -1,1 +1,1 @@
-"""What the server answers, by what is asked for."""
+"""The server's answers, by what is requested."""

@@ -1,4 +1,4 @@
-"""What the API is, which options and examples there are, and the piano."""
+"""The description of the API, its options and examples, and the piano."""
 
 from __future__ import annotations
 

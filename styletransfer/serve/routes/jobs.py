@@ -1,4 +1,4 @@
-"""Jobs: arrangements, and some of their bars again; what happens to them."""
+"""Jobs: arrangements, rewritten bars, and what happens to them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEARTBEAT = 15
 
 
 async def add_job(request: Request) -> Response:
-    """Queue an arrangement, or some bars of one again."""
+    """Queue an arrangement, or a job that rewrites bars of one."""
     state, body = state_of(request), await body_of(request)
     arguments = dict(body)
     if "version" in arguments:
@@ -70,7 +70,7 @@ async def _again(request: Request, state: State, asked: dict[str, Any]) -> Job:
 
 
 def _text(asked: dict[str, Any], name: str, *, keep: bool = False) -> str:
-    """A text that must be given."""
+    """Return a text that must be given."""
     value = asked.get(name) if keep else asked.pop(name, None)
     if not isinstance(value, str):
         raise InputError(f"give `{name}`, a text.")
@@ -145,7 +145,7 @@ def _listed(style: str) -> str:
 
 
 def _check(named: dict[str, Any], style: str, options: dict[str, Any]) -> None:
-    """Refuse at once what a request can't be."""
+    """Refuse at once an impossible request."""
     from styletransfer.serve.chords import line_of_chords
     from styletransfer.transfer.request import request_of
 

@@ -1,4 +1,4 @@
-"""Songs: taken, read, read again, shown, heard."""
+"""Songs: received, read, read again, shown, heard."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def _uploaded(request: Request, folder: Path) -> tuple[str, dict[str, Any]
 
 
 async def _song_in(body: dict[str, Any], folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return the name of a song in a JSON object, and what it is."""
+    """Return the name of a song in a JSON object, and how it is given."""
     from styletransfer.formats.tunes import EXAMPLES
 
     kinds = [kind for kind in ("example", "abc", "chords", "notes") if kind in body]
@@ -175,7 +175,7 @@ async def song_sound(request: Request) -> Response:
 
 
 async def song_pages(request: Request) -> Response:
-    """Answer with the pages of a song: their number, one of them, or the times of its notes."""
+    """Answer with a song's pages: their number, one of them, or the times of notes."""
     song, state = song_of(request, request.path_params["id"]), state_of(request)
     if "song" not in song.asked:
         raise InputError("chords by themselves have no pages; arrange them.")

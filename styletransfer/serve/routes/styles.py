@@ -46,7 +46,10 @@ def _styles() -> list[dict[str, Any]]:
 
 
 async def style_sample(request: Request) -> Response:
-    """Answer with four bars in a style, as sound; they are arranged when they are first wanted."""
+    """Answer with four bars in a style, as sound.
+
+    They are arranged when they are first requested.
+    """
     state, name = state_of(request), request.path_params["name"]
     path = await asyncio.to_thread(_sample, name, state.settings.model)
     if not path.is_file():
@@ -57,7 +60,7 @@ async def style_sample(request: Request) -> Response:
 
 
 def _sample(name: str, model: Path | None) -> Path:
-    """Where a style's sample is kept."""
+    """Return the path at which a style's sample is kept."""
     from styletransfer.serve.samples import sample_path
     from styletransfer.styles.find import all_styles
 
@@ -133,7 +136,7 @@ async def add_style(request: Request) -> Response:
 
 
 def _clean(folder: Path, name: str) -> None:
-    """Remove what a training leaves that was ended."""
+    """Remove what a training leaves behind after it has ended."""
     from styletransfer.serve.leftovers import remove_work
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -163,7 +166,7 @@ def _check_style(name: str, era: str) -> None:
 
 
 async def _pieces(files: list[UploadFile], folder: Path) -> Path:
-    """Store uploaded pieces in a folder, numbered, or as the archive that they came in."""
+    """Store uploaded pieces in a folder, numbered, or as the archive they came in."""
     from styletransfer.formats.read import SCORE_SUFFIXES
 
     suffixes = [Path(shown_name(upload.filename)).suffix.lower() for upload in files]

@@ -1,4 +1,4 @@
-"""Versions: shown, engraved, taken away, judged."""
+"""Versions: shown, engraved, downloaded, judged."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ async def _file(request: Request, kind: str, *, attached: bool) -> Response:
 
 
 def _sidecar(version: Version, path: Path) -> Path:
-    """A sidecar to take away: the files are beside it, under the names that they are saved by."""
+    """Write a sidecar to download, and return its path.
+
+    Its files are beside it, under the names that they are saved by.
+    """
     target = path.with_name("export.json")
     data = json.loads(path.read_text(encoding="utf-8"))
     if Path(data["settings"]["song"]).is_absolute():
