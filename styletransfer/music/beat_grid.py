@@ -98,7 +98,10 @@ def written(onset: Floats, end: Floats, pitch: Ints, velocity: Ints, beats: Beat
 
 
 def _division(place: Floats, period: Floats, parts: int) -> int:
-    """The number of parts into which a beat is divided, for onsets at these places in it."""
+    """Return the number of parts into which a beat is divided.
+
+    It is for onsets at these places in the beat.
+    """
     spread = SPREAD / period
     apart = np.diff(place) * period[:-1] > 0.05
     costs = {}
@@ -111,7 +114,10 @@ def _division(place: Floats, period: Floats, parts: int) -> int:
 
 
 def _ends(place: Floats, end: Floats, start: Floats, finest: Floats) -> Floats:
-    """Where notes end, in beats: at the next onset if they nearly reach it, else on their grid."""
+    """Return where notes end, in beats.
+
+    That is at the next onset if they nearly reach it, else on their grid.
+    """
     later = np.searchsorted(start, start, side="right")
     following = np.append(start, np.inf)[later]
     reached = np.append(place, np.inf)[later]
@@ -123,7 +129,7 @@ def _ends(place: Floats, end: Floats, start: Floats, finest: Floats) -> Floats:
 
 
 def _bars(beats: Beats, lines: Floats, found: tuple[Floats, Ints], end: float) -> BarTable:
-    """Bars whose first beats are the heaviest."""
+    """Make bars whose first beats are the heaviest."""
     time, kind = found
     nearest = np.abs(lines[:, None] - time).argmin(1)
     near = np.abs(time[nearest] - lines) < 0.07

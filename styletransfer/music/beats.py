@@ -139,7 +139,7 @@ def events(onset: Floats, pitch: Ints, velocity: Ints) -> tuple[Floats, Ints]:
 
 
 def is_line(onset: Floats) -> bool:
-    """Whether notes at these seconds, shape (notes,), hardly ever begin together."""
+    """Return whether notes at these seconds, (notes,), hardly ever begin together."""
     apart = np.diff(np.sort(onset)) > TOGETHER
     return bool(1 + apart.sum() >= LINE * len(onset))
 
@@ -166,9 +166,7 @@ def find_beats(onset: Floats, pitch: Ints, velocity: Ints) -> Beats:
 def _segments(
     frame: Ints, kind: Ints, frames: int, logs: Floats, costs: tuple[float, float]
 ) -> Floats:
-    """The score of each beat by the frame where it ends and by its period, shape
-    (frames, periods).
-    """
+    """Score each beat by its last frame and its period, shape (frames, periods)."""
     impulses = np.zeros((KINDS, frames))
     np.add.at(impulses, (kind, frame), 1.0)
     present = np.convolve(impulses.sum(0), np.ones(5), "same") > 0
@@ -187,7 +185,7 @@ def _segments(
 
 
 def _best(score: Floats) -> tuple[float, Ints]:
-    """The score of the best path, and the frames of its beats."""
+    """Return the score of the best path, and the frames of its beats."""
     frames, count = score.shape
     change = -CHANGE * np.abs(np.log(PERIODS[:, None] / PERIODS))  # (from, to)
     reached = np.zeros((frames, count))  # the best path that has a beat at a frame, by its period
@@ -215,7 +213,7 @@ def _best(score: Floats) -> tuple[float, Ints]:
 
 
 def _refined(beats: Floats, time: Floats, kind: Ints) -> Floats:
-    """Beats moved to the heaviest event within three frames, if there is one."""
+    """Move beats to the heaviest event within three frames, if there is one."""
     found = beats.copy()
     for index, beat in enumerate(beats):
         low, high = np.searchsorted(time, [beat - 3 * FRAME, beat + 3 * FRAME])
@@ -226,7 +224,7 @@ def _refined(beats: Floats, time: Floats, kind: Ints) -> Floats:
 
 
 def _clarity(beats: Floats, time: Floats, kind: Ints, phases: Floats) -> float:
-    """The mean score of the events."""
+    """Return the mean score of the events."""
     if len(beats) < 2:
         return 0.0
     place = np.interp(time, beats, np.arange(len(beats)))
@@ -235,7 +233,10 @@ def _clarity(beats: Floats, time: Floats, kind: Ints, phases: Floats) -> float:
 
 
 def extended(beats: Floats, first: float, last: float) -> Floats:
-    """Beats from the last one that isn't after the first onset to one after the last end."""
+    """Extend beats over the span of the notes.
+
+    They go from the last one that isn't after the first onset to one after the last end.
+    """
     before, after = beats[1] - beats[0], beats[-1] - beats[-2]
     early = max(int(np.ceil((beats[0] - first - 2 * FRAME) / before)), 0)
     late = max(int(np.ceil((last - beats[-1]) / after)) + 1, 1)
@@ -251,5 +252,5 @@ def extended(beats: Floats, first: float, last: float) -> Floats:
 
 
 def trusted(beats: Beats) -> bool:
-    """Whether beats are clear enough to write music on them."""
+    """Return whether beats are clear enough to write music on them."""
     return len(beats.seconds) >= FEWEST and beats.clarity >= CLEAR

@@ -300,7 +300,7 @@ def display_name(composer: str) -> str:
 
 
 def years_of(composer: str) -> str:
-    """Return the years of a composer's life by the id, as "1685-1750"; empty if unknown.
+    """Return the years of a composer's life by id, as "1685-1750", "" if unknown.
 
     Raises:
         KeyError: where the id is not in ``COMPOSERS``.

@@ -94,7 +94,10 @@ class Ensemble:
         melody: NoteTable | None = None,
         fingers: tuple[int, int] = ALL_FINGERS,
     ) -> None:
-        """Set the part of each note of an accompaniment, in place; ``melody``: if there is one."""
+        """Set the part of each note of an accompaniment, in place.
+
+        ``melody`` is given if there is one.
+        """
         melody = accompaniment[:0] if melody is None else melody
         accompaniment["part"] = 1 + self.deal(accompaniment, melody, feel == "score", fingers)
 
@@ -137,6 +140,6 @@ def stated_parts(piece: Piece) -> NDArray[np.int16] | None:
 
 
 def _is_of(piece: Piece, ensemble: Ensemble) -> bool:
-    """Return whether a piece has parts of an ensemble, beside the melody, and no others."""
+    """Return whether a piece has an ensemble's parts, and no others but the melody."""
     names = set(piece.parts)
     return names <= set(ensemble.names) and not names.isdisjoint(ensemble.names[1:])

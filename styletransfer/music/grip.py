@@ -68,7 +68,7 @@ class Grip:
         self.parts = {part for part in left | right if self.fits(part)}
 
     def leave_to_pedal(self) -> None:
-        """Let go of notes until two hands can hold the rest, those that end first before others."""
+        """Let go of the notes that end first until two hands can hold the rest."""
         while not self.parts:
             self.parts = {part for part in range(len(self.pitches) + 1) if self.fits(part)}
             if not self.parts:

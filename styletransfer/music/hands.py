@@ -67,7 +67,7 @@ def split_under(
     held: bool = True,
     fingers: tuple[int, int] = ALL_FINGERS,
 ) -> NDArray[np.int16]:
-    """Return the hand of each note of an accompaniment whose right hand plays a tune as well.
+    """Return the hand of each accompaniment note, with a tune in the right hand.
 
     Onsets and durations are in quarters. The hands are as on the page (:func:`divide`).
 
@@ -97,7 +97,7 @@ def divide(
     fingers: tuple[int, int] = ALL_FINGERS,
     hand_cost: float = HAND_COST,
 ) -> list[int]:
-    """Return the hand of each note of an accompaniment, by what the right hand has above it.
+    """Return the hand of each accompaniment note, by the tune in the right hand.
 
     A line between the hands moves through the piece as little as it can: it weighs ledger lines,
     what each hand has to reach beside what it holds, and the hand that a note has already. Where
@@ -132,7 +132,7 @@ def divide(
 
 
 class _Struck(NamedTuple):
-    """A note, until when it is held, the hand that should have it, and whether it is the tune's."""
+    """A note, when it ends, its preferred hand, and whether it is the tune's."""
 
     pitch: int
     end: float
@@ -156,7 +156,7 @@ class _Ways:
 
 
 class _Division:
-    """The divisions of the notes that sound, and the cheapest ways to each, from onset to onset."""
+    """The divisions of the sounding notes, and the cheapest ways to each, by onset."""
 
     def __init__(self, held: bool, fingers: tuple[int, int], hand_cost: float) -> None:
         none = np.zeros(len(LINES), np.int64)
@@ -190,7 +190,10 @@ class _Division:
         self.ways = {sides: merged[sides] for sides in best[:MOST_DIVISIONS]}
 
     def _cost(self, sides: tuple[int, ...], lasting: int) -> float:
-        """Return what a division costs; the first ``lasting`` of the notes aren't struck now."""
+        """Return the cost of a division.
+
+        The first ``lasting`` of the notes aren't struck now.
+        """
         cost = 0.0
         hands: tuple[set[int], set[int]] = set(), set()
         for index, (note, side) in enumerate(zip(self.sounding, sides, strict=True)):
@@ -209,7 +212,7 @@ class _Division:
         return cost
 
     def sides(self) -> list[tuple[int, ...]]:
-        """Return the hands of the notes of each onset, in the order in which they were given."""
+        """Return the hands of the notes of each onset, in the order given."""
         ways = min(self.ways.values(), key=lambda one: float(one.cost.min()))
         line = int(ways.cost.argmin())
         found = []

@@ -19,7 +19,7 @@ LONGEST_GAP = 0.5
 
 
 def with_pick_up(piece: Piece) -> Piece:
-    """Take the rest at the beginning of a song's first bar for what comes before a pick-up.
+    """Take the rest that begins a song's first bar as the time before a pick-up.
 
     That is done where the rest is at least as long as what follows it in the bar, the notes there
     lead on to the bar line without a longer rest, and one begins on it. The tempo with which the
@@ -69,7 +69,7 @@ def _moved(piece: Piece, by: float) -> Piece:
 
 
 def _moved_tempo(tempo: TempoMap, by: float) -> TempoMap:
-    """Move a tempo map; the tempo at its beginning, or at the new one, holds from 0 on."""
+    """Move a tempo map; the tempo at its (or the new) beginning holds from 0 on."""
     places = np.append(0.0, tempo.quarters[1:] + by)
     last = int(np.flatnonzero(places <= 0)[-1])
     return TempoMap(np.maximum(places[last:], 0.0), tempo.seconds_per_quarter[last:])

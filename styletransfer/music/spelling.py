@@ -105,7 +105,7 @@ def _by_surroundings(
     names: NDArray[np.int64],
     home: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Weigh names by how far they lie from the mean of the others around, shape (notes,)."""
+    """Weigh names by their distance from the mean of those around, shape (notes,)."""
     onset, total = notes["onset"], np.concatenate([[0.0], np.cumsum(names)])
     away = []
     for reach in REACHES:
@@ -141,7 +141,7 @@ def _by_harmony(
 def _by_voice_leading(
     notes: NoteTable, name: NDArray[np.int64], names: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Weigh names by the semitones to the next notes and from the last ones, shape (notes,)."""
+    """Weigh names by the semitones to the notes before and after, shape (notes,)."""
     weight = np.zeros(len(notes))
     for (direction, step), its in ONE_LETTER.items():
         own = np.zeros(len(notes))
@@ -156,7 +156,9 @@ def _by_voice_leading(
 def _neighbours(
     notes: NoteTable, direction: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield pairs of rows: notes, and notes of the next or the last onset, by place in the chord.
+    """Yield pairs of rows: notes, and neighbours by place in their chords.
+
+    The neighbours are of the next or the last onset.
 
     Args:
         notes: sorted by onset.

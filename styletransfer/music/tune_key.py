@@ -83,7 +83,10 @@ def features(notes: NoteTable, bars: BarTable) -> Floats:
 
 
 def in_all_keys(counted: Floats) -> Floats:
-    """Turn features so that each tonic comes first, shape (..., 12 tonics, features * 12)."""
+    """Turn features to each tonic, shape (..., 12 tonics, features * 12).
+
+    Each tonic comes first in its row.
+    """
     turned = [np.roll(counted, -tonic, axis=-1) for tonic in range(12)]
     return np.stack([one.reshape(*one.shape[:-2], -1) for one in turned], axis=-2)
 
