@@ -156,7 +156,7 @@ def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
 
 
 def _loaded(musicxml: bytes, layout: dict[str, Any]) -> Any:
-    """Verovio's toolkit with a score in it.
+    """Return verovio's toolkit with a score in it.
 
     Raises:
         ValueError: where verovio can't read it.
@@ -181,7 +181,7 @@ def _loaded(musicxml: bytes, layout: dict[str, Any]) -> Any:
 def pages_with_times(
     musicxml: bytes, layout: str = "wide"
 ) -> tuple[list[bytes], list[dict[str, Any]]]:
-    """MusicXML as pages of SVG for a screen, and when their notes sound.
+    """Engrave MusicXML as pages of SVG for a screen, with the times of its notes.
 
     Args:
         musicxml: the score.

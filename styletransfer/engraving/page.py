@@ -171,7 +171,7 @@ def _exchanged(
     held: bool,
     hand_cost: float,
 ) -> list[int]:
-    """Exchange notes between a pianist's staves, so that each has what suits its register.
+    """Exchange notes between a pianist's staves to suit each staff's register.
 
     A part that states its hand keeps it, unless the register is the other one's by far.
 
@@ -203,7 +203,7 @@ def _exchanged(
 def _staves(
     ensemble: Ensemble, melody: list[Tone], shares: list[list[Tone]], bars: list[Bar]
 ) -> list[Staff]:
-    """Write the staves: the melody above the first one's share, and each other share by itself."""
+    """Write the staves: each share on its own, and the melody above the first one's."""
     staves = []
     for place, (staff, share) in enumerate(zip(ensemble.staves, shares, strict=True)):
         tune = [] if place else melody
