@@ -173,7 +173,7 @@ def propose(
 
 
 def _from_c(chords: NDArray[np.int64], tonic: int) -> NDArray[np.int64]:
-    """Return chords, (frames, 3), whose roots and basses are counted from a tonic, from C."""
+    """Count chords' roots and basses, (frames, 3), from C instead of a tonic."""
     absolute = chords.copy()
     for column, none in ((0, NO_ROOT), (2, NO_BASS)):
         absolute[:, column] = np.where(
@@ -234,7 +234,7 @@ def _silence(frames: Frames) -> NDArray[np.bool_]:
 def _with_end(
     fixed: NDArray[np.int64], melody: Piece, frames: Frames, key: Key
 ) -> NDArray[np.int64]:
-    """Also fix the tonic under the last note, where that belongs to the tonic triad."""
+    """Fix the tonic under the last note, too, if that belongs to the tonic triad."""
     fixed = fixed.copy()
     first = settles(melody.notes, frames, key)
     if first is not None and (fixed[first:, 0] == FREE).all():

@@ -78,7 +78,7 @@ class _Row:
         return [*map(list, self.line.plan.given[: self.line.first]), *self.line.bars]
 
     def candidate(self, whole: int | None) -> Candidate:
-        """Return what was decoded: all of it, or the first ``whole`` bars, where it was stopped."""
+        """Return what was decoded, up to ``whole`` bars where it was stopped."""
         style, plain = (float(np.mean(each or [0.0])) for each in (self.style, self.plain))
         stopped = whole is not None
         return Candidate(self.bars()[:whole], style, plain, stopped, self.line.plan.figure)
@@ -288,7 +288,10 @@ def sample_songs(
 
 
 def _pass_on(rows: Sequence[_Row], counts: list[int], heard: Heard | None) -> None:
-    """Pass on the bars that have become whole; ``counts``: those of each sequence so far."""
+    """Pass on the bars that have become whole.
+
+    ``counts`` holds those of each sequence so far.
+    """
     for number, row in enumerate(rows if heard else ()):
         assert heard is not None
         line = row.line
