@@ -1,4 +1,4 @@
-"""Assess one piece: whose music it sounds like and why, its tune, and what is copied."""
+"""Assess a piece: whose it sounds like and why, its tune, and what is copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report bits per note of held-out pieces, by feel and by composer, with intervals."""
+"""Report bits per note of held-out pieces by feel and composer, with intervals."""
 
 from __future__ import annotations
 

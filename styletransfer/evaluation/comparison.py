@@ -1,4 +1,4 @@
-"""Compare systems: what a judge makes of their outputs, with intervals, and their measures.
+"""Compare systems by a judge's verdicts on their outputs, and by measures.
 
 Every statistic is the mean over target styles of its mean over the outputs for that style.
 Intervals are bootstrap percentiles over melodies (real pieces: over content groups), see

@@ -1,4 +1,4 @@
-"""Deal a composer's training pieces out to two halves, for adapters and their judges.
+"""Divide a composer's training pieces into halves, for adapters and judges.
 
 So an adapter is never rated by a judge that was trained on the same pieces: an adapter trained on
 half A is rated by the judge trained on half B, and the other way round. Halves are of content

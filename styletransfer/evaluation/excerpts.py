@@ -1,4 +1,4 @@
-"""Cut real music to compare with: excerpts of a given length, and their notes shuffled.
+"""Cut excerpts of real music to compare with, and shuffle their notes.
 
 Conventions: a score's excerpt begins on a bar line, lasts a number of quarters (whole bars), and
 begins at 0; a performance's excerpt has a number of notes and begins with the first. Notes that
@@ -25,7 +25,7 @@ FEWEST_NOTES = 24
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A stretch of a real piece: ``id`` and ``group`` are those of the library's piece."""
+    """A stretch of a real piece; ``id`` and ``group`` are the library's."""
 
     piece: Piece
     id: str

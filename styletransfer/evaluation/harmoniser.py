@@ -1,4 +1,4 @@
-"""Harmonise by rules: block chords under a melody, the baseline with harmony and no style.
+"""Put block chords under a melody by rules: the baseline that has no style.
 
 Each segment of a bar (:func:`styletransfer.evaluation.measures.harmony.segments`) gets one chord of
 the melody's key. The chords are those of the best path (dynamic programming) by two criteria: how

@@ -1,4 +1,4 @@
-"""Markdown that commands write: tables, values with their intervals, and marked parts of a page.
+"""Write Markdown: tables, values with intervals, and marked parts of a page.
 
 A marked part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
 """

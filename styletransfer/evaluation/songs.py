@@ -46,7 +46,10 @@ class Rule:
 
 
 def excerpt(piece: Piece, count: int) -> Piece | str:
-    """Cut the first ``count`` bars with the tune, its part first, or say why that can't be."""
+    """Cut the first ``count`` bars with the tune, or say why that can't be.
+
+    The tune's part comes first.
+    """
     notes = piece.notes
     parts = np.unique(notes["part"][extract_melody(piece)])
     if len(parts) != 1 or (notes["part"] == parts[0]).all():

@@ -1,4 +1,6 @@
-"""Compare versions of the same songs: paired differences, and forests that tell them apart.
+"""Compare versions of the same songs, in pairs and by forests of trees.
+
+The forests learn to distinguish the versions.
 
 Two versions share the song, and songs differ more than versions do; so differences are taken song
 by song. Intervals are 95 % percentile bootstraps over songs, as in

@@ -438,7 +438,7 @@ def _clip(step: Ints, reach: int) -> Ints:
 
 
 def _step_class(step: Ints) -> Ints:
-    """Class melodic intervals, from 0 (an octave or more down).
+    """Classify melodic intervals, from 0 (an octave or more down).
 
     The classes are repeat, second, third, fourth or fifth, more, octave or more, in both
     directions.
@@ -448,7 +448,7 @@ def _step_class(step: Ints) -> Ints:
 
 
 def _ratios(step: Floats) -> Ints:
-    """Class each distance's ratio to the one before, shape (distances - 1,)."""
+    """Classify each distance's ratio to the one before, shape (distances - 1,)."""
     octaves = np.diff(np.log2(np.maximum(step, 1e-6)))
     return np.asarray(np.searchsorted(RATIO_EDGES, octaves), np.int64)
 

@@ -1,4 +1,4 @@
-"""Judge whose music it is, from the notes alone: composer or era, as probabilities.
+"""Judge composer or era from the notes alone, as probabilities.
 
 A judge is arrays and JSON: which features of :mod:`styletransfer.evaluation.judges.features` it
 reads, their means, one scale, the weights of one layer (J1, multinomial logistic regression) or two
@@ -121,7 +121,7 @@ class Judge:
     def evidence(
         self, piece: Piece, label: str, removed: NDArray[np.bool_] | None = None, count: int = 10
     ) -> list[tuple[str, float]]:
-        """Find the features that spoke most for a label, with what each added to its score.
+        """Find the features most in favour of a label, and their part in its score.
 
         A negative number speaks against the label. The score is the mean over excerpts of the
         label's logit above the mean of all labels'. A feature's part is its deviation from the
@@ -260,7 +260,7 @@ def load_judge(name: str, folder: Path | None = None) -> Judge:
 
 
 def save_judge(judge: Judge, folder: Path) -> None:
-    """Write a judge's two files, each under a hidden name first; the arrays come first."""
+    """Write a judge's two files, arrays first, each under a hidden name at first."""
     arrays = {"columns": judge.columns.astype(np.int32), "mean": judge.mean.astype(np.float32)}
     for k, (weights, bias) in enumerate(judge.layers):
         arrays |= {

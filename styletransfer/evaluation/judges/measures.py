@@ -1,4 +1,4 @@
-"""Measure how good a judge is: accuracy, F1, calibration, and fairness to both feels.
+"""Measure judges: accuracy, F1, calibration, and fairness to both feels.
 
 Definitions: the F1 of a label is the harmonic mean of its precision and recall; macro F1 is their
 mean over labels that occur, weighted F1 that mean weighted by the labels' numbers of items
@@ -154,7 +154,7 @@ def agreement(
 
 
 def kappa(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> float:
-    """Compute Cohen's kappa of two judges' verdicts (items,): 1 is agreement, 0 chance."""
+    """Compute Cohen's kappa of two judges' verdicts (items,): 1 agreement, 0 chance."""
     agree = float((first == second).mean())
     chance = float(
         (np.bincount(first, minlength=size) * np.bincount(second, minlength=size)).sum()

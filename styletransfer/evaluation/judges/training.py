@@ -1,4 +1,4 @@
-"""Train judges: their examples, the weights of these, both families, and the calibration.
+"""Train judges of both families on weighted examples, and calibrate them.
 
 Both feels are learnt together. Not all composers have scores, so the feel could give away the
 composer. Therefore weights make the composers' totals within a feel as even as the data allow (see
@@ -168,7 +168,10 @@ def shuffled(rng: np.random.Generator) -> Change:
 
 
 def noise(rng: np.random.Generator) -> Change:
-    """Make a change to as many notes at random times and pitches, as dense as the piece."""
+    """Make a change to notes at random times and pitches, as dense as the piece.
+
+    There are as many as in the piece.
+    """
 
     def change(
         onset: NDArray[np.float64], pitch: NDArray[np.int64]

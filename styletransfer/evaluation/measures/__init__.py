@@ -1,4 +1,6 @@
-"""Measures of arrangements that need no judge, a definition and its source in each module.
+"""Measures of arrangements that need no judge, each defined in its module.
+
+Each module names the source of its definition.
 
 :mod:`styletransfer.evaluation.measures.overview` puts them together.
 """

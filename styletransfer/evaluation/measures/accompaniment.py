@@ -1,4 +1,4 @@
-"""Measure what an accompaniment does under its tune, to compare it with the composer's.
+"""Measure accompaniments under their tunes, to compare them with composers'.
 
 The measures put into numbers what readers of a blind jury named: whether the harmony knows where
 the tune goes, a figure is carried through, rests are answered, and a dominant comes before the end

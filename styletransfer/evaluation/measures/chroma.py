@@ -1,4 +1,4 @@
-"""Measure chroma, how long each pitch class sounds, and where it lies in tonal space.
+"""Measure chroma, how long each pitch class sounds, and place it in tonal space.
 
 Conventions: pitch classes are 0-11 with 0 = C; chroma is *time that a pitch class sounds* in the
 unit of the table (quarters for a score, seconds for what was converted), never weighted by

@@ -62,7 +62,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What is left of a melody in an arrangement; all from 0 (nothing) to 1 (all of it).
+    """The part of a melody left in an arrangement, from 0 (nothing) to 1 (all of it).
 
     ``melody``: notes of the reference's melody against the notes that the estimate marks as melody.
     ``skyline``: against its highest notes. ``anywhere``: share of the melody's notes that any note
@@ -132,7 +132,10 @@ def timed(piece: Piece, notes: NoteTable, reference: Piece | None = None) -> Not
 
 
 def beat_seconds(piece: Piece) -> float:
-    """Give the seconds of a beat: a quarter at a score's first tempo, else half a second."""
+    """Give the seconds of a beat, a quarter in a score and else half a second.
+
+    A score's quarter is at its first tempo.
+    """
     return 60.0 / piece.tempo.quarters_per_minute() if piece.feel == "score" else PERFORMED_BEAT
 
 
@@ -183,7 +186,7 @@ def subsequence(reference: NDArray[np.integer], estimate: NDArray[np.integer]) -
 
 
 def common_subsequence(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
-    """Measure the longest common subsequence of two sequences of numbers, (n,) and (m,).
+    """Measure the longest common subsequence of two sequences, (n,) and (m,).
 
     Bit-parallel (H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004): n·m/64
     steps, 10 ms for 3,000 notes each.

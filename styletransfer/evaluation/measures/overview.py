@@ -1,4 +1,4 @@
-"""Take all measures of an arrangement that need no judge; compare it with real pieces.
+"""Take all measures that need no judge, and compare them with real pieces.
 
 They are plain numbers with names ``group.measure``: ``content`` (:mod:`.fidelity`), ``harmony``
 (:mod:`.harmony`), ``quality`` (:mod:`.quality`, :mod:`.structure`), ``originality``
@@ -124,7 +124,10 @@ class Reference:
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> Reference:
-        """From scores, or from performances: not from both, whose units of time differ."""
+        """Make a reference of scores, or of performances.
+
+        It can't have both, as their units of time differ.
+        """
         measured = [measure(piece) for piece in pieces]
         names = measured[0].numbers if measured else {}
         return cls(

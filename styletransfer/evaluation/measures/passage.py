@@ -46,7 +46,7 @@ GOALS = ("major", "minor", "dominant-seventh", "major-seventh", "minor-seventh")
 
 @dataclass(frozen=True)
 class Chord:
-    """A named chord from ``start`` to ``end`` in quarters; root and bass are pitch classes."""
+    """A named chord: its times in quarters, its root and bass as pitch classes."""
 
     start: float
     end: float
@@ -60,7 +60,9 @@ class Chord:
         return tones_of(self.root, QUALITIES.index(self.quality))
 
     def is_dominant_of(self, goal: Chord) -> bool:
-        """Whether it is a dominant of ``goal``: V, V7, or the leading tone's.
+        """Return whether it is a dominant of ``goal``.
+
+        It is V, V7, or the leading tone's.
 
         A diminished seventh may be spelt from any of its tones.
         """
@@ -114,7 +116,7 @@ class Passage:
 
     @cached_property
     def chords(self) -> list[Chord]:
-        """The named chords; what has the root and quality of the one before belongs to that.
+        """The named chords; one with the root and quality of the last belongs to it.
 
         The bass is that of the longest position.
         """
@@ -135,7 +137,7 @@ class Passage:
 
     @cached_property
     def figures(self) -> list[frozenset[tuple[int, int]]]:
-        """Of each bar its notes, without doublings: (place in twelfths of a quarter, pitch)."""
+        """Each bar's notes, without doublings: (twelfth of a quarter, pitch)."""
         bar = self.bar_of(self.rest["onset"])
         place = np.round((self.rest["onset"] - self.edges[bar]) * PLACES).astype(int)
         found: list[set[tuple[int, int]]] = [set() for _ in self.bars]
@@ -144,17 +146,20 @@ class Passage:
         return [frozenset(figure) for figure in found]
 
     def bar_of(self, onset: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The indices of the bars in which notes begin."""
+        """Return the indices of the bars in which notes begin."""
         index = np.searchsorted(self.edges, onset + TOGETHER / 2, side="right") - 1
         return np.clip(index, 0, len(self.bars) - 1)
 
     def chord_at(self, time: float) -> int:
-        """The index of the chord at a time, or of the last one before; -1 where there is none."""
+        """Return the index of the chord at a time, or of the last one before.
+
+        It is -1 where there is none.
+        """
         starts = [chord.start for chord in self.chords]
         return int(np.searchsorted(starts, time + TOGETHER / 2, side="right")) - 1
 
     def tones_at(self, time: float) -> tuple[int, ...]:
-        """The tones of the chord that is named at a time; none where none is."""
+        """Return the tones of the chord that is named at a time, none without one."""
         index = int(np.searchsorted(self.spans["start"], time + TOGETHER / 2, side="right")) - 1
         if index < 0 or self.spans["quality"][index] == NONE:
             return ()
@@ -209,7 +214,7 @@ def windows(whole: Passage, bars: int) -> Iterator[Passage]:
 
 
 def without_doublings(accompaniment: NoteTable, tune: NoteTable) -> NoteTable:
-    """Leave out notes that begin with a tune note, in unison or an octave above or below it.
+    """Leave out notes that begin with a tune note, in unison or an octave away.
 
     The lowest note of an onset may be an octave away: it is the bass.
     """

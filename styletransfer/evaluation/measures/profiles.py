@@ -1,4 +1,4 @@
-"""Compare style profiles: histograms of how notes follow each other, by their cosine.
+"""Compare style profiles, histograms of successive notes, by their cosine.
 
 Definition: the style fit of O. Cífka, U. Şimşekli and G. Richard, "Groove2Groove: one-shot music
 style transfer with supervision from synthetic data", IEEE/ACM TASLP 28, 2020. Two histograms over

@@ -141,7 +141,7 @@ def groove_similarity(piece: Piece, resolution: int = 16, *, neighbours: bool = 
 
 
 def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
-    """Features of a piece whose distributions are compared, each a vector.
+    """Compute the features whose distributions are compared, each a vector.
 
     L.-C. Yang and A. Lerch, "On the evaluation of generative models in music", Neural Computing and
     Applications 32, 2020 (mgeval): different pitches, different pitch classes, range (semitones),
@@ -195,7 +195,7 @@ def features(piece: Piece) -> dict[str, NDArray[np.float64]]:
 
 
 def overlapped_area(real: NDArray[np.float64], generated: NDArray[np.float64]) -> float:
-    """Compare the distances among real pieces with those of generated pieces from them.
+    """Compare distances among real pieces with those to generated pieces.
 
     Yang and Lerch (2020): Euclidean distances of one feature within the real set, and from each
     generated to each real piece, each smoothed by a Gaussian kernel with Scott's bandwidth; the

@@ -1,4 +1,4 @@
-"""Measure structureness: how well the best segment explains a piece by its repetitions.
+"""Measure structureness: how well a segment's repetitions explain a piece.
 
 Definition: the structureness indicator of S.-L. Wu and Y.-H. Yang, "The Jazz Transformer on the
 front line: exploring the shortcomings of AI-composed music through quantitative measures", ISMIR
