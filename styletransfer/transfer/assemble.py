@@ -29,7 +29,7 @@ def assemble(
     touch: Touch = USUAL,
     first: int = 0,
 ) -> Piece:
-    """Put melody and accompaniment together as one piece, with the parts of its ensemble.
+    """Put melody and accompaniment together as a piece with its ensemble's parts.
 
     The melody's own ticks, pitches and durations are untouched.
 
@@ -71,7 +71,7 @@ def assemble(
 def _of_melody(
     plan: Plan, onset_steps: NDArray[np.int64], pitch: NDArray[np.int64], first: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which decoded notes are the melody's, shape (notes,), and which of these are ornaments.
+    """Mark decoded notes that are the melody's, and its ornaments, shape (notes,).
 
     The notes are those of the bars from ``first`` on.
     """

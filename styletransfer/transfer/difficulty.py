@@ -1,4 +1,4 @@
-"""Write for the player's hands: what an arrangement of a difficulty may ask of a pianist."""
+"""Limit what an arrangement of a difficulty may ask of a pianist's hands."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MELODY_COLUMNS = ("onset_quarters", "duration_quarters", "pitch")
 
 
 def describe(source: Piece, track: str | None = None) -> tuple[dict[str, Any], Piece]:
-    """A report of plain values, and the piece with its melody marked.
+    """Return a report of plain values, and the piece with its melody marked.
 
     ``track``: the part with the melody, if it isn't to be found. ``melody`` is a list of
     ``{onset_quarters, onset_seconds, duration_quarters, pitch}``, by :func:`melody_rows`;

@@ -159,7 +159,10 @@ def _held(named: Collection[tuple[float, tuple[int, ...]]], plan: Plan) -> KeptC
 
 
 def _beats(plan: Plan) -> list[int]:
-    """Find the steps at which chords are held: dotted quarters in 6/8, 9/8, 12/8, else quarters."""
+    """Find the steps at which chords are held.
+
+    They are dotted quarters in 6/8, 9/8 and 12/8, else quarters.
+    """
     found: list[int] = []
     for first, length, metre in zip(
         plan.bar_start.tolist(), plan.bar_length.tolist(), plan.bar_metre, strict=True

@@ -21,7 +21,10 @@ class Live(Protocol):
         """Hear the melody that was taken, moved by octaves if it is."""
 
     def bar(self, phrase: int, candidate: int, bar: int, notes: NoteTable, time: Piece) -> None:
-        """Hear a bar of a candidate's accompaniment; ``time`` has the tempo of its quarters."""
+        """Hear a bar of a candidate's accompaniment.
+
+        ``time`` has the tempo of its quarters.
+        """
 
     def chosen(self, phrase: int, candidate: int) -> None:
         """Hear which of a phrase's candidates goes on."""
@@ -30,7 +33,10 @@ class Live(Protocol):
 def hearing(
     live: Live | None, phrase: int, melody: Piece, codec: Codec, plan: Plan, touch: Touch
 ) -> Heard | None:
-    """What the sampler tells each bar to: it is put together, and passed on."""
+    """Make the function to which the sampler passes each bar.
+
+    It puts the bar together, and passes it on.
+    """
     if live is None:
         return None
 

@@ -25,8 +25,11 @@ def parts_of(style: str) -> Parts:
 
 
 def own_of(style: Style) -> StyleProfile | None:
-    """A shipped composer or an era's composers; of a piece, itself; of any other style, what is in
-    its folder; None where that has nothing."""
+    """Return the profile of a style's own accompaniments.
+
+    It is that of a shipped composer, or of an era's composers; of a piece, its own; of any other
+    style, what is in its folder, None where that has nothing.
+    """
     if style.piece is not None:
         return load_example(style.piece).profile
     if style.path is not None and (style.path / IDIOM).is_file():
