@@ -15,7 +15,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:
-    """What is exported, loaded when it is first asked for: importing the package costs nothing."""
+    """Load an exported name when it is first used.
+
+    Importing the package thus costs nothing.
+    """
     if name == "StyleTransfer":
         from styletransfer.api import StyleTransfer
 

@@ -95,7 +95,7 @@ def _songs_in(folder: Path) -> list[Path]:
 def _assessed(
     file: Path, style: str, sampling: SamplingConfig, model: Path | None
 ) -> list[Assessment]:
-    """Assess a melody alone, arranged without a style, and arranged in it (:data:`SYSTEMS`)."""
+    """Assess a melody alone, arranged without a style, and in it (:data:`SYSTEMS`)."""
     song = with_melody(read_song(str(file)))
     found = [assess(song.with_notes(song.melody), original=song)]
     for strength in (0.0, sampling.strength):

@@ -15,7 +15,7 @@ from styletransfer.formats.read import FORMATS
 
 
 def _choice(*words: str, help: str) -> Any:
-    """Make an option that shows its words in the help, and passes on its value unchecked."""
+    """Make an option that lists its words in the help; its value isn't checked."""
     return typer.Option(parser=str, metavar="|".join(words), help=help)
 
 

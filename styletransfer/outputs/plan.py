@@ -182,5 +182,5 @@ class Outputs:
             print(f"{path}  score {scores[path]:.3f}" if path in scores else path)
 
     def _files(self, result: Result) -> list[tuple[Path, int]]:
-        """The MIDI files and the numbers of their candidates."""
+        """Return the MIDI files and the numbers of their candidates."""
         return list(zip(self.midis, result.ranking if result.candidates else [0], strict=False))

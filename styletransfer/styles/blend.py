@@ -54,7 +54,9 @@ def pieces_in(text: str) -> list[Path]:
 
 
 def named(text: str) -> str:
-    """Write a style or a blend with the styles' own names: ``J.S. Bach`` becomes ``bach``.
+    """Write a style or a blend with the styles' own names.
+
+    ``J.S. Bach`` becomes ``bach``.
 
     Folders, Hub ids and pieces stay as they are.
 
@@ -70,7 +72,10 @@ def named(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Write a style or a blend for people: "J. S. Bach (70 %) and Frédéric Chopin (30 %)".
+    """Write a style or a blend for people.
+
+    An example is "J. S. Bach (70 %) and Frédéric Chopin (30 %)". It is written so even where a
+    style isn't there any more.
 
     It does so as well where a style isn't there any more.
     """

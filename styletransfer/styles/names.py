@@ -64,7 +64,7 @@ def _may_be(name: str, last: str, given: list[str]) -> bool:
 
 
 def nearest(asked: str, names: Iterable[str]) -> list[str]:
-    """Return a few names of styles that one which is none resembles, the nearest first."""
+    """Return a few names of styles that an unknown name resembles, nearest first."""
     labels = {name: name for name in names}
     for name in COMPOSERS:
         if name in labels:
@@ -93,7 +93,7 @@ def in_words(name: str) -> str:
 
 
 def song_title(title: str, song: str) -> str:
-    """Return what a song is called: its own title, else its file's name, else "Chords"."""
+    """Return a song's title, else its file's name, else "Chords"."""
     return title or heading(legible(Path(song).stem)) or "Chords"
 
 

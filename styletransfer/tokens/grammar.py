@@ -565,7 +565,7 @@ class MelodyGrammar:
         )
 
     def _accompaniment(self, pitches: Mask) -> Mask:
-        """Narrow accompaniment pitches by the hands, the melody, the kept chords and the close."""
+        """Narrow accompaniment pitches by the hands, tune, kept chords and close."""
         plan, now = self.plan, self.now
         pitches &= self._grip_now().within_reach(LOWEST_PITCH, HIGHEST_PITCH)
         if plan.above:
@@ -692,7 +692,7 @@ class MelodyGrammar:
         added[self.codec.first_pitch - LOWEST_PITCH + np.array(sorted(near), int)] += LOW_BIAS
 
     def _add_chord_tones(self, added: NDArray[np.float64]) -> None:
-        """Bias the bass, the third and the seventh of the planned chord while they are missing."""
+        """Bias the planned chord's bass, third and seventh while they are missing."""
         plan, bar = self.plan, self.bar
         if bar >= len(plan.chords) or self._step >= plan.bar_length[bar]:
             return

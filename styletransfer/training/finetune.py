@@ -201,7 +201,7 @@ def _claim_work(run: StyleRun, base: _Base) -> None:
 
 
 def _bits_before(run: StyleRun, base: _Base, held_out: HeldOut) -> Bits:
-    """Bits per note of the held-out pieces under the base without a style."""
+    """Return held-out pieces' bits per note under the base without a style."""
     library = run.library
     plain = library.view(range(len(library)), era=UNKNOWN, composer=UNKNOWN)
     pieces = [index for feel in held_out.values() for index in feel]
@@ -211,7 +211,7 @@ def _bits_before(run: StyleRun, base: _Base, held_out: HeldOut) -> Bits:
 def _trainer(
     run: StyleRun, base: _Base, held_out: HeldOut, progress: Progress | None
 ) -> WindowTrainer:
-    """The trainer of a new adapter on the base."""
+    """Make the trainer of a new adapter on the base."""
     train = _train_config(run, base.context, bool(held_out))
     torch.manual_seed(train.seed)
     piece, lora = run.library.pieces[0], run.config.lora
@@ -257,7 +257,7 @@ def _trainer(
 
 
 def _card(run: StyleRun, base: _Base, before: Bits, trainer: WindowTrainer) -> Card:
-    """What is known of a style that has been trained."""
+    """Make the card of a style that has been trained."""
     learnt = [piece for piece in run.library.pieces if piece.split == "train"]
     first, steps = run.library.pieces[0], trainer.state.global_step
     return Card(
@@ -297,7 +297,7 @@ def _write_style(run: StyleRun, card: Card, trainer: WindowTrainer, folder: Path
 
 
 def readme_of(card: Card, *, measured: bool = False) -> str:
-    """A style's model card, in the form that model hubs show.
+    """Write a style's model card, in the form that model hubs show.
 
     Args:
         card: what is known of the style.
@@ -343,7 +343,7 @@ A style for `styletransfer`: a LoRA adapter of rank {card.rank} on its base mode
 
 
 def _train_config(run: StyleRun, context: int, held_out: bool) -> TrainConfig:
-    """The settings of the run, fitted to how much music there is of each feel."""
+    """Return the run's settings, fitted to how much music there is of each feel."""
     train = run.config.run if held_out else _blind(run.config.run, run.library, context)
     share = _score_share(train, run.library, context)
     return replace(train, mixture=replace(train.mixture, score_share=share))

@@ -25,7 +25,7 @@ def tokenizer_of_run(config: str, library: Library, mixture: MixtureConfig, out:
 
 
 def made_tokenizer(settings: Any, library: Library, mixture: MixtureConfig, out: Path) -> AnyCodec:
-    """Return the tokenizer of these settings, made for this run or loaded from ``out``.
+    """Return the tokenizer of these settings, made now or loaded from ``out``.
 
     Merges are learnt from training pieces only. A plain tokenizer is saved in ``out``, from which a
     run that continues takes it.
