@@ -1,4 +1,6 @@
-"""Measure how long a user waits: ``python -m benchmarks.apply --write benchmarks/apply.md``.
+"""Measure how long a user waits.
+
+    python -m benchmarks.apply --write benchmarks/apply.md
 
 Medians of five runs, each in a fresh process, on the machine that the page names; they include the
 time to import modules and load weights. The first token is the first one that is sampled, for any

@@ -92,8 +92,9 @@ VOICES = {
 
 @dataclass(frozen=True)
 class Tune:
-    """A melody in seconds; ``pitch`` as MIDI numbers, ``quarters`` the written onsets, shape
-    (notes,) each.
+    """A melody in seconds, each array of shape (notes,).
+
+    ``pitch`` is in MIDI numbers; ``quarters`` are the written onsets.
     """
 
     name: str
@@ -131,7 +132,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _row(name: str, scores: Floats, found: list[Tune]) -> tuple[str, ...]:
-    """A sound's row of the table, from F1, rhythm and factor of each tune, shape (tunes, 3)."""
+    """Make a sound's row of the table.
+
+    It comes from F1, rhythm and factor of each tune, shape (tunes, 3).
+    """
     values = scores[:, 0]
     means = np.random.default_rng(0).choice(values, (2000, len(values))).mean(1)
     worst = int(values.argmin())
@@ -148,7 +152,7 @@ def _row(name: str, scores: Floats, found: list[Tune]) -> tuple[str, ...]:
 
 
 def tunes(more: Path | None) -> list[Tune]:
-    """The tunes that are synthesised."""
+    """Return the tunes that are synthesised."""
     files: list[Path | str] = sorted((ROOT / "eval" / "melodies").glob("*.abc"))
     files += sorted(EXAMPLES.keys() - {Path(file).stem for file in files})
     files += sorted(more.rglob("*.mid"))[: TUNES - len(files)] if more else []
@@ -200,7 +204,7 @@ def synthesise(tune: Tune, voice: Voice, seed: int) -> tuple[Floats, Tune]:
 
 
 def _resonance(voice: Voice, frequency: Floats) -> Floats:
-    """How much of a partial is heard; nothing above what the rate can hold."""
+    """Return how much of a partial is heard, 0 above what the rate can hold."""
     gain = np.ones(len(frequency))
     if voice.formants:
         near = [1 / (1 + ((frequency - f) / 150) ** 2) for f in voice.formants]
@@ -209,7 +213,7 @@ def _resonance(voice: Voice, frequency: Floats) -> Floats:
 
 
 def _played(tune: Tune, voice: Voice, rng: np.random.Generator) -> Tune:
-    """The tune in the voice's octave, with a tempo that varies."""
+    """Move the tune to the voice's octave, and vary its tempo."""
     grid = np.linspace(0, tune.end[-1] + 1, 400)
     waves = [
         rng.normal() * np.sin(2 * np.pi * grid / period + rng.uniform(0, 6.28))
@@ -226,7 +230,7 @@ def _played(tune: Tune, voice: Voice, rng: np.random.Generator) -> Tune:
 
 
 def _contour(tune: Tune, voice: Voice, time: Floats, rng: np.random.Generator) -> Floats:
-    """The pitch at each sample, as MIDI numbers."""
+    """Return the pitch at each sample, as MIDI numbers."""
     target = tune.pitch + rng.normal(0, NOTE_CENTS / 100, len(tune.pitch))
     steps = np.diff(target, prepend=target[0])
     index = np.clip(np.searchsorted(tune.onset, time, side="right") - 1, 0, None)
@@ -244,7 +248,10 @@ def _contour(tune: Tune, voice: Voice, time: Floats, rng: np.random.Generator) -
 
 
 def _envelope(tune: Tune, voice: Voice, time: Floats) -> Floats:
-    """The amplitude at each sample: it dips before each note and ends with it."""
+    """Return the amplitude at each sample.
+
+    It dips before each note and ends with it.
+    """
     loudness = np.zeros(len(time))
     low, width = voice.dip
     for k, (onset, end) in enumerate(zip(tune.onset, tune.end, strict=True)):
@@ -264,7 +271,10 @@ def _envelope(tune: Tune, voice: Voice, time: Floats) -> Floats:
 
 
 def tracked(tune: Tune, name: str, seed: int, folder: Path | None) -> tuple[Tune, Track]:
-    """A synthesised tune as it sounds, and the track of its pitch, kept in a folder."""
+    """Return a synthesised tune as it sounds, and the track of its pitch.
+
+    They are kept in a folder.
+    """
     file = folder / f"{name}-{tune.name}.pickle" if folder else None
     if file and file.exists():
         kept: tuple[Tune, Track] = pickle.loads(file.read_bytes())
@@ -278,7 +288,7 @@ def tracked(tune: Tune, name: str, seed: int, folder: Path | None) -> tuple[Tune
 
 
 def f_measure(truth: Tune, track: Track) -> float:
-    """The F1 of the notes that are found in a track of pitch."""
+    """Return the F1 of the notes that are found in a track of pitch."""
     found = notes_in(track)
     if not len(found.onset):
         return 0.0

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def performances(folder: Path) -> list[Path]:
-    """One annotated performance of each piece from which nothing was taken."""
+    """List one annotated performance of each piece from which nothing was learnt."""
     found: dict[Path, Path] = {}
     for notes in sorted(folder.rglob("*_annotations.txt")):
         midi = notes.with_name(notes.name.replace("_annotations.txt", ".mid"))
@@ -109,7 +109,7 @@ def measured(midi: Path) -> Result:
 
 
 def _levels(beats: Floats) -> list[Floats]:
-    """The beats, and those half, a third, twice and three times as fast."""
+    """Return the beats, and those half, a third, twice and three times as fast."""
     slower = [beats[k::step] for step in (2, 3) for k in range(step)]
     places = np.arange(len(beats))
     faster = [

@@ -118,7 +118,7 @@ def _steady(path: NDArray[np.int64], basses: NDArray[np.int64]) -> NDArray[np.in
 
 
 def accompaniment_alone(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """Recognise chords without the melody; the labels are of the whole piece all the same."""
+    """Recognise chords without the melody; the labels are still of the whole piece."""
     return recognise(notes[~notes["melody"]], bars)
 
 

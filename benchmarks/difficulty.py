@@ -1,15 +1,15 @@
-"""Compare arrangements of every difficulty with pieces whose grade a publisher states.
+"""Compare arrangements of every difficulty with pieces that a publisher graded.
 
     python -m benchmarks.difficulty GRADES --write benchmarks/difficulty.md
 
 ``GRADES`` is ``features/cipi-features-ISMIR24.json`` of github.com/PRamoneda/rubricnet: features of
-660 piano pieces with Henle's grades from 1, easy, to 9 (P. Ramoneda et al., "Can I play it?",
-CIPI, 2023). Four of the features are measured here in the same way, for each hand: the mean time
-between onsets in seconds; *displacement*, the mean over onsets of 0, 0.5 (from a fifth) or 1 (from
-an octave) for the farthest distance from the outer notes at the hand's beginning; and the entropy
-of its pitches in bits. The *estimated grade* is a ridge regression's on these six numbers; its
-error is that of ten-fold cross-validation. Six tunes, one style each, eight candidates, seed 0; the
-tune is the right hand's.
+660 piano pieces with Henle's grades from 1, easy, to 9 (P. Ramoneda et al., "Can I play it?", CIPI,
+2023). Four of the features are measured here in the same way, for each hand: the mean time between
+onsets in seconds; *displacement*, the mean over onsets of 0, 0.5 (from a fifth) or 1 (from an
+octave) for the farthest distance from the outer notes at the hand's beginning; and the entropy of
+its pitches in bits. The *estimated grade* is a ridge regression's on these six numbers; its error
+is that of ten-fold cross-validation. Six tunes, one style each, eight candidates, seed 0; the tune
+is the right hand's.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ COLUMNS = (
 
 
 def hand_features(piece: Piece, parts: tuple[int, ...]) -> tuple[list[float], float]:
-    """Measure a hand: time between onsets, displacement, entropy; and its notes at once."""
+    """Measure a hand: time between onsets, displacement, entropy; notes at once."""
     notes = piece.notes[np.isin(piece.notes["part"], parts)]
     places = np.unique(np.round(notes["onset"], 4))
     sets = [notes["pitch"][np.isclose(notes["onset"], at, atol=1e-3)].astype(int) for at in places]

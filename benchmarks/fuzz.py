@@ -1,4 +1,4 @@
-"""Reads damaged files of every format: each gives a piece or one sentence, and soon.
+"""Read damaged files of every format: each soon gives a piece or one sentence.
 
     python -m benchmarks.fuzz FOLDER… [--tries 1000] [--seed 0] [--only MuseScore]
 
@@ -40,7 +40,7 @@ class TooSlow(Exception):
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """A file after some changes: of its elements, where it is XML, or of its bytes."""
+    """Damage a file: its elements, where it is XML, or its bytes."""
     if data[:2] == b"PK" and rng.random() < 0.8:
         return damaged_archive(data, rng)
     if data.lstrip()[:1] == b"<" and rng.random() < 0.8:
@@ -72,7 +72,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def damaged_xml(data: bytes, rng: random.Random) -> bytes:
-    """XML that still is XML."""
+    """Damage XML, which stays XML."""
     try:
         root = fromstring(data)
     except ParseError:
@@ -104,7 +104,7 @@ def damaged_xml(data: bytes, rng: random.Random) -> bytes:
 
 
 def damaged_archive(data: bytes, rng: random.Random) -> bytes:
-    """An archive of which one file is damaged."""
+    """Damage one file of an archive."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(packed, "w") as new:
         scores = [name for name in old.namelist() if name.endswith(("xml", "mscx"))]
@@ -119,7 +119,7 @@ def damaged_archive(data: bytes, rng: random.Random) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """``read``, ``refused``, or what went wrong."""
+    """Read a file, and return ``read``, ``refused``, or what went wrong."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TooSlow
@@ -143,7 +143,10 @@ def outcome(path: Path) -> str:
 def tried(
     reader: Reader, files: list[Path], tries: int, seed: int, keep: Path
 ) -> tuple[Counter[str], float, int]:
-    """What became of so many damaged files of a format, the longest time, and the memory, bytes."""
+    """Read so many damaged files of a format.
+
+    Returned are the outcomes, the longest time, and the memory in bytes.
+    """
     rng = random.Random(f"{reader.name} {seed}")
     found, slowest, before = Counter[str](), 0.0, 0
     with tempfile.TemporaryDirectory() as folder:

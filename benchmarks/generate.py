@@ -1,4 +1,6 @@
-"""Measure decoding speed: ``python -m benchmarks.generate --write benchmarks/generate.md``.
+"""Measure decoding speed.
+
+    python -m benchmarks.generate --write benchmarks/generate.md
 
 One tune under the locked grammar in one style at strength 1 (one model, one prediction per token)
 is decoded by ``transformers``' own ``generate``, with the grammar as its logits processor, and by
@@ -180,7 +182,7 @@ def by_us(job: Job, candidates: int, *, greedy: bool = False) -> list[list[list[
 
 
 def bandwidth() -> float:
-    """Measure how many bytes per second of an uncached tensor are read, the best of five."""
+    """Measure the bytes per second read from an uncached tensor, the best of five."""
     tensor = torch.ones(STREAMED // 4)
     times = []
     for _ in range(5):

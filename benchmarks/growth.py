@@ -1,4 +1,6 @@
-"""Measure how time and memory grow: ``python -m benchmarks.growth MAESTRO --write benchmarks``.
+"""Measure how time and memory grow.
+
+    python -m benchmarks.growth MAESTRO --write benchmarks
 
 Arrangements are timed for songs of several lengths (one candidate) and for several numbers of
 candidates (a song of one minute), and the preparation of data for several numbers of files (from
@@ -69,7 +71,9 @@ def exponent(sizes: list[int], seconds: list[float]) -> float:
 
 
 def picture(found: dict[str, list[dict[str, float]]]) -> bytes:
-    """Draw seconds (left axis) and megabytes (right axis) against size, in a panel for each kind.
+    """Draw seconds (left axis) and megabytes (right axis) against size, by kind.
+
+    Each kind has a panel.
 
     Returns:
         The bytes of a PNG file.

@@ -55,7 +55,7 @@ Notes = list[tuple[int, int, int, int]]
 
 
 def notes_of(piece: Piece) -> Notes:
-    """List the first notes of a piece, with the hands that its tracks name or that are found."""
+    """List the first notes of a piece, with hands named by its tracks or found."""
     notes = piece.notes[np.argsort(piece.notes["onset"], kind="stable")][:MOST_NOTES]
     stated = stated_parts(piece.with_notes(notes))
     hands = split_under(notes, notes[:0]) if stated is None else HAND_OF_PART[stated]
@@ -72,7 +72,7 @@ def fits(pitches: set[int]) -> bool:
 
 
 def held(notes: Notes) -> Iterator[tuple[bool, bool]]:
-    """Yield for each onset whether two hands can hold what sounds, and whether these hands can."""
+    """Yield for each onset whether two hands, and whether these, can hold its notes."""
     sounding: Notes = []
     for now in sorted({begin for begin, *_ in notes}):
         struck = [note for note in notes if note[0] == now]

@@ -39,7 +39,7 @@ Method = Callable[["Tune"], Key]
 
 @dataclass(frozen=True)
 class Tune:
-    """The tune of an excerpt, its key, the group of its piece, and whether it is a part."""
+    """The tune of an excerpt, its key, its piece's group, and whether it is a part."""
 
     notes: NoteTable
     bars: BarTable

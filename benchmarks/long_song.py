@@ -1,4 +1,6 @@
-"""Measure long songs: ``python -m benchmarks.long_song --write benchmarks/long_song.md``.
+"""Measure long songs.
+
+    python -m benchmarks.long_song --write benchmarks/long_song.md
 
 The song alternates Twinkle and the Ode to Joy, each time in the key a fifth higher, for a number of
 minutes; in the performance, every onset is up to 0.06 quarters early or late, so that there is no
@@ -43,7 +45,10 @@ MEASURES = ("notes", "register", "loudness")
 
 
 def song(minutes: float, feel: str = "score") -> Piece:
-    """Write the song, in 4/4, at 120 quarters per minute; a performance's time is uneven."""
+    """Write the song, in 4/4, at 120 quarters per minute.
+
+    A performance's time is uneven.
+    """
     parts, start, turn = [], 0.0, 0
     while start < minutes * 120:
         notes = example(("twinkle", "ode-to-joy")[turn % 2]).notes.copy()
@@ -103,7 +108,9 @@ def one(minutes: float, feel: str) -> dict[str, Any]:
 
 
 def jumps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Measure how much the mean of a bar and the next differs from that of the two bars before.
+    """Measure the change from each two bars to the next two.
+
+    It is how much the mean of a bar and the next differs from that of the two bars before.
 
     Args:
         values: shape (bars,).

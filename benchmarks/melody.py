@@ -1,4 +1,4 @@
-"""Measure how well the melody is found after all tracks of a piece are merged into one.
+"""Measure how well the melody is found when a piece's tracks are merged.
 
     python -m benchmarks.melody POP909_FOLDER SCORES_FOLDER [--write benchmarks/melody.md]
 
@@ -67,7 +67,10 @@ class Example:
 
 
 def merge(path: Path) -> Piece:
-    """Read a MIDI file as if all its tracks and pedals were one; copies of a note count once."""
+    """Read a MIDI file as if all its tracks and pedals were one.
+
+    Copies of a note count once.
+    """
     score: Any = symusic.Score(str(path))
     merged: Any = symusic.Track(name="merged")
     for track in score.tracks:
@@ -83,7 +86,10 @@ def merge(path: Path) -> Piece:
 
 
 def load_pop909(folder: Path, songs: int | None = None) -> list[Example]:
-    """Read the songs of a folder, or the first ``songs``; every second one is for fitting."""
+    """Read the songs of a folder, or the first ``songs``.
+
+    Every second one is for fitting.
+    """
     examples = []
     for number, path in enumerate(sorted(folder.rglob("*.mid"))[:songs]):
         piece = read_score(path)
@@ -93,7 +99,10 @@ def load_pop909(folder: Path, songs: int | None = None) -> list[Example]:
 
 
 def load_keyboard(folder: Path, movements: int) -> list[Example]:
-    """Read a random sample of movements, always the same; every second one is for fitting."""
+    """Read a random sample of movements, always the same.
+
+    Every second one is for fitting.
+    """
     paths = sorted(folder.rglob("*.mid"))
     chosen = np.random.default_rng(0).permutation(len(paths))[:movements]
     examples = []

@@ -1,4 +1,6 @@
-"""Fit the two networks that score notes as melody, and write ``styletransfer/assets/melody.json``.
+"""Fit the two networks that score notes as melody.
+
+They are written into ``styletransfer/assets/melody.json``.
 
     python -m benchmarks.melody_fit POP909_FOLDER SCORES_FOLDER
 

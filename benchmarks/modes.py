@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def row(results: list[Result]) -> list[str]:
-    """Measure the arrangements of all tunes in one mode and style, as the cells of a row."""
+    """Measure the arrangements of all tunes in a mode and style, as a row's cells."""
     shares = [one.report["melody_notes_kept"] / one.report["melody_notes"] for one in results]
     ornaments = sum(one.report["ornaments"] for one in results)
     quarters = sum(float(one.melody.notes["duration"].sum()) for one in results if one.melody)

@@ -1,4 +1,6 @@
-"""The page in a browser: ``python -m benchmarks.page [--browser /usr/bin/chromium]``.
+"""Measure the page in a browser.
+
+    python -m benchmarks.page [--browser /usr/bin/chromium]
 
 It prints how soon the empty page is painted, and how smoothly the piano roll of a song of five
 minutes scrolls. Both are what Chromium itself reports: its paint timing, and the frames of its
@@ -42,7 +44,7 @@ def five_minutes(path: Path) -> None:
 
 
 def first_paint(browser: Browser, address: str) -> float:
-    """Open the page with an empty cache, and return the milliseconds to its first contents."""
+    """Open the page with an empty cache; return the milliseconds to its contents."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(address, timeout=WAIT_MS)

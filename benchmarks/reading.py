@@ -1,4 +1,4 @@
-"""Compares what the readers of files read with what other programs make of the same files.
+"""Compare what our readers and other programs make of the same files.
 
     python -m benchmarks.reading FOLDER… [--each 300] [--write benchmarks/reading.md]
 
@@ -80,12 +80,12 @@ GRACE = 0.126
 
 
 def notes_of(piece: Piece) -> Notes:
-    """Which pitches begin where."""
+    """Return which pitches begin where."""
     return {(float(onset), int(pitch)) for onset, pitch in piece.notes[["onset", "pitch"]]}
 
 
 def by_mido(path: Path) -> Notes:
-    """The notes of a MIDI file but for drums, by mido."""
+    """Read the notes of a MIDI file, except drums, by mido."""
     import mido
 
     file = mido.MidiFile(path, clip=True)
@@ -105,7 +105,10 @@ def by_mido(path: Path) -> Notes:
 
 
 def by_verovio(text: str, kind: str) -> tuple[Notes, list[float]]:
-    """The notes of kern or MusicXML, each bar once, by verovio; where it begins bars."""
+    """Read kern or MusicXML, each bar once, by verovio; return notes and bars.
+
+    The latter are where it begins bars.
+    """
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
@@ -121,8 +124,10 @@ def by_verovio(text: str, kind: str) -> tuple[Notes, list[float]]:
 
 
 def plain(lines: Sequence[str]) -> str:
-    """A tune without what abc2midi plays in its own way: ornaments, fermatas and grace notes; and
-    without the accompaniment that it makes of chord symbols.
+    """Leave out of a tune what abc2midi plays in its own way.
+
+    That is ornaments, fermatas and grace notes, and the accompaniment that it makes of chord
+    symbols.
     """
     key = next(k for k, line in enumerate(lines) if line.startswith("K:"))
     head = [line for line in lines[: key + 1] if not line.startswith("R:")]  # hornpipes swing
@@ -136,7 +141,7 @@ def plain(lines: Sequence[str]) -> str:
 
 
 def by_abc2midi(path: Path) -> Notes:
-    """The notes of a tune by abc2midi, which symusic has in it."""
+    """Read the notes of a tune by abc2midi, which symusic contains."""
     import symusic
 
     score: Any = symusic.Score(path)
@@ -149,7 +154,7 @@ def by_abc2midi(path: Path) -> Notes:
 
 
 def tune_by_both(name: str, lines: Sequence[str]) -> Case:
-    """A tune, by us and by abc2midi."""
+    """Read a tune, by us and by abc2midi."""
 
     def read(lines: Sequence[str]) -> tuple[Piece, Notes]:
         with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +172,7 @@ def tune_by_both(name: str, lines: Sequence[str]) -> Case:
 
 
 def once(path: Path) -> Piece:
-    """A score in which every bar is played once."""
+    """Read a score in which every bar is played once."""
 
     def in_order(signs: list[object]) -> list[int]:
         return list(range(len(signs)))
@@ -181,7 +186,10 @@ def once(path: Path) -> Piece:
 
 
 def cases_of(files: list[Path], kind: str, other: str, most: int) -> list[Callable[[], Case]]:
-    """The comparisons that files of a format are good for, at most so many, evenly chosen."""
+    """List the comparisons for which files of a format are suited.
+
+    There are at most so many, evenly chosen.
+    """
     if other == "a count of tokens":
         return [partial(tokens_by_both, path) for path in _evenly(files, most)]
     if kind == "ABC":
@@ -201,8 +209,9 @@ def _evenly(items: list[Item], most: int) -> list[Item]:
 
 
 def tokens_by_both(path: Path) -> Case:
-    """Kern without grace notes: the pitches that are struck together, in their order; a chord's
-    place is its number.
+    """Compare kern without grace notes: the pitches struck together, in order.
+
+    A chord's place is its number.
     """
     text = without_graces(path.read_bytes().decode("utf-8", "replace"))
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +225,7 @@ def tokens_by_both(path: Path) -> Case:
     piece = replace(piece, notes=notes)
 
     def why() -> Counter[str] | None:
-        """Whether we strike nothing else but later halves of ties."""
+        """Count what we strike beyond the tokens, if all are later halves of ties."""
         held = {(float(k), pitch) for k, row in enumerate(struck(text, True)) for pitch in row}
         more, less = unlike(notes_of(piece), tokens)
         return Counter({KERN_TIES[0]: len(more)}) if not less and more <= held else None
@@ -225,7 +234,7 @@ def tokens_by_both(path: Path) -> Case:
 
 
 def by_both(path: Path, kind: str) -> Case:
-    """A file, by us and by the other program."""
+    """Read a file, by us and by the other program."""
     if kind == "MIDI":
         return path.name, read_score(path, "score"), by_mido(path), no_reason
     if kind == "MuseScore":
@@ -243,11 +252,11 @@ def by_both(path: Path, kind: str) -> Case:
 
 
 def no_reason() -> None:
-    """What is said of a format for which there are no rules."""
+    """Give no reason: there are no rules for this format."""
 
 
 def verdict(piece: Piece, other: Notes) -> str:
-    """``equal``, ``graces``, ``silent``, or by how many notes they differ."""
+    """Return ``equal``, ``graces``, ``silent``, or by how many notes they differ."""
     more, less = unlike(notes_of(piece), other)
     if not more and not less:
         return "equal"

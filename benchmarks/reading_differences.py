@@ -1,4 +1,4 @@
-"""How the notes of two programs differ, and why verovio's do, by rules that look at the file.
+"""Explain how two programs' notes differ, by rules that look at the file.
 
 A MusicXML file's ``<note>`` elements are counted without our reader: which pitch begins at which
 place of which measure by ``<duration>``, and how long measures are. Where verovio's measures are
@@ -39,7 +39,7 @@ VALUES = {
 
 
 def unlike(ours: Notes, theirs: Notes) -> tuple[Notes, Notes]:
-    """The notes that only one of both has, places compared loosely."""
+    """Return the notes that only one of both has, comparing places loosely."""
     left = ours - theirs, theirs - ours
     near = [
         (one, other)
@@ -50,7 +50,10 @@ def unlike(ours: Notes, theirs: Notes) -> tuple[Notes, Notes]:
 
 
 def paired(ours: list[Note], theirs: list[Note]) -> Iterator[tuple[Note, Note]]:
-    """Notes of one pitch that begin at almost the same place, both in order."""
+    """Yield pairs of notes of one pitch that begin at almost the same place.
+
+    Both lists are in order.
+    """
     index = 0
     for note in ours:
         while index < len(theirs) and theirs[index][0] < note[0] - LOOSE:
@@ -62,7 +65,7 @@ def paired(ours: list[Note], theirs: list[Note]) -> Iterator[tuple[Note, Note]]:
 
 @dataclass
 class Measure:
-    """What the file states of a measure: notes that are struck, and others by what they are."""
+    """What the file states of a measure: struck notes, and the others by kind."""
 
     struck: set[tuple[Fraction, int]] = field(default_factory=set)
     tied: set[tuple[Fraction, int]] = field(default_factory=set)  # to a note before
@@ -75,14 +78,17 @@ class Measure:
     trembling: bool = False  # whether the current chord has a tremolo
 
     def length(self, full: Fraction) -> Fraction:
-        """Quarters: to the end of its last note; of silence, what all parts have."""
+        """Return its quarters: to the end of its last note.
+
+        A silent one has as many as all parts have.
+        """
         reached = [place for place in self.reached if place]
         silent = max(min(max(reached), full), min(reached)) if reached else Fraction(0)
         return max(self.end, silent) or full
 
 
 def counted(root: Element) -> tuple[list[Measure], list[Fraction]]:
-    """The measures of a partwise score, and where each begins, in quarters."""
+    """Return the measures of a partwise score, and where each begins, in quarters."""
     parts = [part.findall("measure") for part in root.findall("part")]
     found = [Measure() for _ in range(max(map(len, parts), default=0))]
     metres: dict[int, Fraction] = {}
@@ -127,7 +133,7 @@ def _count(measures: list[Element], found: list[Measure], metres: dict[int, Frac
 
 
 def _length(note: Element, divisions: Fraction, here: Measure) -> Fraction:
-    """Quarters that a note lasts: by its duration, or by its type where that isn't whole."""
+    """Return a note's quarters: by its duration, or by its type if that isn't whole."""
     if note.find("grace") is not None:
         return Fraction(0)
     length = Fraction(note.findtext("duration") or 0) / divisions
@@ -177,7 +183,7 @@ class Difference(NamedTuple):
     others: Notes  # what the other program has instead, in this measure
 
     def stands(self, notes: set[tuple[Fraction, int]]) -> bool:
-        """Whether the file has it among these."""
+        """Return whether the file has it among these."""
         return _in(notes, self.place, self.pitch)
 
 
@@ -186,7 +192,7 @@ def _in(notes: set[tuple[Fraction, int]], place: float, pitch: int) -> bool:
 
 
 def _of_graces(note: Difference) -> bool:
-    """A grace note, or its main note, which verovio delays."""
+    """Return whether it is a grace note, or its main note, which verovio delays."""
     graces = note.here.graces | note.after.graces
     delayed = {at for at, _ in note.here.graces} | {
         at for at, pitch in note.here.struck if any(grace == at for grace, _ in note.here.graces)
@@ -199,7 +205,7 @@ def _of_graces(note: Difference) -> bool:
 
 
 def _of_signs(note: Difference) -> bool:
-    """A note that the file states, or the one that sounds in its place, a semitone away."""
+    """Return whether the file states it, or the sounding note a semitone away."""
     near = [(at, pitch) for at, pitch in note.others if abs(pitch - note.pitch) == 1]
     stated = note.here.struck | note.here.tied
     return any(
@@ -209,7 +215,10 @@ def _of_signs(note: Difference) -> bool:
 
 
 def _of_ties(note: Difference) -> bool:
-    """A note that is tied to one before, by the file, wherever the other program puts it."""
+    """Return whether the file ties it to an earlier note.
+
+    It is so wherever the other program puts the note.
+    """
     return any(pitch == note.pitch for _, pitch in note.here.tied)
 
 
@@ -225,7 +234,7 @@ def _of_tremolos(note: Difference) -> bool:
 
 
 def _of_types(note: Difference) -> bool:
-    """A note of a measure in which durations and types disagree, at its other place."""
+    """Return whether it is at its other place, where durations and types disagree."""
     pitches = {pitch for _, pitch in note.here.struck | note.here.tied}
     return note.here.unlike_types and note.pitch in pitches
 
@@ -251,7 +260,9 @@ BARS = "bars", "verovio's bars have other lengths than their longest part has by
 def reasons(
     root: Element, ours: Notes, theirs: Notes, bars: Sequence[float]
 ) -> Counter[str] | None:
-    """Why verovio's notes of a score differ, by how many notes or bars; None where a rule lacks.
+    """Count the reasons why verovio's notes of a score differ, in notes or bars.
+
+    None is returned where a rule is missing.
 
     Args:
         root: of the MusicXML.
@@ -283,7 +294,7 @@ def reasons(
 
 
 def _by_measure(notes: Notes, starts: Sequence[float]) -> list[Notes]:
-    """Notes by measure, at their places in it."""
+    """Return notes by measure, at their places in it."""
     found: list[Notes] = [set() for _ in starts]
     for onset, pitch in notes:
         index = max(bisect_right(starts, onset + LOOSE) - 1, 0)
@@ -298,8 +309,9 @@ _REPEATS = re.compile(
 
 
 def with_starts(lines: Sequence[str]) -> list[str]:
-    """A tune whose repeats all say where they begin: after the last double bar or end of a repeat
-    (ABC 2.1, 4.8).
+    """Give all repeats of a tune a sign where they begin.
+
+    That is after the last double bar or end of a repeat (ABC 2.1, 4.8).
     """
     rows = list(lines)
     last: dict[str, tuple[int, int, int] | None] = {}  # by voice: the sign after which one begins
@@ -331,24 +343,24 @@ def with_starts(lines: Sequence[str]) -> list[str]:
 
 
 def without_order(lines: Sequence[str]) -> list[str]:
-    """A tune without its order of parts."""
+    """Remove a tune's order of parts."""
     return [line for line in lines if not line.startswith("P:")]
 
 
 def without_jumps(lines: Sequence[str]) -> list[str]:
-    """A tune without "D.C." and the like."""
+    """Remove a tune's "D.C." and the like."""
     jump = r'"[^"]*\b(?:D\.? ?[CS]\b|[Dd]a [Cc]apo|(?i:fine)|[Cc]oda)[^"]*"|![DdFf][^!]{1,11}!'
     return [re.sub(jump, "", line) if not re.match("[A-Za-z]:", line) else line for line in lines]
 
 
 def without_odd_ties(lines: Sequence[str]) -> list[str]:
-    """A tune without ties between notes of unlike pitches."""
+    """Remove a tune's ties between notes of unlike pitches."""
     tie = re.compile(r"([_^=]*[A-Ga-g][,']*)([\d/]*)-(?=[\s|]*(?!\1(?![,']))[_^=]*[A-Ga-g])")
     return [tie.sub(r"\1\2", line) if not re.match("[A-Za-z]:", line) else line for line in lines]
 
 
 def without_breaks(lines: Sequence[str]) -> list[str]:
-    """A tune without the marks that broke lines of old, single exclamation marks."""
+    """Remove single exclamation marks, which once broke the lines of tunes."""
     return [re.sub(r"(![^!\s]*!)|!", lambda found: found[1] or "", line) for line in lines]
 
 
@@ -369,7 +381,7 @@ TUNE_RULES: dict[str, tuple[Callable[[Sequence[str]], list[str]], str]] = {
 def tune_reasons(
     lines: Sequence[str], equal: Callable[[Sequence[str]], bool]
 ) -> Counter[str] | None:
-    """The rules by which both programs read a tune alike, the fewest that are enough.
+    """Find the fewest rules by which both programs read a tune alike.
 
     Args:
         lines: of the tune.

@@ -1,5 +1,6 @@
-"""A count of the notes of kern by its tokens, without our reader: which pitches are struck in which
-order, line by line.
+"""Count the notes of kern by its tokens, without our reader.
+
+The count is of the pitches that are struck, in their order, line by line.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ _PITCH = re.compile(r"([a-gA-G])\1*")
 
 
 def without_graces(text: str) -> str:
-    """The same kern with null tokens instead of grace notes, whose order is no one's."""
+    """Put null tokens for grace notes, whose order is no one's, and return the kern."""
     return "\n".join(
         line
         if line[:1] in {"*", "!", "="}
@@ -24,9 +25,10 @@ def without_graces(text: str) -> str:
 
 
 def struck(text: str, ties: bool = False) -> list[tuple[int, ...]]:
-    """The pitches that are struck together, line by line; unisons count once. Of several pieces in
-    a file, those of the first. With ``ties``, the pitches of these lines that are later halves of
-    ties, instead.
+    """Return the pitches that are struck together, line by line.
+
+    Unisons count once. Of several pieces in a file, the first is taken. With ``ties``, the pitches
+    of these lines are instead those that are later halves of ties.
     """
     kinds: list[str] = []
     found: list[tuple[int, ...]] = []
@@ -53,13 +55,13 @@ def struck(text: str, ties: bool = False) -> list[tuple[int, ...]]:
 
 
 def _pitches(tokens: list[str], tied: bool) -> set[int]:
-    """The pitches of those tokens that are later halves of ties, or of all others."""
+    """Return the pitches of tokens that are later halves of ties, or of all others."""
     pitches = {_pitch(token) for token in tokens if ("_" in token or "]" in token) == tied}
     return {pitch for pitch in pitches if pitch is not None}
 
 
 def _pitch(token: str) -> int | None:
-    """A token's pitch; none of a rest, a null token or an unpitched note."""
+    """Return a token's pitch, None of a rest, a null token or an unpitched note."""
     match = _PITCH.search(token)
     if not match or "r" in token or "R" in token:
         return None
@@ -69,7 +71,10 @@ def _pitch(token: str) -> int | None:
 
 
 def _after(kinds: list[str], cells: list[str]) -> list[str]:
-    """The columns after a line of interpretations: split, joined, exchanged, ended or begun."""
+    """Return the columns after a line of interpretations.
+
+    These split, join, exchange, end or begin columns.
+    """
     columns: list[str] = []
     joining = False
     swapped = [k for k, cell in enumerate(cells) if cell == "*x"]

@@ -247,7 +247,7 @@ def deviations(
 
 
 def arched(bars: Floats) -> float:
-    """Find the most negative correlation of bars' deviations with the arches of phrases."""
+    """Find the most negative correlation of bars' deviations with phrases' arches."""
     known, number = np.isfinite(bars), np.arange(len(bars))
     found = []
     for length in PHRASES:

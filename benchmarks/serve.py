@@ -1,4 +1,6 @@
-"""Test the server under load: ``python -m benchmarks.serve --write benchmarks/serve.md``.
+"""Test the server under load.
+
+    python -m benchmarks.serve --write benchmarks/serve.md
 
 Clients of several kinds send requests at the same time, on the real weights: well-formed ones,
 malformed ones, slow ones, and some that disconnect. Each client knows the right answer. Memory is

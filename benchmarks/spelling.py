@@ -1,4 +1,6 @@
-"""Measure how many notes are spelt as printed: ``python -m benchmarks.spelling FOLDER... --write``.
+"""Measure how many notes are spelt as printed.
+
+    python -m benchmarks.spelling FOLDER... --write
 
 Each folder is a clone of one of the corpora of the Digital and Cognitive Musicology Lab
 (https://github.com/DCMLab), whose ``notes`` and ``measures`` have a table for each movement: the
@@ -39,7 +41,7 @@ Scores = Iterator[tuple[NoteTable, NDArray[np.int64], NDArray[np.int64]]]
 
 
 def scores(folder: Path) -> Scores:
-    """Yield the notes of each movement, sorted, their printed names and their key signatures.
+    """Yield the sorted notes of each movement, their printed names and key signatures.
 
     Names are places on the line of fifths. Of tied notes the first counts.
     """
@@ -74,7 +76,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def measure(folder: Path) -> list[int]:
-    """Count movements, notes, notes as printed, and of those outside the signature the same."""
+    """Count movements, notes, and notes as printed.
+
+    The latter two are counted again for the notes outside the key signature.
+    """
     found = np.zeros(5, np.int64)
     for notes, printed, fifths in scores(folder):
         right = spell(notes, fifths) == printed

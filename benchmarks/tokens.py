@@ -1,4 +1,4 @@
-"""Measure what tokenizers cost and lose: tokens per note, onset error and encoding speed.
+"""Measure tokenizers: tokens per note, onset error and encoding speed.
 
     python -m benchmarks.tokens --data data/prepared [--write benchmarks/tokens.md]
 
@@ -47,7 +47,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Decoded:
-    """Notes that came back from tokens: onset in seconds or quarters, and pitch, each (notes,)."""
+    """Notes decoded from tokens: onset (seconds or quarters) and pitch, each (notes,)."""
 
     onset: Floats
     pitch: NDArray[np.int64]
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def candidates(library: Library) -> list[Candidate]:
-    """List the first tokenizer without and with merges, plain TSD with three grids, and ours."""
+    """List the first tokenizer with and without merges, TSD with three grids, ours."""
     seed = tokenizer_settings("configs/tokenizer/seed.yaml")
     tables = training_tables(library, seed.bpe_notes, MixtureConfig(score_share=0.0))
     names = {"seed, without BPE": MidiTokConfig(), f"seed, BPE to {seed.bpe_vocabulary}": seed}

@@ -29,7 +29,7 @@ COLUMNS = ("collection", "names of the tracks", "right", "share", "note F1", "re
 
 
 class Taken(NamedTuple):
-    """Counts for one song: melody notes chosen, other notes chosen, and all melody notes."""
+    """Counts for a song: chosen melody notes, other chosen notes, all melody notes."""
 
     melody: int
     others: int
@@ -49,7 +49,7 @@ def taken(piece: Piece, named: bool = True) -> list[str]:
 
 
 def compared(piece: Piece, named: bool) -> Taken:
-    """What is taken of a song, as counts."""
+    """Count what is taken of a song."""
     found = taken(piece, named)
     right = sum(name in MELODIES for name in found)
     there = sum(piece.parts[part] in MELODIES for part in piece.notes["part"])
@@ -57,7 +57,7 @@ def compared(piece: Piece, named: bool) -> Taken:
 
 
 def songs(folder: Path, most: int) -> dict[str, Piece]:
-    """Songs of a folder with a melody track and another one, evenly chosen."""
+    """Read songs of a folder with a melody track and another one, evenly chosen."""
     files = sorted(folder.rglob("*.mid"))
     found: dict[str, Piece] = {}
     for file in files[:: max(len(files) // most, 1)]:
@@ -72,7 +72,7 @@ def songs(folder: Path, most: int) -> dict[str, Piece]:
 
 
 def row(name: str, named: bool, counts: dict[str, Taken]) -> tuple[str, ...]:
-    """A line of the table."""
+    """Make a line of the table."""
     wrong = [song for song, count in counts.items() if count.others or not count.melody]
     which = f" (not {', '.join(wrong)})" if 0 < len(wrong) <= 3 else ""
     melody, others, there = (sum(column) for column in zip(*counts.values(), strict=True))

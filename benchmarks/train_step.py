@@ -110,7 +110,10 @@ class PlainGpt(nn.Module):
 
 
 def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
-    """Train by this package; give the seconds of a step, and the type it multiplies in."""
+    """Train by this package; give the seconds of a step, and the type used.
+
+    The type is the one that it multiplies in.
+    """
     with tempfile.TemporaryDirectory() as folder:
         train(library, Codec(), replace(run, log_every=1), Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
@@ -121,7 +124,7 @@ def ours(library: Library, run: TrainConfig) -> tuple[float, str]:
 
 
 def plain(windows: Windows, run: TrainConfig, vocabulary: int, precision: str) -> tuple[float, int]:
-    """Train by the plain loop; give the seconds of a step, and the number of parameters."""
+    """Train by the plain loop; give the seconds of a step, and how many parameters."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     model = PlainGpt(run.model, vocabulary).to(device)
@@ -167,7 +170,7 @@ def stepping(model: nn.Module, optimizer: torch.optim.Optimizer, times: int = 10
 
 
 def optimizers(run: TrainConfig, codec: Codec, precision: str) -> tuple[float, float, int]:
-    """Time the steps of both optimizers, and count the parameters of this package's model.
+    """Time both optimizers' steps, and count the parameters of this package's model.
 
     Returns:
         Seconds of this package's, seconds of the plain loop's, and the number of parameters.
@@ -196,7 +199,7 @@ def batch_of(
 
 
 def peak(precision: str) -> float:
-    """Measure floating point operations per second of a matrix product, the best of ten."""
+    """Measure a matrix product's floating point operations per second, best of ten."""
     device, dtype = "cuda" if torch.cuda.is_available() else "cpu", getattr(torch, precision)
     left, right = (torch.ones(MATRIX, MATRIX, device=device, dtype=dtype) for _ in range(2))
     times = []
