@@ -110,7 +110,7 @@ NOTE = (
 
 
 def make(path: Path, melodies: int | None) -> None:
-    """Keep all candidates for the melodies, or the first of them, as whole arrangements."""
+    """Keep all candidates for all or the first melodies, as whole arrangements."""
     codec = melody_codec()
 
     def made(song: Song, style: str) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def compose(path: Path, library: Library, melodies: int | None) -> None:
 def keep(
     path: Path, melodies: list[Song], made: Callable[[Song, str], list[dict[str, Any]]]
 ) -> None:
-    """Append the missing arrangements of the melodies in the styles of :data:`COMPOSERS`."""
+    """Append missing arrangements of the melodies in the styles of :data:`COMPOSERS`."""
     measured_model()
     done = {(row["melody"], row["style"]) for row in rows_of(path)} if path.exists() else set()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -275,7 +275,10 @@ def _phrased(
     several: dict[tuple[str, str], NDArray[np.float64]],
     known: dict[str, Song],
 ) -> NDArray[np.float64]:
-    """Return the values of choices by phrases; with a single phrase, those of the whole."""
+    """Return the values of choices by phrases.
+
+    With a single phrase, they are those of the whole.
+    """
     codec = melody_codec()
     long = {
         slug

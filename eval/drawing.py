@@ -41,7 +41,7 @@ LOWEST, MIDDLE_C, HIGHEST = 28, 60, 92
 
 
 def to_plain(piece: Piece) -> dict[str, Any]:
-    """A piece as plain lists, times in seconds from its first note on."""
+    """Write a piece as plain lists, with times in seconds from its first note on."""
     onset, notes = piece.onset_seconds, piece.notes
     start = float(onset.min()) if len(notes) else 0.0
     bars = piece.tempo.to_seconds(piece.bars["start"]) - start if len(piece.bars) else np.zeros(0)
@@ -53,7 +53,7 @@ def to_plain(piece: Piece) -> dict[str, Any]:
 
 
 def from_plain(data: dict[str, Any], most_seconds: float = float("inf")) -> Piece:
-    """The notes of :func:`to_plain` that begin before ``most_seconds``, as a performance."""
+    """Read notes of :func:`to_plain` before ``most_seconds``, as a performance."""
     onset = np.array(data["onset"], float)
     kept = onset < most_seconds
     onset, duration = onset[kept], np.maximum(np.array(data["duration"], float)[kept], 0.02)
@@ -66,7 +66,7 @@ def from_plain(data: dict[str, Any], most_seconds: float = float("inf")) -> Piec
 
 
 def clip(data: dict[str, Any], seconds: float, soundfont: str | Path | None = None) -> bytes:
-    """The first seconds of a piece as a WAV file, mono, 16 kHz, mu-law.
+    """Play the first seconds of a piece into a WAV file, mono, 16 kHz, mu-law.
 
     Raises:
         InputError: if there is no soundfont, or it can't be played.
@@ -82,7 +82,7 @@ def clip(data: dict[str, Any], seconds: float, soundfont: str | Path | None = No
 
 
 def resampled(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """(samples,) at :data:`RATE`."""
+    """Resample a sound to :data:`RATE`, shape (samples,)."""
     from scipy.signal import resample_poly
 
     common = int(np.gcd(rate, RATE))
@@ -117,7 +117,7 @@ def embedded(file: bytes, kind: str = "audio/wav") -> str:
 
 
 def piano_roll(data: dict[str, Any], seconds: float) -> str:
-    """Draw the first seconds of a piece of :func:`to_plain`, as an address of an SVG file.
+    """Draw the first seconds of a piece of :func:`to_plain` as an SVG data address.
 
     The melody has its own colour; the accompaniment has one from middle C upwards and one below.
     """
@@ -152,7 +152,7 @@ class Point:
 
 
 def scatter(points: Sequence[Point], levels: Sequence[Point], x_title: str, y_title: str) -> str:
-    """Plot points with error bars, both axes from 0 to 1, as an address of an SVG file.
+    """Plot points with error bars, axes from 0 to 1, as the address of an SVG file.
 
     Args:
         points: the systems.

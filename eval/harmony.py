@@ -200,7 +200,7 @@ def page(report: dict[str, Any], command: str) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    """Write a comparison: both means, their difference with its interval, t, and the songs."""
+    """Write a comparison: both means, their difference and interval, t, the songs."""
     return [
         interval(row["reference"]),
         interval(row["value"]),

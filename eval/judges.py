@@ -194,7 +194,10 @@ def read(library: Library, cache: Path) -> Data:
 
 
 def choose_strength(data: Data) -> dict[str, Any]:
-    """Choose the penalty with the least log loss on the 13 composers' validation pieces."""
+    """Choose the penalty with the least log loss on the validation pieces.
+
+    They are those of the 13 composers.
+    """
     label = data.labels(SETS[MOST])
     pieces, held = (
         np.flatnonzero((label != "") & (data.split == split)) for split in ("train", "validation")

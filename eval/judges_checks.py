@@ -1,4 +1,7 @@
-"""Check the judges of :mod:`eval.judges`: leaky splits, changes that must or mustn't matter."""
+"""Check the judges: leaky splits, and changes that must or mustn't matter.
+
+They are those of :mod:`eval.judges`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ LONGEST = 2000
 
 
 def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """Cross-validate J1 on MAESTRO's performances by content group, exact title, and excerpt.
+    """Cross-validate J1 on MAESTRO by content group, exact title, and excerpt.
 
     Of the three only the first keeps every recording of a piece in one fold; "exact title" keeps a
     title in one fold, nothing else. Values for performances come from the mean of their excerpts'
@@ -82,7 +85,7 @@ def protocols(data: Data, label: NDArray[np.str_], strength: float) -> dict[str,
 
 
 def folds(splits: Any) -> NDArray[np.int64]:
-    """Return the fold of each item, from scikit-learn's pairs of (training, held-out) positions."""
+    """Return the fold of each item, from scikit-learn's (training, held-out) pairs."""
     parts = [held for _, held in splits]
     fold = np.zeros(sum(len(part) for part in parts), np.int64)
     for number, part in enumerate(parts):
@@ -91,7 +94,7 @@ def folds(splits: Any) -> NDArray[np.int64]:
 
 
 def sanity(data: Data, judge: Judge, five: NDArray[np.str_], strength: float) -> dict[str, Any]:
-    """Try changes that must not matter, labels without meaning, and notes that aren't music.
+    """Try changes that mustn't matter, meaningless labels, and notes without music.
 
     Args:
         data: all pieces.

@@ -1,4 +1,6 @@
-"""Write the judges' tables from ``eval/results/judges.json``: ``python -m eval.judges_tables``.
+"""Write the judges' tables from ``eval/results/judges.json``.
+
+    python -m eval.judges_tables
 
 They are between markers of ``eval/JUDGES.md`` and, for the protocols, of ``eval/RESULTS.md``. No
 number in them is typed by hand.
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write_tables(report: dict[str, Any], page: Path, protocols: Path) -> None:
-    """Fill all marked parts of the judges' page, and the part ``protocols`` of another."""
+    """Fill all marked parts of the judges' page, and ``protocols`` of another."""
     parts = {
         "judges": judges_table(report),
         "sanity": sanity_tables(report),
@@ -149,7 +151,7 @@ def protocols_tables(protocols: dict[str, Any]) -> str:
 
 
 def sanity_tables(report: dict[str, Any]) -> str:
-    """Show changes that must not matter, those that must, both feels, and both families."""
+    """Show changes that mustn't matter or must, both feels, and both families."""
     sanity = report["sanity"]
     judged = sanity["judge"].removeprefix("j1-")
     confusion = report["judges"][judged]["j1"]["all"]["pieces"]["confusion"]

@@ -1,7 +1,6 @@
-"""Hold a jury that marks blind: write pages for readers to compare versions, and tabulate their
-marks.
+r"""Hold a blind jury: write pages to compare versions, and tabulate the marks.
 
-    python -m eval.jury pages runs/jury songs/tunes \\
+    python -m eval.jury pages runs/jury songs/tunes \
         composer=songs/composer before=songs/0.1.0 after=songs/0.2
     python -m eval.jury table runs/jury --write eval/results/jury.json
 
@@ -109,7 +108,7 @@ def text(tune: Piece, rest: NoteTable, bars: int, shift: int) -> str:
 
 
 def by_onset(notes: NoteTable, start: float, stop: float) -> dict[int, list[tuple[int, float]]]:
-    """Return (pitch, duration) of the notes of a bar by their position in it, the lowest first."""
+    """Return a bar's notes (pitch, duration) by their position in it, lowest first."""
     found: dict[int, list[tuple[int, float]]] = {}
     position = np.round((notes["onset"] - start) * GRID).astype(int)
     for row in np.flatnonzero((position >= 0) & (position < round((stop - start) * GRID))):
@@ -166,7 +165,7 @@ def readings(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64], N
 
 
 def report_of(folder: Path) -> dict[str, Any]:
-    """Return means by version and axis, mean ranks, and differences from the first version."""
+    """Return means by version and axis, mean ranks, and differences from the first."""
     versions, songs, marks, ranks = readings(folder)
     whole = [
         class_mean(marks[:, place].mean(1), ["all"] * len(songs), songs)

@@ -1,4 +1,4 @@
-"""Levels to compare results with: chance, the floor of shuffled notes, and real music.
+"""Collect levels to compare with: chance, shuffled notes, and real music.
 
 They come from the reports that other recipes wrote into ``eval/results``.
 """
@@ -38,7 +38,10 @@ class Levels(NamedTuple):
 
 
 def levels_of_13() -> dict[str, Levels]:
-    """Return the levels of measures by J1 of 13 composers, and of composers' accompaniments."""
+    """Return levels of measures by J1 of 13 composers, and of accompaniments.
+
+    The accompaniments are composers' own.
+    """
     judges = _report("judges.json")
     one, changes = judges["judges"]["composers-13"]["j1"], judges["sanity"]["changes"]
     chance = interval(1 / len(judges["sets"]["composers-13"]))
@@ -48,7 +51,7 @@ def levels_of_13() -> dict[str, Levels]:
 
 
 def levels_of_5() -> dict[str, Levels]:
-    """Return the levels of measures by the judges of five composers, and of accompaniments."""
+    """Return levels of measures by five composers' judges, and of accompaniments."""
     judged = _report("transfer.json")["groups"]["composers"]["judges"]
     first, second = judged.values()
     chance = interval(1 / len(first["labels"]))

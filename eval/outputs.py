@@ -70,7 +70,10 @@ class Output:
 def jobs_of(
     systems: Sequence[str], songs: Sequence[Song], targets: Sequence[Target], seeds: int
 ) -> list[Job]:
-    """List all outputs to be sampled, melody by melody; the base without a style only once."""
+    """List all outputs to be sampled, melody by melody.
+
+    Those of the base without a style are listed only once.
+    """
     sampled = [system for system in systems if system in SAMPLED and system != WRONG]
     return [
         (system, song, None if system == BASE else target, seed)
@@ -89,7 +92,10 @@ def outputs_of(
     library: Library,
     seeds: int,
 ) -> list[Output]:
-    """List the outputs of all systems for all songs and styles; sampled ones are there already."""
+    """List the outputs of all systems for all songs and styles.
+
+    Sampled ones exist already.
+    """
     found = []
     for system in systems:
         if system in REAL:

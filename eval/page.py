@@ -94,7 +94,10 @@ def _trade_off(part: dict[str, Any], measure: str, title: str) -> str:
 
 
 def _confusions(part: dict[str, Any], judge: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return each system's confusion matrix: a row for each target, with shares of verdicts."""
+    """Yield each system's confusion matrix: shares of verdicts for each target.
+
+    Each target has a row.
+    """
     for half, title in HALVES.items():
         for name in part["systems"]:
             found = judge["systems"].get(name, {}).get("confusion", {}).get(half, {})
@@ -107,7 +110,10 @@ def _confusions(part: dict[str, Any], judge: dict[str, Any]) -> Iterator[dict[st
 
 
 def _sounds(pieces: dict[str, Any], seconds: float, soundfont: Path | None) -> dict[str, str]:
-    """Render the pieces by name; none where there is no sound to be had, which is reported."""
+    """Render the pieces by name.
+
+    Where sound is not to be had, there is none, and that is reported.
+    """
     from styletransfer.errors import InputError
 
     try:
@@ -120,7 +126,7 @@ def _sounds(pieces: dict[str, Any], seconds: float, soundfont: Path | None) -> d
 def _examples(
     examples: list[dict[str, Any]], sounds: dict[str, str], seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Return all systems' outputs for each melody and style; an output that several share, once."""
+    """Yield all systems' outputs for each melody and style, a shared one once."""
     shown: set[str] = set()
     for melody, target in dict.fromkeys((one["melody"], one["target"]) for one in examples):
         mine = [one for one in examples if (one["melody"], one["target"]) == (melody, target)]

@@ -1,12 +1,12 @@
-"""Weigh the ranker's measures: compare its candidates with what composers wrote under a melody.
+r"""Weigh the ranker's measures by comparing candidates with composers' writing.
 
     python -m eval.ranker chords --data data/prepared
     for split in train validation test; do
-        python -m eval.ranker make --data data/prepared --split $split \\
+        python -m eval.ranker make --data data/prepared --split $split \
             --arrangements runs/ranker/$split.jsonl
     done
     python -m eval.ranker fit --arrangements runs/ranker --write eval/results/ranker.json
-    python -m eval.ranker make --data data/prepared --split validation --candidates 32 \\
+    python -m eval.ranker make --data data/prepared --split validation --candidates 32 \
         --arrangements runs/pool/validation.jsonl
     python -m eval.ranker count --arrangements runs/pool --write eval/results/candidates.json
 
@@ -136,7 +136,7 @@ def chord_counts(library: Library) -> dict[str, NDArray[np.int64]]:
 
 
 def likelihoods(voices: list[Voice], codec: Codec, piece: Piece) -> tuple[float, float]:
-    """Measure the mean log-probability per token of a piece, in nats (natural logarithms).
+    """Measure the mean log-probability per token of a piece, in nats.
 
     Returns:
         Under the style and without it, as in :class:`styletransfer.model.sampling.Candidate`.
@@ -185,7 +185,7 @@ def table_of(kept: dict[str, Any]) -> NoteTable:
 
 
 def basses(notes: NoteTable, quarters: int) -> NDArray[np.int64]:
-    """Find the pitch class of the lowest note on each quarter, -1 for none: shape (quarters,)."""
+    """Find the lowest note's pitch class on each quarter, -1 for none: (quarters,)."""
     found = np.full(quarters, -1)
     for beat in range(quarters):
         sounding = (notes["onset"] < beat + 0.01) & (
@@ -222,7 +222,9 @@ def agreement(made: NoteTable, real: NoteTable) -> dict[str, float]:
 
 
 def fit(folder: Path) -> dict[str, Any]:
-    """Fit weights to the training melodies; measure them, and those that ship, on others.
+    """Fit weights to the training melodies, and measure them on others.
+
+    Those that ship are measured as well.
 
     Returns:
         The report, as plain data.
@@ -263,7 +265,7 @@ def fit(folder: Path) -> dict[str, Any]:
 def worth(
     values: NDArray[np.float64], near: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> dict[str, dict[str, float]]:
-    """Measure what choices are worth: by fitted weights, by those that ship, by single measures.
+    """Measure the worth of choices by fitted weights, shipped ones, single measures.
 
     Returns:
         By choice, ``agreement`` with the composer's own; ``gain``, its excess over a candidate at
@@ -376,7 +378,10 @@ def arrangements(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def totals_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum arrangements' :data:`MEASURES` by the weights that ship, as far as excerpts show them."""
+    """Sum arrangements' :data:`MEASURES` by the shipped weights.
+
+    Counted are those that excerpts show.
+    """
     return np.asarray(
         measures @ np.array([rank.WEIGHTS.get(name, 0.0) for name in MEASURES]), np.float64
     )
@@ -419,7 +424,7 @@ def notes_a_quarter(notes: NoteTable) -> float:
 
 
 def weights_of(measures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find the weights under which a softmax most likely chooses the first arrangement.
+    """Find the weights under which a softmax most likely chooses the first one.
 
     Args:
         measures: shape (songs, arrangements, measures).

@@ -73,7 +73,7 @@ def write(piece: Any, path: Path) -> None:
 
 
 def take(candidates: Path, jury: Path, read: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the songs of a jury, with measures and the readers' mean marks, to those read before.
+    """Add a jury's songs, with measures and mean marks, to those read before.
 
     Args:
         candidates: the folder that ``make`` wrote.
@@ -122,7 +122,7 @@ def table(read: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[NDArray
 
 
 def fitted(values: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit the weights that predict the marks best; both are without their songs' means.
+    """Fit the weights that predict the marks best, both less their songs' means.
 
     Returns:
         Shape (measures,).
@@ -135,7 +135,7 @@ def fitted(values: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[n
 
 
 def report_of(read: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the weights, and what a choice by them is worth under tunes they haven't seen."""
+    """Return the weights, and the worth of choices by them under unseen tunes."""
     values, marks = table(read)
     edges = np.cumsum([0, *map(len, marks)])
     centred = np.concatenate([one - one.mean() for one in marks])

@@ -153,7 +153,7 @@ def songs_of(library: Library, count: int) -> list[Song]:
 
 
 def folk_songs(count: int, reported: Path = Path("eval/melodies")) -> list[Song]:
-    """Take songs of 16 to 36 quarters from the Essen collection, spread evenly over it.
+    """Take songs of 16 to 36 quarters, evenly from the whole Essen collection.
 
     Songs that share a run of :data:`PHRASE` notes, in any key, with a melody of the report are left
     out.
@@ -245,7 +245,10 @@ def tried(
 
 
 def measured(piece: Piece, target: str, judges: dict[str, Judge]) -> dict[str, float]:
-    """Measure an arrangement: its notes, and what judges hear in all and in its accompaniment."""
+    """Measure an arrangement's notes, and what judges hear in it.
+
+    The judges hear all of it, and its accompaniment.
+    """
     row = music_of(piece)
     for name, judge in judges.items():
         for part, removed in (("whole", None), ("rest", piece.notes["melody"])):
@@ -325,7 +328,7 @@ def plain(found: Resampled) -> dict[str, float | None]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Write as Markdown the style and music of each remedy, and what it adds to what ships."""
+    """Tabulate the style and music of each remedy, and its gain on what ships."""
     judge, other = JUDGES["composers"]
     columns = {
         "accuracy": f"{judge} whole accuracy",

@@ -1,4 +1,6 @@
-"""Write the transfer report's tables into ``eval/RESULTS.md``: ``python -m eval.results``.
+"""Write the transfer report's tables into ``eval/RESULTS.md``.
+
+    python -m eval.results
 
 Every number comes from the JSON that ``eval.transfer_report`` wrote. The tables are between the
 markers ``transfer``; other recipes write other parts of the page.
@@ -101,7 +103,7 @@ class Table:
 
 
 def number(found: dict[str, Any] | None, form: str = ".3f") -> str:
-    """Write a value with its interval, as :func:`styletransfer.evaluation.markdown.interval`."""
+    """Write a value with its interval, as in the package's ``markdown.interval``."""
     if found is None:
         return ""
     return markdown.interval(found["value"], found.get("low"), found.get("high"), form)
@@ -337,7 +339,10 @@ def page_part(report: dict[str, Any]) -> str:
 
 
 def write_results(report: dict[str, Any], path: Path) -> None:
-    """Fill the part ``transfer`` of a page; a page without its markers gets them at its end."""
+    """Fill the part ``transfer`` of a page.
+
+    A page without its markers gets them at its end.
+    """
     from styletransfer.files import write_atomically
 
     begin, end = "<!-- begin transfer -->", "<!-- end transfer -->"

@@ -1,4 +1,6 @@
-"""Keep what the model writes: a file for each output, under a hash of all that decides it.
+"""Keep what the model writes, a file for each output.
+
+Each is named by a hash of all that decides it.
 
 A run that was stopped continues, and systems that ask for the same output share it (the wrong tag
 and adapter of one style are the right ones of another).
@@ -176,7 +178,7 @@ class Sampler:
 
     @staticmethod
     def _adapter(job: Job) -> Style | None:
-        """Find the style whose adapter arranges the song; seed k has that of training run k.
+        """Find the adapter's style; seed k has that of training run k.
 
         Returns:
             None for a system without adapters.

@@ -135,7 +135,7 @@ class Bench:
         return Judged(one.system, one.target, one.group, whole, rest, before, one.is_real)
 
     def _probabilities(self, one: Output, remove: bool) -> tuple[float, ...] | None:
-        """Return the probabilities of the labels; None where too few notes are left to judge."""
+        """Return the labels' probabilities, None where too few notes are left."""
         half = one.song.half
         key = (one.id, half, remove)
         if key not in self._heard:
@@ -153,7 +153,7 @@ class Bench:
 def by_seed(
     judged: Sequence[Judged], outputs: Sequence[Output], labels: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the accuracy of the whole outputs of each seed, for each system that samples.
+    """Return each seed's accuracy of whole outputs, for each system that samples.
 
     With several training runs, seed k is that of run k.
     """
@@ -219,7 +219,9 @@ def compared(
     benches: dict[str, Bench],
     tracked: Callable[[Sequence[Output]], Any],
 ) -> dict[str, Any]:
-    """Compare the systems on one group of styles, as plain data with a row for each output.
+    """Compare the systems on one group of styles, as plain data.
+
+    There is a row for each output.
 
     Args:
         outputs: of all systems.
@@ -262,7 +264,7 @@ def _measures(
     rows: Sequence[dict[str, Any]],
     measured: Sequence[tuple[Output, Measured]],
 ) -> dict[str, Any]:
-    """Return the means of each system's measures, and compare its sets of pieces with real ones.
+    """Return means of each system's measures, and compare its pieces with real ones.
 
     Args:
         systems: their names.

@@ -1,6 +1,8 @@
-"""Cut songs to compare versions on: held-out tunes, alone and with the composer's accompaniment.
+r"""Cut held-out tunes, alone and with the composer's accompaniment.
 
-    python -m eval.songs --data data/prepared \\
+These songs are for comparing versions.
+
+    python -m eval.songs --data data/prepared \
         --sources data/lieder-scores data/polish-songs data/mutopia --split test --out songs
 
 :mod:`styletransfer.evaluation.songs` defines what a song is. Its excerpt has ``--bars`` bars, or
@@ -71,7 +73,7 @@ def lists_of(songs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 def write_songs(
     out: Path, found: list[tuple[PieceInfo, Piece]], names: list[str], head: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the folder, replacing an older one, and give the contents of ``songs.json``."""
+    """Write the folder, replacing an older one; return what is in ``songs.json``."""
     songs = {
         name: about(*one)
         for name, one in sorted(zip(names, found, strict=True), key=lambda pair: pair[0])

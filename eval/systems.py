@@ -1,4 +1,4 @@
-"""Define the systems of the transfer report, and the songs and styles they are asked for."""
+"""Define the transfer report's systems, and their songs and styles."""
 
 from __future__ import annotations
 
@@ -158,7 +158,9 @@ def targets_of(
 
 
 def wrong_target(targets: Sequence[Target], target: Target) -> Target | None:
-    """Choose the style asked for instead: half the list further on, so that none keeps its own.
+    """Choose the style asked for instead, half the list further on.
+
+    So none keeps its own.
 
     Returns:
         None where there is one style only.
@@ -168,7 +170,7 @@ def wrong_target(targets: Sequence[Target], target: Target) -> Target | None:
 
 
 def systems_for(targets: Sequence[Target]) -> tuple[list[str], list[str]]:
-    """List the systems that run for all of these styles, and sentences on those left out."""
+    """List the systems for all of these styles, and sentences on those left out."""
     bare = [target.name for target in targets if not target.adapters]
     out = []
     if bare:

@@ -121,7 +121,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Compare what all have arranged: means by name of the weights, differences from the first."""
+    """Compare what all have arranged: means, and differences from the first weights."""
     by_key = {
         name: {(row["melody"], row["style"]): row for row in rows} for name, rows in made.items()
     }
@@ -153,7 +153,10 @@ def compare(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Write the comparison as Markdown: means, differences from the first's, their intervals."""
+    """Write the comparison: means, differences from the first's, their intervals.
+
+    It is in Markdown.
+    """
     names, levels = list(report["bases"]), levels_of_13()
     rows = [
         [
@@ -180,7 +183,7 @@ def _cell(one: dict[str, Any]) -> str:
 
 
 def publish(report: dict[str, Any], shown: str, part: str, write: Path | None, page: Path) -> None:
-    """Print a report's table; with a file to write, write the report, and the table into a page.
+    """Print a report's table; write the report and fill a page if a file is given.
 
     Args:
         report: plain data.

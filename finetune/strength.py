@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report_so_far(path: Path, identity: dict[str, str]) -> dict[str, Any]:
-    """Return the report that a file holds for the same weights and code, else an empty one."""
+    """Return a file's report for the same weights and code, else an empty one."""
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         if kept["identity"] == identity:

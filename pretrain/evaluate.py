@@ -172,7 +172,7 @@ def bits_of(
     context: int,
     arguments: argparse.Namespace,
 ) -> NDArray[np.float64]:
-    """Measure the bits of each piece, shape (pieces,), and print how long the others will take."""
+    """Measure the bits of each piece, shape (pieces,), and print the time left."""
     import numpy as np
 
     from styletransfer.training.likelihood import bits_per_note

@@ -256,7 +256,7 @@ def tensors(windows: Sequence[Window]) -> tuple[MelodyBatch, History, Any]:
 
 @dataclass
 class _Arrays:
-    """A batch of windows, filled up with what isn't there to the length of the longest.
+    """A batch of windows, padded to the length of the longest.
 
     ``ints``: ``tone``, ``place``, ``metre`` and ``since`` of each frame. ``inside``: which frames
     are a window's own. All begin with (windows, frames).
