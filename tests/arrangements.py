@@ -23,7 +23,7 @@ def arrangement(
     metres: list[tuple[float, int, int]] | None = None,
     keys: tuple[tuple[float, int, bool], ...] = ((0.0, 0, False),),
 ) -> Piece:
-    """A piece of the three parts that an arrangement has."""
+    """Make a piece of the three parts that an arrangement has."""
     tables = []
     for part, rows in enumerate((melody, right, left)):
         onset, duration, pitch = ([row[column] for row in rows] for column in range(3))
@@ -34,8 +34,9 @@ def arrangement(
 
 
 def random_arrangement(seed: int) -> Piece:
-    """A melody without gaps in sixteenths and triplets, over chords on sixteenths; one metre,
-    sometimes a pick-up.
+    """Make a gapless melody in sixteenths and triplets, over chords on sixteenths.
+
+    It has one metre, and sometimes a pick-up.
     """
     rng = np.random.default_rng(seed)
     top, bottom = METRES[seed % len(METRES)]
@@ -77,12 +78,12 @@ def _metre(quarters: float) -> tuple[int, int]:
 
 
 def onsets(notes: NoteTable) -> list[tuple[int, int]]:
-    """What sounds when: (96ths of a quarter, pitch), each once."""
+    """Return what sounds when: (96ths of a quarter, pitch), each once."""
     return sorted({(round(float(n["onset"]) * 96), int(n["pitch"])) for n in notes})
 
 
 def melody_on_page(data: bytes) -> list[tuple[float, float, int]]:
-    """The notes of the first voice of the upper staff, ties joined: (onset, duration, pitch)."""
+    """Read the upper staff's first voice, ties joined: (onset, duration, pitch)."""
     from music21 import converter
 
     score = converter.parseData(data, format="musicxml")
@@ -102,7 +103,7 @@ def melody_on_page(data: bytes) -> list[tuple[float, float, int]]:
 
 
 def bars_equal(one: BarTable, other: BarTable) -> bool:
-    """Whether the bars are the same, apart from rounding."""
+    """Return whether the bars are the same, apart from rounding."""
     names = ("start", "length", "numerator", "denominator")
     return len(one) == len(other) and all(
         np.allclose(one[name], other[name], atol=1e-3) for name in names
@@ -110,7 +111,7 @@ def bars_equal(one: BarTable, other: BarTable) -> bool:
 
 
 def elements(data: bytes, tag: str) -> list[Any]:
-    """All elements of a name in a MusicXML file."""
+    """Return all elements of a name in a MusicXML file."""
     from xml.etree import ElementTree
 
     return list(ElementTree.fromstring(data).iter(tag))

@@ -27,7 +27,10 @@ Run = Callable[..., Outcome]
 def console(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str
 ) -> Run:
-    """The console script, in this process; ``before`` is put before the arguments of each call."""
+    """Return a function that runs the console script in this process.
+
+    ``before`` is put before the arguments of each call.
+    """
     from styletransfer.cli import app as cli
 
     def call(*arguments: str | Path) -> Outcome:
@@ -43,7 +46,10 @@ def console(
 
 
 def refused(outcome: Outcome, *words: str) -> None:
-    """One line on standard error that holds the words, nothing on standard output, exit code 2."""
+    """Check that a call ended with one sentence that holds the words, and exit code 2.
+
+    The sentence is one line on standard error; there is nothing on standard output.
+    """
     assert outcome.code == 2
     assert outcome.out == ""
     assert len(outcome.err.splitlines()) == 1

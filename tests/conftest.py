@@ -16,8 +16,9 @@ from tests.tiny import random_piece, save_tiny_package
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data set: six scores and six performances by two composers, one of each in
-    validation.
+    """Prepare a data set: six scores and six performances by two composers.
+
+    One of each is in validation.
     """
     from styletransfer.formats.midi_out import write_midi
 
@@ -36,7 +37,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(
     folder: Path, rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder of pieces, prepared; ``rows`` say each file's composer and split."""
+    """Prepare a folder of pieces; ``rows`` state each file's composer and split."""
     from styletransfer.data.prepare import prepare
 
     table = tmp_path_factory.mktemp("table") / "composers.csv"
@@ -51,21 +52,25 @@ def prepared(
 
 @pytest.fixture(scope="session")
 def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model's folder, as ``--model`` takes it."""
+    """Make an untrained model's folder, as ``--model`` takes it."""
     return save_tiny_package(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """The console script, in this process and in an empty folder."""
+    """Return a function that runs the console script in this process.
+
+    The current folder is an empty one.
+    """
     monkeypatch.chdir(tmp_path)
     return console(monkeypatch, capsys)
 
 
 @pytest.fixture
 def scores(tmp_path: Path) -> Path:
-    """The scores of tunes 0, 1, 2 and of one that isn't performed, in the form of the keyboard
-    scores.
+    """Write the scores of tunes 0, 1, 2 and of one that isn't performed.
+
+    They have the form of the keyboard scores.
     """
     folder = tmp_path / "scores"
     rows: list[dict[str, object]] = []

@@ -6,7 +6,7 @@ END = b"\x00\xff\x2f\x00"
 
 
 def variable(number: int) -> bytes:
-    """A number in MIDI's variable-length form."""
+    """Write a number in MIDI's variable-length form."""
     out = [number & 127]
     while number := number >> 7:
         out.append(128 | (number & 127))
@@ -14,7 +14,7 @@ def variable(number: int) -> bytes:
 
 
 def midi(*tracks: bytes, kind: int = 1, division: int = 480) -> bytes:
-    """A MIDI file of these track contents, to each of which the end-of-track event is added."""
+    """Write a MIDI file of these track contents, each with an end-of-track event."""
     header = (
         b"MThd"
         + (6).to_bytes(4, "big")
@@ -24,26 +24,26 @@ def midi(*tracks: bytes, kind: int = 1, division: int = 480) -> bytes:
 
 
 def note(pitch: int, ticks: int, wait: int = 0, channel: int = 0, velocity: int = 64) -> bytes:
-    """A note that begins ``wait`` ticks after the last event and lasts ``ticks``."""
+    """Write a note of ``ticks`` that begins ``wait`` ticks after the last event."""
     on, off = bytes((0x90 | channel, pitch, velocity)), bytes((0x80 | channel, pitch, 0))
     return variable(wait) + on + variable(ticks) + off
 
 
 def meta(kind: int, payload: bytes, wait: int = 0) -> bytes:
-    """A meta event."""
+    """Write a meta event."""
     return variable(wait) + bytes((0xFF, kind)) + variable(len(payload)) + payload
 
 
 def metre(numerator: int, log2_denominator: int, wait: int = 0) -> bytes:
-    """A time signature."""
+    """Write a time signature."""
     return meta(0x58, bytes((numerator, log2_denominator, 24, 8)), wait)
 
 
 def tempo(microseconds: int, wait: int = 0) -> bytes:
-    """A tempo in microseconds a quarter."""
+    """Write a tempo in microseconds per quarter."""
     return meta(0x51, microseconds.to_bytes(3, "big"), wait)
 
 
 def scale(count: int = 8, ticks: int = 480, channel: int = 0) -> bytes:
-    """``count`` notes from middle C upwards, without gaps."""
+    """Write ``count`` notes from middle C upwards, without gaps."""
     return b"".join(note(60 + i, ticks, channel=channel) for i in range(count))

@@ -19,7 +19,7 @@ Tune = tuple[
 
 
 def tune(seed: int, quarters: int = 32) -> Tune:
-    """Random music of two hands: a walk in quarters and eighths over a bass."""
+    """Make random music of two hands: a walk in quarters and eighths over a bass."""
     rng = np.random.default_rng(seed)
     right = np.cumsum(rng.choice([2, 4], quarters * 2))
     left = np.arange(0, int(right[-1]), 4)
@@ -29,7 +29,10 @@ def tune(seed: int, quarters: int = 32) -> Tune:
 
 
 def write(path: Path, music: Tune, *, performed: int | None = None) -> None:
-    """A MIDI file: two tracks on the grid in 3/4, or, with a seed, one track played freely."""
+    """Write a MIDI file: two tracks on the grid in 3/4.
+
+    With a seed, it is one track played freely.
+    """
     onset, pitch, hand = music
     score: Any = symusic.Score(TPQ)  # symusic's stubs know its factories only
     score.tempos.append(symusic.Tempo(0, qpm=90 if performed is None else 120))

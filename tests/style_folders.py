@@ -34,8 +34,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder, no styles but those of the base, an empty cache of the Hub, and no
-    network.
+    """Go to an empty folder, with the base's styles only, and no network.
+
+    The Hub's cache is empty.
     """
     from huggingface_hub import constants
 
@@ -58,7 +59,7 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def adapter(folder: Path, card: Card | bytes = GOOD, readme: str | None = None) -> Path:
-    """A style's folder, as far as this module looks into it."""
+    """Write a style's folder, as far as this module looks into it."""
     folder.mkdir(parents=True)
     (folder / CARD).write_bytes(card if isinstance(card, bytes) else card.to_json().encode())
     (folder / WEIGHTS).write_bytes(b"")
@@ -69,7 +70,7 @@ def adapter(folder: Path, card: Card | bytes = GOOD, readme: str | None = None) 
 
 
 def in_hub(tmp_path: Path, repository: str, card: Card | bytes = GOOD) -> Path:
-    """An adapter in the Hub's cache, as the Hub's client lays it out."""
+    """Write an adapter into the Hub's cache, as the Hub's client lays it out."""
     cached = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text(COMMIT)
@@ -77,7 +78,7 @@ def in_hub(tmp_path: Path, repository: str, card: Card | bytes = GOOD) -> Path:
 
 
 def sentence(error: pytest.ExceptionInfo[InputError]) -> str:
-    """The message, which is one line that ends as a sentence."""
+    """Return the message, after checking that it is one line and a sentence."""
     text = str(error.value)
     assert "\n" not in text
     assert text.endswith(".")

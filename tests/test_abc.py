@@ -47,7 +47,7 @@ def abc(text: str, tune: int | None = None) -> Piece:
 
 
 def music(text: str) -> Piece:
-    """A piece from music in C major, 4/4, in quarters."""
+    """Read music in C major, 4/4, in quarters, as a piece."""
     return abc(HEAD + text)
 
 

@@ -37,12 +37,15 @@ C5, D5, E5, F5, FIS5, G5, A5, B5 = 72, 74, 76, 77, 78, 79, 81, 83
 
 
 def notes(rows: Rows) -> NoteTable:
-    """A table of (onset, duration, pitch)."""
+    """Make a table of (onset, duration, pitch)."""
     return make_notes([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
 
 
 def spans(rows: Names) -> ChordTable:
-    """A table of (start, length, root, quality, bass); "none" is a span without a chord."""
+    """Make a table of (start, length, root, quality, bass).
+
+    "none" is a span without a chord.
+    """
     index = {"none": -1} | {name: k for k, name in enumerate(QUALITIES)}
     named = [(at, length, root, index[name], bass) for at, length, root, name, bass in rows]
     return np.array(named, CHORD_DTYPE)
@@ -55,7 +58,7 @@ def made(
     bars: int = 2,
     metre: tuple[int, int] = (4, 4),
 ) -> Passage:
-    """A passage, in C major whatever its notes."""
+    """Make a passage, in C major whatever its notes."""
     table = bars_of([(0.0, *metre)], bars * 4.0 * metre[0] / metre[1])
     one = passage(notes(tune), notes(rest), table, spans(chords))
     return replace(one, key=C_MAJOR, home=C_MAJOR)

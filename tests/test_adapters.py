@@ -50,7 +50,7 @@ def logits(model: Any, composer: str = "reserved-0") -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter whose every weight has moved."""
+    """Write an adapter whose every weight has moved."""
     folder = tmp_path_factory.mktemp("styles") / "mine"
     adapted = attach(tiny_model(), LoraSettings(rank=4), codec().vocabulary, "COMPOSER_reserved-0")
     generator = torch.Generator().manual_seed(1)

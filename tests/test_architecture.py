@@ -41,7 +41,7 @@ FILES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
-    """The dotted name of a file."""
+    """Return the dotted name of a file."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -50,7 +50,7 @@ MODULES = {module_of(path): path for path in FILES}
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names of all modules that a file imports, wherever in it."""
+    """Return the dotted names of all modules that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -63,7 +63,7 @@ def imports(path: Path) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    """The room of a module of the package, or its own name if it is in none."""
+    """Return a module's room in the package, or its own name if it is in none."""
     return [*module.split("."), "__init__"][1]
 
 

@@ -22,7 +22,7 @@ LENGTHS = (0.5,) * 4 + (1.0, 0.5, 0.5, 1.0) + (0.5,) * 4 + (1.0, 1.0)
 
 
 def hummed(pitches: tuple[int, ...] = SCALE, lengths: tuple[float, ...] = LENGTHS) -> np.ndarray:
-    """A hum: four harmonics, a vibrato of 40 cents, a dip of loudness before each note."""
+    """Hum: four harmonics, a vibrato of 40 cents, quieter just before each note."""
     pitch, loudness = [], []
     for number, seconds in zip(pitches, lengths, strict=True):
         time = np.arange(int(seconds * RATE)) / RATE

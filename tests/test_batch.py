@@ -23,7 +23,7 @@ ABC = "X:1\nM:3/4\nL:1/4\nK:C\nceg|c'3|]\n"
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """Make a folder of three songs, one of them in a sub-folder, and files that aren't songs.
+    """Make a folder of three songs, one in a sub-folder, and files of other kinds.
 
     One of the files is broken.
     """

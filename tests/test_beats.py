@@ -18,8 +18,10 @@ STEPS = (1, 0.5, 0.5, 1, 1, 0.5, 0.5, 1, 0.25, 0.25, 0.5, 1, 1, 1) * 3
 
 
 def played(steps: tuple[float, ...] = STEPS, bass: bool = True) -> tuple[np.ndarray, ...]:
-    """The onsets and pitches of a tune with chords below its beats, and the beats, in seconds: the
-    tempo goes up and down by an eighth, and the fingers miss their places by some milliseconds.
+    """Return a tune's onsets and pitches, and its beats, in seconds.
+
+    Chords lie below its beats. The tempo goes up and down by an eighth, and the fingers miss their
+    places by some milliseconds.
     """
     rng = np.random.default_rng(1)
     quarter = np.concatenate([[0], np.cumsum(steps)])[:-1]
@@ -38,7 +40,7 @@ def played(steps: tuple[float, ...] = STEPS, bass: bool = True) -> tuple[np.ndar
 
 
 def write(path: Path, onset: np.ndarray, pitch: np.ndarray, length: float = 0.2) -> Path:
-    """A MIDI file whose beats have nothing to do with the music."""
+    """Write a MIDI file whose beats have nothing to do with the music."""
     score = symusic.Score(480)
     track = symusic.Track()
     for moment, number in zip(onset, pitch, strict=True):

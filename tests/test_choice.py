@@ -32,7 +32,7 @@ from tests.tiny import tune_of
 
 
 def candidates(tune: NoteTable, count: int, seed: int) -> list[dict[str, Any]]:
-    """Random accompaniments, each in a register of its own."""
+    """Make random accompaniments, each in a register of its own."""
     rng, made = np.random.default_rng(seed), []
     for k in range(count):
         onset = np.sort(rng.integers(0, 20, 14)) / 2

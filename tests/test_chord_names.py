@@ -34,7 +34,7 @@ CHORDS = list(product(range(12), range(len(QUALITIES))))
 
 
 def four_four(bars: int, upbeat: int = 0) -> BarTable:
-    """Bars of 4/4, and a pick-up of so many quarters before them."""
+    """Make bars of 4/4, and a pick-up of so many quarters before them."""
     begin = [(0.0, upbeat, 4), (float(upbeat), 4, 4)] if upbeat else [(0.0, 4, 4)]
     return bars_of(begin, float(4 * bars + upbeat))
 
@@ -348,8 +348,9 @@ STATES = [
 
 @st.composite
 def songs(draw: st.DrawFn) -> tuple[BarTable, ChordTable, Key]:
-    """Bars of one metre, perhaps after a pick-up, and chords from bar lines and even shares of bars
-    on.
+    """Draw bars of one metre, perhaps after a pick-up, and chords.
+
+    They begin on bar lines and on even shares of bars.
     """
     top, bottom = draw(st.sampled_from(METRES))
     upbeat = draw(st.booleans())

@@ -23,7 +23,7 @@ def spans(table: ChordTable) -> list[tuple[float, float, int, int, int]]:
 
 
 def cadence(key: int) -> NoteTable:
-    """Two bars I, IV, V7, I and again: four voices, half notes."""
+    """Make two bars I, IV, V7, I and repeat them: four voices, half notes."""
     chords = [(48, 60, 64, 67), (53, 60, 65, 69), (55, 59, 62, 65), (48, 60, 64, 67)] * 2
     rows = [(2.0 * k, pitch + key) for k, chord in enumerate(chords) for pitch in chord]
     return make_notes([onset for onset, _ in rows], [2.0] * len(rows), [pitch for _, pitch in rows])
@@ -51,7 +51,7 @@ def test_a_cadence_is_named_with_its_exact_spans(key: int) -> None:
 
 
 def alberti(chords: list[tuple[int, int, int]], tune: list[int]) -> NoteTable:
-    """A bar of broken chord in eighths under each note of a tune."""
+    """Put a bar of broken chord in eighths under each note of a tune."""
     low = [
         (4 * k + 0.5 * i, 0.5, chord[j])
         for k, chord in enumerate(chords)

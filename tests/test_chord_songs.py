@@ -21,7 +21,7 @@ COMMON = ("-s", "bach", *ONE)
 
 
 def symbols(report: dict[str, object]) -> list[list[str]]:
-    """The symbols of each bar of a report."""
+    """Return the symbols of each bar of a report."""
     rows = report["harmony"]
     assert isinstance(rows, list)
     return [[chord["symbol"] for chord in row["chords"]] for row in rows]

@@ -32,8 +32,10 @@ Told = list[tuple[float, tuple[int, int, int]]]
 
 
 def as_read(chords: ChordTable) -> Told:
-    """A chord table as a reader understands it: where chords begin, and their roots, qualities and
-    basses; at 0 the chord that holds there.
+    """Return a chord table as a reader understands it.
+
+    That is where chords begin, and their roots, qualities and basses; at 0 stands the chord that
+    holds there.
     """
     found = {
         max(float(row["start"]), 0.0): (int(row["root"]), int(row["quality"]), int(row["bass"]))
@@ -43,7 +45,7 @@ def as_read(chords: ChordTable) -> Told:
 
 
 def as_symbols(piece: Piece) -> Told:
-    """The same of a piece's own symbols, their tones as well."""
+    """Return the same of a piece's own symbols, with their tones."""
     for _, symbol in piece.chords:
         assert set(symbol.tones) == (
             {*tones_of(symbol.root, symbol.quality), symbol.bass} if symbol.tones else set()
@@ -52,8 +54,9 @@ def as_symbols(piece: Piece) -> Told:
 
 
 def shown(data: bytes) -> list[tuple[str, float, str]]:
-    """The number of the measure, the quarter in it and the name of each symbol, from the file
-    itself.
+    """Return each symbol's measure number, its quarter there and its name.
+
+    They are read from the file itself.
     """
     found = []
     divisions = int(elements(data, "divisions")[0].text)
@@ -284,7 +287,7 @@ def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> N
 
 
 def song(path: Path) -> Path:
-    """A tune over C, F, G7 and C in 3/4, eight bars of it."""
+    """Write a tune over C, F, G7 and C in 3/4, eight bars of it."""
     onset, pitch = np.arange(24.0), [72, 76, 79, 77, 81, 77, 79, 77, 74, 72, 76, 72] * 2
     roots = [(48, 52, 55), (41, 57, 60), (43, 59, 65), (48, 52, 55)] * 2
     rows = [(3.0 * bar, low) for bar, three in enumerate(roots) for low in three]

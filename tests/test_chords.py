@@ -40,8 +40,9 @@ PROGRESSION = (
 
 
 def song(feel: Feel = "score") -> Piece:
-    """A tune in C over a chord every two quarters, struck or broken, and two quarters without
-    any.
+    """Make a tune in C over a chord every two quarters, struck or broken.
+
+    Two quarters have none.
     """
     tune = [72, 76, 77, 81, 74, 79, 76, 72, 76, 72]
     rows = [(float(k), 1.0, pitch, 0) for k, pitch in enumerate(tune)]
@@ -58,7 +59,7 @@ def song(feel: Feel = "score") -> Piece:
 
 
 def own(source: Piece) -> tuple[Piece, Plan, ChordTable, KeptChords]:
-    """The tune of a song, its plan, and the song's own chords."""
+    """Return the tune of a song, its plan, and the song's own chords."""
     melody, octaves = find_melody(source)
     plan = plan_of(codec(), codec().grid(melody))
     return melody, plan, *own_chords(source, melody, octaves, plan)
@@ -332,8 +333,9 @@ def _harmony(root: str, kind: str, text: str, bass: str, degrees: str) -> str:
 
 
 def _bar(number: int, tune: str) -> str:
-    """A bar of MusicXML: notes as letter, octave and quarters, and the elements above and next to
-    them.
+    """Write a bar of MusicXML.
+
+    Given are its notes as letter, octave and quarters, and the elements above and next to them.
     """
     text = "" if number else TIME
     for index, note in enumerate(tune.split()):
@@ -349,8 +351,9 @@ def _bar(number: int, tune: str) -> str:
 
 
 def sheet(kind: str, folder: Path) -> Path:
-    """A lead sheet with a pick-up, a repeat with two endings and chords of many kinds, in one of
-    two formats.
+    """Write a lead sheet with a pick-up, a repeat with two endings, and many chords.
+
+    The chords are of many kinds, the file in one of two formats.
     """
     path = folder / f"sheet.{kind}"
     measures = "".join(_bar(number, tune) for number, tune in enumerate(TUNE.split("|")))

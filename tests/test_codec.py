@@ -57,8 +57,9 @@ CONTROLS = Controls("score").tokens()
 
 @st.composite
 def note_tables(draw: st.DrawFn, end: float) -> NoteTable:
-    """Up to 40 notes before ``end``: off the keyboard too, many at one onset, very short or very
-    long.
+    """Draw up to 40 notes before ``end``.
+
+    Some lie off the keyboard, many at one onset, and some are very short or very long.
     """
     common = draw(st.lists(st.floats(0, end, exclude_max=True), min_size=1, max_size=6))
     onset = st.one_of(st.sampled_from(common), st.floats(0, end, exclude_max=True))
@@ -73,8 +74,9 @@ def note_tables(draw: st.DrawFn, end: float) -> NoteTable:
 
 @st.composite
 def scores(draw: st.DrawFn) -> Piece:
-    """Scores of one to three metres, with pick-ups, and with changes that cut a bar short
-    anywhere.
+    """Draw scores of one to three metres, with pick-ups.
+
+    Changes of metre may cut a bar short anywhere.
     """
     signatures: list[tuple[float, int, int]] = []
     position = 0.0
@@ -90,7 +92,7 @@ def scores(draw: st.DrawFn) -> Piece:
 
 @st.composite
 def performances(draw: st.DrawFn) -> Piece:
-    """Performances of up to 20 quarters, at tempos that change."""
+    """Draw performances of up to 20 quarters, at tempos that change."""
     changes = sorted(draw(st.sets(st.floats(0.1, 20), max_size=2)))
     speed = draw(
         st.lists(st.floats(0.3, 1.0), min_size=len(changes) + 1, max_size=len(changes) + 1)
@@ -106,7 +108,7 @@ pieces = st.one_of(scores(), performances())
 
 
 def steps_of(piece: Piece) -> tuple[Any, Any]:
-    """Onsets and durations in steps, not rounded, (notes,)."""
+    """Return onsets and durations in steps, not rounded, (notes,)."""
     if piece.feel == "score":
         return piece.notes["onset"] * STEPS_PER_QUARTER, piece.notes["duration"] * STEPS_PER_QUARTER
     return piece.onset_seconds * STEPS_PER_SECOND, piece.duration_seconds * STEPS_PER_SECOND
@@ -171,7 +173,7 @@ def test_the_second_round_trip_changes_nothing(piece: Piece) -> None:
 
 
 def notes_of(tokens: Codec, grid: Grid) -> NoteTable:
-    """A note table from decoded tokens."""
+    """Make a note table of decoded tokens."""
     ids, _ = tokens.encode(grid, CONTROLS, with_melody=True)
     rows = [
         (grid.bar_start[bar] + e.step, e)
@@ -221,7 +223,10 @@ def test_a_note_on_a_bar_line_between_two_steps_stays_on_it() -> None:
 
 @st.composite
 def bar_events(draw: st.DrawFn) -> list[Event]:
-    """A bar of a performance, each (step, pitch) once, durations that have a token."""
+    """Draw a bar of a performance.
+
+    Each (step, pitch) occurs once, and durations have a token.
+    """
     places = draw(
         st.sets(
             st.tuples(st.integers(0, 95), st.integers(LOWEST_PITCH, HIGHEST_PITCH)),

@@ -35,7 +35,7 @@ RECIPES_OPTIONS = {"--quick"}
 
 
 def options_of(command: str) -> set[str]:
-    """The long names of a command's options, without ``--help``."""
+    """Return the long names of a command's options, without ``--help``."""
     group = typer.main.get_command(app)
     commands = dict(group.commands) | dict(group.commands["data"].commands)  # type: ignore[attr-defined]
     names = {

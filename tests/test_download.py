@@ -24,8 +24,9 @@ QUIET = Console(file=io.StringIO())
 
 
 class Server(ThreadingHTTPServer):
-    """Serve ``CONTENT``; hang up after ``breaks_after`` bytes; ``ranges``: whether it supports
-    them.
+    """Serve ``CONTENT``; hang up after ``breaks_after`` bytes.
+
+    ``ranges``: whether it supports them.
     """
 
     daemon_threads = True

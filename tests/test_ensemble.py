@@ -89,7 +89,7 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def played_by(players: Ensemble, piece: Piece) -> Piece:
-    """The piece with the parts of an ensemble."""
+    """Give the piece the parts of an ensemble."""
     notes = piece.notes.copy()
     tune = notes["melody"]
     rest = notes[~tune]
@@ -99,7 +99,7 @@ def played_by(players: Ensemble, piece: Piece) -> Piece:
 
 
 def near(png: bytes, colour: str) -> float:
-    """The share of a picture's points that have about a colour."""
+    """Return the share of a picture's points that are close to a colour."""
     import io
 
     from matplotlib.image import imread

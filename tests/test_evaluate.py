@@ -31,7 +31,7 @@ Run = Callable[..., tuple[int, str, str]]
 def made_up_judges(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Judges whose every feature speaks for the first label."""
+    """Install judges whose every feature speaks for the first label."""
     folder = tmp_path_factory.mktemp("judges")
     for name, labels in ((COMPOSERS, ("bach", "chopin")), (ERAS, ("baroque", "romantic"))):
         columns = np.arange(len(NAMES))
@@ -63,7 +63,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
-    """A training piece of the tiny data set."""
+    """Return a training piece of the tiny data set."""
     write_midi(random_piece(4, "score"), tmp_path / "song.mid")
     return tmp_path / "song.mid"
 

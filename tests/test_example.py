@@ -52,7 +52,10 @@ C = Key(0, "major")
 def sonata(
     path: Path, bars: int = 8, beats: int = 4, names: tuple[str, str] = ("Right hand", "Left hand")
 ) -> Path:
-    """A tune of quarters in 4/4 over broken chords in eighths; its last bar has one chord."""
+    """Write a tune of quarters in 4/4 over broken chords in eighths.
+
+    Its last bar has one chord.
+    """
     count = beats * bars
     tune = make_notes(
         [float(k) for k in range(count)],

@@ -42,14 +42,15 @@ def lists() -> TokenLists:
 
 
 def told(ids: list[int]) -> list[dict[str, int]]:
-    """The features after each token, by name."""
+    """Return the features after each token, by name."""
     follower = Follower(lists())
     return [dict(zip(NAMES, follower.push(index), strict=True)) for index in ids]
 
 
 def song() -> Grid:
-    """Two bars of 4/4: a tune of two notes a bar over a bass and an offbeat, the same figure in
-    both, C and then G7.
+    """Make two bars of 4/4: a tune of two notes a bar over a bass and an offbeat.
+
+    Both bars have the same figure, on C and then on G7.
     """
     rows = [(0, 48, 72, True), (0, 24, 48, False), (24, 24, 55, False), (48, 48, 74, True)]
     rows += [(96, 48, 71, True), (96, 24, 43, False), (120, 24, 53, False), (144, 48, 72, True)]

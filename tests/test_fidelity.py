@@ -32,14 +32,14 @@ TUNE = [60, 62, 64, 65, 67, 65, 64, 62]
 
 
 def line(pitch: list[int], melody: bool = True, onset: list[float] | None = None) -> NoteTable:
-    """A quarter a note."""
+    """Make a line with a note per quarter."""
     return make_notes(
         onset or [float(k) for k in range(len(pitch))], [1.0] * len(pitch), pitch, melody=melody
     )
 
 
 def score(*tables: NoteTable, tempo: float = 0.5) -> Piece:
-    """A score at ``tempo`` seconds a quarter."""
+    """Make a score at ``tempo`` seconds per quarter."""
     notes = np.concatenate([make_notes([], [], []), *tables])
     piece = Piece(
         notes, "score", bars_of([(0.0, 4, 4)], 16.0), TempoMap(np.zeros(1), np.full(1, tempo))
@@ -134,13 +134,14 @@ NOTES = st.lists(st.tuples(st.integers(0, 60), st.integers(60, 63)), max_size=20
 
 
 def table(rows: list[tuple[int, int]]) -> NoteTable:
-    """Notes with onsets in 20 ms, so that many lie within the tolerance of several others."""
+    """Make notes on a grid of 20 ms, many within the tolerance of several others."""
     return make_notes([a * 0.02 - 0.2 for a, _ in rows], [0.1] * len(rows), [b for _, b in rows])
 
 
 def greedy(reference: NoteTable, estimate: NoteTable) -> int:
-    """Notes matched, pitch by pitch, earliest first: for intervals of one length that is a maximum
-    matching.
+    """Count notes matched pitch by pitch, earliest first.
+
+    For intervals of one length that is a maximum matching.
     """
     matched = 0
     for pitch in range(128):

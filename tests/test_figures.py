@@ -34,7 +34,7 @@ C, D_MINOR = Key(0, "major"), Key(2, "minor")
 
 
 def library(*rows: tuple[str, str, str, str, float, int]) -> Library:
-    """Figures of one note each, whose pitch is 50 and their number."""
+    """Make figures of one note each, with the pitch 50 plus their number."""
     names = ("composer", "era", "tune", "metre", "quarters_per_minute", "tonic")
     rows_of = [dict(zip(names, row, strict=True)) | {"length": LENGTHS[row[3]]} for row in rows]
     notes = np.array([(k, 0, 12, 50 + k) for k in range(len(rows))], np.int16)

@@ -70,8 +70,9 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight pieces in two sub-folders, one of them twice under two names, and a file that isn't
-    music.
+    """Write eight pieces in two sub-folders, and a file that isn't music.
+
+    One piece is there twice, under two names.
     """
     folder = tmp_path_factory.mktemp("songs")
     for number in range(8):
@@ -174,7 +175,7 @@ def test_a_folder_becomes_a_style_that_plays(
 
 
 def keep_log(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Gets the validations of a run, read before its folder goes."""
+    """Return a list that gets a run's validations before its folder is removed."""
     kept: list[float] = []
     remove = shutil.rmtree
 

@@ -18,8 +18,9 @@ Notes = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def music(seed: int, chords: int = 120) -> Notes:
-    """Random chords of one to three notes, a quarter apart: onsets (notes,) and pitches
-    (notes,).
+    """Make random chords of one to three notes, a quarter apart.
+
+    Returned are onsets (notes,) and pitches (notes,).
     """
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 4, chords)
@@ -29,7 +30,7 @@ def music(seed: int, chords: int = 120) -> Notes:
 
 
 def performed(notes: Notes, seed: int) -> Notes:
-    """Chords spread by up to 40 ms, tempo 7 % off, and one note in 30 wrong."""
+    """Spread chords by up to 40 ms, at a tempo 7 % off, with one note in 30 wrong."""
     rng = np.random.default_rng(seed)
     onset, pitch = notes
     wrong = rng.random(len(pitch)) < 1 / 30

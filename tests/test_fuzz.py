@@ -45,7 +45,7 @@ MORE = int(os.environ.get("STYLETRANSFER_FUZZ", "1"))
 
 
 def corpus(name: str) -> bytes:
-    """A file of music21's corpus, found without an import of music21."""
+    """Read a file of music21's corpus, found without an import of music21."""
     package = importlib.util.find_spec("music21")
     assert package is not None
     assert package.origin is not None
@@ -149,8 +149,9 @@ VALUES = ("", "0", "-9", "1.5", "nan", "99999999999", "C", "half", "1/0", "-3/4"
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """A file of a kind after up to six changes: bytes set, cut out, doubled, put in, or another
-    file's from there on.
+    """Draw a file of a kind after up to six changes.
+
+    Bytes are set, cut out, doubled, put in, or replaced by another file's from there on.
     """
     if kind == "mxl" and draw(st.booleans()):
         return zipped(draw(damaged("musicxml")))
@@ -186,8 +187,9 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 @st.composite
 def altered(draw: st.DrawFn, text: str) -> bytes:
-    """XML that is still XML: elements without children are cut out, doubled, moved, renamed or
-    given another text.
+    """Draw an altered version of XML that is still XML.
+
+    Elements without children are cut out, doubled, moved, renamed or given another text.
     """
     for _ in range(draw(st.integers(1, 5))):
         leaves = list(re.finditer(r"<([A-Za-z-]+)([^<>]*)(?:/>|>([^<>]*)</\1>)", text))

@@ -33,8 +33,9 @@ MOST_TOKENS = 20_000
 
 
 def random_line(plan: Plan, seed: int) -> tuple[MelodyGrammar, list[int]]:
-    """A line of tokens drawn uniformly from those allowed, of which there is always one, and the
-    whole sequence.
+    """Draw tokens uniformly from those allowed, of which there is always one.
+
+    Returned are the line and its whole sequence.
     """
     line, rng, ids = MelodyGrammar(codec(), plan), np.random.default_rng(seed), []
     while not line.done:
@@ -76,8 +77,10 @@ def check(plan: Plan, line: MelodyGrammar, ids: list[int]) -> None:
 
 
 def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int, Event]]) -> None:
-    """One note: on the subdivision, below the melody, over before that comes to its pitch or lower,
-    begun before its end.
+    """Check one accompaniment note.
+
+    It lies on the subdivision and below the melody, is over before the melody comes to its pitch or
+    lower, and begins before the melody's end.
     """
     assert plan.subdivision[event.step % len(plan.subdivision)]
     sounding = [note for at, note in tune if at <= now < at + note.duration]
@@ -92,8 +95,9 @@ def check_accompaniment(plan: Plan, event: Event, now: int, tune: list[tuple[int
 
 @st.composite
 def melodies(draw: st.DrawFn, scale: int) -> NoteTable:
-    """Up to 14 notes on steps: rests and overlaps, from the lowest key to the highest, ``scale``
-    steps a second or quarter.
+    """Draw up to 14 notes on steps, ``scale`` of them per second or quarter.
+
+    There are rests and overlaps, from the lowest key to the highest.
     """
     now, rows = draw(st.integers(0, 60)), []
     for _ in range(draw(st.integers(1, 14))):
@@ -105,8 +109,9 @@ def melodies(draw: st.DrawFn, scale: int) -> NoteTable:
 
 @st.composite
 def score_plans(draw: st.DrawFn) -> Plan:
-    """A melody in any metre, with a pick-up or without, in which a change of metre may come a tick
-    late.
+    """Draw the plan of a melody in any metre, with or without a pick-up.
+
+    A change of metre may come a tick late.
     """
     notes = draw(melodies(24))
     metre = draw(st.sampled_from([(3, 4), (4, 4), (6, 8), (7, 8), (5, 16)]))
@@ -326,7 +331,10 @@ def test_what_is_given_sounds_on(feel: Feel) -> None:
 
 
 def line_at_close(span: int = 88) -> MelodyGrammar:
-    """A tune in C major alone, up to its last note, a C6; hands that reach everything."""
+    """Return a line in C major alone, up to the tune's last note, a C6.
+
+    The hands reach everything.
+    """
     pitches = [84, 88, 91, 89, 86, 83, 84]
     notes = make_notes(np.arange(7.0), np.ones(7), pitches, melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 7.0))
@@ -352,7 +360,7 @@ def pitches_allowed(line: MelodyGrammar) -> set[int]:
 
 
 def strike(line: MelodyGrammar, pitch: int) -> None:
-    """A note of the longest duration that it may have."""
+    """Choose a note of the longest duration that it may have."""
     line.push(codec().first_pitch + pitch - LOWEST_PITCH)
     line.push(int(np.flatnonzero(line.allowed())[-1]))
 
@@ -368,7 +376,10 @@ def test_a_close_has_a_low_bass() -> None:
 
 
 def playable(pitches: set[int], span: int = SPAN, fingers: tuple[int, int] = (5, 5)) -> bool:
-    """Whether two hands that don't cross hold all of them, the left and the right so many."""
+    """Return whether two hands that don't cross can hold all pitches.
+
+    ``fingers`` are the most notes of the left hand, and of the right.
+    """
     ordered = sorted(pitches)
     return any(
         all(
@@ -380,7 +391,7 @@ def playable(pitches: set[int], span: int = SPAN, fingers: tuple[int, int] = (5,
 
 
 def placed(line: MelodyGrammar) -> list[tuple[int, Event]]:
-    """The notes of a line, each with its step from the start."""
+    """Return the notes of a line, each with its step from the start."""
     return [
         (int(start) + event.step, event)
         for start, ids in zip(line.plan.bar_start, line.bars, strict=True)

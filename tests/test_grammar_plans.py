@@ -59,8 +59,9 @@ def weights(context: int = 1024) -> Weights:
 
 
 def plan(bars: int = 5, upbeat: int = 1, silent: Sequence[int] = (2,), **chosen: Any) -> Plan:
-    """A tune with a pick-up and an empty bar, under chords that come on its beats, with references
-    and notes above.
+    """Plan a tune with a pick-up and an empty bar, under chords on its beats.
+
+    It has references, and notes above.
     """
     melody = tune_of(bars, upbeat, silent)
     chords = chords_of_line(
@@ -113,7 +114,7 @@ def run(plan: Plan, context: int = 1024, **settings: Any) -> list[Candidate]:
 
 
 def placed(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
-    """The notes of decoded bars, each with its step from the start."""
+    """Return the notes of decoded bars, each with its step from the start."""
     starts = plan.bar_start.tolist()
     return [
         (starts[bar] + event.step, event)
@@ -123,7 +124,7 @@ def placed(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]
 
 
 def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
-    """Check everything guaranteed for the bars of a locked line, and return the accompaniment."""
+    """Check the guarantees for the bars of a locked line; return the accompaniment."""
     assert plan.melody is not None
     starts = plan.bar_start.tolist()
     tune = [
@@ -152,7 +153,7 @@ def check(plan: Plan, bars: Sequence[Sequence[int]]) -> list[tuple[int, Event]]:
 
 
 def grid_of(plan: Plan, bars: Sequence[Sequence[int]], references: Sequence[int]) -> Grid:
-    """The decoded bars in the form that training has."""
+    """Return the decoded bars in the form that training has."""
     onset, _, pitch = plan.locked_notes
     tune = set(zip(onset.tolist(), pitch.tolist(), strict=True))
     notes = placed(plan, bars)
@@ -425,13 +426,13 @@ def _strike(line: MelodyGrammar, pitch: int) -> None:
 
 
 def _biased(line: MelodyGrammar, nats: float) -> set[int]:
-    """The pitches with so many nats more."""
+    """Return the pitches with so many nats more."""
     pitches = line.bias()[codec().first_pitch :][: HIGHEST_PITCH - LOWEST_PITCH + 1]
     return {int(place) + LOWEST_PITCH for place in np.flatnonzero(pitches == nats)}
 
 
 def _under(*chords: Chord, tune: tuple[Event, ...] = ()) -> MelodyGrammar:
-    """A bar of 3/4 under chords, before its first note."""
+    """Begin a bar of 3/4 under chords, before its first note."""
     made = replace(plan(bars=1, upbeat=0, silent=()), chords=(chords,), melody=(tune,))
     return _walk(MelodyGrammar(codec(), made))
 

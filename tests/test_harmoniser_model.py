@@ -37,7 +37,7 @@ def table_of(*rows: tuple[float, float, int, int, int]) -> ChordTable:
 
 @pytest.fixture(scope="module")
 def tiny() -> Shipped:
-    """A small network with random weights."""
+    """Make a small network with random weights."""
     torch.manual_seed(0)
     config = net.HarmoniserConfig(
         ("bach",), ("baroque",), encoder=8, layers=1, decoder=16, fit=8, style=8
@@ -204,7 +204,7 @@ def test_the_key_is_of_the_signature() -> None:
 
 
 def rules(piece: Piece, key: Key, *rows: tuple[float, float, int, int, int]) -> dict[str, float]:
-    """What :func:`broken` says, of chords that are counted from C."""
+    """Return the result of :func:`broken` for chords counted from C."""
     frames = frames_of(piece.notes, piece.bars, 100)
     chords = chord_frames(table_of(*rows), frames)
     chords[:, [0, 2]] = (chords[:, [0, 2]] - key.tonic) % 12

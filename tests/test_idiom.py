@@ -46,13 +46,13 @@ from tests.tiny import random_piece
 
 
 def notes(*rows: tuple[float, float, int], melody: bool = False) -> NoteTable:
-    """Notes of (onset, duration, pitch)."""
+    """Make notes of (onset, duration, pitch)."""
     onset, duration, pitch = zip(*rows, strict=True)
     return make_notes(onset, duration, pitch, melody=melody)
 
 
 def arranged(seed: int) -> tuple[NoteTable, NoteTable]:
-    """A melody and an accompaniment."""
+    """Make a melody and an accompaniment."""
     piece = random_arrangement(seed)
     return piece.notes[piece.notes["melody"]], piece.notes[~piece.notes["melody"]]
 
@@ -63,7 +63,7 @@ NOTHING = TUNE[:0]
 
 
 def part(found: NDArray[np.float64], name: str) -> list[float]:
-    """A histogram's shares."""
+    """Return a histogram's shares."""
     begin = sum(
         size for other, size in SIZES.items() if list(SIZES).index(other) < list(SIZES).index(name)
     )

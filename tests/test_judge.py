@@ -47,7 +47,7 @@ Made = tuple[NDArray[np.float16], NDArray[np.str_]]
 
 
 def music(style: str, seed: int, notes: int = 240) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Onsets in quarters and pitches of a made-up style in a random key."""
+    """Make onsets in quarters and pitches of a made-up style in a random key."""
     rng = np.random.default_rng(seed)
     root, count = int(rng.integers(40, 52)), notes // 4
     degree = rng.choice([0, 5, 7, 9], count)

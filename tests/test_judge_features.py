@@ -16,7 +16,7 @@ from tests.tiny import random_piece
 
 
 def shares(row: NDArray[np.float32], block: str) -> dict[str, float]:
-    """What a histogram has, as shares by label."""
+    """Return a histogram's contents as shares by label."""
     labels = next(one for one in BLOCKS if one.name == block).labels
     values = row[block_columns(block)] ** 2
     return {labels[k]: round(float(values[k]), 4) for k in np.flatnonzero(values)}

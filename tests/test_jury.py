@@ -21,8 +21,9 @@ from tests.source_folders import table
 
 
 def song(seed: int, bars: int = 12, rest: int = 2) -> Piece:
-    """A song in 3/4: two bars of the piano alone, then a tune in a separate part; chords are held
-    over bar lines.
+    """Make a song in 3/4: two bars of the piano alone, then a tune in its own part.
+
+    Chords are held over bar lines.
     """
     rng = np.random.default_rng(seed)
     count = 3 * bars
@@ -42,8 +43,9 @@ def song(seed: int, bars: int = 12, rest: int = 2) -> Piece:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> tuple[Path, Path]:
-    """A source of songs, and its data set: three for testing, one of them too short, one for
-    training.
+    """Write a source of songs, and its data set.
+
+    Three are for testing, one of them too short, and one for training.
     """
     from styletransfer.data.prepare import prepare
 
@@ -77,7 +79,7 @@ def archive(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def made(archive: tuple[Path, Path], out: Path, *more: str) -> dict[str, Any]:
-    """What the recipe writes of the archive."""
+    """Run the recipe on the archive, and return what it writes."""
     folder, data = archive
     assert (
         songs.main(
@@ -189,7 +191,10 @@ def test_what_is_no_song() -> None:
 
 
 def versions(tmp_path: Path) -> list[str]:
-    """Two songs with two versions each, a high chord and a low one, as arguments."""
+    """Write two songs with two versions each, a high chord and a low one.
+
+    Returned are the arguments.
+    """
     for name in ("one", "two"):
         tune = make_notes([0.0, 2.0, 4.0, 6.0], [2.0] * 4, [72, 74, 76, 72])
         for version, pitch in (("tunes", []), ("high", [64, 72]), ("low", [36, 43])):

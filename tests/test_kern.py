@@ -184,7 +184,7 @@ def test_what_no_section_holds_is_played_first() -> None:
 
 
 def kern(*lines: str) -> Piece:
-    """Kern from lines in which columns are parted by blanks, and the notes of chords by tildes."""
+    """Read kern of lines with blanks between columns, and tildes in chords."""
     return parse_kern(
         "\n".join(line.replace(" ", "\t").replace("~", " ") for line in lines).encode(), "a.krn"
     )

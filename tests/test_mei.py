@@ -17,7 +17,10 @@ STAFF = '<staffDef n="{}" lines="5" clef.shape="G" clef.line="2" label="{}"/>'
 
 
 def measure(notes: str, signs: str = "", inside: str = "", left: str = "") -> str:
-    """A measure of quarters: their names, ``signs`` as attributes; ``left`` on a second staff."""
+    """Write a measure of quarters, given their names.
+
+    ``signs`` are attributes; ``left`` is on a second staff.
+    """
     staves = [notes, left] if left else [notes]
     music = ""
     for number, row in enumerate(staves, 1):

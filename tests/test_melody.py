@@ -52,7 +52,7 @@ def score(notes: NoteTable, parts: tuple[str, ...] = ("piano",)) -> Piece:
 
 
 def two_parts(upper: list[int], lower: list[int], names: tuple[str, str]) -> Piece:
-    """Quarter notes in two parts, the first named ``names[0]``."""
+    """Make quarter notes in two parts, the first named ``names[0]``."""
     onset = [float(i) for i in range(len(upper))] + [float(i) for i in range(len(lower))]
     part = [0] * len(upper) + [1] * len(lower)
     return score(make_notes(onset, [1.0] * len(onset), upper + lower, part=part), names)
@@ -176,7 +176,7 @@ def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> No
 def parts_of(
     *lines: tuple[str, list[tuple[float, float, int]]], sung: tuple[int, ...] = ()
 ) -> Piece:
-    """A score of named parts, each of (onset, duration, pitch)."""
+    """Make a score of named parts, each of (onset, duration, pitch)."""
     rows = [(*row, part) for part, (_, line) in enumerate(lines) for row in line]
     onset, duration, pitch, part = (list(column) for column in zip(*rows, strict=True))
     notes = make_notes(onset, duration, pitch, part=part)

@@ -25,7 +25,7 @@ SAMPLING = SamplingConfig(candidates=1, strength=1.0)
 
 
 def notes_at(piece: Piece) -> set[tuple[int, int]]:
-    """Tick and pitch of every melody note."""
+    """Return tick and pitch of every melody note."""
     onset, _ = note_ticks(piece.notes, piece.ticks_per_quarter)
     melody = piece.notes["melody"]
     return set(zip(onset[melody].tolist(), piece.notes["pitch"][melody].tolist(), strict=True))

@@ -28,7 +28,7 @@ def note(
     staff: int = 0,
     voice: int = 1,
 ) -> str:
-    """A note, C4 and the like, R for a rest; in fourths of a quarter."""
+    """Write a note, such as C4, or R for a rest; in fourths of a quarter."""
     height = (
         "<rest/>"
         if step == "R"
@@ -53,7 +53,10 @@ def attributes(metre: tuple[int, int] | None = (4, 4), more: str = "", divisions
 
 
 def score(*parts: tuple[str, list[str]], listed: str = "") -> bytes:
-    """A score of (name, the contents of measures); the first measure has its attributes already."""
+    """Write a score of (name, the contents of measures).
+
+    The first measure has its attributes already.
+    """
     players = "".join(
         f'<score-part id="P{k}"><part-name>{name}</part-name>{listed}</score-part>'
         for k, (name, _) in enumerate(parts)

@@ -22,8 +22,9 @@ def ending(number: str, kind: str, back: bool = False) -> str:
 
 
 def steps_of(marks: dict[str, tuple[str, str]], last: str = "B") -> str:
-    """What is played of measures C D E …, each with something before and after its note, by the
-    letter of the note.
+    """Return what is played of measures C D E …, by the letters of their notes.
+
+    Each measure has something before and after its note.
     """
     bars = []
     for step in "CDEFGAB"[: "CDEFGAB".index(last) + 1]:

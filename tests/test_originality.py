@@ -36,7 +36,7 @@ MODES: list[Mode] = ["exact", "intervals"]
 def row(
     pitch: NDArray[np.integer] | list[int], melody: NDArray[np.bool_] | None = None
 ) -> NoteSequence:
-    """One note after another."""
+    """Make a sequence of one note after another."""
     pitches = np.asarray(pitch)
     return sequence(np.arange(len(pitches), dtype=float), pitches, "score", melody)
 
@@ -190,7 +190,7 @@ def test_the_input_melody_is_excluded() -> None:
 
 
 def harmonised(seed: int, tune: int) -> Piece:
-    """A melody over broken chords, in eighths."""
+    """Make a melody over broken chords, in eighths."""
     onset = np.arange(0, 40, 1.0)
     notes = np.concatenate(
         [

@@ -24,7 +24,7 @@ FIELD = re.compile(r"\{(\w+)\}")
 
 
 class Marked(HTMLParser):
-    """Collects the elements of index.html: their attributes, and the text right inside."""
+    """Collects the elements of index.html: their attributes, and their direct text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def marked() -> Marked:
 
 
 def words(language: str) -> dict[str, str]:
-    """A language's texts by key."""
+    """Return a language's texts by key."""
     found: dict[str, str] = json.loads(LANGUAGES[language].read_text(encoding="utf-8"))
     return found
 
@@ -149,7 +149,10 @@ SENTENCES = {path.stem: path for path in sorted((PAGE / "sentences").glob("*.jso
 
 
 def written(folder: Path) -> list[str]:
-    """Every text of the package's modules as the page gets it; what is filled in is a NUL."""
+    """Return every text of the package's modules as the page gets it.
+
+    What is filled in is a NUL.
+    """
     found = []
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

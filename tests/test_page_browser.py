@@ -34,14 +34,14 @@ ABC = "X:1\nT:A jig\nM:6/8\nL:1/8\nQ:3/8=60\nK:D\nA|d2f a2f|g2e c2A|d2f a2f|e2c 
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def started(model: Path | None, log: Path) -> Iterator[str]:
-    """A server in a process of its own, with a home of its own; its address."""
+    """Start a server in its own process, with its own home, and yield its address."""
     port = free_port()
     command = [sys.executable, "-m", "styletransfer", "serve", "--port", str(port)]
     if model is not None:
@@ -86,8 +86,9 @@ Opener = Callable[..., "Page"]
 
 @pytest.fixture
 def open_page(browser: Browser, server: str) -> Iterator[Opener]:
-    """Open the page; whatever happens then, no request may leave this computer and no script may
-    fail.
+    """Open the page.
+
+    No request may then leave this computer, and no script may fail.
     """
     contexts: list[BrowserContext] = []
     foreign: list[str] = []
@@ -120,7 +121,10 @@ def open_page(browser: Browser, server: str) -> Iterator[Opener]:
 
 
 def until(page: Page, expression: str, argument: Any = None, seconds: float = 30) -> None:
-    """Wait until an expression of JavaScript is true; `wait_for_function` needs unsafe-eval."""
+    """Wait until a JavaScript expression is true.
+
+    `wait_for_function` would need unsafe-eval.
+    """
     end = time.monotonic() + seconds
     while not page.evaluate(expression, argument):
         assert time.monotonic() < end, f"it never came: {expression}"
@@ -162,7 +166,7 @@ def arrange(page: Page, candidates: str = "1") -> None:
 
 
 def kept(page: Page) -> dict[str, Any]:
-    """The state that the page has stored."""
+    """Return the state that the page has stored."""
     found: dict[str, Any] = json.loads(
         page.evaluate("localStorage.getItem('styletransfer.state')") or "{}"
     )
@@ -170,7 +174,7 @@ def kept(page: Page) -> dict[str, Any]:
 
 
 def version(page: Page, name: str) -> dict[str, Any]:
-    """A version, from the server."""
+    """Fetch a version from the server."""
     found: dict[str, Any] = page.evaluate(
         "async name => (await fetch(`api/versions/${name}`)).json()", name
     )
@@ -397,7 +401,10 @@ def drag_bars(page: Page, first: int, last: int) -> None:
 
 
 def outside(found: dict[str, Any], first: int, last: int) -> list[tuple[float, ...]]:
-    """The notes of a version that begin outside some bars: quarter, pitch, quarters, part."""
+    """Return a version's notes that begin outside some bars.
+
+    They are (quarter, pitch, quarters, part).
+    """
     rows = {number: row for number, row in enumerate(found["bars"], found["first_bar"])}
     begin, end = rows[first][0], rows[last][0] + rows[last][1]
     return sorted(

@@ -113,7 +113,7 @@ def arranged(song: Path, package: Path, **more: Any) -> Result:
 
 
 def inside(notes: NoteTable, begin: float, end: float) -> list[tuple[float, int]]:
-    """Onsets and pitches of the accompaniment between two places."""
+    """Return onsets and pitches of the accompaniment between two places."""
     chosen = notes[
         ~notes["melody"] & (notes["onset"] >= begin - 1e-6) & (notes["onset"] < end - 1e-6)
     ]

@@ -20,7 +20,7 @@ from tests.arrangements import elements
 
 
 def song(first: list[tuple[float, float]], metre: tuple[int, int] = (4, 4)) -> Piece:
-    """Eight bars of quarters whose first bar has only these notes (onset, duration)."""
+    """Make eight bars of quarters; the first has only these notes (onset, duration)."""
     full = 4 * metre[0] / metre[1]
     later = [(full + k, 1.0) for k in range(int(7 * full))]
     onset, duration = np.array([*first, *later]).T

@@ -37,7 +37,7 @@ ONE = SamplingConfig(candidates=1, strength=1.0)
 
 
 def arranged(song: str | Path, package: Path, tmp_path: Path, **more: Any) -> tuple[Result, Piece]:
-    """The result, and its file as another program would read it."""
+    """Return the result, and its file as another program would read it."""
     request = Request(str(song), **({"style": "chopin", "sampling": ONE, "model": package} | more))
     result = apply(request)
     write_midi(result.piece, tmp_path / "out.mid")
@@ -180,7 +180,10 @@ def test_a_coarse_file_gets_the_ticks_that_an_accompaniment_needs(
 
 
 def sings(piece: Piece) -> float:
-    """By how much the melody's median velocity lies above the accompaniment's."""
+    """Return by how much the melody is louder than the accompaniment.
+
+    It is the difference of their median velocities.
+    """
     melody = piece.notes["melody"]
     return float(
         np.median(piece.notes["velocity"][melody]) - np.median(piece.notes["velocity"][~melody])

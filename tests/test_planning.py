@@ -45,7 +45,7 @@ STATES = [
 
 
 def sounding(chords: ChordTable, quarter: float) -> tuple[int, int, int]:
-    """The chord at a place."""
+    """Return the chord at a place."""
     row = chords[int(np.searchsorted(chords["start"], quarter + 1e-3, side="right")) - 1]
     return int(row["root"]), int(row["quality"]), int(row["bass"])
 

@@ -23,8 +23,9 @@ from tests.source_folders import by_id, table, tune, write
 
 @pytest.fixture
 def maestro(tmp_path: Path) -> Path:
-    """Six performances: tunes 0 to 3, tune 2 by two pianists; tune 0 in validation, tune 1 in
-    test.
+    """Write six performances: tunes 0 to 3, tune 2 by two pianists.
+
+    Tune 0 is in validation, tune 1 in test.
     """
     folder = tmp_path / "maestro"
     rows: list[dict[str, object]] = []

@@ -24,7 +24,7 @@ from tests.source_folders import TPQ, table, tune, write
 
 
 def named(notes: NoteTable, bars: BarTable) -> ChordTable:
-    """A stand-in for the recogniser: C major in each bar."""
+    """Stand in for the recogniser: C major in each bar."""
     chords = np.zeros(len(bars), CHORD_DTYPE)
     chords["start"], chords["length"] = bars["start"], bars["length"]
     return chords
@@ -36,7 +36,7 @@ def recognised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def song(path: Path, names: tuple[str, ...] = ("Voice", "Piano right", "Piano left")) -> None:
-    """Eight bars of 3/4: a tune, chords that double it now and then, and a bass."""
+    """Write eight bars of 3/4: a tune, chords that sometimes double it, and a bass."""
     rng = np.random.default_rng(0)
     tune = rng.integers(67, 80, 24)
     score: Any = symusic.Score(TPQ)

@@ -57,7 +57,7 @@ C = Key(0, "major")
 
 
 def notes(*rows: tuple[float, float, int], melody: bool = False) -> NoteTable:
-    """Notes of (onset, duration, pitch)."""
+    """Make notes of (onset, duration, pitch)."""
     onset, duration, pitch = zip(*rows, strict=True)
     return make_notes(onset, duration, pitch, melody=melody)
 
@@ -67,7 +67,7 @@ NOTHING = TUNE[:0]
 
 
 def measured(accompaniment: NoteTable, style: float, base: float) -> dict[str, float]:
-    """The measures of an accompaniment to the tune, with two log-probabilities."""
+    """Measure an accompaniment to the tune, with two log-probabilities."""
     return score(Music(TUNE, accompaniment, style_logprob=style, base_logprob=base))
 
 
@@ -184,7 +184,7 @@ def test_clash_is_the_share_of_semitones() -> None:
 
 
 def chords(*rows: tuple[int, ...]) -> np.ndarray:
-    """The roll of one chord a quarter."""
+    """Draw the roll of one chord per quarter."""
     return piano_roll(notes(*((k, 1, pitch) for k, row in enumerate(rows) for pitch in row)))
 
 

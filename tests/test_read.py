@@ -477,7 +477,7 @@ def test_repeats_printed_in_one_part_hold_for_all(tmp_path: Path) -> None:
 
 
 def jump(words: str = "", **sound: str) -> str:
-    """A ``<sound>``, in a direction where there are words."""
+    """Write a ``<sound>``, in a direction where there are words."""
     said = "<sound " + " ".join(f'{name}="{value}"' for name, value in sound.items()) + "/>"
     return (
         f"<direction><direction-type><words>{words}</words></direction-type>{said}</direction>"

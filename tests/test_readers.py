@@ -34,7 +34,7 @@ def test_weights_are_recovered() -> None:
 
 
 def jury(tmp_path: Path, answer: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, object]]:
-    """The part of one reader's answer that is used, about two candidates for one tune."""
+    """Write the part of a reader's answer that is used, on two candidates for a tune."""
     (tmp_path / "key.json").write_text(
         json.dumps({"pages": {"1": {"song": "tune", "A": "1", "B": "0"}}})
     )

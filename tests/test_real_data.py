@@ -23,7 +23,7 @@ ARCHIVES = ("maestro-v3.0.0-midi", "keyboard-scores", "asap-scores")
 
 
 def real_sources() -> list[Path]:
-    """The three archives or their folders, or [] where one of them is missing."""
+    """Return the three archives or their folders, or [] where one is missing."""
     places = [Path(os.environ["STYLETRANSFER_DATA"])] if "STYLETRANSFER_DATA" in os.environ else []
     for place in [*places, ROOT / "data", ROOT.parent / "shared" / "data"]:
         found = []
@@ -37,8 +37,9 @@ def real_sources() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def real() -> Real:
-    """Files, fingerprints and similar pairs of the real data, and the (score, performance) pairs
-    that ASAP names.
+    """Return files, fingerprints and similar pairs of the real data.
+
+    The (score, performance) pairs that ASAP names come with them.
     """
     sources = real_sources()
     if not sources:

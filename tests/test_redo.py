@@ -22,7 +22,7 @@ Row = tuple[str, int, int, int, int]
 
 
 def rows(piece: Piece) -> set[Row]:
-    """Every note: part, ticks of onset and end, pitch, velocity."""
+    """Return every note: part, ticks of onset and end, pitch, velocity."""
     onset, end = note_ticks(piece.notes, piece.ticks_per_quarter)
     notes = piece.notes
     columns = (onset.tolist(), end.tolist(), notes["pitch"].tolist(), notes["velocity"].tolist())
@@ -30,7 +30,7 @@ def rows(piece: Piece) -> set[Row]:
 
 
 def bar_of(piece: Piece, row: Row) -> int:
-    """The bar of a note of 3/4 from the start, or of two seconds, from 1."""
+    """Return the bar of a note, from 1: of 3/4 from the start, or of two seconds."""
     quarter = row[1] / piece.ticks_per_quarter
     if piece.feel == "score":
         return int(quarter // 3) + 1

@@ -44,8 +44,9 @@ def plan() -> Plan:
 
 
 def short_plan(feel: Feel, notes: int = 4) -> Plan:
-    """A rising scale of quarters in 2/4, or of half seconds: a bar
-    for every two, or four, notes.
+    """Plan a rising scale of quarters in 2/4, or of half seconds.
+
+    There is a bar for every two, or four, notes.
     """
     onset = np.arange(notes) / (1 if feel == "score" else 2)
     table = make_notes(onset, np.full(notes, 0.4), 72 + np.arange(notes), melody=True)
@@ -57,7 +58,7 @@ def short_plan(feel: Feel, notes: int = 4) -> Plan:
 
 
 def voices(model: Any, controls: Controls, strength: float) -> list[Voice]:
-    """The voices of a style that the base knows by its control tokens."""
+    """Return the voices of a style that the base knows by its control tokens."""
     return voices_of(model, [(model, controls, 1.0)], strength)
 
 
@@ -90,8 +91,9 @@ def test_temperature_zero_takes_the_likeliest(model: Any, plan: Plan) -> None:
 
 
 class Checked(Decoder):
-    """A decoder that compares every step with a whole forward pass over each sequence, alone and
-    without padding.
+    """A decoder that compares every step with whole forward passes.
+
+    Each sequence has a pass alone and without padding.
     """
 
     starts = checks = widest = 0
@@ -116,8 +118,9 @@ class Checked(Decoder):
         return self.compare(super().step(tokens), [len(more) for more in tokens])
 
     def compare(self, logits: torch.Tensor, counts: Sequence[int] = ()) -> torch.Tensor:
-        """All logits of some steps; ``counts``: of the last tokens of each sequence, 1 by
-        default.
+        """Check all logits of some steps.
+
+        ``counts`` are those of the last tokens of each sequence, 1 by default.
         """
         if counts and self.length % 9:
             return logits
@@ -342,7 +345,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def wandering_tune() -> Piece:
-    """Forty bars in C major, then forty in F sharp major."""
+    """Make forty bars in C major, then forty in F sharp major."""
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 2, 0])
     pitch = np.concatenate([72 + scale[np.arange(80) % 12], 66 + scale[np.arange(80) % 12]])
     onset = np.arange(160.0)
@@ -386,7 +389,10 @@ def test_the_controls_tell_the_key_of_the_bars_to_come(
 
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and values aren't rounded, so that tokens don't depend on the order of a sum."""
+    """Keep keys and values unrounded.
+
+    Tokens then don't depend on the order of a sum.
+    """
     monkeypatch.setattr(decoder, "halves_pay", lambda _: False)
 
 

@@ -41,7 +41,7 @@ QUICK = {"candidates": 1, "strength": 1, "style": "bach"}
 
 @pytest.fixture(scope="module")
 def client(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A server on an untrained model, which keeps few songs and versions."""
+    """Start a server on an untrained model, which keeps few songs and versions."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLETRANSFER_HOME", str(home))
@@ -57,7 +57,7 @@ def midi(seed: int = 3) -> bytes:
 
 
 def song(client: TestClient, **given: Any) -> dict[str, Any]:
-    """A song as it was read, from JSON or from bytes under a name."""
+    """Send a song from JSON or from bytes under a name; return it as it was read."""
     if "file" in given:
         answer = client.post("/api/songs", files={"file": given["file"]})
     else:
@@ -68,14 +68,14 @@ def song(client: TestClient, **given: Any) -> dict[str, Any]:
 
 
 def events(client: TestClient, job: str) -> list[tuple[str, dict[str, Any]]]:
-    """All events of a job, to the last."""
+    """Return all events of a job, to the last."""
     text = client.get(f"/api/jobs/{job}/events").text
     rows = re.findall(r"^event: (.*)\ndata: (.*)$", text, re.MULTILINE)
     return [(event, json.loads(data)) for event, data in rows]
 
 
 def arranged(client: TestClient, **asked: Any) -> dict[str, Any]:
-    """The version that a job makes."""
+    """Return the version that a job makes."""
     answer = client.post("/api/jobs", json=asked)
     assert answer.status_code == 202, answer.text
     last, told = events(client, answer.json()["job"])[-1]
@@ -85,7 +85,7 @@ def arranged(client: TestClient, **asked: Any) -> dict[str, Any]:
 
 
 def refused(answer: Any, status: int, *words: str) -> None:
-    """One sentence, and no more."""
+    """Check that an answer is one sentence, and no more."""
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
     assert error.endswith(".")
@@ -97,7 +97,7 @@ def refused(answer: Any, status: int, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def version(client: TestClient) -> dict[str, Any]:
-    """A short tune, arranged."""
+    """Arrange a short tune."""
     return arranged(client, song=song(client, file=("Air.mid", midi()))["id"], **QUICK)
 
 
@@ -462,7 +462,7 @@ def test_names_from_outside_are_never_paths() -> None:
 
 
 def long_job(client: TestClient) -> str:
-    """A job that takes some seconds at the least."""
+    """Queue a job that takes some seconds at least."""
     from styletransfer.formats.midi_out import midi_bytes
 
     given = song(client, file=("long.mid", midi_bytes(tune_of(200))))

@@ -28,7 +28,9 @@ PATIENCE = 120.0
 
 @contextmanager
 def serving(temporary: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server on a free port, with its temporary files in a folder; the process and the address.
+    """Start a server on a free port, and yield its process and address.
+
+    Its temporary files are in a folder.
 
     It is ended at the end if it runs still.
     """
@@ -50,7 +52,7 @@ def serving(temporary: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen
 
 
 def asked(address: str, body: dict[str, Any] | None = None) -> Any:
-    """The JSON that comes back."""
+    """Return the JSON of an answer."""
     headers = {"content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, headers)
@@ -108,7 +110,7 @@ def test_a_client_that_goes_away_takes_its_waiting_job_with_it(
 
 
 def told(address: str) -> str:
-    """What is known of a job, by one more who follows it for a moment."""
+    """Return what is reported about a job to another follower within a moment."""
     found, end = "", time.monotonic() + 3
     with urllib.request.urlopen(address, timeout=3) as stream, suppress(TimeoutError):
         while (line := stream.readline()) and time.monotonic() < end:

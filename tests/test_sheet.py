@@ -110,8 +110,9 @@ Q = 3360
 
 
 def signs(piece: Piece, bar: int = 0, voice: int = 0) -> list[tuple[float, float, int]]:
-    """A bar of the upper staff: (place in the bar, notated length, in quarters; number of
-    pitches).
+    """Return a bar of the upper staff.
+
+    A row is (place in the bar, notated length, in quarters; number of pitches).
     """
     page = lay_out(piece)
     values = written_values(page.staves[0].voices[voice], page.bars[bar])

@@ -30,7 +30,7 @@ from tests.tiny import codec, random_piece, save_tiny_package, short_song
 
 @pytest.fixture
 def arranged(run: Run, tiny_package: Path, tmp_path: Path) -> Path:
-    """The sidecar of a short song's arrangement, of two candidates."""
+    """Arrange a short song with two candidates, and return the sidecar."""
     short_song(tmp_path / "song.mid")
     assert (
         run("apply", "song.mid", "-s", "bach", "--model", tiny_package, "--candidates", "2").code
@@ -40,7 +40,7 @@ def arranged(run: Run, tiny_package: Path, tmp_path: Path) -> Path:
 
 
 def edited(sidecar: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
-    """A copy of a sidecar, in its folder, with something changed in it."""
+    """Write a copy of a sidecar, in its folder, with something changed in it."""
     data = json.loads(sidecar.read_text(encoding="utf-8"))
     change(data)
     path = sidecar.with_name("edited.json")
@@ -50,7 +50,7 @@ def edited(sidecar: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
 
 @pytest.fixture
 def no_music(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on nothing may be sampled."""
+    """Fail if anything is sampled from here on."""
 
     def refuse(*arguments: Any, **options: Any) -> None:
         pytest.fail("music was made")

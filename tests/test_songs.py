@@ -20,15 +20,16 @@ CHORDS = ((55, 59, 62), (52, 55, 60), (54, 57, 60), (55, 59, 62))
 
 
 def struck(pitches: tuple[int, ...], ticks: int, channel: int) -> bytes:
-    """A chord."""
+    """Write a chord."""
     on = b"".join(bytes((0, 0x90 | channel, pitch, 60)) for pitch in pitches)
     off = [bytes((0x80 | channel, pitch, 0)) for pitch in pitches]
     return on + variable(ticks) + b"\x00".join(off)
 
 
 def pop_song(*names: str) -> bytes:
-    """Vocals in the middle of the staff, chords above and below, bass, drums; the metre and the
-    tempo change.
+    """Write a pop song with changes of metre and tempo.
+
+    It has vocals in the middle of the staff, chords above and below, a bass and drums.
     """
     conductor = metre(4, 2) + tempo(500_000) + metre(3, 2, wait=1920 * 2) + tempo(400_000, wait=10)
     bend, pan = b"\x00\xe0\x00\x50", b"\x00\xb0\x0a\x20"
@@ -45,7 +46,7 @@ def pop_song(*names: str) -> bytes:
 
 
 def piano_piece() -> bytes:
-    """Both hands in one track, one of type 0: a tune over broken chords."""
+    """Write both hands in one track, one of type 0: a tune over broken chords."""
     events: list[tuple[int, bool, int]] = []
     for beat, pitch in enumerate(TUNE):
         events += [(480 * beat, True, pitch), (480 * (beat + 1), False, pitch)]
@@ -152,7 +153,10 @@ def test_a_line_with_all_that_a_line_may_have(tmp_path: Path) -> None:
 
 
 def bars_of_xml(steps: str, begins: dict[int, str], ends: dict[int, str]) -> str:
-    """MusicXML in 1/4: a note a bar, with something before some notes and after others."""
+    """Write MusicXML in 1/4, a note per bar.
+
+    There is something before some notes and after others.
+    """
     attributes = ATTRIBUTES.format(1)
     bars = "".join(
         f"<measure number='{n}'>{attributes if n == 1 else ''}{begins.get(n, '')}"

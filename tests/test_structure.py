@@ -30,7 +30,10 @@ from tests.tiny import random_piece
 
 
 def traced(matrix: NDArray[np.float64], start: int, length: int) -> float:
-    """The fitness of one segment, its paths traced back from the table of scores cell by cell."""
+    """Compute the fitness of one segment by tracing its paths back.
+
+    They are traced from the table of scores, cell by cell.
+    """
     size = len(matrix)
     score = np.full((size, length + 1), -np.inf)
     score[0, 0], score[0, 1] = 0.0, matrix[0, start]

@@ -31,12 +31,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """``styletransfer styles``, in this process."""
+    """Return a function that runs ``styletransfer styles`` in this process."""
     return console(monkeypatch, capsys, "styles")
 
 
 def rows_of(table: str) -> list[list[str]]:
-    """A printed list's cells; the note below it is left away."""
+    """Return a printed list's cells, without the note below it."""
     return [re.split(r" {2,}", line.strip()) for line in table.split("\n\n")[0].splitlines()]
 
 

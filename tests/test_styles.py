@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 
 def changed(**changes: Any) -> bytes:
-    """A card with other values, or without those that are None here."""
+    """Write a card with other values, or without those that are None here."""
     data = {
         key: value
         for key, value in (asdict(GOOD) | changes).items()

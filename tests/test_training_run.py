@@ -64,7 +64,7 @@ def log(out: Path) -> list[dict[str, Any]]:
 
 
 def losses(rows: list[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
-    """(step, loss, gradient norm, learning rate) of every logged step."""
+    """Return (step, loss, gradient norm, learning rate) of every logged step."""
     return [
         (row["step"], row["loss"], row["grad_norm"], row["learning_rate"])
         for row in rows
@@ -74,7 +74,7 @@ def losses(rows: list[dict[str, Any]]) -> list[tuple[int, float, float, float]]:
 
 @pytest.fixture(scope="module")
 def whole(config: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupts."""
+    """Run to the end, without an interruption."""
     out = tmp_path_factory.mktemp("whole")
     assert main(arguments(config, tiny_data, out, "--steps", str(STEPS))) == 0
     return out
@@ -398,7 +398,7 @@ def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def _agree(rank: int, folder: str) -> None:
-    """What a process of two gets for its number; see the test below."""
+    """Write what a process of two gets for its number; see the test below."""
     from torch import distributed
     from transformers import TrainingArguments
 

@@ -41,7 +41,7 @@ SONGS = {
 
 
 class StandIn:
-    """A judge by the mean pitch: low is bach, high is chopin. It counts what it is asked."""
+    """A judge by the mean pitch, low for bach, high for chopin; it counts its calls."""
 
     labels = ("bach", "chopin")
 
@@ -62,7 +62,7 @@ class StandIn:
 
 @pytest.fixture(scope="module")
 def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared scores and performances by two composers, in train and test."""
+    """Prepare scores and performances by two composers, in train and test."""
     from styletransfer.formats.midi_out import write_midi
 
     folder = tmp_path_factory.mktemp("music")
@@ -87,8 +87,9 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(
     tmp_path: Path, tiny_package: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[str]]:
-    """The command's arguments: two songs, two styles with untrained adapters, and a stand-in
-    judge.
+    """Return the command's arguments.
+
+    They are two songs, two styles with untrained adapters, and a stand-in judge.
     """
     from styletransfer.model.adapters import LoraSettings, attach, save_adapter, style_token
     from styletransfer.model.base import load_package

@@ -24,13 +24,13 @@ MELODIES = Path(__file__).parents[1] / "eval" / "melodies"
 
 
 def _tune(*pitches: int) -> NoteTable:
-    """A note on each quarter."""
+    """Make a note on each quarter."""
     return make_notes(np.arange(len(pitches)), np.ones(len(pitches)), np.array(pitches))
 
 
 @pytest.fixture
 def scale() -> NoteTable:
-    """D major, up and down to its tonic."""
+    """Make a scale of D major, up and down to its tonic."""
     return _tune(62, 64, 66, 67, 69, 71, 73, 74, 73, 71, 69, 67, 66, 64, 61, 62)
 
 

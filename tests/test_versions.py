@@ -21,7 +21,7 @@ from styletransfer.music.notes import Piece, bars_of, make_notes
 
 @pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forests that take a second, not a minute."""
+    """Make forests take a second, not a minute."""
     monkeypatch.setattr(versions, "TREES", 25)
     monkeypatch.setattr(versions, "FORESTS", 1)
 

@@ -15,7 +15,7 @@ PAGE = "# Results\n\n<!-- begin weights -->\nold\n<!-- end weights -->\n"
 
 
 def rows(path: Path, base: str, probability: dict[str, float], extra: float) -> Path:
-    """A file of arrangements of melodies after Bach, in which every other measure is ``extra``."""
+    """Write arrangements of melodies in Bach's style; other measures are ``extra``."""
     told = dict.fromkeys(weights.TOLD, extra)
     lines: list[dict[str, Any]] = [
         {"base": base, "melody": melody, "style": "bach"} | told | {"probability": value}

@@ -25,7 +25,10 @@ METRES = st.sampled_from([(2, 4), (3, 4), (4, 4), (6, 8), (7, 8), (5, 16), (3, 2
 
 @st.composite
 def signatures(draw: st.DrawFn) -> list[tuple[float, int, int]]:
-    """Metres that change after whole bars or in the middle of one, with or without a pick-up."""
+    """Draw metres that change after whole bars or in the middle of one.
+
+    There may be a pick-up.
+    """
     top, bottom = draw(METRES)
     full = 4 * top / bottom
     rows, position = [(0.0, top, bottom)], draw(st.sampled_from([0.0, full / 4, full / 2, 1 / 3]))
@@ -41,7 +44,7 @@ def signatures(draw: st.DrawFn) -> list[tuple[float, int, int]]:
 
 @st.composite
 def pieces(draw: st.DrawFn) -> Piece:
-    """Scores without two notes of one pitch sounding together in one part."""
+    """Draw scores without two notes of one pitch sounding together in one part."""
     tpq = draw(st.sampled_from([24, 96, 384, 480, 960, 10_080]))
     step = tpq // 12
     parts = draw(st.integers(1, 4))

@@ -18,13 +18,14 @@ from styletransfer.tokens.codec import Codec
 
 @lru_cache(maxsize=1)
 def codec() -> Codec:
-    """The default tokenizer; MidiTok is imported once."""
+    """Return the default tokenizer; MidiTok is imported once."""
     return Codec()
 
 
 def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
-    """A melody over a bass in 3/4, both on sixteenths, or played freely; the melody is marked, and
-    each is a part.
+    """Make a melody over a bass in 3/4, both on sixteenths, or played freely.
+
+    The melody is marked, and each is a part.
     """
     rng = np.random.default_rng(seed)
     right = np.cumsum(rng.choice([0.5, 1.0], 2 * quarters))
@@ -48,8 +49,9 @@ def random_piece(seed: int, feel: Feel, quarters: int = 24) -> Piece:
 
 
 def tune_of(bars: int, upbeat: int = 0, silent: Collection[int] = ()) -> Piece:
-    """A melody of quarters in 3/4, of so many bars and the quarters of a pick-up before them; some
-    bars are silent.
+    """Make a melody of quarters in 3/4.
+
+    It has so many bars, after a pick-up of some quarters; some bars are silent.
     """
     onset = np.array([k for k in range(-upbeat, 3 * bars) if k // 3 not in silent], float)
     notes = make_notes(
@@ -61,7 +63,7 @@ def tune_of(bars: int, upbeat: int = 0, silent: Collection[int] = ()) -> Piece:
 
 
 def short_song(path: Path) -> Path:
-    """A MIDI file with one bar of four notes, which is arranged in no time."""
+    """Write a MIDI file with one bar of four notes, which is arranged in no time."""
     from styletransfer.formats.midi_out import write_midi
 
     notes = make_notes([0.0, 1.0, 2.0, 2.5], [1.0, 1.0, 0.5, 0.5], [72, 74, 76, 72])
@@ -70,7 +72,7 @@ def short_song(path: Path) -> Path:
 
 
 def tiny_model(context: int = 512, seed: int = 0, width: int = 32, groups: int = 0) -> Any:
-    """Random weights, large enough that every token's logits depend on all of the past."""
+    """Make random weights, so large that all logits depend on all of the past."""
     import torch
 
     from styletransfer.model.base import build_model
@@ -94,7 +96,7 @@ def tiny_sizes(context: int = 512, width: int = 32, groups: int = 0) -> Any:
 
 
 def save_tiny_package(folder: Path, seed: int = 0, context: int = 512) -> Path:
-    """An untrained package in the form of the shipped one, which writes few notes.
+    """Save an untrained package like the shipped one, which writes few notes.
 
     All embeddings share their first coordinate, and so do the hidden states; it is 0 for pitches,
     and larger for tokens that end a bar. The layers add little.
