@@ -480,5 +480,5 @@ def test_what_a_program_prints_is_the_symbol_if_it_means_the_same() -> None:
     assert [one.quality for one in found] == [4, 4, 4, 4, 1, 1, found[6].quality, NONE, NONE]
     assert (found[4].bass, found[6].tones, found[8].tones) == (7, (0, 3, 6, 8), ())
     assert piece.remarks == (
-        "chord symbols that aren't understood, under which harmony is free: C?",
+        "chord symbols that weren't understood, where the harmony is free: C?",
     )

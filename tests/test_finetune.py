@@ -433,7 +433,7 @@ def test_a_melody_alone_teaches_silence_and_it_says_so(tiny_data: Path) -> None:
     alone = replace(library, _notes=library._notes.copy())
     alone._notes["melody"] = True
     assert any(
-        f"a melody alone: {len(library.select(split='train'))}" in one for one in pieces_of(alone)
+        f"only a melody: {len(library.select(split='train'))}" in one for one in pieces_of(alone)
     )
 
 

@@ -290,7 +290,7 @@ def test_a_song_is_played_in(open_page: Opener) -> None:
     page.click("#record-button")
     page.wait_for_selector("#song-facts:not([hidden])")
     assert page.inner_text("#fact-melody").startswith("9 notes")
-    assert page.inner_text("#song-name") == "played in"
+    assert page.inner_text("#song-name") == "recording"
 
 
 def test_styles_are_found_and_blended(open_page: Opener) -> None:

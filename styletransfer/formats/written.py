@@ -163,8 +163,8 @@ def _left_out(written: Written, early: int) -> list[str]:
 
     for top, bottom in sorted({metre for _, metre in written.measures if not _in_midi(metre)}):
         remarks.append(
-            f"the metre {top}/{bottom}, which MIDI can't say, was left out: "
-            "its bars are of the one before"
+            f"the metre {top}/{bottom}, which MIDI can't express, was left out: "
+            "its bars keep the metre before them"
         )
     if early:
         remarks.append(
@@ -178,7 +178,7 @@ def _left_out(written: Written, early: int) -> list[str]:
     )
     if free:
         remarks.append(
-            "chord symbols that aren't understood, under which harmony is free: "
+            "chord symbols that weren't understood, where the harmony is free: "
             f"{', '.join(free)[:80]}"
         )
 

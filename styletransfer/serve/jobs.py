@@ -99,7 +99,7 @@ class Jobs:
         """
         if sum(one.urgent == job.urgent for one in self.waiting) >= self.most:
             raise FullError(
-                f"{self.most} jobs are waiting, and no more are taken; try again later."
+                f"{self.most} jobs are waiting, and no more are accepted; try again later."
             )
         self.all[job.id] = job
         over = [name for name, one in self.all.items() if one.over]

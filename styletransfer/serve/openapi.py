@@ -71,7 +71,7 @@ SCHEMAS: dict[str, Schema] = {
     "Song": _object(
         **SHARED,
         metre=MAYBE_TEXT,
-        tempo={"type": "number", "description": "quarters a minute at the start"},
+        tempo={"type": "number", "description": "quarters per minute at the start"},
         melody_part={"type": ["integer", "null"]},
         melody=_object(notes=WHOLE, coverage=NUMBER),
         chords=_array(CHORD),
@@ -87,7 +87,7 @@ SCHEMAS: dict[str, Schema] = {
         song=TEXT,
         title=TEXT,
         style=TEXT,
-        options={"type": "object", "description": "as they were asked for"},
+        options={"type": "object", "description": "as requested"},
         report={"type": "object", "description": "as `apply --json` prints it"},
         harmony=_array({"type": "object", "description": "the chords of a bar"}),
         candidates=_array({"type": "object", "description": "the scores of a candidate"}),
@@ -100,7 +100,7 @@ SCHEMAS: dict[str, Schema] = {
         era=TEXT,
         years=MAYBE_TEXT,
         pieces={"type": ["integer", "null"]},
-        gain={"type": ["number", "null"], "description": "bits a note on held-out pieces"},
+        gain={"type": ["number", "null"], "description": "bits per note on held-out pieces"},
         sample=TEXT,
     ),
     "TimeRow": _object(seconds=NUMBER, on=_array(TEXT), off=_array(TEXT), bar=WHOLE),
@@ -213,7 +213,7 @@ def _songs() -> Schema:
     change = _json(_object(melody_track={"type": ["string", "integer", "null"]}, transpose=WHOLE))
 
     return {
-        "/api/songs": _path(post=_operation("Give a song", _answer(_ref("Song"), "201"), given)),
+        "/api/songs": _path(post=_operation("Send a song", _answer(_ref("Song"), "201"), given)),
         "/api/songs/{id}": _path(
             "id",
             get=_operation("A song", _answer(_ref("Song"))),
@@ -242,7 +242,7 @@ def _jobs() -> Schema:
     }
 
     events = (
-        "What happens, as server-sent events from the first on: queued {position}, "
+        "Its events, as server-sent events from the first on: queued {position}, "
         "progress {share, seconds_left}, melody {notes}, notes {candidate, phrase, bar, notes}, "
         "chosen {phrase, candidate}, stage {title}, remark {text}, and at last done {version}, "
         "stopped {version or null} or failed {error}"
@@ -251,7 +251,7 @@ def _jobs() -> Schema:
     return {
         "/api/jobs": _path(
             post=_operation(
-                "Arrange a song, or make some bars of a version again; `simplified` are the chords "
+                "Arrange a song, or rewrite some bars of a version; `simplified` lists the chords "
                 "of which a triad or a seventh chord is played",
                 _answer(_ref("Queued"), "202"),
                 _json(job),
@@ -261,7 +261,7 @@ def _jobs() -> Schema:
             "id", get=_operation(events, _answer(TEXT, media="text/event-stream"))
         ),
         "/api/jobs/{id}/stop": _path(
-            "id", post=_operation("Stop it; what is done stays", _answer(_ref("Job"), "202"))
+            "id", post=_operation("Stop it; what is done is kept", _answer(_ref("Job"), "202"))
         ),
     }
 
@@ -274,7 +274,7 @@ def _versions() -> Schema:
         "/api/versions/{id}/file": _path(
             "id",
             get=_operation(
-                "As a file to take away", _binary("application/octet-stream"), type=kinds
+                "As a file to download", _binary("application/octet-stream"), type=kinds
             ),
         ),
         "/api/versions/{id}/assessment": _path(

@@ -151,7 +151,7 @@ def job_of(request: Request) -> Job:
     """Return the job of a path."""
     found = state_of(request).jobs.all.get(request.path_params["id"])
     if found is None:
-        raise HTTPException(404, "there is no such job, or it was over long ago.")
+        raise HTTPException(404, "there is no such job, or it ended long ago.")
     return found
 
 

@@ -132,7 +132,7 @@ def counted(receive: Receive, limit: int) -> Receive:
 
 def too_large(limit: int) -> str:
     """Return the sentence for what is larger than the server accepts."""
-    return f"that is larger than {limit >> 20} MB, which is the most that is taken."
+    return f"that is larger than {limit >> 20} MB, the most that is accepted."
 
 
 def safe_name(text: str, otherwise: str = "song") -> str:

@@ -92,9 +92,7 @@ class Worker:
             except TimeoutError:
                 await self.end()
                 long = f"{limit / 60:.0f} minutes" if limit >= 120 else f"{limit:.0f} seconds"
-                message = (
-                    f"that took more than {long}, the most that is given to it, and was ended."
-                )
+                message = f"that took more than {long}, the most that is allowed, and was ended."
                 raise WorkerLostError(message) from None
             except asyncio.CancelledError:
                 await asyncio.shield(self.end())  # nobody would read its answer

@@ -186,15 +186,15 @@ def pieces_of(library: Library) -> list[str]:
     ]
     if minutes < LITTLE_MINUTES:
         lines.append(
-            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: the style will be a hint"
-            " rather than a hand, and what it writes may repeat what it learnt"
+            f"that is less than {LITTLE_MINUTES:.0f} minutes of music: expect only a hint of the"
+            " style; what it writes may repeat what it learnt"
         )
 
     melodies = sum(bool(library.notes(i)["melody"].all()) for i in library.select(split="train"))
     if melodies:
         lines.append(
-            f"pieces that are a melody alone: {melodies}; they teach to leave a tune alone, so"
-            " give pieces with an accompaniment"
+            f"pieces that are only a melody: {melodies}; they teach the style to leave a tune"
+            " unaccompanied, so give pieces with an accompaniment"
         )
     if not counts["validation"]:
         lines.append(
