@@ -60,7 +60,7 @@ def test_a_hum_is_read(tmp_path: Path, form: str) -> None:
     assert steps / steps[0] == pytest.approx(np.array(LENGTHS[:-1]) / LENGTHS[0])
     assert estimate_key(piece.notes).name == "C major"
     assert "14 notes were heard" in piece.remarks[0]
-    assert "beats a minute were heard" in piece.remarks[1]
+    assert "beats per minute were heard" in piece.remarks[1]
 
 
 def test_in_seconds(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
         piece = read_bytes(tmp_path, data)
         assert piece.notes["pitch"].tolist()[-1] == 72
         assert piece.notes["duration"].tolist()[-1] == 2
-        assert piece.remarks[-1] == "1 last note that never ends was ended with the track"
+        assert piece.remarks[-1] == "1 final note that never ends was ended with the track"
     assert (
         read_bytes(
             tmp_path, midi(scale(3) + b"\x00\x90\x48\x40" + meta(1, b"much later", wait=96000))

@@ -55,7 +55,7 @@ def test_what_is_done_stays(
     outcome = run(*common, "-o", "part.mid", "--all", "--json")
     assert (outcome.code, outcome.err) == (
         130,
-        "styletransfer: stopped after bar 4; what was done is written.\n",
+        "styletransfer: stopped after bar 4; the bars up to there were written.\n",
     )
     report = json.loads(outcome.out)
     assert report["stopped_after_bar"] == 4

@@ -234,7 +234,10 @@ def _stopped(report: dict[str, Any]) -> bool:
     """Return whether Ctrl-C ended an arrangement, and print it if so."""
     bar = report["stopped_after_bar"]
     if bar is not None:
-        print(f"styletransfer: stopped after bar {bar}; what was done is written.", file=sys.stderr)
+        print(
+            f"styletransfer: stopped after bar {bar}; the bars up to there were written.",
+            file=sys.stderr,
+        )
     return bar is not None
 
 

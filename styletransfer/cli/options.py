@@ -60,7 +60,8 @@ TopP = Annotated[
     ),
 ]
 Strength = Annotated[
-    float, typer.Option(help="How much style: 0 is none, 1 is as learnt, above 1 exaggerates it.")
+    float,
+    typer.Option(help="How much style: 0 is none, 1 is as learnt; more exaggerates it."),
 ]
 Candidates = Annotated[
     int, typer.Option(help="Versions to make at once; the ranker chooses the best.")
@@ -89,7 +90,7 @@ Span = Annotated[
 Difficulty = Annotated[
     Literal["easy", "medium", "hard"] | None,
     _choice(
-        "easy", "medium", "hard", help="How hard it may be to play; by default as the style is."
+        "easy", "medium", "hard", help="How hard it may be to play. Default: as hard as the style."
     ),
 ]
 Every = Annotated[

@@ -291,7 +291,7 @@ class _Reader:
         parts = sections_in_order(parts_in_order(self.part_order), self.parts, starts)
         if not parts:
             self.remarks.append(
-                f"its order of parts (P:{self.part_order[:40]}) names others than it has, "
+                f"its order of parts (P:{self.part_order[:40]}) names parts that it doesn't have, "
                 "and was left out"
             )
             return in_playing_order(signs)

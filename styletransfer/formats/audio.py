@@ -53,7 +53,7 @@ def piece_of(heard: Heard, track: Track, feel: Feel | None) -> Piece:
         if found is not None:
             beats, grid = found
             remarks.append(
-                f"about {beats.rate:.0f} beats a minute were heard, each "
+                f"about {beats.rate:.0f} beats per minute were heard, each "
                 f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets "
                 f"lie {1000 * grid.off:.0f} ms off"
             )

@@ -193,7 +193,9 @@ def _left_out(tracks: list[Any], drums: int, unended: int) -> list[str]:
     """
     remarks: list[str] = []
     if unended:
-        notes = "last notes that never end were" if unended > 1 else "last note that never ends was"
+        notes = (
+            "final notes that never end were" if unended > 1 else "final note that never ends was"
+        )
         remarks.append(f"{unended} {notes} ended with the track")
     if drums:
         remarks.append(f"{drums} drum track{'s were' if drums > 1 else ' was'} left out")

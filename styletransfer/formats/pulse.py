@@ -44,7 +44,7 @@ def read_on_beats(song: str | Path, *, silent: bool = False) -> Piece:
         return piece
 
     if not is_line(piece.onset_seconds):
-        remark = "it was played beside its file's beats, which were kept, as it is no single line"
+        remark = "it wasn't played on its file's beats, which were kept, as it isn't a single line"
         return replace(piece, remarks=(*piece.remarks, remark))
     found = beaten(piece)
     if found is None:

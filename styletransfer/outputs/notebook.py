@@ -52,7 +52,7 @@ def _player(result: Result) -> str:
         play(midi_bytes(result.piece), find_soundfont(), result.title), SOUND_SECONDS
     )
     cut = (
-        f"<div><small>the first {SOUND_SECONDS} s; save('song.wav') has all</small></div>"
+        f"<div><small>the first {SOUND_SECONDS} s; save('song.wav') has all of it</small></div>"
         if seconds > SOUND_SECONDS
         else ""
     )

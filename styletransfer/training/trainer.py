@@ -349,7 +349,7 @@ def train(
 def _start_or_resume(trainer: WindowTrainer, model: MelodyLlama, out: Path) -> None:
     trainer.remove_callback(PrinterCallback)  # RunLog prints
     last = last_checkpoint(out)
-    origin = f"going on from {last.name}" if last else "from the start"
+    origin = f"continuing from {last.name}" if last else "from the start"
     print(f"{model.num_parameters():,} parameters, {origin}", flush=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
 
