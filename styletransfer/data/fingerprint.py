@@ -243,7 +243,7 @@ def shared_counts(prints: Sequence[Fingerprint]) -> coo_matrix:
 
 
 def groups(count: int, pairs: Sequence[tuple[int, int, float]]) -> NDArray[np.int64]:
-    """Number the groups of connected pieces by their smallest piece, shape (count,)."""
+    """Label pieces by the smallest piece of their connected group, shape (count,)."""
     rows, columns = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     graph = coo_matrix((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
     _, label = connected_components(graph, directed=False)

@@ -191,7 +191,7 @@ def slug(text: str) -> str:
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Number the names that occur more than once.
+    """Add numbers to names that occur more than once.
 
     >>> numbered(["a-lied", "b-lied", "a-lied"])
     ['a-lied1', 'b-lied', 'a-lied2']

@@ -140,7 +140,7 @@ def _network(stored: dict[str, Any]) -> Network:
 
 
 def chords(onset: Floats, tolerance: float) -> Ints:
-    """Number the chords, and return the number of each note's chord, shape (notes,).
+    """Group notes into chords, and return the number of each note's chord, (notes,).
 
     Notes at most ``tolerance`` seconds apart make a chord, as long as it lasts at most twice the
     tolerance.

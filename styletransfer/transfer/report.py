@@ -128,6 +128,6 @@ def report_of(task: Task, take: Take, piece: Piece, *, seconds_taken: float) -> 
 
 
 def _phrase(row: dict[str, Any], first: int) -> dict[str, Any]:
-    """Number the bars of a phrase, ``first`` being the number of the first bar."""
+    """Give the bars of a phrase their numbers; ``first`` is that of the first bar."""
     begin, end = row["bars"]
     return row | {"bars": [begin + first, end + first - 1]}

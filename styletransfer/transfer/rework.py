@@ -104,7 +104,7 @@ def read_earlier(midi: str, feel: Feel) -> tuple[Piece, Piece]:
 
 
 def first_number(plan: Plan) -> int:
-    """Number the first bar, as on a page: 0 for a pick-up, 1 for a whole bar."""
+    """Return the first bar's number, as on a page: 0 for a pick-up, else 1."""
     return 0 if plan.bar_start[0] < 0 else 1
 
 

@@ -454,7 +454,7 @@ def _ratios(step: Floats) -> Ints:
 
 
 def _chain(code: Ints, size: int, count: int) -> Ints:
-    """Number the n-grams of codes below ``size``, shape (codes - count + 1,)."""
+    """Encode n-grams of codes below ``size`` as numbers, shape (codes - count + 1,)."""
     length = max(len(code) - count + 1, 0)
     return np.asarray(
         sum(code[k : k + length] * size ** (count - 1 - k) for k in range(count)), np.int64
