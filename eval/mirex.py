@@ -302,11 +302,21 @@ def rounded(notes: NoteTable, shift: float) -> tuple[Note, ...]:
 
 def whole(sheet: Sheet, notes: tuple[Note, ...], title: str = "", tempo: float = TEMPO) -> Piece:
     """Return melody and accompaniment as a piece of a melody and two hands."""
-    piece = piece_of(sheet, title, tempo)
-    hands = notes_of(notes, sheet.origin, VELOCITY, tune=False)
-    both = piece.with_notes(np.concatenate([piece.notes, hands]))
-    both.notes["part"] = np.where(both.notes["melody"], 0, 1 + (both.notes["pitch"] < 60))
-    return replace(both, chords=())
+    rest = notes_of(notes, sheet.origin, VELOCITY, tune=False)
+    return with_hands(piece_of(sheet, title, tempo), rest)
+
+
+def with_hands(tune: Piece, rest: NoteTable) -> Piece:
+    """Put a tune and an accompaniment together as a piece of a melody and two hands.
+
+    All notes of each are equally loud, and there is no pedal.
+    """
+    melody, rest = tune.notes.copy(), rest.copy()
+    melody["melody"], melody["part"], melody["velocity"] = True, 0, TUNE_VELOCITY
+    rest["melody"], rest["velocity"] = False, VELOCITY
+    PIANO.give_parts(rest, "score", melody)
+    both = replace(tune, parts=PIANO.names, chords=(), pedals=())
+    return both.with_notes(np.concatenate([melody, rest]))
 
 
 def main(argv: list[str] | None = None) -> int:
