@@ -31,7 +31,7 @@ import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -157,13 +157,16 @@ def sounds_of(pieces: dict[str, Piece], font: Path) -> dict[str, bytes]:
     return files
 
 
-def score_of(piece: Piece, title: str) -> list[bytes]:
-    """Engrave a piece as pages of SVG, narrow enough for a phone or a column of two."""
-    from styletransfer.engraving.files import pages_with_times
+def score_of(piece: Piece, title: str) -> bytes:
+    """Engrave a piece as one page of SVG, narrow enough for a phone or a column of two."""
+    from styletransfer.engraving.files import engraved
     from styletransfer.engraving.musicxml import musicxml_bytes
     from styletransfer.engraving.page import lay_out
 
-    return pages_with_times(musicxml_bytes(lay_out(piece), title), "narrow")[0]
+    pages = engraved(musicxml_bytes(lay_out(piece), title), tall=True, narrow=True)
+    if len(pages) > 1:
+        raise InputError(f"{title}: its score is too long for one page; take fewer --bars.")
+    return pages[0]
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -179,7 +182,6 @@ def write_page(
         for part in ("sounds", "scores"):
             (folder / part).mkdir(parents=True)
         songs: dict[str, tuple[dict[str, Piece], dict[str, bytes]]] = {}
-        shown = []
         for number, pair in enumerate(pairs, start=1):
             if pair.song not in songs:
                 pieces = read_pieces(tunes, folders, pair.song, bars)
@@ -188,30 +190,20 @@ def write_page(
             for side, name in {"tune": "", "a": pair.a, "b": pair.b}.items():
                 (folder / f"sounds/{number}-{side}.mp3").write_bytes(sounds[name])
                 digest.update(sounds[name])
-            scores = {
-                side: _write_score(folder, f"{number}-{side}", pieces[getattr(pair, side)])
-                for side in SIDES
-            }
-            shown.append({"number": number, "scores": scores})
+            for side in SIDES:
+                title = f"Pair {number}, version {side.upper()}"
+                score = score_of(pieces[getattr(pair, side)], title)
+                (folder / f"scores/{number}-{side}.svg").write_bytes(score)
             print(f"pair {number} of {len(pairs)}", flush=True)
-        text = _html(shown, digest.hexdigest()[:12])
+        text = _html(len(pairs), digest.hexdigest()[:12])
         (folder / "index.html").write_text(text, encoding="utf-8")
 
     write_folder_atomically(out, write)
     return digest.hexdigest()[:12]
 
 
-def _write_score(folder: Path, name: str, piece: Piece) -> list[str]:
-    """Write the pages of a version's score, and return their files."""
-    number, side = name.split("-")
-    files = []
-    for place, page in enumerate(score_of(piece, f"Pair {number}, version {side.upper()}"), 1):
-        files.append(f"scores/{name}-{place}.svg")
-        (folder / files[-1]).write_bytes(page)
-    return files
-
-
-def _html(pairs: list[dict[str, Any]], test: str) -> str:
+def _html(pairs: int, test: str) -> str:
+    """Fill the template."""
     layout = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
