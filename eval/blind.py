@@ -41,7 +41,14 @@ from eval import blind_answers
 from eval.blind_answers import MARKS, SCALES
 from eval.harmony import read_version, songs_in
 from eval.jury import write_json
-from eval.mirex import notes_of, piece_of, read_accompaniment, read_sheet, with_hands
+from eval.mirex import (
+    accompaniment_file,
+    notes_of,
+    piece_of,
+    read_accompaniment,
+    read_sheet,
+    with_hands,
+)
 from styletransfer.configuration import recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.files import write_folder_atomically
@@ -110,11 +117,8 @@ def _version(tunes: Path, folder: Path, song: str) -> tuple[Piece, NoteTable]:
     if not path.is_file():
         return read_version(tunes, folder, song)
     sheet = read_sheet(path)
-    files = [folder / f"{song}.json", folder / song / "sample_01.json"]
-    own = next((file for file in files if file.is_file()), None)
-    if own is None:
-        raise InputError(f"{folder}: it has neither {song}.json nor {song}/sample_01.json.")
-    return piece_of(sheet), notes_of(read_accompaniment(own), sheet.origin, 1, tune=False)
+    own = read_accompaniment(accompaniment_file(folder, song))
+    return piece_of(sheet), notes_of(own, sheet.origin, 1, tune=False)
 
 
 def without_unisons(rest: NoteTable, tune: NoteTable) -> NoteTable:

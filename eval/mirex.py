@@ -115,6 +115,18 @@ def read_accompaniment(path: Path) -> tuple[Note, ...]:
     return tuple(sorted(Note(*row) for row in _rows(path, _read(path), "acc", "pitch")))
 
 
+def accompaniment_file(folder: Path, name: str) -> Path:
+    """Find what a system made of the lead sheet of a name.
+
+    Raises:
+        InputError: where its folder has neither NAME.json nor NAME/sample_01.json.
+    """
+    for path in (folder / f"{name}.json", folder / name / "sample_01.json"):
+        if path.is_file():
+            return path
+    raise InputError(f"{folder}: it has neither {name}.json nor {name}/sample_01.json.")
+
+
 def write_accompaniment(path: Path, notes: tuple[Note, ...]) -> None:
     """Write an accompaniment, with a note on a line."""
     write_atomically(path, json_text({"acc": [note._asdict() for note in notes]}, 2).encode())
