@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from eval import mirex
+from eval import leadsheets, mirex
 from eval.mirex import Chord, Note, Sheet
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.read import read_score
 from styletransfer.music.chord_names import chords_of_symbols
-from styletransfer.music.notes import make_notes
+from styletransfer.music.chord_symbols import ChordSymbol
+from styletransfer.music.chords import CHORD_DTYPE, INTERVALS
+from styletransfer.music.notes import Piece, make_notes
+from tests.arrangements import arrangement
 
 Row = dict[str, Any]
 
@@ -220,3 +225,99 @@ def test_a_rest_at_the_beginning(tiny_package: Path, tmp_path: Path) -> None:
     tones = {note.pitch % 12 for note in found if 32 <= note.start < 48}
     assert tones <= {2, 5, 9, 0}, "held to D minor seven in the second bar"
     assert found[0].start < 32
+
+
+# --- lead sheets from songs ---------------------------------------------------------------------
+
+
+def hymn() -> Piece:
+    """Nine bars of 4/4 in C after a pick-up of a quarter: chords in half notes under a tune."""
+    tune = [(0.0, 1.0, 67)]
+    tune += [(1.0 + k, 1.0, (72, 76, 79, 76)[k % 4]) for k in range(36)]
+    left = [(1.0 + 4 * k, 4.0, pitch) for k in range(9) for pitch in (48, 55, 64)]
+    return arrangement(tune, [], left, [(0.0, 1, 4), (1.0, 4, 4)])
+
+
+def test_sheet_of_a_song() -> None:
+    """The pick-up in its bar, eight bars, the recognised chords, and the song's own notes."""
+    found = leadsheets.sheet_of(hymn())
+    assert not isinstance(found, str)
+    sheet, own = found
+    assert sheet.melody[0] == Note(12, 67, 4)
+    assert sheet.melody[-1] == Note(140, 76, 4)
+    assert sheet.chords == (Chord(0, "N", 16), Chord(16, "C:maj", 128))
+    assert own == tuple(Note(16 * bar, pitch, 16) for bar in range(1, 9) for pitch in (48, 55, 64))
+
+    symbols = ((1.0, ChordSymbol("Am/C", 9, 1, 0)), (9.0, ChordSymbol("N.C.")))
+    written = leadsheets.sheet_of(replace(hymn(), chords=symbols))
+    assert not isinstance(written, str)
+    assert written[0].chords == (
+        Chord(0, "N", 16),
+        Chord(16, "A:min/b3", 32),
+        Chord(48, "N", 96),
+    )
+
+
+def test_songs_without_a_sheet() -> None:
+    short = hymn()
+    assert leadsheets.sheet_of(replace(short, bars=short.bars[:8])) == "no eight bars of 4/4"
+    waltz = arrangement([(float(k), 1.0, 72) for k in range(30)], metres=[(0.0, 3, 4)])
+    assert leadsheets.sheet_of(waltz) == "no eight bars of 4/4"
+    thirds = arrangement([(k / 3, 1 / 3, 72 + k % 3) for k in range(96)])
+    assert leadsheets.sheet_of(thirds) == "the tune isn't on sixteenths"
+
+
+def test_symbols_are_read_as_they_are_written() -> None:
+    """Every root, quality and bass that is written is the same when it is read again."""
+    spans = [
+        (4.0 * place, 4.0, root, quality, (root + step) % 12)
+        for place, (root, quality, step) in enumerate(
+            (root, quality, step)
+            for root in range(12)
+            for quality in range(len(leadsheets.QUALITIES))
+            for step in INTERVALS[quality]
+        )
+    ]
+    for begin in range(0, len(spans), 8):
+        part = [(4.0 * k, *span[1:]) for k, span in enumerate(spans[begin : begin + 8])]
+        written = leadsheets.harte(np.array(part, CHORD_DTYPE), 4.0)
+        assert [mirex.chord_of(chord.symbol) for chord in written[1:]] == [
+            span[2:] for span in part
+        ]
+
+
+def test_measures_by_hand() -> None:
+    """Of four notes two are tones of C; its bass is under it, that of G isn't; half of the time is
+    silent.
+    """
+    sheet = Sheet((Note(16, 72, 128),), (Chord(16, "C", 64), Chord(80, "G:maj/3", 64)))
+    notes = [Note(16, 48, 32), Note(16, 61, 32), Note(80, 55, 32), Note(80, 58, 32)]
+    found = leadsheets.numbers(sheet, notes)
+    assert found == pytest.approx(
+        {"notes": 0.5, "tones": 0.5, "bass": 0.5, "dissonant": 1.0, "silent": 0.5}
+    )
+    assert np.isnan(leadsheets.numbers(sheet, [])["tones"])
+
+
+def test_leadsheets_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sheets of two songs, one of which comes twice, and the table of two systems in a page."""
+    for name in ("one", "again"):
+        write_midi(hymn(), tmp_path / f"{name}.mid")
+    other = hymn()
+    higher = replace(other, notes=other.notes.copy())
+    last = np.flatnonzero(higher.notes["melody"] & (higher.notes["onset"] < 33))[-1]
+    higher.notes["pitch"][last] += 2
+    write_midi(higher, tmp_path / "other.mid")
+    songs = [str(tmp_path / f"{name}.mid") for name in ("one", "again", "other")]
+    assert leadsheets.main(["make", *songs, "--out", str(tmp_path / "out")]) == 0
+    assert "2 lead sheets; left out: {'the same tune or name': 1}" in capsys.readouterr().out
+
+    page = tmp_path / "page.md"
+    page.write_text("<!-- begin measures -->\n<!-- end measures -->\n")
+    sheets, own = tmp_path / "out/sheets", tmp_path / "out/own"
+    line = ["measure", str(sheets), f"own={own}", "--page", str(page)]
+    assert leadsheets.main(line) == 0
+    assert "| own | 3.0 (3.0 to 3.0) | 100 % (100 % to 100 %)" in page.read_text()
+    assert "chance: own under the next sheet" in page.read_text()
+    assert leadsheets.main([*line[:2], str(tmp_path / "none")]) == 2
+    assert leadsheets.main(["measure", str(tmp_path), "own=x"]) == 2
