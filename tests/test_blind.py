@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import math
@@ -312,20 +313,27 @@ def test_in_a_browser(page: Path, tmp_path: Path) -> None:
         wide = opened.evaluate("document.documentElement.scrollWidth")
         assert wide <= 360
         opened.locator("#pair-2 summary").first.press("Enter")
-        image = opened.locator("#pair-2 img").first
-        image.scroll_into_view_if_needed()
-        opened.wait_for_function(
-            "document.querySelector('#pair-2 img').naturalWidth > 0", timeout=20_000
-        )
+        opened.locator("#pair-2 img").first.scroll_into_view_if_needed()
+        opened.wait_for_function("document.querySelector('#pair-2 img').naturalWidth > 0")
+        length = """async () => {
+            const sound = document.querySelector("#pair-2 audio");
+            sound.preload = "metadata";
+            await new Promise((done) => sound.addEventListener("loadedmetadata", done));
+            return sound.duration;
+        }"""
+        assert 8 < opened.evaluate(length) < 11  # four bars at 120 quarters a minute, and an echo
+
+        found = opened.evaluate(f"{_axe()}; axe.run()") if _axe() else {"violations": []}
+        assert [one["id"] for one in found["violations"]] == []
 
         opened.reload()
-        assert opened.locator("h2:visible").inner_text() == "Pair 2 of 2"
+        assert opened.locator("h1:visible").inner_text() == "Pair 2 of 2"
         opened.get_by_role("button", name="Skip").press("Enter")
         assert "answered 1 of 2 pairs" in opened.locator("#done").inner_text()
-        with opened.expect_download() as found:
+        with opened.expect_download() as saved:
             opened.get_by_role("button", name="Download").press("Enter")
-        assert found.value.suggested_filename == "answers-Ann-B-.json"
-        found.value.save_as(tmp_path / "answers.json")
+        assert saved.value.suggested_filename == "answers-Ann-B.json"
+        saved.value.save_as(tmp_path / "answers.json")
         assert not faults
         folder = page.as_uri()
         assert all(url.startswith((folder, "data:", "blob:")) for url in requests)
@@ -341,6 +349,14 @@ def test_in_a_browser(page: Path, tmp_path: Path) -> None:
     assert row.marks.tolist() == [[4.0] * 4, [2.0] * 4]
     assert row.preferred == 1.0
     assert row.versions == tuple(key_of(page)["pairs"]["1"][side] for side in ("a", "b"))
+
+
+def _axe() -> str:
+    """The source of axe, which checks accessibility; empty where it isn't installed."""
+    folder = importlib.util.find_spec("axe_playwright_python")
+    if folder is None or folder.origin is None:
+        return ""
+    return (Path(folder.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 def _answer_by_keyboard(opened: Any) -> None:
