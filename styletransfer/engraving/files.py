@@ -136,18 +136,22 @@ def score_bytes(
     return data
 
 
-def engraved(musicxml: bytes, *, tall: bool = False) -> list[bytes]:
-    """Engrave MusicXML as pages of SVG, in A4 or as one ``tall`` page.
+def engraved(musicxml: bytes, *, tall: bool = False, narrow: bool = False) -> list[bytes]:
+    """Engrave MusicXML as pages of SVG, in A4 or as one ``tall`` page, ``narrow`` as a phone.
 
     The pages need no font for music signs.
 
     Raises:
         ValueError: where verovio can't read it.
     """
-    layout: dict[str, Any] = {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True} if tall else {}
+    layout: dict[str, Any] = PAGE | MARGINS
+    if narrow:
+        layout = LAYOUTS["narrow"] | dict.fromkeys(MARGINS, 50) | {"svgViewBox": True}
+    if tall:
+        layout |= {"pageHeight": LONGEST_PAGE, "adjustPageHeight": True}
     if b"<harmony" in musicxml:
         layout |= WITH_SYMBOLS
-    toolkit = _loaded(musicxml, PAGE | MARGINS | layout)
+    toolkit = _loaded(musicxml, layout)
     folder = Path(toolkit.getResourcePath())
     return [
         _standalone(toolkit.renderToSVG(page), folder)
