@@ -7,6 +7,7 @@ needs no memory. A task whose process dies is given to another one; see :data:`T
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -284,19 +286,37 @@ def on_cluster(
     """
     waiting = iter(tasks)
     with _client(address) as client:
+        from distributed import as_completed
+
         pending: dict[Future, Task] = {}
+        done = as_completed(loop=client.loop)
         try:
             while True:
-                threads = sum(client.nthreads().values())
-                room = max(LEAST_QUEUED, QUEUED * threads) - len(pending)
+                room = max(0, _queue(client, address) - len(pending))
                 for task in islice(waiting, room):
-                    pending[_submit(client, work, task)] = task
+                    future = _submit(client, work, task)
+                    pending[future] = task
+                    done.add(future)
                 if not pending:
                     return
-                for future in _done(list(pending), address):
-                    yield pending.pop(future), _result(future, address)
+                future = next(done)
+                yield pending.pop(future), _result(future, address)
         finally:
-            client.cancel(list(pending))
+            with suppress(OSError, CancelledError):  # there may be no scheduler any more
+                client.cancel(list(pending))
+
+
+def _queue(client: Client, address: str) -> int:
+    """Return how many tasks a cluster should have now.
+
+    Raises:
+        InputError: where its scheduler has ended.
+    """
+    try:
+        threads = sum(client.nthreads().values())
+    except (OSError, CancelledError):
+        raise _gone(address) from None
+    return max(LEAST_QUEUED, QUEUED * threads)
 
 
 def _submit(client: Client, work: Callable[[Any], Any], task: Any) -> Future:
@@ -319,6 +339,7 @@ def _client(address: str) -> Iterator[Client]:
         raise InputError(
             "--cluster needs Dask; install it with pip install 'styletransfer-music[cluster]'."
         ) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # errors are sentences here
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -328,20 +349,9 @@ def _client(address: str) -> Iterator[Client]:
         yield client
 
 
-def _done(futures: list[Future], address: str) -> set[Future]:
-    """Wait until some futures are done, and return them."""
-    from distributed import CancelledError, wait
-
-    try:
-        found: set[Future] = wait(futures, return_when="FIRST_COMPLETED").done
-    except (CancelledError, OSError):
-        raise _gone(address) from None
-    return found
-
-
 def _result(future: Future, address: str) -> Any:
     """Return a task's result, or that it is lost."""
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
     try:
         return future.result()

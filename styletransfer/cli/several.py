@@ -233,7 +233,7 @@ class Ledger:
             try:
                 outputs = self._claimed(job, earlier)
             except (InputError, OSError) as error:
-                self._fail(job, "", Outcome(error=str(error)))
+                self._refuse(job, str(error))
                 continue
             self._write(job, "running", key)
             yield replace(job, outputs=outputs, begun=True)
@@ -319,10 +319,20 @@ class Ledger:
             check_writable(path, outputs.force or earlier is not None)
         return outputs
 
+    def _refuse(self, job: Job, reason: str) -> None:
+        """Enter a job that wasn't begun; what an earlier one wrote in its place stays entered."""
+        row = self.manifest.rows.get(self._name(job))
+        if row is None or row.state != "done":
+            self._write(job, "failed", "", Outcome(error=reason))
+        self._count(job, reason)
+
     def _fail(self, job: Job, key: str, outcome: Outcome) -> None:
-        self.failed += 1
-        self.failures.add(job.request.song, job.request.style, outcome.error)
         self._write(job, "failed", key, outcome)
+        self._count(job, outcome.error)
+
+    def _count(self, job: Job, reason: str) -> None:
+        self.failed += 1
+        self.failures.add(job.request.song, job.request.style, reason)
 
     def _write(
         self,
