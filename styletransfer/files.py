@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,22 @@ def refuse_overwriting_inputs(paths: Iterable[Path], given: Iterable[str | Path]
     Raises:
         InputError: with the path in question.
     """
-    inputs = {_place(Path(one)) for one in given} - {None}
+    refuse_places(paths, places_of(given))
+
+
+def places_of(given: Iterable[str | Path]) -> set[tuple[int, int]]:
+    """Return the device and the inode of each file that is there."""
+    return {place for one in given if (place := _place(Path(one))) is not None}
+
+
+def refuse_places(paths: Iterable[Path], inputs: Container[tuple[int, int]]) -> None:
+    """Refuse to write over inputs, as :func:`places_of` gives them.
+
+    Raises:
+        InputError: with the path in question.
+    """
     for path in paths:
-        if _place(path) in inputs:
+        if (place := _place(path)) is not None and place in inputs:
             raise InputError(f"{path}: it is one of the inputs; name another file to write.")
 
 

@@ -5,6 +5,12 @@ all tests.
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -80,3 +86,31 @@ def scores(tmp_path: Path) -> Path:
         rows.append(row | {"downbeats_on_bars": 1.0})
     table(folder / "metadata.csv", rows)
     return folder
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Start a scheduler and two workers; give its address, and their processes."""
+    file = tmp_path / "scheduler.json"
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    common = ("--scheduler-file", str(file), "--no-dashboard")
+    worker = ("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+    with ExitStack() as stack:
+        started = []
+        for words in (("scheduler", "--port", "0"), worker, worker):
+            command = [sys.executable, "-m", "dask", *words, *common]
+            process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            started.append(process)
+        deadline = time.monotonic() + 120
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+        from distributed import Client
+
+        with Client(scheduler_file=str(file), timeout=120, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+            address = client.scheduler.address
+        yield address, started

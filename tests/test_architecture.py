@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "styletransfer"
-GROUND = ("errors", "configuration", "files", "folders")
+GROUND = ("errors", "configuration", "files", "folders", "engines")
 """Modules that every room may use, and that use no room."""
 ROOMS = {
     "music": (),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from styletransfer.cli.apply import find_songs, short_name
+from styletransfer.cli.apply import short_name
+from styletransfer.cli.several import find_songs
 from styletransfer.errors import InputError
 from styletransfer.formats.read import read_score
 from styletransfer.transfer.ranking import rank
@@ -61,9 +62,8 @@ def test_a_folder_in_several_styles(
         for song in ("a", "b", "more/a")
         for style in ("bach", "chopin-0.75-bach-0.25")
     ]
-    assert written(tmp_path / "out" / "new") == sorted(
-        f"{name}{suffix}" for name in names for suffix in (".mid", ".json")
-    )
+    files = [f"{name}{suffix}" for name in names for suffix in (".mid", ".json")]
+    assert written(tmp_path / "out" / "new") == sorted([*files, "arrangements.jsonl"])
     assert written(tmp_path / "rolls") == sorted(f"{name}.png" for name in names)
     assert read_score(tmp_path / "out/new/b-bach.mid").parts[0] == "Melody"
     told = {line.split("  ")[0] for line in outcome.out.splitlines()[:-1]}

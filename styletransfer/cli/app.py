@@ -101,6 +101,8 @@ def apply(
     chord_symbols: opt.ChordSymbols = False,
     soundfont: opt.SoundFont = None,
     model: opt.Model = None,
+    jobs: opt.Jobs = 1,
+    cluster: opt.Cluster = None,
     force: opt.Force = False,
     as_json: opt.AsJson = False,
 ) -> None:
@@ -108,11 +110,13 @@ def apply(
 
     The melody stays note for note. A sidecar (.json) for `replay` is written beside each MIDI
     file. With several songs or styles, or a folder, -o, --audio, --plot and --score name
-    folders.
+    folders, and the same command continues after an interruption.
     """
-    from styletransfer.cli.apply import apply_all
+    from styletransfer.cli.several import apply_all
+    from styletransfer.engines import Engine
     from styletransfer.transfer.request import Request
 
+    engine = Engine(jobs, cluster)
     songs = songs or [""]
     request = Request(
         songs[0],
@@ -146,7 +150,7 @@ def apply(
         symbols=chord_symbols,
     )
     bar = partial(progress_bar, quiet=as_json)
-    raise typer.Exit(apply_all(request, songs, style, out, outputs, bar, as_json))
+    raise typer.Exit(apply_all(request, songs, style, out, outputs, bar, as_json, engine))
 
 
 @app.command()

@@ -183,6 +183,14 @@ ChordSymbols = Annotated[
     bool, typer.Option("--chord-symbols", help="Add chord symbols to the --score.")
 ]
 SoundFont = Annotated[Path | None, typer.Option(help="The .sf2 soundfont for --audio.")]
+Jobs = Annotated[int, typer.Option(help="Processes that share the work.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The scheduler of a Dask cluster that shares the work (tcp://HOST:8786).",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON report and nothing else.")]
 Model = Annotated[

@@ -6,9 +6,10 @@ From these, the same bytes can be made again.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.errors import InputError
-from styletransfer.folders import IDIOM
+from styletransfer.folders import IDIOM, weights_folder
 from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.formats.read import MAX_BYTES
 from styletransfer.formats.tunes import EXAMPLES, example
@@ -95,15 +96,7 @@ def provenance_of(request: Request, base: Base) -> Provenance:
     for name, path in paths.items():
         if name != "model":
             ingredients[f"the file of --{name.replace('_', '-')}"] = digest(_bytes(path))
-    for number, (style, _) in enumerate(parse_style(request.style)):
-        files = [_bytes(style.path / file) for file in (WEIGHTS, CONFIG)] if style.path else []
-        files += (
-            [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
-        )
-        files += [_bytes(style.piece)] if style.piece else []
-        name = f"the example {style.name}" if style.piece else f"the adapter of {style.name}"
-        name += f" ({number + 1})" if name in ingredients else ""  # two folders of one name
-        ingredients[name] = digest(f"{style.era} {style.composer}".encode(), *files)
+    ingredients |= _style_ingredients(request.style)
     if getattr(base.codec, "plans", False):
         assets = Path(str(resources.files("styletransfer"))) / "assets"
         ingredients["what plans the harmony"] = digest(
@@ -121,6 +114,53 @@ def provenance_of(request: Request, base: Base) -> Provenance:
         "the machine": machine,
     }
     return Provenance(absolute, ingredients)
+
+
+def request_hash(request: Request, style: str) -> str:
+    """Hash a request: its settings and what is in its files, wherever they are.
+
+    Args:
+        request: what is asked for.
+        style: what :func:`style_hash` gives for it.
+
+    Raises:
+        InputError: where the song or the chords can't be read.
+    """
+    settings = asdict(request) | {"song": song_hash(request.song), "style": style, "model": ""}
+    if os.path.isfile(request.chords):
+        settings["chords"] = digest(_bytes(Path(request.chords)))
+    return digest(json.dumps(settings, sort_keys=True).encode())
+
+
+def style_hash(request: Request) -> str:
+    """Hash a request's style and model with the version that is to use them; nothing is loaded.
+
+    Raises:
+        InputError: where a file of them can't be read.
+    """
+    base = weights_folder() / "base" if request.model is None else request.model
+    return digest(
+        styletransfer.__version__.encode(),
+        _bytes(base / "manifest.json"),
+        repr([(one.name, weight) for one, weight in parse_style(request.style)]).encode(),
+        repr(_style_ingredients(request.style)).encode(),
+        repr(touch_of(request.style)).encode(),
+    )
+
+
+def _style_ingredients(text: str) -> dict[str, str]:
+    """Hash the files of a style or a blend, by what they are."""
+    found: dict[str, str] = {}
+    for number, (style, _) in enumerate(parse_style(text)):
+        files = [_bytes(style.path / file) for file in (WEIGHTS, CONFIG)] if style.path else []
+        files += (
+            [_bytes(style.path / IDIOM)] if style.path and (style.path / IDIOM).is_file() else []
+        )
+        files += [_bytes(style.piece)] if style.piece else []
+        name = f"the example {style.name}" if style.piece else f"the adapter of {style.name}"
+        name += f" ({number + 1})" if name in found else ""  # two folders of one name
+        found[name] = digest(f"{style.era} {style.composer}".encode(), *files)
+    return found
 
 
 def song_hash(song: str) -> str:
