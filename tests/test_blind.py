@@ -46,7 +46,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(versions: Path, out: Path, *more: str) -> list[str]:
-    """The command line for the page of two versions."""
+    """Return the command line for the page of two versions."""
     named = [f"{name}={versions / name}" for name in ("mine", "theirs")]
     return ["page", str(out), str(versions / "tunes"), *named, "--bars", "4", *more]
 
@@ -176,7 +176,7 @@ def test_systems_in_mirex_json(tmp_path: Path) -> None:
 
 
 def answer(a: int, b: int, preferred: str, *, known: bool = False) -> dict[str, Any]:
-    """An answer with the same mark on all scales."""
+    """Return an answer with the same mark on all scales."""
     marks = {side: dict.fromkeys(SCALES, mark) for side, mark in (("a", a), ("b", b))}
     return marks | {"preferred": preferred, "known": known, "heard": {"a": 1, "b": 0.2}}
 
@@ -352,7 +352,7 @@ def test_in_a_browser(page: Path, tmp_path: Path) -> None:
 
 
 def _axe() -> str:
-    """The source of axe, which checks accessibility; empty where it isn't installed."""
+    """Return the source of axe, which checks accessibility; empty where it isn't installed."""
     folder = importlib.util.find_spec("axe_playwright_python")
     if folder is None or folder.origin is None:
         return ""

@@ -32,7 +32,7 @@ CHORDS += [(64, "C:maj/3", 16), (80, "F", 16), (96, "D:min", 16), (112, "G:7", 1
 
 
 def rows() -> dict[str, list[Row]]:
-    """A lead sheet with a pick-up, as plain data."""
+    """Return a lead sheet with a pick-up, as plain data."""
     return {
         "melody": [{"start": a, "pitch": b, "duration": c} for a, b, c in MELODY],
         "chords": [{"start": a, "symbol": b, "duration": c} for a, b, c in CHORDS],
