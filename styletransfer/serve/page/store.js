@@ -17,6 +17,7 @@ export const DEFAULTS = {
   feel: "auto",
   on_top: "auto",
   difficulty: "auto",
+  span: "medium",
   seed: 0,
 };
 

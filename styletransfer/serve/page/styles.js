@@ -6,7 +6,7 @@ import { number, t } from "./words.js";
 import { ask, sound } from "./api.js";
 
 const ERAS = ["baroque", "classical", "romantic", "modern"];
-const FIELDS = ["strength", "candidates", "chords", "keep", "on_top", "difficulty", "feel", "seed"];
+const FIELDS = ["strength", "candidates", "chords", "keep", "on_top", "difficulty", "span", "feel", "seed"];
 const NUMBERS = ["strength", "candidates", "seed"];
 let era = "";
 let sample = null; // {name, button, audio, waits}: the style that is heard, or waited for
@@ -192,10 +192,10 @@ export function showSettings() {
 
 /** The options of a job, from the settings. */
 export function optionsOf(settings) {
-  const { strength, candidates, keep, feel, seed } = settings;
+  const { strength, candidates, keep, span, feel, seed } = settings;
   const tops = { below: true, around: false };
   const chords = settings.chords === "line" ? settings.line.trim() || "new" : settings.chords;
   const difficulty = settings.difficulty === "auto" ? null : settings.difficulty;
   const on_top = tops[settings.on_top] ?? null;
-  return { strength, candidates, keep, feel, seed, chords, on_top, difficulty };
+  return { strength, candidates, keep, span, feel, seed, chords, on_top, difficulty };
 }
