@@ -113,7 +113,7 @@ def sheet_of(song: Piece) -> tuple[Sheet, tuple[Note, ...]] | str:
 
 
 def harte(chords: ChordTable, shift: float) -> tuple[Chord, ...]:
-    """Write chords in Harte's syntax, from the first whole bar on; the pick-up's bar has none."""
+    """Write chords in Harte's syntax; the pick-up's bar has none."""
     rows = [Chord(0, "N", BAR)]
     for start, length, root, quality, bass in chords.tolist():
         begin, stop = (round((place + shift) * STEPS) for place in (start, start + length))
