@@ -236,7 +236,8 @@ def _agreement(rows: Sequence[Judgement]) -> dict[str, Any]:
 def alpha(values: Iterable[tuple[str, tuple[Any, ...], float]]) -> Interval:
     """Compute Krippendorff's alpha, with its interval over songs.
 
-    The metric is that of intervals. Alpha is NaN where nothing was rated twice, or all values are equal.
+    The metric is that of intervals. Alpha is NaN where nothing was rated twice, or all values are
+    equal.
 
     Args:
         values: song, unit and value of each rating; ratings of the same unit should agree.
