@@ -293,7 +293,8 @@ class Ledger:
             row = self.manifest.row(name)
             assert row is not None
             self.manifest.add(replace(row, state="stopped"))
-        self.manifest.tidy(self._name(job) for job in self.jobs)
+        jobs = self.jobs
+        self.manifest.tidy(self._output(jobs.outputs.named(name)) for *_, name in jobs.plan)
 
     def sum_up(self) -> None:
         """Print how many jobs are done, and why others failed."""
@@ -308,7 +309,10 @@ class Ledger:
 
     def _name(self, job: Job) -> str:
         """Name a job's output as the manifest does."""
-        return job.outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
+        return self._output(job.outputs)
+
+    def _output(self, outputs: Outputs) -> str:
+        return outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
 
     def _key(self, job: Job) -> str:
         """Hash all that goes into a job's files; "" where it can't be read, as the job will say."""
