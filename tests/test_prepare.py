@@ -56,7 +56,7 @@ def test_the_same_data_however_many_processes(run: Run, scores: Path, tmp_path: 
     assert [outcome.code for outcome in outcomes] == [0, 0]
     one, three = (Library.load(tmp_path / f"out-{jobs}").manifest for jobs in (1, 3))
     assert one == three
-    assert [name for name, _ in one.left_out] == ["scores/chopin/9.mid"]
+    assert [name for name, _ in one.left_out] == ["keyboard-scores/chopin/9.mid"]
     refused(run(*command, "-o", "none", "--jobs", "0"), "--jobs 0")
 
 
