@@ -18,6 +18,7 @@ from styletransfer.data.library import PACKED_NOTE_DTYPE, Library
 from styletransfer.data.prepare import prepare
 from styletransfer.errors import InputError
 from styletransfer.formats.read import read_score
+from tests.command import Run, refused
 from tests.source_folders import by_id, table, tune, write
 
 
@@ -45,6 +46,18 @@ def maestro(tmp_path: Path) -> Path:
         )
     table(folder / "maestro-v3.0.0.csv", rows)
     return folder
+
+
+def test_the_same_data_however_many_processes(run: Run, scores: Path, tmp_path: Path) -> None:
+    """A broken file is left out by either; no processes at all are refused."""
+    (scores / "chopin" / "9.mid").write_bytes(b"this is no music")
+    command = ("data", "prepare", scores)
+    outcomes = [run(*command, "-o", f"out-{jobs}", "--jobs", jobs) for jobs in ("1", "3")]
+    assert [outcome.code for outcome in outcomes] == [0, 0]
+    one, three = (Library.load(tmp_path / f"out-{jobs}").manifest for jobs in (1, 3))
+    assert one == three
+    assert [name for name, _ in one.left_out] == ["keyboard-scores/chopin/9.mid"]
+    refused(run(*command, "-o", "none", "--jobs", "0"), "--jobs 0")
 
 
 def test_scores_go_where_their_performances_are(

@@ -470,16 +470,23 @@ def prepare(
             help="Chords by experts: a CSV file for each movement.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes that read files. Default: one for each core.")
+    ] = None,
 ) -> None:
     """Read training data into note tables, grouped and split by content."""
     from styletransfer.data.prepare import prepare as run
+    from styletransfer.engines import Engine
 
+    if jobs is not None:
+        Engine(jobs)  # refuses a number that is none
     with progress_bar("reading", False) as progress:
         manifest = run(
             sources,
             out,
             composers_csv=composers,
             progress=lambda done, total: progress(done / max(total, 1)),
+            workers=jobs,
             labels=labels,
         )
     for file, reason in manifest.left_out:
@@ -509,7 +516,11 @@ def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
         TimeRemainingColumn(),
     )
     with Progress(
-        *columns, console=Console(stderr=True), transient=True, speed_estimate_period=120
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # a file gets what is printed meanwhile
+        speed_estimate_period=120,
     ) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)

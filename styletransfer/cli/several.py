@@ -191,6 +191,29 @@ def attempt(job: Job, bar: Bar = _no_bar) -> Outcome:
     return Outcome(report, seconds=time.monotonic() - begin, sha256=sha256)
 
 
+@dataclass(frozen=True)
+class Jobs:
+    """All jobs of a command, which are made when they are asked for: there may be many.
+
+    ``request`` and ``outputs``: templates. ``protected``: as of each job. ``plan``: song, style,
+    and the name of the outputs.
+    """
+
+    request: Request
+    outputs: Outputs
+    protected: tuple[Path, ...]
+    plan: list[tuple[str, str, str]]
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Job]:
+        for number, (song, style, name) in enumerate(self.plan, 1):
+            title = f"{number}/{len(self)} {Path(song).name}, in the style of {shown(style)}"
+            request = replace(self.request, song=song, style=style)
+            yield Job(request, self.outputs.named(name), self.protected, title)
+
+
 @dataclass
 class Ledger:
     """The jobs of a command: which are still to do, and what came of each.
@@ -201,7 +224,7 @@ class Ledger:
     """
 
     manifest: Manifest
-    jobs: list[Job]
+    jobs: Jobs
     inputs: set[tuple[int, int]]
     failures: Failures
     as_json: bool
@@ -211,6 +234,7 @@ class Ledger:
     failed: int = 0
     stopped: bool = False
     _styles: dict[str, str] = field(default_factory=dict)
+    _keys: dict[str, str] = field(default_factory=dict)  # of the jobs that run
 
     @property
     def share(self) -> float:
@@ -221,7 +245,7 @@ class Ledger:
         """Yield the jobs that are not done, each entered as running."""
         for job in self.jobs:
             key = self._key(job)
-            earlier = self.manifest.rows.get(self._name(job))
+            earlier = self.manifest.row(self._name(job))
             if earlier is None or not key or earlier.key != key:
                 earlier = None
             elif earlier.state == "done" and _is_there(job.outputs, earlier):
@@ -236,11 +260,12 @@ class Ledger:
                 self._refuse(job, str(error))
                 continue
             self._write(job, "running", key)
+            self._keys[self._name(job)] = key
             yield replace(job, outputs=outputs, begun=True)
 
     def enter(self, job: Job, outcome: Outcome | Lost) -> None:
         """Enter what came of a job, and print it."""
-        key = self.manifest.rows[self._name(job)].key
+        key = self._keys.pop(self._name(job))
         if isinstance(outcome, Lost):
             reason = f"{job.request.song}: every process that worked on it died ({outcome.how})."
             self.failures.bug = True
@@ -264,12 +289,12 @@ class Ledger:
 
     def close(self) -> None:
         """Write the manifest in the order of the jobs; what Ctrl-C left undone is stopped."""
-        names = [self._name(job) for job in self.jobs]
-        for name in names:
-            row = self.manifest.rows.get(name)
-            if row is not None and row.state == "running":
-                self.manifest.rows[name] = replace(row, state="stopped")
-        self.manifest.tidy(names)
+        for name in self._keys:
+            row = self.manifest.row(name)
+            assert row is not None
+            self.manifest.add(replace(row, state="stopped"))
+        jobs = self.jobs
+        self.manifest.tidy(self._output(jobs.outputs.named(name)) for *_, name in jobs.plan)
 
     def sum_up(self) -> None:
         """Print how many jobs are done, and why others failed."""
@@ -284,7 +309,10 @@ class Ledger:
 
     def _name(self, job: Job) -> str:
         """Name a job's output as the manifest does."""
-        return job.outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
+        return self._output(job.outputs)
+
+    def _output(self, outputs: Outputs) -> str:
+        return outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
 
     def _key(self, job: Job) -> str:
         """Hash all that goes into a job's files; "" where it can't be read, as the job will say."""
@@ -321,7 +349,7 @@ class Ledger:
 
     def _refuse(self, job: Job, reason: str) -> None:
         """Enter a job that wasn't begun; what an earlier one wrote in its place stays entered."""
-        row = self.manifest.rows.get(self._name(job))
+        row = self.manifest.row(self._name(job))
         if row is None or row.state != "done":
             self._write(job, "failed", "", Outcome(error=reason))
         self._count(job, reason)
@@ -432,32 +460,23 @@ def find_songs(names: list[str]) -> tuple[dict[str, str], Failures]:
     return songs, failures
 
 
-def _jobs(
-    request: Request, songs: dict[str, str], short: dict[str, str], outputs: Outputs
-) -> list[Job]:
+def _jobs(request: Request, songs: dict[str, str], short: dict[str, str], outputs: Outputs) -> Jobs:
     """Plan every song in every style.
 
     If two would share an output's name, the later ones get a number after the song's name.
     """
-    jobs: list[Job] = []
+    plan: list[tuple[str, str, str]] = []
     taken: set[str] = set()
-    followed = tuple(piece for style in short for piece in pieces_in(style))
     for song, name in songs.items():
         for style, suffix in short.items():
-            number, own = 1, outputs.named(f"{name}-{suffix}")
-            while taken & {_key(path) for path in own.paths}:
+            number, own = 1, f"{name}-{suffix}"
+            while taken & {_key(path) for path in outputs.named(own).paths}:
                 number += 1
-                own = outputs.named(f"{name}-{number}-{suffix}")
-            taken |= {_key(path) for path in own.paths}
-            jobs.append(Job(replace(request, song=song, style=style), own, followed))
-    return [
-        replace(
-            job,
-            title=f"{number}/{len(jobs)} {Path(job.request.song).name},"
-            f" in the style of {shown(job.request.style)}",
-        )
-        for number, job in enumerate(jobs, 1)
-    ]
+                own = f"{name}-{number}-{suffix}"
+            taken |= {_key(path) for path in outputs.named(own).paths}
+            plan.append((song, style, own))
+    followed = tuple(piece for style in short for piece in pieces_in(style))
+    return Jobs(request, outputs, followed, plan)
 
 
 def _key(path: Path) -> str:

@@ -7,8 +7,7 @@ the splits.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from styletransfer.data.library import (
 )
 from styletransfer.data.sources import SourceFile, opened, source_files, source_name
 from styletransfer.data.splits import Pair, assign_splits, check_splits
+from styletransfer.engines import MOST_JOBS, Engine, Lost
 from styletransfer.errors import InputError
 from styletransfer.files import write_folder_atomically
 from styletransfer.formats.read import read_score
@@ -59,9 +59,6 @@ copies only if they agree in every onset and velocity.
 
 _HEARD = ["onset", "duration", "pitch", "velocity"]
 """What two copies of a performance have in common; their tracks may differ."""
-
-CHUNK = 8
-"""How many files a worker takes at a time."""
 
 Progress = Callable[[int, int], None]
 
@@ -364,23 +361,20 @@ def _read_all(
         )
         for file in files
     ]
-    workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // CHUNK))
-    if workers <= 1:
-        with threadpool_limits(1):
-            return _collect(map(_read_one, jobs), len(jobs), progress)
-    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
-        return _collect(pool.map(_read_one, jobs, chunksize=CHUNK), len(jobs), progress)
+    engine = Engine(min(workers or os.cpu_count() or 1, len(jobs) or 1, MOST_JOBS))
+    done: dict[int, PreparedPiece | str] = {}
+    with threadpool_limits(1):
+        for (number, _), result in engine.run(_read_numbered, enumerate(jobs), (__name__,)):
+            lost = isinstance(result, Lost)
+            done[number] = f"broken: reading it ends the process ({result.how})" if lost else result
+            if progress is not None:
+                progress(len(done), len(jobs))
+    return [done[number] for number in range(len(jobs))]
 
 
-def _collect(
-    results: Iterator[PreparedPiece | str], total: int, progress: Progress | None
-) -> list[PreparedPiece | str]:
-    done: list[PreparedPiece | str] = []
-    for result in results:
-        done.append(result)
-        if progress is not None:
-            progress(len(done), total)
-    return done
+def _read_numbered(job: tuple[int, Job]) -> PreparedPiece | str:
+    """Read a piece as :func:`_read_one`; its place is for the process that collects them."""
+    return _read_one(job[1])
 
 
 def _unique_ids(files: list[SourceFile]) -> list[SourceFile]:

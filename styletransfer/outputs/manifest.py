@@ -56,10 +56,19 @@ class Row:
 
 
 class Manifest:
-    """The rows of a folder by their outputs, in a file that is always up to date."""
+    """The rows of a folder, in a file that is always up to date.
 
-    def __init__(self, path: Path, rows: dict[str, Row]) -> None:
-        self.path, self.rows = path, rows
+    ``lines``: the last one of each output, as it stands in the file; as rows, many would need much
+    memory.
+    """
+
+    def __init__(self, path: Path, lines: dict[str, bytes]) -> None:
+        self.path, self.lines = path, lines
+
+    def row(self, output: str) -> Row | None:
+        """Return an output's row, if it has one."""
+        line = self.lines.get(output)
+        return None if line is None else _row(line, str(self.path))
 
     def add(self, row: Row) -> None:
         """Set an output's row, and write it so that it survives a power cut.
@@ -67,10 +76,10 @@ class Manifest:
         Raises:
             InputError: where the disk refuses.
         """
-        self.rows[row.output] = row
+        line = self.lines[row.output] = _line(row)
         try:
             with self.path.open("ab") as file:
-                file.write(_line(row))
+                file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -85,11 +94,11 @@ class Manifest:
         Raises:
             InputError: where the disk refuses.
         """
-        if not self.rows:
+        if not self.lines:
             return
-        order = dict.fromkeys([*(name for name in first if name in self.rows), *self.rows])
+        order = dict.fromkeys([*(name for name in first if name in self.lines), *self.lines])
         try:
-            write_atomically(self.path, b"".join(_line(self.rows[name]) for name in order))
+            write_atomically(self.path, b"".join(self.lines[name] for name in order))
         except OSError as error:
             raise _refused(self.path, error) from None
 
@@ -121,27 +130,23 @@ def opened(folder: Path) -> Iterator[Manifest]:
         lock.release()
 
 
-def _read(path: Path) -> dict[str, Row]:
-    """Read the rows of a manifest; the last one of an output counts.
+def _read(path: Path) -> dict[str, bytes]:
+    """Read the lines of a manifest; the last one of an output counts.
 
     Raises:
         InputError: where it can't be read or is no manifest.
     """
+    found: dict[str, bytes] = {}
     try:
-        lines = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):  # half a line is what a power cut left
+                    found[_row(line, f"{path}, line {number}").output] = line
     except FileNotFoundError:
-        return {}
+        pass
     except OSError as error:
         raise _refused(path, error) from None
-    if lines[-1]:  # half a line
-        lines.pop()
-
-    rows: dict[str, Row] = {}
-    for number, line in enumerate(lines, 1):
-        if line:
-            row = _row(line, f"{path}, line {number}")
-            rows[row.output] = row
-    return rows
+    return found
 
 
 def _row(line: bytes, place: str) -> Row:
