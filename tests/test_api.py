@@ -146,7 +146,7 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
             music.save(tmp_path / name)
 
 
-def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
+def test_the_sidecar_describes_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
     """However late it is saved: the file and the current folder may have changed since then."""
     song = short_song(tmp_path / "song.mid")
     music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)

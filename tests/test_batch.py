@@ -210,7 +210,7 @@ def test_all_candidates_by_rank(songs: Path, run: Run, tiny_package: Path, tmp_p
         assert (tmp_path / f"again-{number}.mid").read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_all_is_told_with_scores_and_writes_over_nothing(
+def test_all_reports_scores_and_overwrites_nothing(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a-bach-3.mid").write_text("mine")

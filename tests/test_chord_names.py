@@ -329,7 +329,7 @@ def test_odd_bars_are_shared_evenly() -> None:
     ]
 
 
-def test_mistakes_in_a_line_are_told() -> None:
+def test_mistakes_in_a_line_are_reported() -> None:
     with pytest.raises(InputError, match="--chords: 3 bars of chords, and the song has 2"):
         chords_of_line("C | F | G", four_four(2))
     with pytest.raises(InputError, match="--chords: 'X7' isn't a chord symbol"):

@@ -86,7 +86,7 @@ def test_a_text_file_is_a_song(tiny_package: Path, tmp_path: Path, run: Run) -> 
     assert run("replay", "blues-bach.json", "--check").code == 0
 
 
-def test_some_bars_anew(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+def test_some_bars_are_rewritten(tiny_package: Path, tmp_path: Path, run: Run) -> None:
     """The other bars stay the same, and the report's harmony is used."""
     model = ("--model", tiny_package)
     assert run("apply", *COMMON, *model, "--chords", LINE).code == 0

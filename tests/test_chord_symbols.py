@@ -153,7 +153,7 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
     ]
 
 
-def test_what_holds_is_not_told_again() -> None:
+def test_a_chord_that_holds_is_not_repeated() -> None:
     """Nor are chords before the page or after it."""
     piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
     rows = [
@@ -266,7 +266,7 @@ def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
         assert not (tmp_path / name).exists()
 
 
-def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_chord_that_is_edited_elsewhere_is_reported(run: Run, tmp_path: Path) -> None:
     """It would have been printed over bars that weren't made from it."""
     more = ("-s", "bach", "--candidates", "1", "--strength", "1")
     assert run("apply", "twinkle", *more).code == 0
@@ -304,7 +304,7 @@ def song(path: Path) -> Path:
     return path
 
 
-def test_inspect_tells_the_chords(run: Run, tmp_path: Path) -> None:
+def test_inspect_lists_the_chords(run: Run, tmp_path: Path) -> None:
     """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a
     performance.
     """

@@ -200,7 +200,7 @@ def test_words_are_no_chords(text: str) -> None:
     assert not looks_like_a_chord(text)
 
 
-def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_told(tmp_path: Path) -> None:
+def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_reported(tmp_path: Path) -> None:
     """The previous chord was continued without a remark."""
     (tmp_path / "odd.abc").write_text('X:1\nM:4/4\nL:1/4\nK:C\n"C"cege|"Fm7/11"fagf|"Coda"c4|]\n')
     piece = read_score(tmp_path / "odd.abc")

@@ -245,7 +245,7 @@ def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_inspect_tells_the_melody(name: str, run: Run) -> None:
+def test_inspect_shows_the_melody(name: str, run: Run) -> None:
     outcome = run("inspect", name, "--json")
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (0, "", 1)
     report, source = json.loads(outcome.out), example(name)

@@ -203,7 +203,7 @@ def test_a_piece_of_other_parts_is_a_pianists() -> None:
     np.testing.assert_array_equal(stated_parts(hands), piece.notes["part"])
 
 
-def test_ensembles_are_told_apart_and_can_be_printed() -> None:
+def test_ensembles_are_distinct_and_can_be_printed() -> None:
     """By the names of their parts; each staff has known clefs, and each part a staff."""
     names = [name for one in ENSEMBLES for name in one.names[1:]]
     assert len(set(names)) == len(names)

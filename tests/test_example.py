@@ -93,7 +93,7 @@ def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
     return [event.step for event in events]
 
 
-def test_bars_that_others_are_like_are_taken(here: Path) -> None:
+def test_bars_that_resemble_others_are_taken(here: Path) -> None:
     """The broken chord, whose bar is the first of seven similar ones; the bar with only a chord
     isn't a figure.
     """
@@ -185,7 +185,7 @@ def test_candidates_that_follow(here: Path) -> None:
     assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
 
 
-def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
+def test_following_a_bar_is_made_likelier(here: Path) -> None:
     tune = tune_of(4)
     plan = plan_of(codec(), codec().grid(tune))
     sonata(here / "sonata.mid")
@@ -206,7 +206,7 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     assert line.bias()[codec().reference_ids[0]] == NEW_FIGURE_BIAS
 
 
-def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_composer_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A composer if the judge is confident, and that composer's era; otherwise the era alone, or
     nothing.
     """
@@ -285,7 +285,7 @@ def test_copies_of_the_piece_are_found(here: Path) -> None:
     assert not match_of(random_piece(4, "score", 60), indexes).is_copy(100)
 
 
-def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_stated_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The touch is that of the composer it is attributed to; the ranker compares with the piece
     itself.
     """
@@ -443,6 +443,6 @@ def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here
     assert (here / "chords.txt").read_text() == "F | C"
 
 
-def test_weights_are_told_from_names_with_colons() -> None:
+def test_weights_are_distinguished_from_names_with_colons() -> None:
     assert shown("C:/music/no such.mid") == "“No such”"
     assert shown("C:/music/no such.mid:0.5,bach:0.5") == "“No such” and J. S. Bach"

@@ -171,7 +171,7 @@ def test_likeness_of_figures() -> None:
 
 
 @pytest.mark.parametrize("groups", [0, 1])
-def test_decoding_knows_what_training_knows(groups: int) -> None:
+def test_decoding_sees_what_training_sees(groups: int) -> None:
     """The decoder's logits are the model's, with heads that share their keys and values, too."""
     grid = codec().grid(random_piece(3, "score"))
     chords = tuple((Chord(0, bar % 12, bar % 9, bar % 12),) for bar in range(grid.bars))

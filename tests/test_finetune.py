@@ -276,7 +276,7 @@ def test_a_chorale_or_two_of_the_corpus(
     assert any("4 pieces to learn from" in sentence for sentence in said)
 
 
-def test_killed_it_goes_on_to_the_same_style(
+def test_a_killed_run_continues_to_the_same_style(
     songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path
 ) -> None:
     whole, killed = (tmp_path / name for name in ("whole", "killed"))
@@ -427,7 +427,7 @@ def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_hom
     assert not (own_home / ".music.work").exists()
 
 
-def test_a_melody_alone_teaches_silence_and_it_says_so(tiny_data: Path) -> None:
+def test_a_melody_alone_teaches_silence_which_is_reported(tiny_data: Path) -> None:
     library = Library.load(tiny_data)
     assert not any("a melody alone" in sentence for sentence in pieces_of(library))
     alone = replace(library, _notes=library._notes.copy())

@@ -262,7 +262,7 @@ def test_a_composer_begins_with_the_era_and_learns_from_one_half(
     assert "halves are of composers" in capsys.readouterr().err
 
 
-def test_a_style_of_all_pieces_tells_what_its_twin_gained(
+def test_a_style_of_all_pieces_states_what_its_twin_gained(
     tiny_data: Path, tiny_package: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "quick.yaml"

@@ -218,7 +218,7 @@ def test_what_is_decoded_is_what_training_has(seed: int) -> None:
         assert line.done
 
 
-def test_references_are_of_bars_that_there_are() -> None:
+def test_references_are_of_existing_bars() -> None:
     """At most four bars back, and to the figure only if the candidate has one."""
     chosen = []
     for seed in range(3):
@@ -235,7 +235,7 @@ def test_references_are_of_bars_that_there_are() -> None:
     assert set(chosen) >= {0, 1, FROM_FIGURE}
 
 
-def test_the_model_is_told_the_figure_and_the_chords() -> None:
+def test_the_model_is_given_the_figure_and_the_chords() -> None:
     """The figure comes first, then the chords of the first two bars before the first bar; "no
     chord" has a token of its own.
     """

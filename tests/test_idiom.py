@@ -89,7 +89,7 @@ def test_figures_by_hand() -> None:
     assert not np.isnan(figures(NOTHING, NOTHING)).any()
 
 
-def test_what_comes_after_the_tune_says_nothing() -> None:
+def test_what_comes_after_the_tune_does_not_count() -> None:
     longer = np.concatenate([WALTZ, notes((4, 1, 30), (5, 1, 31))])
     assert figures(TUNE, longer).tolist() == figures(TUNE, WALTZ).tolist()
 
@@ -181,7 +181,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(read, name), getattr(one, name))
 
 
-def test_performances_tell_nothing_of_beats() -> None:
+def test_performances_show_nothing_of_beats() -> None:
     """A mean of performances counts only by its other measures, whatever those about beats are."""
     one, rng = shipped_idioms(), np.random.default_rng(0)
     played = one.played + rng.normal(size=SIZE) * 0.1
@@ -245,7 +245,7 @@ def test_composers_are_known_by_scores_or_by_performances() -> None:
     np.testing.assert_allclose(logs[held], alone.log_probabilities(scores[0][held]))
 
 
-def test_what_ships_knows_its_composers() -> None:
+def test_what_ships_recognises_its_composers() -> None:
     one = shipped_idioms()
     assert {"bach", "mozart", "beethoven", "chopin", "schubert", "debussy"} <= set(one.labels)
     assert one.log_probabilities(one.means).argmax(1).tolist() == list(range(len(one.labels)))
@@ -295,7 +295,7 @@ def test_a_blend_is_like_its_parts_by_their_weights() -> None:
     )
 
 
-def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
+def test_apply_reports_it_and_ranks_by_it(tiny_package: Path) -> None:
     """For a score, by style; for a performance nothing is known."""
     told = {}
     for style in ("bach", "chopin"):

@@ -298,7 +298,7 @@ def test_calibration_finds_the_right_sharpness() -> None:
     assert sharpness == pytest.approx(0.25, rel=0.25)
 
 
-def test_calibration_tells_witnesses_from_echoes() -> None:
+def test_calibration_distinguishes_witnesses_from_echoes() -> None:
     """Independent excerpts are summed (growth 1), copies of one excerpt are not (growth 0)."""
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 3, 400)
@@ -465,7 +465,7 @@ def test_pairs_of_feels() -> None:
     assert agreement([], known)["same_verdict"] is None
 
 
-def test_a_feature_that_tells_the_feel_is_not_read(made: Made) -> None:
+def test_a_feature_that_reveals_the_feel_is_not_read(made: Made) -> None:
     rows, labels = made
     scores = np.array([[0.0, 1, 0], [1, 0, 0]])
     assert feel_bias(scores, scores + [0.1, 0.6, 0.2]).tolist() == pytest.approx([0.2, 1.2, np.inf])

@@ -347,6 +347,6 @@ def test_a_tie_into_another_column() -> None:
     assert not rows(piece, 1)
 
 
-def test_lines_with_too_many_columns_are_told() -> None:
+def test_lines_with_too_many_columns_are_reported() -> None:
     with pytest.raises(InputError, match="line 3 has 3 columns where there are 2"):
         kern("**kern **kern", "4c 4e", "4c 4d 4e", "*- *-")

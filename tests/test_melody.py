@@ -157,7 +157,7 @@ def test_parts_with_chords_are_searched() -> None:
     assert (extract_melody(piece) == found).all()
 
 
-def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> None:
+def test_a_line_with_most_of_the_melody_is_believed_without_a_name() -> None:
     """A singer is silent in the pianist's interlude, where the search continues in the piano."""
     sung = [float(i) for i in [*range(32), *range(64, 96)]]
     played = [float(i) for i in range(96)]
@@ -270,7 +270,7 @@ def test_a_bass_beside_a_keyboard_is_none() -> None:
         ("a", "b"),
     ],
 )
-def test_a_tune_that_is_handed_on_goes_on(names: tuple[str, str]) -> None:
+def test_a_tune_that_is_handed_on_continues(names: tuple[str, str]) -> None:
     low = ("Cello", line([48, 43] * 16))
     piece = parts_of((names[0], line(TUNE)), (names[1], line(TUNE, start=16)), low)
     assert set(piece.notes["part"][extract_melody(piece)]) == {0, 1}

@@ -506,7 +506,7 @@ def test_a_tie_to_another_staff() -> None:
     assert (2, 60) in rows(apart, 1)
 
 
-def test_a_tie_holds_a_note_of_an_arpeggio_on() -> None:
+def test_a_tie_holds_a_note_of_an_arpeggio() -> None:
     """Its second half, beside the other notes of the chord, was struck again."""
     broken = note("C", 1, START) + note("E", 1, START) + note("G") + note("C", 1, STOP)
     bars = [attributes() + broken + note("E", 1, STOP, chord=True), notes("C D E F")]
@@ -652,7 +652,7 @@ def test_chord_symbols(kind: str, more: str, tones: set[int] | None) -> None:
     assert bool(piece.remarks) == (tones is None)
 
 
-def test_what_cannot_be_read_is_told() -> None:
+def test_what_cannot_be_read_is_reported() -> None:
     bad = note("H") + note("C12") + note("C", 1).replace("<step>", "<alter>0.5</alter><step>")
     piece = read(("A", [attributes((3, 4)) + bad, note("C", 3)]))
     assert [onset for onset, _ in rows(piece)] == [2, 3]

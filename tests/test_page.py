@@ -166,7 +166,7 @@ def written(folder: Path) -> list[str]:
     return found
 
 
-def test_sentences_of_the_server_are_those_that_it_says() -> None:
+def test_the_pages_sentences_match_the_servers() -> None:
     """A sentence that was changed where it is said would be shown in English again."""
     there = "\n".join(written(PAGE.parents[1]))
     for language, path in SENTENCES.items():

@@ -57,7 +57,7 @@ def song(path: Path, names: tuple[str, ...] = ("Voice", "Piano right", "Piano le
 
 
 @pytest.mark.usefixtures("recognised")
-def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
+def test_a_song_is_distinguished_from_what_two_hands_play(tmp_path: Path) -> None:
     """The melody is a part of its own if its track is named so and is accompanied."""
     for name, tracks in {
         "song": ("Voice", "Piano right", "Piano left"),

@@ -288,7 +288,7 @@ def test_frechet_distance_by_hand() -> None:
     assert frechet_distance(swapped, between) == pytest.approx(0.1**2 + 0.3**2 + 1.0)
 
 
-def test_frechet_distance_tells_kinds_of_music_apart() -> None:
+def test_frechet_distance_distinguishes_kinds_of_music() -> None:
     random = [features(random_piece(seed, "score")) for seed in range(60)]
     scales = []
     for seed in range(30):

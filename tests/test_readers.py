@@ -57,7 +57,7 @@ def test_marks_go_to_the_candidates_that_the_key_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"1": {"A": {"harmony": 4.0}}}])
-def test_a_reader_who_leaves_something_out_is_told(
+def test_a_reader_who_leaves_something_out_is_reported(
     answer: dict[str, dict[str, dict[str, float]]], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="piece 1"):

@@ -211,7 +211,7 @@ def test_a_bar_longer_than_the_context_is_decoded_too(checked: type[Checked]) ->
     assert checked.starts < sum(map(len, candidate.bars)) / 20
 
 
-def test_both_branches_are_told_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
+def test_both_branches_are_given_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
     """The branch without style began without the first bars' melody: the other branch had used up
     its tokens.
     """
@@ -273,7 +273,7 @@ def test_a_finished_row_does_not_disturb_the_others(model: Any, plan: Plan) -> N
     assert alone.style_logprob == pytest.approx(rows[0].style_logprob, abs=1e-4)
 
 
-def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> None:
+def test_free_composition_has_its_length_and_reports_its_progress(model: Any) -> None:
     shares: list[float] = []
     plan = free_plan("performance", 2, FREE_BAR_STEPS, "BAR_free")
     config = SamplingConfig(candidates=1, strength=1.0)
@@ -360,7 +360,7 @@ def key_of(ids: Sequence[int]) -> str:
     return next(codec().names[index] for index in ids if codec().names[index].startswith("KEY_"))
 
 
-def test_the_controls_tell_the_key_of_the_bars_to_come(
+def test_the_controls_state_the_key_of_the_bars_to_come(
     checked: type[Checked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While decoding, updated whenever the window slides; and in the windows used for counting

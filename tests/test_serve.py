@@ -252,7 +252,7 @@ MAGIC = {"mid": b"MThd", "pdf": b"%PDF", "wav": b"RIFF", "png": b"\x89PNG", "ogg
 
 
 @pytest.mark.parametrize("kind", MEDIA)
-def test_files_to_take_away(client: TestClient, version: dict[str, Any], kind: str) -> None:
+def test_files_to_download(client: TestClient, version: dict[str, Any], kind: str) -> None:
     if kind not in client.get("/api/options").json()["files"]:
         answer = client.get(f"/api/versions/{version['id']}/file?type={kind}")
         refused(answer, 400, "install")
@@ -342,11 +342,11 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "word"), BAD)
-def test_a_song_that_is_none(client: TestClient, body: dict[str, Any], word: str) -> None:
+def test_an_invalid_song(client: TestClient, body: dict[str, Any], word: str) -> None:
     refused(client.post("/api/songs", json=body), 400, word)
 
 
-def test_a_file_that_is_none(client: TestClient) -> None:
+def test_an_invalid_file(client: TestClient) -> None:
     for name, data in (("../../a.mid", b"MThd\0\0"), ("a.exe", b"MZ"), ("", b""), ("a.mid", b"")):
         answer = client.post("/api/songs", files={"file": (name, data)})
         refused(answer, 400)
@@ -375,14 +375,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("asked", "word"), WRONG)
-def test_a_job_that_is_none(
+def test_an_invalid_job(
     client: TestClient, version: dict[str, Any], asked: dict[str, Any], word: str
 ) -> None:
     body = {"song": version["song"], "style": "bach"} | asked
     refused(client.post("/api/jobs", json=body), 400, word)
 
 
-def test_what_there_is_not(client: TestClient) -> None:
+def test_what_does_not_exist(client: TestClient) -> None:
     for address in (
         "songs/abc",
         "versions/abc",
@@ -562,7 +562,7 @@ def pieces(count: int = 3) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_style_that_is_none(client: TestClient) -> None:
+def test_an_invalid_style(client: TestClient) -> None:
     for fields, files, word in (
         ({"name": "bach"}, {"files": ("a.zip", pieces())}, "comes with"),
         ({"name": "../x"}, {"files": ("a.zip", pieces())}, "name"),

@@ -447,7 +447,7 @@ def test_blends(text: str, blend: dict[str, float], tmp_path: Path, here: Path) 
         ("bach:0.5,chopn:0.5", "chopn: there is no such style; did you mean chopin?"),
     ],
 )
-def test_blends_that_are_none(text: str, words: str) -> None:
+def test_invalid_blends(text: str, words: str) -> None:
     with pytest.raises(InputError) as error:
         parse_style(text)
     assert words in sentence(error)

@@ -202,7 +202,7 @@ def trained(model: Any, optimizer: MuonAdamW, rows: torch.Tensor, steps: int) ->
     return losses
 
 
-def test_the_optimizer_goes_on_from_its_state() -> None:
+def test_the_optimizer_continues_from_its_state() -> None:
     rows = torch.randint(0, codec().size, (2, 24), generator=torch.Generator().manual_seed(1))
     model = tiny_model()
     optimizer = MuonAdamW(model, 0.01, 0.1)

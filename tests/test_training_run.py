@@ -137,7 +137,7 @@ def test_a_killed_run_resumes_to_the_same_losses(
     assert json.loads(ours.read_text())["sha256"] == json.loads(theirs.read_text())["sha256"]
 
 
-def test_a_finished_run_goes_on_from_before_its_decay(
+def test_a_finished_run_continues_from_before_its_decay(
     whole: Path, config: Path, tiny_data: Path
 ) -> None:
     """At the full learning rate. The checkpoint needed for this was deleted in a decay of more than
@@ -360,7 +360,7 @@ def test_sizes_learn_for_the_same_compute(
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])
-def test_what_is_missing_is_said(
+def test_what_is_missing_is_reported(
     missing: str, config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = arguments(config, tiny_data, tmp_path / "run")

@@ -47,7 +47,7 @@ def test_auc() -> None:
     assert found["low"] <= found["auc"] <= found["high"]
 
 
-def test_forests_tell_what_differs_and_nothing_else(few_trees: None) -> None:
+def test_forests_find_what_differs_and_nothing_else(few_trees: None) -> None:
     """If one of two measures differs by three deviations, the forest is certain; if none does, it
     is at chance.
     """
