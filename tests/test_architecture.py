@@ -104,7 +104,7 @@ def test_rooms_stand_on_those_before_them() -> None:
 
 
 def test_no_circles() -> None:
-    """Between files, wherever in a file the imports are."""
+    """No files import each other in a circle, wherever the imports stand."""
     graph = {
         name: imports(path) & MODULES.keys() - {name, "styletransfer"}
         for name, path in MODULES.items()
@@ -126,8 +126,9 @@ def test_every_room_has_a_nameplate() -> None:
 
 
 def test_threads_sleep_while_they_wait() -> None:
-    """Next to one other busy process, an arrangement that takes 8 seconds took 109; a policy that
-    is set explicitly is respected.
+    """Next to one other busy process, an arrangement that takes 8 seconds took 109.
+
+    A policy that is set explicitly is respected.
     """
     for asked, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
         environment = {

@@ -79,13 +79,16 @@ def test_a_symbol_is_read_as_what_it_was_written_for(key: Key) -> None:
     ],
 )
 def test_spelling(text: str, tonic: int, mode: Any) -> None:
-    """Leading tones to the sharp side, basses as tones of the chord, never two signs."""
+    """Leading tones are spelled to the sharp side, and basses as tones of the chord.
+
+    No name has two signs.
+    """
     assert symbol(*chord_of_symbol(text), Key(tonic, mode)) == text
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
 def test_basses_are_spelled_in_thirds(key: Key) -> None:
-    """From the root every second letter, where that takes one sign at most."""
+    """From the root upwards, every second letter is used where that takes at most one sign."""
     for root, quality in product(key.scale if abs(key.fifths) < 3 else (), (0, 1, 4, 5, 6)):
         letters = []
         for bass in tones_of(root, quality):

@@ -89,7 +89,7 @@ def _note(harmony: Any, kind: str) -> str:
 
 @pytest.mark.parametrize("seed", range(11))
 def test_symbols_stand_where_the_chords_come(seed: int) -> None:
-    """In eleven metres, some after a pick-up; nothing else on the page changes."""
+    """There are eleven metres, some after a pick-up; nothing else on the page changes."""
     piece, rng = random_arrangement(seed), np.random.default_rng(seed)
     first, end = (
         float(piece.bars["start"][0]),
@@ -119,8 +119,9 @@ def test_symbols_stand_where_the_chords_come(seed: int) -> None:
 
 
 def test_symbols_are_named_as_musicians_write_them() -> None:
-    """By the signature of the page; in a pick-up, in a bar cut short, and under a note that is
-    held.
+    """They follow the signature of the page.
+
+    This holds in a pick-up, in a bar cut short, and under a note that is held.
     """
     metres = [(0.0, 1, 4), (1.0, 3, 4), (4.0, 5, 8), (6.0, 4, 4)]  # the third bar is cut short
     piece = arrangement(
@@ -154,7 +155,7 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
 
 
 def test_a_chord_that_holds_is_not_repeated() -> None:
-    """Nor are chords before the page or after it."""
+    """Chords before the page or after it aren't shown, either."""
     piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
     rows = [
         (-3.0, (0, 0, 0)),
@@ -208,7 +209,10 @@ def told(page: Path, report: dict[str, Any]) -> None:
 def test_the_harmony_of_the_report_is_above_the_score(
     more: tuple[str, ...], run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """After a pick-up, and in a performance, whose page is on the beats. Off by default."""
+    """This holds after a pick-up and in a performance, whose page is on the beats.
+
+    It is off by default.
+    """
     common = (
         "apply",
         "happy-birthday",
@@ -242,7 +246,7 @@ def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Pat
 
 
 def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Also for the music after the tune."""
+    """The music after the tune has symbols, too."""
     music = StyleTransfer(tiny_package).apply(
         "twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8
     )
@@ -305,8 +309,9 @@ def song(path: Path) -> Path:
 
 
 def test_inspect_lists_the_chords(run: Run, tmp_path: Path) -> None:
-    """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a
-    performance.
+    """They are a line that --chords takes, and stand bar by bar in JSON.
+
+    A melody alone and a performance have none.
     """
     song(tmp_path / "song.mid")
     text = run("inspect", "song.mid").out

@@ -273,7 +273,7 @@ def test_inspect_in_words(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
-    """By number, name or a part of the name; apply takes it, and so does the sidecar."""
+    """A number, a name or a part of the name will do, for apply and the sidecar as well."""
     notes = make_notes(
         [0, 1, 2, 3] * 3,
         [1.0] * 12,

@@ -34,7 +34,7 @@ from tests.tiny import random_piece
 
 
 def test_it_finds_what_the_exact_index_finds() -> None:
-    """Runs of two training pieces between new notes, one of them transposed."""
+    """Two training pieces' runs stand between new notes, one of them transposed."""
     pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(8)]
     filtered, index = (
         Copies.build(pieces),

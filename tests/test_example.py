@@ -94,8 +94,9 @@ def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
 
 
 def test_bars_that_resemble_others_are_taken(here: Path) -> None:
-    """The broken chord, whose bar is the first of seven similar ones; the bar with only a chord
-    isn't a figure.
+    """The broken chord is taken, whose bar is the first of seven similar ones.
+
+    The bar with only a chord isn't a figure.
     """
     found = load_example(sonata(here / "sonata.mid"))
     library = example_library(found, codec())
@@ -155,8 +156,9 @@ def test_a_bar_in_a_longer_bar() -> None:
 
 
 def test_candidates_that_follow(here: Path) -> None:
-    """All of them, or in a blend as many as its weight; without a figure in the metre, those of the
-    composer are used.
+    """All candidates follow, or in a blend as many as its weight.
+
+    Without a figure in the metre, those of the composer are used.
     """
     sonata(here / "sonata.mid")
     tune = tune_of(4)
@@ -207,8 +209,9 @@ def test_following_a_bar_is_made_likelier(here: Path) -> None:
 
 
 def test_the_composer_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A composer if the judge is confident, and that composer's era; otherwise the era alone, or
-    nothing.
+    """It is a composer, with the era, if the judge is confident.
+
+    Otherwise it is the era alone, or nothing.
     """
     sure = {
         "j1-composers-13": (("bach", "chopin"), [0.1, 0.9]),
@@ -231,8 +234,9 @@ def test_the_composer_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_pieces(here: Path) -> None:
-    """Pieces are recognised by their suffix, in blends too; a name with commas and colons only by
-    itself.
+    """Pieces are recognised by their suffix, in blends, too.
+
+    A name with commas and colons is recognised only by itself.
     """
     for name in ("sonata.mid", "a,b:1.mid"):
         sonata(here / name)
@@ -374,7 +378,7 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
 
 
 def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> None:
-    """Without beats, or with another beat, it can't take figures; the report says so."""
+    """Without beats, or with another beat, it can't take figures, and the report states that."""
     write_midi(random_piece(2, "performance", 12), here / "played.mid")
     sonata(here / "sonata.mid")
     outcome = run(

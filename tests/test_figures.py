@@ -107,7 +107,9 @@ def test_the_chosen_candidates_figure_continues() -> None:
 
 
 def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
-    """Bars that others resemble, with their pieces' composers, eras and metres.
+    """Bars that others resemble come with their pieces' composers, eras and metres.
+
+    They come from training scores only.
 
     Only from training scores.
     """

@@ -220,7 +220,7 @@ def test_it_learns(
 def test_it_stops_when_the_held_out_pieces_get_no_better(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a learning rate that ruins the model; the ruined weights aren't kept."""
+    """The learning rate ruins the model; the ruined weights aren't kept."""
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
@@ -405,8 +405,9 @@ def test_two_at_once_and_a_home_that_cannot_be(
 
 
 def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_home: Path) -> None:
-    """Neither the state of an interrupted run with --force, nor the files that another process is
-    reading, nor a folder with other contents.
+    """An interrupted run's state stays, even with --force.
+
+    So do the files that another process is reading, and a folder with other contents.
     """
     (own_home / "mine").mkdir(parents=True)
     (own_home / "mine" / "style.json").write_text("{}")

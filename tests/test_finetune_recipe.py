@@ -147,7 +147,7 @@ def test_the_recipe_from_pieces_to_tables(
 
 
 def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
-    """Two pieces by a, one by b; a's own adapter is the best of its row, b's isn't."""
+    """There are two pieces by a, one by b; a's own adapter is the best of its row, b's isn't."""
     pieces = [
         {
             "id": str(k),

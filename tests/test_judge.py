@@ -186,7 +186,7 @@ def test_two_labels_are_two_rows(made: Made) -> None:
 
 @pytest.mark.parametrize("family", ["linear", "network"])
 def test_evidence_adds_up(family: str, request: pytest.FixtureRequest) -> None:
-    """All parts, with the biases' own, are the label's logit above the mean logit."""
+    """All parts, with those of the biases, make the label's logit above the mean logit."""
     judge: Judge = request.getfixturevalue(family)
     rows = piece_features(piece_of("chords", 300))
     parts = judge.contributions(rows, "chords").sum(axis=1)
@@ -290,7 +290,7 @@ def test_shipped_judges_are_small_and_sound() -> None:
 
 
 def test_calibration_finds_the_right_sharpness() -> None:
-    """Log-probabilities that are four times too confident, of pieces with one excerpt."""
+    """Log-probabilities of pieces with one excerpt are four times too confident."""
     rng = np.random.default_rng(0)
     true = rng.dirichlet(np.ones(4) * 0.7, 4000)
     truth = [int(rng.choice(4, p=row)) for row in true]

@@ -65,9 +65,9 @@ def test_ornaments_leave_the_structural_notes(
 
 
 def test_which_notes_are_structural() -> None:
-    """Of short notes between the beats at most a tenth is free, the shortest first.
+    """At most a tenth of the short notes between the beats is free, the shortest first.
 
-    The first and the last never are.
+    The first and the last note never are.
     """
     onset = np.concatenate([np.arange(9.0), [9.0, 9.25, 9.5, 9.75, 9.875, 10.0]])
     length = np.diff(np.append(onset, 10.25))
@@ -214,7 +214,7 @@ def test_the_continuation_closes_in_the_tunes_key(
 
 
 def test_the_harmony_continues_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The tune's chords once more, from its first whole bar, up to dominant and tonic.
+    """The tune's chords follow once more, from its first whole bar, up to dominant and tonic.
 
     The report has all of them.
     """

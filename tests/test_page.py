@@ -167,7 +167,7 @@ def written(folder: Path) -> list[str]:
 
 
 def test_the_pages_sentences_match_the_servers() -> None:
-    """A sentence that was changed where it is said would be shown in English again."""
+    """Otherwise a sentence that was changed in the server would be shown in English again."""
     there = "\n".join(written(PAGE.parents[1]))
     for language, path in SENTENCES.items():
         for template, text in json.loads(path.read_text(encoding="utf-8")).items():

@@ -79,7 +79,7 @@ def test_the_chosen_phrase_is_continued() -> None:
 
 @pytest.mark.parametrize("done", [11, 16])
 def test_a_stopped_phrase_is_the_last(done: int) -> None:
-    """Also if Ctrl-C comes with the last note of a phrase."""
+    """This holds even if Ctrl-C comes with the last note of a phrase."""
 
     def compose(part: Plan, progress: Any) -> list[Candidate]:
         return [

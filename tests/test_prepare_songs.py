@@ -73,8 +73,9 @@ def test_a_song_is_distinguished_from_what_two_hands_play(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("recognised")
 def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
-    """In another key, over other chords; other pieces with a random tune of the same kind are kept
-    apart.
+    """The other setting is in another key, over other chords.
+
+    Other pieces with a random tune of the same kind are kept apart.
     """
     for seed in range(6):
         for number, (up, below) in enumerate(((0, 60), (3, 55))):

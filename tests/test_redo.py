@@ -76,7 +76,7 @@ def test_only_these_bars_change(
 def test_what_was_played_on_beats_stays_on_them(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """If the first run's option was repeated, everything was read in seconds.
+    """Where the first run's option was repeated, everything was read in seconds.
 
     Bars, pedal and other notes were lost.
     """

@@ -170,8 +170,9 @@ def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checked]) -> None:
-    """Also after the window has slid, several times, with rows of different lengths padded to
-    one.
+    """It does so even after the window has slid, several times.
+
+    Rows of different lengths are padded to one.
     """
     plan = short_plan(feel, notes=12)
     controls = PERFORMED if feel == "performance" else BACH
@@ -363,8 +364,9 @@ def key_of(ids: Sequence[int]) -> str:
 def test_the_controls_state_the_key_of_the_bars_to_come(
     checked: type[Checked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While decoding, updated whenever the window slides; and in the windows used for counting
-    bits.
+    """While decoding, they are updated whenever the window slides.
+
+    The windows that are used to count bits have them, too.
     """
     told: list[set[str]] = []
     start = Checked.start
@@ -424,7 +426,7 @@ def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
 
 @pytest.mark.usefixtures("float32")
 def test_greedy_tokens_are_those_of_transformers(tiny_package: Path) -> None:
-    """``generate`` with the grammar as its logits processor, and one and several candidates."""
+    """``generate`` has the grammar as its logits processor, and one or several candidates."""
     task = job("happy-birthday", "bach", tiny_package)
     theirs = by_transformers(task, Generating.of(as_llama(task.voice.model)), 2, greedy=True)
     assert theirs == by_us(task, 2, greedy=True)

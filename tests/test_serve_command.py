@@ -81,7 +81,7 @@ def test_it_says_where_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_killed_server_leaves_nothing_either(tmp_path: Path, tiny_package: Path) -> None:
-    """Its children see that it is gone, end, and remove what it kept."""
+    """Its children notice that it is gone, end, and remove what it kept."""
     with serving(tmp_path, "--model", str(tiny_package)) as (process, address):
         assert asked(f"{address}/api/songs", {"example": "twinkle"})["name"] == "twinkle"
         process.kill()

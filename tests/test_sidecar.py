@@ -114,7 +114,7 @@ def test_what_a_sidecar_states(run: Run, tiny_package: Path, tmp_path: Path) -> 
 def test_the_melody_is_stated_as_it_stands_in_the_song(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Not as moved to make room below it."""
+    """It isn't the one that was moved to make room below it."""
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [40, 43, 47])
     write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), tmp_path / "low.mid")
     assert run("apply", "low.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
@@ -176,7 +176,7 @@ def test_a_changed_song_is_reported_before_the_work(
 def test_a_song_that_moved_with_its_sidecar_is_found(
     arranged: Path, run: Run, tmp_path: Path
 ) -> None:
-    """Also if another file is now in its old place."""
+    """It is found even if another file is now in its old place."""
     moved = tmp_path / "moved"
     moved.mkdir()
     arranged.rename(moved / arranged.name)

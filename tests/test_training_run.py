@@ -102,8 +102,9 @@ def test_a_run_warms_up_learns_decays_and_is_packed(whole: Path) -> None:
 def test_a_killed_run_resumes_to_the_same_losses(
     whole: Path, config: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL after a checkpoint has appeared; then the same command again. Steps done twice are
-    the same twice.
+    """SIGKILL comes after a checkpoint has appeared; then the same command is run again.
+
+    Steps done twice are the same twice.
     """
     out = tmp_path / "killed"
     call = arguments(config, tiny_data, out, "--steps", str(STEPS))
@@ -140,8 +141,10 @@ def test_a_killed_run_resumes_to_the_same_losses(
 def test_a_finished_run_continues_from_before_its_decay(
     whole: Path, config: Path, tiny_data: Path
 ) -> None:
-    """At the full learning rate. The checkpoint needed for this was deleted in a decay of more than
-    two checkpoints; when it existed, the run decayed again and stopped.
+    """It continues at the full learning rate.
+
+    The checkpoint needed for this was deleted in a decay of more than two checkpoints; when it
+    existed, the run decayed again and stopped.
     """
     kept = last_checkpoint(whole)
     assert kept is not None

@@ -41,7 +41,7 @@ def test_paired() -> None:
 
 
 def test_auc() -> None:
-    """Of four pairs one is lost and one is even: 2.5 of 4."""
+    """Of four pairs one is lost and one is a tie: 2.5 of 4."""
     found = auc(np.array([0.5, 0.9]), np.array([0.5, 0.7]))
     assert found["auc"] == 2.5 / 4
     assert found["low"] <= found["auc"] <= found["high"]
