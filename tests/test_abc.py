@@ -1,6 +1,4 @@
-"""Reading ABC: tunes and books, what is written inside the music, repeats, voices, and what is
-refused.
-"""
+"""Test reading ABC: tunes, books, fields, repeats, voices, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Adapters on a model of two layers: PEFT and the decoder agree, and adapters that don't fit are
-refused.
+"""Test adapters on a model of two layers.
+
+PEFT and the decoder agree, and adapters that don't fit are refused.
 """
 
 from __future__ import annotations

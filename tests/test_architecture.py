@@ -1,5 +1,7 @@
-"""Rooms and the imports between them: which may use which, no cycles, no heavy imports where they
-aren't needed.
+"""Test rooms and the imports between them.
+
+Each room may use only some others; there are no cycles, and no heavy imports where they aren't
+needed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Names of chords: each symbol is read as the chord it was written for, numerals agree with
-music21's, cadences are where phrases end, and a user's line gives the chords of the song's bars.
+"""Test names of chords.
+
+Each symbol is read as the chord it was written for, numerals agree with music21's, cadences are
+where phrases end, and a user's line gives the chords of the song's bars.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""``--chords keep``: a song's own harmony, its symbols or what is recognised, planned and held to;
-symbols as they are read.
+"""Test ``--chords keep``, and chord symbols as they are read.
+
+A song's own harmony, its symbols or what is recognised, is planned and held to.
 """
 
 from __future__ import annotations

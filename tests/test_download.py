@@ -1,5 +1,6 @@
-"""Downloading: from scratch, interrupted and resumed, refused, and wrong, against a server in a
-thread.
+"""Test downloads against a server in a thread.
+
+They start from scratch, are interrupted and resumed, refused, or wrong.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""A piece as a style: the figures taken from it, the composer it is attributed to, and every place
-that takes a style.
+"""Test pieces as styles.
+
+Tested are the figures taken from a piece, the composer it is attributed to, and every place that
+takes a style.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Fidelity: hand-made cases, agreement with an independent matching and an independent subsequence,
-and invariances.
+"""Test fidelity: hand-made cases and invariances.
+
+It agrees with an independent matching and an independent subsequence.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""``styletransfer finetune`` on a model of two layers: from a folder to a style that plays, killed,
-repeated, refused.
+"""Test ``styletransfer finetune`` on a model of two layers.
+
+A folder becomes a style that plays; the command is killed, repeated and refused.
 """
 
 from __future__ import annotations

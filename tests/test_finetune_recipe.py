@@ -1,5 +1,6 @@
-"""The recipe that makes the shipped styles, on a model of two layers: all of it, twice, and its
-tables.
+"""Test the recipe that makes the shipped styles, on a model of two layers.
+
+All of it is run twice, with its tables.
 """
 
 from __future__ import annotations

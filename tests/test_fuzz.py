@@ -1,5 +1,6 @@
-"""Damaged files of every format: the outcome is a piece that can be arranged, or one sentence, and
-nothing else, within seconds.
+"""Test damaged files of every format.
+
+Within seconds, each gives a piece that can be arranged, or one sentence, and nothing else.
 
 The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
 many, and new ones.

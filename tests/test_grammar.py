@@ -1,5 +1,6 @@
-"""Locked decoding: whatever is sampled, the melody is complete, nothing lies above it, and the
-sequence ends.
+"""Test locked decoding.
+
+Whatever is sampled, the melody is complete, nothing lies above it, and the sequence ends.
 """
 
 from __future__ import annotations

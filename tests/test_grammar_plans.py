@@ -1,5 +1,7 @@
-"""Decoding under plans with chords, references, a figure and notes above the tune: whatever a model
-with random weights prefers, the tune is complete, and training has sequences of the same form.
+"""Test decoding under plans with chords, references, a figure and notes above.
+
+The notes are above the tune. Whatever a model with random weights prefers, the tune is complete,
+and training has sequences of the same form.
 """
 
 from __future__ import annotations

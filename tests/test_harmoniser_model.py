@@ -1,5 +1,7 @@
-"""The learnt harmoniser: frames, the network, sampling, rules of craft, chords that a user has
-fixed, and the recipe.
+"""Test the learnt harmoniser.
+
+Tested are frames, the network, sampling, rules of craft, chords that a user has fixed, and the
+recipe.
 """
 
 from __future__ import annotations

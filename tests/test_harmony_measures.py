@@ -1,5 +1,6 @@
-"""Chords of accompaniments and the six measures of melody on harmony, by hand, with their
-invariances.
+"""Test chords of accompaniments and the six measures of melody on harmony.
+
+They are computed by hand, with their invariances.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Idioms: measures computed by hand, the discriminant by its definition, and what the ranker gets
-to know about styles.
+"""Test idioms.
+
+Measures are computed by hand, the discriminant by its definition, and what the ranker learns about
+styles is checked.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Songs for comparing versions, the pages for a jury that marks blind,
-and the table of its marks.
-"""
+"""Test a blind jury: songs to compare versions, its pages, its table of marks."""
 
 from __future__ import annotations
 

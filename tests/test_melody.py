@@ -1,5 +1,6 @@
-"""The melody: which evidence counts, in which order; and a mask never
-has two notes on one onset.
+"""Test how the melody is found: which evidence counts, in which order.
+
+A mask never has two notes on one onset.
 """
 
 from __future__ import annotations

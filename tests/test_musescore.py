@@ -1,5 +1,6 @@
-"""MuseScore's files, as versions 2, 3 and 4 save them, in the smallest scores that show each
-feature.
+"""Test MuseScore's files, as versions 2, 3 and 4 save them.
+
+Each feature is shown by the smallest scores that have it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""MusicXML by its standard: repeats and jumps, measures of parts, offsets, cues, tempos, divisions,
-dialects, ties, drums.
+"""Test MusicXML by its standard.
+
+Tested are repeats and jumps, measures of parts, offsets, cues, tempos, divisions, dialects, ties,
+drums.
 """
 
 from __future__ import annotations

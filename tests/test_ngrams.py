@@ -1,5 +1,6 @@
-"""N-gram baselines: probabilities that add up, a hand-computed case, the recipe; and intervals and
-generated tables.
+"""Test n-gram baselines, intervals and generated tables.
+
+Probabilities add up; there are a hand-computed case, and the recipe.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Originality: shares and runs computed by hand, compared with sets of n-grams and with a search
-note by note, and notes that must not count.
+"""Test originality: shares and runs, and notes that must not count.
+
+They are computed by hand, and compared with sets of n-grams and with a search note by note.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Preparing songs: melodies in a part of their own, chords and labels, eras, and arrangements that
-stay in the split of their songs.
+"""Test preparing songs.
+
+Tested are melodies in a part of their own, chords and labels, eras, and arrangements that stay in
+the split of their songs.
 """
 
 from __future__ import annotations

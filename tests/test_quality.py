@@ -1,5 +1,6 @@
-"""Quality: entropy, groove and distributions by hand, and against MusPy, SciPy and scikit-learn
-where those are installed.
+"""Test quality: entropy, groove and distributions, by hand.
+
+They are compared with MusPy, SciPy and scikit-learn where those are installed.
 """
 
 from __future__ import annotations

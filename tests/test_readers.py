@@ -1,5 +1,6 @@
-"""The ranker's weights from readers' marks: known weights are recovered, and those that ship are
-the ones fitted to the marks.
+"""Test the ranker's weights from readers' marks.
+
+Known weights are recovered, and those that ship are the ones fitted to the marks.
 """
 
 from __future__ import annotations

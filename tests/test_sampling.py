@@ -1,5 +1,6 @@
-"""Decoding with a model of two layers and random weights: cache, sliding window, seeds and the
-style's strength.
+"""Test decoding with a model of two layers and random weights.
+
+Tested are the cache, the sliding window, seeds and the style's strength.
 """
 
 from __future__ import annotations

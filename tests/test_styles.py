@@ -1,5 +1,6 @@
-"""Styles: which there are, where they are stored, how they are named and blended, and what happens
-with a broken one.
+"""Test styles: which there are, where they are stored, their names and blends.
+
+A broken one is tested, too.
 """
 
 from __future__ import annotations

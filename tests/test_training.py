@@ -1,5 +1,6 @@
-"""Training data, optimiser, likelihood: windows that depend on their number alone, and bits that
-are counted once.
+"""Test training data, optimiser and likelihood.
+
+Windows depend on their number alone, and bits are counted once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Whole runs of ``pretrain.train`` on a model of two layers: killed and resumed, ended by the
-clock, continued, refused.
+"""Test whole runs of ``pretrain.train`` on a model of two layers.
+
+They are killed and resumed, ended by the clock, continued, refused.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The transfer report: the whole recipe on a model of two layers and a stand-in judge, and its
-intervals by hand.
+"""Test the whole recipe of the transfer report, with a stand-in judge.
+
+The model has two layers; intervals are computed by hand.
 """
 
 from __future__ import annotations
