@@ -1,4 +1,4 @@
-"""Recordings: notes, beats and key of a melody that is synthesised, and what is refused."""
+"""Test recordings: a synthesised melody's notes, beats and key, and refusals."""
 
 from __future__ import annotations
 

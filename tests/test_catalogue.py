@@ -1,4 +1,4 @@
-"""Composers and eras: spellings, arrangements, and agreement with the control tokens."""
+"""Test composers and eras: spellings, arrangements, and their control tokens."""
 
 import pytest
 

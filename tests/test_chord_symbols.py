@@ -1,4 +1,7 @@
-"""Chords that are shown: as symbols above a score (``--chord-symbols``), and by ``inspect``."""
+"""Test chords that are shown above a score and by ``inspect``.
+
+Above a score they are symbols (``--chord-symbols``).
+"""
 
 from __future__ import annotations
 

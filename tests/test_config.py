@@ -1,4 +1,4 @@
-"""Every YAML file of the project fills its dataclass, and a mistake in one is found."""
+"""Test that every YAML file fills its dataclass, and mistakes are found."""
 
 from __future__ import annotations
 

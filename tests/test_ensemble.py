@@ -1,4 +1,7 @@
-"""Other players than a pianist: one value gives programs, tracks, staves, clefs and colours."""
+"""Test other players than a pianist.
+
+One value gives programs, tracks, staves, clefs and colours.
+"""
 
 from __future__ import annotations
 

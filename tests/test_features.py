@@ -1,4 +1,7 @@
-"""The features of each token, from the tokens before it; a model without plans has fewer."""
+"""Test the features of each token, from the tokens before it.
+
+A model without plans has fewer.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Within seconds, each gives a piece that can be arranged, or one sentence, and nothing else.
 
-The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
+The mutations are the same each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
 many, and new ones.
 """
 

@@ -1,4 +1,4 @@
-"""Which hand plays a note, with and without a tune that the right hand plays as well."""
+"""Test which hand plays a note, with and without a tune in the right hand."""
 
 from __future__ import annotations
 

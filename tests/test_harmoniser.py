@@ -1,4 +1,4 @@
-"""The rule-based harmoniser: obvious chords, in a register where a pianist would play them."""
+"""Test the rule-based harmoniser: obvious chords, in a pianist's register."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judges' features: counted by hand, and independent of what they must not use."""
+"""Test the judges' features by hand, and what they must not depend on."""
 
 from __future__ import annotations
 

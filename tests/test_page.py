@@ -1,4 +1,4 @@
-"""The page of `serve` as files: its languages, what it loads, and what it contains."""
+"""Test the files of the page: its languages, what it loads, what it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The page in a real browser, on a real server with an untrained model of two layers."""
+"""Test the page in a real browser, on a real server.
+
+The server has an untrained model of two layers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose phrase by phrase: where phrases end, what follows, and that nothing is lost."""
+"""Test choices phrase by phrase: where phrases end, and that nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of ``serve``, on an untrained model: what is asked for and what comes back."""
+"""Test the API of ``serve`` on an untrained model: requests and answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Replay sidecars: the same bytes, or a report of the differences before any music is made."""
+"""Test replays of sidecars.
+
+They give the same bytes, or a report of the differences before any music is made.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Songs of every kind, as MIDI, MusicXML, ABC and kern, and the melody found in each."""
+"""Test songs of every kind and format, and the melody found in each.
+
+The formats are MIDI, MusicXML, ABC and kern.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``styletransfer styles``: the list, as a table and as JSON, and the card of one style."""
+"""Test ``styletransfer styles``: the list, also as JSON, and a style's card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Versions of songs compared: paired differences, a forest, and the recipe that writes the page."""
+"""Test comparisons of versions: paired differences, a forest, and the recipe.
+
+The recipe writes the page.
+"""
 
 from __future__ import annotations
 

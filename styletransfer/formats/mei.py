@@ -1,7 +1,7 @@
-"""Read MEI as pieces, through verovio (the extra ``score``), which plays it as MIDI.
+"""Read MEI as pieces, through verovio (extra ``score``), which plays it as MIDI.
 
-Verovio reads the whole format: ties, tuplets, grace notes, words, transpositions. The order
-of playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
+Verovio reads the whole format: ties, tuplets, grace notes, words, transpositions. The order of
+playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
 Chord symbols and changes of key, which verovio's MIDI lacks, are taken from the file itself. It
 runs in a process of its own, as a damaged file may crash it.
 """

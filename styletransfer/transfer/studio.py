@@ -101,7 +101,7 @@ class Studio:
         self.parts = parts_of(request.style)
 
     def _voices(self, tune: str) -> list[Voice]:
-        """Return the voices of the style; ``tune`` is the kind of tune that the model is given."""
+        """Return the style's voices for the kind of ``tune`` that the model is given."""
         request, melody = self.task.request, self.task.source.melody
         tempo = melody.tempo.quarters_per_minute()
         strength = request.sampling.strength
