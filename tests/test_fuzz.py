@@ -2,8 +2,8 @@
 
 Within seconds, each gives a piece that can be arranged, or one sentence, and nothing else.
 
-The mutations are the same each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
-many, and new ones.
+The mutations are the same each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten
+times as many, and new ones.
 """
 
 from __future__ import annotations
