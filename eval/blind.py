@@ -1,6 +1,8 @@
-"""Hold a listening test that anyone can run: a page of blind pairs, and what its answers say.
+r"""Hold a listening test that anyone can run, and analyse its answers.
 
-    python -m eval.blind page runs/blind songs/tunes ours=songs/ours composer=songs/composer \\
+Its page has blind pairs.
+
+    python -m eval.blind page runs/blind songs/tunes ours=songs/ours composer=songs/composer \
         --key runs/blind-key.json
     python -m eval.blind analyse answers/*.json --key runs/blind-key.json
 
@@ -72,7 +74,7 @@ class Pair(NamedTuple):
 
 
 def pairs_of(songs: list[str], versions: list[str], *, every: bool, seed: int) -> list[Pair]:
-    """Draw pairs in random order; each two versions change sides in half of their songs.
+    """Draw pairs in random order; two versions change sides in half of their songs.
 
     Args:
         songs: their names.
@@ -112,7 +114,7 @@ def read_pieces(tunes: Path, folders: dict[str, Path], song: str, bars: int) -> 
 
 
 def _version(tunes: Path, folder: Path, song: str) -> tuple[Piece, NoteTable]:
-    """Read a tune, and the accompaniment of a version, from MIDI files or MIREX 2024's JSON."""
+    """Read a tune and a version's accompaniment, from MIDI files or MIREX 2024's JSON."""
     path = tunes / f"{song}.json"
     if not path.is_file():
         return read_version(tunes, folder, song)
@@ -141,7 +143,7 @@ def cut(piece: Piece, bars: int) -> Piece:
 
 
 def sounds_of(pieces: dict[str, Piece], font: Path) -> dict[str, bytes]:
-    """Play the tune and the versions of a song into MP3 files of the same loudness, mono."""
+    """Play a song's tune and versions into MP3 files, mono, all equally loud."""
     import soundfile
 
     played: dict[str, Samples] = {}
@@ -162,7 +164,7 @@ def sounds_of(pieces: dict[str, Piece], font: Path) -> dict[str, bytes]:
 
 
 def score_of(piece: Piece, title: str) -> bytes:
-    """Engrave a piece as one page of SVG, narrow enough for a phone or a column of two."""
+    """Engrave a piece as one page of SVG, narrow enough for a phone or a column."""
     from styletransfer.engraving.files import engraved
     from styletransfer.engraving.musicxml import musicxml_bytes
     from styletransfer.engraving.page import lay_out

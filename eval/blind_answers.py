@@ -212,7 +212,10 @@ def _compared(rows: Sequence[Judgement], one: str, other: str) -> dict[str, Any]
 
 
 def _agreement(rows: Sequence[Judgement]) -> dict[str, Any]:
-    """Return alpha on each scale and of preferences, and how often two raters prefer the same."""
+    """Return alpha on each scale and of preferences, and how often two raters agree.
+
+    They agree where they prefer the same.
+    """
     found = {}
     for k, scale in enumerate(SCALES):
         marks = [
@@ -234,7 +237,7 @@ def _agreement(rows: Sequence[Judgement]) -> dict[str, Any]:
 
 
 def alpha(values: Iterable[tuple[str, tuple[Any, ...], float]]) -> Interval:
-    """Compute Krippendorff's alpha with the interval metric, and its interval over songs.
+    """Compute Krippendorff's alpha, interval metric, with its interval over songs.
 
     It is NaN where nothing was rated twice, or all values are equal.
 

@@ -1,8 +1,8 @@
-"""Cut lead sheets from songs, and measure what systems make of them in MIREX 2024's form.
+r"""Cut lead sheets from songs, and measure accompaniments in MIREX 2024's form.
 
     python -m eval.leadsheets make SONG … --out sheets --most 20
     python -m eval.mirex sheets/sheets/*.json --out sheets/ours
-    python -m eval.leadsheets measure sheets/sheets ours=sheets/ours own=sheets/own \\
+    python -m eval.leadsheets measure sheets/sheets ours=sheets/ours own=sheets/own \
         --page eval/mirex.md
 
 ``make`` takes the first eight bars of songs in 4/4 whose tune lies on sixteenths: their melody, and
@@ -113,7 +113,10 @@ def sheet_of(song: Piece) -> tuple[Sheet, tuple[Note, ...]] | str:
 
 
 def harte(chords: ChordTable, shift: float) -> tuple[Chord, ...]:
-    """Write chords in Harte's syntax, from the first whole bar on; the pick-up's bar has none."""
+    """Write chords in Harte's syntax, from the first whole bar on.
+
+    The pick-up's bar has none.
+    """
     rows = [Chord(0, "N", BAR)]
     for start, length, root, quality, bass in chords.tolist():
         begin, stop = (round((place + shift) * STEPS) for place in (start, start + length))

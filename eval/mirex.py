@@ -149,7 +149,10 @@ def _read(path: Path) -> Any:
 
 
 def _rows(path: Path, data: Any, name: str, second: str) -> Iterator[tuple[int, Any, int]]:
-    """Return start, pitch or symbol, and duration of each row; ends beyond the last bar are cut."""
+    """Return start, pitch or symbol, and duration of each row.
+
+    Ends beyond the last bar are cut.
+    """
     rows = data.get(name) if isinstance(data, dict) else None
     if not isinstance(rows, list):
         raise InputError(f"{path}: it has no list {name!r}, as MIREX 2024's format asks for.")
@@ -244,7 +247,7 @@ def piece_of(sheet: Sheet, title: str = "", tempo: float = TEMPO) -> Piece:
 
 
 def _symbols(chords: tuple[Chord, ...], origin: int) -> tuple[tuple[float, ChordSymbol], ...]:
-    """Return chord symbols by the quarter from which they hold; there is none in a gap."""
+    """Return chord symbols by the quarter from which they hold, with none in a gap."""
     found: dict[int, ChordSymbol] = {}
     for start, name, duration in chords:
         if start + duration > origin:

@@ -287,7 +287,10 @@ class Ledger:
         return job.outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
 
     def _key(self, job: Job) -> str:
-        """Hash all that goes into a job's files; "" where it can't be read, as the job will say."""
+        """Hash all that goes into a job's files, "" where it can't be read.
+
+        The job itself will report that.
+        """
         style, outputs = job.request.style, job.outputs
         sound = outputs.soundfont and os.path.abspath(outputs.soundfont)
         try:
@@ -320,7 +323,10 @@ class Ledger:
         return outputs
 
     def _refuse(self, job: Job, reason: str) -> None:
-        """Enter a job that wasn't begun; what an earlier one wrote in its place stays entered."""
+        """Enter a job that wasn't begun.
+
+        What an earlier one wrote in its place stays entered.
+        """
         row = self.manifest.rows.get(self._name(job))
         if row is None or row.state != "done":
             self._write(job, "failed", "", Outcome(error=reason))
