@@ -1,6 +1,8 @@
-"""Hold a listening test that anyone can run: a page of blind pairs, and what its answers say.
+r"""Hold a listening test that anyone can run, and analyse its answers.
 
-    python -m eval.blind page runs/blind songs/tunes ours=songs/ours composer=songs/composer \\
+Its page has blind pairs.
+
+    python -m eval.blind page runs/blind songs/tunes ours=songs/ours composer=songs/composer \
         --key runs/blind-key.json
     python -m eval.blind analyse answers/*.json --key runs/blind-key.json
 

@@ -1,8 +1,8 @@
-"""Cut lead sheets from songs, and measure what systems make of them in MIREX 2024's form.
+r"""Cut lead sheets from songs, and measure accompaniments in MIREX 2024's form.
 
     python -m eval.leadsheets make SONG … --out sheets --most 20
     python -m eval.mirex sheets/sheets/*.json --out sheets/ours
-    python -m eval.leadsheets measure sheets/sheets ours=sheets/ours own=sheets/own \\
+    python -m eval.leadsheets measure sheets/sheets ours=sheets/ours own=sheets/own \
         --page eval/mirex.md
 
 ``make`` takes the first eight bars of songs in 4/4 whose tune lies on sixteenths: their melody, and

@@ -1,5 +1,6 @@
-"""Arrangements made for tests of scores: a melody over an accompaniment, by hand or at random, and
-how a page is read.
+"""Make arrangements for tests of scores, and read pages.
+
+They are a melody over an accompaniment, by hand or at random.
 """
 
 from __future__ import annotations

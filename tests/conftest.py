@@ -1,5 +1,6 @@
-"""Fixtures that are expensive to make: a prepared data set and a package of weights, made once for
-all tests.
+"""Make expensive fixtures once for all tests.
+
+These are a prepared data set and a package of weights.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Folders of styles for tests: adapters as far as :mod:`styletransfer.styles` looks into them, in a
-place without others.
+"""Make folders of styles for tests, in a place without others.
+
+They hold adapters as far as :mod:`styletransfer.styles` looks into them.
 """
 
 from __future__ import annotations

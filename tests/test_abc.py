@@ -1,6 +1,4 @@
-"""Reading ABC: tunes and books, what is written inside the music, repeats, voices, and what is
-refused.
-"""
+"""Test reading ABC: tunes, books, fields, repeats, voices, and what is refused."""
 
 from __future__ import annotations
 
@@ -123,13 +121,13 @@ def test_a_length_that_has_lost_its_note_is_no_ending() -> None:
 
 @pytest.mark.parametrize("end", ["", "|", " |"])
 def test_a_tie_at_the_beginning_of_a_line_is_that_of_the_note_before(end: str) -> None:
-    """Many songs of the Essen collection have such; the second half was struck again."""
+    """Many songs of the Essen collection have such ties; the second half was struck again."""
     assert rows(music(f"CE{end}\n-E G|")) == [(0, 1, 60), (1, 2, 64), (3, 1, 67)]
     assert pitches("CE\n-G|") == [60, 64, 67]
 
 
 def test_accidentals_hold_to_the_end_of_their_bar_and_through_ties() -> None:
-    """Music21 drops them at once."""
+    """Music21 drops accidentals at once."""
     assert pitches("^C D C c|C =C ^F-|F F|") == [61, 62, 61, 73, 60, 60, 66, 65]
     assert rows(music("G ^F3-|F4-|F4"))[1] == (1, 11, 66)
     assert pitches("^F4-|z F F2|") == [66, 65, 65]
@@ -150,7 +148,7 @@ def test_keys(key: str, expected: list[int]) -> None:
 
 
 def test_fields_inside_the_music() -> None:
-    """Music21 skips them all."""
+    """Music21 skips all such fields."""
     piece = music("CDEF|[M:3/4]GAB|[K:G]FGA|[L:1/8][Q:1/4=60]c2 d2 e2|\nK:F\nL:1/2\nB|")
     assert [row[2] for row in rows(piece)] == [
         60,
@@ -468,7 +466,7 @@ def test_a_repeat_ends_and_another_begins(line: str) -> None:
     ],
 )
 def test_old_tempos_count_units_of_length(fields: str, tempo: float) -> None:
-    """As abc2midi does."""
+    """Abc2midi reads them in the same way."""
     assert abc(f"X:1\nM:4/4\n{fields}\nK:C\nCDEF|").tempo.quarters_per_minute() == pytest.approx(
         tempo, rel=1e-4
     )
@@ -515,7 +513,7 @@ def test_directives(directive: str, expected: list[int]) -> None:
     ],
 )
 def test_every_main_note_of_a_tune_is_melody(tune: str, main: int) -> None:
-    """Whatever grace notes and double stops accompany it."""
+    """Grace notes and double stops that accompany it make no difference."""
     piece = music(tune)
     melody = piece.notes[extract_melody(piece)]
     onsets = {float(n["onset"]) for n in piece.notes if n["duration"] > 0.125}

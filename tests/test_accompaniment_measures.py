@@ -224,7 +224,10 @@ def test_figures_are_looked_for_four_bars_back(again: int, likeness: list[float]
 
 
 def test_repeated_bars_and_the_bass() -> None:
-    """A bar three times, an empty one, a note: two repeats of four, one the third time."""
+    """A bar three times, an empty one and a note have two repeats of four.
+
+    One of them is for the third time.
+    """
     rest = [*ARPEGGIO, *moved(ARPEGGIO, 1), *moved(ARPEGGIO, 2), (16.0, 4.0, 67)]
     found = texture_measures(made([(float(k), 1.0, 84) for k in range(20)], rest, [], bars=5))
     assert found["repeated_bars"] == 0.5
@@ -244,7 +247,7 @@ def test_phrase_ends() -> None:
 
 
 def test_a_short_phrase_is_none() -> None:
-    """A rest after two notes ends nothing."""
+    """A rest after two notes ends no phrase."""
     one = made([(0, 1, C5), (1, 1, C5), (3, 1, C5), (4, 4, C5)], [(0, 1, 48)], [])
     assert phrase_ends(one) == [3]
 
@@ -311,7 +314,10 @@ def test_keys() -> None:
 
 
 def test_windows() -> None:
-    """Of five bars two windows of two; the second, without tune, is none. The key is the song's."""
+    """Five bars have two windows of two; the second one has no tune and is left out.
+
+    The key is the song's.
+    """
     tune: Rows = [(0, 4, C5), (4, 4, FIS5), (16, 4, C5)]
     one = made(tune, block(0, 48, 55, length=20.0), [(0, 20, 0, "major", 0)], bars=5)
     parts = list(windows(one, 2))
@@ -327,7 +333,7 @@ def lively(rng: np.random.Generator, quarters: int) -> Rows:
 
 @pytest.mark.parametrize("shift", [-5, -1, 1, 6])
 def test_transposed_music_measures_the_same(shift: int) -> None:
-    """All but the bass, which is below a fixed note, and names, which depend on the key."""
+    """Only the bass, which lies below a fixed note, and names, which depend on the key, change."""
     rng = np.random.default_rng(7)
     tune = [(float(k), 1.0, int(p)) for k, p in enumerate(rng.integers(70, 82, 32))]
     rest, roots = lively(rng, 32), rng.integers(0, 12, 8)

@@ -1,5 +1,6 @@
-"""Adapters on a model of two layers: PEFT and the decoder agree, and adapters that don't fit are
-refused.
+"""Test adapters on a model of two layers.
+
+PEFT and the decoder agree, and adapters that don't fit are refused.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def changed_copy(written: Path, folder: Path, name: str, data: bytes) -> Style:
 
 
 def test_an_untrained_adapter_changes_nothing() -> None:
-    """Under a composer's own token. A reserved slot begins as an unknown composer."""
+    """This holds under a composer's own token; a reserved slot begins as an unknown composer."""
     base = logits(tiny_model(), "bach")
     adapted = attach(tiny_model(), LoraSettings(), codec().vocabulary, "COMPOSER_bach")
     torch.testing.assert_close(logits(adapted, "bach"), base)
@@ -155,7 +156,10 @@ def test_settings_that_are_not_ours_are_refused(
 
 
 def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) -> None:
-    """Of other sizes, of modules that aren't there, half of them, cut off; and never a pickle."""
+    """They are of other sizes, of missing modules, incomplete or cut off.
+
+    A pickle is never read.
+    """
     state = load((written / WEIGHTS).read_bytes())
     down = next(key for key in state if "lora_A" in key)
     cases = {

@@ -60,7 +60,7 @@ def test_the_api_is_the_command(
 
 
 def test_the_options_are_those_of_the_command() -> None:
-    """Every keyword is an option with the same name and default; and help() shows them."""
+    """Every keyword is an option with the same name and default, and help() shows them."""
     command = {
         name: parameter.default for name, parameter in signature(cli.apply).parameters.items()
     }
@@ -146,8 +146,8 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
             music.save(tmp_path / name)
 
 
-def test_the_sidecar_tells_of_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
-    """However late it is saved: the file and the current folder may have changed since then."""
+def test_the_sidecar_describes_the_song_that_was_read(tiny_package: Path, tmp_path: Path) -> None:
+    """It may be saved late, after the file and the current folder have changed."""
     song = short_song(tmp_path / "song.mid")
     music = StyleTransfer(tiny_package).apply(song, style="bach", candidates=1)
     first = json.loads(music.save(tmp_path / "first.json").read_text())
@@ -208,13 +208,13 @@ def test_a_notebook_without_a_soundfont_shows_the_rest(
 
 
 def test_a_display_never_raises() -> None:
-    """Not even for an empty result."""
+    """This holds even for an empty result."""
     assert "<div>" in Music(None, {})._repr_html_()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("channels", "left", "right"), [(2, 1000, 3000), (1, 2000, 2000)])
 def test_small_wave(channels: int, left: int, right: int) -> None:
-    """The mean of the channels, at half the rate, cut short; the full length is still stated."""
+    """The channels are averaged at half the rate and cut short; the full length is still stated."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as sound:
         sound.setparams((channels, 2, 48_000, 0, "NONE", "not compressed"))

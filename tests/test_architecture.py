@@ -1,5 +1,7 @@
-"""Rooms and the imports between them: which may use which, no cycles, no heavy imports where they
-aren't needed.
+"""Test rooms and the imports between them.
+
+Each room may use only some others; there are no cycles, and no heavy imports where they aren't
+needed.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ def test_rooms_stand_on_those_before_them() -> None:
 
 
 def test_no_circles() -> None:
-    """Between files, wherever in a file the imports are."""
+    """No files import each other in a circle, wherever the imports stand."""
     graph = {
         name: imports(path) & MODULES.keys() - {name, "styletransfer"}
         for name, path in MODULES.items()
@@ -126,8 +128,9 @@ def test_every_room_has_a_nameplate() -> None:
 
 
 def test_threads_sleep_while_they_wait() -> None:
-    """Next to one other busy process, an arrangement that takes 8 seconds took 109; a policy that
-    is set explicitly is respected.
+    """Next to one other busy process, an arrangement that takes 8 seconds took 109.
+
+    A policy that is set explicitly is respected.
     """
     for asked, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
         environment = {

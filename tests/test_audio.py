@@ -1,4 +1,4 @@
-"""Recordings: notes, beats and key of a melody that is synthesised, and what is refused."""
+"""Test recordings: a synthesised melody's notes, beats and key, and refusals."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read(tmp_path: Path, data: bytes, name: str = "hum.wav", feel: str | None = 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
 def test_a_hum_is_read(tmp_path: Path, form: str) -> None:
-    """Its notes, repeated ones too, lie on beats in the rhythm that was hummed."""
+    """Its notes, including repeated ones, lie on beats in the rhythm that was hummed."""
     pytest.importorskip("swift_f0")
     stereo = np.stack([hummed(), 0.5 * hummed()], 1)
     piece = read(tmp_path, as_bytes(stereo, form), f"hum.{form.lower()}")
@@ -79,7 +79,7 @@ def test_a_high_whistle_is_heard(tmp_path: Path) -> None:
 
 
 def test_without_a_beat(tmp_path: Path) -> None:
-    """Three notes have none that could be trusted."""
+    """Three notes have no beat that can be trusted."""
     pytest.importorskip("swift_f0")
     piece = read(tmp_path, as_bytes(hummed(SCALE[:3], LENGTHS[:3])))
     assert piece.feel == "performance"

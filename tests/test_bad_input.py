@@ -1,5 +1,6 @@
-"""Every mistake that a user can make with a file ends in one clear sentence, never in a traceback
-from a parser.
+"""Test that every mistake with a file ends in one clear sentence.
+
+It never ends in a traceback from a parser.
 """
 
 from __future__ import annotations

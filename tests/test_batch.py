@@ -73,7 +73,7 @@ def test_a_folder_in_several_styles(
 def test_several_are_as_each_alone(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """In the current folder by default; exit code 0 if all were arranged."""
+    """They lie in the current folder by default; the exit code is 0 if all were arranged."""
     command = ("--model", tiny_package, *ONE, "--seed", "3")
     outcome = run("apply", songs / "a.mid", songs / "b.abc", "-s", "bach", *command)
     assert (outcome.code, outcome.err, outcome.out.splitlines()[-1]) == (0, "", "2 done, 0 failed")
@@ -210,7 +210,7 @@ def test_all_candidates_by_rank(songs: Path, run: Run, tiny_package: Path, tmp_p
         assert (tmp_path / f"again-{number}.mid").read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_all_is_told_with_scores_and_writes_over_nothing(
+def test_all_reports_scores_and_overwrites_nothing(
     songs: Path, run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a-bach-3.mid").write_text("mine")
@@ -278,7 +278,9 @@ def test_another_song_is_never_written_over(run: Run, tiny_package: Path, tmp_pa
 
 
 def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """A picture written over the MIDI file under another name, MP3, a file that isn't a soundfont.
+    """A picture would overwrite the MIDI file under another name.
+
+    MP3 and a false soundfont are refused.
 
     All are reported before any work is done.
     """

@@ -1,4 +1,4 @@
-"""The listening test: its page, its key, what a browser does with it, and its analysis."""
+"""Test the listening test: its page, its key, a browser, and its analysis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 
 def song(shift: int, lowest: int) -> Piece:
-    """Five bars of 4/4: a tune over half notes, one of which is in unison with it."""
+    """Make five bars of 4/4: a tune over half notes, one in unison with it."""
     tune: list[Row] = [(float(k), 1.0, 72 + shift + k % 5) for k in range(20)]
     left: list[Row] = [(2.0 * k, 2.0, lowest + k % 3) for k in range(10)]
     return arrangement(tune, [(1.0, 1.0, 73 + shift)], left)
@@ -33,7 +33,7 @@ def song(shift: int, lowest: int) -> Piece:
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tunes of two songs and three versions of each."""
+    """Write tunes of two songs and three versions of each."""
     folder = tmp_path_factory.mktemp("songs")
     for place, name in enumerate(SONGS):
         for version, lowest in {"mine": 48, "theirs": 50, "others": 55}.items():
@@ -179,7 +179,7 @@ def answer(a: int, b: int, preferred: str, *, known: bool = False) -> dict[str, 
 
 @pytest.fixture
 def answered(tmp_path: Path) -> tuple[list[Path], Path]:
-    """Two raters of three songs: ours on side A, B and A."""
+    """Write answers of two raters to three songs: ours on side A, B and A."""
     pairs = {
         "1": {"song": "x", "a": "ours", "b": "theirs"},
         "2": {"song": "y", "a": "theirs", "b": "ours"},
@@ -338,7 +338,7 @@ def test_in_a_browser(page: Path, tmp_path: Path) -> None:
 
 
 def _axe() -> str:
-    """Return the source of axe, which checks accessibility; empty where it isn't installed."""
+    """Return the source of axe, which checks accessibility, "" if it isn't installed."""
     folder = importlib.util.find_spec("axe_playwright_python")
     if folder is None or folder.origin is None:
         return ""

@@ -1,4 +1,4 @@
-"""Composers and eras: spellings, arrangements, and agreement with the control tokens."""
+"""Test composers and eras: spellings, arrangements, and their control tokens."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_wrong_labels_of_maestro_are_mended_by_file_not_by_title() -> None:
 
 
 def test_a_composer_lived_before_now_and_in_order() -> None:
-    """Of four the sources differ."""
+    """The sources differ on four of them."""
     known = [years_of(composer) for composer in COMPOSERS if years_of(composer)]
     assert len(known) == len(COMPOSERS) - 4
     for years in known:

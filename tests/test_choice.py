@@ -1,5 +1,6 @@
-"""The effect of the choice on the style: choices made by hand, rated by the judge that didn't learn
-from the ranker's pieces.
+"""Test how the choice among candidates affects the style.
+
+Choices made by hand are rated by the judge that didn't learn from the ranker's pieces.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Names of chords: each symbol is read as the chord it was written for, numerals agree with
-music21's, cadences are where phrases end, and a user's line gives the chords of the song's bars.
+"""Test names of chords.
+
+Each symbol is read as the chord it was written for, numerals agree with music21's, cadences are
+where phrases end, and a user's line gives the chords of the song's bars.
 """
 
 from __future__ import annotations
@@ -79,13 +81,16 @@ def test_a_symbol_is_read_as_what_it_was_written_for(key: Key) -> None:
     ],
 )
 def test_spelling(text: str, tonic: int, mode: Any) -> None:
-    """Leading tones to the sharp side, basses as tones of the chord, never two signs."""
+    """Leading tones are spelled to the sharp side, and basses as tones of the chord.
+
+    No name has two signs.
+    """
     assert symbol(*chord_of_symbol(text), Key(tonic, mode)) == text
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
 def test_basses_are_spelled_in_thirds(key: Key) -> None:
-    """From the root every second letter, where that takes one sign at most."""
+    """From the root upwards, every second letter is used where that takes at most one sign."""
     for root, quality in product(key.scale if abs(key.fifths) < 3 else (), (0, 1, 4, 5, 6)):
         letters = []
         for bass in tones_of(root, quality):
@@ -329,7 +334,7 @@ def test_odd_bars_are_shared_evenly() -> None:
     ]
 
 
-def test_mistakes_in_a_line_are_told() -> None:
+def test_mistakes_in_a_line_are_reported() -> None:
     with pytest.raises(InputError, match="--chords: 3 bars of chords, and the song has 2"):
         chords_of_line("C | F | G", four_four(2))
     with pytest.raises(InputError, match="--chords: 'X7' isn't a chord symbol"):

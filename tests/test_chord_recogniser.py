@@ -138,7 +138,7 @@ def test_a_tune_alone_has_chords_in_either_kind_of_note_table() -> None:
 
 
 def test_in_compound_metre_chords_begin_on_any_eighth() -> None:
-    """Two dotted quarters a bar in 6/8, the second chord of the last bar an eighth late."""
+    """Each bar of 6/8 has two dotted quarters; the last bar's second chord is an eighth late."""
     chords = [
         (0.0, 1.5, (48, 55, 64)),
         (1.5, 1.5, (55, 62, 65, 71)),

@@ -57,7 +57,9 @@ def test_chords_are_played_by_themselves(tiny_package: Path, tmp_path: Path, run
 
 
 def test_they_close_on_their_tonic(tiny_package: Path, run: Run, tmp_path: Path) -> None:
-    """A full chord on the last tonic, its root lowest, until the end.
+    """A full chord on the last tonic, with its root lowest, lasts until the end.
+
+    It may begin anywhere in the bar.
 
     Wherever in the bar it begins.
     """
@@ -86,7 +88,7 @@ def test_a_text_file_is_a_song(tiny_package: Path, tmp_path: Path, run: Run) -> 
     assert run("replay", "blues-bach.json", "--check").code == 0
 
 
-def test_some_bars_anew(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+def test_some_bars_are_rewritten(tiny_package: Path, tmp_path: Path, run: Run) -> None:
     """The other bars stay the same, and the report's harmony is used."""
     model = ("--model", tiny_package)
     assert run("apply", *COMMON, *model, "--chords", LINE).code == 0
@@ -106,7 +108,7 @@ def test_some_bars_anew(tiny_package: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_symbols_over_rests(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """A lead sheet without its tune: until its first symbol there is no chord."""
+    """A lead sheet without its tune has no chord until its first symbol."""
     (tmp_path / "sheet.abc").write_text('X:1\nL:1/4\nM:3/4\nK:D\n z3 | "D" z3 | "A7" z "D" z2 |]\n')
     outcome = run(
         "apply",

@@ -1,4 +1,7 @@
-"""Chords that are shown: as symbols above a score (``--chord-symbols``), and by ``inspect``."""
+"""Test chords that are shown above a score and by ``inspect``.
+
+Above a score they are symbols (``--chord-symbols``).
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ def _note(harmony: Any, kind: str) -> str:
 
 @pytest.mark.parametrize("seed", range(11))
 def test_symbols_stand_where_the_chords_come(seed: int) -> None:
-    """In eleven metres, some after a pick-up; nothing else on the page changes."""
+    """There are eleven metres, some after a pick-up; nothing else on the page changes."""
     piece, rng = random_arrangement(seed), np.random.default_rng(seed)
     first, end = (
         float(piece.bars["start"][0]),
@@ -119,8 +122,9 @@ def test_symbols_stand_where_the_chords_come(seed: int) -> None:
 
 
 def test_symbols_are_named_as_musicians_write_them() -> None:
-    """By the signature of the page; in a pick-up, in a bar cut short, and under a note that is
-    held.
+    """They follow the signature of the page.
+
+    This holds in a pick-up, in a bar cut short, and under a note that is held.
     """
     metres = [(0.0, 1, 4), (1.0, 3, 4), (4.0, 5, 8), (6.0, 4, 4)]  # the third bar is cut short
     piece = arrangement(
@@ -153,8 +157,8 @@ def test_symbols_are_named_as_musicians_write_them() -> None:
     ]
 
 
-def test_what_holds_is_not_told_again() -> None:
-    """Nor are chords before the page or after it."""
+def test_a_chord_that_holds_is_not_repeated() -> None:
+    """Chords before the page or after it aren't shown, either."""
     piece = arrangement([(0.0, 1.0, 72), (1.0, 8.0, 76)], metres=[(0.0, 1, 4), (1.0, 4, 4)])
     rows = [
         (-3.0, (0, 0, 0)),
@@ -208,7 +212,10 @@ def told(page: Path, report: dict[str, Any]) -> None:
 def test_the_harmony_of_the_report_is_above_the_score(
     more: tuple[str, ...], run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """After a pick-up, and in a performance, whose page is on the beats. Off by default."""
+    """This holds after a pick-up and in a performance, whose page is on the beats.
+
+    It is off by default.
+    """
     common = (
         "apply",
         "happy-birthday",
@@ -242,7 +249,7 @@ def test_without_a_score_there_is_nothing_to_put_them_on(run: Run, tmp_path: Pat
 
 
 def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
-    """Also for the music after the tune."""
+    """The music after the tune has symbols, too."""
     music = StyleTransfer(tiny_package).apply(
         "twinkle", style="bach", candidates=1, strength=1.0, mode="continue", seconds=8
     )
@@ -266,7 +273,7 @@ def test_from_python(run: Run, tiny_package: Path, tmp_path: Path) -> None:
         assert not (tmp_path / name).exists()
 
 
-def test_a_chord_that_is_edited_elsewhere_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_chord_that_is_edited_elsewhere_is_reported(run: Run, tmp_path: Path) -> None:
     """It would have been printed over bars that weren't made from it."""
     more = ("-s", "bach", "--candidates", "1", "--strength", "1")
     assert run("apply", "twinkle", *more).code == 0
@@ -304,9 +311,10 @@ def song(path: Path) -> Path:
     return path
 
 
-def test_inspect_tells_the_chords(run: Run, tmp_path: Path) -> None:
-    """As a line that --chords takes, and bar by bar in JSON; not of a melody alone or of a
-    performance.
+def test_inspect_lists_the_chords(run: Run, tmp_path: Path) -> None:
+    """They are a line that --chords takes, and stand bar by bar in JSON.
+
+    A melody alone and a performance have none.
     """
     song(tmp_path / "song.mid")
     text = run("inspect", "song.mid").out

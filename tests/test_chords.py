@@ -1,5 +1,6 @@
-"""``--chords keep``: a song's own harmony, its symbols or what is recognised, planned and held to;
-symbols as they are read.
+"""Test ``--chords keep``, and chord symbols as they are read.
+
+A song's own harmony, its symbols or what is recognised, is planned and held to.
 """
 
 from __future__ import annotations
@@ -100,8 +101,9 @@ def test_the_chords_of_a_song() -> None:
 def test_the_accompaniment_is_held_to_them(
     feel: Feel, plans: bool, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every beat only tones of its chord begin, and none lasts into a chord it doesn't belong
-    to; also if the model knows no plans.
+    """On every beat only tones of its chord begin, and none lasts into a foreign chord.
+
+    This holds even if the model knows no plans.
     """
     monkeypatch.setattr(load_model(tiny_package).codec, "plans", plans)
     monkeypatch.setattr("styletransfer.formats.midi_in.on_beats", lambda *_: feel == "score")
@@ -200,7 +202,7 @@ def test_words_are_no_chords(text: str) -> None:
     assert not looks_like_a_chord(text)
 
 
-def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_told(tmp_path: Path) -> None:
+def test_a_symbol_that_is_not_understood_frees_the_harmony_and_is_reported(tmp_path: Path) -> None:
     """The previous chord was continued without a remark."""
     (tmp_path / "odd.abc").write_text('X:1\nM:4/4\nL:1/4\nK:C\n"C"cege|"Fm7/11"fagf|"Coda"c4|]\n')
     piece = read_score(tmp_path / "odd.abc")
@@ -256,7 +258,7 @@ def test_a_lead_sheet_has_its_chords_where_they_are_played(tmp_path: Path) -> No
 def test_an_accompaniment_is_held_to_chord_symbols(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Also if a chord changes within a beat; under "no chord" everything is allowed."""
+    """A chord may change within a beat; under "no chord" everything is allowed."""
     (tmp_path / "sheet.abc").write_text(LEAD_SHEET.replace('"F"f', '"F"f/2 "G"e/2'))
     *_, harmony = own(read_score(tmp_path / "sheet.abc"))
     quarters = (harmony.start / STEPS_PER_QUARTER).tolist()
@@ -386,8 +388,9 @@ def test_a_lead_sheets_chords_are_planned_as_they_are_written(kind: str, tmp_pat
 
 
 def test_accompaniment_is_held_to_what_a_symbol_names(tmp_path: Path) -> None:
-    """The fourth of a sus4 and not its third, the sixth, the ninth, no third of a power chord, the
-    bass after a stroke.
+    """These are the fourth of a sus4 and not its third, the sixth, and the ninth.
+
+    A power chord has no third, and the bass is the note after a stroke.
     """
     *_, harmony = own(read_score(sheet("abc", tmp_path)))
     wanted = {
@@ -426,7 +429,10 @@ def test_a_symbol_in_a_pick_up_holds_from_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["abc", "musicxml"])
 def test_inspect_shows_the_symbols_of_the_file(kind: str, run: Run, tmp_path: Path) -> None:
-    """Also for a tune alone; as the file spells them, in their places, as a line for --chords."""
+    """They are shown as the file spells them, in their places, as a line for --chords.
+
+    A tune alone has them, too.
+    """
     line = ". | C6 | Gsus4 G/B | Bm7b5 E7 | C6 | Gsus4 G/B | Am/G N.C. | F9 C5 | Cadd9 Cadd9"
     sheet(kind, tmp_path)
     assert f"chords        {line}"[:70] in run("inspect", f"sheet.{kind}").out

@@ -245,7 +245,7 @@ def test_generate(run: Run, tiny_package: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_inspect_tells_the_melody(name: str, run: Run) -> None:
+def test_inspect_shows_the_melody(name: str, run: Run) -> None:
     outcome = run("inspect", name, "--json")
     assert (outcome.code, outcome.err, len(outcome.out.splitlines())) == (0, "", 1)
     report, source = json.loads(outcome.out), example(name)
@@ -273,7 +273,7 @@ def test_inspect_in_words(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_melody_track_may_be_named(run: Run, tmp_path: Path) -> None:
-    """By number, name or a part of the name; apply takes it, and so does the sidecar."""
+    """A number, a name or a part of the name will do, for apply and the sidecar as well."""
     notes = make_notes(
         [0, 1, 2, 3] * 3,
         [1.0] * 12,

@@ -117,8 +117,9 @@ def steps_of(piece: Piece) -> tuple[Any, Any]:
 @settings(deadline=None, max_examples=150)
 @given(pieces)
 def test_every_note_is_on_the_grid_and_in_the_tokens(piece: Piece) -> None:
-    """As many notes as before, each within half a step, on the keyboard, with the nearest duration;
-    and back again.
+    """There are as many notes as before, each within half a step and on the keyboard.
+
+    Each has the nearest duration, and decoding returns it.
     """
     tokens = codec()
     grid = tokens.grid(piece)
@@ -376,7 +377,10 @@ def test_melody_segments_hold_the_whole_tune(name: str) -> None:
     [("happy-birthday", "F-major"), ("greensleeves", "A-minor"), ("twinkle", "C-major")],
 )
 def test_the_key_of_a_tune(name: str, key: str) -> None:
-    """From the grid as from the plan that a decoder follows; a tune of few notes has none."""
+    """The grid and the plan that a decoder follows have the same key.
+
+    A tune of few notes has none.
+    """
     grid = codec().grid(example(name))
     assert codec().melody_key(grid, 0) == key
     assert MelodyGrammar(codec(), plan_of(codec(), grid)).melody_key(0) == key

@@ -12,8 +12,9 @@ from styletransfer.evaluation.intervals import Resampled, class_mean
 
 
 def test_class_means_by_hand() -> None:
-    """Class a: 1, 0 and 1, class b: 0 and 0: (2/3 + 0) / 2. Two melodies: a draw has one of them
-    twice, or both.
+    """Class a has 1, 0 and 1, class b 0 and 0: (2/3 + 0) / 2.
+
+    There are two melodies: a draw has one of them twice, or both.
     """
     values = np.array([1.0, 0, 1, 0, 0, np.nan])
     found = class_mean(values, list("aaabbb"), list("xyyxyx"))

@@ -1,4 +1,4 @@
-"""Every YAML file of the project fills its dataclass, and a mistake in one is found."""
+"""Test that every YAML file fills its dataclass, and mistakes are found."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_mistakes_in_a_tokenizer_are_named(text: str, message: str, tmp_path: Pa
         tokenizer_settings(path)
 
 
-def test_a_style_of_a_users_is_learnt_by_the_settings_that_are_written_down() -> None:
+def test_a_users_style_is_learnt_by_the_documented_settings() -> None:
     assert load_config(FinetuneConfig, CONFIGS / "finetune" / "default.yaml") == FinetuneConfig()
 
 

@@ -34,7 +34,7 @@ from tests.tiny import random_piece
 
 
 def test_it_finds_what_the_exact_index_finds() -> None:
-    """Runs of two training pieces between new notes, one of them transposed."""
+    """Two training pieces' runs stand between new notes, one of them transposed."""
     pieces = [sequence_of(random_piece(seed, "score"), given_melody=False) for seed in range(8)]
     filtered, index = (
         Copies.build(pieces),
@@ -82,7 +82,7 @@ def test_an_index_is_written_and_read(tmp_path: Path) -> None:
         Copies.load(tmp_path / "other.safetensors")
 
 
-def test_the_shipped_index_knows_real_pieces_from_random_ones() -> None:
+def test_the_shipped_index_distinguishes_real_pieces_from_random_ones() -> None:
     """Bach's C major prelude is a training piece of every model trained on MAESTRO; noise isn't."""
     broken = (
         (60, 64, 67, 72, 76),
@@ -124,7 +124,7 @@ def test_an_accompaniment_is_found_under_another_melody() -> None:
     assert match_of(piece.with_notes(other), [index]).notes == rest > COPY
 
 
-def test_a_style_of_a_users_brings_its_own_index(tmp_path: Path) -> None:
+def test_a_users_style_brings_its_own_index(tmp_path: Path) -> None:
     piece = random_piece(3, "score", quarters=80)
     mine = tmp_path / "mine"
     shutil.copytree(next(iter(folders.shipped().glob("*/style.json"))).parent, mine)
@@ -146,7 +146,7 @@ def test_a_copy_ranks_below_everything() -> None:
     )
 
 
-def test_a_copy_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_is_reported_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     print_copied({"copied": True, "longest_match_notes": 40}, "out.mid  ")
     print_copied({"copied": False, "longest_match_notes": 19})
     told = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Run ``apply`` with many songs: in processes, on a cluster, ended and given again."""
+"""Run ``apply`` with many songs: in processes, on a cluster, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def midis(folder: Path) -> dict[str, bytes]:
 
 
 def changed(folder: Path) -> dict[str, int]:
-    """When each MIDI file of a folder was written."""
+    """Return when each MIDI file of a folder was written."""
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.mid")}
 
 

@@ -56,7 +56,10 @@ def test_the_gap_of_a_performance_is_in_seconds() -> None:
 
 
 def test_figures_suit_the_difficulty() -> None:
-    """Of a slow figure, a fast one and full chords; the one with the most onsets is hard."""
+    """A slow figure, a fast one and full chords are offered.
+
+    The one with the most onsets is hard.
+    """
     slow = [(0, 12, 48), (24, 12, 52), (48, 12, 55), (72, 12, 52)]
     fast = [(6 * k, 6, 48 + k) for k in range(16)]
     full = [(0, 48, pitch) for pitch in (36, 43, 48, 52, 55, 60, 64)]

@@ -1,4 +1,4 @@
-"""The pages stay true: links have targets; options, rooms and assets are described."""
+"""Test that the pages are true: links, options, rooms and assets."""
 
 from __future__ import annotations
 

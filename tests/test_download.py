@@ -1,5 +1,6 @@
-"""Downloading: from scratch, interrupted and resumed, refused, and wrong, against a server in a
-thread.
+"""Test downloads against a server in a thread.
+
+They start from scratch, are interrupted and resumed, refused, or wrong.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def test_a_download_and_no_second_one(server: Server, tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_interrupted_download_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues_where_it_broke(server: Server, tmp_path: Path) -> None:
     server.breaks_after = 100_000
     for times in (1, 2):
         with pytest.raises(InputError, match="connection broke"):

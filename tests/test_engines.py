@@ -1,4 +1,4 @@
-"""Run tasks one after another, in processes and on a cluster: nothing lost, nothing twice."""
+"""Run tasks one by one, in processes and on a cluster: none lost, none twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Other players than a pianist: one value gives programs, tracks, staves, clefs and colours."""
+"""Test other players than a pianist.
+
+One value gives programs, tracks, staves, clefs and colours.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ def near(png: bytes, colour: str) -> float:
 def test_an_arrangement_for_flute_and_guitar(
     tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the song to each kind of file, and from the file to some bars made again."""
+    """The song becomes each kind of file, and some bars of the file are rewritten."""
     monkeypatch.setattr(Request, "ensemble", DUO)
     sampling = SamplingConfig(candidates=1, strength=1.0)
     piece = apply(Request("frere-jacques", "chopin", sampling, model=tiny_package)).piece
@@ -203,8 +206,11 @@ def test_a_piece_of_other_parts_is_a_pianists() -> None:
     np.testing.assert_array_equal(stated_parts(hands), piece.notes["part"])
 
 
-def test_ensembles_are_told_apart_and_can_be_printed() -> None:
-    """By the names of their parts; each staff has known clefs, and each part a staff."""
+def test_ensembles_are_distinct_and_can_be_printed() -> None:
+    """They differ in the names of their parts.
+
+    Each staff has known clefs, and each part a staff.
+    """
     names = [name for one in ENSEMBLES for name in one.names[1:]]
     assert len(set(names)) == len(names)
     for one in ENSEMBLES:

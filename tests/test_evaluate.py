@@ -1,5 +1,6 @@
-"""``styletransfer evaluate``: its reports on files and styles, with made-up judges that use only
-the register.
+"""Test ``styletransfer evaluate``: its reports on files and styles.
+
+Made-up judges use only the register.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""A piece as a style: the figures taken from it, the composer it is attributed to, and every place
-that takes a style.
+"""Test pieces as styles.
+
+Tested are the figures taken from a piece, the composer it is attributed to, and every place that
+takes a style.
 """
 
 from __future__ import annotations
@@ -93,9 +95,10 @@ def steps(events: tuple[Event, ...] | list[Event]) -> list[int]:
     return [event.step for event in events]
 
 
-def test_bars_that_others_are_like_are_taken(here: Path) -> None:
-    """The broken chord, whose bar is the first of seven similar ones; the bar with only a chord
-    isn't a figure.
+def test_bars_that_resemble_others_are_taken(here: Path) -> None:
+    """The broken chord is taken, whose bar is the first of seven similar ones.
+
+    The bar with only a chord isn't a figure.
     """
     found = load_example(sonata(here / "sonata.mid"))
     library = example_library(found, codec())
@@ -155,8 +158,9 @@ def test_a_bar_in_a_longer_bar() -> None:
 
 
 def test_candidates_that_follow(here: Path) -> None:
-    """All of them, or in a blend as many as its weight; without a figure in the metre, those of the
-    composer are used.
+    """All candidates follow, or in a blend as many as its weight.
+
+    Without a figure in the metre, those of the composer are used.
     """
     sonata(here / "sonata.mid")
     tune = tune_of(4)
@@ -185,7 +189,7 @@ def test_candidates_that_follow(here: Path) -> None:
     assert (len(chosen.figures), chosen.faith) == (1, (FAITH,))
 
 
-def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
+def test_following_a_bar_is_made_likelier(here: Path) -> None:
     tune = tune_of(4)
     plan = plan_of(codec(), codec().grid(tune))
     sonata(here / "sonata.mid")
@@ -206,9 +210,10 @@ def test_that_a_bar_follows_is_made_likelier(here: Path) -> None:
     assert line.bias()[codec().reference_ids[0]] == NEW_FIGURE_BIAS
 
 
-def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A composer if the judge is confident, and that composer's era; otherwise the era alone, or
-    nothing.
+def test_the_composer_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a composer, with the era, if the judge is confident.
+
+    Otherwise it is the era alone, or nothing.
     """
     sure = {
         "j1-composers-13": (("bach", "chopin"), [0.1, 0.9]),
@@ -231,8 +236,9 @@ def test_whom_it_is_heard_as(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_pieces(here: Path) -> None:
-    """Pieces are recognised by their suffix, in blends too; a name with commas and colons only by
-    itself.
+    """Pieces are recognised by their suffix, in blends, too.
+
+    A name with commas and colons is recognised only by itself.
     """
     for name in ("sonata.mid", "a,b:1.mid"):
         sonata(here / name)
@@ -285,7 +291,7 @@ def test_copies_of_the_piece_are_found(here: Path) -> None:
     assert not match_of(random_piece(4, "score", 60), indexes).is_copy(100)
 
 
-def test_what_is_not_told_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_stated_is_the_composers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The touch is that of the composer it is attributed to; the ranker compares with the piece
     itself.
     """
@@ -374,7 +380,7 @@ def test_other_commands(run: Run, tiny_package: Path, here: Path) -> None:
 
 
 def test_a_song_without_such_bars(run: Run, tiny_package: Path, here: Path) -> None:
-    """Without beats, or with another beat, it can't take figures; the report says so."""
+    """Without beats, or with another beat, it can't take figures, and the report states that."""
     write_midi(random_piece(2, "performance", 12), here / "played.mid")
     sonata(here / "sonata.mid")
     outcome = run(
@@ -443,6 +449,6 @@ def test_no_piece_of_a_command_is_overwritten(run: Run, tiny_package: Path, here
     assert (here / "chords.txt").read_text() == "F | C"
 
 
-def test_weights_are_told_from_names_with_colons() -> None:
+def test_weights_are_distinguished_from_names_with_colons() -> None:
     assert shown("C:/music/no such.mid") == "“No such”"
     assert shown("C:/music/no such.mid:0.5,bach:0.5") == "“No such” and J. S. Bach"

@@ -1,4 +1,7 @@
-"""The features of each token, from the tokens before it; a model without plans has fewer."""
+"""Test the features of each token, from the tokens before it.
+
+A model without plans has fewer.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def song() -> Grid:
 
 
 def test_place_melody_and_style_follow_from_the_tokens() -> None:
-    """By hand, on the first bar."""
+    """They are worked out by hand for the first bar."""
     ids, _ = codec().encode(song(), HEAD, with_melody=True)
     bar = ids.index(codec().bar_ids["BAR_4/4"])
     after = told(ids)
@@ -83,8 +86,9 @@ def test_place_melody_and_style_follow_from_the_tokens() -> None:
 
 
 def test_chords_are_known_where_they_sound_and_before_they_come() -> None:
-    """The chord now, the next one, and the steps to it, over the bar line too; nothing before the
-    first bar.
+    """They are the chord now, the next one, and the steps to it, over the bar line, too.
+
+    There is nothing before the first bar.
     """
     ids, _ = codec().encode(song(), HEAD, with_melody=True)
     after = told(ids)
@@ -171,8 +175,8 @@ def test_likeness_of_figures() -> None:
 
 
 @pytest.mark.parametrize("groups", [0, 1])
-def test_decoding_knows_what_training_knows(groups: int) -> None:
-    """The decoder's logits are the model's, with heads that share their keys and values, too."""
+def test_decoding_sees_what_training_sees(groups: int) -> None:
+    """The decoder's logits are the model's, even with heads that share keys and values."""
     grid = codec().grid(random_piece(3, "score"))
     chords = tuple((Chord(0, bar % 12, bar % 9, bar % 12),) for bar in range(grid.bars))
     grid = replace(grid, chords=chords, references=references_of(figures_of(codec(), grid)))
@@ -190,7 +194,7 @@ def test_decoding_knows_what_training_knows(groups: int) -> None:
 
 
 def test_a_vocabulary_without_plans_has_no_tables_for_them() -> None:
-    """Models before plans load as they are, and read the features that they know."""
+    """Older models without plans load as they are, and read the features that they know."""
     names = [
         name
         for name in lists_names()

@@ -1,5 +1,6 @@
-"""Fidelity: hand-made cases, agreement with an independent matching and an independent subsequence,
-and invariances.
+"""Test fidelity: hand-made cases and invariances.
+
+It agrees with an independent matching and an independent subsequence.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def test_notes_by_hand() -> None:
 
 
 def test_a_note_is_found_once() -> None:
-    """Two equal notes near one note of the reference: one of them is too many."""
+    """Of two equal notes near one note of the reference, one is too many."""
     reference = line([60])
     assert note_f1(reference, line([60, 60], True, [0.0, 0.03])) == Found(0.5, 1.0, 2 / 3)
 
@@ -87,7 +88,7 @@ def test_the_skyline_is_what_lies_on_top() -> None:
 
 
 def test_ornaments_keep_the_subsequence() -> None:
-    """A turn after the first note: three notes more, which lower precision only."""
+    """A turn after the first note adds three notes, which lower precision only."""
     ornamented = line([60, 62, 60, 59, *TUNE[1:]])
     result = fidelity(score(line(TUNE)), score(ornamented))
     assert result.subsequence == Found(8 / 11, 1.0, 16 / 19)
@@ -170,7 +171,7 @@ def test_the_matching_is_a_maximum(a: list[tuple[int, int]], b: list[tuple[int, 
 @given(st.lists(st.integers(0, 4), max_size=24), st.lists(st.integers(0, 4), max_size=24))
 @settings(deadline=None)
 def test_the_subsequence_is_the_tables(a: list[int], b: list[int]) -> None:
-    """Against the table of dynamic programming that textbooks give."""
+    """It agrees with the textbook table of dynamic programming."""
     length = np.zeros((len(a) + 1, len(b) + 1), int)
     for i, x in enumerate(a):
         for j, y in enumerate(b):

@@ -79,7 +79,7 @@ def test_figures_are_in_the_tunes_key_and_tempo_counts() -> None:
     assert again[0][0].pitch == drawn[7]
 
 
-def test_the_shipped_library_knows_who_writes_songs() -> None:
+def test_the_shipped_library_shows_who_writes_songs() -> None:
     assert len(shipped_figures().rows) > 5000
     assert writes_songs("schubert", "romantic")
     assert writes_songs("unknown", "romantic")
@@ -88,7 +88,7 @@ def test_the_shipped_library_knows_who_writes_songs() -> None:
     assert not writes_songs("unknown", "unknown")
 
 
-def test_the_chosen_candidates_figure_goes_on() -> None:
+def test_the_chosen_candidates_figure_continues() -> None:
     """Each candidate has its own; in the next phrase, all have the best candidate's."""
     bar = (Event(0, 12, 40, -1),), (Event(0, 12, 41, -1),)
     plan = Plan(**{**vars(free_plan("score", 16, 96, "BAR_4/4")), "figures": ((), *bar)})
@@ -107,7 +107,9 @@ def test_the_chosen_candidates_figure_goes_on() -> None:
 
 
 def test_figures_of_a_data_set_are_carried_on(tiny_data: Path) -> None:
-    """Bars that others resemble, with their pieces' composers, eras and metres.
+    """Bars that others resemble come with their pieces' composers, eras and metres.
+
+    They come from training scores only.
 
     Only from training scores.
     """
@@ -169,9 +171,7 @@ def test_a_chord_that_is_edited_in_the_sidecar_is_taken(
     ]
 
 
-def test_an_older_base_does_not_know_newer_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_base_lacks_newer_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_midi(tune_of(2), tmp_path / "song.mid")
     measured = Path(__file__).parents[1] / "eval" / "measured" / "base"
     with pytest.raises(Exception, match="older than that name"):

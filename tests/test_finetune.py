@@ -1,5 +1,6 @@
-"""``styletransfer finetune`` on a model of two layers: from a folder to a style that plays, killed,
-repeated, refused.
+"""Test ``styletransfer finetune`` on a model of two layers.
+
+A folder becomes a style that plays; the command is killed, repeated and refused.
 """
 
 from __future__ import annotations
@@ -220,7 +221,7 @@ def test_it_learns(
 def test_it_stops_when_the_held_out_pieces_get_no_better(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a learning rate that ruins the model; the ruined weights aren't kept."""
+    """The learning rate ruins the model; the ruined weights aren't kept."""
     library = Library.load(tiny_data).view(range(12), era="unknown", composer="reserved-0")
     config = replace(settings(), steps=400, evaluate_every=2, patience=2, learning_rate=10.0)
     kept = keep_log(monkeypatch)
@@ -276,7 +277,7 @@ def test_a_chorale_or_two_of_the_corpus(
     assert any("4 pieces to learn from" in sentence for sentence in said)
 
 
-def test_killed_it_goes_on_to_the_same_style(
+def test_a_killed_run_continues_to_the_same_style(
     songs: Path, config: Path, tiny_package: Path, own_home: Path, tmp_path: Path
 ) -> None:
     whole, killed = (tmp_path / name for name in ("whole", "killed"))
@@ -405,8 +406,9 @@ def test_two_at_once_and_a_home_that_cannot_be(
 
 
 def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_home: Path) -> None:
-    """Neither the state of an interrupted run with --force, nor the files that another process is
-    reading, nor a folder with other contents.
+    """An interrupted run's state stays, even with --force.
+
+    So do the files that another process is reading, and a folder with other contents.
     """
     (own_home / "mine").mkdir(parents=True)
     (own_home / "mine" / "style.json").write_text("{}")
@@ -427,7 +429,7 @@ def test_nothing_of_another_run_is_lost(songs: Path, tiny_package: Path, own_hom
     assert not (own_home / ".music.work").exists()
 
 
-def test_a_melody_alone_teaches_silence_and_it_says_so(tiny_data: Path) -> None:
+def test_a_melody_alone_teaches_silence_which_is_reported(tiny_data: Path) -> None:
     library = Library.load(tiny_data)
     assert not any("a melody alone" in sentence for sentence in pieces_of(library))
     alone = replace(library, _notes=library._notes.copy())

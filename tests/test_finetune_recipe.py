@@ -1,5 +1,6 @@
-"""The recipe that makes the shipped styles, on a model of two layers: all of it, twice, and its
-tables.
+"""Test the recipe that makes the shipped styles, on a model of two layers.
+
+All of it is run twice, with its tables.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def test_the_recipe_from_pieces_to_tables(
 
 
 def test_the_table_counts_own_adapters_and_pairs_pieces() -> None:
-    """Two pieces by a, one by b; a's own adapter is the best of its row, b's isn't."""
+    """There are two pieces by a, one by b; a's own adapter is the best of its row, b's isn't."""
     pieces = [
         {
             "id": str(k),
@@ -262,7 +263,7 @@ def test_a_composer_begins_with_the_era_and_learns_from_one_half(
     assert "halves are of composers" in capsys.readouterr().err
 
 
-def test_a_style_of_all_pieces_tells_what_its_twin_gained(
+def test_a_style_of_all_pieces_states_what_its_twin_gained(
     tiny_data: Path, tiny_package: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "quick.yaml"

@@ -1,4 +1,7 @@
-"""The table of input formats: every row leads to a reader, and no two claim the same files."""
+"""Test the table of input formats.
+
+Every row leads to a reader, and no two claim the same files.
+"""
 
 from __future__ import annotations
 

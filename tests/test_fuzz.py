@@ -1,8 +1,9 @@
-"""Damaged files of every format: the outcome is a piece that can be arranged, or one sentence, and
-nothing else, within seconds.
+"""Test damaged files of every format.
 
-The same mutations each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten times as
-many, and new ones.
+Within seconds, each gives a piece that can be arranged, or one sentence, and nothing else.
+
+The mutations are the same each time. ``STYLETRANSFER_FUZZ=10 pytest tests/test_fuzz.py`` tries ten
+times as many, and new ones.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Locked decoding: whatever is sampled, the melody is complete, nothing lies above it, and the
-sequence ends.
+"""Test locked decoding.
+
+Whatever is sampled, the melody is complete, nothing lies above it, and the sequence ends.
 """
 
 from __future__ import annotations
@@ -445,8 +446,9 @@ def test_a_close_has_no_bare_fifth(struck: list[int], then: set[int]) -> None:
 
 
 def test_minor_seconds_and_ninths_are_made_less_likely() -> None:
-    """Against what sounds of the tune and of the accompaniment, and against the tune's notes that a
-    long note would meet.
+    """They count against what sounds of the tune and of the accompaniment.
+
+    So do the tune's notes that a long note would meet.
     """
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [72, 65, 72], melody=True)
     plan = plan_of(codec(), codec().grid(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0))))
@@ -506,7 +508,7 @@ def test_what_is_dense_gets_no_denser() -> None:
 
 
 def test_a_close_is_not_piled_up() -> None:
-    """Where nothing may begin later, excerpts of songs closed on ten notes up to C8."""
+    """Nothing may begin later, so excerpts of songs closed on ten notes up to C8."""
     line = line_at_close()
     for pitch in (48, 64, 84):
         strike(line, pitch)
@@ -529,8 +531,9 @@ def test_a_close_is_not_piled_up() -> None:
 
 @pytest.mark.parametrize("told", [False, True])
 def test_a_bar_for_the_third_time_is_made_less_likely(told: bool) -> None:
-    """Token by token, up to its end, as long as it is the same as both bars before; a different bar
-    costs nothing.
+    """Each token is, up to the bar's end, as long as it is the same as both bars before.
+
+    A different bar costs nothing.
     """
     plan = replace(
         free_plan("performance", 4, FREE_BAR_STEPS, "BAR_free"), melody=((),) * 4 if told else None

@@ -1,5 +1,7 @@
-"""Decoding under plans with chords, references, a figure and notes above the tune: whatever a model
-with random weights prefers, the tune is complete, and training has sequences of the same form.
+"""Test decoding under plans with chords, references, a figure and notes above.
+
+The notes are above the tune. Whatever a model with random weights prefers, the tune is complete,
+and training has sequences of the same form.
 """
 
 from __future__ import annotations
@@ -180,7 +182,7 @@ def grid_of(plan: Plan, bars: Sequence[Sequence[int]], references: Sequence[int]
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_tune_is_whole_and_nothing_strikes_it(seed: int) -> None:
-    """With a pick-up and an empty bar; and with notes above it, some of which occur."""
+    """There are a pick-up, an empty bar, and notes above the tune, some of which occur."""
     locked = plan()
     candidates = run(locked, seed=seed)
     assert len(candidates) == 2
@@ -218,8 +220,8 @@ def test_what_is_decoded_is_what_training_has(seed: int) -> None:
         assert line.done
 
 
-def test_references_are_of_bars_that_there_are() -> None:
-    """At most four bars back, and to the figure only if the candidate has one."""
+def test_references_are_of_existing_bars() -> None:
+    """They reach back four bars at most, and to the figure only if the candidate has one."""
     chosen = []
     for seed in range(3):
         Walked.made.clear()
@@ -235,7 +237,7 @@ def test_references_are_of_bars_that_there_are() -> None:
     assert set(chosen) >= {0, 1, FROM_FIGURE}
 
 
-def test_the_model_is_told_the_figure_and_the_chords() -> None:
+def test_the_model_is_given_the_figure_and_the_chords() -> None:
     """The figure comes first, then the chords of the first two bars before the first bar; "no
     chord" has a token of its own.
     """
@@ -438,7 +440,10 @@ def _under(*chords: Chord, tune: tuple[Event, ...] = ()) -> MelodyGrammar:
 
 
 def test_a_planned_chord_gets_its_bass_its_third_and_its_seventh() -> None:
-    """First the bass, in every octave of its range; then, above it, the others, once."""
+    """The bass comes first, in every octave of its range.
+
+    Then the others follow above it, once each.
+    """
     line = _under(Chord(0, 7, QUALITIES.index("dominant-seventh"), 7))
     assert _biased(line, BASS_BIAS) == {31, 43, 55}
     assert not _biased(line, THIRD_BIAS)
@@ -459,7 +464,7 @@ def test_a_planned_chord_gets_its_bass_its_third_and_its_seventh() -> None:
 
 @pytest.mark.parametrize(("pitch", "foreign"), [(59, True), (55, False), (60, False)])
 def test_a_note_seldom_lasts_into_a_chord_that_it_is_not_in(pitch: int, foreign: bool) -> None:
-    """A quarter of G major, then C major: B ends with the first, G and C may go on."""
+    """A quarter of G major is followed by C major: B ends with the first, G and C may last."""
     major = QUALITIES.index("major")
     line = _under(Chord(0, 7, major, 7), Chord(STEPS_PER_QUARTER, 0, major, 0))
     line.push(codec().first_pitch + pitch - LOWEST_PITCH)
@@ -469,7 +474,7 @@ def test_a_note_seldom_lasts_into_a_chord_that_it_is_not_in(pitch: int, foreign:
 
 
 def test_seconds_and_thirds_low_down_are_made_less_likely() -> None:
-    """Both by as much, whatever else is said of a clash; from C3 on they are free."""
+    """Both cost the same, whatever a clash costs besides; from C3 upwards they are free."""
     for low, near in ((36, {*range(32, 41)} - {36}), (48, {*range(44, 48)}), (55, set())):
         line = _under(Chord(0, -1, NONE, -1))
         before = line.bias()

@@ -1,4 +1,4 @@
-"""Which hand plays a note, with and without a tune that the right hand plays as well."""
+"""Test which hand plays a note, with and without a tune in the right hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from styletransfer.music.notes import make_notes
 
 
 def test_what_the_right_hand_cannot_reach_is_the_lefts() -> None:
-    """Chords around middle C under a high tune: they were all the right hand's."""
+    """Chords around middle C under a high tune all went to the right hand."""
     tune = make_notes(np.arange(16.0), np.ones(16), np.full(16, 84), melody=True)
     onset = np.repeat(np.arange(16.0), 3)
     notes = make_notes(onset, np.ones(48), np.tile([60, 64, 67], 16))
@@ -30,7 +30,7 @@ def test_a_bass_and_an_inner_voice_are_two_hands() -> None:
 
 
 def test_a_second_division_changes_nothing() -> None:
-    """The page divides by the same rule what the tracks have divided."""
+    """The page divides by the same rule as the tracks."""
     rng = np.random.default_rng(1)
     onset = np.sort(rng.integers(0, 64, 120)) / 2.0
     tones = [(at, at + 0.5, int(p)) for at, p in zip(onset, rng.integers(40, 72, 120), strict=True)]
@@ -48,7 +48,7 @@ def test_without_a_tune_the_hands_still_take_all() -> None:
 
 
 def test_a_held_note_stays_in_its_hand() -> None:
-    """A bass that lasts leaves to the right hand what the left can't reach beside it."""
+    """A bass that lasts leaves to the right hand what the left can't reach while holding it."""
     tones = [(0.0, 4.0, 43), (1.0, 1.5, 55), (2.0, 2.5, 59), (3.0, 3.5, 62)]
     tune = [(0.0, 4.0, 72)]
     assert divide(tones, [LEFT] * 4, tune) == [LEFT, LEFT, RIGHT, RIGHT]
@@ -56,7 +56,7 @@ def test_a_held_note_stays_in_its_hand() -> None:
 
 
 def test_a_tune_that_the_right_hand_cannot_reach_is_the_lefts() -> None:
-    """Chords high above a tune in the tenor."""
+    """There are chords high above a tune in the tenor."""
     tones = [(0.0, 1.0, 76), (0.0, 1.0, 79), (0.0, 1.0, 84)]
     assert divide(tones, [RIGHT] * 3, [(0.0, 1.0, 50)]) == [RIGHT] * 3
     assert divide([*tones, (0.0, 1.0, 40)], [RIGHT] * 3 + [LEFT], [(0.0, 1.0, 50)])[3] == LEFT

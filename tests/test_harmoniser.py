@@ -1,4 +1,4 @@
-"""The rule-based harmoniser: obvious chords, in a register where a pianist would play them."""
+"""Test the rule-based harmoniser: obvious chords, in a pianist's register."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_seventh_is_for_a_melody_that_has_it() -> None:
 
 
 def test_a_rest_keeps_its_chord() -> None:
-    """Bar 2 is silent: the tonic of bar 1 stays, rather than another chord without reason."""
+    """Bar 2 is silent: the tonic of bar 1 stays, as there is no reason for another chord."""
     notes = make_notes([0.0, 8.0], [4.0, 4.0], [64, 72], melody=True)
     piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 12.0))
     assert {

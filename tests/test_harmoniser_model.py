@@ -1,5 +1,7 @@
-"""The learnt harmoniser: frames, the network, sampling, rules of craft, chords that a user has
-fixed, and the recipe.
+"""Test the learnt harmoniser.
+
+Tested are frames, the network, sampling, rules of craft, chords that a user has fixed, and the
+recipe.
 """
 
 from __future__ import annotations
@@ -140,8 +142,9 @@ def test_chords_move_with_the_tune(tiny: Shipped, strength: float) -> None:
 
 
 def test_what_is_fixed_stands(tiny: Shipped) -> None:
-    """Spans that a user has fixed, on beats or off them, at the end too, are in every proposal as
-    they were given.
+    """Every proposal has the spans that a user has fixed as they were given.
+
+    They lie on beats or off them, at the end, too.
     """
     piece = example("auld-lang-syne")
     end = float(piece.bars["start"][-1] + piece.bars["length"][-1])
@@ -212,7 +215,7 @@ def rules(piece: Piece, key: Key, *rows: tuple[float, float, int, int, int]) -> 
 
 
 def test_rules() -> None:
-    """Five bars in G, the tune over a C sharp in the third."""
+    """The tune has five bars in G, with a C sharp in the third."""
     pitch = [67, 71, 74, 71, 69, 66, 69, 72, 73, 69, 73, 69, 74, 66, 69, 66, 67]
     piece = Piece(
         make_notes(list(range(17)), [1.0] * 16 + [4.0], pitch, melody=True),

@@ -1,4 +1,4 @@
-"""Keys of well-known tunes, the names and signatures of all keys, and what lies outside them."""
+"""Test keys: those of well-known tunes, their names, signatures and notes outside."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Chords of accompaniments and the six measures of melody on harmony, by hand, with their
-invariances.
+"""Test chords of accompaniments and the six measures of melody on harmony.
+
+They are computed by hand, with their invariances.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def test_tonal_space_by_hand() -> None:
 
 
 def test_chord_distance_by_hand() -> None:
-    """C to G with r = 1, 1, 1/2: computed with Harte's formula, outside this package."""
+    """C to G with r = 1, 1, 1/2 is computed with Harte's formula, outside this package."""
     classes = np.arange(12)
     phi = np.array(
         [

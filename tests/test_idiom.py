@@ -1,5 +1,7 @@
-"""Idioms: measures computed by hand, the discriminant by its definition, and what the ranker gets
-to know about styles.
+"""Test idioms.
+
+Measures are computed by hand, the discriminant by its definition, and what the ranker learns about
+styles is checked.
 """
 
 from __future__ import annotations
@@ -89,14 +91,14 @@ def test_figures_by_hand() -> None:
     assert not np.isnan(figures(NOTHING, NOTHING)).any()
 
 
-def test_what_comes_after_the_tune_says_nothing() -> None:
+def test_what_comes_after_the_tune_does_not_count() -> None:
     longer = np.concatenate([WALTZ, notes((4, 1, 30), (5, 1, 31))])
     assert figures(TUNE, longer).tolist() == figures(TUNE, WALTZ).tolist()
 
 
 @pytest.mark.parametrize("shift", [-5, 2, 7])
 def test_figures_are_the_same_in_every_key(shift: int) -> None:
-    """Except for the register."""
+    """The register is an exception."""
     moved = []
     for table in (TUNE, WALTZ):
         copy = table.copy()
@@ -181,8 +183,8 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(read, name), getattr(one, name))
 
 
-def test_performances_tell_nothing_of_beats() -> None:
-    """A mean of performances counts only by its other measures, whatever those about beats are."""
+def test_performances_show_nothing_of_beats() -> None:
+    """A mean of performances counts by its other measures only, whatever it has for beats."""
     one, rng = shipped_idioms(), np.random.default_rng(0)
     played = one.played + rng.normal(size=SIZE) * 0.1
     other = np.where(ON_BEATS, 9.0, played)
@@ -193,8 +195,9 @@ def test_performances_tell_nothing_of_beats() -> None:
 
 
 def test_composers_are_known_by_scores_or_by_performances() -> None:
-    """Two composers with scores and performances and one with performances alone, who differ in one
-    measure.
+    """Three composers differ in one measure.
+
+    Two have scores and performances, one has performances alone.
     """
     rng, names = np.random.default_rng(0), ["bach", "chopin", "debussy"]
     centres = {name: 2.0 * np.eye(SIZE)[k] for k, name in enumerate(names)}
@@ -245,7 +248,7 @@ def test_composers_are_known_by_scores_or_by_performances() -> None:
     np.testing.assert_allclose(logs[held], alone.log_probabilities(scores[0][held]))
 
 
-def test_what_ships_knows_its_composers() -> None:
+def test_what_ships_recognises_its_composers() -> None:
     one = shipped_idioms()
     assert {"bach", "mozart", "beethoven", "chopin", "schubert", "debussy"} <= set(one.labels)
     assert one.log_probabilities(one.means).argmax(1).tolist() == list(range(len(one.labels)))
@@ -295,8 +298,8 @@ def test_a_blend_is_like_its_parts_by_their_weights() -> None:
     )
 
 
-def test_apply_tells_it_and_ranks_by_it(tiny_package: Path) -> None:
-    """For a score, by style; for a performance nothing is known."""
+def test_apply_reports_it_and_ranks_by_it(tiny_package: Path) -> None:
+    """For a score it depends on the style; for a performance nothing is known."""
     told = {}
     for style in ("bach", "chopin"):
         result = apply(Request("twinkle", style, SamplingConfig(candidates=3), model=tiny_package))
@@ -325,7 +328,7 @@ def test_the_ranker_weighs_it() -> None:
 
 
 def test_a_users_pieces_have_a_mean(tiny_data: Path) -> None:
-    """Only from the training pieces, and shrunk towards the composers' mean by its weight."""
+    """It comes from training pieces only, and its weight shrinks it towards the composers' mean."""
     library = Library.load(tiny_data)
     bach = library.view(library.select(composer="bach", feel="score"))
     found, pieces = excerpt_figures(bach, bach.select(split="train"))

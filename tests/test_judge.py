@@ -186,7 +186,7 @@ def test_two_labels_are_two_rows(made: Made) -> None:
 
 @pytest.mark.parametrize("family", ["linear", "network"])
 def test_evidence_adds_up(family: str, request: pytest.FixtureRequest) -> None:
-    """All parts, with the biases' own, are the label's logit above the mean logit."""
+    """All parts, with those of the biases, make the label's logit above the mean logit."""
     judge: Judge = request.getfixturevalue(family)
     rows = piece_features(piece_of("chords", 300))
     parts = judge.contributions(rows, "chords").sum(axis=1)
@@ -290,7 +290,7 @@ def test_shipped_judges_are_small_and_sound() -> None:
 
 
 def test_calibration_finds_the_right_sharpness() -> None:
-    """Log-probabilities that are four times too confident, of pieces with one excerpt."""
+    """Log-probabilities of pieces with one excerpt are four times too confident."""
     rng = np.random.default_rng(0)
     true = rng.dirichlet(np.ones(4) * 0.7, 4000)
     truth = [int(rng.choice(4, p=row)) for row in true]
@@ -298,7 +298,7 @@ def test_calibration_finds_the_right_sharpness() -> None:
     assert sharpness == pytest.approx(0.25, rel=0.25)
 
 
-def test_calibration_tells_witnesses_from_echoes() -> None:
+def test_calibration_distinguishes_witnesses_from_echoes() -> None:
     """Independent excerpts are summed (growth 1), copies of one excerpt are not (growth 0)."""
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 3, 400)
@@ -465,7 +465,7 @@ def test_pairs_of_feels() -> None:
     assert agreement([], known)["same_verdict"] is None
 
 
-def test_a_feature_that_tells_the_feel_is_not_read(made: Made) -> None:
+def test_a_feature_that_reveals_the_feel_is_not_read(made: Made) -> None:
     rows, labels = made
     scores = np.array([[0.0, 1, 0], [1, 0, 0]])
     assert feel_bias(scores, scores + [0.1, 0.6, 0.2]).tolist() == pytest.approx([0.2, 1.2, np.inf])

@@ -1,4 +1,4 @@
-"""The judges' features: counted by hand, and independent of what they must not use."""
+"""Test the judges' features by hand, and what they must not depend on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_names_are_different_and_cover_all_columns() -> None:
 
 
 def test_alberti_bass_under_a_melody() -> None:
-    """C E G E twice under C5 and D5: intervals of both hands, chord and rhythm, by hand."""
+    """C E G E comes twice under C5 and D5: intervals of both hands, chord and rhythm."""
     onset = [0, 0, 1, 2, 3, 4, 4, 5, 6, 7]
     row = played(onset, [48, 72, 55, 52, 55, 48, 74, 55, 52, 55])
     assert shares(row, "melody interval") == {"+2": 1.0}
@@ -145,7 +145,7 @@ def test_histograms_have_length_one_or_are_empty() -> None:
     ids=["one pitch", "scale", "two lines", "octaves"],
 )
 def test_strange_music_has_features_too(pitch: list[int]) -> None:
-    """Lines without a bass, one pitch only, everything at once: no division by nothing."""
+    """Lines without a bass, one pitch only and everything at once lead to no division by zero."""
     assert np.isfinite(played([0.5 * k for k in range(40)], pitch)).all()
     assert np.isfinite(played([0.0] * 40, pitch)).all()
 

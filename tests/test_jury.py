@@ -1,6 +1,4 @@
-"""Songs for comparing versions, the pages for a jury that marks blind,
-and the table of its marks.
-"""
+"""Test a blind jury: songs to compare versions, its pages, its table of marks."""
 
 from __future__ import annotations
 
@@ -131,8 +129,9 @@ def test_songs(archive: tuple[Path, Path], tmp_path: Path) -> None:
 def test_songs_of_lists(
     archive: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fewer bars if they are enough; songs used before are avoided by name or id; listed songs keep
-    their names.
+    """Songs may have fewer bars if they are enough, and listed songs keep their names.
+
+    Songs that were used before are avoided by name or id.
     """
     assert (
         made(archive, tmp_path / "six", "--fewest", "6")["songs"]["franz-3-nahe-lodz"]["bars"] == 6

@@ -194,7 +194,7 @@ ENDS = ("=", "*-")
 
 
 def test_columns_that_split_more_than_once_keep_all_notes() -> None:
-    """Music21 lost half of them, and moved others."""
+    """Music21 lost half of the notes, and moved others."""
     piece = kern(
         "**kern",
         "*M4/4",
@@ -248,7 +248,7 @@ def test_columns_that_split_beside_others_and_join_in_steps() -> None:
 
 
 def test_splits_and_joins_in_the_order_in_which_they_stand() -> None:
-    """Columns that change places, begin and end within the piece."""
+    """Columns change places, begin and end within the piece."""
     lines = [
         "**kern **kern",
         "=1 =1",
@@ -282,7 +282,7 @@ def test_other_columns_are_left_out_whatever_they_hold() -> None:
 
 
 def test_a_metre_holds_from_where_it_stands() -> None:
-    """Before its bar line, after it, or within a bar."""
+    """It stands before its bar line, after it, or within a bar."""
     for lines in (["*M3/4", "=2"], ["=2", "*M3/4"], ["=2", "*clefG2", "*M3/4", "*MM60"]):
         piece = kern("**kern", "*M4/4", "=1", "1c", *lines, "2.d", *ENDS)
         assert piece.bars.tolist() == [(0, 4, 4, 4), (4, 3, 3, 4)]
@@ -341,12 +341,12 @@ def test_accidentals_apart_from_their_letters(token: str, pitch: int) -> None:
 
 
 def test_a_tie_into_another_column() -> None:
-    """A note that goes over to the other staff was struck again there."""
+    """A note that continues on the other staff was struck again there."""
     piece = kern("**kern **kern", "4r [4d", "4d] 4f", "*- *-")
     assert rows(piece, 0) == [(0, 2, 62), (1, 1, 65)]
     assert not rows(piece, 1)
 
 
-def test_lines_with_too_many_columns_are_told() -> None:
+def test_lines_with_too_many_columns_are_reported() -> None:
     with pytest.raises(InputError, match="line 3 has 3 columns where there are 2"):
         kern("**kern **kern", "4c 4e", "4c 4d 4e", "*- *-")

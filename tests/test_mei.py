@@ -139,7 +139,7 @@ def test_bad_files(tmp_path: Path, data: bytes, reason: str) -> None:
     assert str(error.value).endswith(".")
 
 
-def test_without_verovio_it_says_how_to_go_on(
+def test_without_verovio_the_message_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "find_spec", lambda name: None)

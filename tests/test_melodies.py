@@ -1,5 +1,6 @@
-"""The forty melodies of the transfer report: all there, single lines, whole bars, and not all
-alike.
+"""Test the forty melodies of the transfer report.
+
+All are there, single lines of whole bars, and not all alike.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The melody: which evidence counts, in which order; and a mask never
-has two notes on one onset.
+"""Test how the melody is found: which evidence counts, in which order.
+
+A mask never has two notes on one onset.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def test_of_parts_that_are_lines_the_top_one_is_believed_where_it_is_crossed(
 
 
 def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
-    """A trumpet's fanfare over a chorale."""
+    """A trumpet plays a fanfare over a chorale."""
     fanfare, soprano, bass = (
         [84, 86, 88, 91],
         [72, 74, 76, 77, 79, 77, 76, 74, 72, 71, 69, 67],
@@ -139,7 +140,7 @@ def test_a_top_part_that_hardly_sounds_is_no_melody() -> None:
 
 
 def test_parts_with_chords_are_searched() -> None:
-    """If most of the melody is in a part that isn't a single line."""
+    """This is so if most of the melody is in a part that isn't a single line."""
     upper, lower = [72, 74, 60, 59, 58, 60, 57, 55] * 2, [60, 62, 71, 72, 74, 72, 71, 69] * 2
     onset = [float(i) for i in range(16)] * 3
     piece = score(
@@ -157,7 +158,7 @@ def test_parts_with_chords_are_searched() -> None:
     assert (extract_melody(piece) == found).all()
 
 
-def test_a_line_that_most_of_the_melody_is_of_is_believed_without_a_name() -> None:
+def test_a_line_with_most_of_the_melody_is_believed_without_a_name() -> None:
     """A singer is silent in the pianist's interlude, where the search continues in the piano."""
     sung = [float(i) for i in [*range(32), *range(64, 96)]]
     played = [float(i) for i in range(96)]
@@ -202,7 +203,7 @@ HANDS = (("Piano, right hand", CHORDS), ("Piano, left hand", line([36] * 32)))
 
 @pytest.mark.parametrize("low", [False, True])
 def test_the_only_line_among_chords_is_the_melody_without_a_name(low: bool) -> None:
-    """A voice between the hands of a piano; a bass is a line as well, but the lowest part."""
+    """It is a voice between the hands of a piano; a bass is a line, too, but the lowest part."""
     beats = np.arange(16.0)
     voice = make_notes(beats, np.full(16, 1.0), 60 + (np.arange(16) * 5) % 12, part=0)
     right = [make_notes(beats, np.full(16, 1.0), np.full(16, p), part=1) for p in (76, 79, 84)]
@@ -223,7 +224,7 @@ def test_the_only_line_among_chords_is_the_melody_without_a_name(low: bool) -> N
     ],
 )
 def test_a_part_that_is_named_is_believed(name: str, tune: list[tuple[float, float, int]]) -> None:
-    """Also where it is sung in thirds, or its notes are held into the next ones."""
+    """It may be sung in thirds, or hold its notes into the next ones."""
     piece = parts_of((name, tune), BELLS, ("Bass", line([36] * 32)))
     assert chosen(piece) == {name}
     mask = extract_melody(piece)
@@ -270,7 +271,7 @@ def test_a_bass_beside_a_keyboard_is_none() -> None:
         ("a", "b"),
     ],
 )
-def test_a_tune_that_is_handed_on_goes_on(names: tuple[str, str]) -> None:
+def test_a_tune_that_is_handed_on_continues(names: tuple[str, str]) -> None:
     low = ("Cello", line([48, 43] * 16))
     piece = parts_of((names[0], line(TUNE)), (names[1], line(TUNE, start=16)), low)
     assert set(piece.notes["part"][extract_melody(piece)]) == {0, 1}
@@ -390,8 +391,9 @@ def test_pop909_melodies_are_found_better_than_by_the_skyline() -> None:
 
 
 def test_of_pop_songs_the_melody_track_is_taken() -> None:
-    """99 of the first 100 files; in the other, a quarter of the melody's notes are held far into
-    the next ones.
+    """It is in 99 of the first 100 files.
+
+    In the other one, a quarter of the melody's notes are held far into the next ones.
     """
     files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:100]
     assert len(files) == 100
@@ -399,6 +401,9 @@ def test_of_pop_songs_the_melody_track_is_taken() -> None:
 
 
 def test_of_pop_songs_the_melody_track_is_taken_without_its_name() -> None:
-    """94 of the first 100 files; the first twenty here, for time. More: benchmarks/tracks.md."""
+    """It is in 94 of the first 100 files; the first twenty are read here, for time.
+
+    See benchmarks/tracks.md for more.
+    """
     files = sorted(pop909_folder().glob("[0-9][0-9][0-9].mid"))[:20]
     assert sum(set(taken(read_score(file), named=False)) == {"MELODY"} for file in files) >= 17

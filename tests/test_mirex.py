@@ -1,4 +1,4 @@
-"""MIREX 2024's lead sheets: their JSON, what is made of them, and sheets cut from songs."""
+"""Test MIREX 2024's lead sheets: JSON, accompaniments, sheets cut from songs."""
 
 from __future__ import annotations
 
@@ -231,7 +231,10 @@ def test_a_rest_at_the_beginning(tiny_package: Path, tmp_path: Path) -> None:
 
 
 def hymn() -> Piece:
-    """Nine bars of 4/4 in C after a pick-up of a quarter: chords in half notes under a tune."""
+    """Make nine bars of 4/4 in C after a pick-up: chords in half notes under a tune.
+
+    The pick-up lasts a quarter.
+    """
     tune = [(0.0, 1.0, 67)]
     tune += [(1.0 + k, 1.0, (72, 76, 79, 76)[k % 4]) for k in range(36)]
     left = [(1.0 + 4 * k, 4.0, pitch) for k in range(9) for pitch in (48, 55, 64)]

@@ -65,9 +65,9 @@ def test_ornaments_leave_the_structural_notes(
 
 
 def test_which_notes_are_structural() -> None:
-    """Of short notes between the beats at most a tenth is free, the shortest first.
+    """At most a tenth of the short notes between the beats is free, the shortest first.
 
-    The first and the last never are.
+    The first and the last note never are.
     """
     onset = np.concatenate([np.arange(9.0), [9.0, 9.25, 9.5, 9.75, 9.875, 10.0]])
     length = np.diff(np.append(onset, 10.25))
@@ -78,7 +78,7 @@ def test_which_notes_are_structural() -> None:
     assert structural_notes(piece.with_notes(piece.notes[:9])).all()
 
 
-def test_regenerated_music_is_only_told_the_melody(
+def test_regenerated_music_is_only_shown_the_melody(
     tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
     """The remaining melody is in its own part, and counted; the same seed gives the same music."""
@@ -114,7 +114,9 @@ def test_modes_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
-def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path, run: Run) -> None:
+def test_continuing_after_the_tune(
+    feel: Feel, tiny_package: Path, tmp_path: Path, run: Run
+) -> None:
     """The arrangement is the same as without it.
 
     The requested seconds follow, without the part of the tune.
@@ -157,7 +159,7 @@ def test_going_on_after_the_tune(feel: Feel, tiny_package: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
-def test_what_goes_on_closes_in_the_tunes_key(
+def test_the_continuation_closes_in_the_tunes_key(
     feel: Feel, tiny_package: Path, tmp_path: Path, run: Run
 ) -> None:
     """The last bar has a full chord with the root lowest, until the end.
@@ -211,8 +213,8 @@ def test_what_goes_on_closes_in_the_tunes_key(
         assert end - last > 0.4
 
 
-def test_the_harmony_goes_on_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
-    """The tune's chords once more, from its first whole bar, up to dominant and tonic.
+def test_the_harmony_continues_after_the_tune(tiny_package: Path, tmp_path: Path, run: Run) -> None:
+    """The tune's chords follow once more, from its first whole bar, up to dominant and tonic.
 
     The report has all of them.
     """

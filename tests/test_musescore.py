@@ -1,5 +1,6 @@
-"""MuseScore's files, as versions 2, 3 and 4 save them, in the smallest scores that show each
-feature.
+"""Test MuseScore's files, as versions 2, 3 and 4 save them.
+
+Each feature is shown by the smallest scores that have it.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def test_the_order_of_playing(tmp_path: Path, signs: dict[str, str], played: str
 
 
 def test_octave_lines_shift_what_is_under_them(tmp_path: Path) -> None:
-    """In all voices of their staff, and in no other one."""
+    """They shift all voices of their staff, and no other one."""
     line = (
         '<Spanner type="Ottava"><Ottava><subtype>8va</subtype></Ottava><next><location>'
         "<measures>1</measures><fractions>-1/4</fractions></location></next></Spanner>"
@@ -236,8 +237,9 @@ def test_transposing_instruments_sound_as_written(
 
 
 def test_version_2(tmp_path: Path) -> None:
-    """Without voices: elements have their tracks and places in ticks; ties, tuplets, octave lines
-    and voltas have numbers, and end by them.
+    """Without voices, elements have their tracks, and places in ticks.
+
+    Ties, tuplets, octave lines and voltas have numbers, and end by them.
     """
     ratio = "<normalNotes>2</normalNotes><actualNotes>3</actualNotes>"
     triplet = f'<Tuplet id="1">{ratio}</Tuplet>' + "".join(
@@ -270,7 +272,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 @pytest.mark.parametrize("container", [True, False])
 def test_an_archive(tmp_path: Path, container: bool) -> None:
-    """The score among a style, a picture, and the parts that were made of it."""
+    """The score lies among a style, a picture, and the parts that were made of it."""
     inside = {"style.mss": b"<x/>", "Excerpts/part.mscx": score(measure(chords(50)))}
     inside |= {"Lied für 2.mscx": score(measure(chords(60, 62)))}
     if container:

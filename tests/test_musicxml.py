@@ -1,5 +1,7 @@
-"""MusicXML by its standard: repeats and jumps, measures of parts, offsets, cues, tempos, divisions,
-dialects, ties, drums.
+"""Test MusicXML by its standard.
+
+Tested are repeats and jumps, measures of parts, offsets, cues, tempos, divisions, dialects, ties,
+drums.
 """
 
 from __future__ import annotations
@@ -144,9 +146,7 @@ def test_parts_without_some_measures_are_laid_by_their_numbers() -> None:
 
 
 def test_notes_that_cross_to_the_other_staff() -> None:
-    """A voice that goes over to the lower staff in the middle of the measure takes its time
-    there.
-    """
+    """A voice that changes to the lower staff in the middle of the measure takes its time there."""
     bar = (
         note("C5", 1, staff=1)
         + note("D5", 1, staff=1)
@@ -186,7 +186,7 @@ def test_silence_beyond_the_metre_makes_no_measure_longer() -> None:
 
 @pytest.mark.parametrize("offset", ["90", "-90", "3", "-1", "x"])
 def test_offsets_move_no_notes(offset: str) -> None:
-    """Neither those of directions nor those of chord symbols, which stay in their measure."""
+    """Offsets of directions and of chord symbols don't; the latter stay in their measure."""
     at = f"<offset>{offset}</offset>"
     marks = (
         f"<direction><direction-type><dynamics><f/></dynamics></direction-type>{at}</direction>"
@@ -298,7 +298,7 @@ def test_divisions_that_are_missing_or_late(bar: str) -> None:
 
 
 def test_divisions_that_are_too_coarse_for_a_note() -> None:
-    """Sixteenths of 4 of 17 divisions, as a quartet by Schumann has them, made bars too short."""
+    """Sixteenths of 4 of 17 divisions, as in a quartet by Schumann, made bars too short."""
     sixteenths = "".join(note(step, 1, "<type>16th</type>") for step in "CDEFGABC" * 2)
     piece = read(("A", [attributes((4, 4), divisions=17) + sixteenths, notes("C", 17)]))
     assert piece.notes["onset"].tolist() == [k / 4 for k in range(16)] + [4]
@@ -468,7 +468,7 @@ START, STOP = '<tie type="start"/>', '<tie type="stop"/>'
 
 @pytest.mark.parametrize("other", ["E C5 E F", "C5 C5 C5 C5", "C5 E C5 E"])
 def test_a_tie_joins_its_own_notes(other: str) -> None:
-    """Whatever another voice of the part plays meanwhile."""
+    """Another voice of the part may play anything meanwhile."""
     back = "<backup><duration>16</duration></backup>"
     lower = "".join(note(step, 1, voice=2) for step in other.split())
     upper = note("C5", 2, START) + note("C5", 2, STOP)
@@ -493,7 +493,7 @@ def test_ties_over_bar_lines_and_into_another_voice() -> None:
 
 
 def test_a_tie_to_another_staff() -> None:
-    """Of a piano; not to a part whose note begins elsewhere."""
+    """It may lead to a piano's other staff, but not to a part whose note begins elsewhere."""
     cross = note("C", 2, START, staff=1) + note("C", 2, STOP, staff=2)
     more = "<backup><duration>16</duration></backup>" + note("E5", 4, staff=1, voice=2)
     piece = read(("A", [attributes() + "<staves>2</staves>" + cross + more]))
@@ -506,7 +506,7 @@ def test_a_tie_to_another_staff() -> None:
     assert (2, 60) in rows(apart, 1)
 
 
-def test_a_tie_holds_a_note_of_an_arpeggio_on() -> None:
+def test_a_tie_holds_a_note_of_an_arpeggio() -> None:
     """Its second half, beside the other notes of the chord, was struck again."""
     broken = note("C", 1, START) + note("E", 1, START) + note("G") + note("C", 1, STOP)
     bars = [attributes() + broken + note("E", 1, STOP, chord=True), notes("C D E F")]
@@ -561,8 +561,9 @@ def test_only_some_instruments_of_a_part_are_drums() -> None:
 
 
 def test_grace_notes() -> None:
-    """Just before the note that they adorn, in any voice; with none to follow, at the end of what
-    was played.
+    """They come just before the note that they adorn, in any voice.
+
+    With none to follow, they come at the end of what was played.
     """
     grace = (
         note("D5", 0, "<grace/>")
@@ -599,7 +600,7 @@ def test_loudness() -> None:
 
 
 def test_transposing_instruments_sound_as_they_do() -> None:
-    """Notes, keys and chord symbols; octaves, too."""
+    """Notes, keys and chord symbols are transposed, by octaves, too."""
     horn = "<transpose><diatonic>-4</diatonic><chromatic>-7</chromatic></transpose>"
     key = "<key><fifths>1</fifths><mode>major</mode></key>"
     symbol = "<harmony><root><root-step>D</root-step></root><kind>dominant</kind></harmony>"
@@ -652,7 +653,7 @@ def test_chord_symbols(kind: str, more: str, tones: set[int] | None) -> None:
     assert bool(piece.remarks) == (tones is None)
 
 
-def test_what_cannot_be_read_is_told() -> None:
+def test_what_cannot_be_read_is_reported() -> None:
     bad = note("H") + note("C12") + note("C", 1).replace("<step>", "<alter>0.5</alter><step>")
     piece = read(("A", [attributes((3, 4)) + bad, note("C", 3)]))
     assert [onset for onset, _ in rows(piece)] == [2, 3]
@@ -663,7 +664,7 @@ def test_what_cannot_be_read_is_told() -> None:
 
 
 def test_the_part_with_words_is_sung() -> None:
-    """Below the others, under any name."""
+    """It may lie below the others, under any name."""
     sung = "".join(note(step, 1, "<lyric><text>la</text></lyric>") for step in "CDEF")
     piece = read(("X", [attributes() + notes("C5 D5 E5 F5")]), ("Y", [attributes() + sung]))
     assert piece.sung == (1,)
@@ -671,7 +672,7 @@ def test_the_part_with_words_is_sung() -> None:
 
 
 def test_a_large_score_is_read_soon() -> None:
-    """A megabyte in about a second of processor time."""
+    """A megabyte takes about a second of processor time."""
     data = score(("A", [attributes() + notes("C D E F")] + [notes("G A B C5", 0.25)] * 3_000))
     assert len(data) > 1_000_000
     before = time.process_time()

@@ -1,5 +1,6 @@
-"""The order in which MusicXML is played: repeats, endings, and jumps, whichever way they are
-stated.
+"""Test the order in which MusicXML is played.
+
+Repeats, endings and jumps may be stated in several ways.
 """
 
 from __future__ import annotations

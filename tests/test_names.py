@@ -1,5 +1,6 @@
-"""Names of parts: the melody's in thirty languages, and in the encodings of files from before
-Unicode.
+"""Test names of parts, such as the melody's in thirty languages.
+
+They also come in the encodings of files from before Unicode.
 """
 
 from __future__ import annotations

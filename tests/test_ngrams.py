@@ -1,5 +1,6 @@
-"""N-gram baselines: probabilities that add up, a hand-computed case, the recipe; and intervals and
-generated tables.
+"""Test n-gram baselines, intervals and generated tables.
+
+Probabilities add up; there are a hand-computed case, and the recipe.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def model(ids: list[int], order: int, vocabulary: int) -> KneserNey:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_probabilities_add_up_to_one(order: int) -> None:
-    """In contexts that occurred, and in others."""
+    """They do so in contexts that occurred, and in others."""
     rng = np.random.default_rng(order)
     trained = model(rng.integers(0, 9, 600).tolist(), order, 12)
     for _ in range(20):
@@ -115,7 +116,7 @@ def test_markers() -> None:
 def test_recipes(
     tiny_data: Path, tiny_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Baselines, an evaluation, and the tables made of them."""
+    """Baselines and an evaluation are made, and the tables from them."""
     monkeypatch.setattr(
         baselines, "TRANSPOSITIONS", {"score": range(-1, 2), "performance": range(1)}
     )

@@ -1,5 +1,6 @@
-"""Originality: shares and runs computed by hand, compared with sets of n-grams and with a search
-note by note, and notes that must not count.
+"""Test originality: shares and runs, and notes that must not count.
+
+They are computed by hand, and compared with sets of n-grams and with a search note by note.
 """
 
 from __future__ import annotations
@@ -119,8 +120,9 @@ def test_intervals_dont_see_transposition(seed: int, semitones: int) -> None:
 @given(st.integers(0, 10_000), st.sampled_from(MODES))
 @settings(max_examples=30, deadline=None)
 def test_against_a_search_note_by_note(seed: int, mode: Mode) -> None:
-    """Pieces that quote each other, by brute force: every 12-gram with its 6 pitches, and every run
-    with one of those.
+    """Pieces that quote each other are compared by brute force.
+
+    Searched are every 12-gram with its 6 pitches, and every run with one of those.
     """
     rng = np.random.default_rng(seed)
     train = [rng.integers(60, 69, 60) for _ in range(3)]
@@ -291,7 +293,7 @@ def test_files_that_are_no_index(tmp_path: Path) -> None:
 
 
 def test_the_pieces_of_a_library(tiny_data: Path) -> None:
-    """Each piece of a prepared data set is found in an index of all, and not without itself."""
+    """Each piece of a prepared data set is found in an index of all, but not without itself."""
     library = Library.load(tiny_data)
     pieces = [
         packed_sequence(library.notes(i), library.pieces[i].feel) for i in range(len(library))

@@ -1,4 +1,4 @@
-"""The page of `serve` as files: its languages, what it loads, and what it contains."""
+"""Test the files of the page: its languages, what it loads, what it contains."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ def written(folder: Path) -> list[str]:
     return found
 
 
-def test_sentences_of_the_server_are_those_that_it_says() -> None:
-    """A sentence that was changed where it is said would be shown in English again."""
+def test_the_pages_sentences_match_the_servers() -> None:
+    """Otherwise a sentence that was changed in the server would be shown in English again."""
     there = "\n".join(written(PAGE.parents[1]))
     for language, path in SENTENCES.items():
         for template, text in json.loads(path.read_text(encoding="utf-8")).items():

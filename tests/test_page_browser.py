@@ -1,4 +1,7 @@
-"""The page in a real browser, on a real server with an untrained model of two layers."""
+"""Test the page in a real browser, on a real server.
+
+The server has an untrained model of two layers.
+"""
 
 from __future__ import annotations
 
@@ -498,7 +501,10 @@ def test_a_chord_is_changed_and_its_bar_redone(open_page: Opener) -> None:
 
 
 def test_chords_that_are_typed(open_page: Opener) -> None:
-    """One that is none is named; of one that is simplified it is said; the history has changes."""
+    """An unknown chord is named, and a simplified one is mentioned.
+
+    The history states what has changed.
+    """
     page = open_page()
     example(page)
     arrange(page)
@@ -534,7 +540,7 @@ def arrange_long(page: Page, piece: Piece, folder: Path, *, candidates: int) -> 
 
 
 def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> None:
-    """While it is written, the title and the switch say so; what was stopped says that."""
+    """While it is being written, the title and the switch show it; a stopped one states that."""
     page = open_page()
     arrange_long(page, random_piece(7, "score", quarters=240), tmp_path, candidates=1)
     title = page.inner_text("#stage-title")
@@ -552,7 +558,7 @@ def test_what_is_written_is_no_original(open_page: Opener, tmp_path: Path) -> No
 
 
 def test_a_sample_of_a_style(open_page: Opener) -> None:
-    """It is made when it is first wanted, with a sign that it is; again, it is there at once."""
+    """It is made when it is first requested, with a sign of that; again, it is there at once."""
     page = open_page(script=PLAYED)
     example(page)
     button = page.get_by_role("button", name="Hear Franz Schubert", exact=True)
@@ -782,7 +788,7 @@ def test_axe_finds_nothing_serious(open_page: Opener, scheme: str) -> None:
 
 
 def test_the_whole_way_by_keys(open_page: Opener) -> None:
-    """From the empty page to an arrangement without a pointer; the focus is always visible."""
+    """An arrangement is made from the empty page without a pointer; the focus is always visible."""
     page = open_page()
 
     def tab_to(selector: str, most: int = 60) -> None:
@@ -886,7 +892,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_shipped_model(browser: Browser, real: str) -> None:
-    """With the weights that ship: the tune stays, a hand accompanies it, bars are redone."""
+    """With the shipped weights, the tune stays, a hand accompanies it, and bars are redone."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(real)
     page.wait_for_selector("body[data-ready]", timeout=30_000)

@@ -1,4 +1,4 @@
-"""Choose phrase by phrase: where phrases end, what follows, and that nothing is lost."""
+"""Test choices phrase by phrase: where phrases end, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_phrases_of_bars_to_redo() -> None:
     assert ends_of(replace(plan(30), given=((),) * 4, stop=9)) == [9]
 
 
-def test_the_chosen_phrase_goes_on() -> None:
+def test_the_chosen_phrase_is_continued() -> None:
     """Each phrase continues the best candidate of the one before.
 
     The progress never falls.
@@ -78,8 +78,8 @@ def test_the_chosen_phrase_goes_on() -> None:
 
 
 @pytest.mark.parametrize("done", [11, 16])
-def test_what_is_stopped_is_the_last(done: int) -> None:
-    """Also if Ctrl-C comes with the last note of a phrase."""
+def test_a_stopped_phrase_is_the_last(done: int) -> None:
+    """This holds even if Ctrl-C comes with the last note of a phrase."""
 
     def compose(part: Plan, progress: Any) -> list[Candidate]:
         return [

@@ -241,7 +241,7 @@ def test_touches() -> None:
 
 
 def test_loudness_of_a_data_set(tiny_data: Path) -> None:
-    """Only from training performances."""
+    """Only training performances count."""
     library = Library.load(tiny_data)
     assert loudness(library.view(library.select(feel="score"))) == {}
     assert loudness(library.view(library.select(split="validation"))) == {}

@@ -134,7 +134,7 @@ def test_songs_keep_their_tune_metre_tempo_and_key(
 
 
 def test_the_melody_track_may_be_named(tiny_package: Path, tmp_path: Path) -> None:
-    """The track below the flute: all its notes are kept, and none of the flute's."""
+    """The named track lies below the flute: all its notes are kept, and none of the flute's."""
     notes = make_notes(
         [0, 1, 2, 3] * 2, [1.0] * 8, [84, 86, 88, 84, 72, 74, 76, 72], part=[0] * 4 + [1] * 4
     )
@@ -261,7 +261,7 @@ def test_a_melody_is_not_moved_off_the_end_of_midi() -> None:
 
 
 def test_composing_freely(tiny_package: Path) -> None:
-    """About as long as was asked for, the same for the same seed."""
+    """It lasts about as long as was asked for, and is the same for the same seed."""
     first, again, other = (
         generate("debussy", 8, SamplingConfig(1, seed=s), tiny_package) for s in (1, 1, 2)
     )
@@ -286,7 +286,7 @@ def test_examples_are_read_by_name() -> None:
 
 
 def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
-    """A flipped byte, a foreign tokenizer, and a folder that isn't a model."""
+    """There are a flipped byte, a foreign tokenizer, and a folder that isn't a model."""
     sizes = vars(tiny_sizes(64))
     folders = [tmp_path / name for name in ("damaged", "foreign")]
     for folder, digest in zip(folders, (codec().hash, "0" * 16), strict=True):

@@ -80,7 +80,7 @@ def harmonies(draw: st.DrawFn) -> tuple[BarTable, ChordTable, int]:
 def test_a_report_is_read_as_it_was_written(
     harmony: tuple[BarTable, ChordTable, int], tonic: int, mode: Any
 ) -> None:
-    """Rows to table to rows gives the same; the table is the original, apart from rounding."""
+    """Rows become a table and the same rows again; the table is the same, apart from rounding."""
     bars, chords, first = harmony
     rows = harmony_rows(chords, bars, Key(tonic, mode), first)
     again = table_of(rows, bars, first)
@@ -98,7 +98,7 @@ def test_a_report_is_read_as_it_was_written(
     )
 
 
-def test_rows_tell_what_sounds_in_each_bar() -> None:
+def test_rows_state_what_sounds_in_each_bar() -> None:
     """A chord that continues is in every bar, at its beginning.
 
     Late in a song there is no sliver of the previous chord.
@@ -139,8 +139,8 @@ def test_an_edited_report_changes_what_was_edited() -> None:
     ]
 
 
-def test_bars_that_there_are_not() -> None:
-    """A stopped arrangement has fewer bars than its report, which was treated as a mistake.
+def test_bars_that_do_not_exist() -> None:
+    """A stopped arrangement has fewer bars than its report, which was taken for a mistake.
 
     A bar before the first was counted from the end.
     """
@@ -197,7 +197,7 @@ def test_chords_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_bar_of_chords_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever files are in the folder."""
+    """It isn't, whatever files are in the folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "C").write_text("F | F")
     (tmp_path / "G").mkdir()
@@ -206,7 +206,7 @@ def test_a_bar_of_chords_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert read_chords("./C") == "F | F"
 
 
-def test_what_is_neither_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_neither_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")

@@ -1,5 +1,6 @@
-"""Preparing: sources, splits by content, duplicates, broken files, unsafe archives, and the library
-that reads it.
+"""Test preparing data, and the library that reads it.
+
+Tested are sources, splits by content, duplicates, broken files, and unsafe archives.
 """
 
 from __future__ import annotations

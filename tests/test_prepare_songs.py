@@ -1,5 +1,7 @@
-"""Preparing songs: melodies in a part of their own, chords and labels, eras, and arrangements that
-stay in the split of their songs.
+"""Test preparing songs.
+
+Tested are melodies in a part of their own, chords and labels, eras, and arrangements that stay in
+the split of their songs.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def song(path: Path, names: tuple[str, ...] = ("Voice", "Piano right", "Piano le
 
 
 @pytest.mark.usefixtures("recognised")
-def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
+def test_a_song_is_distinguished_from_what_two_hands_play(tmp_path: Path) -> None:
     """The melody is a part of its own if its track is named so and is accompanied."""
     for name, tracks in {
         "song": ("Voice", "Piano right", "Piano left"),
@@ -73,8 +75,9 @@ def test_a_song_is_told_from_what_two_hands_play(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("recognised")
 def test_a_song_that_was_set_twice_stays_together(tmp_path: Path) -> None:
-    """In another key, over other chords; other pieces with a random tune of the same kind are kept
-    apart.
+    """The other setting is in another key, over other chords.
+
+    Other pieces with a random tune of the same kind are kept apart.
     """
     for seed in range(6):
         for number, (up, below) in enumerate(((0, 60), (3, 55))):

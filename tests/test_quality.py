@@ -1,5 +1,6 @@
-"""Quality: entropy, groove and distributions by hand, and against MusPy, SciPy and scikit-learn
-where those are installed.
+"""Test quality: entropy, groove and distributions, by hand.
+
+They are compared with MusPy, SciPy and scikit-learn where those are installed.
 """
 
 from __future__ import annotations
@@ -288,7 +289,7 @@ def test_frechet_distance_by_hand() -> None:
     assert frechet_distance(swapped, between) == pytest.approx(0.1**2 + 0.3**2 + 1.0)
 
 
-def test_frechet_distance_tells_kinds_of_music_apart() -> None:
+def test_frechet_distance_distinguishes_kinds_of_music() -> None:
     random = [features(random_piece(seed, "score")) for seed in range(60)]
     scales = []
     for seed in range(30):

@@ -172,7 +172,7 @@ def test_a_roll_has_what_sounds_up_to_the_last_end() -> None:
 
 
 def test_clash_is_the_share_of_semitones() -> None:
-    """The share of the time in which two pitches sound, in any octaves.
+    """It is the share of the time in which two such pitches sound, in any octaves.
 
     Notes struck one after the other don't clash.
     """
@@ -212,7 +212,7 @@ def test_fifths_are_counted_among_the_changes_of_root() -> None:
 
 
 def test_progressions_are_likelier_as_composers_have_them() -> None:
-    """By hand from the counts: a close, then a leap to a remote chord.
+    """A close, then a leap to a remote chord, are computed by hand from the counts.
 
     A drone is no likelier than composers' music.
     """
@@ -251,7 +251,7 @@ def test_progressions_are_likelier_as_composers_have_them() -> None:
 
 @pytest.mark.parametrize("shift", range(12))
 def test_harmony_is_the_same_in_every_key(shift: int) -> None:
-    """Also where several chords fit equally well."""
+    """This holds even where several chords fit equally well."""
     rows = [(48,), (53,), (48, 52), (52, 55), (55, 62), C_MAJOR]
     moved = chords(*(tuple(pitch + shift for pitch in row) for row in rows))
     assert (clarity(moved), fifths(moved)) == (clarity(chords(*rows)), fifths(chords(*rows)))
@@ -259,7 +259,7 @@ def test_harmony_is_the_same_in_every_key(shift: int) -> None:
 
 
 def test_crowding_counts_halvings_down_to_the_fullest() -> None:
-    """In notes per second: the same notes are crowded at twice the tempo."""
+    """It counts notes per second: the same notes are crowded at twice the tempo."""
     every = notes(*((k / 8, 0.1, 40) for k in range(32)))  # 8 a quarter under a tune of four
     assert crowding(TUNE, every, 60 * FULL_RATE / 8) == 0
     assert crowding(TUNE, every, 120 * FULL_RATE / 8) == pytest.approx(1)
@@ -297,7 +297,7 @@ def test_rush_is_what_no_finger_can_play() -> None:
 def test_the_choice_among_so_many_is_the_mean_over_all_choices(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Held against each subset of five candidates, of three songs."""
+    """It is compared with each subset of five candidates, of three songs."""
     rng = np.random.default_rng(0)
     values, near = rng.normal(size=(3, 6, len(ranker.MEASURES))), rng.random((3, 5))
     monkeypatch.setattr(ranker, "arrangements", lambda path: (values, near))
@@ -396,7 +396,7 @@ def test_each_measure_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_walking_eighths_rank_above_a_bass_in_quarters() -> None:
-    """Happy Birthday in Bach's style came out as the latter, which was the likelier of the two."""
+    """Happy Birthday in Bach's style got the bass in quarters, the likelier of the two."""
     walking = notes(
         *((k / 2, 0.5, pitch) for k, pitch in enumerate((48, 50, 52, 53, 55, 53, 52, 48)))
     )

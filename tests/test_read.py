@@ -98,7 +98,7 @@ def test_drop_frame_smpte_is_slower_than_30_frames(tmp_path: Path) -> None:
 
 
 def test_a_note_that_never_ends_does_so_with_its_track(tmp_path: Path) -> None:
-    """Only its last notes: an earlier one is a mistake, and would sound to the end."""
+    """Only its last notes do: an earlier one is a mistake, and would sound to the end."""
     last = b"\x00\x90\x48\x40" + meta(1, b"later", wait=960)
     for data in (midi(scale(3) + last), midi(scale(3) + last, scale(3), kind=2)):
         piece = read_bytes(tmp_path, data)
@@ -306,7 +306,7 @@ def test_values_that_are_too_large_are_clipped(tmp_path: Path, event: bytes) -> 
 def test_a_track_named_in_an_old_encoding_is_the_melody(
     tmp_path: Path, name: str, encoding: str
 ) -> None:
-    """Below another line, which would be taken without the name."""
+    """It lies below another line, which would be taken without the name."""
     bells = b"".join(note(84 + k % 3, 480, channel=1) for k in range(16))
     tracks = meta(3, b"Bells") + bells, meta(3, name.encode(encoding)) + scale(16)
     piece = read_bytes(tmp_path, midi(*tracks))
@@ -319,7 +319,7 @@ def lyric(kind: int = 5) -> bytes:
 
 
 def test_the_track_that_carries_the_words_is_sung(tmp_path: Path) -> None:
-    """Its own, or those of a track without notes whose syllables are sung with it."""
+    """The words are its own, or those of a track without notes whose syllables are sung with it."""
     sung = b"".join(lyric() + note(60 + k, 480) for k in range(12))
     bells = b"".join(note(84 + k % 2, 240, channel=1) for k in range(24))
     piece = read_bytes(tmp_path, midi(meta(3, b"Track 1") + bells, meta(3, b"Track 2") + sung))

@@ -1,5 +1,6 @@
-"""The ranker's weights from readers' marks: known weights are recovered, and those that ship are
-the ones fitted to the marks.
+"""Test the ranker's weights from readers' marks.
+
+Known weights are recovered, and those that ship are the ones fitted to the marks.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def test_marks_go_to_the_candidates_that_the_key_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"1": {"A": {"harmony": 4.0}}}])
-def test_a_reader_who_leaves_something_out_is_told(
+def test_a_reader_who_leaves_something_out_is_reported(
     answer: dict[str, dict[str, dict[str, float]]], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="piece 1"):

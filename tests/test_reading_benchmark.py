@@ -1,4 +1,7 @@
-"""The rules by which the benchmark of readers explains a difference: each looks at the file."""
+"""Test the rules by which the benchmark of readers explains a difference.
+
+Each looks at the file.
+"""
 
 from __future__ import annotations
 

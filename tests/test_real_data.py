@@ -1,5 +1,6 @@
-"""The real data: true twins are found, none is in two splits. Skipped where the archives are
-missing.
+"""Test the real data: true twins are found, and none is in two splits.
+
+This is skipped where the archives are missing.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_only_these_bars_change(
 def test_what_was_played_on_beats_stays_on_them(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """If the first run's option was repeated, everything was read in seconds.
+    """Where the first run's option was repeated, everything was read in seconds.
 
     Bars, pedal and other notes were lost.
     """
@@ -112,7 +112,7 @@ def test_what_was_played_on_beats_stays_on_them(
     assert (tmp_path / "song-bach.json").read_bytes() == before
 
 
-def test_what_goes_on_after_the_tune_stays_on_the_page(
+def test_music_after_the_tune_stays_on_the_page(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
     """The score ended with the tune, and all later notes were piled up on its last beat."""

@@ -1,5 +1,6 @@
-"""Decoding with a model of two layers and random weights: cache, sliding window, seeds and the
-style's strength.
+"""Test decoding with a model of two layers and random weights.
+
+Tested are the cache, the sliding window, seeds and the style's strength.
 """
 
 from __future__ import annotations
@@ -170,8 +171,9 @@ def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("feel", ["score", "performance"])
 def test_the_cache_gives_what_whole_passes_give(feel: Feel, checked: type[Checked]) -> None:
-    """Also after the window has slid, several times, with rows of different lengths padded to
-    one.
+    """It does so even after the window has slid, several times.
+
+    Rows of different lengths are padded to one.
     """
     plan = short_plan(feel, notes=12)
     controls = PERFORMED if feel == "performance" else BACH
@@ -211,7 +213,7 @@ def test_a_bar_longer_than_the_context_is_decoded_too(checked: type[Checked]) ->
     assert checked.starts < sum(map(len, candidate.bars)) / 20
 
 
-def test_both_branches_are_told_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
+def test_both_branches_are_given_the_melody(checked: type[Checked], model: Any, plan: Plan) -> None:
     """The branch without style began without the first bars' melody: the other branch had used up
     its tokens.
     """
@@ -273,7 +275,7 @@ def test_a_finished_row_does_not_disturb_the_others(model: Any, plan: Plan) -> N
     assert alone.style_logprob == pytest.approx(rows[0].style_logprob, abs=1e-4)
 
 
-def test_free_composition_has_its_length_and_tells_its_progress(model: Any) -> None:
+def test_free_composition_has_its_length_and_reports_its_progress(model: Any) -> None:
     shares: list[float] = []
     plan = free_plan("performance", 2, FREE_BAR_STEPS, "BAR_free")
     config = SamplingConfig(candidates=1, strength=1.0)
@@ -360,11 +362,12 @@ def key_of(ids: Sequence[int]) -> str:
     return next(codec().names[index] for index in ids if codec().names[index].startswith("KEY_"))
 
 
-def test_the_controls_tell_the_key_of_the_bars_to_come(
+def test_the_controls_state_the_key_of_the_bars_to_come(
     checked: type[Checked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While decoding, updated whenever the window slides; and in the windows used for counting
-    bits.
+    """While decoding, they are updated whenever the window slides.
+
+    The windows that are used to count bits have them, too.
     """
     told: list[set[str]] = []
     start = Checked.start
@@ -424,7 +427,7 @@ def test_songs_of_a_batch_share_their_models(model: Any, plan: Plan) -> None:
 
 @pytest.mark.usefixtures("float32")
 def test_greedy_tokens_are_those_of_transformers(tiny_package: Path) -> None:
-    """``generate`` with the grammar as its logits processor, and one and several candidates."""
+    """``generate`` has the grammar as its logits processor, and one or several candidates."""
     task = job("happy-birthday", "bach", tiny_package)
     theirs = by_transformers(task, Generating.of(as_llama(task.voice.model)), 2, greedy=True)
     assert theirs == by_us(task, 2, greedy=True)

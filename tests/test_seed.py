@@ -1,5 +1,6 @@
-"""Plain MidiTok with byte pair encoding, the tokenizer this project started from: coding, training
-and free composition.
+"""Test plain MidiTok with byte pair encoding.
+
+This project started from that tokenizer. Tested are coding, training and free composition.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The API of ``serve``, on an untrained model: what is asked for and what comes back."""
+"""Test the API of ``serve`` on an untrained model: requests and answers."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_an_arrangement(client: TestClient, version: dict[str, Any]) -> None:
 
 
 def test_what_is_heard_on_the_way_is_what_comes_out(client: TestClient) -> None:
-    """Bars are told of while they are decoded; those that are chosen are those of the version."""
+    """Bars are reported while they are decoded; the chosen ones are those of the version."""
     given = song(client, example="happy-birthday")["id"]
     asked = {"song": given, "style": "bach", "candidates": 2}
     told = events(client, client.post("/api/jobs", json=asked).json()["job"])
@@ -252,7 +252,7 @@ MAGIC = {"mid": b"MThd", "pdf": b"%PDF", "wav": b"RIFF", "png": b"\x89PNG", "ogg
 
 
 @pytest.mark.parametrize("kind", MEDIA)
-def test_files_to_take_away(client: TestClient, version: dict[str, Any], kind: str) -> None:
+def test_files_to_download(client: TestClient, version: dict[str, Any], kind: str) -> None:
     if kind not in client.get("/api/options").json()["files"]:
         answer = client.get(f"/api/versions/{version['id']}/file?type={kind}")
         refused(answer, 400, "install")
@@ -342,11 +342,11 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "word"), BAD)
-def test_a_song_that_is_none(client: TestClient, body: dict[str, Any], word: str) -> None:
+def test_an_invalid_song(client: TestClient, body: dict[str, Any], word: str) -> None:
     refused(client.post("/api/songs", json=body), 400, word)
 
 
-def test_a_file_that_is_none(client: TestClient) -> None:
+def test_an_invalid_file(client: TestClient) -> None:
     for name, data in (("../../a.mid", b"MThd\0\0"), ("a.exe", b"MZ"), ("", b""), ("a.mid", b"")):
         answer = client.post("/api/songs", files={"file": (name, data)})
         refused(answer, 400)
@@ -375,14 +375,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("asked", "word"), WRONG)
-def test_a_job_that_is_none(
+def test_an_invalid_job(
     client: TestClient, version: dict[str, Any], asked: dict[str, Any], word: str
 ) -> None:
     body = {"song": version["song"], "style": "bach"} | asked
     refused(client.post("/api/jobs", json=body), 400, word)
 
 
-def test_what_there_is_not(client: TestClient) -> None:
+def test_what_does_not_exist(client: TestClient) -> None:
     for address in (
         "songs/abc",
         "versions/abc",
@@ -421,7 +421,7 @@ def test_a_body_must_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_sites_are_refused(client: TestClient) -> None:
-    """A name that was made to point here, and a page of elsewhere that sends something."""
+    """They are a name that was made to point here, and a page of another site that sends data."""
     refused(client.get("/api/styles", headers={"host": "evil.example:8765"}), 403, "name")
     refused(client.get("/api/styles", headers={"host": "192.168.0.7:8765"}), 403, "name")
     body = {"example": "twinkle"}
@@ -562,7 +562,7 @@ def pieces(count: int = 3) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_style_that_is_none(client: TestClient) -> None:
+def test_an_invalid_style(client: TestClient) -> None:
     for fields, files, word in (
         ({"name": "bach"}, {"files": ("a.zip", pieces())}, "comes with"),
         ({"name": "../x"}, {"files": ("a.zip", pieces())}, "name"),
@@ -621,7 +621,7 @@ def test_bars_of_a_song_are_refused(client: TestClient) -> None:
 
 
 def test_half_a_line_is_no_message() -> None:
-    """What a process that was killed leaves of its last words."""
+    """A process that was killed may leave half of its last line."""
     from styletransfer.serve.workers import _message
 
     assert _message(b'{"call": 1, "event": "pro') is None
@@ -629,7 +629,7 @@ def test_half_a_line_is_no_message() -> None:
 
 
 def test_typed_chords_are_named(client: TestClient, version: dict[str, Any]) -> None:
-    """One that isn't understood is named; of one that is simplified, it is said what is played."""
+    """An unknown chord is named; for a simplified one, the answer states what is played."""
     given = {"song": version["song"], "style": "bach"}
     refused(client.post("/api/jobs", json=given | {"chords": "F | Quux C7"}), 400, "'Quux'")
     refused(client.post("/api/songs", json={"chords": "F | H7"}), 400, "'H7'")
@@ -647,7 +647,7 @@ def test_typed_chords_are_named(client: TestClient, version: dict[str, Any]) -> 
 
 
 def test_a_sample_is_made_once(client: TestClient, version: dict[str, Any]) -> None:
-    """When it is first asked for; then it is kept, also for the next server."""
+    """It is made when it is first requested, and kept, for the next server, too."""
     jobs = client.app.state.serve.jobs.all  # type: ignore[attr-defined]
     heard = [client.get("/api/styles/romantic/sample.wav") for _ in range(2)]
     assert [answer.status_code for answer in heard] == [200, 200], heard[0].text
@@ -696,7 +696,10 @@ def test_an_arrangement_has_its_time(tiny_package: Path) -> None:
 def test_what_killed_servers_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not what one that runs works in, nor a training of the command line, which can continue."""
+    """What a running server works in stays.
+
+    So does a training of the command line, which can continue.
+    """
     monkeypatch.setenv("STYLETRANSFER_HOME", str(tmp_path / "home"))
     temporary = tmp_path / "tmp"
     for name in ("dead", "alive", "foreign"):
@@ -717,7 +720,7 @@ def test_what_killed_servers_left_is_removed(
 
 
 def test_styles_go_by_any_name(client: TestClient) -> None:
-    """As on the command line; but never by a path."""
+    """They go by any name that the command line takes, but never by a path."""
     assert _listed("Chopin") == "chopin"
     assert _listed("J.S. Bach:0.7, CHOPIN:0.3") == "bach:0.7,chopin:0.3"
     for name in ("nobody", "../bach", "owner/bach", str(Path(__file__).parent)):

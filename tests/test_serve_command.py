@@ -80,8 +80,8 @@ def test_it_says_where_and_leaves_nothing(tmp_path: Path) -> None:
         assert folders(tmp_path) == []
 
 
-def test_killed_it_leaves_nothing_either(tmp_path: Path, tiny_package: Path) -> None:
-    """Its children see that it is gone, end, and remove what it kept."""
+def test_a_killed_server_leaves_nothing_either(tmp_path: Path, tiny_package: Path) -> None:
+    """Its children notice that it is gone, end, and remove what it kept."""
     with serving(tmp_path, "--model", str(tiny_package)) as (process, address):
         assert asked(f"{address}/api/songs", {"example": "twinkle"})["name"] == "twinkle"
         process.kill()

@@ -1,4 +1,7 @@
-"""Replay sidecars: the same bytes, or a report of the differences before any music is made."""
+"""Test replays of sidecars.
+
+They give the same bytes, or a report of the differences before any music is made.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ def test_replay_makes_the_same_bytes_from_anywhere(
     assert "changed since" in run("replay", "../song-bach.json", "--check").out
 
 
-def test_what_a_sidecar_says(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+def test_what_a_sidecar_states(run: Run, tiny_package: Path, tmp_path: Path) -> None:
     song = short_song(tmp_path / "song.mid")
     outcome = run(
         "apply", song, "-s", "chopin", "--seed", "7", "--model", tiny_package, *ONE, "--json"
@@ -111,10 +114,10 @@ def test_what_a_sidecar_says(run: Run, tiny_package: Path, tmp_path: Path) -> No
     assert [row["file"] for row in data["outputs"]] == ["song-chopin.mid"]
 
 
-def test_the_melody_is_told_as_it_stands_in_the_song(
+def test_the_melody_is_stated_as_it_stands_in_the_song(
     run: Run, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Not as moved to make room below it."""
+    """It isn't the one that was moved to make room below it."""
     notes = make_notes([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [40, 43, 47])
     write_midi(Piece(notes, "score", bars_of([(0.0, 3, 4)], 3.0)), tmp_path / "low.mid")
     assert run("apply", "low.mid", "-s", "bach", "--model", tiny_package, *ONE).code == 0
@@ -162,7 +165,7 @@ def test_new_settings_are_carried_by_construction(
     ]
 
 
-def test_a_changed_song_is_told_before_the_work(
+def test_a_changed_song_is_reported_before_the_work(
     arranged: Path, run: Run, no_music: None, tmp_path: Path
 ) -> None:
     song = tmp_path / "song.mid"
@@ -176,7 +179,7 @@ def test_a_changed_song_is_told_before_the_work(
 def test_a_song_that_moved_with_its_sidecar_is_found(
     arranged: Path, run: Run, tmp_path: Path
 ) -> None:
-    """Also if another file is now in its old place."""
+    """It is found even if another file is now in its old place."""
     moved = tmp_path / "moved"
     moved.mkdir()
     arranged.rename(moved / arranged.name)
@@ -189,7 +192,7 @@ def test_a_song_that_moved_with_its_sidecar_is_found(
 @pytest.mark.parametrize(
     "name", ["styletransfer", "torch", "the machine", "the tokenizer", "the adapter of bach"]
 )
-def test_another_version_machine_or_adapter_is_told_before_the_work(
+def test_another_version_machine_or_adapter_is_reported_before_the_work(
     name: str, arranged: Path, run: Run, no_music: None, tmp_path: Path
 ) -> None:
     other = edited(arranged, lambda data: data["ingredients"].update({name: "9.9"}))
@@ -218,7 +221,9 @@ def test_anyway_lets_the_bytes_decide(arranged: Path, run: Run, tmp_path: Path) 
     ).read_bytes()
 
 
-def test_another_model_is_told(arranged: Path, run: Run, no_music: None, tmp_path: Path) -> None:
+def test_another_model_is_reported(
+    arranged: Path, run: Run, no_music: None, tmp_path: Path
+) -> None:
     other = save_tiny_package(tmp_path / "other", seed=1)
     refused(
         run("replay", edited(arranged, lambda data: data["settings"].update(model=str(other)))),
@@ -228,7 +233,7 @@ def test_another_model_is_told(arranged: Path, run: Run, no_music: None, tmp_pat
     refused(run("replay", missing), "gone", "not a model folder")
 
 
-def test_bytes_that_differ_without_a_cause_are_told_too(
+def test_bytes_that_differ_without_a_cause_are_reported_too(
     arranged: Path, run: Run, tmp_path: Path
 ) -> None:
     """Nothing is written, since it isn't what was asked for."""

@@ -1,4 +1,7 @@
-"""Songs of every kind, as MIDI, MusicXML, ABC and kern, and the melody found in each."""
+"""Test songs of every kind and format, and the melody found in each.
+
+The formats are MIDI, MusicXML, ABC and kern.
+"""
 
 from __future__ import annotations
 
@@ -215,7 +218,7 @@ def test_words_in_musicxml_send_the_player_back(
     ],
 )
 def test_inspect_shows_what_is_taken(run: Run, tmp_path: Path, name: str, data: bytes) -> None:
-    """As text, as values and as a picture, before anything is generated."""
+    """It is shown as text, as values and as a picture, before anything is generated."""
     (tmp_path / name).write_bytes(data)
     outcome = run("inspect", name, "--plot", "taken.png")
     assert outcome.code == 0, outcome.err

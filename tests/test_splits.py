@@ -1,5 +1,6 @@
-"""Splits of pieces by content: groups stay together, small folders, and the check that nothing
-crosses.
+"""Test splits of pieces by content.
+
+Groups stay together, also in small folders, and the check finds what crosses.
 """
 
 from __future__ import annotations

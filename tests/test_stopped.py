@@ -46,7 +46,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
 def test_what_is_done_stays(
     run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Four of eight bars: as they are without the signal, and not a note after them."""
+    """Four of eight bars are as they would be without the signal, and not a note follows them."""
     song = random_piece(7, "score", 24)
     write_midi(song, tmp_path / "song.mid")
     common = (*SONG_AFTER_BACH, "--model", tiny_package)
@@ -79,7 +79,7 @@ def test_what_is_done_stays(
 def test_what_is_done_of_a_later_phrase_stays(
     run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Eighteen of 24 bars: the phrases that were chosen, and two bars of the third."""
+    """Eighteen of 24 bars stay: the phrases that were chosen, and two bars of the third."""
     song = random_piece(7, "score", 72)
     write_midi(song, tmp_path / "song.mid")
     common = (*SONG_AFTER_BACH, "--model", tiny_package)
@@ -124,7 +124,7 @@ def test_several_songs_stop_at_the_first(
 def test_the_bars_that_are_redone(
     run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Stopped after one of two bars, the other stays as it was in the earlier output."""
+    """If it is stopped after one of two bars, the other stays as in the earlier output."""
     write_midi(random_piece(7, "score", 24), tmp_path / "song.mid")
     common = ("-s", "bach", "--model", tiny_package, *ONE)
     assert run("apply", "song.mid", *common).code == 0
@@ -144,7 +144,7 @@ def test_the_bars_that_are_redone(
 def test_the_music_after_the_tune(
     run: Run, interrupt: Interrupt, tiny_package: Path, tmp_path: Path
 ) -> None:
-    """Stopped there, the arrangement is whole."""
+    """If it is stopped there, the arrangement is whole."""
     write_midi(random_piece(7, "score", 6), tmp_path / "song.mid")
     common = (
         "apply",

@@ -1,5 +1,7 @@
-"""Structureness and style profiles: by hand, against an independent tracing of paths, and on music
-with and without form.
+"""Test structureness and style profiles.
+
+They are computed by hand, compared with an independent tracing of paths, and measured on music with
+and without form.
 """
 
 from __future__ import annotations

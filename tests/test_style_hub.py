@@ -1,4 +1,7 @@
-"""Styles from the Hub, by its client's cache and its errors alone: no test asks the network."""
+"""Test styles from the Hub, by its client's cache and its errors alone.
+
+No test asks the network.
+"""
 
 from __future__ import annotations
 

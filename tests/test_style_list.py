@@ -1,4 +1,4 @@
-"""``styletransfer styles``: the list, as a table and as JSON, and the card of one style."""
+"""Test ``styletransfer styles``: the list, also as JSON, and a style's card."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_examples_are_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_the_list_says_what_it_leaves_out(
+def test_the_list_states_what_it_leaves_out(
     option: tuple[str, ...], run: Run, tmp_path: Path
 ) -> None:
     folder = adapter(tmp_path / "home/styles/broken", b"{}")

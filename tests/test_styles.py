@@ -1,5 +1,6 @@
-"""Styles: which there are, where they are stored, how they are named and blended, and what happens
-with a broken one.
+"""Test styles: which there are, where they are stored, their names and blends.
+
+A broken one is tested, too.
 """
 
 from __future__ import annotations
@@ -447,7 +448,7 @@ def test_blends(text: str, blend: dict[str, float], tmp_path: Path, here: Path) 
         ("bach:0.5,chopn:0.5", "chopn: there is no such style; did you mean chopin?"),
     ],
 )
-def test_blends_that_are_none(text: str, words: str) -> None:
+def test_invalid_blends(text: str, words: str) -> None:
     with pytest.raises(InputError) as error:
         parse_style(text)
     assert words in sentence(error)

@@ -1,5 +1,6 @@
-"""Training data, optimiser, likelihood: windows that depend on their number alone, and bits that
-are counted once.
+"""Test training data, optimiser and likelihood.
+
+Windows depend on their number alone, and bits are counted once.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def windows_from(library: Library, seed: int = 1, split: str = "train", **mixtur
 
 
 def test_a_window_depends_on_seed_and_number_alone(library: Library) -> None:
-    """In whatever order windows are requested, and from whichever object."""
+    """Windows may be requested in any order, and from any object."""
     numbers = [*range(12), 10**9]
     forward = [windows_from(library)[number] for number in numbers]
     other = windows_from(library)
@@ -102,7 +103,7 @@ def test_only_pieces_of_the_split_are_read(
 
 
 def test_the_mixture_is_kept_to(library: Library) -> None:
-    """Shares of 400 windows: feel, melody and style tokens."""
+    """Shares of feel, melody and style tokens are measured in 400 windows."""
 
     def names(**mixture: Any) -> list[set[str]]:
         windows = windows_from(library, **mixture)
@@ -202,7 +203,7 @@ def trained(model: Any, optimizer: MuonAdamW, rows: torch.Tensor, steps: int) ->
     return losses
 
 
-def test_the_optimizer_goes_on_from_its_state() -> None:
+def test_the_optimizer_continues_from_its_state() -> None:
     rows = torch.randint(0, codec().size, (2, 24), generator=torch.Generator().manual_seed(1))
     model = tiny_model()
     optimizer = MuonAdamW(model, 0.01, 0.1)
@@ -281,7 +282,7 @@ def test_every_token_is_counted_once(feel: Feel, with_melody: bool, context: int
 def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(
     library: Library, context: int
 ) -> None:
-    """Also for tokens that no window holds."""
+    """This includes tokens that no window holds."""
     model = tiny_model()
     with torch.no_grad():
         model.model.embed_tokens.weight.zero_()
@@ -298,7 +299,10 @@ def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(
 
 
 def test_bits_are_those_of_one_pass_over_the_piece() -> None:
-    """Where the context holds the piece; shorter windows see less, and cost something else."""
+    """This needs a context that holds the piece.
+
+    Shorter windows see less, and cost something else.
+    """
     model, grid = tiny_model(context=2000), codec().grid(random_piece(4, "score"))
     controls = Controls("score", "modern", "debussy", key=codec().melody_key(grid, 0))
     ids, scored = codec().encode(grid, controls.tokens(), with_melody=True)
@@ -363,7 +367,7 @@ def test_padded_rows() -> None:
 def test_attention_in_blocks_is_the_fused_one_and_has_its_gradient(
     autocast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Grouped heads in bfloat16, over a time that is no multiple of a block.
+    """Heads are grouped and in bfloat16, over a time that is no multiple of a block.
 
     In training the queries are in float32, and autocast says what they are multiplied in.
     """

@@ -1,5 +1,6 @@
-"""Whole runs of ``pretrain.train`` on a model of two layers: killed and resumed, ended by the
-clock, continued, refused.
+"""Test whole runs of ``pretrain.train`` on a model of two layers.
+
+They are killed and resumed, ended by the clock, continued, refused.
 """
 
 from __future__ import annotations
@@ -102,8 +103,9 @@ def test_a_run_warms_up_learns_decays_and_is_packed(whole: Path) -> None:
 def test_a_killed_run_resumes_to_the_same_losses(
     whole: Path, config: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL after a checkpoint has appeared; then the same command again. Steps done twice are
-    the same twice.
+    """SIGKILL comes after a checkpoint has appeared; then the same command is run again.
+
+    Steps done twice are the same twice.
     """
     out = tmp_path / "killed"
     call = arguments(config, tiny_data, out, "--steps", str(STEPS))
@@ -137,11 +139,13 @@ def test_a_killed_run_resumes_to_the_same_losses(
     assert json.loads(ours.read_text())["sha256"] == json.loads(theirs.read_text())["sha256"]
 
 
-def test_a_finished_run_goes_on_from_before_its_decay(
+def test_a_finished_run_continues_from_before_its_decay(
     whole: Path, config: Path, tiny_data: Path
 ) -> None:
-    """At the full learning rate. The checkpoint needed for this was deleted in a decay of more than
-    two checkpoints; when it existed, the run decayed again and stopped.
+    """It continues at the full learning rate.
+
+    The checkpoint needed for this was deleted in a decay of more than two checkpoints; when it
+    existed, the run decayed again and stopped.
     """
     kept = last_checkpoint(whole)
     assert kept is not None
@@ -360,7 +364,7 @@ def test_sizes_learn_for_the_same_compute(
 
 
 @pytest.mark.parametrize("missing", ["--config", "--data"])
-def test_what_is_missing_is_said(
+def test_what_is_missing_is_reported(
     missing: str, config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = arguments(config, tiny_data, tmp_path / "run")

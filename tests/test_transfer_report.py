@@ -1,5 +1,6 @@
-"""The transfer report: the whole recipe on a model of two layers and a stand-in judge, and its
-intervals by hand.
+"""Test the whole recipe of the transfer report, with a stand-in judge.
+
+The model has two layers; intervals are computed by hand.
 """
 
 from __future__ import annotations
@@ -313,7 +314,7 @@ def test_a_missing_folder_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_
     assert "not a prepared data set" in capsys.readouterr().err
 
 
-def test_nobody_keeps_his_own_style_when_it_is_wrong() -> None:
+def test_no_target_keeps_its_own_style() -> None:
     targets = [
         Target(find_style(name), {})
         for name in ("bach", "beethoven", "chopin", "schubert", "liszt")

@@ -73,7 +73,7 @@ def test_no_note_is_in_c_major(scale: NoteTable) -> None:
 def test_a_key_signature_decides_between_relatives_and_yields_to_much_likelier_keys(
     scale: NoteTable,
 ) -> None:
-    """D major under its own signature and under C major's, which stands in many files unasked."""
+    """D major stands under its own signature and under C major's, the default of many files."""
     bars = bars_of([(0.0, 4, 4)], 16.0)
     assert likelier_key(scale, bars, 2) == Key(2, "major")
     assert likelier_key(scale, bars, 0) == Key(2, "major")

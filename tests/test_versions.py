@@ -1,4 +1,7 @@
-"""Versions of songs compared: paired differences, a forest, and the recipe that writes the page."""
+"""Test comparisons of versions: paired differences, a forest, and the recipe.
+
+The recipe writes the page.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +44,13 @@ def test_paired() -> None:
 
 
 def test_auc() -> None:
-    """Of four pairs one is lost and one is even: 2.5 of 4."""
+    """Of four pairs one is lost and one is a tie: 2.5 of 4."""
     found = auc(np.array([0.5, 0.9]), np.array([0.5, 0.7]))
     assert found["auc"] == 2.5 / 4
     assert found["low"] <= found["auc"] <= found["high"]
 
 
-def test_forests_tell_what_differs_and_nothing_else(few_trees: None) -> None:
+def test_forests_find_what_differs_and_nothing_else(few_trees: None) -> None:
     """If one of two measures differs by three deviations, the forest is certain; if none does, it
     is at chance.
     """

@@ -61,7 +61,7 @@ def test_what_all_have_arranged_is_compared(
             weights.main(["compare", *map(str, files)])
 
 
-def test_what_is_there_is_not_arranged_again(
+def test_existing_rows_are_not_arranged_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "melodies").mkdir()

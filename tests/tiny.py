@@ -1,5 +1,6 @@
-"""Small things that several tests need: the codec, random music, and a model of two layers with
-random weights.
+"""Make small things that several tests need.
+
+These are the codec, random music, and a model of two layers with random weights.
 """
 
 from __future__ import annotations

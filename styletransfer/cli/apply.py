@@ -1,4 +1,4 @@
-"""The command ``apply`` with one song in one style; :mod:`.several` has the others."""
+"""Run ``apply`` with one song in one style; :mod:`.several` has the others."""
 
 from __future__ import annotations
 

@@ -315,7 +315,10 @@ class Ledger:
         return outputs.midis[0].relative_to(self.manifest.path.parent).as_posix()
 
     def _key(self, job: Job) -> str:
-        """Hash all that goes into a job's files; "" where it can't be read, as the job will say."""
+        """Hash all that goes into a job's files, "" where it can't be read.
+
+        The job itself will report that.
+        """
         style, outputs = job.request.style, job.outputs
         sound = outputs.soundfont and os.path.abspath(outputs.soundfont)
         try:

@@ -137,7 +137,7 @@ def score_bytes(
 
 
 def engraved(musicxml: bytes, *, tall: bool = False, narrow: bool = False) -> list[bytes]:
-    """Engrave MusicXML as pages of SVG, in A4 or as one ``tall`` page, ``narrow`` as a phone.
+    """Engrave MusicXML as SVG pages: A4 or one ``tall`` page, ``narrow`` as a phone.
 
     The pages need no font for music signs.
 

@@ -2,7 +2,7 @@
 
 The melody has the first voice of the first staff to itself, stems up. A part that shares this staff
 is its second voice; other staves have one voice or two. A pianist's right hand shares the melody's
-staff, the left hand has the lower one; notes go over to the other staff where their register wants
+staff, the left hand has the lower one; notes change to the other staff where their register suits
 it. Onsets and pitches are the piece's own, on the subdivisions that notation has signs for. So are
 the melody's durations; the accompaniment's are made readable: short rests are filled, and notes
 that overlap within a voice are tied or end. Chord symbols may stand above the first staff.

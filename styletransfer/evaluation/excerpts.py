@@ -2,8 +2,8 @@
 
 Conventions: a score's excerpt begins on a bar line, lasts a number of quarters (whole bars), and
 begins at 0; a performance's excerpt has a number of notes and begins with the first. Notes that
-sound on beyond the end of a score's excerpt are cut there. Which notes are the melody is as the
-library says.
+sound on beyond the end of a score's excerpt are cut there. The melody's notes are those
+that the library marks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PERFORMED_QUARTER = 0.5
 """Seconds of a quarter in a performance, which has no quarters of its own."""
 
 FEWEST_NOTES = 24
-"""An excerpt with fewer notes says nothing, and is left out."""
+"""An excerpt with fewer notes shows nothing, and is left out."""
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,8 @@ def told_apart(
 def auc(mine: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> Row:
     """Give the share of pairs in which a score of ``mine`` is higher; ties count half.
 
-    That is the area under the ROC curve: 0.5 where nothing tells the two apart. Its interval draws
-    songs, and with a song both its scores, each (songs,).
+    That is the area under the ROC curve: 0.5 where nothing distinguishes the two. Its interval
+    draws songs, and with a song both its scores, each (songs,).
     """
     wins = (mine[:, None] > theirs) + 0.5 * (mine[:, None] == theirs)
     count = len(mine)

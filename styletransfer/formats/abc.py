@@ -101,9 +101,6 @@ def parse_abc(data: bytes, name: str, feel: Feel | None = None, tune: int | None
     ``name`` is what error messages call the file. ``tune`` is the place of the tune in its book,
     from 0; None takes the first, with a remark where there are more.
 
-    ``tune`` is the place of the tune in its book, from 0; None takes the first, with a remark where
-    there are more.
-
     Raises:
         InputError: where the bytes are not ABC, or the tune has no notes, or hours of them.
     """

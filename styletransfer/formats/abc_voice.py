@@ -20,7 +20,7 @@ from styletransfer.music.chord_symbols import (
 )
 
 MOST_TURNS = 16
-"""The most times that a repeat is played, whatever the file says."""
+"""The most times that a repeat is played, whatever the file states."""
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _WORDS = {
     "segno": "segno",

@@ -1,9 +1,9 @@
-"""MEI to pieces, through verovio (the extra ``score``), which plays it as MIDI.
+"""Read MEI as pieces, through verovio (extra ``score``), which plays it as MIDI.
 
-Verovio knows the whole of the format: ties, tuplets, grace notes, words, transpositions. The order
-of playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
+Verovio reads the whole format: ties, tuplets, grace notes, words, transpositions. The order of
+playing is that of the file's first ``<expansion>``, or else ours by its bar lines and endings.
 Chord symbols and changes of key, which verovio's MIDI lacks, are taken from the file itself. It
-runs in a process of its own, as it may fall over a damaged file.
+runs in a process of its own, as a damaged file may crash it.
 """
 
 from __future__ import annotations
@@ -158,8 +158,6 @@ def _chords(
     """Return the chord symbols of measures in playing order, and the number of others.
 
     The others are no symbols, such as Roman numerals, or don't state at which beat they stand.
-
-    Those are no symbols, as Roman numerals, or don't say at which beat they stand.
     """
     found: dict[float, ChordSymbol] = {}
     unread = 0
@@ -209,10 +207,6 @@ def _unfold(score: Element) -> list[list[Element]] | None:
     Measures that are played one after another become a section, which the order names. Returned are
     the measures as they are played, each with what stands before it; None where the score states
     its order.
-
-    Measures that are played one after another become a section, which the order names. What comes
-    back are the measures as they are played, each with what stands before it; None where the score
-    states its order.
     """
     whole = [child for child in score if child.tag in {"section", "ending"}]
     if not whole or next(score.iter("expansion"), None) is not None:

@@ -45,7 +45,7 @@ _NOT_READ = frozenset(
         *("TextLine", "VBox", "eid"),
     )
 )
-"""Elements that say nothing about what sounds."""
+"""Elements that don't affect what sounds."""
 _GRACES = {"acciaccatura", "appoggiatura", "grace4", "grace8", "grace16", "grace32"}
 _GRACES_AFTER = {"grace8after", "grace16after", "grace32after"}
 _OCTAVES = {"8va": 12, "8vb": -12, "15ma": 24, "15mb": -24, "22ma": 36, "22mb": -36}
@@ -509,8 +509,6 @@ def _jumps(score: Element) -> dict[str, str]:
     """Return the purpose of each marker's label, by the jumps that name it.
 
     Where a text alone says "D.C." or the like, as in many songs, it has its usual meaning.
-
-    Where a text alone says "D.C." or the like, as many songs have it, it is the usual.
     """
     texts = {word_said(text_of(e.find("text"))) for tag in _TEXTS for e in score.iter(tag)}
     found = dict(_MARKERS) if texts & {"da capo", "dal segno"} else {}

@@ -24,7 +24,7 @@ from styletransfer.music.chord_symbols import (
 FINEST = 10_080
 """Parts of a quarter: what lies between them is rounded."""
 MOST_TURNS = 16
-"""The most times that a repeat is played, whatever the file says."""
+"""The most times that a repeat is played, whatever the file states."""
 
 LENGTHS = {
     name: Fraction(32) / 2**power
@@ -136,11 +136,6 @@ def symbol_of(harmony: Element, shift: int) -> ChordSymbol:
     by what is printed. What is printed is the symbol, if it is understood as the same tones; else
     the kind's usual spelling, if that is; else root, bass and tones count by themselves. A kind
     that states nothing leaves it to what is printed.
-
-    MusicXML says a chord twice, by its kind and degrees and by what is printed. What is printed is
-    the symbol, if it is understood as the same tones; else the kind's usual spelling, if that is;
-    else root, bass and tones count by themselves. A kind that says nothing leaves it to what is
-    printed.
     """
     kind = harmony.find("kind")
     value, printed = (

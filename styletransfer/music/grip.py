@@ -76,7 +76,7 @@ class Grip:
                 del self.pitches[first], self.ends[first]
 
     def fits(self, part: int) -> bool:
-        """Return whether both hands can hold the notes that are parted at a place."""
+        """Return whether both hands can hold the notes that are divided at a place."""
         return all(
             len(hand) <= most and (not hand or hand[-1] - hand[0] <= self.span)
             for hand, most in zip(

@@ -196,7 +196,7 @@ class Window:
 
 
 def features(notes: NoteTable, onset: Floats, end: Floats, group: Ints) -> Floats:
-    """Compute what tells melody from accompaniment, shape (notes, FEATURES).
+    """Compute what distinguishes melody from accompaniment, shape (notes, FEATURES).
 
     Intervals are in octaves, lengths and waits in log2 of seconds.
 

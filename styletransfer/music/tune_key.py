@@ -1,10 +1,10 @@
 """The key of a tune alone.
 
-A tune has few notes, and no bass that tells the tonic from its relative. Beside how long each pitch
-class sounds, which decides in :mod:`.key`, it matters where it sounds: on downbeats, at the ends of
-phrases, first and last. A log-linear model weighs all of this, the same for the twelve keys of a
-mode. Its weights are in ``assets/keys.json``; ``python -m benchmarks.keys --fit`` makes them from
-the tunes of songs whose accompaniment shows the key.
+A tune has few notes, and no bass that distinguishes the tonic from its relative. Besides how long
+each pitch class sounds, which decides in :mod:`.key`, it matters where it sounds: on downbeats, at
+the ends of phrases, first and last. A log-linear model weighs all of this, the same for the twelve
+keys of a mode. Its weights are in ``assets/keys.json``; ``python -m benchmarks.keys --fit`` makes
+them from the tunes of songs whose accompaniment shows the key.
 """
 
 from __future__ import annotations

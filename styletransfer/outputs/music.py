@@ -27,7 +27,7 @@ class Music(Result):
         soundfont: str | Path | None = None,
         symbols: bool = False,
     ) -> Path:
-        """Write it as what the file's suffix says.
+        """Write it in the format that the file's suffix names.
 
         MIDI, sound, picture, score or sidecar; see :mod:`styletransfer.outputs.save`.
         """

@@ -96,7 +96,7 @@ def save(
     soundfont: str | Path | None = None,
     symbols: bool = False,
 ) -> Path:
-    """Write a result as what the file's suffix says.
+    """Write a result in the format that the file's suffix names.
 
     It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.png``, a score (``.musicxml``,
     ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With

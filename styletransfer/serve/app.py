@@ -159,7 +159,7 @@ async def _begin(worker: Worker) -> None:
 
 
 class Page(StaticFiles):
-    """The page's own files, asked for again each time and sent where they changed."""
+    """The page's own files, requested again each time and sent where they changed."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
         """Respond with a file, as :class:`StaticFiles` does."""

@@ -73,7 +73,7 @@ def arrange(
     Args:
         call: the task.
         folder: of the new version.
-        about: what the version object says besides: its id, its parent's and the song's, its name.
+        about: what else the version object states: its id, its parent's and the song's, its name.
         song: what a request names: ``song`` (a file or an example) or ``chords``.
         style: its name, or a blend.
         options: others of :func:`styletransfer.transfer.request.options`.

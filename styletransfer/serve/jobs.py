@@ -35,16 +35,16 @@ def sentence(text: str) -> str:
 
 
 class FullError(Exception):
-    """The queue takes no more."""
+    """The queue accepts no more."""
 
 
 @dataclass
 class Job:
     """A task for the worker, and all events of it.
 
-    ``finish`` makes of the task's result what ``done`` tells; ``clean`` removes its files where
-    there is no result. ``limit``: seconds that it may run. ``urgent``: whether somebody wants the
-    result itself; what isn't urgent waits for what is, which stops it. ``news`` is set by the next
+    ``finish`` turns the task's result into what ``done`` reports; ``clean`` removes its files where
+    there is no result. ``limit``: seconds that it may run. ``urgent``: whether somebody waits for
+    the result; what isn't urgent waits for what is, which stops it. ``news`` is set by the next
     event.
     """
 
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether its last event was told."""
+        """Whether its last event was added."""
         return bool(self.events) and self.events[-1][0] in LAST
 
     def tell(self, event: str, data: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def keep(result: Result, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
     Args:
         result: an arrangement.
         folder: of the version.
-        about: what the object says besides, among it the song's ``name``.
+        about: what else the object states, including the song's ``name``.
     """
     write_piece(result.piece, folder / PIECE)
     if result.melody is not None:

@@ -44,12 +44,12 @@ def read_song_file(
         call: the task.
         folder: the song's own.
         song: ``file`` (in the folder), ``example``, ``notes`` that were played in, or ``chords``
-            with ``metre`` and ``tempo``; and ``name``, which stands in what is said of it.
+            with ``metre`` and ``tempo``; and ``name``, by which messages call it.
         melody_track: number or name of the part with the melody.
         transpose: semitones.
 
     Returns:
-        The song object of the API but its id, and ``request``: how it is asked for.
+        The song object of the API without its id, and ``request``: how it is requested.
 
     Raises:
         InputError: where it can't be read, is too long, or has no such part.

@@ -53,8 +53,8 @@ class Song:
 class Version:
     """An arrangement that is kept: where it is stored, and its origin.
 
-    ``asked``: what the request for its song names; ``source``: what the file that it was made of is
-    called where it is taken away.
+    ``asked``: what the request for its song names; ``source``: the name under
+    which the file that it was made of is downloaded.
     """
 
     id: str

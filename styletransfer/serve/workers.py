@@ -74,7 +74,7 @@ class Worker:
         Args:
             task: its name, of those in :func:`styletransfer.serve.child.tasks`.
             arguments: plain values.
-            hear: gets what the task says while it runs.
+            hear: gets what the task reports while it runs.
             limit: seconds after which the process is ended.
 
         Raises:

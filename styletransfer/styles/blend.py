@@ -76,8 +76,6 @@ def shown(text: str) -> str:
 
     An example is "J. S. Bach (70 %) and Frédéric Chopin (30 %)". It is written so even where a
     style isn't there any more.
-
-    It does so as well where a style isn't there any more.
     """
     words, weights = [], []
     for name, weight in _parts(text):

@@ -95,7 +95,7 @@ def bar_notes(
 ) -> NoteTable:
     """Give the accompaniment of one bar as soon as it is decoded, for the eye.
 
-    It is as :func:`assemble` has it, except that its hands are told apart without its neighbours,
+    It is as :func:`assemble` has it, except that its hands are divided without its neighbours,
     and a score is of one loudness.
     """
     bar, step, duration, pitch, loud = decode_notes(codec, [*[()] * index, ids], index)

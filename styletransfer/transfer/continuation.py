@@ -83,9 +83,9 @@ def add_bars(arranged: Piece, codec: Codec, plan: Plan, seconds: float) -> tuple
 
 
 def add_harmony(wider: Plan, plan: Plan, chords: ChordTable) -> Plan:
-    """Tell the plan of :func:`add_bars` the chords of all bars.
+    """Give the plan of :func:`add_bars` the chords of all bars.
 
-    The tune is told as it was, then rests.
+    The tune is stated as it was, then rests.
 
     Args:
         wider: the plan of all bars.

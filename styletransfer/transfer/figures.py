@@ -2,7 +2,7 @@
 
 A figure is a bar of accompaniment from a piece of the style. A composer's own figures in the tune's
 metre are preferred, then those of the era, then any; of these, the ones of about the tune's tempo.
-They are moved to the tune's key, told to the model as ``FIGURE``, and followed as far as it likes.
+They are moved to the tune's key, given to the model as ``FIGURE``, and followed as far as it likes.
 A piece that is a style by itself has its own figures; where none is in the tune's metre, its
 commonest bars are cut, or filled, to the tune's.
 """

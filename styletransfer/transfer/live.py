@@ -1,4 +1,4 @@
-"""An arrangement told of while it is made."""
+"""Report an arrangement while it is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Live(Protocol):
-    """Who is told. Phrases, candidates and bars count from 0."""
+    """A listener to an arrangement. Phrases, candidates and bars count from 0."""
 
     def tune(self, melody: Piece) -> None:
         """Hear the melody that was taken, moved by octaves if it is."""
@@ -27,7 +27,7 @@ class Live(Protocol):
         """
 
     def chosen(self, phrase: int, candidate: int) -> None:
-        """Hear which of a phrase's candidates goes on."""
+        """Hear which of a phrase's candidates continues."""
 
 
 def hearing(

@@ -133,7 +133,9 @@ def request_hash(request: Request, style: str) -> str:
 
 
 def style_hash(request: Request) -> str:
-    """Hash a request's style and model with the version that is to use them; nothing is loaded.
+    """Hash a request's style and model with the version that is to use them.
+
+    Nothing is loaded.
 
     Raises:
         InputError: where a file of them can't be read.

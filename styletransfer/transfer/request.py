@@ -53,7 +53,7 @@ class Request:
     melody_track: str | None = None
     """The number (from 1) or the name of the part that has the melody; None: it is found."""
     mode: Literal["reharmonize", "regenerate", "continue"] = "reharmonize"
-    """``reharmonize`` locks the melody, ``regenerate`` only tells it to the model, ``continue``
+    """``reharmonize`` locks the melody, ``regenerate`` only shows it to the model, ``continue``
     continues after the locked melody."""
     keep: Literal["exact", "ornamented"] = "exact"
     """Lock all notes of the melody, or its structural ones, with ornaments between them."""

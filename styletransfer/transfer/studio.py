@@ -101,7 +101,7 @@ class Studio:
         self.parts = parts_of(request.style)
 
     def _voices(self, tune: str) -> list[Voice]:
-        """Voice the style; ``tune``: what the model is told that the tune is."""
+        """Return the style's voices for the kind of ``tune`` that the model is given."""
         request, melody = self.task.request, self.task.source.melody
         tempo = melody.tempo.quarters_per_minute()
         strength = request.sampling.strength

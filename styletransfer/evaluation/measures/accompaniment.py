@@ -1,14 +1,14 @@
 """Measure accompaniments under their tunes, to compare them with composers'.
 
-The measures put into numbers what readers of a blind jury named: whether the harmony knows where
-the tune goes, a figure is carried through, rests are answered, and a dominant comes before the end
-of a phrase. They explain differences between versions of one song, and choose nothing:
+The measures put into numbers what readers of a blind jury named: whether the harmony anticipates
+where the tune goes, a figure is carried through, rests are answered, and a dominant comes before
+the end of a phrase. They explain differences between versions of one song, and choose nothing:
 accompaniments that were picked by such measures reached composers' values and sounded worse, since
 pedals and repeated chords score well.
 
 Conventions: those of :mod:`styletransfer.evaluation.measures.passage`. Doublings of the tune are
-left out except where "all notes" is said, since composers' right hands often play along. Measures
-are shares from 0 to 1 if nothing else is said, and NaN where there is nothing to count. Each
+left out except where "all notes" is stated, since composers' right hands often play along. Measures
+are shares from 0 to 1 unless stated otherwise, and NaN where there is nothing to count. Each
 function that takes some of them defines them, by name, in its docstring.
 """
 

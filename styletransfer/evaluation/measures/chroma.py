@@ -2,8 +2,8 @@
 
 Conventions: pitch classes are 0-11 with 0 = C; chroma is *time that a pitch class sounds* in the
 unit of the table (quarters for a score, seconds for what was converted), never weighted by
-velocity: velocity says who plays, and on what. Notes of one pitch class that sound together each
-count, as in pretty_midi's ``get_chroma``.
+velocity: velocity depends on who plays, and on what. Notes of one pitch class that sound together
+each count, as in pretty_midi's ``get_chroma``.
 
 Tonal centroid: C. Harte, M. Sandler and M. Gasser, "Detecting harmonic change in musical audio",
 ACM workshop on Audio and Music Computing Multimedia 2006: a chroma vector of sum 1 is projected on

@@ -69,7 +69,7 @@ class Fidelity:
     of the estimate plays. ``subsequence``: the longest common subsequence of the pitches of the two
     melodies. ``chroma``: mean cosine of the chroma of all notes (NaN where neither has a note). For
     a bare melody it is bounded by the harmony that the arrangement adds: it compares systems, and
-    says nothing alone.
+    means nothing by itself.
     """
 
     melody: Found

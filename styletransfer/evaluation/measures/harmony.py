@@ -19,8 +19,8 @@ Known deviations from the paper and its published code: intervals are real ones,
 chord tone up to the melody's note (the code subtracts pitch classes, so that C over G is a fifth
 and B to C eleven semitones). PCS and MCTD weigh by time exactly instead of by windows of a 16th or
 frames of 1/48 bar. CTnCTR counts each note once, in the segment of its onset, as the paper says;
-the code counts frames and wants the resolution to be a chord tone. MCTD is a mean of distances; the
-code squares the root of the *sum of differences*. A chord that lasts for several segments is
+the code counts frames and requires the resolution to be a chord tone. MCTD is a mean of distances;
+the code squares the root of the *sum of differences*. A chord that lasts for several segments is
 repeated in the histogram and in CTD (with distance 0), as in the code. Sevenths are read as the
 triad that sounds longest.
 """

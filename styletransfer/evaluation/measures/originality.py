@@ -3,7 +3,7 @@
 There are shares of common n-grams, the longest run, and the nearest piece.
 
 Definitions: a piece is the sequence of its pitches in onset order, chords sorted from the bass up,
-where a chord is what :mod:`styletransfer.data.fingerprint` says it is. Its n-grams are the runs of
+where a chord is as :mod:`styletransfer.data.fingerprint` defines it. Its n-grams are the runs of
 n notes; those of 12 notes with fewer than 6 distinct pitches (trills, repeated chords) can't tell
 music apart and are no *seeds*, and a longer n-gram counts if it contains a seed. An n-gram is
 *found* where a training piece has the same n pitches in a row. The share is of the positions of the
@@ -172,7 +172,7 @@ class NgramIndex:
         """Measure how much of a piece is found in the index.
 
         Args:
-            piece: its sequence; melody notes that are given are excluded as the module says.
+            piece: its sequence; melody notes that are given are excluded, as the module states.
             without: ids of training pieces that don't count, such as the piece itself.
         """
         eligible = _eligible(piece)

@@ -199,7 +199,7 @@ def overlapped_area(real: NDArray[np.float64], generated: NDArray[np.float64]) -
 
     Yang and Lerch (2020): Euclidean distances of one feature within the real set, and from each
     generated to each real piece, each smoothed by a Gaussian kernel with Scott's bandwidth; the
-    area under the smaller density, from 0 to 1. 1 says that a generated piece is as far from real
+    area under the smaller density, from 0 to 1. 1 means that a generated piece is as far from real
     pieces as they are from each other; so do copies of one average piece, so that it is to be
     compared with the features' own spread. NaN for fewer than 3 real or 2 generated pieces.
 
