@@ -171,7 +171,7 @@ ReplayOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="The MIDI file. Default: NAME-replay.mid.")
 ]
 Audio = Annotated[
-    Path | None, typer.Option(help="Also write the sound, as a .wav, .flac or .ogg file.")
+    Path | None, typer.Option(help="Also write the sound, as a .wav, .flac, .ogg or .mp3 file.")
 ]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
 Score = Annotated[

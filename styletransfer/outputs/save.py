@@ -98,9 +98,9 @@ def save(
 ) -> Path:
     """Write a result as what the file's suffix says.
 
-    It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.png``, a score (``.musicxml``,
-    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With
-    ``symbols``, a score has the harmony as chord symbols above it.
+    It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.png``, a score
+    (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that
+    name. With ``symbols``, a score has the harmony as chord symbols above it.
 
     Returns:
         The path.
