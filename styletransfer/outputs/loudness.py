@@ -155,6 +155,6 @@ def as_floats(samples: Samples) -> NDArray[np.float32]:
 
 
 def _steps(values: Curve) -> Curve:
-    """Cut values, shape (frames,), into steps, shape (steps, STEP); the last is filled up with 0."""
+    """Cut values, shape (frames,), into steps, shape (steps, STEP), the last filled up with 0."""
     short = -len(values) % STEP
     return np.pad(values, (0, short)).reshape(-1, STEP)

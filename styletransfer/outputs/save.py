@@ -99,8 +99,8 @@ def save(
     """Write a result as what the file's suffix says.
 
     It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.png``, a score
-    (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that
-    name. With ``symbols``, a score has the harmony as chord symbols above it.
+    (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of
+    that name. With ``symbols``, a score has the harmony as chord symbols above it.
 
     Returns:
         The path.

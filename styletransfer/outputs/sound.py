@@ -152,6 +152,17 @@ def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
     return _encode(wav, suffix)
 
 
+def playable(midi: bytes) -> bool:
+    """Return whether a MIDI file's bytes can be played as they are."""
+    import symusic
+
+    try:
+        symusic.Score.from_midi(midi)
+    except Exception:  # whatever the parser met
+        return False
+    return True
+
+
 def _released(midi: bytes) -> bytes:
     """Lengthen a MIDI file by :data:`RELEASE` seconds, with a silent event."""
     import symusic
