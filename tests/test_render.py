@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.tunes import example
 from styletransfer.music.ensemble import PIANO
 from styletransfer.music.notes import Piece, make_notes
@@ -65,6 +66,22 @@ def test_audio_is_compressed(tmp_path: Path) -> None:
         assert levels.true_peak <= CEILING + 0.001, suffix
     with pytest.raises(InputError, match=r"the name must end in \.wav, \.flac, \.ogg or \.mp3"):
         render_audio(song, tmp_path / "a.aac")
+
+
+def test_the_melody_of_an_arrangement_sings_out(tmp_path: Path) -> None:
+    """Its part is 4.5 dB louder, beside an accompaniment as `apply` names it, than other parts."""
+    notes = make_notes([0.0, 8.0], [2.0, 2.0], [67, 67], velocity=70, part=[0, 1])
+    apart = {}
+    for names in (PIANO.names[:2], ("one", "two")):
+        piece = replace(example("twinkle"), parts=names).with_notes(notes)
+        write_midi(piece, tmp_path / "song.mid", force=True)
+        render_audio(tmp_path / "song.mid", tmp_path / "song.wav", force=True)
+        sound, rate = soundfile.read(tmp_path / "song.wav")
+        seconds = [float(piece.tempo.to_seconds(onset)) for onset in (0.0, 8.0)]
+        power = [(sound[int(at * rate) : int((at + 1) * rate)] ** 2).mean() for at in seconds]
+        apart[names] = 10 * np.log10(power[0] / power[1])
+    assert apart["one", "two"] == pytest.approx(0, abs=0.3)
+    assert apart[PIANO.names[:2]] == pytest.approx(4.5, abs=0.3)
 
 
 def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

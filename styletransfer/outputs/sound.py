@@ -12,6 +12,7 @@ import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.files import check_suffix, check_writable, write_bytes
+from styletransfer.music.ensemble import ENSEMBLES
 from styletransfer.outputs.loudness import CEILING, RATE, Levels, turned
 
 SOUNDFONT_VARIABLE = "STYLETRANSFER_SOUNDFONT"
@@ -40,6 +41,12 @@ Of 20 pieces, decoded peaks were up to 0.27 dB higher as Ogg Vorbis, and 0.04 dB
 """
 BLOCK = 1 << 16
 """Frames that are encoded at once: Vorbis fails on minutes of sound."""
+VOLUME, FULL = 7, 127
+"""The controller of a channel's volume and its highest value, 4.5 dB above the default of 100.
+
+An arrangement's melody gets it. Without that, the melody was softer than the accompaniment in the
+0.2 seconds after 0.30 of its onsets, and after 0.09 of those that pianists play in MAESTRO.
+"""
 RELEASE = 1.0
 """Seconds of sound after the last note ends, in which it dies away."""
 
@@ -144,7 +151,7 @@ def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
 
     _check_soundfont(font_bytes[:12], font)
     try:
-        wav = bytes(midirenderer.render_wave_from(font_bytes, _released(midi)))
+        wav = bytes(midirenderer.render_wave_from(font_bytes, _prepared(midi)))
     except Exception as error:  # the renderer raises whatever its parsers met
         raise InputError(
             f"{name}: it cannot be played with {font} ({error}); try another soundfont."
@@ -163,11 +170,18 @@ def playable(midi: bytes) -> bool:
     return True
 
 
-def _released(midi: bytes) -> bytes:
-    """Lengthen a MIDI file by :data:`RELEASE` seconds, with a silent event."""
+def _prepared(midi: bytes) -> bytes:
+    """Raise the melody of an arrangement, and lengthen its file by :data:`RELEASE` seconds."""
     import symusic
 
     score: Any = symusic.Score.from_midi(midi)
+    names = {track.name for track in score.tracks}
+    for ensemble in ENSEMBLES:
+        if {ensemble.melody} < names <= set(ensemble.names):
+            for track in score.tracks:
+                if track.name == ensemble.melody:
+                    track.controls.append(symusic.ControlChange(0, VOLUME, FULL))
+
     slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds per quarter
     score.markers.append(
         symusic.TextMeta(score.end() + round(RELEASE / slowness * score.ticks_per_quarter), " ")
