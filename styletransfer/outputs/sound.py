@@ -44,8 +44,9 @@ BLOCK = 1 << 16
 VOLUME, FULL = 7, 127
 """The controller of a channel's volume and its highest value, 4.5 dB above the default of 100.
 
-An arrangement's melody gets it. Without that, the melody was softer than the accompaniment in the
-0.2 seconds after 0.30 of its onsets, and after 0.09 of those that pianists play in MAESTRO.
+An arrangement's melody gets it. Without that, in the 0.2 seconds after its onsets the melody was
+1.9 dB louder than the accompaniment (the mean of the medians of 11 arrangements), and softer after
+0.30 of them; in seven performances of MAESTRO it is 6.6 dB louder, and softer after 0.09.
 """
 RELEASE = 1.0
 """Seconds of sound after the last note ends, in which it dies away."""
