@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from styletransfer.api import StyleTransfer
+    from styletransfer.outputs.render import render
 
-__all__ = ["StyleTransfer", "__version__"]
+__all__ = ["StyleTransfer", "__version__", "render"]
 __version__ = "0.2.0"
 
 # PyTorch's threads sleep while they wait. If they stayed awake, they would slow each other down
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from styletransfer.api import StyleTransfer
 
         return StyleTransfer
+    if name == "render":
+        from styletransfer.outputs.render import render
+
+        return render
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

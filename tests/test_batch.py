@@ -288,7 +288,7 @@ def test_outputs_that_say_what_they_are(run: Run, tiny_package: Path, tmp_path: 
     (tmp_path / "text.sf2").write_text("no sound")
     for more, message in (
         (("--plot", tmp_path / "song-bach.mid"), "two outputs"),
-        (("--audio", "song.mp3"), "must end in .wav"),
+        (("--audio", "song.aac"), "must end in .wav"),
         (("-o", "song.wav"), "-o names the MIDI file"),
         (("--plot", "song.jpg"), "must end in .png"),
         (("--audio", "song.wav", "--soundfont", "text.sf2"), "not a soundfont"),

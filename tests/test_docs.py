@@ -24,6 +24,7 @@ DESCRIBED = {
     "apply": "arranging.md",
     "replay": "arranging.md",
     "inspect": "arranging.md",
+    "render": "arranging.md",
     "generate": "arranging.md",
     "finetune": "styles.md",
     "evaluate": "evaluation.md",

@@ -12,11 +12,13 @@ import pytest
 import soundfile
 
 from styletransfer.errors import InputError
+from styletransfer.formats.midi_out import write_midi
 from styletransfer.formats.tunes import example
 from styletransfer.music.ensemble import PIANO
 from styletransfer.music.notes import Piece, make_notes
+from styletransfer.outputs.loudness import CEILING, TARGET, Levels
 from styletransfer.outputs.piano_roll import plot_piano_roll
-from styletransfer.outputs.sound import FORMATS, PEAK, find_soundfont, render_audio
+from styletransfer.outputs.sound import FORMATS, find_soundfont, render_audio
 from tests.midi_builder import midi, note
 
 
@@ -32,14 +34,17 @@ def test_audio_sounds_and_is_repeatable(tmp_path: Path) -> None:
         seconds = sound.getnframes() / sound.getframerate()
         samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
     assert 3 <= seconds < 8
-    assert np.abs(samples.astype(int)).max() == PEAK
-    assert np.abs(samples[-9600:].astype(int)).max() < PEAK / 1000  # the last chord has died away
+    levels = Levels.of(samples.reshape(-1, 2))
+    assert levels.loudness == pytest.approx(TARGET, abs=0.05)
+    assert levels.true_peak <= CEILING + 0.001
+    loudest = np.abs(samples.astype(int)).max()
+    assert np.abs(samples[-9600:].astype(int)).max() < loudest / 1000  # the chord has died away
     with pytest.raises(InputError, match="exists already"):
         render_audio(song, tmp_path / "a.wav")
 
 
 def test_audio_is_compressed(tmp_path: Path) -> None:
-    """FLAC keeps every sample, Ogg Vorbis is close; both are smaller.
+    """FLAC keeps every sample, Ogg Vorbis and MP3 are close; all are smaller and as loud.
 
     This holds for a minute of sound, too.
     """
@@ -50,12 +55,33 @@ def test_audio_is_compressed(tmp_path: Path) -> None:
         sound[suffix], rate = soundfile.read(tmp_path / f"a{suffix}", always_2d=True)
         assert rate == 48_000
     size = {suffix: (tmp_path / f"a{suffix}").stat().st_size for suffix in FORMATS}
-    assert size[".wav"] > 2 * size[".flac"] > 2 * size[".ogg"]
+    assert size[".wav"] > 2 * size[".flac"]
+    assert size[".wav"] > 10 * max(size[".ogg"], size[".mp3"])
     np.testing.assert_array_equal(sound[".flac"], sound[".wav"])
-    assert len(sound[".ogg"]) == len(sound[".wav"]) > 60 * 48_000
-    assert np.corrcoef(sound[".ogg"].ravel(), sound[".wav"].ravel())[0, 1] > 0.99
-    with pytest.raises(InputError, match=r"a\.mp3: the name must end in \.wav, \.flac or \.ogg"):
-        render_audio(song, tmp_path / "a.mp3")
+    for suffix, samples in sound.items():
+        assert len(samples) == len(sound[".wav"]) > 60 * 48_000
+        assert np.corrcoef(samples.ravel(), sound[".wav"].ravel())[0, 1] > 0.99
+        levels = Levels.of(samples.astype(np.float32))
+        assert levels.loudness == pytest.approx(TARGET, abs=0.1), suffix
+        assert levels.true_peak <= CEILING + 0.001, suffix
+    with pytest.raises(InputError, match=r"the name must end in \.wav, \.flac, \.ogg or \.mp3"):
+        render_audio(song, tmp_path / "a.aac")
+
+
+def test_the_melody_of_an_arrangement_sings_out(tmp_path: Path) -> None:
+    """Its part is 4.5 dB louder, beside an accompaniment as `apply` names it, than other parts."""
+    notes = make_notes([0.0, 8.0], [2.0, 2.0], [67, 67], velocity=70, part=[0, 1])
+    apart = {}
+    for names in (PIANO.names[:2], ("one", "two")):
+        piece = replace(example("twinkle"), parts=names).with_notes(notes)
+        write_midi(piece, tmp_path / "song.mid", force=True)
+        render_audio(tmp_path / "song.mid", tmp_path / "song.wav", force=True)
+        sound, rate = soundfile.read(tmp_path / "song.wav")
+        seconds = [float(piece.tempo.to_seconds(onset)) for onset in (0.0, 8.0)]
+        power = [(sound[int(at * rate) : int((at + 1) * rate)] ** 2).mean() for at in seconds]
+        apart[names] = 10 * np.log10(power[0] / power[1])
+    assert apart["one", "two"] == pytest.approx(0, abs=0.3)
+    assert apart[PIANO.names[:2]] == pytest.approx(4.5, abs=0.3)
 
 
 def test_audio_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,7 +248,14 @@ def test_bars_made_again(client: TestClient, version: dict[str, Any]) -> None:
     assert "/" not in told["error"].replace("styletransfer-music", "")
 
 
-MAGIC = {"mid": b"MThd", "pdf": b"%PDF", "wav": b"RIFF", "png": b"\x89PNG", "ogg": b"OggS"}
+MAGIC = {
+    "mid": b"MThd",
+    "pdf": b"%PDF",
+    "wav": b"RIFF",
+    "png": b"\x89PNG",
+    "ogg": b"OggS",
+    "mp3": b"\xff",
+}
 
 
 @pytest.mark.parametrize("kind", MEDIA)

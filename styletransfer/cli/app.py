@@ -173,6 +173,32 @@ def replay(
 
 
 @app.command()
+def render(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help=f"A {FORMATS} file, an arrangement that `apply` wrote, its sidecar (.json), "
+            "a recording of one voice, or an example's name."
+        ),
+    ],
+    melody_track: opt.MelodyTrack = None,
+    audio: opt.RenderAudio = None,
+    plot: opt.RenderPlot = None,
+    score: opt.RenderScore = None,
+    soundfont: opt.SoundFont = None,
+    force: opt.Force = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Make sound, a piano roll and a score of a file.
+
+    Without --audio, --plot or --score, all three are written in the current folder.
+    """
+    from styletransfer.cli.render import print_rendering
+
+    print_rendering(file, melody_track, (audio, plot, score), soundfont, force, as_json)
+
+
+@app.command()
 def generate(
     style: opt.Style,
     seconds: opt.Length = 60.0,

@@ -172,12 +172,19 @@ ReplayOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="The MIDI file. Default: NAME-replay.mid.")
 ]
 Audio = Annotated[
-    Path | None, typer.Option(help="Also write the sound, as a .wav, .flac or .ogg file.")
+    Path | None, typer.Option(help="Also write the sound, as a .wav, .flac, .ogg or .mp3 file.")
 ]
 Plot = Annotated[Path | None, typer.Option(help="Also write a piano roll, as a PNG file.")]
 Score = Annotated[
     Path | None,
     typer.Option(help="Also write a piano score, as a .musicxml, .svg or .pdf file."),
+]
+RenderAudio = Annotated[
+    Path | None, typer.Option(help="The sound, as a .wav, .flac, .ogg or .mp3 file.")
+]
+RenderPlot = Annotated[Path | None, typer.Option(help="The piano roll, as a PNG file.")]
+RenderScore = Annotated[
+    Path | None, typer.Option(help="The score, as a .musicxml, .svg or .pdf file.")
 ]
 ChordSymbols = Annotated[
     bool, typer.Option("--chord-symbols", help="Add chord symbols to the --score.")

@@ -98,9 +98,9 @@ def save(
 ) -> Path:
     """Write a result in the format that the file's suffix names.
 
-    It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.png``, a score (``.musicxml``,
-    ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of that name. With
-    ``symbols``, a score has the harmony as chord symbols above it.
+    It is ``.mid`` (or ``.midi``), ``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.png``, a score
+    (``.musicxml``, ``.xml``, ``.svg``, ``.pdf``), or ``.json``, the sidecar of the MIDI file of
+    that name. With ``symbols``, a score has the harmony as chord symbols above it.
 
     Returns:
         The path.

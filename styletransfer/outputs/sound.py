@@ -12,6 +12,8 @@ import numpy as np
 
 from styletransfer.errors import InputError
 from styletransfer.files import check_suffix, check_writable, write_bytes
+from styletransfer.music.ensemble import ENSEMBLES
+from styletransfer.outputs.loudness import CEILING, RATE, Levels, turned
 
 SOUNDFONT_VARIABLE = "STYLETRANSFER_SOUNDFONT"
 SOUNDFONT_FOLDERS = (
@@ -19,14 +21,32 @@ SOUNDFONT_FOLDERS = (
     "/usr/share/soundfonts",
     "/usr/local/share/soundfonts",
 )
-FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+FORMATS: dict[str, dict[str, Any]] = {
+    ".wav": {"format": "WAV", "subtype": "PCM_16"},
+    ".flac": {"format": "FLAC", "subtype": "PCM_16"},
+    ".ogg": {"format": "OGG", "subtype": "VORBIS"},
+    ".mp3": {
+        "format": "MP3",
+        "subtype": "MPEG_LAYER_III",
+        "bitrate_mode": "VARIABLE",
+        "compression_level": 0.2,  # about 150 kbit/s
+    },
+}
 """The formats of audio files by suffix, as soundfile names them."""
-BLOCK = 1 << 16
-"""Samples of a channel that are encoded at once."""
-PEAK = 29_000
-"""The highest sample of a rendered file, of 32,767: a decibel below full scale.
+LOSSY = (".ogg", ".mp3")
+OVERSHOOT = 0.5
+"""Decibels by which the peaks of a lossy file are held lower before it is encoded.
 
-As soundfonts render pianos, they are faint.
+Of 20 pieces, decoded peaks were up to 0.27 dB higher as Ogg Vorbis, and 0.04 dB as MP3.
+"""
+BLOCK = 1 << 16
+"""Frames that are encoded at once: Vorbis fails on minutes of sound."""
+VOLUME, FULL = 7, 127
+"""The controller of a channel's volume and its highest value, 4.5 dB above the default of 100.
+
+An arrangement's melody gets it. Without that, in the 0.2 seconds after its onsets the melody was
+1.9 dB louder than the accompaniment (the mean of the medians of 11 arrangements), and softer after
+0.30 of them; in seven performances of MAESTRO it is 6.6 dB louder, and softer after 0.09.
 """
 RELEASE = 1.0
 """Seconds of sound after the last note ends, in which it dies away."""
@@ -104,7 +124,9 @@ def render_audio(
 
 
 def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
-    """Play a MIDI file's bytes into an audio file's: 48 kHz, stereo, 16 bits.
+    """Play a MIDI file's bytes into an audio file's: 48 kHz, stereo, 16 bits or lossy.
+
+    It is as loud as :mod:`styletransfer.outputs.loudness` says.
 
     Args:
         midi: the bytes of the MIDI file.
@@ -130,7 +152,7 @@ def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
 
     _check_soundfont(font_bytes[:12], font)
     try:
-        wav = bytes(midirenderer.render_wave_from(font_bytes, _released(midi)))
+        wav = bytes(midirenderer.render_wave_from(font_bytes, _prepared(midi)))
     except Exception as error:  # the renderer raises whatever its parsers met
         raise InputError(
             f"{name}: it cannot be played with {font} ({error}); try another soundfont."
@@ -138,11 +160,29 @@ def play(midi: bytes, font: Path, name: str, suffix: str = ".wav") -> bytes:
     return _encode(wav, suffix)
 
 
-def _released(midi: bytes) -> bytes:
-    """Lengthen a MIDI file by :data:`RELEASE` seconds, with a silent event."""
+def playable(midi: bytes) -> bool:
+    """Return whether a MIDI file's bytes can be played as they are."""
+    import symusic
+
+    try:
+        symusic.Score.from_midi(midi)
+    except Exception:  # whatever the parser met
+        return False
+    return True
+
+
+def _prepared(midi: bytes) -> bytes:
+    """Raise the melody of an arrangement, and lengthen its file by :data:`RELEASE` seconds."""
     import symusic
 
     score: Any = symusic.Score.from_midi(midi)
+    names = {track.name for track in score.tracks}
+    for ensemble in ENSEMBLES:
+        if {ensemble.melody} < names <= set(ensemble.names):
+            for track in score.tracks:
+                if track.name == ensemble.melody:
+                    track.controls.append(symusic.ControlChange(0, VOLUME, FULL))
+
     slowness = score.tempos[-1].mspq / 1e6 if len(score.tempos) else 0.5  # seconds per quarter
     score.markers.append(
         symusic.TextMeta(score.end() + round(RELEASE / slowness * score.ticks_per_quarter), " ")
@@ -151,18 +191,20 @@ def _released(midi: bytes) -> bytes:
 
 
 def _encode(wav: bytes, suffix: str) -> bytes:
-    """Encode a WAV file of 16 bits so that its highest peak is :data:`PEAK`."""
+    """Encode a WAV file at the loudness of :mod:`styletransfer.outputs.loudness`."""
     import soundfile
 
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="int16", always_2d=True)
-    peak = np.abs(samples.astype(float)).max(initial=0.0)
-    loud = np.round(samples * (PEAK / peak if peak else 1.0)).astype(np.int16)
+    if rate != RATE:
+        raise ValueError(f"the renderer gives {rate} frames a second, not {RATE}")
+    lossy = suffix in LOSSY
+    curve = Levels.of(samples).levelled(CEILING - (OVERSHOOT if lossy else 0.0))
 
-    form, subtype = FORMATS[suffix]
     buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer, "w", rate, loud.shape[1], format=form, subtype=subtype
-    ) as sound:
-        for begin in range(0, len(loud), BLOCK):  # Vorbis fails on minutes of sound at once
-            sound.write(loud[begin : begin + BLOCK])
+    with soundfile.SoundFile(buffer, "w", rate, samples.shape[1], **FORMATS[suffix]) as sound:
+        for part in turned(samples, curve):
+            # libsndfile 1.2.2 distorts MP3 of integers, and rounds floats as each format does.
+            rounded = part if lossy else np.round(part * 32768).astype(np.int16)
+            for begin in range(0, len(rounded), BLOCK):
+                sound.write(rounded[begin : begin + BLOCK])
     return buffer.getvalue()

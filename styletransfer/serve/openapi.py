@@ -268,7 +268,7 @@ def _jobs() -> Schema:
 
 def _versions() -> Schema:
     """Describe the paths of versions."""
-    kinds = {"enum": ["mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png"]}
+    kinds = {"enum": ["mid", "musicxml", "svg", "pdf", "wav", "ogg", "mp3", "json", "png"]}
     return {
         "/api/versions/{id}": _path("id", get=_operation("A version", _answer(_ref("Version")))),
         "/api/versions/{id}/file": _path(

@@ -28,7 +28,7 @@ from styletransfer.styles.names import song_title
 if TYPE_CHECKING:
     from styletransfer.serve.call import Call
 
-TYPES = ("mid", "musicxml", "svg", "pdf", "wav", "ogg", "json", "png")
+TYPES = ("mid", "musicxml", "svg", "pdf", "wav", "ogg", "mp3", "json", "png")
 
 
 def available() -> list[str]:
@@ -56,7 +56,7 @@ def export(call: Call, folder: str, kind: str) -> str:
     if target.exists():
         return target.name
     try:
-        if kind in ("wav", "ogg"):
+        if kind in ("wav", "ogg", "mp3"):
             midi, suffix = (place / ARRANGEMENT).read_bytes(), f".{kind}"
             write_bytes(target, play(midi, find_soundfont(), "the arrangement", suffix), True)
         else:

@@ -43,13 +43,23 @@ class Result:
     @property
     def title(self) -> str:
         """The song and the style, in words: "Greensleeves, in the style of J. S. Bach"."""
-        style = f"in the style of {legible(shown(self.report['style']))}"
-        if self.request is None:
-            return style[:1].upper() + style[1:]
-        return f"{song_title(self.piece.title, self.request.song)}, {style}"
+        song = None if self.request is None else self.request.song
+        return title_of(self.piece, song, self.report["style"])
 
     @property
     def ranking(self) -> list[int]:
         """The numbers of the candidates, the best first."""
         scores, best = self.report["candidates"], self.report["candidate"]
         return sorted(range(len(self.candidates)), key=lambda k: (k != best, -scores[k]["total"]))
+
+
+def title_of(piece: Piece, song: str | None, style: str | None = None) -> str:
+    """Entitle a song in a style, a song alone, or free music in a style.
+
+    ``song``: where it is, for a piece without a title of its own; None for free music.
+    """
+    own = "" if song is None else legible(song_title(piece.title, song))
+    words = f"in the style of {legible(shown(style))}" if style else ""
+    if own and words:
+        return f"{own}, {words}"
+    return own or words[:1].upper() + words[1:]

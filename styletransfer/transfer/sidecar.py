@@ -96,10 +96,8 @@ def read_sidecar(path: Path) -> Sidecar:
         InputError: where it is none, is damaged, is of a version with other settings, or the song
             is nowhere.
     """
+    data = _data_in(path)
     try:
-        data = json.loads(_bytes(path))
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError("it has no such format")
         settings = dict(data["settings"])
         ingredients = {str(key): str(value) for key, value in data["ingredients"].items()}
         outputs = [from_dict(Output, row) for row in data["outputs"]]
@@ -108,12 +106,7 @@ def read_sidecar(path: Path) -> Sidecar:
         melody, report = list(data["melody"]), dict(data["report"])
         settings["song"] = _find_song(str(settings["song"]), ingredients.get("the song", ""), path)
         settings["style"] = moved_to(str(settings["style"]), path.parent)
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path}: not the sidecar of an arrangement;"
-            " name the .json file next to the arrangement."
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
 
     try:
@@ -128,6 +121,45 @@ def read_sidecar(path: Path) -> Sidecar:
     if not all(0 <= output.candidate < request.sampling.candidates for output in outputs):
         raise InputError(f"{path}: it is damaged: it names a candidate that was never made.")
     return Sidecar(path, Provenance(request, ingredients), outputs, melody, report)
+
+
+def midi_of(path: Path) -> Path:
+    """Find the MIDI file of a sidecar, which is beside it; of several, the best candidate's.
+
+    Raises:
+        InputError: where the path is no sidecar's, or the MIDI file isn't there.
+    """
+    data = _data_in(path)
+    try:
+        midi = path.with_name(from_dict(Output, data["outputs"][0]).file)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
+    if not midi.is_file():
+        raise InputError(
+            f"{midi}: the arrangement isn't beside its sidecar;"
+            f" put it back, or make it again with `styletransfer replay {path}`."
+        )
+    return midi
+
+
+def _data_in(path: Path) -> dict[str, Any]:
+    """Read the JSON of a sidecar.
+
+    Raises:
+        InputError: where it is none.
+    """
+    try:
+        data = json.loads(_bytes(path))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ValueError("it has no such format")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: not the sidecar of an arrangement;"
+            " name the .json file next to the arrangement."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
+    return data
 
 
 def outputs_beside(folder: Path) -> set[str]:

@@ -21,6 +21,7 @@ MEDIA = {
     "pdf": "application/pdf",
     "wav": "audio/wav",
     "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
     "json": "application/json",
     "png": "image/png",
 }
