@@ -92,7 +92,7 @@ def test_chunks_leave_no_seams() -> None:
 
 
 def levelled(sound: Floats) -> tuple[Levels, NDArray[np.float64]]:
-    """Return the levels of a sound that was brought to the target, and the gain that did it."""
+    """Bring a sound to the target, and return its levels and the gain."""
     curve = Levels.of(sound).levelled()
     return Levels.of(np.concatenate(list(turned(sound, curve)))), curve
 

@@ -74,7 +74,7 @@ def run(job: Job, bar: Bar) -> tuple[dict[str, Any], Result]:
 
 
 def _is_written(outputs: Outputs, result: Result) -> bool:
-    """Return whether the first file that is written is there, with the very bytes of a result."""
+    """Return whether the first file to write exists with the very bytes of a result."""
     best = result.piece if not result.candidates else result.candidates[result.ranking[0]]
     try:
         return outputs.midis[0].read_bytes() == midi_bytes(best)

@@ -193,7 +193,7 @@ def attempt(job: Job, bar: Bar = _no_bar) -> Outcome:
 
 @dataclass(frozen=True)
 class Jobs:
-    """All jobs of a command, which are made when they are asked for: there may be many.
+    """All jobs of a command, each made when it is first needed: there may be many.
 
     ``request`` and ``outputs``: templates. ``protected``: as of each job. ``plan``: song, style,
     and the name of the outputs.
@@ -351,7 +351,10 @@ class Ledger:
         return outputs
 
     def _refuse(self, job: Job, reason: str) -> None:
-        """Enter a job that wasn't begun; what an earlier one wrote in its place stays entered."""
+        """Enter a job that wasn't begun.
+
+        What an earlier one wrote in its place stays entered.
+        """
         row = self.manifest.row(self._name(job))
         if row is None or row.state != "done":
             self._write(job, "failed", "", Outcome(error=reason))
