@@ -30,6 +30,7 @@ import hashlib
 import io
 import random
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -85,7 +86,9 @@ def pairs_of(songs: list[str], versions: list[str], *, every: bool, seed: int) -
         seed: of order and sides.
     """
     rng = random.Random(seed)
-    two = combinations(versions, 2) if every else ((versions[0], name) for name in versions[1:])
+    two: Iterable[tuple[str, str]] = combinations(versions, 2)
+    if not every:
+        two = ((versions[0], name) for name in versions[1:])
     pairs = []
     for one, other in two:
         shuffled = rng.sample(songs, len(songs))

@@ -77,7 +77,8 @@ def read_judgements(answers: Sequence[Path], keys: Sequence[Path]) -> list[Judge
             raise InputError(f"{path}: it is no key of a listening test.")
         tests[key["test"]] = key["pairs"]
 
-    found, seen = [], {}
+    found: list[Judgement] = []
+    seen: dict[tuple[str, str], Path] = {}
     for path in answers:
         data = read_json(path)
         if not isinstance(data, dict) or not isinstance(data.get("answers"), dict):

@@ -283,7 +283,11 @@ def arrange(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.musicxml"
         path.write_bytes(score_bytes(piece, path, title, chords=chords))
-        defaults = {"chords": " | ".join(line), "keep_register": True, "on_top": False}
+        defaults: dict[str, Any] = {
+            "chords": " | ".join(line),
+            "keep_register": True,
+            "on_top": False,
+        }
         music = model.apply(path, style, **(defaults | chosen))
     found = music.piece
     shift = sheet.melody[0].start / STEPS - float(found.melody["onset"].min())
@@ -307,7 +311,8 @@ def rounded(notes: NoteTable, shift: float) -> tuple[Note, ...]:
         if BAR <= start < END:
             key = int(pitch), start
             lasting[key] = max(lasting.get(key, 0), min(max(stop, start + 1), END))
-    found, following = [], {}
+    found: list[Note] = []
+    following: dict[int, int] = {}  # where each pitch begins next
     for pitch, start in sorted(lasting, reverse=True):
         stop = min(lasting[pitch, start], following.get(pitch, END))
         found.append(Note(start, pitch, stop - start))
