@@ -5,6 +5,9 @@ Tested are the cache, the sliding window, seeds and the style's strength.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,22 +140,42 @@ class Checked(Decoder):
 
 
 @pytest.mark.parametrize(
-    ("cpus", "has", "pays"),
+    ("cpus", "has", "kernels", "pays"),
     [
-        ("vendor_id\t: GenuineIntel", True, True),
-        ("vendor_id\t: GenuineIntel", False, False),
-        ("vendor_id : AuthenticAMD", True, False),
+        ("vendor_id\t: GenuineIntel", True, "AVX512", True),
+        ("vendor_id\t: GenuineIntel", True, "AVX2", False),
+        ("vendor_id\t: GenuineIntel", False, "AVX512", False),
+        ("vendor_id : AuthenticAMD", True, "AVX512", False),
     ],
 )
 def test_halves_are_for_who_gains_by_them(
-    cpus: str, has: bool, pays: bool, monkeypatch: pytest.MonkeyPatch
+    cpus: str, has: bool, kernels: str, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kernels)
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\n{cpus}\n")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
     decoder._maker.cache_clear()
     assert decoder.halves_pay(torch.device("cpu")) == pays
     assert not decoder.halves_pay(torch.device("meta"))
     decoder._maker.cache_clear()
+
+
+ATTENTION = """
+import torch
+from styletransfer.model.decoder import halves_pay
+kind = torch.bfloat16 if halves_pay(torch.device("cpu")) else torch.float32
+some = torch.ones(1, 4, 64, 64, dtype=kind)
+torch.nn.functional.scaled_dot_product_attention(some, some, some, is_causal=True)
+"""
+
+
+@pytest.mark.parametrize("kernels", ["default", "avx2"])
+def test_fewer_instructions_than_the_machine_has(kernels: str) -> None:
+    """With ``ATEN_CPU_CAPABILITY=default``, ``apply`` used to end in a traceback ("pack_vnni2 is
+    only supported when avx512 is supported"): the CPU was asked, not PyTorch.
+    """
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": kernels}
+    subprocess.run([sys.executable, "-c", ATTENTION], env=environment, check=True)
 
 
 @pytest.fixture(params=["float32", "bfloat16"])

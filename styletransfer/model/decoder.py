@@ -272,11 +272,17 @@ def halves_pay(device: torch.device) -> bool:
     (docs/lab-log.md). The speed isn't measured here: a busy machine would decide otherwise, and
     make other bytes.
     """
-    return (
-        device.type == "cpu"
-        and torch.cpu._is_avx512_bf16_supported()
-        and _maker() == "GenuineIntel"
-    )
+    return device.type == "cpu" and multiplies_bfloat16() and _maker() == "GenuineIntel"
+
+
+def multiplies_bfloat16() -> bool:
+    """Decide whether PyTorch can use a CPU's instructions for bfloat16.
+
+    The CPU alone doesn't decide: PyTorch's kernels for them are those for AVX-512, and with
+    ``ATEN_CPU_CAPABILITY=avx2`` or ``default`` its attention refuses long sequences in bfloat16.
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return capability.startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
 
 
 @cache

@@ -35,6 +35,7 @@ from styletransfer.data.plain import PlainWindows
 from styletransfer.errors import InputError
 from styletransfer.files import write_atomically
 from styletransfer.model.base import MelodyLlama, build_model, load_package, save_package
+from styletransfer.model.decoder import multiplies_bfloat16
 from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, tokenizer_files
@@ -545,7 +546,7 @@ def _bf16_pays() -> bool:
     """
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
-    if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+    if not multiplies_bfloat16():
         return False
     seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     for _ in range(25):  # in turns, so that other work on the machine slows both
