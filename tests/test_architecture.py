@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "styletransfer"
-GROUND = ("errors", "configuration", "files", "folders", "engines")
+GROUND = ("errors", "configuration", "files", "folders", "terminal", "engines")
 """Modules that every room may use, and that use no room."""
 ROOMS = {
     "music": (),

@@ -5,6 +5,7 @@ Heavy imports stay inside the commands, so that --help is instant.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,12 @@ from styletransfer.files import check_suffix, check_writable, refuse_overwriting
 from styletransfer.formats.read import FORMATS
 from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs.plan import Outputs
+from styletransfer.terminal import print
 
+SURROUNDINGS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
+)
+"""Errors of the disk and of permissions, which the user can put right, wherever they occur."""
 COLUMNS = 100
 """Width of what `inspect` prints."""
 
@@ -46,6 +52,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("styletransfer: stopped.", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in SURROUNDINGS:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"styletransfer: {where}{error.strerror}.", file=sys.stderr)
+        sys.exit(2)
 
 
 def show_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.music.composers import UNKNOWN, display_name
 from styletransfer.outputs.plan import Outputs
 from styletransfer.styles.blend import parse_style, pieces_in, shown
+from styletransfer.terminal import print
 from styletransfer.transfer.request import Request
 from styletransfer.transfer.result import Result
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from styletransfer.errors import InputError
 from styletransfer.evaluation.assessment import assess, label_of
+from styletransfer.terminal import print
 
 if TYPE_CHECKING:
     from styletransfer.evaluation.measures.originality import NgramIndex

@@ -12,6 +12,7 @@ from styletransfer.files import write_bytes
 from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.outputs.plan import Outputs
 from styletransfer.styles.blend import pieces_in
+from styletransfer.terminal import print
 from styletransfer.transfer.provenance import digest, provenance_of
 from styletransfer.transfer.sidecar import Sidecar, read_sidecar, taken_melody
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from styletransfer.styles.card import Style
 from styletransfer.styles.find import all_styles, find_style, left_out
+from styletransfer.terminal import print
 
 COMMAND = "styletransfer"
 NONE = "-"

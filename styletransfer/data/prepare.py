@@ -119,7 +119,11 @@ def prepare(
         ValueError: where a piece would be in two splits at once (it can't).
     """
     out = Path(out)
-    if out.exists() and not is_prepared(out) and (not out.is_dir() or any(out.iterdir())):
+    try:
+        taken = out.exists() and not is_prepared(out) and (not out.is_dir() or any(out.iterdir()))
+    except OSError as error:
+        raise InputError(f"{out}: it can't be used ({error.strerror}); name another.") from error
+    if taken:
         raise InputError(f"{out}: it exists and isn't a prepared data set; name another folder.")
     paths = [Path(source) for source in sources]
     if composers_csv is not None and len(paths) != 1:
@@ -253,7 +257,11 @@ def _finish(
 def _write(
     out: Path, manifest: Manifest, notes: NoteTable, bars: BarTable, chords: ChordTable
 ) -> Manifest:
-    """Write the folder, and return its manifest with the hash."""
+    """Write the folder, and return its manifest with the hash.
+
+    Raises:
+        InputError: where the disk refuses; an older folder then stays as it was.
+    """
     written = manifest
 
     def write(partial: Path) -> None:
@@ -267,7 +275,12 @@ def _write(
         text = written.to_json().encode(errors="backslashreplace")
         (partial / "manifest.json").write_bytes(text)
 
-    write_folder_atomically(out, write)
+    try:
+        write_folder_atomically(out, write)
+    except OSError as error:
+        raise InputError(
+            f"{out}: it can't be written ({error.strerror or error}); name another folder."
+        ) from error
     return written
 
 

@@ -18,36 +18,22 @@ Public License, ``essenFolksong`` for non-commercial use. Most MusicXML files st
 from __future__ import annotations
 
 import csv
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from styletransfer.data.library import SPLITS, Split
+from styletransfer.data.unpacking import unpack
 from styletransfer.errors import InputError
-from styletransfer.formats.read import SCORE_SUFFIXES, read_tunes
+from styletransfer.formats.read import MAX_BYTES, SCORE_SUFFIXES, read_tunes
 from styletransfer.music.composers import Era, corrected_label, era_of_years
 from styletransfer.music.notes import Feel
 
 CORPUS = "corpus:"
 """The prefix of a source that is a folder of music21's corpus."""
-
-_BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,
-)
-"""What unpacking raises; ``RuntimeError`` is for a password or an unknown compression."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.xz", ".tar.gz", ".tgz", ".tar")
 
@@ -82,8 +68,8 @@ def opened(source: Path) -> Iterator[Path]:
     """Open a source as a folder, where an archive is unpacked temporarily.
 
     Raises:
-        InputError: where the source is missing, isn't an archive, is broken, or would write outside
-            of its folder.
+        InputError: where the source is missing, isn't an archive, or can't be unpacked
+            (:func:`.unpacking.unpack`).
     """
     if str(source).startswith(CORPUS):
         yield corpus_folder(str(source).removeprefix(CORPUS))
@@ -98,12 +84,19 @@ def opened(source: Path) -> Iterator[Path]:
             f"{source}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})."
         )
 
-    with TemporaryDirectory(prefix="styletransfer-") as folder:
+    try:
+        place = TemporaryDirectory(prefix="styletransfer-")
+    except OSError as error:
+        raise InputError(
+            f"{source}: there is no folder for temporary files to unpack it to"
+            f" ({error.strerror or error}); name one in $TMPDIR."
+        ) from error
+    with place as folder:
+        unpack(source, Path(folder))
         try:
-            _extract(source, Path(folder))
-        except _BROKEN as error:
-            raise InputError(f"{source}: the archive can't be unpacked ({error}).") from error
-        yield Path(folder)
+            yield Path(folder)
+        except InputError as error:
+            raise InputError(str(error).replace(folder, str(source))) from error
 
 
 def corpus_folder(name: str) -> Path:
@@ -137,23 +130,6 @@ def corpus_folder(name: str) -> Path:
         )
 
     return folders[name.lower()]
-
-
-def _extract(archive: Path, folder: Path) -> None:
-    if archive.suffix.lower() == ".zip":
-        with zipfile.ZipFile(archive) as zipped:
-            for name in zipped.namelist():
-                if not (folder / name).resolve().is_relative_to(folder.resolve()):
-                    raise zipfile.BadZipFile(f"{name} lies outside of the archive's folder")
-            zipped.extractall(folder)
-    else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-            assert tar.fileobj is not None
-            # tarfile takes a broken header in the middle for the end, and raises no error.
-            tar.fileobj.seek(tar.offset)
-            if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
-                raise tarfile.ReadError("it breaks off in the middle")
 
 
 def source_name(source: Path) -> str:
@@ -258,6 +234,8 @@ def _table(folder: Path, pattern: str, music: list[Path]) -> Path | None:
 def _rows(table: Path, *columns: str) -> list[dict[str, str]]:
     """Read a table that needs ``columns``; a cell that a short row lacks is ''."""
     try:
+        if table.stat().st_size > MAX_BYTES:
+            raise csv.Error(f"it is larger than {MAX_BYTES >> 20} MB")
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
             rows = list(reader)
@@ -276,7 +254,13 @@ def _from_maestro(table: Path, feel: Feel) -> list[SourceFile]:
         split = _split(row["split"], table)
         files.append(
             SourceFile(
-                table.parent / file, "maestro", file, label, row["canonical_title"], split, feel
+                _inside(file, table.parent, table),
+                "maestro",
+                file,
+                label,
+                row["canonical_title"],
+                split,
+                feel,
             )
         )
     return files
@@ -286,7 +270,15 @@ def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
     # The table has a row for each performance; each score is listed once.
     scores = {row["midi_score"]: row for row in _rows(table, "midi_score", "composer", "title")}
     return [
-        SourceFile(table.parent / file, "asap", file, row["composer"], row["title"], None, feel)
+        SourceFile(
+            _inside(file, table.parent, table),
+            "asap",
+            file,
+            row["composer"],
+            row["title"],
+            None,
+            feel,
+        )
         for file, row in scores.items()
     ]
 
@@ -294,15 +286,29 @@ def _from_asap(table: Path, feel: Feel) -> list[SourceFile]:
 def _from_table(table: Path, folder: Path, name: str, feel: Feel | None) -> list[SourceFile]:
     files = []
     for row in _rows(table, "file", "composer"):
-        path = folder / row["file"]
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{table}: {row['file']} is outside {folder}.")
+        path = _inside(row["file"], folder, table)
         split = _split(row.get("split") or "", table)
         title = row.get("title") or path.stem
         era = era_of_years(row.get("era") or "", row.get("born") or "", row.get("died") or "")
         file = Path(row["file"]).as_posix()
         files.append(SourceFile(path, name, file, row["composer"], title, split, feel, era=era))
     return files
+
+
+def _inside(file: str, folder: Path, table: Path) -> Path:
+    """Return the path of a file that a table names.
+
+    Raises:
+        InputError: where it leads out of the source's folder, by itself or by a link in it.
+    """
+    path = folder / file
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a null byte, or links in a circle
+        inside = False
+    if not inside:
+        raise InputError(f"{table}: {file} is outside {folder}.")
+    return path
 
 
 def _split(value: str, table: Path) -> Split | None:

@@ -20,6 +20,7 @@ from styletransfer.files import (
     check_writable,
     refuse_overwriting_inputs,
 )
+from styletransfer.terminal import print
 
 if TYPE_CHECKING:
     from styletransfer.transfer.request import Request

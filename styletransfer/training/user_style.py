@@ -24,6 +24,7 @@ from styletransfer.model.adapters import era_to_begin_with
 from styletransfer.model.weights import load_weights, weights_hash
 from styletransfer.styles.card import Style
 from styletransfer.styles.find import check_name, style_at
+from styletransfer.terminal import print
 from styletransfer.tokens.controls import ERAS, UNKNOWN
 from styletransfer.training.finetune import (
     USER_SLOT,
