@@ -34,6 +34,9 @@ NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf fi
 def check_writable(path: str | Path, force: bool = False) -> None:
     """Refuse, before any work is done, a path that can't be written or replaced.
 
+    With ``force`` a regular file is replaced, and a link is followed to one; devices, pipes and
+    links to nothing are refused.
+
     Raises:
         InputError: with the sentence for the user.
     """
@@ -50,6 +53,10 @@ def check_writable(path: str | Path, force: bool = False) -> None:
             raise InputError(
                 f"{path}: it exists already; name another file, or replace it with --force."
             )
+        if os.path.lexists(path) and not path.is_file():
+            kind = "a link that leads nowhere" if path.is_symlink() else "a device or a pipe"
+            raise InputError(f"{path}: it is {kind}, no regular file; name another file.")
+        folder = followed(path).parent
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: it cannot be written ({error}); name another file.") from None
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -59,7 +66,8 @@ def check_writable(path: str | Path, force: bool = False) -> None:
 def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
     """Write a file whole or not at all.
 
-    The data go to a temporary name in the same folder, which then takes the real one.
+    The data go to a temporary name in the same folder, which then takes the real one. Where the
+    file is a link, the file that it leads to is replaced, and the link stays.
 
     Raises:
         InputError: as :func:`check_writable`, or where the disk refuses.
@@ -67,11 +75,16 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
     path = Path(path)
     check_writable(path, force)
     try:
-        write_atomically(path, data)
+        write_atomically(followed(path), data)
     except OSError as error:
         raise InputError(
             f"{path}: it cannot be written ({error.strerror or error}); name another file."
         ) from None
+
+
+def followed(path: Path) -> Path:
+    """Return the file or the folder that a link leads to; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def json_text(data: Any, depth: int) -> str:
@@ -168,9 +181,11 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
     """Write a folder under a hidden name beside its own, then rename it.
 
     Args:
-        folder: the folder to write; an older one is removed only when the new one is whole.
+        folder: the folder to write, or a link to it; an older one is removed only when the new one
+            is whole.
         write: makes the folder that it is given, and writes its files.
     """
+    folder = followed(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (
         folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("partial", "old")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):  # escape file names that can't be printed
             stream.reconfigure(errors="backslashreplace")
     try:
+        check_current_folder()
         app()
     except InputError as error:
         print(f"styletransfer: {error}", file=sys.stderr)
@@ -58,6 +60,18 @@ def main() -> None:
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"styletransfer: {where}{error.strerror}.", file=sys.stderr)
         sys.exit(2)
+
+
+def check_current_folder() -> None:
+    """Refuse to work in a folder that has been deleted: no path can be found from it.
+
+    Raises:
+        InputError: where it is gone.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError("the current folder is no longer there; change to another.") from error
 
 
 def show_version(wanted: bool) -> None:
