@@ -181,6 +181,17 @@ def test_a_note_off_never_cuts_a_later_note() -> None:
     assert piece.notes["duration"].tolist() == [2, 3, 4, 1]
 
 
+@pytest.mark.parametrize("name", ["onset", "duration"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1e12])
+def test_times_that_are_none_are_refused(name: str, value: float) -> None:
+    """They used to be a ``ValueError`` about time that goes forward, or notes of one tick."""
+    piece = example("happy-birthday")
+    notes = piece.notes.copy()
+    notes[name][3] = value
+    with pytest.raises(InputError, match=f"note 4 can't be written: its {name} is"):
+        midi_bytes(replace(piece, notes=notes))
+
+
 def test_empty_parts() -> None:
     piece = Piece(
         make_notes([0], [1], [60], part=1), "score", bars_of([], 1), parts=("nothing", "flute")

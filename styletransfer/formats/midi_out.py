@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.errors import InputError
 from styletransfer.files import check_writable, write_bytes
 from styletransfer.music.ensemble import ensemble_of
 from styletransfer.music.notes import BarTable, NoteTable, Piece
@@ -17,6 +18,8 @@ CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)
 KEYBOARDS = range(8)
 """General MIDI programs of instruments with a sustain pedal."""
 MAX_DENOMINATOR = 128
+MOST_TICKS = 1 << 28
+"""The ticks from one event to the next are fewer, by the standard."""
 _Event = tuple[int, int, int, bytes]  # tick, rank among the events of that tick, pitch, message
 
 
@@ -39,10 +42,15 @@ def midi_bytes(piece: Piece) -> bytes:
     the input's ticks per quarter, tempo map, bars and keys to the tick, with its ``lead``. The
     programs are those of the ensemble, of other parts 0, piano. The notes are those of
     :func:`as_written`.
+
+    Raises:
+        InputError: where a note's time is no number, or is before the piece or beyond what a MIDI
+            file can hold.
     """
     tpq = piece.ticks_per_quarter
     if not 1 <= tpq <= 0x7FFF:
         raise ValueError(f"ticks per quarter must lie in 1..32767, not {tpq}")
+    _check_times(piece.notes, tpq)
 
     piece = with_rest(as_written(piece))
     tracks = [_track(_conductor(piece))]
@@ -64,6 +72,18 @@ def midi_bytes(piece: Piece) -> bytes:
         )
         + b"".join(tracks)
     )
+
+
+def _check_times(notes: NoteTable, tpq: int) -> None:
+    """Refuse notes whose times are no numbers, negative or too large."""
+    for name in ("onset", "duration"):
+        ticks = notes[name] * float(tpq)
+        wrong = ~((ticks > -0.5) & (ticks < MOST_TICKS / 2))  # what isn't a number is wrong, too
+        if wrong.any():
+            raise InputError(
+                f"note {int(wrong.argmax()) + 1} can't be written: its {name} is"
+                f" {notes[name][wrong][0]:g} quarters."
+            )
 
 
 def as_written(piece: Piece) -> Piece:
