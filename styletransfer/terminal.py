@@ -20,6 +20,6 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def print(*values: object, file: TextIO | None = None) -> None:
+def print(*values: object, file: TextIO | None = None, end: str = "\n") -> None:
     """Print as Python does, with control characters as escapes."""
-    builtins.print(*(visible(str(value)) for value in values), file=file)
+    builtins.print(*(visible(str(value)) for value in values), file=file, end=end)

@@ -9,6 +9,7 @@ from styletransfer.engraving.files import check_format
 from styletransfer.files import check_suffix
 from styletransfer.outputs.render import ROLL, Opened, open_file
 from styletransfer.outputs.sound import FORMATS
+from styletransfer.terminal import print
 
 
 def print_rendering(

@@ -40,6 +40,7 @@ from styletransfer.outputs.manifest import Manifest, Row, opened
 from styletransfer.outputs.plan import Outputs
 from styletransfer.outputs.sound import FORMATS
 from styletransfer.styles.blend import pieces_in, shown
+from styletransfer.terminal import print
 from styletransfer.transfer.provenance import digest, request_hash, style_hash
 from styletransfer.transfer.request import Request
 
