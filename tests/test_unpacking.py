@@ -91,13 +91,19 @@ def test_links_in_an_archive_lead_nowhere_else(tmp_path: Path) -> None:
 
 
 def test_only_music_and_tables_are_unpacked(tmp_path: Path) -> None:
-    files = {"x/a.mid": SONG, "x/metadata.csv": OWN, "x/a.wav": b"0", "run.sh": b"0", "b.csv": b"0"}
+    files: dict[str, bytes | str] = {
+        "x/a.mid": SONG,
+        "x/metadata.csv": OWN,
+        "x/a.wav": b"0",
+        "run.sh": b"0",
+        "b.csv": b"0",
+    }
     with tarfile.open(tmp_path / "it.tgz", "w:gz") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data if isinstance(data, bytes) else data.encode()))
-    for archive_path in (zipped(tmp_path / "it.zip", dict(files)), tmp_path / "it.tgz"):
+    for archive_path in (zipped(tmp_path / "it.zip", files), tmp_path / "it.tgz"):
         folder = tmp_path / archive_path.suffix
         folder.mkdir()
         unpack(archive_path, folder)

@@ -34,7 +34,7 @@ RATIO = 200
 formats, to about 30 times."""
 BLOCK = 4096
 """The bytes that an empty file takes, as file systems give out space."""
-_OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
+_OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ": lzma.open,
     b"BZh": bz2.open,
@@ -125,7 +125,7 @@ def _untar(archive: Path, folder: Path, budget: _Budget) -> None:
     links = []
     with (
         opener(archive) if opener else archive.open("rb") as file,
-        tarfile.open(fileobj=_Headers(file), mode="r:") as tar,  # type: ignore[arg-type]
+        tarfile.open(fileobj=_Headers(file), mode="r:") as tar,
     ):
         for member in tar:
             tarfile.data_filter(member, str(folder))  # refuses paths outside, devices and pipes
