@@ -132,7 +132,8 @@ def without_unisons(rest: NoteTable, tune: NoteTable) -> NoteTable:
     """Leave out accompaniment notes that begin with a note of the tune on its pitch."""
     together = np.abs(rest["onset"][:, None] - tune["onset"]) < TOGETHER
     same = rest["pitch"][:, None] == tune["pitch"]
-    return rest[~(together & same).any(axis=1)]
+    kept: NoteTable = rest[~(together & same).any(axis=1)]
+    return kept
 
 
 def cut(piece: Piece, bars: int) -> Piece:

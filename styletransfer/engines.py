@@ -313,7 +313,7 @@ def _queue(client: Client, address: str) -> int:
         InputError: where its scheduler has ended.
     """
     try:
-        threads = sum(client.nthreads().values())
+        threads = int(sum(client.nthreads().values()))
     except (OSError, CancelledError):
         raise _gone(address) from None
     return max(LEAST_QUEUED, QUEUED * threads)

@@ -156,10 +156,8 @@ def _several(
 
 def _do(ledger: Ledger, engine: Engine, bar: Bar) -> None:
     """Do all jobs that are not done, and enter what comes of them."""
-    if engine.alone:
-        overall, work = _no_bar, partial(attempt, bar=bar)
-    else:
-        overall, work = bar, attempt
+    overall: Bar = _no_bar if engine.alone else bar
+    work: Callable[[Job], Outcome] = partial(attempt, bar=bar) if engine.alone else attempt
     pairs = engine.run(work, ledger.to_do(), WARM)
     with closing(pairs), overall(f"{len(ledger.jobs)} arrangements") as progress:
         for job, outcome in pairs:

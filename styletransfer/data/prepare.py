@@ -378,8 +378,9 @@ def _read_all(
     done: dict[int, PreparedPiece | str] = {}
     with threadpool_limits(1):
         for (number, _), result in engine.run(_read_numbered, enumerate(jobs), (__name__,)):
-            lost = isinstance(result, Lost)
-            done[number] = f"broken: reading it ends the process ({result.how})" if lost else result
+            if isinstance(result, Lost):
+                result = f"broken: reading it ends the process ({result.how})"
+            done[number] = result
             if progress is not None:
                 progress(len(done), len(jobs))
     return [done[number] for number in range(len(jobs))]
