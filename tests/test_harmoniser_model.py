@@ -238,6 +238,7 @@ def test_rules() -> None:
         "foreign": 0,
         "accidental": 0,
         "standstill": 0,
+        "leaps": 1,
     }
 
     held = rules(piece, key, (0, 8, 7, 0, 7), (8, 4, 9, 1, 9), (12, 4, 0, 0, 0), (16, 4, 7, 0, 7))
@@ -246,8 +247,12 @@ def test_rules() -> None:
     assert held["cadence"] == pytest.approx(0.7)
     assert held["foreign"] > 0
 
+    line = rules(piece, key, (0, 4, 7, 0, 7), (4, 4, 2, 4, 6), (8, 4, 9, 1, 4), (12, 8, 7, 0, 7))
+    assert line["leaps"] == 0
+
     still = rules(piece, key, (0, 20, 7, 0, 7))
     assert still["standstill"] == 3 / 5
+    assert still["leaps"] == 0
     assert still["cadence"] == 1
 
 

@@ -24,6 +24,7 @@ RULES = {
     "foreign": 0.4,
     "accidental": 0.4,
     "standstill": 0.5,
+    "leaps": 0.2,
 }
 """What each rule costs where it is broken throughout."""
 FITS = 0.4
@@ -42,6 +43,8 @@ EARLY = 0.75
 """Beats of foreign tones over which the final tonic counts as too early."""
 STILL = 2
 """Bars on one root that aren't yet a standstill."""
+LEAP = 5
+"""The fewest semitones of a leap of the bass, the shorter way round: a fourth or a tritone."""
 
 MAJOR, MINOR, DIMINISHED, DOMINANT_SEVENTH = (
     QUALITIES.index(name) for name in ("major", "minor", "diminished", "dominant-seventh")
@@ -124,6 +127,7 @@ def broken(
         "foreign": foreign,
         "accidental": accidental,
         "standstill": _standstill(chords, frames),
+        "leaps": _leaps(chords),
     }
 
 
@@ -234,3 +238,11 @@ def _standstill(chords: NDArray[np.int64], frames: Frames) -> float:
     last = np.append(begin[1:], len(chords)) - 1
     bars = frames.bar[last] - frames.bar[begin] + 1
     return float(np.maximum(bars - STILL, 0).sum() / max(int(frames.bar[-1]) + 1, 1))
+
+
+def _leaps(chords: NDArray[np.int64]) -> float:
+    """Return the share of changes of chord at which the bass leaps, the last change aside."""
+    named = chords[chords[:, 0] < NO_ROOT]
+    changes = np.flatnonzero((named[1:, [0, 2]] != named[:-1, [0, 2]]).any(axis=1))[:-1]
+    steps = np.abs((named[changes + 1, 2] - named[changes, 2] + 6) % 12 - 6)
+    return float((steps >= LEAP).mean()) if len(steps) else 0.0

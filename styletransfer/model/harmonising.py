@@ -12,7 +12,7 @@ chords are sampled, where ``guarded``, the following is decided:
 The ranking then takes off (:data:`styletransfer.model.craft.RULES`): for an end without a dominant
 before the tonic; for a chord that is held although the tune contradicts it; for strong notes of the
 tune that are foreign and aren't left by step; for accidentals that the chord denies; for harmony
-that stands still for bars.
+that stands still for bars; for a bass that leaps from chord to chord.
 
 None of this overrules what a user has fixed.
 """
@@ -75,8 +75,8 @@ class Settings:
     genre: str | None = None
     sung: bool = True
     count: int = 48
-    temperature: float = 0.85
-    top: float = 0.95
+    temperature: float = 1.0
+    top: float = 0.98
     strength: float = 1.0
     rate: float | None = None
     guarded: bool = True
