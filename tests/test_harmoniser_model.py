@@ -22,7 +22,7 @@ from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.model import harmoniser as net
 from styletransfer.model.chord_frames import chord_frames, chord_table, frames_of
 from styletransfer.model.craft import broken, opening_chords, settles
-from styletransfer.model.harmonising import Settings, Shipped, propose, shipped_harmoniser
+from styletransfer.model.harmonising import Settings, Shipped, propose, repeats, shipped_harmoniser
 from styletransfer.music.chords import CHORD_DTYPE, ChordTable
 from styletransfer.music.key import Key, key_scores
 from styletransfer.music.notes import Piece, bars_of, make_notes
@@ -254,6 +254,35 @@ def test_rules() -> None:
     assert still["standstill"] == 3 / 5
     assert still["leaps"] == 0
     assert still["cadence"] == 1
+
+
+def test_repeats() -> None:
+    """Bars A B A B' A B, and a bar of rests at each end of the second half."""
+    bars = [[60, 64, 67, 64], [62, 65, 69, 65], [60, 64, 67, 64], [62, 65, 69, 71], [], []]
+    bars += bars[:2] + [[]]
+    rows = [
+        (4 * bar + place, pitch)
+        for bar, tune in enumerate(bars)
+        for place, pitch in enumerate(tune)
+    ]
+    onset, pitch = (list(column) for column in zip(*rows, strict=True))
+    notes = make_notes(onset, [1.0] * len(onset), pitch, melody=True)
+    frames = frames_of(notes, bars_of([(0.0, 4, 4)], 36.0), 100)
+    found = repeats(frames).reshape(-1, 4)
+    assert found[[0, 1, 3, 4, 5, 8]].tolist() == [[-1] * 4] * 6
+    assert found[2].tolist() == [0, 1, 2, 3]
+    assert found[6].tolist() == [8, 9, 10, 11]  # the later of two bars
+    assert found[7].tolist() == [4, 5, 6, 7]
+
+
+def test_equal_bars_keep_their_chords() -> None:
+    tune = [60, 64, 67, 64, 65, 69, 72, 69, 67, 71, 74, 71, 60, 64, 67, 72] * 2
+    notes = make_notes(list(range(32)), [1.0] * 32, tune, melody=True)
+    piece = Piece(notes, "score", bars_of([(0.0, 4, 4)], 32.0))
+    chords = propose(piece, Settings(count=8))[0][0]
+    at = np.searchsorted(chords["start"], np.arange(32) + 0.5, side="right") - 1
+    roots = chords["root"][at]
+    assert (roots[:12] == roots[16:28]).mean() >= 0.75
 
 
 def test_opening_and_end() -> None:

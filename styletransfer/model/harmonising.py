@@ -7,7 +7,8 @@ chords are sampled, where ``guarded``, the following is decided:
   bar belongs to it;
 - *end*: where the tune's last note belongs to the tonic triad, the last chord is that triad in root
   position, from that note on; the network is shown it beforehand, so that it leads there;
-- *silence*: bars without a chord are only where the tune rests, or before the first full bar.
+- *silence*: bars without a chord are only where the tune rests, or before the first full bar;
+- *repeats*: where a bar of the tune comes again, the chords that it had are made likelier.
 
 The ranking then takes off (:data:`styletransfer.model.craft.RULES`): for an end without a dominant
 before the tonic; for a chord that is held although the tune contradicts it; for strong notes of the
@@ -54,6 +55,13 @@ NAMES, CLEAN = 0.2, 0.6
 
 The likelihood of their rhythm has weight 1, in nats per beat.
 """
+REPEATED = 3.0
+"""Nats by which the chord of a tune's earlier, equal bar is made likelier.
+
+Composers keep its root for 0.82 of the time; without this, proposals do for 0.53.
+"""
+SUNG = 0.5
+"""The share of a bar's time in which the tune must sound for the bar to count as one repeated."""
 ENOUGH = 5
 """The fewest pieces of a composer or an era from which its genre is taken."""
 
@@ -156,7 +164,10 @@ def propose(
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
     fixed = _fixed(given, frames, key.tonic)
     plan = _Plan(
-        fixed.copy(), _opening(frames, key, fixed) if settings.guarded else None, _silence(frames)
+        fixed.copy(),
+        _opening(frames, key, fixed) if settings.guarded else None,
+        _silence(frames),
+        repeats(frames) if settings.guarded else np.full(len(frames), -1),
     )
     if settings.guarded:
         plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
@@ -196,12 +207,13 @@ class _Plan:
 
     ``fixed``: root, quality and bass from the tonic, or FREE, shape (frames, 3). ``opening``: the
     chords that may come first, (12 x qualities,), None for all. ``silence``: where there may be no
-    chord, (frames,).
+    chord, (frames,). ``repeated``: the earlier frame with the same tune, -1 for none, (frames,).
     """
 
     fixed: NDArray[np.int64]
     opening: NDArray[np.bool_] | None
     silence: NDArray[np.bool_]
+    repeated: NDArray[np.int64]
 
 
 def _fixed(given: ChordTable, frames: Frames, tonic: int) -> NDArray[np.int64]:
@@ -229,6 +241,29 @@ def _silence(frames: Frames) -> NDArray[np.bool_]:
     sounds = frames.sound.sum((1, 2)) > 0
     before = (np.cumsum(sounds) == 0) & (frames.bar == 0)
     return np.asarray(((frames.tone == REST) & ~sounds) | pickup | before)
+
+
+def repeats(frames: Frames) -> NDArray[np.int64]:
+    """Find for each frame the one of an earlier bar with the same tune, shape (frames,).
+
+    Of several such bars it is the one before which most bars are the same, too, and of these the
+    latest. -1 where there is none.
+    """
+    found = np.full(len(frames), -1)
+    bars = [np.flatnonzero(frames.bar == bar) for bar in range(int(frames.bar[-1]) + 1)]
+    sounds = [frames.sound[rows] for rows in bars]
+    runs: dict[tuple[int, int], int] = {}
+    for bar, own in enumerate(sounds):
+        if own.any(2).mean() < SUNG:
+            continue
+        for earlier, other in enumerate(sounds[:bar]):
+            if own.shape == other.shape and np.allclose(own, other, atol=0.02):
+                runs[earlier, bar] = runs.get((earlier - 1, bar - 1), 0) + 1
+        same = [earlier for earlier in range(bar) if (earlier, bar) in runs]
+        if same:
+            found[bars[bar]] = bars[max(same, key=lambda earlier: (runs[earlier, bar], earlier))]
+
+    return found
 
 
 def _with_end(
@@ -314,7 +349,9 @@ class Sampled:
 def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settings) -> Sampled:
     """Sample chords, frame by frame."""
     sampler = _Sampler(own, frames, key, plan, settings)
-    result = torch.stack([sampler.step(frame) for frame in range(len(frames))])
+    for frame in range(len(frames)):
+        sampler.step(frame)
+    result = torch.stack(sampler.past)
 
     nats = (sampler.rhythm + sampler.names)[:, 0] / len(frames)
     rhythm = sampler.rhythm.sum(1) / len(frames)
@@ -327,9 +364,10 @@ def sample(own: Shipped, frames: Frames, key: Key, plan: _Plan, settings: Settin
 class _Sampler:
     """Samples that grow together, frame by frame.
 
-    ``now``: their present chords, shape (count, 3). ``since``: frames since these began, (count,).
-    ``begun``: which samples have had a chord, (count,). ``rhythm`` and ``names``: sums of
-    log-probabilities and entropies, (count, 2). ``chords``: how many have begun, (count,).
+    ``past``: the chords of each frame so far, each of shape (count, 3). ``now``: the present ones,
+    (count, 3). ``since``: frames since these began, (count,). ``begun``: which samples have had a
+    chord, (count,). ``rhythm`` and ``names``: sums of log-probabilities and entropies, (count, 2).
+    ``chords``: how many have begun, (count,).
     """
 
     def __init__(
@@ -349,14 +387,15 @@ class _Sampler:
         ]
         self.steppers = [net.Stepper(own.model, batch, count) for batch in batches]
 
+        self.past: list[Tensor] = []
         self.now = torch.tensor([[net.START, net.START_QUALITY, net.START]]).repeat(count, 1)
         self.since = torch.zeros(count, dtype=torch.long)
         self.begun = torch.zeros(count, dtype=torch.bool)
         self.rhythm, self.names = torch.zeros(count, 2), torch.zeros(count, 2)
         self.chords = torch.zeros(count)
 
-    def step(self, frame: int) -> Tensor:
-        """Advance by a frame, and return the chords in it, shape (count, 3)."""
+    def step(self, frame: int) -> None:
+        """Advance by a frame."""
         now = self.now
         before = net.History(now[:, 0], now[:, 1], now[:, 2], net.since_class(self.since))
         for stepper in self.steppers:
@@ -366,7 +405,15 @@ class _Sampler:
         self.since += 1
         if len(rows):
             self._begin(frame, before, rows)
-        return self.now
+        self.past.append(self.now)
+
+    def _repeated(self, frame: int) -> tuple[Tensor, float]:
+        """Return the chords in an earlier bar of the same tune, and how many nats favour them.
+
+        Where there is no such bar, these are the present chords, shape (count, 3), and 0.
+        """
+        earlier = int(self.plan.repeated[frame])
+        return (self.now, 0.0) if earlier < 0 else (self.past[earlier], REPEATED)
 
     def _changes(self, frame: int) -> Tensor:
         """Decide in which samples a chord begins, shape (count,)."""
@@ -380,7 +427,9 @@ class _Sampler:
             if bass != FREE:
                 change |= self.now[:, 2] != bass
         else:
-            chance = torch.sigmoid(odds / self.settings.temperature)
+            again, nats = self._repeated(frame)
+            liked = odds + nats * ((again != self.now).any(1) * 2 - 1)
+            chance = torch.sigmoid(liked / self.settings.temperature)
             change = torch.lt(torch.rand(len(self.now), generator=self.rng), chance)
         both = torch.stack([F.logsigmoid(-odds), F.logsigmoid(odds)], 1)
         self.rhythm += _log_and_entropy(both, change.long())
@@ -389,6 +438,8 @@ class _Sampler:
     def _begin(self, frame: int, before: net.History, rows: Tensor) -> None:
         """Draw the chords that begin in some samples."""
         root, quality, bass = self.plan.fixed[frame].tolist()
+        again, nats = self._repeated(frame)
+        again = again[rows]
         logits = self._mixed([one.chords(frame, before, rows) for one in self.steppers])
         if root != FREE:
             fixed = root * 9 + quality if root < NO_ROOT else net.NO_CHORD
@@ -399,14 +450,18 @@ class _Sampler:
             if self.plan.opening is not None:
                 opening = torch.from_numpy(self.plan.opening)
                 allowed[:, : net.NO_CHORD] &= opening | self.begun[rows, None]
-            chord = _draw(logits, allowed, self.settings, self.rng)
+            names = torch.where(again[:, 0] < NO_ROOT, again[:, 0] * 9 + again[:, 1], net.NO_CHORD)
+            liked = logits + nats * F.one_hot(names, net.CHORDS)
+            chord = _draw(liked, allowed, self.settings, self.rng)
         self.names[rows] += _log_and_entropy(logits.log_softmax(1), chord)
         self.chords[rows] += 1
 
         named = chord < net.NO_CHORD
         low = self._mixed([one.basses(frame, before, rows, chord) for one in self.steppers])
-        above = _draw(low, self.tones[torch.where(named, chord % 9, 0)], self.settings, self.rng)
         new_root = torch.where(named, chord // 9, NO_ROOT)
+        same = named & (again[:, 0] == new_root)
+        liked = low + nats * same[:, None] * F.one_hot((again[:, 2] - new_root) % 12, 12)
+        above = _draw(liked, self.tones[torch.where(named, chord % 9, 0)], self.settings, self.rng)
         if bass != FREE and root < NO_ROOT:
             above = (bass - new_root) % 12
         self.names[rows] += _log_and_entropy(low.log_softmax(1), above) * named[:, None]
