@@ -3,10 +3,9 @@
     python -m benchmarks.plans --data data/prepared --write benchmarks/plans.md
 
 The tunes are those of songs of the validation split, sixteen bars from their first note. Composers'
-chords are those of the data: experts' or recognised in all notes. *Without* leaves out two things
-that the planning does: the rule against a bass that leaps
-(`styletransfer.model.craft`), and the favour for the chords that a repeated bar of the tune had;
-it draws with a temperature of 0.85 from the likeliest 0.95, as before these were introduced.
+chords are those of the data: experts' or recognised in all notes. *Without* leaves out the rule
+against a bass that leaps (`styletransfer.model.craft`) and the favour for the chords that a
+repeated bar of the tune had.
 
 A bass *steps* by one or two semitones, and *leaps* by five or six, the shorter way round. Only
 changes of chord or bass count. *Repeated bars* are those whose tune came before; their rows state
@@ -30,7 +29,7 @@ from styletransfer.evaluation.markdown import interval, table
 from styletransfer.model import craft, harmonising
 from styletransfer.model.chord_frames import NO_ROOT, Frames, chord_frames, frames_of
 from styletransfer.model.craft import tones_at
-from styletransfer.model.harmonising import Settings, propose, repeats
+from styletransfer.model.harmonising import propose, repeats
 from styletransfer.music.key import Key
 from styletransfer.music.notes import BAR_DTYPE, Piece, TempoMap, make_notes
 from styletransfer.music.tune_key import key_of_tune
@@ -39,8 +38,6 @@ BARS, FEWEST, MOST = 16, 16, 100
 """Bars of an excerpt, the fewest notes of its tune, and the most songs."""
 TEMPO = 100.0
 """Quarters per minute where nothing else is known."""
-BEFORE = Settings(temperature=0.85, top=0.95)
-"""How chords were drawn before."""
 
 Counts = dict[str, tuple[float, float]]
 """How often something is so, and out of how many, by name."""
@@ -124,7 +121,7 @@ def planned(melody: Piece, *, without: bool) -> Any:
         return propose(melody)[0][0]
     rules = craft.RULES | {"leaps": 0.0}
     with patch.object(craft, "RULES", rules), patch.object(harmonising, "REPEATED", 0.0):
-        return propose(melody, BEFORE)[0][0]
+        return propose(melody)[0][0]
 
 
 def main(argv: list[str] | None = None) -> int:
