@@ -141,7 +141,7 @@ def test_saved_by_suffix(music: Result, run: Run, tmp_path: Path) -> None:
         assert sound.getnframes() > sound.getframerate()
     assert json.loads((tmp_path / "x.json").read_text())["outputs"][0]["file"] == "x.mid"
     assert run("replay", "x.json", "--check") == (0, "the same bytes as x.mid\n", "")
-    for name in ("x.mp3", "x"):
+    for name in ("x.aac", "x"):
         with pytest.raises(InputError, match=r"ends in one of \.mid, \.midi, \.wav"):
             music.save(tmp_path / name)
 
