@@ -35,9 +35,10 @@ from styletransfer.music.copies import match_of
 from styletransfer.music.idiom import SIZE
 from styletransfer.styles.find import find_style
 from styletransfer.training import finetune as module
+from styletransfer.training.checkpoints import last_checkpoint
 from styletransfer.training.finetune import FinetuneConfig, StyleRun, finetune
 from styletransfer.training.optimizer import WarmupStableDecay
-from styletransfer.training.trainer import TimeBudget, last_checkpoint
+from styletransfer.training.trainer import TimeBudget
 from styletransfer.training.user_style import Reporter, finetune_source, pieces_of
 from styletransfer.transfer.ranking.choice import indexes_for
 from styletransfer.transfer.ranking.likeness import own_of
