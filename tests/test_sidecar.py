@@ -351,6 +351,7 @@ def test_a_sidecar_of_20_gb_or_a_pipe_is_not_read(
         os.truncate(tmp_path / name, 20 << 30)
     os.mkfifo(tmp_path / "a.json")
     refused(run("replay", "large.json"), "it is larger than 64 MB")
+    refused(run("replay", "a.json"), "it is no regular file")
     assert report_beside(tmp_path / "song-bach.mid") is not None
 
 
