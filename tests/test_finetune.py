@@ -369,22 +369,22 @@ def test_a_run_stopped_after_its_style_is_finished(
     """A style that is to be replaced by force is not taken for the new one."""
     call = partial(finetune_source, str(songs), "mine", base=tiny_package)
     if older:
-        call(settings(), force=True, reporter=Reporter(say=len))
+        call(settings(), force=True, reporter=Reporter(say=lambda _: None))
     new = replace(settings(), seed=2)
     with monkeypatch.context() as patch:
         patch.setattr(user_style, "finetune", stop)
         with pytest.raises(KeyboardInterrupt):
-            call(new, force=older, reporter=Reporter(say=len))
+            call(new, force=older, reporter=Reporter(say=lambda _: None))
     assert (own_home / "mine").exists() == older
     if older:
         with pytest.raises(InputError, match="a style of that name exists"):
             call(new)
 
     with pytest.raises(KeyboardInterrupt):
-        call(new, force=older, reporter=Reporter(say=len, finish=stop))
+        call(new, force=older, reporter=Reporter(say=lambda _: None, finish=stop))
     monkeypatch.setattr(user_style, "finetune", lambda *_: pytest.fail("learnt again"))
     finished: list[Style] = []
-    style = call(new, reporter=Reporter(say=len, finish=finished.append))
+    style = call(new, reporter=Reporter(say=lambda _: None, finish=finished.append))
     assert finished == [style]
     assert [path.name for path in own_home.iterdir()] == ["mine"]
 
