@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
+import stat
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,10 @@ OTHER_SUFFIXES = (
 """Suffixes of files that aren't MIDI files, whatever is in them."""
 NO_SCORE = "chord symbols stand above a score; name a .musicxml, .svg or .pdf file for it."
 """The sentence for chord symbols that have no score to stand above."""
+LARGEST_FILE = 64 << 20
+"""Bytes of the largest adapter or JSON file that is read."""
+LARGEST_INDEX = 1 << 30
+"""Bytes of the largest index of a style's pieces that is read."""
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
@@ -85,6 +91,62 @@ def write_bytes(path: str | Path, data: bytes, force: bool = False) -> None:
 def followed(path: Path) -> Path:
     """Return the file or the folder that a link leads to; any other path as it is."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def check_size(path: Path, most: int = LARGEST_FILE) -> None:
+    """Refuse a file that is too large to be what it should be, before it is read.
+
+    Raises:
+        OSError: where there is no such file.
+        ValueError: where it is larger than ``most`` bytes, or no regular file.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no regular file")
+    if status.st_size > most:
+        raise ValueError(f"it is larger than {most >> 20} MB")
+
+
+def read_bounded(path: Path) -> bytes:
+    """Read a file of at most :data:`LARGEST_FILE` bytes.
+
+    Raises:
+        OSError: where it can't be read.
+        ValueError: as :func:`check_size`.
+    """
+    check_size(path)
+    return path.read_bytes()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody else may have written.
+
+    Raises:
+        ValueError: where it is none, is nested too deep, or has a number that is none, is infinite,
+            or is an integer of more than 64 bits.
+    """
+    try:
+        return json.loads(
+            text, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) >= 2**64:
+        raise ValueError(f"{text[:12]}… is too large a number")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:12]} is too large a number")
+    return value
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def json_text(data: Any, depth: int) -> str:

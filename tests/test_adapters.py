@@ -6,15 +6,19 @@ PEFT and the decoder agree, and adapters that don't fit are refused.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from safetensors.torch import load, save
 
 from styletransfer.errors import InputError
+from styletransfer.folders import COPIES, IDIOM
 from styletransfer.model.adapters import (
     LoraSettings,
     attach,
@@ -22,7 +26,9 @@ from styletransfer.model.adapters import (
     save_adapter,
     style_token,
 )
-from styletransfer.styles.card import CARD, WEIGHTS, Card, Style
+from styletransfer.music.copies import Copies
+from styletransfer.music.idiom import load_profile
+from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Style
 from styletransfer.styles.find import style_at
 from tests.tiny import codec, tiny_model
 
@@ -68,10 +74,14 @@ def loaded(style: Style) -> Any:
 
 
 def changed_copy(written: Path, folder: Path, name: str, data: bytes) -> Style:
+    return style_at(changed_folder(written, folder, name, data))
+
+
+def changed_folder(written: Path, folder: Path, name: str, data: bytes) -> Path:
     folder.mkdir()
     for path in written.iterdir():
         (folder / path.name).write_bytes(data if path.name == name else path.read_bytes())
-    return style_at(folder)
+    return folder
 
 
 def test_an_untrained_adapter_changes_nothing() -> None:
@@ -132,7 +142,7 @@ def test_another_base_or_tokenizer_is_refused(written: Path) -> None:
     [
         ({"r": 65}, "a rank of 65"),
         ({"r": 8}, "not the card's"),
-        ({"lora_alpha": float("nan")}, "of a kind"),
+        ({"lora_alpha": float("nan")}, "can't be read"),
         ({"trainable_token_indices": {"embed_tokens": [3], "style": [3]}}, "not the card's"),
         ({"trainable_token_indices": None}, "not the card's"),
         ({"r": 0}, "a rank of 0"),
@@ -190,6 +200,70 @@ def test_weights_that_are_not_ours_are_refused(written: Path, tmp_path: Path) ->
 
     with pytest.raises(InputError, match=WEIGHTS):
         style_at(pickled)
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e999", "-1e999", "9" * 5000, "[" * 5000 + "]" * 5000])
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        (CONFIG, "r"),
+        (CONFIG, "lora_alpha"),
+        (CONFIG, "trainable_token_indices"),
+        (CONFIG, "target_modules"),
+        (CARD, "rank"),
+        (CARD, "minutes"),
+    ],
+)
+def test_numbers_that_are_none_and_deep_lists_are_refused(
+    text: str, file: str, key: str, written: Path, tmp_path: Path
+) -> None:
+    data = json.dumps(json.loads((written / file).read_text()) | {key: "@"}).replace('"@"', text)
+    copy = changed_folder(written, tmp_path / "copy", file, data.encode())
+    with pytest.raises(InputError, match="can't be read"):
+        loaded(style_at(copy))
+
+
+@pytest.mark.parametrize("file", [CONFIG, CARD, WEIGHTS, COPIES, IDIOM])
+@pytest.mark.parametrize("size", [0, 20 << 30])
+def test_empty_files_and_those_of_20_gb_are_not_read(
+    file: str, size: int, written: Path, tmp_path: Path
+) -> None:
+    copy = changed_folder(written, tmp_path / "copy", WEIGHTS, (written / WEIGHTS).read_bytes())
+    (copy / file).touch()
+    os.truncate(copy / file, size)
+    read = {COPIES: Copies.load, IDIOM: load_profile}.get(file, lambda _: loaded(style_at(copy)))
+    with pytest.raises(InputError, match="larger than" if size else "read|training|means"):
+        read(copy / file)
+
+
+@pytest.mark.parametrize("head", ["[]", "5", "[" * 5000 + "]" * 5000, '{"about": [1]}', "whole"])
+def test_an_index_without_bits_or_with_a_damaged_head_is_refused(head: str, tmp_path: Path) -> None:
+    path = tmp_path / COPIES
+    Copies(np.zeros(0, np.uint8)).save(path)
+    if head != "whole":
+        save_file({"bits": np.ones(8, np.uint8)}, path, metadata={"copies": head})
+    with pytest.raises(InputError, match="not the index of the training pieces"):
+        Copies.load(path)
+
+
+def test_weights_whose_product_is_infinite_are_refused(written: Path, tmp_path: Path) -> None:
+    state = load((written / WEIGHTS).read_bytes())
+    cases = {
+        "product": {key: torch.full_like(one.float(), 1e30) for key, one in state.items()},
+        "double": {key: torch.full_like(one.double(), 1e300) for key, one in state.items()},
+        "complex": {key: one.to(torch.complex64) for key, one in state.items()},
+    }
+    for name, one in cases.items():
+        with pytest.raises(InputError, match="not finite"):
+            loaded(changed_copy(written, tmp_path / name, WEIGHTS, save(one)))
+
+
+def test_a_tensor_of_an_endless_size_is_refused(written: Path, tmp_path: Path) -> None:
+    tensor = {"dtype": "F32", "shape": [0, 2**64 - 1], "data_offsets": [0, 0]}
+    head = json.dumps({"a": tensor}).encode()
+    data = len(head).to_bytes(8, "little") + head
+    with pytest.raises(InputError, match="can't be read"):
+        loaded(changed_copy(written, tmp_path / "copy", WEIGHTS, data))
 
 
 def test_tokens_of_styles() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ from styletransfer.model.base import load_package
 from styletransfer.model.weights import weights_hash
 from styletransfer.music.copies import match_of
 from styletransfer.music.idiom import SIZE
-from styletransfer.styles.find import find_style
+from styletransfer.styles.card import Style
+from styletransfer.styles.find import find_style, style_at
 from styletransfer.training import finetune as module
+from styletransfer.training import user_style
+from styletransfer.training.checkpoints import last_checkpoint
 from styletransfer.training.finetune import FinetuneConfig, StyleRun, finetune
 from styletransfer.training.optimizer import WarmupStableDecay
-from styletransfer.training.trainer import TimeBudget, last_checkpoint
+from styletransfer.training.trainer import TimeBudget
 from styletransfer.training.user_style import Reporter, finetune_source, pieces_of
 from styletransfer.transfer.ranking.choice import indexes_for
 from styletransfer.transfer.ranking.likeness import own_of
@@ -316,6 +320,78 @@ def test_a_killed_run_continues_to_the_same_style(
 
     files = [root / "styles" / "mine" / "adapter_model.safetensors" for root in (whole, killed)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_run_killed_before_its_sample_is_finished(
+    songs: Path, config: Path, tiny_package: Path, tmp_path: Path
+) -> None:
+    """The style is whole; the same command used to be refused for its name, whatever it lacked."""
+    more = ["--config", str(config), "--model", str(tiny_package)]
+    command = [sys.executable, "-m", "styletransfer", "finetune", str(songs), "--name", "mine"]
+    command += more
+    environment = os.environ | {"STYLETRANSFER_HOME": str(tmp_path)}
+    out = tmp_path / "styles" / "mine"
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None and not out.exists():
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "sample.mid").exists()
+    weights = out / "adapter_model.safetensors"
+    before = weights.read_bytes(), weights.stat().st_mtime_ns
+    assert style_at(out).card is not None
+
+    other = [*command, "--era", "baroque"]
+    result = subprocess.run(other, cwd=ROOT, env=environment, check=False, capture_output=True)
+    assert (result.returncode, b"a style of that name exists" in result.stderr) == (2, True)
+
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert b"whole already" in result.stdout
+    assert (out / "sample.mid").exists()
+    assert before == (weights.read_bytes(), weights.stat().st_mtime_ns)
+    assert [path.name for path in out.parent.iterdir()] == ["mine"]
+
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True)
+    assert (result.returncode, b"a style of that name exists" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_run_stopped_after_its_style_is_finished(
+    songs: Path,
+    tiny_package: Path,
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    older: bool,
+) -> None:
+    """A style that is to be replaced by force is not taken for the new one."""
+    call = partial(finetune_source, str(songs), "mine", base=tiny_package)
+    if older:
+        call(settings(), force=True, reporter=Reporter(say=lambda _: None))
+    new = replace(settings(), seed=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(user_style, "finetune", stop)
+        with pytest.raises(KeyboardInterrupt):
+            call(new, force=older, reporter=Reporter(say=lambda _: None))
+    assert (own_home / "mine").exists() == older
+    if older:
+        with pytest.raises(InputError, match="a style of that name exists"):
+            call(new)
+
+    with pytest.raises(KeyboardInterrupt):
+        call(new, force=older, reporter=Reporter(say=lambda _: None, finish=stop))
+    monkeypatch.setattr(user_style, "finetune", lambda *_: pytest.fail("learnt again"))
+    finished: list[Style] = []
+    style = call(new, reporter=Reporter(say=lambda _: None, finish=finished.append))
+    assert finished == [style]
+    assert [path.name for path in own_home.iterdir()] == ["mine"]
+
+
+def stop(*_: Any) -> None:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def test_what_cannot_be_is_refused_before_any_work(

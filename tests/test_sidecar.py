@@ -6,6 +6,7 @@ They give the same bytes, or a report of the differences before any music is mad
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,7 +27,7 @@ from styletransfer.styles.card import WEIGHTS, Card
 from styletransfer.transfer.inspection import describe
 from styletransfer.transfer.provenance import provenance_of
 from styletransfer.transfer.request import Request
-from styletransfer.transfer.sidecar import read_sidecar
+from styletransfer.transfer.sidecar import read_sidecar, report_beside
 from tests.command import ONE, Run, refused
 from tests.tiny import codec, random_piece, save_tiny_package, short_song
 
@@ -329,6 +330,69 @@ def test_what_is_no_sidecar_is_refused(run: Run, tmp_path: Path) -> None:
     for name in ("list.json", "text.json", "deep.json"):
         refused(run("replay", name), name, "not the sidecar")
     refused(run("replay", "missing.json"), "missing.json", "cannot be read")
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e999", "-1e999", "9" * 5000, "[" * 5000 + "]" * 5000])
+@pytest.mark.parametrize("key", ["report", "temperature", "candidates"])
+def test_numbers_that_are_none_and_deep_lists_are_refused(
+    text: str, key: str, arranged: Path, run: Run, no_music: None
+) -> None:
+    data = json.loads(arranged.read_text())
+    (data if key == "report" else data["settings"]["sampling"])[key] = "@"
+    arranged.write_text(json.dumps(data).replace('"@"', text))
+    refused(run("replay", arranged), "not the sidecar")
+
+
+def test_a_sidecar_of_20_gb_or_a_pipe_is_not_read(
+    arranged: Path, run: Run, tmp_path: Path, no_music: None
+) -> None:
+    for name in ("large.json", "first.json"):
+        (tmp_path / name).write_bytes(arranged.read_bytes())
+        os.truncate(tmp_path / name, 20 << 30)
+    os.mkfifo(tmp_path / "a.json")
+    refused(run("replay", "large.json"), "it is larger than 64 MB")
+    refused(run("replay", "a.json"), "it is no regular file")
+    assert report_beside(tmp_path / "song-bach.mid") is not None
+
+
+def test_a_sidecar_makes_no_more_files_than_candidates(
+    arranged: Path, run: Run, no_music: None
+) -> None:
+    many = [{"file": f"{k}.mid", "candidate": k % 2, "sha256": ""} for k in range(5000)]
+    path = edited(arranged, lambda data: data.update(outputs=many))
+    refused(run("replay", path, "--anyway"), "a candidate twice")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"harmony": [{"bar": 1e300, "chords": []}]},
+        {"harmony": [{"bar": 10**19, "chords": [3]}]},
+        {"harmony": [{"bar": 10**6, "chords": [{"symbol": "?"}]}]},
+        {"harmony": [{"bar": 10**6}]},
+        {"harmony": 5},
+        {"harmony": [{"bar": 1, "chords": [{"quarter": 0, "symbol": "C"}] * 9999}]},
+        {"harmony": [{"bar": 1, "chords": [{"quarter": 0, "symbol": "C" * 9**5}]}]},
+        {"style": None},
+        {"key": [1]},
+        {"feel": {"a": 1}},
+        {"title": "x" * 10**6},
+    ],
+)
+def test_a_report_of_too_much_is_refused(
+    report: dict[str, Any], arranged: Path, run: Run, tiny_package: Path
+) -> None:
+    """Bars that are not there, and more chords than a bar holds."""
+    arranged.with_name("song-bach.json").write_text(
+        json.dumps((data := json.loads(arranged.read_text())) | {"report": data["report"] | report})
+    )
+    for call in (
+        ("apply", "song-bach.mid", "-s", "bach", "--bars", "2", "--model", tiny_package, "-o", "x"),
+        ("render", "song-bach.mid", "--score", "x.musicxml"),
+    ):
+        done = run(*call, *(ONE if call[0] == "apply" else ()))
+        if done.code:
+            refused(done)
 
 
 def test_apply_checks_the_sidecar_too(

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from finetune import matrix
 from finetune import train as finetune_recipe
@@ -28,7 +29,8 @@ from styletransfer.model.base import build_model, load_package, save_package
 from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.miditok_codec import MidiTokConfig
 from styletransfer.training import trainer
-from styletransfer.training.trainer import TrainConfig, last_checkpoint
+from styletransfer.training.checkpoints import SEAL, last_checkpoint, remove_older, seal
+from styletransfer.training.trainer import TrainConfig
 from tests.tiny import codec
 
 ROOT = Path(__file__).parents[1]
@@ -376,15 +378,60 @@ def test_what_is_missing_is_reported(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path) -> None:
-    """The state is the last file of a checkpoint: a process killed while writing it leaves half of
-    it.
+def checkpoint(out: Path, step: int, *, sealed: bool) -> Path:
+    """Write a small checkpoint with the files of a whole one."""
+    folder = out / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    save_file({"weight": torch.ones(50)}, folder / "model.safetensors")
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        torch.save({"state": torch.arange(50)}, folder / name)
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    if sealed:
+        seal(folder)
+    return folder
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(
+    "file",
+    ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"],
+)
+def test_a_checkpoint_cut_short_is_no_checkpoint(tmp_path: Path, file: str, sealed: bool) -> None:
+    """A file that is short, empty or away, as after a loss of power; checkpoints without a seal
+    are those of older versions.
     """
-    for number, text in ((5, '{"step": 5}'), (10, '{"step"'), (15, None)):
-        (tmp_path / f"checkpoint-{number}").mkdir()
-        if text is not None:
-            (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text(text)
-    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+    whole = checkpoint(tmp_path, 5, sealed=sealed)
+    broken = checkpoint(tmp_path, 10, sealed=sealed)
+    assert last_checkpoint(tmp_path) == broken
+    for left in (-1, 0, None):
+        if left is None:
+            (broken / file).unlink()
+        else:
+            (broken / file).write_bytes((broken / file).read_bytes()[:left])
+        assert last_checkpoint(tmp_path) == whole, left
+
+
+def test_a_checkpoint_without_its_seal_is_not_preferred(tmp_path: Path) -> None:
+    """Where the power goes before the seal is written, the weights may be zeros of full length."""
+    whole = checkpoint(tmp_path, 5, sealed=True)
+    checkpoint(tmp_path, 10, sealed=False)
+    for content in (b"", b"{", b"[" * 5000, b"{}"):
+        checkpoint(tmp_path, 15 + len(content), sealed=False)
+        (tmp_path / f"checkpoint-{15 + len(content)}" / SEAL).write_bytes(content)
+    assert last_checkpoint(tmp_path) == whole
+
+
+def test_older_checkpoints_go_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    """The last two whole ones stay, or the last and the best."""
+    for step in (5, 10, 100):
+        checkpoint(tmp_path, step, sealed=True)
+    checkpoint(tmp_path, 50, sealed=False)
+    remove_older(tmp_path, None)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-10", "checkpoint-100"}
+
+    checkpoint(tmp_path, 150, sealed=True)
+    remove_older(tmp_path, str(tmp_path / "checkpoint-10"))
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-10", "checkpoint-150"}
 
 
 def test_a_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

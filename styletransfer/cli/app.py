@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from styletransfer.formats.read import FORMATS
 from styletransfer.model.settings import FREE_TEMPERATURE, FREE_TOP_P, SamplingConfig
 from styletransfer.outputs.plan import Outputs
 from styletransfer.terminal import print
+
+if TYPE_CHECKING:
+    from styletransfer.styles.card import Style
 
 SURROUNDINGS = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
@@ -400,8 +403,6 @@ def finetune(
     from styletransfer.model.loading import shipped_model
     from styletransfer.training.finetune import FinetuneConfig
     from styletransfer.training.user_style import Reporter, finetune_source
-    from styletransfer.transfer.pipeline import apply as run
-    from styletransfer.transfer.request import Request
 
     settings = load_config(FinetuneConfig, config) if config else FinetuneConfig()
     base = model or shipped_model()
@@ -414,8 +415,21 @@ def finetune(
         era=era,
         minutes=minutes,
         force=force,
-        reporter=Reporter(bar=bar),
+        reporter=Reporter(bar=bar, finish=partial(_first_sample, model=model)),
     )
+    path = style.path
+    assert path is not None
+    print(f"{path}\na first sample: {path / 'sample.mid'}")
+    print(
+        f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}"
+    )
+
+
+def _first_sample(style: Style, model: Path | None) -> None:
+    """Print what a style has learnt, and write a sample into its folder."""
+    from styletransfer.transfer.pipeline import apply as run
+    from styletransfer.transfer.request import Request
+
     card, path = style.card, style.path
     assert card is not None
     assert path is not None
@@ -424,14 +438,9 @@ def finetune(
             f"held-out pieces: {card.base_bits:.2f} bits per note before,"
             f" {card.style_bits:.2f} now (a gain of {card.gain:.2f})"
         )
-
     with progress_bar("a first sample", False) as progress:
-        sample = run(Request("happy-birthday", name, model=model), progress)
+        sample = run(Request("happy-birthday", style.name, model=model), progress)
     Outputs(path / "sample.mid", force=True).write(sample)
-    print(f"{path}\na first sample: {path / 'sample.mid'}")
-    print(
-        f"styletransfer apply happy-birthday --style {name}{f' --model {model}' if model else ''}"
-    )
 
 
 @app.command()

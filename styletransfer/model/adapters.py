@@ -22,7 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from styletransfer.errors import InputError
-from styletransfer.files import write_atomically
+from styletransfer.files import parse_json, read_bounded, write_atomically
 from styletransfer.model.weights import Weights
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Style
 from styletransfer.styles.find import style_at
@@ -204,7 +204,7 @@ def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Sty
             if tables != len(EMBEDDINGS) or len(state) <= tables:
                 raise KeyError("tensors are missing")
             for key, tensor in state.items():
-                if not tensor.isfinite().all():
+                if not (tensor.is_floating_point() and tensor.float().isfinite().all()):
                     raise RuntimeError(f"{key} is not finite")
                 _add(model, key, tensor.float(), state, scale, rank, rows)
     except (AttributeError, KeyError, RuntimeError, IndexError) as error:
@@ -217,25 +217,28 @@ def load_adapter(base: AnyModel, base_hash: str, tokenizer_hash: str, style: Sty
 def _has(folder: Path, settings: LoraSettings) -> bool:
     """Check whether an adapter has these settings."""
     scale, rank, _ = _read_config(folder)
-    targets = json.loads((folder / CONFIG).read_bytes()).get("target_modules") or ()
+    targets = parse_json(read_bounded(folder / CONFIG)).get("target_modules")
+    if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
+        return False  # PEFT's other ways to name them
     return (scale, rank, set(targets)) == (settings.scale, settings.rank, set(settings.targets))
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
     try:
-        return load((folder / WEIGHTS).read_bytes())
-    except (OSError, SafetensorError) as error:
+        return load(read_bounded(folder / WEIGHTS))
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        # TypeError: a size that torch doesn't have
         raise InputError(f"{folder / WEIGHTS}: the adapter can't be read ({error}).") from error
 
 
 def _read_config(folder: Path) -> tuple[float, int, list[int]]:
     """Read the updates' scale and rank, and which rows of embeddings are replaced."""
     try:
-        config: dict[str, Any] = json.loads((folder / CONFIG).read_bytes())
+        config: dict[str, Any] = parse_json(read_bounded(folder / CONFIG))
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
         tokens = config.get("trainable_token_indices") or {}
         rows = {tuple(int(index) for index in indices) for indices in tokens.values()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{folder / CONFIG}: the adapter's settings can't be read ({error})."
         ) from error
@@ -286,6 +289,8 @@ def _add(
         if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != shape:
             raise RuntimeError(f"{key} is of another module or size")
         weight.add_(tensor @ down, alpha=scale)
+        if not weight.isfinite().all():
+            raise RuntimeError(f"{key} makes numbers that are not finite")
     elif name.endswith(ROWS) and name.removesuffix(ROWS).rpartition(".")[2] in EMBEDDINGS:
         # PEFT calls the rows a delta, but they replace the base's.
         table = model.get_parameter(name.removesuffix(ROWS) + ".weight")

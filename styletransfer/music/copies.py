@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
+from styletransfer.files import LARGEST_INDEX, check_size, parse_json
 from styletransfer.folders import COPIES, weights_folder
 from styletransfer.music.ngrams import (
     MIN_DISTINCT,
@@ -152,10 +153,16 @@ class Copies:
         from safetensors import SafetensorError, safe_open
 
         try:
+            check_size(path, LARGEST_INDEX)
             with safe_open(str(path), framework="numpy") as file:
-                head = json.loads((file.metadata() or {}).get("copies", "{}"))
+                head = parse_json((file.metadata() or {}).get("copies", "{}"))
+                if not isinstance(head, dict) or not isinstance(head.setdefault("about", ""), str):
+                    raise ValueError("its head is damaged")
                 bits = file.get_tensor("bits")
-        except (OSError, SafetensorError, ValueError) as error:
+                if bits.dtype != np.uint8 or bits.ndim != 1 or not len(bits):
+                    raise ValueError("it has no bits")
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+            # TypeError and AttributeError: types that numpy doesn't have
             raise InputError(f"{path}: not the index of the training pieces ({error}).") from error
         if (head.get("kind"), head.get("version"), head.get("probes")) != (KIND, VERSION, PROBES):
             raise InputError(f"{path}: not an index of the training pieces of version {VERSION}.")

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer.errors import InputError
+from styletransfer.files import check_size
 from styletransfer.folders import ASSETS
 from styletransfer.music.key import estimate_key
 from styletransfer.music.notes import NoteTable, note_ends
@@ -275,6 +276,7 @@ def load_profile(path: Path) -> StyleProfile:
     from safetensors import SafetensorError, safe_open
 
     try:
+        check_size(path)
         with safe_open(str(path), framework="numpy") as file:
             version = (file.metadata() or {}).get("version")
             mean, usual = (file.get_tensor(name).astype(float) for name in ("mean", "usual"))

@@ -11,7 +11,6 @@ that styles are listed instantly.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import MISSING, fields, replace
@@ -21,6 +20,7 @@ from typing import get_args
 
 from styletransfer import folders
 from styletransfer.errors import InputError
+from styletransfer.files import parse_json, read_bounded
 from styletransfer.folders import COPIES, IDIOM, home, weights_folder
 from styletransfer.formats.read import SCORE_SUFFIXES
 from styletransfer.styles.card import CARD, CONFIG, WEIGHTS, Card, Kind, Style
@@ -103,7 +103,7 @@ def style_at(folder: Path) -> Style:
             f"{folder}: not a style's folder; it needs {CARD}, {WEIGHTS} and {CONFIG}."
         )
     try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        data = parse_json(read_bounded(folder / CARD))
         if not isinstance(data, dict):
             raise ValueError("it is no JSON object")
         needed = [
@@ -115,7 +115,7 @@ def style_at(folder: Path) -> Style:
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         card = Card(**{item.name: data[item.name] for item in fields(Card) if item.name in data})
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder / CARD}: the card can't be read ({error}).") from error
 
     kind: Kind = "user" if folder.parent == home() else card.kind

@@ -30,6 +30,7 @@ from styletransfer.music.notes import Feel
 from styletransfer.styles.card import CARD, WEIGHTS, Card, Kind, Style
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.controls import UNKNOWN
+from styletransfer.training.checkpoints import last_checkpoint
 from styletransfer.training.likelihood import Bits, bits_per_note
 from styletransfer.training.optimizer import WarmupStableDecay
 from styletransfer.training.trainer import (
@@ -40,7 +41,6 @@ from styletransfer.training.trainer import (
     WindowTrainer,
     arguments_of,
     keep_memory,
-    last_checkpoint,
     validation_pieces,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ from styletransfer.model.decoder import multiplies_bfloat16
 from styletransfer.model.weights import ModelConfig
 from styletransfer.tokens.codec import Codec
 from styletransfer.tokens.loading import AnyCodec, tokenizer_files
+from styletransfer.training.checkpoints import last_checkpoint, remove_older, seal
 from styletransfer.training.likelihood import bits_per_note
 from styletransfer.training.optimizer import MuonAdamW, WarmupStableDecay
 
@@ -107,6 +109,20 @@ class WindowTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(range(self.args.max_steps * self.args.train_batch_size * 64))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint and seal it; only then may older ones go."""
+        out = Path(str(self.args.output_dir))
+        folder = out / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:
+            shutil.rmtree(folder, ignore_errors=True)  # one that wasn't whole
+        self.accelerator.wait_for_everyone()
+
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            seal(folder)
+            remove_older(out, self.state.best_model_checkpoint)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure and log bits per note of the validation pieces, by feel.
@@ -429,7 +445,6 @@ def arguments_of(run: TrainConfig, out: Path, **more: Any) -> TrainingArguments:
         logging_steps=run.log_every,
         save_strategy="steps",
         save_steps=run.save_every,
-        save_total_limit=2,
         eval_strategy="steps",
         eval_steps=run.evaluate_every,
         report_to=[],
@@ -456,20 +471,6 @@ def validation_pieces(library: Library, count: int) -> dict[str, list[int]]:
         if pool and count:
             chosen[feel] = spread(pool, count)
     return chosen
-
-
-def last_checkpoint(out: Path) -> Path | None:
-    """Return a run's newest checkpoint whose last file, the state, is complete."""
-    found = [path for path in out.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _start_from(
@@ -572,8 +573,6 @@ def _same_run(path: Path, identity: dict[str, Any]) -> None:
 
 def _drop_decayed(out: Path, schedule: WarmupStableDecay) -> None:
     """Remove the decay's checkpoints, so that a run continues from before it."""
-    import shutil
-
     for path in out.glob("checkpoint-*"):
         if schedule.decay_start is not None and int(path.name.split("-")[1]) > schedule.decay_start:
             shutil.rmtree(path)

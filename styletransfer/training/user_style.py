@@ -8,8 +8,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -22,7 +23,7 @@ from styletransfer.folders import home
 from styletransfer.formats.read import legible
 from styletransfer.model.adapters import era_to_begin_with
 from styletransfer.model.weights import load_weights, weights_hash
-from styletransfer.styles.card import Style
+from styletransfer.styles.card import WEIGHTS, Style
 from styletransfer.styles.find import check_name, style_at
 from styletransfer.terminal import print
 from styletransfer.tokens.controls import ERAS, UNKNOWN
@@ -35,6 +36,8 @@ from styletransfer.training.finetune import (
     finetune,
 )
 
+REQUEST = "request.json"
+"""File of a work folder: a hash of what is asked for, and of the adapter that is replaced."""
 LITTLE_MINUTES = 30.0
 """With less music than this, the user is warned that there is little to learn from."""
 
@@ -48,11 +51,13 @@ def no_bar(title: str) -> AbstractContextManager[Progress]:
 class Reporter:
     """How a run reports to the user.
 
-    ``say``: shows a sentence. ``bar``: opens a progress bar with a title.
+    ``say``: shows a sentence. ``bar``: opens a progress bar with a title. ``finish``: shows the
+    style, such as by a sample; a run that is killed meanwhile can still be finished.
     """
 
     say: Callable[[str], None] = print
     bar: Callable[[str], AbstractContextManager[Progress]] = no_bar
+    finish: Callable[[Style], None] = lambda style: None
 
 
 def finetune_source(
@@ -67,6 +72,8 @@ def finetune_source(
     reporter: Reporter | None = None,
 ) -> Style:
     """Learn a user's style, or continue a run that was killed.
+
+    A run that was killed when its style was whole already is only finished.
 
     Args:
         source: whatever :func:`styletransfer.data.prepare.prepare` reads.
@@ -92,33 +99,66 @@ def finetune_source(
 
     out, work = home() / name, home() / f".{name}.work"
     check_replaceable(out)
-    if out.exists() and not force:
+    request = _request(source, [asdict(config), base_hash, era])
+    whole = out.exists() and not force
+    if whole and not _learnt_by(request, work, out):
         raise InputError(
             f"{out}: a style of that name exists; choose another name, or replace it with --force."
         )
 
-    with _locked(work):
-        library = _read_pieces(source, work / "data", reporter)
-        run = StyleRun(
-            library.view(range(len(library)), era=era, composer=USER_SLOT),
-            base,
-            name,
-            "user",
-            config,
-            work / "run",
-            out,
-            start=start,
-            minutes=minutes,
-            data=legible(source),
-        )
-        with reporter.bar(f"learning {name}") as progress:
-            finetune(run, progress)
-    return style_at(out)
+    with _locked(work, out):
+        if whole:
+            reporter.say(f"{out}: this style is whole already; what is left of its run follows.")
+        else:
+            library = _read_pieces(source, work / "data", reporter)
+            replaced = _hash_of_weights(out)
+            write_atomically(work / REQUEST, json.dumps([request, replaced]).encode())
+            run = StyleRun(
+                library.view(range(len(library)), era=era, composer=USER_SLOT),
+                base,
+                name,
+                "user",
+                config,
+                work / "run",
+                out,
+                start=start,
+                minutes=minutes,
+                data=legible(source),
+            )
+            with reporter.bar(f"learning {name}") as progress:
+                finetune(run, progress)
+        style = style_at(out)
+        reporter.finish(style)
+    return style
+
+
+def _request(source: str, settings: list[Any]) -> str:
+    """Hash what a command asks for, but for the style's name and the minutes."""
+    return hashlib.sha256(json.dumps([_mark(source), settings]).encode()).hexdigest()
+
+
+def _learnt_by(request: str, work: Path, out: Path) -> bool:
+    """Check whether a style is the work of this request's run, which was killed afterwards."""
+    try:
+        asked, replaced = json.loads((work / REQUEST).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+    return bool(asked == request and replaced != _hash_of_weights(out))
+
+
+def _hash_of_weights(folder: Path) -> str:
+    """Hash a style's adapter; "" where there is none."""
+    path = folder / WEIGHTS
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 @contextmanager
-def _locked(work: Path) -> Iterator[None]:
+def _locked(work: Path, out: Path) -> Iterator[None]:
     """Hold a work folder; remove it at the end, or when nothing was learnt.
+
+    Args:
+        work: the folder.
+        out: the style's folder: once it is there, a run that stops can still be finished.
 
     Raises:
         InputError: where another process holds it, or it can't be written.
@@ -129,7 +169,8 @@ def _locked(work: Path) -> Iterator[None]:
             try:
                 yield
             except BaseException:
-                if not (work / "run").exists():
+                learnt = out.exists() and (work / REQUEST).exists()
+                if not learnt and not (work / "run").exists():
                     shutil.rmtree(work, ignore_errors=True)
                 raise
             shutil.rmtree(work, ignore_errors=True)
@@ -160,12 +201,7 @@ def _read_pieces(source: str, folder: Path, reporter: Reporter) -> Library:
 
 def _prepared(source: str, folder: Path, reporter: Reporter) -> Library:
     """Prepare a source's pieces, or load those that an earlier call prepared."""
-    paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
-    facts = [  # size and time of change
-        (str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths
-    ]
-    mark = hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
-
+    mark = _mark(source)
     seen = folder.with_name("source")
     if seen.is_file() and seen.read_text() == mark:
         with suppress(InputError):  # of an older version, or damaged
@@ -175,6 +211,13 @@ def _prepared(source: str, folder: Path, reporter: Reporter) -> Library:
         prepare([source], folder, progress=lambda done, total: progress(done / max(total, 1)))
     write_atomically(seen, mark.encode())
     return Library.load(folder)
+
+
+def _mark(source: str) -> str:
+    """Hash a source's files: their names, sizes and times of change."""
+    paths = sorted(Path(source).rglob("*")) if Path(source).is_dir() else [Path(source)]
+    facts = [(str(path), *(path.stat()[6:9:2] if path.is_file() else ())) for path in paths]
+    return hashlib.sha256(json.dumps([os.path.abspath(source), facts]).encode()).hexdigest()
 
 
 def pieces_of(library: Library) -> list[str]:

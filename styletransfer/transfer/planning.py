@@ -31,6 +31,8 @@ from styletransfer.transfer.request import Request, metre_of
 
 DEFAULT_TEMPO, SLOWEST = 100.0, 3.6
 """Quarters per minute of chords by themselves, and the fewest that a MIDI file can hold."""
+MOST_CHORDS = 1000
+"""Chords that a bar of a report's harmony may have."""
 DECIMALS = 3
 """Decimals of a chord's place in a report: as many as a chord table still has after hours of
 music."""
@@ -299,6 +301,8 @@ def table_of(rows: Sequence[dict[str, Any]], bars: BarTable, first: int) -> Chor
             index = int(row["bar"]) - first
             if index < 0:
                 raise ValueError(f"there is no bar {row['bar']}")
+            if len(row["chords"]) > MOST_CHORDS:
+                raise ValueError(f"bar {row['bar']} has more than {MOST_CHORDS} chords")
             for chord in row["chords"] if index < len(bars) else ():
                 place, bar = float(chord["quarter"]), bars[index]
                 if not 0 <= place < bar["length"]:

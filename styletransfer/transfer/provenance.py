@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import styletransfer
 from styletransfer.errors import InputError
+from styletransfer.files import read_bounded
 from styletransfer.folders import IDIOM, weights_folder
 from styletransfer.formats.midi_out import midi_bytes
-from styletransfer.formats.read import MAX_BYTES
 from styletransfer.formats.tunes import EXAMPLES, example
 from styletransfer.styles.blend import parse_style, with_absolute_folders
 from styletransfer.styles.card import CONFIG, WEIGHTS
@@ -182,9 +182,7 @@ def _path_fields(request: Request) -> list[Any]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: it is larger than {MAX_BYTES >> 20} MB.")
-        return path.read_bytes()
+        return read_bounded(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: it cannot be read ({reason}); check the name.") from None

@@ -17,6 +17,7 @@ from typing import Any
 
 from styletransfer.configuration import from_dict
 from styletransfer.errors import InputError
+from styletransfer.files import check_size, parse_json
 from styletransfer.formats.midi_out import midi_bytes
 from styletransfer.styles.blend import moved_to
 from styletransfer.transfer.inspection import melody_rows
@@ -103,6 +104,8 @@ def read_sidecar(path: Path) -> Sidecar:
         outputs = [from_dict(Output, row) for row in data["outputs"]]
         if not outputs:
             raise ValueError("it names no outputs")
+        if len({output.candidate for output in outputs}) < len(outputs):
+            raise ValueError("it names a candidate twice")
         melody, report = list(data["melody"]), dict(data["report"])
         settings["song"] = _find_song(str(settings["song"]), ingredients.get("the song", ""), path)
         settings["style"] = moved_to(str(settings["style"]), path.parent)
@@ -149,7 +152,7 @@ def _data_in(path: Path) -> dict[str, Any]:
         InputError: where it is none.
     """
     try:
-        data = json.loads(_bytes(path))
+        data = parse_json(_bytes(path))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it has no such format")
     except UnicodeDecodeError:
@@ -157,7 +160,7 @@ def _data_in(path: Path) -> dict[str, Any]:
             f"{path}: not the sidecar of an arrangement;"
             " name the .json file next to the arrangement."
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: not the sidecar of an arrangement ({error}).") from None
     return data
 
@@ -186,12 +189,13 @@ def _sidecars_in(folder: Path) -> Iterator[tuple[Path, set[str], dict[str, Any]]
     """Read the sidecars in a folder: path, names of the MIDI files, and report."""
     for path in sorted(folder.glob("*.json")):
         try:
+            check_size(path)
             with path.open("rb") as file:
                 if FORMAT.encode() not in file.read(2 * len(FORMAT) + 20):
                     continue
-            data = json.loads(path.read_bytes())
+            data = parse_json(path.read_bytes())
             names, report = {str(row["file"]) for row in data["outputs"]}, dict(data["report"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # another program's, or damaged
         yield path, names, report
 
