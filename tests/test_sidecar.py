@@ -379,7 +379,7 @@ def test_a_sidecar_makes_no_more_files_than_candidates(
         {"title": "x" * 10**6},
     ],
 )
-def test_a_report_of_too_much_is_refused(
+def test_a_report_of_too_much_ends_in_no_traceback(
     report: dict[str, Any], arranged: Path, run: Run, tiny_package: Path
 ) -> None:
     """Bars that are not there, and more chords than a bar holds."""
