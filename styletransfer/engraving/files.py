@@ -200,7 +200,13 @@ def pages_with_times(
         ValueError: where verovio can't read it.
     """
     margins = {f"pageMargin{side}": 50 for side in ("Left", "Right", "Top", "Bottom")}
-    size = {"adjustPageHeight": True, "svgViewBox": True, "svgRemoveXlink": True}
+    # Without a heading: the screen shows its own, and a narrow page would cut it off.
+    size = {
+        "adjustPageHeight": True,
+        "svgViewBox": True,
+        "svgRemoveXlink": True,
+        "header": "none",
+    }
     toolkit = _loaded(musicxml, LAYOUTS[layout] | margins | size)
     folder = Path(toolkit.getResourcePath())
     pages = [
