@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from styletransfer.configuration import recipe_parser
-from styletransfer.evaluation.markdown import table
+from styletransfer.evaluation.markdown import page, table
 from styletransfer.music.notes import Piece
 from styletransfer.transfer.pipeline import apply
 from styletransfer.transfer.request import request_of
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     print(found)
     if arguments.write:
-        arguments.write.write_text(f"# Difficulty\n\n{(__doc__ or '').strip()}\n\n{found}\n")
+        arguments.write.write_text(page("Difficulty", __doc__, found))
     return 0
 
 

@@ -175,11 +175,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", help="the name of one format")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-kept"))
     arguments = parser.parse_args(argv)
+
     corpus = importlib.util.find_spec("music21")
     folders = [
         Path(str(corpus and corpus.origin)).parent / "corpus" if name == "corpus" else Path(name)
         for name in arguments.folders
     ]
+
     for reader in READERS:
         if arguments.only not in {None, reader.name}:
             continue

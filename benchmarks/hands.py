@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from styletransfer.configuration import recipe_parser
-from styletransfer.evaluation.markdown import table
+from styletransfer.evaluation.markdown import page, table
 from styletransfer.formats.read import read_score
 from styletransfer.music.ensemble import stated_parts
 from styletransfer.music.grip import FINGERS, SPAN
@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     found = table(COLUMNS, rows)
     print(found)
     if arguments.write:
-        arguments.write.write_text(f"# Two hands\n\n{(__doc__ or '').strip()}\n\n{found}\n")
+        arguments.write.write_text(page("Two hands", __doc__, found))
     return 0
 
 

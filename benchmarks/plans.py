@@ -25,9 +25,9 @@ import numpy as np
 from styletransfer.configuration import recipe_parser
 from styletransfer.data.library import Library
 from styletransfer.evaluation.intervals import ratio_interval
-from styletransfer.evaluation.markdown import interval, table
+from styletransfer.evaluation.markdown import interval, page, table
 from styletransfer.model import craft, harmonising
-from styletransfer.model.chord_frames import NO_ROOT, Frames, chord_frames, frames_of
+from styletransfer.model.chord_frames import NO_ROOT, Frames, changes_of, chord_frames, frames_of
 from styletransfer.model.craft import tones_at
 from styletransfer.model.harmonising import propose, repeats
 from styletransfer.music.key import Key
@@ -50,26 +50,28 @@ def songs(library: Library) -> list[tuple[Piece, Any, str]]:
         info, bars = library.pieces[index], library.bars(index)
         tune = library.notes(index)
         tune = tune[tune["melody"]]
+
         if info.tune != "part" or not len(tune):
             continue
+
         first = max(int(np.searchsorted(bars["start"], tune["onset"].min() + 1e-3, "right")) - 1, 0)
         bars = bars[first : first + BARS].copy()
         begin, end = float(bars["start"][0]), float(bars["start"][-1] + bars["length"][-1])
         tune = tune[(tune["onset"] >= begin - 1e-3) & (tune["onset"] < end - 1e-3)].copy()
         if len(tune) < FEWEST or len(bars) < BARS:
             continue
+
         chords = library.chords(index)
         chords = chords[
             (chords["start"] + chords["length"] > begin + 1e-3) & (chords["start"] < end - 1e-3)
         ].copy()
         for part in (tune["onset"], bars["start"], chords["start"]):
             part -= begin
+
         notes = make_notes(tune["onset"], tune["duration"], tune["pitch"], melody=True)
-        kept = np.zeros(len(bars), BAR_DTYPE)
-        for name in BAR_DTYPE.names or ():
-            kept[name] = bars[name]
-        piece = Piece(notes, "score", kept, TempoMap.steady(60 / TEMPO))
+        piece = Piece(notes, "score", bars.astype(BAR_DTYPE), TempoMap.steady(60 / TEMPO))
         found.append((piece, chords, info.group))
+
     return found[:MOST]
 
 
@@ -89,14 +91,13 @@ def count(chords: Any, melody: Piece, frames: Frames, key: Key) -> Counts:
     repeated, earlier = again >= 0, rows[again]
     onset, pitch = melody.notes["onset"], melody.notes["pitch"].astype(int)
     at = np.array([frames.at(float(one)) for one in onset])
-    begun = np.flatnonzero((rows[1:] != rows[:-1]).any(1))
     bars = int(frames.bar[-1]) + 1
 
     def share(of: Any, among: Any) -> tuple[float, float]:
         return float((length * (of & among)).sum()), float((length * among).sum())
 
     return {
-        "chords per bar": (1.0 + len(begun), bars),
+        "chords per bar": (float(changes_of(rows).sum()), bars),
         "different roots": (len(set(rows[named, 0].tolist())), 1),
         "time on the tonic": share(rows[:, 0] == 0, named),
         "time on chords with tones outside the key": share((tones & ~own).any(1), named),
@@ -125,8 +126,7 @@ def planned(melody: Piece, *, without: bool) -> Any:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = recipe_parser(__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = recipe_parser(__doc__, data=True)
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args(argv)
 
@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     text = f"{len(found)} songs.\n\n{table(('', *columns), rows)}"
     print(text)
     if arguments.write:
-        arguments.write.write_text(f"# Planned chords\n\n{(__doc__ or '').strip()}\n\n{text}\n")
+        arguments.write.write_text(page("Planned chords", __doc__, text))
     return 0
 
 

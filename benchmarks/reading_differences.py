@@ -111,6 +111,7 @@ def _count(measures: list[Element], found: list[Measure], metres: dict[int, Frac
     for index, measure in enumerate(measures):
         here, at, before = found[index], Fraction(0), Fraction(0)
         here.reached.append(Fraction(0))
+
         for element in measure:
             if element.tag == "attributes":
                 divisions = Fraction(element.findtext("divisions") or divisions)
@@ -129,6 +130,7 @@ def _count(measures: list[Element], found: list[Measure], metres: dict[int, Frac
                 if element.find("chord") is None:
                     before, at = at, at + length
                 _note(element, before, length, shifts, here)
+
             here.reached[-1] = max(here.reached[-1], at)
 
 

@@ -37,7 +37,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from eval import blind_answers
@@ -52,7 +51,8 @@ from eval.mirex import (
     read_sheet,
     with_hands,
 )
-from styletransfer.configuration import recipe_parser
+from eval.page import template
+from styletransfer.configuration import exit_code, recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.files import write_folder_atomically
 from styletransfer.formats.midi_out import midi_bytes
@@ -216,14 +216,7 @@ def write_page(
 
 def _html(pairs: int, test: str) -> str:
     """Fill the template."""
-    layout = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    page = layout.get_template("blind.html.j2")
+    page = template("blind.html.j2")
     return page.render(pairs=pairs, test=test, sides=SIDES, scales=SCALES, marks=MARKS)
 
 
@@ -262,11 +255,7 @@ def main(argv: list[str] | None = None) -> int:
     analyse.add_argument("--write", type=Path, help="the JSON file to write")
     arguments = parser.parse_args(argv)
 
-    try:
-        return make(arguments) if arguments.command == "page" else report(arguments)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_code(lambda: make(arguments) if arguments.command == "page" else report(arguments))
 
 
 def make(arguments: argparse.Namespace) -> int:

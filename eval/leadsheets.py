@@ -40,7 +40,7 @@ from eval.mirex import (
     write_accompaniment,
     write_sheet,
 )
-from styletransfer.configuration import recipe_parser
+from styletransfer.configuration import exit_code, recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.evaluation.intervals import class_mean
 from styletransfer.evaluation.markdown import fill, interval, table
@@ -239,11 +239,7 @@ def main(argv: list[str] | None = None) -> int:
     measuring.add_argument("--page", type=Path, help="the page to write the table into")
     arguments = parser.parse_args(argv)
 
-    try:
-        return make(arguments) if arguments.command == "make" else measure(arguments)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_code(lambda: make(arguments) if arguments.command == "make" else measure(arguments))
 
 
 if __name__ == "__main__":

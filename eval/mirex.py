@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from styletransfer.api import StyleTransfer
-from styletransfer.configuration import recipe_parser
+from styletransfer.configuration import exit_code, recipe_parser
 from styletransfer.errors import InputError
 from styletransfer.files import json_text, write_atomically
 from styletransfer.formats.midi_out import write_midi
@@ -364,11 +364,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tempo", type=float, default=TEMPO, help="of these, quarters a minute")
     arguments = parser.parse_args(argv)
 
-    try:
-        return make(arguments)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_code(lambda: make(arguments))
 
 
 def make(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from eval.drawing import Point, clip, embedded, piano_roll, scatter
 from eval.results import HALVES, outputs, preamble, summary, tables
@@ -38,8 +38,8 @@ def write_page(report: dict[str, Any], path: Path, soundfont: Path | None = None
     write_atomically(path, html(report, soundfont).encode())
 
 
-def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
-    """Fill the template with a report."""
+def template(name: str) -> Template:
+    """Load a template of this folder, whose values are escaped and have to be there."""
     layout = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -47,10 +47,15 @@ def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    return layout.get_template(name)
+
+
+def html(report: dict[str, Any], soundfont: Path | None = None) -> str:
+    """Fill the template with a report."""
     distinct = {one["output"]: one["piece"] for one in report["examples"]}
     seconds = min(LONGEST_CLIP, AUDIO_BYTES / (16_000 * max(len(distinct), 1)))
     sounds = _sounds(distinct, seconds, soundfont)
-    return layout.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         preamble=preamble(report),
         summary=summary(report),
         groups=[_group(kind, part) for kind, part in report["groups"].items()],

@@ -464,11 +464,13 @@ def make(data: Path, path: Path, split: str, candidates: int) -> None:
         else set()
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+
     measured_model()
     codec = melody_codec()
     for name, composer, piece in melodies(Library.load(data), split):
         if name in done:
             continue
+
         tune = piece.with_notes(piece.notes[piece.notes["melody"]])
         tempo = piece.tempo.quarters_per_minute()
         voices = voices_in(composer, "score", tempo, SamplingConfig.strength, None)

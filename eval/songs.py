@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from styletransfer.configuration import recipe_parser
+from styletransfer.configuration import exit_code, recipe_parser
 from styletransfer.data.library import SPLITS, Library, PieceInfo
 from styletransfer.data.sources import opened, source_files, source_name
 from styletransfer.errors import InputError
@@ -161,11 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     arguments = parser.parse_args(argv)
 
-    try:
-        return make(arguments)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_code(lambda: make(arguments))
 
 
 def make(arguments: argparse.Namespace) -> int:

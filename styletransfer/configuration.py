@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -92,6 +93,15 @@ def _without_none(wanted: Any) -> Any:
 def _tuples(value: Any) -> Any:
     """Convert lists to tuples, however deep they are nested."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """Do a recipe's work; print a user's mistake as a sentence, and return 2 for it."""
+    try:
+        return work()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 def recipe_parser(description: str | None, *, data: bool = False) -> argparse.ArgumentParser:

@@ -83,6 +83,7 @@ def test_names_and_signatures() -> None:
         "Ab": -4,
         "Db": -5,
     }
+
     minors = {
         "A": 0,
         "E": 1,
@@ -97,6 +98,7 @@ def test_names_and_signatures() -> None:
         "Bb": -5,
         "Eb": -6,
     }
+
     for mode, table in (("major", majors), ("minor", minors)):
         keys = [Key(tonic, mode) for tonic in range(12)]  # type: ignore[arg-type]  # a loop over both modes
         assert {key.name.split()[0]: key.fifths for key in keys} == table

@@ -18,6 +18,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([first, "|" + "---|" * len(head), *others])
 
 
+def page(title: str, about: str | None, text: str) -> str:
+    """Write a page: a title, what it is about (as a recipe's docstring states it), and a text."""
+    return f"# {title}\n\n{(about or '').strip()}\n\n{text}\n"
+
+
 def interval(
     value: float | None, low: float | None = None, high: float | None = None, form: str = ".3f"
 ) -> str:

@@ -61,12 +61,14 @@ def beaten(piece: Piece) -> Piece | None:
     found = on_found_beats(onset, end, pitch, velocity)
     if found is None:
         return None
+
     beats, grid = found
     remark = (
         f"its beats were found, about {beats.rate:.0f} a minute, each "
         f"{1000 * beats.unevenness:.0f} ms early or late on average; between them, onsets were "
         f"moved by {1000 * grid.off:.0f} ms"
     )
+
     return replace(
         piece,
         notes=make_notes(

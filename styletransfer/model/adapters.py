@@ -285,9 +285,11 @@ def _add(
         down = state[key.replace(".lora_B.", ".lora_A.")].float()
         module = name.removesuffix(".lora_B.weight")
         weight = model.get_parameter(module + ".weight")
+
         shape = (len(tensor), down.shape[1], len(down))
         if module.rpartition(".")[2] not in TARGETS or (*weight.shape, rank) != shape:
             raise RuntimeError(f"{key} is of another module or size")
+
         weight.add_(tensor @ down, alpha=scale)
         if not weight.isfinite().all():
             raise RuntimeError(f"{key} makes numbers that are not finite")

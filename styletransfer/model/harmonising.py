@@ -163,14 +163,14 @@ def propose(
     parts = [part for part in (prefix, constraints) if part is not None and len(part)]
     given = np.concatenate(parts) if parts else np.zeros(0, CHORD_DTYPE)
     fixed = _fixed(given, frames, key.tonic)
-    plan = _Plan(
-        fixed.copy(),
-        _opening(frames, key, fixed) if settings.guarded else None,
-        _silence(frames),
-        repeats(frames) if settings.guarded else np.full(len(frames), -1),
-    )
+    plan = _Plan(fixed, None, _silence(frames), np.full(len(frames), -1))
     if settings.guarded:
-        plan = replace(plan, fixed=_with_end(fixed, melody, frames, key))
+        plan = replace(
+            plan,
+            fixed=_with_end(fixed, melody, frames, key),
+            opening=_opening(frames, key, fixed),
+            repeated=repeats(frames),
+        )
 
     sampled = sample(own, frames, key, plan, settings)
     found: dict[bytes, tuple[ChordTable, float]] = {}
@@ -251,17 +251,21 @@ def repeats(frames: Frames) -> NDArray[np.int64]:
     """
     found = np.full(len(frames), -1)
     bars = [np.flatnonzero(frames.bar == bar) for bar in range(int(frames.bar[-1]) + 1)]
-    sounds = [frames.sound[rows] for rows in bars]
+    lengths = {len(rows) for rows in bars}
+    alike = {length: np.array([rows for rows in bars if len(rows) == length]) for length in lengths}
     runs: dict[tuple[int, int], int] = {}
-    for bar, own in enumerate(sounds):
+    for bar, rows in enumerate(bars):
+        own = frames.sound[rows]
         if own.any(2).mean() < SUNG:
             continue
-        for earlier, other in enumerate(sounds[:bar]):
-            if own.shape == other.shape and np.allclose(own, other, atol=0.02):
-                runs[earlier, bar] = runs.get((earlier - 1, bar - 1), 0) + 1
-        same = [earlier for earlier in range(bar) if (earlier, bar) in runs]
+
+        earlier = alike[len(rows)]
+        earlier = earlier[frames.bar[earlier[:, 0]] < bar]
+        equal = np.isclose(own, frames.sound[earlier], atol=0.02).all(axis=(1, 2, 3))
+        same = frames.bar[earlier[equal, 0]].tolist()
+        runs |= {(other, bar): runs.get((other - 1, bar - 1), 0) + 1 for other in same}
         if same:
-            found[bars[bar]] = bars[max(same, key=lambda earlier: (runs[earlier, bar], earlier))]
+            found[rows] = bars[max(same, key=lambda other: (runs[other, bar], other))]
 
     return found
 

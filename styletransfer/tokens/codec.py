@@ -188,6 +188,7 @@ class Codec(Tokenizer):
         self.names = {index: name for name, index in self.vocabulary.items()}
         self.size = len(self.vocabulary)
         self.hash = hashlib.sha256(json.dumps(self.vocabulary).encode()).hexdigest()[:16]
+
         self.pad, self.bos, self.eos = (self.vocabulary[name] for name in ("PAD", "BOS", "EOS"))
         self.melody, self.final = self.vocabulary[MELODY], self.vocabulary[FINAL]
         self.plans = PLAN in self.vocabulary  # older models have no plans
@@ -196,7 +197,9 @@ class Codec(Tokenizer):
             [self.vocabulary[name] for name in names if self.plans]
             for names in (CHORDS, BASSES, REFERENCES)
         )
+
         self.bar_ids = {f"BAR_{metre}": self.vocabulary[f"BAR_{metre}"] for metre in METRES}
+
         values = sorted(
             (steps_of(name), index)
             for name, index in self.vocabulary.items()

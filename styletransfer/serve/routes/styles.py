@@ -85,6 +85,7 @@ async def _make_sample(request: Request, name: str, path: Path) -> None:
             urgent=False,
         )
         jobs.add(job)
+
     job.listeners += 1
     try:
         while not job.over:
@@ -96,6 +97,7 @@ async def _make_sample(request: Request, name: str, path: Path) -> None:
         job.listeners -= 1
         if not job.listeners and not job.over:
             jobs.stop(job)
+
     last, told = job.events[-1]
     if last == "failed":
         raise InputError(told["error"])
